@@ -1,0 +1,39 @@
+# What one does with this repository: `make` prints it.
+
+WORKSPACE := --workspace --locked
+
+# Only `make golden` writes golden files, whatever the environment says.
+unexport UPDATE_GOLDEN
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint fmt golden bench ci
+
+help: ## prints this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## runs Tasker: every service in one process, on SQLite
+	cargo run --locked --bin tasker -- up
+
+test: ## runs every test, beside a PostgreSQL server of its own
+	scripts/with-postgres cargo test $(WORKSPACE) --no-fail-fast
+
+lint: ## checks format, lints, documentation and, where cargo-deny is at hand, dependencies
+	cargo fmt --all -- --check
+	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then \
+		set -x; cargo deny --workspace --locked check --hide-inclusion-graph bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: nobody checked the dependencies' licences"; \
+	fi
+
+fmt: ## formats the code
+	cargo fmt --all
+
+golden: ## writes the golden files of docs/ anew; read the difference before you commit it
+	UPDATE_GOLDEN=1 scripts/with-postgres cargo test $(WORKSPACE) --no-fail-fast
+
+bench: ## measures the store on a PostgreSQL server whose commits wait for the disk
+	TASKER_PG_DURABLE=1 scripts/with-postgres cargo bench --locked --package store --bench store
+
+ci: lint test ## decides whether a change lands: lint, then test

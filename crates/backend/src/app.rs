@@ -1,0 +1,167 @@
+//! What a handler may reach, and the three verbs that go through a pipeline.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Grant, Report, Settled, Submission, TaskId, Ttl};
+use store::{Granted, IdClaim, Store, StoreError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Verifier;
+use crate::catalogue::Catalogue;
+use crate::pipeline::{Pipeline, Verb};
+use crate::pulls::Pulls;
+use crate::sweep::Alarm;
+use crate::watch::Watch;
+
+/// How the Backend behaves. Sizes are bytes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The issuer whose tokens count, and where its keys are found.
+    pub identity_url: String,
+    /// How often overdue tasks and silent workers are looked for anyway.
+    pub check_period: Duration,
+    /// The life of a task whose submitter and operation name none; without it `ttl` is required.
+    pub default_ttl: Option<Ttl>,
+    /// The longest life.
+    pub max_ttl: Ttl,
+    /// How long a task may wait for a claim.
+    pub start_within: Ttl,
+    /// How long an ended task is kept, counted from its submission.
+    pub keep_ended: Duration,
+    /// A worker that has sent heartbeats is lost after so much silence.
+    pub worker_lost: Duration,
+    /// Which web pages of other origins may call the API.
+    pub cors_origins: Vec<String>,
+    /// The largest parameters.
+    pub max_parameters: usize,
+    /// The largest result.
+    pub max_result: usize,
+    /// The time limit of a request, waiting that it asked for not counted.
+    pub request_timeout: Duration,
+}
+
+/// Everything that handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+/// See [`App`].
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) verifier: Verifier,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) submit: Pipeline<Submit>,
+    pub(crate) claim: Pipeline<Claim>,
+    pub(crate) settle: Pipeline<Settle>,
+    pub(crate) pulls: Pulls,
+    /// Rings when the service stops: those who wait are answered at once.
+    pub(crate) stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Who hears of what has been committed.
+#[derive(Debug, Default)]
+pub(crate) struct Bells {
+    pub(crate) ended: Watch,
+    pub(crate) ready: crate::pulls::Ready,
+    pub(crate) alarm: Alarm,
+}
+
+/// Accepts tasks, then tells those who wait for work.
+pub(crate) struct Submit {
+    pub(crate) store: Store,
+    pub(crate) bells: Arc<Bells>,
+}
+
+impl Verb for Submit {
+    type Input = Submission;
+    type Output = ();
+
+    fn task(submission: &Submission) -> TaskId {
+        submission.id
+    }
+
+    async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, StoreError> {
+        self.store.submit(batch).await?;
+        self.bells.ready.ring(batch.iter().map(|task| &task.name));
+        Ok(vec![(); batch.len()])
+    }
+}
+
+/// Claims tasks by id, then sets the alarm for their deadlines.
+pub(crate) struct Claim {
+    pub(crate) store: Store,
+    pub(crate) bells: Arc<Bells>,
+}
+
+impl Verb for Claim {
+    type Input = IdClaim;
+    type Output = Option<Claimed>;
+
+    fn task(ask: &IdClaim) -> TaskId {
+        ask.id
+    }
+
+    async fn run(&self, batch: &[IdClaim]) -> Result<Vec<Option<Claimed>>, StoreError> {
+        let sent = Instant::now();
+        let granted = self.store.claim(batch).await?;
+        self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
+        let mut granted: HashMap<_, _> =
+            granted.into_iter().map(|Granted { grant, .. }| (grant.id, Claimed { grant, sent })).collect();
+        Ok(batch.iter().map(|ask| granted.remove(&ask.id)).collect())
+    }
+}
+
+/// A grant, and when its claim was sent to the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) grant: Grant,
+    pub(crate) sent: Instant,
+}
+
+/// Settles reports, then tells those who wait for the tasks or for work.
+pub(crate) struct Settle {
+    pub(crate) store: Store,
+    pub(crate) bells: Arc<Bells>,
+}
+
+impl Verb for Settle {
+    type Input = Report;
+    type Output = Settled;
+
+    fn task(report: &Report) -> TaskId {
+        report.id
+    }
+
+    async fn run(&self, batch: &[Report]) -> Result<Vec<Settled>, StoreError> {
+        let settled = self.store.settle(batch).await?;
+        let over = |settled: &Settled| {
+            matches!(settled, Settled::Finished | Settled::Cancelled { .. } | Settled::Late { .. })
+        };
+        let ended =
+            batch.iter().zip(&settled).filter(|(_, settled)| over(settled)).map(|(report, _)| report.id);
+        self.bells.ended.ended(ended);
+        if settled.contains(&Settled::Released) {
+            self.bells.ready.ring_all();
+        }
+        Ok(settled)
+    }
+}

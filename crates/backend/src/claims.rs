@@ -1,0 +1,129 @@
+//! A worker asks for work: the original's PATCH for one task, or an ask for several that may wait.
+
+use std::time::Duration;
+
+use axum::Json as Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use domain::{Ask, ClaimId, Grants, TaskId, Wanted, WorkerName};
+use serde::{Deserialize, Serialize};
+use store::{IdClaim, Puller};
+use tokio::time::Instant;
+
+use crate::app::{App, Claimed};
+use crate::caller::Service;
+use crate::error::ApiError;
+use crate::limits::Payload;
+use crate::paths::{Asked, Id};
+use crate::prefer::Prefer;
+use crate::pulls;
+use crate::submission::read;
+
+/// The most tasks that one ask may name or take.
+const MOST: usize = 1000;
+
+/// The original's query.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PatchQuery {
+    #[serde(rename = "workerName")]
+    worker: Option<String>,
+}
+
+/// A yes: the worker's name, or the grant itself if that was preferred.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Permission {
+    /// The name of the worker that may run the task.
+    Name(WorkerName),
+    /// The grant, with all that a report needs.
+    Grant(Grants),
+}
+
+/// Asks for permission to run one task. 200 with the worker's name: it is yours, also when you ask again. 409: it is not.
+/// `Prefer: return=representation` answers with the grant, whose claim a report needs.
+#[utoipa::path(patch, path = "/api/Task/request/{id}", tag = "Service", security(("bearer" = [])),
+    params(("id" = TaskId, Path), ("workerName" = WorkerName, Query),
+        ("Prefer" = Option<String>, Header, description = "`return=representation`")),
+    responses((status = 200, body = Permission, description = "The task is this worker's"),
+        (status = 400, description = "Not an id, or no worker's name"), (status = 404, description = "No such task"),
+        (status = 409, description = "It is another worker's, or it has ended")))]
+pub(crate) async fn patch(
+    State(app): State<App>,
+    _: Service,
+    Id(id): Id,
+    Asked(query): Asked<PatchQuery>,
+    prefer: Prefer,
+) -> Result<(HeaderMap, Body<Permission>), ApiError> {
+    let arrived = Instant::now();
+    let name =
+        query.worker.ok_or_else(|| ApiError::Malformed("workerName is missing from the query".to_owned()))?;
+    let worker: WorkerName =
+        name.parse().map_err(|_| ApiError::Malformed(format!("workerName: {}", WorkerName::RULE)))?;
+    let ask = IdClaim { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };
+    let Some(claimed) = app.claim.put(ask).await? else {
+        return Err(if app.store.exists(id).await? { ApiError::NotGranted } else { ApiError::NoTask });
+    };
+    let prefer = Prefer { wait: None, ..prefer };
+    let permission = if prefer.representation {
+        Permission::Grant(grants(arrived, vec![claimed]))
+    } else {
+        Permission::Name(worker)
+    };
+    Ok((prefer.applied(), Body(permission)))
+}
+
+/// Asks for certain tasks, or for whatever waits of certain types; an ask for types may be held until there is work. Asked
+/// again with the same claim, the answer is what still runs under it.
+#[utoipa::path(post, path = "/api/Task/request", tag = "Service", security(("bearer" = [])), request_body = Ask,
+    responses((status = 200, body = Grants, description = "What was granted; possibly nothing"),
+        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 422, description = "A rule is broken; `errors` says which and where")))]
+pub(crate) async fn request(
+    State(app): State<App>,
+    _: Service,
+    Payload(body): Payload,
+) -> Result<Body<Grants>, ApiError> {
+    let arrived = Instant::now();
+    let Ask { claim, worker, wanted, wait_ms } = read(&body)?;
+    match wanted {
+        Wanted::Ids(ids) => {
+            let mut ids = ids;
+            ids.sort_unstable();
+            ids.dedup();
+            if ids.is_empty() || ids.len() > MOST {
+                return Err(ApiError::invalid("ids-out-of-range", "/wanted/ids", format!("1 to {MOST} ids")));
+            }
+            let asks = ids
+                .into_iter()
+                .map(|id| app.claim.put(IdClaim { id, claim, worker: worker.clone(), by_name: false }));
+            let claimed = futures_util::future::try_join_all(asks).await?;
+            Ok(Body(grants(arrived, claimed.into_iter().flatten().collect())))
+        }
+        Wanted::Pull { types, slots } => {
+            let most = u32::try_from(MOST).expect("a thousand");
+            if !(1..=MOST).contains(&types.len()) || !(1..=most).contains(&slots) {
+                let rule = format!("1 to {MOST} types, and 1 to {most} slots");
+                return Err(ApiError::invalid("pull-out-of-range", "/wanted/pull", rule));
+            }
+            let sent = Instant::now();
+            let again = app.store.held(&worker, claim).await?;
+            if !again.is_empty() {
+                let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
+                return Ok(Body(grants(arrived, again.collect())));
+            }
+            let until = arrived + Duration::from_millis(wait_ms).min(pulls::LONGEST);
+            let puller = Puller { claim, worker, slots };
+            Ok(Body(grants(arrived, app.pulls.ask(puller, types, until).await?)))
+        }
+    }
+}
+
+/// The answer to an ask. Grants of several statements share the earliest moment: no worker's end is ever too late.
+fn grants(arrived: Instant, claimed: Vec<Claimed>) -> Grants {
+    let sent = claimed.iter().map(|claimed| claimed.sent).min().unwrap_or(arrived);
+    let held = sent.saturating_duration_since(arrived).as_millis();
+    Grants {
+        held_ms: u64::try_from(held).unwrap_or(0),
+        tasks: claimed.into_iter().map(|claimed| claimed.grant).collect(),
+    }
+}

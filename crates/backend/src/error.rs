@@ -1,0 +1,143 @@
+//! The one table from error to HTTP (RFC 9457): the cause goes to the log, once, here; the words go out.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::{Fault, Problem, Reason, Status};
+use store::StoreError;
+
+/// Why a request got no.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("send a bearer token in the Authorization header")]
+    NoToken,
+    #[error("the bearer token is malformed, expired, or not for this service")]
+    BadToken,
+    #[error("the token lacks the scope TaskerWebAPI")]
+    NoScope,
+    #[error("this needs {0}")]
+    NoRole(&'static str),
+    #[error("there is no such task among yours")]
+    NoTask,
+    #[error("there is nothing at this address")]
+    NoRoute,
+    #[error("this address does not take that method")]
+    NoMethod,
+    /// What cannot be read at all: no JSON, no id, no such query.
+    #[error("{0}")]
+    Malformed(String),
+    /// What can be read and breaks a rule.
+    #[error("{}", .faults.iter().map(|fault| fault.detail.as_str()).collect::<Vec<_>>().join("; "))]
+    Invalid { slug: &'static str, faults: Vec<Fault> },
+    #[error("the parameters are larger than {limit} bytes")]
+    ParametersTooLarge { limit: usize },
+    #[error("the body is larger than is taken here")]
+    BodyTooLarge,
+    #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
+    NoResult { status: Status, reason: Option<Reason> },
+    #[error("the task has already ended as {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
+    Ended { status: Status, reason: Option<Reason> },
+    #[error("the task is another worker's, or it has ended")]
+    NotGranted,
+    #[error("{0}")]
+    Conflict(String),
+    #[error("too many requests are under way; try again shortly")]
+    Busy,
+    #[error("the request took too long")]
+    TimedOut,
+    #[error("{0} cannot be reached; try again shortly")]
+    Away(&'static str),
+    #[error("something broke here; it has been logged")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ApiError {
+    /// A body that breaks one rule in one place.
+    pub(crate) fn invalid(slug: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid { slug, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
+    }
+
+    /// Status, slug and title.
+    const fn face(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in"),
+            Self::BadToken => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
+            Self::NoScope => (StatusCode::FORBIDDEN, "insufficient-scope", "The token's scope is too small"),
+            Self::NoRole(_) => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
+            Self::NoTask => (StatusCode::NOT_FOUND, "no-such-task", "No such task"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such address"),
+            Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::Invalid { slug, .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, slug, "The request breaks a rule")
+            }
+            Self::ParametersTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "parameters-too-large", "Too large")
+            }
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Too large"),
+            Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),
+            Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "The task has already ended"),
+            Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "It is taken"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
+            Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Out of time"),
+            Self::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part is away"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+
+    fn problem(self) -> Problem {
+        let (status, slug, title) = self.face();
+        let detail = self.to_string();
+        let mut problem = Problem::new(status.as_u16(), slug, title, detail);
+        match self {
+            Self::Invalid { faults, .. } => problem.errors = faults,
+            Self::NoResult { status, reason } | Self::Ended { status, reason } => {
+                (problem.task_status, problem.reason) = (Some(status), reason);
+            }
+            _ => {}
+        }
+        problem
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            tracing::error!(error = %chain(cause.as_ref()), "a request failed");
+        }
+        let challenge = match self {
+            Self::NoToken => Some("Bearer"),
+            Self::BadToken => Some(r#"Bearer error="invalid_token""#),
+            Self::NoScope => Some(r#"Bearer error="insufficient_scope", scope="TaskerWebAPI""#),
+            _ => None,
+        };
+        let problem = self.problem();
+        let status = StatusCode::from_u16(problem.status).expect("from the table");
+        let body = serde_json::to_vec(&problem).expect("a problem is JSON");
+        let mut response = (status, [(CONTENT_TYPE, Problem::MEDIA_TYPE)], body).into_response();
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() {
+            tracing::debug!(error = %chain(&error), "the database is away");
+            return Self::Away("the database");
+        }
+        Self::Internal(Box::new(error))
+    }
+}
+
+/// An error and its causes on one line, for the log.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

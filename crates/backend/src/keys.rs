@@ -1,0 +1,151 @@
+//! Identity's public keys: found through its discovery document, fetched over HTTP, and kept.
+
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::{ApiError, chain};
+
+/// Keys are fetched anew this often, so that one that was withdrawn stops counting.
+const FRESH: Duration = Duration::from_mins(5);
+
+/// The same while Identity is away.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// An unknown key id causes at most one fetch in this time, however many tokens name it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same while Identity is away.
+const PATIENCE_AWAY: Duration = Duration::from_millis(500);
+
+/// Why the keys could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("Identity does not answer")]
+    Http(#[from] reqwest::Error),
+    #[error("Identity at {expected} calls itself {found}")]
+    Issuer { expected: String, found: String },
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// Each key is read by itself: one of a kind that we do not know spoils no other.
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// The key set of one issuer.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    issuer: String,
+    http: reqwest::Client,
+    known: RwLock<Vec<(String, DecodingKey)>>,
+    /// One fetch at a time.
+    last: Mutex<Last>,
+}
+
+/// How the last fetch went, and the moment before which there is no other.
+#[derive(Debug, Default)]
+struct Last {
+    not_before: Option<Instant>,
+    failure: Option<Arc<FetchError>>,
+}
+
+impl Keys {
+    pub(crate) fn of(issuer: String, http: reqwest::Client) -> Self {
+        Self { issuer, http, known: RwLock::default(), last: Mutex::default() }
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The key `kid`, fetched if it is not among the known ones.
+    pub(crate) async fn find(&self, kid: &str) -> Result<DecodingKey, ApiError> {
+        if let Some(key) = self.known(kid) {
+            return Ok(key);
+        }
+        let refreshed = self.refresh().await;
+        let key = self.known(kid);
+        key.ok_or(if refreshed.is_ok() { ApiError::BadToken } else { ApiError::Away("Identity") })
+    }
+
+    /// Fetches the keys, unless that was tried a moment ago. What was known stays when Identity is away.
+    async fn refresh(&self) -> Result<(), Arc<FetchError>> {
+        let mut last = self.last.lock().await;
+        if last.not_before.is_none_or(|at| at <= Instant::now()) {
+            let fetched = self.fetch().await;
+            let patience = if fetched.is_ok() { PATIENCE } else { PATIENCE_AWAY };
+            let failure = match fetched {
+                Ok(set) => {
+                    let keys = set.keys.into_iter().filter_map(usable).collect();
+                    *self.known.write().expect("no panic while it is held") = keys;
+                    None
+                }
+                Err(failure) => Some(Arc::new(failure)),
+            };
+            *last = Last { not_before: Some(Instant::now() + patience), failure };
+        }
+        last.failure.clone().map_or(Ok(()), Err)
+    }
+
+    fn known(&self, kid: &str) -> Option<DecodingKey> {
+        let known = self.known.read().expect("no panic while it is held");
+        known.iter().find(|(id, _)| id == kid).map(|(_, key)| key.clone())
+    }
+
+    async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let address = format!("{}/.well-known/openid-configuration", self.issuer);
+        let discovery: Discovery = self.download(&address).await?;
+        if discovery.issuer != self.issuer {
+            return Err(FetchError::Issuer { expected: self.issuer.clone(), found: discovery.issuer });
+        }
+        Ok(self.download(&discovery.jwks_uri).await?)
+    }
+
+    async fn download<T: DeserializeOwned>(&self, address: &str) -> Result<T, reqwest::Error> {
+        self.http.get(address).send().await?.error_for_status()?.json().await
+    }
+}
+
+fn usable(key: serde_json::Value) -> Option<(String, DecodingKey)> {
+    let jwk: Jwk = serde_json::from_value(key).ok()?;
+    let signs = jwk.common.public_key_use.as_ref().is_none_or(|told| *told == PublicKeyUse::Signature);
+    let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| signs)?;
+    Some((jwk.common.key_id?, key))
+}
+
+/// Keeps the keys fresh until `stop`, so that no request waits for those that are known.
+pub(crate) async fn run(app: App, stop: CancellationToken) {
+    let mut away = false;
+    loop {
+        let refreshed = tokio::select! {
+            () = stop.cancelled() => return,
+            refreshed = app.verifier.keys().refresh() => refreshed,
+        };
+        match &refreshed {
+            Ok(()) if away => tracing::info!("Identity is back"),
+            Err(error) if !away => {
+                tracing::warn!(error = %chain(error.as_ref()), "the keys of Identity cannot be fetched; tokens of known keys still count");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        away = refreshed.is_err();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(if away { RETRY } else { FRESH }) => {}
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The Backend: the REST API, its pipelines and its sweeps. Every route is on this screen.
+
+mod app;
+mod caller;
+mod catalogue;
+mod claims;
+mod error;
+mod health;
+mod keys;
+mod limits;
+mod openapi;
+mod paths;
+mod pipeline;
+mod prefer;
+mod pulls;
+mod results;
+mod submission;
+mod sweep;
+mod tasks;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+use domain::Operation;
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use app::Settings;
+
+use app::{App, Bells, Claim, Settle, Submit};
+use caller::Verifier;
+use catalogue::Catalogue;
+use error::ApiError;
+use keys::Keys;
+use openapi::Contract;
+use pipeline::{Pipeline, Writers};
+use pulls::{Holder, Pulls};
+
+/// What a request may hold beside its parameters.
+const ENVELOPE: usize = 16 * 1024;
+
+/// The largest body of the service API: a batch of results.
+const SERVICE_BODY: usize = 32 * 1024 * 1024;
+
+/// The Backend, open but not yet running.
+pub struct Backend {
+    app: App,
+    submits: Writers<Submit>,
+    claims: Writers<Claim>,
+    settles: Writers<Settle>,
+    holder: Holder,
+}
+
+impl Backend {
+    /// Opens the service on a migrated store. `stop` ends its waiting; [`Backend::run`] returns after that.
+    pub async fn open(
+        store: Store,
+        settings: Settings,
+        builtin: &[Operation],
+        stop: CancellationToken,
+    ) -> Result<Self, StoreError> {
+        for operation in builtin {
+            match store.register(operation).await {
+                Ok(()) => {}
+                Err(store::RegisterError::Store(error)) => return Err(error),
+                Err(conflict) => {
+                    tracing::warn!(error = %conflict, "a built-in operation stays as it was registered");
+                }
+            }
+        }
+        let catalogue = Catalogue::default();
+        catalogue.reload(&store).await?;
+        let http =
+            reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a plain client");
+        let bells = Arc::new(Bells::default());
+        let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone() });
+        let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
+        let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
+        let (pulls, holder) = Pulls::new(store.clone(), bells.clone(), settle.clone());
+        let verifier = Verifier::new(Keys::of(settings.identity_url.clone(), http));
+        let parts =
+            app::Parts { store, settings, verifier, catalogue, bells, submit, claim, settle, pulls, stop };
+        Ok(Self { app: App::new(parts), submits, claims, settles, holder })
+    }
+
+    /// The whole API, for a server to serve.
+    pub fn router(&self) -> Router {
+        let (api, document) = api().split_for_parts();
+        let document = serde_json::to_vec(&openapi::complete(document)).expect("an OpenAPI document is JSON");
+        let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
+        let routes = api
+            .route(openapi::DOCUMENT, get(move || async move { (json, document).into_response() }))
+            .route("/{file}", get(openapi::file))
+            .route("/", get(|| async { Redirect::to("/index.html") }))
+            .fallback(|| async { ApiError::NoRoute })
+            .method_not_allowed_fallback(|| async { ApiError::NoMethod })
+            .layer(axum::middleware::from_fn_with_state(self.app.clone(), limits::in_time))
+            .layer(CatchPanicLayer::custom(|_| {
+                ApiError::Internal("a handler panicked".into()).into_response()
+            }))
+            .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .layer(always(REFERRER_POLICY, "no-referrer"))
+            .layer(always(CACHE_CONTROL, "no-store"))
+            .layer(limits::cors(&self.app.settings.cors_origins))
+            .layer(DefaultBodyLimit::max(self.app.settings.max_parameters + ENVELOPE))
+            .with_state(self.app.clone());
+        paths::any_case(routes)
+    }
+
+    /// Runs the pipelines and the sweeps until `stop` has rung and the last request is answered, which is when the last
+    /// router is gone.
+    pub async fn run(self) {
+        let Self { app, submits, claims, settles, holder } = self;
+        let tracker = TaskTracker::new();
+        let stop = app.stop.clone();
+        submits.start(2, &tracker);
+        claims.start(1, &tracker);
+        settles.start(2, &tracker);
+        tracker.spawn(holder.run(stop.clone()));
+        tracker.spawn(keys::run(app.clone(), stop.clone()));
+        sweep::run(app, stop).await;
+        tracker.close();
+        tracker.wait().await;
+    }
+}
+
+/// The contract as it is published.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(api().into_openapi())
+}
+
+/// A header that every answer carries unless its handler says otherwise.
+fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+fn api() -> OpenApiRouter<App> {
+    let user = OpenApiRouter::new()
+        .routes(routes!(tasks::submit, tasks::list))
+        .routes(routes!(tasks::get))
+        .routes(routes!(tasks::result))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(catalogue::list));
+    let service = OpenApiRouter::new()
+        .routes(routes!(claims::patch))
+        .routes(routes!(claims::request))
+        .routes(routes!(results::report))
+        .routes(routes!(results::heartbeat))
+        .routes(routes!(catalogue::register))
+        .layer(DefaultBodyLimit::max(SERVICE_BODY));
+    let health = OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready));
+    OpenApiRouter::with_openapi(Contract::empty()).merge(user).merge(service).merge(health)
+}

@@ -1,0 +1,269 @@
+//! Natural batching: while a commit is in flight, the next batch gathers; no timer makes anybody wait.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::TaskId;
+use store::StoreError;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::error::{ApiError, chain};
+
+/// The most items of one statement.
+const BATCH: usize = 500;
+
+/// How many items may wait for a writer; beyond it a request is told to come back.
+const BUFFER: usize = 10_000;
+
+/// How often a statement is tried again when another transaction stood in its way, or its commit is unknown.
+const TRIES: u32 = 4;
+
+/// No new try begins after this: who waits for a database that is away shall hear of it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A verb of the store as the pipeline runs it: a batch in, as many answers out, in order.
+pub(crate) trait Verb: Send + Sync + 'static {
+    type Input: Send + Sync + 'static;
+    type Output: Send + 'static;
+
+    /// Of which task an input speaks. No batch names a task twice.
+    fn task(input: &Self::Input) -> TaskId;
+
+    fn run(
+        &self,
+        batch: &[Self::Input],
+    ) -> impl Future<Output = Result<Vec<Self::Output>, StoreError>> + Send;
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Arc<StoreError>>>;
+type Jobs<V> = mpsc::Receiver<(<V as Verb>::Input, Answer<<V as Verb>::Output>)>;
+
+/// The way into a pipeline. It stops when the last of these is gone and what was put in is done.
+pub(crate) struct Pipeline<V: Verb> {
+    jobs: mpsc::Sender<(V::Input, Answer<V::Output>)>,
+}
+
+impl<V: Verb> Clone for Pipeline<V> {
+    fn clone(&self) -> Self {
+        Self { jobs: self.jobs.clone() }
+    }
+}
+
+/// A pipeline's writers, before they run.
+pub(crate) struct Writers<V: Verb> {
+    verb: Arc<V>,
+    jobs: Arc<Mutex<Jobs<V>>>,
+}
+
+impl<V: Verb> Pipeline<V> {
+    pub(crate) fn new(verb: V) -> (Self, Writers<V>) {
+        Self::with_buffer(verb, BUFFER)
+    }
+
+    fn with_buffer(verb: V, buffer: usize) -> (Self, Writers<V>) {
+        let (sender, receiver) = mpsc::channel(buffer);
+        (Self { jobs: sender }, Writers { verb: Arc::new(verb), jobs: Arc::new(Mutex::new(receiver)) })
+    }
+
+    /// Puts one item in and waits for its answer. A full buffer is an answer too.
+    pub(crate) async fn put(&self, input: V::Input) -> Result<V::Output, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.try_send((input, answer)).map_err(|_| ApiError::Busy)?;
+        answered.await.map_err(|_| ApiError::Busy)?.map_err(|error| match Arc::try_unwrap(error) {
+            Ok(error) => error.into(),
+            Err(shared) if shared.is_unavailable() => ApiError::Away("the database"),
+            Err(shared) => ApiError::Internal(Box::new(shared)),
+        })
+    }
+}
+
+impl<V: Verb> Writers<V> {
+    /// Starts `count` writers on `tracker`.
+    pub(crate) fn start(self, count: usize, tracker: &TaskTracker) {
+        for _ in 0..count {
+            let (verb, jobs) = (self.verb.clone(), self.jobs.clone());
+            tracker.spawn(async move {
+                loop {
+                    let mut gathered = Vec::new();
+                    if jobs.lock().await.recv_many(&mut gathered, BATCH).await == 0 {
+                        return;
+                    }
+                    for turn in turns(gathered, |(input, _)| V::task(input)) {
+                        let (inputs, answers): (Vec<_>, Vec<_>) = turn.into_iter().unzip();
+                        let outputs = run(verb.as_ref(), &inputs).await;
+                        for (answer, output) in answers.into_iter().zip(outputs) {
+                            // A caller that hung up has its task all the same; it only does not hear of it.
+                            drop(answer.send(output));
+                        }
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Divides a batch so that no part names a task twice: what speaks of the same task takes turns, in the order it came.
+fn turns<T>(batch: Vec<T>, task: impl Fn(&T) -> TaskId) -> Vec<Vec<T>> {
+    let mut turns: Vec<Vec<T>> = Vec::new();
+    let mut named: HashMap<TaskId, usize> = HashMap::new();
+    for item in batch {
+        let turn = named.entry(task(&item)).or_default();
+        if *turn == turns.len() {
+            turns.push(Vec::new());
+        }
+        turns[*turn].push(item);
+        *turn += 1;
+    }
+    turns
+}
+
+/// Runs a batch; one that fails is halved until the item that broke it stands alone.
+async fn run<V: Verb>(verb: &V, inputs: &[V::Input]) -> Vec<Result<V::Output, Arc<StoreError>>> {
+    let mut outputs = Vec::with_capacity(inputs.len());
+    let mut parts = vec![inputs];
+    while let Some(part) = parts.pop() {
+        match patiently(verb, part).await {
+            Ok(done) => outputs.extend(done.into_iter().map(Ok)),
+            Err(error) if part.len() > 1 && !error.is_unavailable() => {
+                tracing::warn!(error = %chain(&error), batch = part.len(), "a batch failed and is halved");
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                outputs.extend(part.iter().map(|_| Err(error.clone())));
+            }
+        }
+    }
+    outputs
+}
+
+/// Tries again what lost to another transaction or whose commit is unknown: every verb may be repeated unchanged.
+async fn patiently<V: Verb>(verb: &V, part: &[V::Input]) -> Result<Vec<V::Output>, StoreError> {
+    let began = Instant::now();
+    let mut tries = 1;
+    loop {
+        match verb.run(part).await {
+            Err(error)
+                if tries < TRIES
+                    && began.elapsed() < PATIENCE
+                    && (error.is_conflict() || error.is_unavailable()) =>
+            {
+                tokio::time::sleep(Duration::from_millis(20 << tries)).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+    use tokio::task::JoinHandle;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn task(input: &u32) -> TaskId {
+        TaskId(Uuid::from_u128(u128::from(*input)))
+    }
+
+    /// Doubles; refuses every batch that holds a 13.
+    struct Picky;
+
+    impl Verb for Picky {
+        type Input = u32;
+        type Output = u32;
+
+        fn task(input: &u32) -> TaskId {
+            task(input)
+        }
+
+        async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
+            if batch.contains(&13) { Err(StoreError::Url) } else { Ok(batch.iter().map(|n| n * 2).collect()) }
+        }
+    }
+
+    /// Waits for the door to open, and writes down its batches.
+    struct Blocked {
+        door: Arc<Semaphore>,
+        batches: Arc<std::sync::Mutex<Vec<Vec<u32>>>>,
+    }
+
+    impl Verb for Blocked {
+        type Input = u32;
+        type Output = u32;
+
+        fn task(input: &u32) -> TaskId {
+            task(input)
+        }
+
+        async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
+            self.door.acquire().await.expect("never closed").forget();
+            self.batches.lock().unwrap().push(batch.to_vec());
+            Ok(batch.to_vec())
+        }
+    }
+
+    #[tokio::test]
+    async fn one_bad_row_fails_alone_and_the_answers_keep_their_order() {
+        let inputs: Vec<u32> = (0..20).collect();
+        let outputs = run(&Picky, &inputs).await;
+        for (input, output) in inputs.into_iter().zip(outputs) {
+            assert_eq!(output.ok(), (input != 13).then_some(input * 2));
+        }
+    }
+
+    #[test]
+    fn a_task_is_named_once_in_each_turn() {
+        assert_eq!(turns(vec![1, 2, 1, 3, 1, 2], task), [vec![1, 2, 3], vec![1, 2], vec![1]]);
+        assert!(turns(Vec::new(), task).is_empty());
+    }
+
+    #[tokio::test]
+    async fn while_a_commit_is_in_flight_the_rest_gathers_and_what_does_not_fit_is_told_so() {
+        let (door, batches) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let verb = Blocked { door: door.clone(), batches: Arc::clone(&batches) };
+        let (pipeline, writers) = Pipeline::with_buffer(verb, 3);
+        let tracker = TaskTracker::new();
+        let first = put(&pipeline, &tracker, 1).await;
+        writers.start(1, &tracker);
+        while pipeline.jobs.capacity() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let mut rest = Vec::new();
+        for input in [2, 3, 2] {
+            rest.push(put(&pipeline, &tracker, input).await);
+        }
+        assert!(matches!(pipeline.put(4).await, Err(ApiError::Busy)), "the buffer is full");
+        // Who hangs up has its item all the same.
+        rest.remove(0).abort();
+        door.add_permits(3);
+        assert_eq!(first.await.unwrap().ok(), Some(1));
+        for answer in rest {
+            assert!(answer.await.unwrap().is_ok());
+        }
+        drop(pipeline);
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(*batches.lock().unwrap(), [vec![1], vec![2, 3], vec![2]]);
+    }
+
+    /// Puts `input` in; returns once it is in the buffer.
+    async fn put(
+        pipeline: &Pipeline<Blocked>,
+        tracker: &TaskTracker,
+        input: u32,
+    ) -> JoinHandle<Result<u32, ApiError>> {
+        let (free, patient) = (pipeline.jobs.capacity(), pipeline.clone());
+        let answer = tracker.spawn(async move { patient.put(input).await });
+        while pipeline.jobs.capacity() == free {
+            tokio::task::yield_now().await;
+        }
+        answer
+    }
+}

@@ -1,0 +1,250 @@
+//! Workers that wait for work: their asks are held, share statements, and are answered when a task becomes ready.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::{ClaimId, Report, Reported, TypeName};
+use futures_util::future::join_all;
+use store::{Granted, Puller, Store, StoreError};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Bells, Claimed, Settle};
+use crate::error::{ApiError, chain};
+use crate::pipeline::Pipeline;
+
+/// The longest that an ask is held.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+
+/// How often everything is looked at anyway: another backend may have accepted a task.
+const SLOW_CHECK: Duration = Duration::from_millis(500);
+
+/// The most asks that are held at once; more are told to come back.
+const MOST: usize = 10_000;
+
+/// The most tasks that one statement takes.
+const SEATS: u32 = 500;
+
+/// The types of which a task has become ready since somebody looked.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    types: Mutex<Rung>,
+    bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Rung {
+    all: bool,
+    some: BTreeSet<TypeName>,
+}
+
+impl Ready {
+    /// Tasks of `types` are ready.
+    pub(crate) fn ring<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
+        let mut rung = self.types.lock().expect("no panic while it is held");
+        for name in types {
+            if !rung.some.contains(name) {
+                rung.some.insert(name.clone());
+            }
+        }
+        drop(rung);
+        self.bell.notify_one();
+    }
+
+    /// Tasks of any type may be ready.
+    pub(crate) fn ring_all(&self) {
+        self.types.lock().expect("no panic while it is held").all = true;
+        self.bell.notify_one();
+    }
+
+    fn take(&self) -> Rung {
+        std::mem::take(&mut *self.types.lock().expect("no panic while it is held"))
+    }
+}
+
+impl Rung {
+    fn any_of(&self, types: &BTreeSet<TypeName>) -> bool {
+        self.all || self.some.iter().any(|name| types.contains(name))
+    }
+}
+
+/// The way in: asks for whatever waits of certain types.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulls {
+    asks: mpsc::Sender<Held>,
+}
+
+/// An ask that is held.
+#[derive(Debug)]
+struct Held {
+    puller: Puller,
+    types: Arc<BTreeSet<TypeName>>,
+    until: Instant,
+    /// Nobody has looked for it yet.
+    new: bool,
+    answer: oneshot::Sender<Vec<Claimed>>,
+}
+
+/// Holds the asks. One statement is in flight at a time; what comes meanwhile shares the next.
+pub(crate) struct Holder {
+    store: Store,
+    bells: Arc<Bells>,
+    /// For what was granted to those who had hung up.
+    settle: Pipeline<Settle>,
+    asks: mpsc::Receiver<Held>,
+    held: Vec<Held>,
+}
+
+impl Pulls {
+    pub(crate) fn new(store: Store, bells: Arc<Bells>, settle: Pipeline<Settle>) -> (Self, Holder) {
+        let (sender, receiver) = mpsc::channel(MOST);
+        (Self { asks: sender }, Holder { store, bells, settle, asks: receiver, held: Vec::new() })
+    }
+
+    /// Waits until `puller` has been granted something, or until `until`.
+    pub(crate) async fn ask(
+        &self,
+        puller: Puller,
+        types: Vec<TypeName>,
+        until: Instant,
+    ) -> Result<Vec<Claimed>, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        let types = Arc::new(types.into_iter().collect());
+        let held = Held { puller, types, until, new: true, answer };
+        self.asks.try_send(held).map_err(|_| ApiError::Busy)?;
+        answered.await.map_err(|_| ApiError::Away("the database"))
+    }
+}
+
+impl Holder {
+    /// Serves asks until `stop`; then everyone is answered with what there is: nothing.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut slow = tokio::time::interval(SLOW_CHECK);
+        loop {
+            let next_end = self.held.iter().map(|ask| ask.until).min();
+            let mut everything = false;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ask) = self.asks.recv() => self.hold(ask),
+                () = self.bells.ready.bell.notified() => {}
+                _ = slow.tick() => everything = true,
+                () = tokio::time::sleep_until(next_end.unwrap_or_else(Instant::now)), if next_end.is_some() => {}
+            }
+            while let Ok(ask) = self.asks.try_recv() {
+                self.hold(ask);
+            }
+            let mut rung = self.bells.ready.take();
+            rung.all |= everything;
+            self.held.retain(|ask| !ask.answer.is_closed());
+            self.serve(&rung).await;
+            let now = Instant::now();
+            for ask in self.held.extract_if(.., |ask| ask.until <= now) {
+                ask.answer_with(Vec::new());
+            }
+        }
+        self.asks.close();
+        while let Ok(ask) = self.asks.try_recv() {
+            self.held.push(ask);
+        }
+        for ask in self.held {
+            ask.answer_with(Vec::new());
+        }
+    }
+
+    /// Holds an ask; one that repeats another takes its place.
+    fn hold(&mut self, ask: Held) {
+        self.held.retain(|held| held.puller.claim != ask.puller.claim);
+        self.held.push(ask);
+    }
+
+    /// Looks for work for those who are new and those whose types have been rung.
+    async fn serve(&mut self, rung: &Rung) {
+        let mut groups: BTreeMap<Arc<BTreeSet<TypeName>>, Vec<Held>> = BTreeMap::new();
+        for mut ask in self.held.extract_if(.., |ask| ask.new || rung.any_of(&ask.types)) {
+            ask.new = false;
+            groups.entry(ask.types.clone()).or_default().push(ask);
+        }
+        for (types, asks) in groups {
+            let types: Vec<TypeName> = types.iter().cloned().collect();
+            match self.serve_alike(asks, &types).await {
+                Ok(unserved) => self.held.extend(unserved),
+                // Dropped without an answer: the workers are told that the database is away.
+                Err(error) if error.is_unavailable() => {
+                    tracing::debug!(error = %chain(&error), "asks for work failed");
+                    return;
+                }
+                Err(error) => tracing::error!(error = %chain(&error), "asks for work failed"),
+            }
+        }
+    }
+
+    /// Serves asks for the same types, the oldest first, until nothing is left to take; the rest come back.
+    async fn serve_alike(&self, mut asks: Vec<Held>, types: &[TypeName]) -> Result<Vec<Held>, StoreError> {
+        let mut unserved = Vec::new();
+        let mut more = true;
+        while more && !asks.is_empty() {
+            let mut seats = 0;
+            let fits = asks.iter().take_while(|ask| {
+                seats += ask.puller.slots;
+                seats <= SEATS
+            });
+            let turn: Vec<Held> = asks.drain(..fits.count().max(1)).collect();
+            let seats: usize = turn.iter().map(|ask| ask.puller.slots as usize).sum();
+            let granted = self.pull(turn, types, &mut unserved).await?;
+            more = granted == seats;
+        }
+        unserved.extend(asks);
+        Ok(unserved)
+    }
+
+    /// One statement for all of `turn`; those who got nothing are left in `unserved`. Says how many tasks were granted.
+    async fn pull(
+        &self,
+        turn: Vec<Held>,
+        types: &[TypeName],
+        unserved: &mut Vec<Held>,
+    ) -> Result<usize, StoreError> {
+        let pullers: Vec<Puller> = turn.iter().map(|ask| ask.puller.clone()).collect();
+        let sent = Instant::now();
+        let granted = match self.store.pull(&pullers, types).await {
+            // Another transaction stood in the way: the next look is soon enough.
+            Err(error) if error.is_conflict() => Vec::new(),
+            granted => granted?,
+        };
+        self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
+        let count = granted.len();
+        let mut grants: HashMap<ClaimId, Vec<Claimed>> = HashMap::new();
+        for Granted { grant, .. } in granted {
+            grants.entry(grant.claim).or_default().push(Claimed { grant, sent });
+        }
+        let mut unheard = Vec::new();
+        for ask in turn {
+            match grants.remove(&ask.puller.claim) {
+                Some(tasks) => unheard.extend(ask.answer_with(tasks)),
+                None => unserved.push(ask),
+            }
+        }
+        self.give_back(unheard).await;
+        Ok(count)
+    }
+
+    /// Releases what was granted to workers that had hung up.
+    async fn give_back(&self, unheard: Vec<Claimed>) {
+        let releases = unheard.into_iter().map(|Claimed { grant, .. }| {
+            let (id, attempt, claim) = (grant.id, grant.attempt, grant.claim);
+            self.settle.put(Report { id, attempt, claim, reported: Reported::Released })
+        });
+        for lost in join_all(releases).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(error = %chain(&lost), "a task that nobody heard of could not be given back");
+        }
+    }
+}
+
+impl Held {
+    /// Answers; if the worker has hung up, what it was granted comes back.
+    fn answer_with(self, tasks: Vec<Claimed>) -> Vec<Claimed> {
+        self.answer.send(tasks).err().unwrap_or_default()
+    }
+}

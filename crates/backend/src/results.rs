@@ -1,0 +1,87 @@
+//! What workers report: results, failures, releases, and their signs of life.
+
+use axum::Json as Body;
+use axum::extract::State;
+use domain::{Heard, Heartbeat, Report, Reported, Reports, Settled};
+use futures_util::future::try_join_all;
+
+use crate::app::App;
+use crate::caller::Service;
+use crate::error::ApiError;
+use crate::limits::Payload;
+use crate::submission::read;
+
+/// The most reports of one request.
+const MOST: usize = 1000;
+
+/// The longest error text that is kept, in bytes.
+const LONGEST_ERROR: usize = 16 * 1024;
+
+/// Takes results, failures and releases; each is answered by what became of it, in order.
+#[utoipa::path(post, path = "/api/Task/results", tag = "Service", security(("bearer" = [])), request_body = Reports,
+    responses((status = 200, body = Vec<Settled>, description = "What became of each"),
+        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 422, description = "A rule is broken; `errors` says which and where")))]
+pub(crate) async fn report(
+    State(app): State<App>,
+    _: Service,
+    Payload(body): Payload,
+) -> Result<Body<Vec<Settled>>, ApiError> {
+    let Reports { worker, reports } = read(&body)?;
+    if reports.len() > MOST {
+        return Err(ApiError::invalid(
+            "too-many-reports",
+            "/reports",
+            format!("at most {MOST} reports at once"),
+        ));
+    }
+    let named: Vec<_> = reports.iter().map(|report| (report.id, report.attempt)).collect();
+    let limit = app.settings.max_result;
+    let settled =
+        try_join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await?;
+    for ((id, attempt), settled) in named.iter().zip(&settled) {
+        match settled {
+            Settled::Late { late_by_ms } => {
+                tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, late_by_ms, "a report came too late and was refused");
+            }
+            Settled::Stale | Settled::Unknown => {
+                tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, "a report spoke for no grant and was refused");
+            }
+            Settled::Finished | Settled::Cancelled { .. } | Settled::Released => {}
+        }
+    }
+    Ok(Body(settled))
+}
+
+/// A result that is too big is a failure of its task; an error text that is too long is cut.
+fn bounded(report: Report, limit: usize) -> Report {
+    let reported = match report.reported {
+        Reported::Result(result) if result.text().len() > limit => Reported::Error(format!(
+            "RESULT_TOO_LARGE: the result has {} bytes; at most {limit} are kept",
+            result.text().len()
+        )),
+        Reported::Error(error) => {
+            // PostgreSQL's text holds no NUL.
+            let mut error = error.replace('\0', "\u{fffd}");
+            error.truncate(error.floor_char_boundary(LONGEST_ERROR));
+            Reported::Error(error)
+        }
+        fine => fine,
+    };
+    Report { reported, ..report }
+}
+
+/// A worker's sign of life; the answer names what it must stop. One that has sent heartbeats and falls silent loses its
+/// tasks.
+#[utoipa::path(post, path = "/api/Worker/heartbeat", tag = "Service", security(("bearer" = [])), request_body = Heartbeat,
+    responses((status = 200, body = Heard),
+        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 422, description = "A rule is broken; `errors` says which and where")))]
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    _: Service,
+    Payload(body): Payload,
+) -> Result<Body<Heard>, ApiError> {
+    let beat: Heartbeat = read(&body)?;
+    Ok(Body(Heard { stop: app.store.heartbeat(&beat).await? }))
+}

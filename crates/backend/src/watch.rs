@@ -1,0 +1,47 @@
+//! Who waits for the end of a task, and how it hears of it.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use domain::TaskId;
+use tokio::sync::oneshot;
+
+/// How often what is waited for is looked at anyway: another backend may have ended it.
+pub(crate) const SLOW_CHECK: Duration = Duration::from_secs(1);
+
+/// Everyone who waits, by task.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    waiting: Mutex<HashMap<TaskId, Vec<oneshot::Sender<()>>>>,
+}
+
+impl Watch {
+    /// Rings once when `task` ends. Ask before looking at the task: an end in between is then heard.
+    pub(crate) fn on(&self, task: TaskId) -> oneshot::Receiver<()> {
+        let (bell, rings) = oneshot::channel();
+        let mut waiting = self.waiting.lock().expect("no panic while it is held");
+        let bells = waiting.entry(task).or_default();
+        bells.retain(|bell| !bell.is_closed());
+        bells.push(bell);
+        rings
+    }
+
+    /// These tasks have ended.
+    pub(crate) fn ended(&self, tasks: impl IntoIterator<Item = TaskId>) {
+        let mut waiting = self.waiting.lock().expect("no panic while it is held");
+        for task in tasks {
+            for bell in waiting.remove(&task).into_iter().flatten() {
+                bell.send(()).ok();
+            }
+        }
+    }
+
+    /// Forgets those who have hung up.
+    pub(crate) fn tidy(&self) {
+        self.waiting.lock().expect("no panic while it is held").retain(|_, bells| {
+            bells.retain(|bell| !bell.is_closed());
+            !bells.is_empty()
+        });
+    }
+}

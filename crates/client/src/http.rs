@@ -1,0 +1,151 @@
+//! One request and its answer: connections, time limits, and the three kinds of body that may come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Problem;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::tls::Certificate;
+use reqwest::{RequestBuilder, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ClientError;
+
+/// How long any request may take beyond the time that it asks the server to wait.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// A host that drops packets is given up sooner than a server that thinks.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Connections of their own. Redirects are not followed, so that a token goes to nobody else, and proxies are not looked
+/// for in the environment.
+pub(crate) fn connections(ca: Option<&[u8]>) -> Result<reqwest::Client, ClientError> {
+    let bad_tls = |error| ClientError::BadTls(Arc::new(error));
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_LIMIT)
+        .timeout(LIMIT)
+        .tcp_nodelay(true)
+        .redirect(Policy::none())
+        .no_proxy();
+    if let Some(pem) = ca {
+        builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(bad_tls)?);
+    }
+    builder.build().map_err(bad_tls)
+}
+
+/// `address` as a base for paths; what it has of a path of its own is kept.
+pub(crate) fn base(address: &str) -> Result<Url, ClientError> {
+    match Url::parse(address) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(ClientError::BadAddress { address: address.to_owned() }),
+    }
+}
+
+/// `path` below `base`.
+pub(crate) fn below(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(path);
+    url
+}
+
+/// An answer of any status.
+pub(crate) struct Answer {
+    url: Url,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Sends a request and takes its answer whole.
+pub(crate) async fn exchange(request: RequestBuilder) -> Result<Answer, ClientError> {
+    let response = request.send().await.map_err(unreachable)?;
+    let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(unreachable)?.into();
+    Ok(Answer { url, status, headers, body })
+}
+
+/// An error as Identity writes it.
+#[derive(Deserialize)]
+struct TokenError {
+    error: String,
+    error_description: Option<String>,
+}
+
+impl Answer {
+    /// A yes of the Backend, or its problem.
+    pub(crate) fn or_problem(self) -> Result<Self, ClientError> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let media_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if media_type.is_some_and(|found| found.starts_with(Problem::MEDIA_TYPE))
+            && let Ok(problem) = serde_json::from_slice(&self.body)
+        {
+            return Err(ClientError::Refused { problem: Box::new(problem), retry_after: self.retry_after() });
+        }
+        Err(self.unexpected(None))
+    }
+
+    /// A yes of Identity, or its error.
+    pub(crate) fn or_token_error(self) -> Result<Self, ClientError> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(TokenError { error, error_description }) => Err(ClientError::Token {
+                error,
+                description: error_description,
+                status: self.status.as_u16(),
+                retry_after: self.retry_after(),
+            }),
+            Err(_) => Err(self.unexpected(None)),
+        }
+    }
+
+    /// The body as a `T`.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.body).map_err(|error| self.unexpected(Some(error)))
+    }
+
+    fn unexpected(&self, error: Option<serde_json::Error>) -> ClientError {
+        ClientError::Unexpected {
+            url: self.url.to_string(),
+            status: self.status.as_u16(),
+            retry_after: self.retry_after(),
+            source: error.map(Arc::new),
+        }
+    }
+
+    /// `Retry-After` in seconds; its other form, a date, needs a clock that we do not trust.
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> ClientError {
+    let url = error.url().map(ToString::to_string).unwrap_or_default();
+    ClientError::Unreachable { url, source: Arc::new(error.without_url()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_go_below_the_base() {
+        let at = |address, path: &[&str]| below(&base(address).unwrap(), path).to_string();
+        assert_eq!(at("http://host:8080", &["api", "Task", ""]), "http://host:8080/api/Task/");
+        assert_eq!(at("https://host/tasker/", &["api", "a/b"]), "https://host/tasker/api/a%2Fb");
+    }
+
+    #[test]
+    fn an_address_is_http() {
+        for bad in ["localhost:8080", "ftp://host", "", "http://"] {
+            assert!(matches!(base(bad), Err(ClientError::BadAddress { .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The API as a program sees it: one client, its tokens, and a verb for each thing that can be asked.
+
+mod client;
+mod error;
+mod http;
+mod service;
+mod tasks;
+mod tokens;
+
+pub use client::{Client, Settings};
+pub use error::ClientError;
+pub use tokens::{Credentials, Secret, Tokens};

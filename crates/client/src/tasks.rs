@@ -1,0 +1,108 @@
+//! What a user asks for: submit, look, wait, cancel.
+
+use std::time::{Duration, Instant};
+
+use domain::{Json, Task, TaskId, TaskList, TaskResult, Ttl, TypeName};
+use reqwest::{Method, RequestBuilder};
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::http::LIMIT;
+
+/// The longest that one request waits at the Backend; a longer wait is several requests.
+const ROUND: Duration = Duration::from_secs(20);
+
+/// Between two looks at a Backend that does not wait.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[derive(Serialize)]
+struct Submission<'a> {
+    #[serde(rename = "type")]
+    name: &'a TypeName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<Ttl>,
+}
+
+impl Client {
+    /// Submits a task and answers with its id. It is not repeated when its answer is lost: that would be another task.
+    pub async fn submit(
+        &self,
+        name: &TypeName,
+        parameters: Option<&Json>,
+        ttl: Option<Ttl>,
+    ) -> Result<TaskId, ClientError> {
+        self.send(self.request(Method::POST, &TASKS).json(&Submission { name, parameters, ttl }))
+            .await?
+            .read()
+    }
+
+    /// Submits a task and answers with it when it has ended, or as it is after `patience`.
+    pub async fn submit_and_wait(
+        &self,
+        name: &TypeName,
+        parameters: Option<&Json>,
+        ttl: Option<Ttl>,
+        patience: Duration,
+    ) -> Result<Task, ClientError> {
+        let since = Instant::now();
+        let request = self.request(Method::POST, &TASKS).json(&Submission { name, parameters, ttl });
+        let task: Task =
+            self.send(waiting(request, patience.min(ROUND), "return=representation")).await?.read()?;
+        match patience.checked_sub(since.elapsed()) {
+            Some(left) if !task.status.is_final() && !left.is_zero() => self.wait(task.id, left).await,
+            _ => Ok(task),
+        }
+    }
+
+    /// The caller's tasks, newest first.
+    pub async fn list(&self) -> Result<TaskList, ClientError> {
+        self.send(self.request(Method::GET, &TASKS)).await?.read()
+    }
+
+    /// One task.
+    pub async fn get(&self, id: TaskId) -> Result<Task, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Task", &id.to_string()])).await?.read()
+    }
+
+    /// The task when it has ended, or as it is after `patience`.
+    pub async fn wait(&self, id: TaskId, patience: Duration) -> Result<Task, ClientError> {
+        let since = Instant::now();
+        loop {
+            let round = patience.saturating_sub(since.elapsed()).min(ROUND);
+            let asked = Instant::now();
+            let request = self.request(Method::GET, &["api", "Task", &id.to_string()]);
+            let task: Task = self.send(waiting(request, round, "")).await?.read()?;
+            if task.status.is_final() || since.elapsed() >= patience {
+                return Ok(task);
+            }
+            if asked.elapsed() < round {
+                tokio::time::sleep(PAUSE.min(patience.saturating_sub(since.elapsed()))).await;
+            }
+        }
+    }
+
+    /// The result of a finished task. Refused with the task's status, and the reason if it was cancelled, when there is
+    /// none.
+    pub async fn result(&self, id: TaskId) -> Result<TaskResult, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "result"])).await?.read()
+    }
+
+    /// Cancels a task; what comes back is final.
+    pub async fn cancel(&self, id: TaskId) -> Result<Task, ClientError> {
+        self.send(self.request(Method::POST, &["api", "Task", &id.to_string(), "cancel"])).await?.read()
+    }
+}
+
+const TASKS: [&str; 3] = ["api", "Task", ""];
+
+/// Asks the Backend to wait (RFC 7240), in whole seconds, and gives the request the time for it.
+fn waiting(request: RequestBuilder, wait: Duration, also: &str) -> RequestBuilder {
+    let seconds = wait.as_millis().div_ceil(1000);
+    let wait = if seconds == 0 { String::new() } else { format!("wait={seconds}") };
+    let wishes: Vec<&str> = [also, &wait].into_iter().filter(|wish| !wish.is_empty()).collect();
+    let request = request.timeout(LIMIT + ROUND);
+    if wishes.is_empty() { request } else { request.header("Prefer", wishes.join(", ")) }
+}

@@ -1,0 +1,27 @@
+//! The words and the rules of Tasker: what a task is and the only ways in which it may change.
+
+mod id;
+mod json;
+mod machine;
+mod name;
+mod operation;
+mod page;
+mod problem;
+mod service;
+mod status;
+mod task;
+mod timestamp;
+mod ttl;
+
+pub use id::{ClaimId, OwnerId, TaskId};
+pub use json::Json;
+pub use machine::{Event, Refused, State};
+pub use name::{BadName, QueueName, TypeName, WorkerName};
+pub use operation::{Isolation, Operation, TtlBounds};
+pub use page::Page;
+pub use problem::{Fault, Problem};
+pub use service::{Ask, Grant, Grants, Heard, Heartbeat, Held, Report, Reported, Reports, Settled, Wanted};
+pub use status::{Reason, Status};
+pub use task::{Attempt, Counts, Submission, Summary, Task, TaskList, TaskResult};
+pub use timestamp::Timestamp;
+pub use ttl::{BadTtl, Ttl};

@@ -1,0 +1,162 @@
+//! What a worker and the Backend say to each other: asks and grants, reports and what became of them, heartbeats.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{ClaimId, TaskId};
+use crate::json::Json;
+use crate::name::{TypeName, WorkerName};
+use crate::status::Reason;
+use crate::task::Attempt;
+
+/// A worker's ask for work (`POST /api/Task/request`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ask {
+    /// Minted by the worker. Asked again with the same one, the answer is what still runs under it.
+    pub claim: ClaimId,
+    /// Who asks.
+    pub worker: WorkerName,
+    /// What it wants.
+    pub wanted: Wanted,
+    /// How long to wait for work when there is none, in milliseconds. Asks by ids are answered at once.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// Certain tasks, or whatever waits of certain types.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Wanted {
+    /// Exactly these.
+    Ids(Vec<TaskId>),
+    /// The oldest that are ready.
+    #[serde(rename_all = "camelCase")]
+    Pull {
+        /// Of these types.
+        types: Vec<TypeName>,
+        /// As many as this, at most.
+        slots: u32,
+    },
+}
+
+/// The answer to an ask. The worker stops each task at *the moment it sent the ask* + `heldMs` + `remainingMs`, which is
+/// never after the database's deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grants {
+    /// From the ask's arrival to the moment its claim was sent to the database, in milliseconds.
+    pub held_ms: u64,
+    /// What was granted; possibly nothing.
+    pub tasks: Vec<Grant>,
+}
+
+/// A yes: this task is yours for so long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Which task.
+    pub id: TaskId,
+    /// Its operation.
+    #[serde(rename = "type")]
+    pub name: TypeName,
+    /// As they were submitted.
+    pub parameters: Option<Json>,
+    /// The fence: every report carries it.
+    pub attempt: Attempt,
+    /// The claim under which it was granted: every report carries it too.
+    pub claim: ClaimId,
+    /// How much of its life is left, in milliseconds.
+    pub remaining_ms: u64,
+}
+
+/// What a worker has to say of the tasks it was granted (`POST /api/Task/results`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reports {
+    /// Who speaks.
+    pub worker: WorkerName,
+    /// About which tasks.
+    pub reports: Vec<Report>,
+}
+
+/// What became of one grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Report {
+    /// Which task.
+    pub id: TaskId,
+    /// The grant's fence.
+    pub attempt: Attempt,
+    /// The grant's claim.
+    pub claim: ClaimId,
+    /// What happened.
+    pub reported: Reported,
+}
+
+/// How a grant went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Reported {
+    /// The operation returned this.
+    Result(Json),
+    /// The operation failed, and this is what it said.
+    Error(String),
+    /// The worker is stopping and hands the task back.
+    Released,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "became", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Settled {
+    /// The result arrived in time and is kept (also when it was reported before).
+    Finished,
+    /// The task has ended without a result, by this report or before it.
+    Cancelled {
+        /// Why.
+        reason: Reason,
+    },
+    /// It came after the deadline and was refused; the task is cancelled.
+    Late {
+        /// By how much, in milliseconds.
+        late_by_ms: u64,
+    },
+    /// The task is ready for another worker.
+    Released,
+    /// Another grant holds the task, or it waits for one: this report speaks for nobody.
+    Stale,
+    /// There is no such task.
+    Unknown,
+}
+
+/// A worker's sign of life (`POST /api/Worker/heartbeat`), every two seconds or so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Who lives.
+    pub worker: WorkerName,
+    /// How many tasks it runs at once.
+    pub slots: u32,
+    /// The types that it runs.
+    pub types: Vec<TypeName>,
+    /// What it runs now.
+    pub running: Vec<Held>,
+}
+
+/// A grant, as its holder names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Held {
+    /// Which task.
+    pub id: TaskId,
+    /// By which grant.
+    pub attempt: Attempt,
+}
+
+/// The answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Heard {
+    /// What must stop: it was cancelled, has expired, or belongs to another grant.
+    pub stop: Vec<Held>,
+}

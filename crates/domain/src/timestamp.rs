@@ -1,0 +1,64 @@
+//! Instants: microseconds inside and in the database, RFC 3339 in UTC with milliseconds outside.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
+
+/// An instant, in microseconds since 1970-01-01T00:00:00Z. Integers sort the same on every database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-11-24T09:30:00.125Z"))]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This instant moved by `micros`, at the edge of the calendar rather than past it.
+    #[must_use]
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// How many microseconds have passed since `earlier`; negative if it is later.
+    pub const fn micros_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(instant) => write!(f, "{instant:.3}"),
+            Err(_) => f.write_str("out of the calendar"),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let instant: jiff::Timestamp = text.parse().map_err(de::Error::custom)?;
+        Ok(Self(instant.as_microsecond()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_utc_with_milliseconds() {
+        let date = Timestamp(1_795_512_600_125_999);
+        assert_eq!(date.to_string(), "2026-11-24T09:30:00.125Z");
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn arithmetic_stops_at_the_edge() {
+        assert_eq!(Timestamp(i64::MAX).plus_micros(1), Timestamp(i64::MAX));
+    }
+}

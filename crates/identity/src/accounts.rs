@@ -1,0 +1,181 @@
+//! Accounts at rest.
+
+use store::{Clock, Db, StoreError, on};
+use uuid::Uuid;
+
+use crate::opaque::Digest;
+use crate::role::Role;
+use crate::username::UserName;
+
+const FIND: &str = "\
+select id, name, role, password, disabled
+from account
+where folded = $1";
+
+const BY_ID: &str = "\
+select id, name, role, password, disabled
+from account
+where id = $1";
+
+const OPEN: &str = "\
+insert into account (id, name, folded, password, role, origin, created)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict do nothing";
+
+/// The proof is spent by the row that names it: `unique (proof)` lets it make one account, the index on founders
+/// lets all setup links together make one, and no race comes between.
+const OPEN_BY_PROOF: &str = "\
+insert into account (id, name, folded, password, role, origin, created, proof)
+select $1, $2, $3, $4, proof.role, proof.kind, $5, proof.digest
+from proof
+where proof.digest = $6
+and proof.expires > $5
+and (proof.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
+on conflict do nothing";
+
+/// What the operator's own account needs: it is there, and this is its password. Its role stays what it was.
+const ENSURE: &str = "\
+insert into account (id, name, folded, password, role, origin, created)
+values ($1, $2, $3, $4, 'User', 'operator', $5)
+on conflict (folded) do update set password = excluded.password";
+
+const REHASH: &str = "\
+update account
+set password = $3
+where id = $1 and password = $2";
+
+const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
+
+/// An account, as far as the rest of Identity sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) is_disabled: bool,
+}
+
+/// By what right an account is made.
+pub(crate) enum Grant {
+    /// Registration is open for this role.
+    Open(Role),
+    /// An administrator makes it.
+    Admin(Role),
+    /// A setup link or an invitation, which says the role.
+    Proof(Digest),
+}
+
+/// What came of making an account.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    Account(Uuid),
+    /// Someone has the name.
+    NameTaken,
+    /// The proof was spent in the meantime, or the first administrator has come another way.
+    ProofSpent,
+}
+
+type Row = (Uuid, String, String, String, Option<i64>);
+
+pub(crate) struct Accounts {
+    db: Db,
+    clock: Clock,
+}
+
+impl Accounts {
+    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// The account of that name in lower case, and the hash of its password.
+    pub(crate) async fn find(&self, folded: &str) -> Result<Option<(Account, String)>, StoreError> {
+        let row: Option<Row> = on!(&self.db, read, pool =>
+            sqlx::query_as(FIND).bind(folded).fetch_optional(pool).await)?;
+        row.map(read).transpose()
+    }
+
+    pub(crate) async fn by_id(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let row: Option<Row> =
+            on!(&self.db, read, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(read).transpose()?.map(|(account, _)| account))
+    }
+
+    /// Makes an account, if the name is free and its grant holds, in one statement.
+    pub(crate) async fn open(
+        &self,
+        name: &UserName,
+        hash: &str,
+        grant: &Grant,
+    ) -> Result<Opened, StoreError> {
+        let id = Uuid::new_v4();
+        let made = match grant {
+            Grant::Open(role) => self.open_as(id, name, hash, *role, "open").await?,
+            Grant::Admin(role) => self.open_as(id, name, hash, *role, "admin").await?,
+            Grant::Proof(digest) => self.open_by_proof(id, name, hash, *digest).await?,
+        };
+        if made {
+            return Ok(Opened::Account(id));
+        }
+        Ok(if self.find(name.folded()).await?.is_some() { Opened::NameTaken } else { Opened::ProofSpent })
+    }
+
+    async fn open_as(
+        &self,
+        id: Uuid,
+        name: &UserName,
+        hash: &str,
+        role: Role,
+        origin: &'static str,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let made = on!(&self.db, write, pool => sqlx::query(OPEN)
+            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(role.name()).bind(origin).bind(now)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(made == 1)
+    }
+
+    async fn open_by_proof(
+        &self,
+        id: Uuid,
+        name: &UserName,
+        hash: &str,
+        proof: Digest,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let made = on!(&self.db, write, pool => sqlx::query(OPEN_BY_PROOF)
+            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(now).bind(proof.as_bytes())
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(made == 1)
+    }
+
+    pub(crate) async fn ensure(&self, name: &UserName, hash: &str) -> Result<(), StoreError> {
+        let (id, now) = (Uuid::new_v4(), self.clock.now());
+        on!(&self.db, write, pool => sqlx::query(ENSURE)
+            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(now)
+            .execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Puts a stronger hash of the same password in the place of `old`.
+    pub(crate) async fn rehash(&self, id: Uuid, old: &str, new: &str) -> Result<(), StoreError> {
+        on!(&self.db, write, pool =>
+            sqlx::query(REHASH).bind(id).bind(old).bind(new).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    pub(crate) async fn admin_exists(&self) -> Result<bool, StoreError> {
+        let row = on!(&self.db, read, pool =>
+            sqlx::query(ADMIN_EXISTS).fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(row)
+    }
+}
+
+fn read((id, name, role, password, disabled): Row) -> Result<(Account, String), StoreError> {
+    let role = read_role("account", id, &role)?;
+    Ok((Account { id, name, role, is_disabled: disabled.is_some() }, password))
+}
+
+/// A role as a table has it.
+pub(crate) fn read_role(table: &'static str, row: Uuid, role: &str) -> Result<Role, StoreError> {
+    Role::named(role).ok_or_else(|| StoreError::Corrupt { table, row, what: format!("the role {role:?}") })
+}

@@ -1,0 +1,55 @@
+//! What a handler may reach.
+
+use store::{Clock, Db};
+use tracing::warn;
+
+use crate::OpenError;
+use crate::accounts::Accounts;
+use crate::keys::Keys;
+use crate::password::Hashing;
+use crate::proofs::Proofs;
+use crate::schema::PART;
+use crate::sessions::Sessions;
+use crate::settings::{OpenRegistration, Settings};
+use crate::throttle::Throttle;
+use crate::time::{SECOND, micros};
+
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) db: Db,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) proofs: Proofs,
+    pub(crate) throttle: Throttle,
+    pub(crate) hashing: Hashing,
+    pub(crate) keys: Keys,
+}
+
+impl App {
+    pub(crate) async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        settings.check()?;
+        if settings.open_registration == OpenRegistration::Full {
+            warn!("`open_registration` is `full`: anyone who reaches Identity can become an administrator");
+        }
+        PART.migrate(&db).await?;
+        let token_ttl = micros(settings.access_token_ttl);
+        let keys = Keys::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
+        Ok(Self {
+            accounts: Accounts::new(db.clone(), clock.clone()),
+            sessions: Sessions::new(db.clone(), clock.clone()),
+            proofs: Proofs::new(db.clone(), clock.clone()),
+            throttle: Throttle::new(db.clone(), clock.clone()),
+            hashing: Hashing::new(),
+            keys,
+            settings,
+            clock,
+            db,
+        })
+    }
+
+    /// How long an access token lasts.
+    pub(crate) fn token_seconds(&self) -> i64 {
+        micros(self.settings.access_token_ttl) / SECOND
+    }
+}

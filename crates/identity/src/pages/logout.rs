@@ -1,0 +1,22 @@
+//! Signing out: a post, since a link could be followed by accident.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+
+use super::{PageError, lead_to};
+use crate::app::App;
+use crate::return_url::LOGIN_PAGE;
+use crate::visitor::{Visitor, clear_cookie};
+
+/// `POST /Auth/Logout`
+pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
+    if let Some(session) = visitor.session {
+        app.sessions.end(session).await?;
+    }
+    let mut response = lead_to(LOGIN_PAGE);
+    response.headers_mut().insert(SET_COOKIE, clear_cookie(&app.settings));
+    Ok(response)
+}

@@ -1,0 +1,135 @@
+//! The registration page.
+
+mod page;
+mod right;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use tracing::info;
+
+use self::page::{Errors, RegisterPage, sentence};
+use self::right::{Carried, Objection, right};
+use super::{PageError, lead_to, show};
+use crate::accounts::{Grant, Opened};
+use crate::address::Address;
+use crate::app::App;
+use crate::form::{BadForm, Form};
+use crate::password;
+use crate::proofs::Kind;
+use crate::return_url::ReturnUrl;
+use crate::settings::OpenRegistration;
+use crate::throttle::Allowance;
+use crate::username::UserName;
+use crate::visitor::Visitor;
+
+/// What a link to this page may carry. Nothing else in a query is looked at.
+#[derive(Deserialize)]
+pub(crate) struct RegisterQuery {
+    #[serde(rename = "ReturnUrl")]
+    return_url: Option<String>,
+    setup: Option<String>,
+    invitation: Option<String>,
+}
+
+impl RegisterQuery {
+    fn token(&self, kind: Kind) -> Option<&str> {
+        let token = match kind {
+            Kind::Setup => self.setup.as_deref(),
+            Kind::Invitation => self.invitation.as_deref(),
+        };
+        token.filter(|token| !token.is_empty())
+    }
+}
+
+/// `GET /Auth/Register`
+pub(crate) async fn register_form(
+    State(app): State<Arc<App>>,
+    Address(from): Address,
+    visitor: Visitor,
+    Query(query): Query<RegisterQuery>,
+) -> Result<Response, PageError> {
+    let carried = Carried::find(&app, from, |kind| query.token(kind)).await?;
+    if carried.is_none() && !visitor.is_admin() && app.settings.open_registration == OpenRegistration::None {
+        return Err(PageError::Closed);
+    }
+    let return_url = ReturnUrl::parse(query.return_url.as_deref());
+    let is_ticked = carried.as_ref().is_some_and(Carried::grants_full_access);
+    let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
+    Ok(show(StatusCode::OK, &page))
+}
+
+/// `POST /Auth/Register`
+pub(crate) async fn register(
+    State(app): State<Arc<App>>,
+    Address(from): Address,
+    visitor: Visitor,
+    Query(query): Query<RegisterQuery>,
+    form: Result<Form, BadForm>,
+) -> Result<Response, PageError> {
+    let form = form?;
+    app.throttle.check(Allowance::SignIn, from).await??;
+    let carried = Carried::find(&app, from, |kind| form.field(kind.name()).or(query.token(kind))).await?;
+    let return_url = ReturnUrl::parse(form.field("ReturnUrl").or(query.return_url.as_deref()));
+    let is_ticked = form.field("IsAdmin") == Some("true");
+    let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
+    let again = |status, errors| Ok(show(status, &page.with(form.text("Username"), errors)));
+
+    let grant = match right(&app, &visitor, carried.as_ref(), form.field("IsAdmin")) {
+        Ok(grant) => grant,
+        Err(Objection::Closed) => return Err(PageError::Closed),
+        Err(Objection::Box(status, said)) => {
+            info!(client.address = %from, "refused Full Access to {from}");
+            return again(status, Errors { full_access: Some(said), ..Errors::default() });
+        }
+    };
+    let name = match check(&form, app.settings.min_password_length) {
+        Ok(name) => name,
+        Err(errors) => return again(StatusCode::UNPROCESSABLE_ENTITY, errors),
+    };
+    let opened = open(&app, from, &name, form.text("Password"), &grant).await?;
+    match opened {
+        Opened::Account(id) => {
+            info!(account.id = %id, client.address = %from, "made the account {id} ({name})");
+            Ok(lead_to(&return_url.through_login()))
+        }
+        Opened::NameTaken => {
+            let said = Some("This user name is taken.".to_owned());
+            again(StatusCode::CONFLICT, Errors { username: said, ..Errors::default() })
+        }
+        Opened::ProofSpent => Err(PageError::SpentProof),
+    }
+}
+
+async fn open(
+    app: &App,
+    from: IpAddr,
+    name: &UserName,
+    password: &str,
+    grant: &Grant,
+) -> Result<Opened, PageError> {
+    let (_place, hash) = app.hashing.place().await?.hash(password.to_owned()).await;
+    app.throttle.spend(Allowance::SignIn, from).await?;
+    Ok(app.accounts.open(name, &hash, grant).await?)
+}
+
+/// Everything that is wrong with the fields, at once.
+fn check(form: &Form, shortest: usize) -> Result<UserName, Errors> {
+    let (typed, password) = (form.text("Username"), form.text("Password"));
+    let name = UserName::parse(typed);
+    let strength = password::check(password, typed, shortest);
+    let repeated = form.text("ConfirmPassword") == password;
+    if let (Ok(name), Ok(()), true) = (&name, &strength, repeated) {
+        return Ok(name.clone());
+    }
+    Err(Errors {
+        username: name.err().map(|bad| sentence(&bad)),
+        password: strength.err().map(|bad| sentence(&bad)),
+        confirm: (!repeated).then_some("The two passwords differ."),
+        full_access: None,
+    })
+}

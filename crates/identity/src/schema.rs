@@ -1,0 +1,12 @@
+//! Identity's part of the database.
+
+use store::{Migration, Part};
+
+pub(crate) const PART: Part = Part {
+    name: "identity",
+    steps: &[Migration {
+        postgres: include_str!("../migrations/postgres/0001_identity.sql"),
+        sqlite: include_str!("../migrations/sqlite/0001_identity.sql"),
+        oldest: 1,
+    }],
+};

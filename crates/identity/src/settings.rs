@@ -1,0 +1,203 @@
+//! What the operator decides, and what of it makes no sense.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::oauth::is_legacy;
+use crate::role::Role;
+
+/// How an Identity is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its public address, as tokens name it: `http://127.0.0.1:8081`, without a slash at the end.
+    pub issuer: String,
+    /// Who may register without a proof.
+    pub open_registration: OpenRegistration,
+    /// The fewest characters of a password.
+    pub min_password_length: usize,
+    /// How long an access token lasts.
+    pub access_token_ttl: Duration,
+    /// The file with the key that seals the signing keys; made when absent.
+    pub key_file: PathBuf,
+    /// Programs that fetch tokens of their own (`client_credentials`).
+    pub clients: Vec<Client>,
+}
+
+/// Who may register without a setup link, an invitation or an administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OpenRegistration {
+    /// Nobody.
+    None,
+    /// Anyone, as an ordinary user.
+    #[default]
+    Users,
+    /// Anyone, and the box "Full Access" works for anyone, as in the original.
+    Full,
+}
+
+impl OpenRegistration {
+    /// Whether Identity may listen on `address` with this setting: `full` is for loopback only.
+    pub fn may_listen_on(self, address: IpAddr) -> bool {
+        self != Self::Full || address.to_canonical().is_loopback()
+    }
+}
+
+/// A program with a secret of its own.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its `client_id`, and the `sub` of its tokens.
+    pub id: String,
+    /// Its `client_secret`.
+    pub secret: Secret,
+    /// What its tokens claim.
+    pub roles: Vec<Role>,
+}
+
+/// Text that is never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    /// The issuer is no plain address.
+    #[error("`issuer` is an address like https://id.example.org, with nothing after the host and the port")]
+    Issuer,
+    /// Tokens that would be dead at birth, or live for ever.
+    #[error("`access_token_ttl` is between one second and one day")]
+    TokenTtl,
+    /// A client's name could be confused with something else.
+    #[error(
+        "the client id `{0}` cannot be used: it is visible ASCII without `:`, no UUID, \
+         not one of Tasker's own ids, and given once"
+    )]
+    ClientId(String),
+    /// A client without a secret.
+    #[error("the client `{0}` has no secret")]
+    ClientSecret(String),
+}
+
+const LONGEST_TOKEN: Duration = Duration::from_hours(24);
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), BadSetting> {
+        let host = self.issuer.strip_prefix("https://").or_else(|| self.issuer.strip_prefix("http://"));
+        let plain =
+            |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
+        if !host.is_some_and(|host| !host.is_empty() && !host.starts_with(':') && plain(host)) {
+            return Err(BadSetting::Issuer);
+        }
+        if !(Duration::from_secs(1)..=LONGEST_TOKEN).contains(&self.access_token_ttl) {
+            return Err(BadSetting::TokenTtl);
+        }
+        let mut seen = HashSet::new();
+        for client in &self.clients {
+            let visible = client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+            let confusing =
+                client.id.is_empty() || is_legacy(&client.id) || Uuid::try_parse(&client.id).is_ok();
+            if !visible || confusing || !seen.insert(&client.id) {
+                return Err(BadSetting::ClientId(client.id.clone()));
+            }
+            if client.secret.expose().is_empty() {
+                return Err(BadSetting::ClientSecret(client.id.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.issuer.starts_with("https://")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(issuer: &str) -> Settings {
+        Settings {
+            issuer: issuer.to_owned(),
+            open_registration: OpenRegistration::Users,
+            min_password_length: 8,
+            access_token_ttl: Duration::from_hours(1),
+            key_file: PathBuf::new(),
+            clients: Vec::new(),
+        }
+    }
+
+    fn with_client(id: &str, secret: &str) -> Settings {
+        let client =
+            Client { id: id.to_owned(), secret: Secret(secret.to_owned()), roles: vec![Role::Worker] };
+        Settings { clients: vec![client], ..settings("http://127.0.0.1:8081") }
+    }
+
+    #[test]
+    fn an_issuer_is_a_plain_address() {
+        for good in ["http://127.0.0.1:8081", "http://[::1]:8081", "https://id.example.org"] {
+            assert_eq!(settings(good).check(), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "127.0.0.1",
+            "ftp://a",
+            "http://",
+            "https://a/",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+        ] {
+            assert_eq!(settings(bad).check(), Err(BadSetting::Issuer), "{bad}");
+        }
+    }
+
+    #[test]
+    fn s52_a_client_cannot_be_taken_for_a_user_or_for_tasker_itself() {
+        assert_eq!(with_client("robot", "secret").check(), Ok(()));
+        for bad in ["", "a b", "a:b", "tasker-worker", "6f1f6c9e-3b3b-4f0a-9d8e-0d8f5c1f2a3b"] {
+            assert_eq!(with_client(bad, "secret").check(), Err(BadSetting::ClientId(bad.to_owned())));
+        }
+        assert_eq!(with_client("robot", "").check(), Err(BadSetting::ClientSecret("robot".to_owned())));
+    }
+
+    #[test]
+    fn s85_registration_for_all_is_for_loopback_only() {
+        for (address, allowed) in
+            [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("10.0.0.1", false)]
+        {
+            assert_eq!(OpenRegistration::Full.may_listen_on(address.parse().unwrap()), allowed, "{address}");
+        }
+        assert!(OpenRegistration::Users.may_listen_on("0.0.0.0".parse().unwrap()));
+    }
+
+    #[test]
+    fn s121_a_secret_is_never_shown() {
+        assert!(!format!("{:?}", with_client("robot", "hunter2hunter2")).contains("hunter2"));
+    }
+}

@@ -1,0 +1,184 @@
+//! `POST /connect/token` with a password, and what is in a token.
+
+use std::collections::HashSet;
+
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use crate::house::{PASSWORD, claims, each_database, header, password_grant};
+
+const LONG_ROLE: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
+
+#[tokio::test]
+async fn s19_the_originals_clients_get_their_tokens() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        for (sent, claimed) in [
+            ("tasker_backend", "tasker_backend"),
+            ("tasker-backend", "tasker_backend"),
+            ("tasker-worker", "tasker_worker"),
+            ("tasker_worker", "tasker_worker"),
+        ] {
+            let form = [
+                ("grant_type", "password"),
+                ("username", "ann"),
+                ("password", PASSWORD),
+                ("client_id", sent),
+            ];
+            let given = house.post("/connect/token", &form).send().await.unwrap();
+            assert_eq!(given.status(), StatusCode::OK, "{sent}, without a scope");
+            let given: Value = given.json().await.unwrap();
+            assert_eq!(given["scope"], "openid profile TaskerWebAPI");
+            let claims = claims(given["access_token"].as_str().unwrap());
+            assert_eq!(claims["client_id"], claimed);
+            assert_eq!((&claims["roles"], &claims[LONG_ROLE]), (&json!(["User"]), &json!(["User"])));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s11_s25_a_token_is_not_to_be_kept_and_comes_alone() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let given = house.ask_token("ann", PASSWORD).await;
+        assert_eq!(given.headers()["cache-control"], "no-store");
+        assert_eq!(given.headers()["pragma"], "no-cache");
+        assert!(given.headers().contains_key("deprecation") && !given.headers().contains_key("set-cookie"));
+        assert_eq!(given.headers()[CONTENT_TYPE], "application/json");
+        let given: Value = given.json().await.unwrap();
+        let members: HashSet<&str> = given.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, HashSet::from(["access_token", "token_type", "expires_in", "scope"]));
+        assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(3600)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s59_a_token_is_an_access_token_by_rfc_9068() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let (first, second) = (house.token("ann").await, house.token("ann").await);
+        assert_eq!((&header(&first)["typ"], &header(&first)["alg"]), (&json!("at+jwt"), &json!("RS256")));
+        let claims = claims(&first);
+        assert_eq!((&claims["iss"], &claims["aud"]), (&json!(house.base), &json!("TaskerWebAPI")));
+        assert!(uuid::Uuid::try_parse(claims["sub"].as_str().unwrap()).is_ok());
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1_800_000_000), &json!(1_800_003_600)));
+        assert_eq!(claims["amr"], json!(["pwd"]));
+        assert_ne!(claims["jti"], crate::house::claims(&second)["jti"]);
+        let known =
+            ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "roles", LONG_ROLE, "amr"];
+        let said: HashSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(said, HashSet::from(known), "nothing else is told");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s12_what_comes_in_the_query_does_not_work() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let path = format!("/connect/token?password={}", PASSWORD.replace(' ', "+"));
+        let form = [("grant_type", "password"), ("username", "ann"), ("client_id", "tasker_backend")];
+        let refused = house.post(&path, &form).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        let refused =
+            house.post("/connect/token?x=1", &password_grant("ann", PASSWORD)).send().await.unwrap();
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s13_only_a_form_is_read() {
+    each_database(|house| async move {
+        let json = json!({ "grant_type": "password", "username": "ann" });
+        let refused = house.request("POST", "/connect/token").json(&json).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
+        let multipart =
+            house.request("POST", "/connect/token").header(CONTENT_TYPE, "multipart/form-data; boundary=a");
+        assert_eq!(
+            multipart.body("--a--").send().await.unwrap().status(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s14_a_parameter_comes_once_and_none_is_missing() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        for repeated in [("grant_type", "password"), ("client_id", "tasker_backend"), ("scope", "openid")] {
+            let mut form = password_grant("ann", PASSWORD);
+            form.push(repeated);
+            let refused = house.post("/connect/token", &form).send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+            assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
+        }
+        for missing in ["grant_type", "username", "password", "client_id"] {
+            let mut form = password_grant("ann", PASSWORD);
+            form.retain(|(name, _)| *name != missing);
+            let refused: Value =
+                house.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+            assert_eq!(refused["error"], "invalid_request", "{missing}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s18_a_scope_that_is_not_ours_is_refused_and_the_api_needs_its_own() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let ask = |scope| {
+            let mut form = password_grant("ann", PASSWORD);
+            form.pop();
+            form.push(("scope", scope));
+            house.post("/connect/token", &form).send()
+        };
+        for scope in ["openid email", "offline_access", "taskerwebapi"] {
+            let refused: Value = ask(scope).await.unwrap().json().await.unwrap();
+            assert_eq!(refused["error"], "invalid_scope", "{scope}");
+        }
+        let given: Value = ask("openid").await.unwrap().json().await.unwrap();
+        assert_eq!(given["scope"], "openid");
+        assert_eq!(claims(given["access_token"].as_str().unwrap())["aud"], json!(house.base));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s17_s20_the_password_grant_is_for_the_originals_clients_alone() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let mut form = password_grant("ann", PASSWORD);
+        form.retain(|(name, _)| *name != "client_id");
+        let robot = [("client_id", "robot"), ("client_secret", crate::house::ROBOT_SECRET)];
+        let refused = house.post("/connect/token", &[form.as_slice(), &robot].concat()).send().await.unwrap();
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "unauthorized_client");
+        let form = [("grant_type", "client_credentials"), ("client_id", "tasker_backend")];
+        let refused = house.post("/connect/token", &form).send().await.unwrap();
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "unauthorized_client");
+        // A public client has no secret: whoever sends one means another client.
+        let mut form = password_grant("ann", PASSWORD);
+        form.push(("client_secret", "x"));
+        let refused = house.post("/connect/token", &form).send().await.unwrap();
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_client");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_browser_on_another_site_gets_no_token() {
+    each_database(|house| async move {
+        house.register("ann").await;
+        let asked = house.post("/connect/token", &password_grant("ann", PASSWORD));
+        let refused =
+            asked.header("origin", "https://evil.example").header(AUTHORIZATION, "").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    })
+    .await;
+}

@@ -1,0 +1,144 @@
+//! The ground of a measurement: a new database with its backlog, what it has written, and who stands in its way.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use store::{Clock, Db, Store};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::case::Kind;
+use crate::load::submission;
+
+/// A database of its own.
+pub(crate) struct Ground {
+    pub(crate) store: Store,
+    pub(crate) postmaster: Option<u32>,
+    db: Db,
+    url: String,
+    directory: TempDir,
+}
+
+/// A transaction that sees the past until it is dropped.
+#[expect(dead_code, reason = "it is held, not used")]
+pub(crate) enum Snapshot {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement is told where its server is")]
+fn server() -> String {
+    std::env::var("TASKER_BENCH_POSTGRES")
+        .or_else(|_| std::env::var("TASKER_TEST_POSTGRES"))
+        .expect("TASKER_BENCH_POSTGRES names a PostgreSQL server")
+}
+
+impl Ground {
+    /// A new database in which `waiting` tasks wait.
+    pub(crate) async fn lay(kind: Kind, waiting: usize) -> Self {
+        let directory = TempDir::new().unwrap();
+        let (url, postmaster) = match kind {
+            Kind::Sqlite => (format!("sqlite:{}", directory.path().join("tasker.db").display()), None),
+            Kind::Postgres => {
+                let server = server();
+                let name = format!("tasker_bench_{}", std::process::id());
+                let mut admin = PgConnection::connect(&server).await.unwrap();
+                let drop = format!("drop database if exists {name} with (force)");
+                admin.execute(AssertSqlSafe(drop)).await.unwrap();
+                admin.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+                let (backend,): (i32,) =
+                    sqlx::query_as("select pg_backend_pid()").fetch_one(&mut admin).await.unwrap();
+                let (base, _) = server.rsplit_once('/').unwrap();
+                (format!("{base}/{name}"), crate::host::parent(backend.cast_unsigned()))
+            }
+        };
+        let db = Db::open(&url).unwrap();
+        let store = Store::new(db.clone(), Clock::default());
+        store.migrate().await.unwrap();
+        let ground = Self { store, postmaster, db, url, directory };
+        ground.fill(waiting).await;
+        ground
+    }
+
+    async fn fill(&self, waiting: usize) {
+        let mut fillers = JoinSet::new();
+        for _ in 0..3 {
+            let store = self.store.clone();
+            fillers.spawn(async move {
+                for _ in 0..waiting / 3000 {
+                    let batch: Vec<_> = (0..1000).map(|_| submission(&store)).collect();
+                    store.submit(&batch).await.unwrap();
+                }
+            });
+        }
+        fillers.join_all().await;
+        if waiting > 0 {
+            self.tidy().await;
+        }
+    }
+
+    /// What a quiet moment would bring: dead rows cleared, the log written back.
+    pub(crate) async fn tidy(&self) {
+        match &self.db {
+            Db::Postgres(_) => {
+                let mut admin = PgConnection::connect(&self.url).await.unwrap();
+                admin.execute("vacuum live").await.unwrap();
+                admin.execute("checkpoint").await.unwrap();
+            }
+            Db::Sqlite(pools) => drop(pools.write.execute("pragma wal_checkpoint(truncate)").await.unwrap()),
+        }
+    }
+
+    /// Closes it and gives the disk back.
+    pub(crate) async fn clear(self) {
+        self.db.close().await;
+        if self.postmaster.is_some() {
+            let (_, name) = self.url.rsplit_once('/').unwrap();
+            let mut admin = PgConnection::connect(&server()).await.unwrap();
+            admin.execute(AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
+        }
+    }
+
+    /// Begins a transaction that goes on seeing this moment.
+    pub(crate) async fn hold_snapshot(&self) -> Snapshot {
+        if self.postmaster.is_some() {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            connection.execute("begin isolation level repeatable read; select 1 from task limit 1").await.unwrap();
+            return Snapshot::Postgres(connection);
+        }
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        connection.execute("begin; select 1 from task limit 1").await.unwrap();
+        Snapshot::Sqlite(connection)
+    }
+
+    /// Bytes of write-ahead log so far; of SQLite only where the file stands, since it begins again at each checkpoint.
+    pub(crate) async fn wal(&self) -> u64 {
+        match &self.db {
+            Db::Postgres(pools) => {
+                let query = "select (pg_current_wal_lsn() - '0/0')::bigint";
+                let (bytes,): (i64,) = sqlx::query_as(query).fetch_one(&pools.read).await.unwrap();
+                bytes.cast_unsigned()
+            }
+            Db::Sqlite(_) => crate::host::written(),
+        }
+    }
+
+    /// How long the disk takes to keep 8 KiB, the median of a few, in milliseconds.
+    pub(crate) fn fdatasync(&self) -> f64 {
+        let path: PathBuf = self.directory.path().join("probe");
+        let mut file = File::create(&path).unwrap();
+        let mut times: Vec<f64> = (0..31)
+            .map(|_| {
+                let began = Instant::now();
+                file.write_all(&[7; 8192]).unwrap();
+                file.sync_data().unwrap();
+                began.elapsed().as_secs_f64() * 1000.0
+            })
+            .collect();
+        times.sort_unstable_by(f64::total_cmp);
+        times[times.len() / 2]
+    }
+}

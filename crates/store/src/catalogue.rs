@@ -1,0 +1,67 @@
+//! The catalogue at rest: every version of every operation that was ever registered.
+
+use domain::{Operation, TypeName};
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::on;
+use crate::store::Store;
+
+const REGISTER: &str =
+    "insert into operation (type, version, spec) values ($1, $2, $3) on conflict (type, version) do nothing";
+
+const READ: &str = "select spec from operation where type = $1 and version = $2";
+
+const ALL: &str = "
+    select spec from operation o
+    where version = (select max(version) from operation h where h.type = o.type)
+    order by type";
+
+/// Why an operation could not be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// A version, once registered, never changes.
+    #[error("version {version} of {name} is registered with another definition; give yours a higher version")]
+    Conflict {
+        /// The operation.
+        name: TypeName,
+        /// The version that both claim.
+        version: u32,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Registers an operation for good. The same definition again changes nothing; another one under the same version is
+    /// refused.
+    pub async fn register(&self, operation: &Operation) -> Result<(), RegisterError> {
+        let spec = serde_json::to_string(operation).expect("an operation is JSON");
+        let (name, version) = (operation.name.as_str(), i64::from(operation.version));
+        on!(&self.db, write, pool => sqlx::query(REGISTER)
+            .bind(name).bind(version).bind(&spec).execute(pool).await.map(drop))
+        .map_err(StoreError::from)?;
+        let (registered,): (String,) = on!(&self.db, write, pool =>
+            sqlx::query_as(READ).bind(name).bind(version).fetch_one(pool).await)
+        .map_err(StoreError::from)?;
+        if parse(&registered)? == *operation {
+            return Ok(());
+        }
+        Err(RegisterError::Conflict { name: operation.name.clone(), version: operation.version })
+    }
+
+    /// The highest version of each operation, by name.
+    pub async fn catalogue(&self) -> Result<Vec<Operation>, StoreError> {
+        let rows: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
+        rows.iter().map(|(spec,)| parse(spec)).collect()
+    }
+}
+
+fn parse(spec: &str) -> Result<Operation, StoreError> {
+    serde_json::from_str(spec).map_err(|error| StoreError::Corrupt {
+        table: "operation",
+        row: Uuid::nil(),
+        what: format!("{error} in {spec}"),
+    })
+}

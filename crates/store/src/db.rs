@@ -1,0 +1,127 @@
+//! PostgreSQL or SQLite: the choice, the connections, and the macro that lets one statement serve both.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
+
+use crate::error::StoreError;
+
+/// How long a request waits for a connection before it is told that the database is busy.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// `live` churns, so its statistics are always wrong: the writers leave the planner no choice.
+const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+    set enable_bitmapscan = off; set jit = off; set statement_timeout = '20s'; set lock_timeout = '5s'";
+
+/// Readers follow keys and indexes too: a point or a page, never a table.
+const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+    set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// PostgreSQL 15 or newer.
+    Postgres(Pools<Postgres>),
+    /// One file, in WAL mode, every commit on disk.
+    Sqlite(Pools<Sqlite>),
+}
+
+/// Connections that write and connections that only read, so that neither starves the other.
+#[derive(Debug)]
+pub struct Pools<DB: Database> {
+    /// PostgreSQL: a handful, with the planner's settings. SQLite: the one writer.
+    pub write: Pool<DB>,
+    /// Point reads and pages.
+    pub read: Pool<DB>,
+}
+
+impl<DB: Database> Clone for Pools<DB> {
+    fn clone(&self) -> Self {
+        Self { write: self.write.clone(), read: self.read.clone() }
+    }
+}
+
+/// Runs one statement on whichever database is open, so that it is written once.
+///
+/// `on!(db, write, pool => sqlx::query("…").execute(pool).await)`
+#[macro_export]
+macro_rules! on {
+    ($db:expr, $which:ident, $pool:ident => $run:expr) => {
+        match $db {
+            $crate::Db::Postgres(pools) => {
+                let $pool = &pools.$which;
+                $run
+            }
+            $crate::Db::Sqlite(pools) => {
+                let $pool = &pools.$which;
+                $run
+            }
+        }
+    };
+}
+
+impl Db {
+    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (made when absent).
+    ///
+    /// Connecting is lazy on PostgreSQL: the first statement shows whether a server answers.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?)))
+        } else if let Some(path) = url.strip_prefix("sqlite:") {
+            Ok(Self::Sqlite(sqlite(path.trim_start_matches("//"))))
+        } else {
+            Err(StoreError::Url)
+        }
+    }
+
+    /// Whether the database answers now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on!(self, read, pool => pool.execute("select 1").await.map(drop))?;
+        Ok(())
+    }
+
+    /// Returns connections and waits until they are closed.
+    pub async fn close(&self) {
+        on!(self, write, pool => pool.close().await);
+        on!(self, read, pool => pool.close().await);
+    }
+}
+
+fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
+    let pool = |connections: u32, settings: &'static str| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(settings).await.map(drop) })
+            })
+            .connect_lazy_with(options.clone().application_name("tasker"))
+    };
+    Pools { write: pool(10, WRITER), read: pool(6, READER) }
+}
+
+fn sqlite(path: &str) -> Pools<Sqlite> {
+    let options = SqliteConnectOptions::new()
+        .filename(PathBuf::from(path))
+        .create_if_missing(true)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(ACQUIRE);
+    let pool = |connections: u32, options: SqliteConnectOptions| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(options)
+    };
+    Pools {
+        write: pool(1, options.clone().pragma("cache_size", "-65536")),
+        read: pool(4, options.pragma("query_only", "on")),
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong with the database: it failed, a row makes no sense, or its schema is not ours.
+
+use uuid::Uuid;
+
+/// Why a verb of the store could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused, broke, or could not be reached in time.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// A stored row that no version of Tasker writes.
+    #[error("row {row} of {table} does not make sense: {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        row: Uuid,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Neither `postgres://…` nor `sqlite:PATH`.
+    #[error("a database is named by postgres://… or sqlite:PATH")]
+    Url,
+    /// A newer Tasker has changed the schema so that this binary may not write it any more.
+    #[error(
+        "the schema of {part} is at version {found} and needs a Tasker that knows version {oldest} or newer; \
+         this one knows {known}: start a newer Tasker"
+    )]
+    SchemaTooNew {
+        /// Whose tables.
+        part: &'static str,
+        /// The version in the database.
+        found: i64,
+        /// The oldest version whose binaries may still use it.
+        oldest: i64,
+        /// The version that this binary brings.
+        known: i64,
+    },
+}
+
+impl StoreError {
+    /// The database is away, busy or shutting down: asking again later is right.
+    pub fn is_unavailable(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+                // 08: connection; 25006: read-only after a failover; 53: out of something; 55P03 and 57014: timed
+                // out waiting; 57P: going down. SQLite: busy, locked, disk full, I/O (primary codes).
+                ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+                    || ["25006", "55P03", "57014", "5", "6", "10", "13", "261", "517"].contains(&&*code)
+            }),
+            _ => false,
+        }
+    }
+
+    /// Two transactions stood in each other's way and this one was chosen to go: doing it again is right.
+    pub fn is_conflict(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(refusal)) = self else { return false };
+        refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
+    }
+}

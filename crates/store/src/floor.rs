@@ -1,0 +1,67 @@
+//! Where the work lies: below a floor an index holds only the dead entries of what has moved on.
+//!
+//! While somebody holds a snapshot (a backup, a long query) PostgreSQL may not clear dead entries away, and each walk
+//! over the low end of an index meets all of them again. Each walk therefore begins a little below the place where the
+//! last one found something; a full walk every few seconds catches what a slow commit left lower.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use domain::TypeName;
+
+/// How far below the last find a walk begins: longer than a commit is ever under way, in microseconds.
+const SLACK: i64 = 1_000_000;
+
+/// How often a walk begins at the very bottom.
+const FULL_WALK: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+struct Floor {
+    at: i64,
+    walked_fully: Instant,
+}
+
+impl Floor {
+    /// Where the next walk begins.
+    fn begin(&mut self) -> i64 {
+        if self.walked_fully.elapsed() < FULL_WALK {
+            return self.at.saturating_sub(SLACK);
+        }
+        self.walked_fully = Instant::now();
+        i64::MIN
+    }
+}
+
+/// The floor of each type's ready tasks, and of the due index.
+#[derive(Debug, Default)]
+pub(crate) struct Floors {
+    ready: Mutex<HashMap<TypeName, Floor>>,
+    due: Mutex<Option<Floor>>,
+}
+
+impl Floors {
+    /// Where a walk over each of `types` begins.
+    pub(crate) fn of(&self, types: &[TypeName]) -> Vec<i64> {
+        let mut ready = self.ready.lock().expect("no panic while it is held");
+        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, Floor::begin)).collect()
+    }
+
+    /// A walk found its first task of `name` at `place`.
+    pub(crate) fn found(&self, name: &TypeName, place: i64) {
+        let mut ready = self.ready.lock().expect("no panic while it is held");
+        let floor = ready.entry(name.clone()).or_insert_with(|| Floor { at: place, walked_fully: Instant::now() });
+        floor.at = place;
+    }
+
+    /// Where the sweep begins.
+    pub(crate) fn of_due(&self) -> i64 {
+        self.due.lock().expect("no panic while it is held").as_mut().map_or(i64::MIN, Floor::begin)
+    }
+
+    /// The sweep has ended everything that was due at `now`.
+    pub(crate) fn swept(&self, now: i64) {
+        let mut due = self.due.lock().expect("no panic while it is held");
+        due.get_or_insert_with(|| Floor { at: now, walked_fully: Instant::now() }).at = now;
+    }
+}

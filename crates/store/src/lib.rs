@@ -1,0 +1,34 @@
+//! Tasks, catalogue and workers at rest: PostgreSQL and SQLite behind one set of verbs.
+//!
+//! Each verb is one atomic step over arrays of tasks: a statement on PostgreSQL, a transaction on SQLite, with its
+//! guard (status, fence, time) inside. Its two texts stand beside each other in one file.
+
+mod cancel;
+mod catalogue;
+mod claim;
+mod clock;
+mod db;
+mod error;
+mod floor;
+mod migrate;
+mod prune;
+mod pull;
+mod read;
+mod settle;
+mod sqlite;
+mod store;
+mod submit;
+mod sweep;
+mod workers;
+
+pub use catalogue::RegisterError;
+pub use claim::{Granted, IdClaim};
+pub use clock::Clock;
+pub use db::{Db, Pools};
+pub use error::StoreError;
+pub use migrate::{Migration, Part};
+pub use pull::Puller;
+pub use read::Ending;
+pub use store::{Ended, Ready, Store, TASKS};
+pub use sweep::SWEEP;
+pub use workers::WorkerRow;

@@ -1,0 +1,39 @@
+//! SQLite's side of a verb: a batch as one JSON array, inside one `BEGIN IMMEDIATE` on the one writer.
+
+use std::pin::Pin;
+
+use serde::Serialize;
+use sqlx::{Pool, Sqlite, SqliteConnection};
+
+use crate::clock::Clock;
+use crate::error::StoreError;
+
+/// The work of one transaction.
+pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// Runs `work` as one transaction, in a task of its own: a caller that goes away leaves nothing half done and no
+/// connection inside a transaction (transact-rs/sqlx#4393).
+///
+/// The instant that `work` is given is read once the file is locked: it never falls from one transaction to the next,
+/// and however long a batch waited for the writer, it is judged by the time at which it is written.
+#[expect(clippy::disallowed_methods, reason = "the transaction must outlive a caller that is dropped")]
+pub(crate) async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &Clock, work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> Work<'c, T> + Send + 'static,
+{
+    let (pool, clock) = (pool.clone(), clock.clone());
+    let transaction = tokio::spawn(async move {
+        let mut transaction = pool.begin_with("begin immediate").await?;
+        let done = work(&mut transaction, clock.now()).await?;
+        transaction.commit().await?;
+        Ok(done)
+    });
+    transaction.await.map_err(|_| StoreError::Database(sqlx::Error::WorkerCrashed))?
+}
+
+/// A batch as the JSON array that `json_each` reads; ids inside are hyphenated text.
+pub(crate) fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
+    let rows: Vec<T> = rows.into_iter().collect();
+    serde_json::to_string(&rows).expect("rows of ids, words and numbers")
+}

@@ -1,0 +1,276 @@
+//! A verb with its real arguments: called on the store, and told to the model task by task.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::{
+    ClaimId, Heartbeat, Held, OwnerId, Report, Reported, Settled, State, Submission, TaskId, TypeName, WorkerName,
+};
+use futures_util::future::join_all;
+use store::{Ended, Granted, IdClaim, Puller, Store};
+use uuid::Uuid;
+
+use super::SILENCE;
+use super::steps::{Asked, By, New, Said, Verb};
+use crate::kit::{ANN, BOB, Bench, json, kind, millis, worker};
+use crate::model::{Act, Answer, Line, Model};
+
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    Submit(Vec<Submission>),
+    Claim(Vec<IdClaim>),
+    Pull(Vec<Puller>, Vec<TypeName>),
+    Settle(Vec<Report>),
+    Sweep,
+    Lose,
+    Cancel(OwnerId, Vec<TaskId>),
+}
+
+/// What a verb answered, of all its tasks.
+#[derive(Debug)]
+pub(super) enum Answered {
+    Done,
+    Granted(Vec<Granted>),
+    Settled(Vec<Settled>),
+    Ended(Vec<Ended>),
+}
+
+/// What a verb did to one task, and what it answered of it.
+#[derive(Debug)]
+pub(super) struct Touch {
+    pub(super) id: TaskId,
+    pub(super) act: Act,
+    pub(super) answer: Answer,
+}
+
+fn owner(ann: bool) -> OwnerId {
+    if ann { ANN } else { BOB }
+}
+
+fn claim(number: u8) -> ClaimId {
+    ClaimId(Uuid::from_u128(0xC0 + u128::from(number)))
+}
+
+fn named(number: u8) -> WorkerName {
+    worker(&format!("w{number}"))
+}
+
+fn typed(number: u8) -> TypeName {
+    kind(&format!("demo.t{number}"))
+}
+
+/// The `number`th task, going round.
+fn nth(model: &Model, number: usize) -> Option<&Line> {
+    model.lines.values().nth(number.checked_rem(model.lines.len())?)
+}
+
+impl Call {
+    /// `verb` with the tasks and grants of now.
+    pub(super) fn of(verb: &Verb, model: &Model, bench: &Bench) -> Self {
+        let tasks = |numbers: &[usize]| -> Vec<&Line> { numbers.iter().filter_map(|n| nth(model, *n)).collect() };
+        match verb {
+            Verb::Submit(new) => Self::Submit(new.iter().map(|new| submission(bench, new)).collect()),
+            Verb::Repeat(numbers) => {
+                Self::Submit(tasks(numbers).into_iter().map(|line| line.task.clone()).collect())
+            }
+            Verb::Claim(asked) => {
+                let mut asks: Vec<IdClaim> = asked.iter().filter_map(|asked| ask(model, asked)).collect();
+                asks.sort_by_key(|ask| ask.id);
+                asks.dedup_by_key(|ask| ask.id);
+                Self::Claim(asks)
+            }
+            Verb::Pull { kinds, pullers } => {
+                let kinds: BTreeSet<TypeName> = kinds.iter().map(|kind| typed(*kind)).collect();
+                let pullers = pullers.iter().enumerate();
+                let pullers = pullers.map(|(n, (worker, slots))| {
+                    let claim = claim(16 + u8::try_from(n).unwrap() + worker * 4);
+                    Puller { claim, worker: named(*worker), slots: *slots }
+                });
+                Self::Pull(pullers.collect(), kinds.into_iter().collect())
+            }
+            Verb::Settle(said) => {
+                let reports = said.iter().filter_map(|(task, by, said)| Some(report(nth(model, *task)?, *by, *said)));
+                Self::Settle(reports.collect())
+            }
+            Verb::Sweep => Self::Sweep,
+            Verb::Lose => Self::Lose,
+            Verb::Cancel { owner: ann, tasks: numbers } => {
+                let ids: BTreeSet<TaskId> = tasks(numbers).into_iter().map(|line| line.task.id).collect();
+                Self::Cancel(owner(*ann), ids.into_iter().collect())
+            }
+        }
+    }
+
+    /// New tasks are in the model before the others look: nobody can tell the difference.
+    pub(super) fn accept(&self, model: &mut Model, now: i64) {
+        if let Self::Submit(tasks) = self {
+            for task in tasks {
+                model.lines.entry(task.id).or_insert_with(|| Line::new(task.clone(), now));
+            }
+        }
+    }
+
+    /// Forgets the workers that a `lose` has lost.
+    pub(super) fn forget_silent(&self, model: &mut Model, now: i64) {
+        if matches!(self, Self::Lose) {
+            model.seen.retain(|_, seen| *seen >= now - SILENCE);
+        }
+    }
+
+    async fn run(&self, store: &Store) -> Answered {
+        match self {
+            Self::Submit(tasks) => {
+                store.submit(tasks).await.unwrap();
+                Answered::Done
+            }
+            Self::Claim(asks) => Answered::Granted(store.claim(asks).await.unwrap()),
+            Self::Pull(pullers, kinds) => Answered::Granted(store.pull(pullers, kinds).await.unwrap()),
+            Self::Settle(reports) => Answered::Settled(store.settle(reports).await.unwrap()),
+            Self::Sweep => Answered::Ended(store.sweep().await.unwrap()),
+            Self::Lose => {
+                let silence = Duration::from_micros(SILENCE.cast_unsigned());
+                Answered::Ended(store.lose_workers(silence).await.unwrap())
+            }
+            Self::Cancel(owner, tasks) => Answered::Ended(store.cancel(*owner, tasks).await.unwrap()),
+        }
+    }
+
+    /// The answer, task by task.
+    pub(super) fn touches(&self, said: &Answered, model: &Model, now: i64) -> Result<Vec<Touch>, String> {
+        let touch = |id: TaskId, act: Act, answer: Answer| Touch { id, act, answer };
+        let mut touches: Vec<Touch> = match (self, said) {
+            (Self::Claim(asks), Answered::Granted(granted)) => {
+                let answer = |id| granted.iter().find(|granted| granted.grant.id == id).cloned();
+                let asks = asks.iter().map(|ask| {
+                    touch(ask.id, Act::Claim(ask.clone()), answer(ask.id).map_or(Answer::Nothing, Answer::Granted))
+                });
+                asks.collect()
+            }
+            (Self::Pull(..), Answered::Granted(granted)) => granted.iter().map(pulled).collect(),
+            (Self::Settle(reports), Answered::Settled(settled)) => {
+                let pairs = reports.iter().zip(settled);
+                pairs.map(|(report, s)| touch(report.id, Act::Report(report.clone()), Answer::Settled(*s))).collect()
+            }
+            (_, Answered::Ended(ended)) => {
+                let (act, ids) = self.ending(model, now);
+                let answer = |id| ended.iter().find(|ended| ended.id == id).cloned();
+                let ids = ids.into_iter();
+                ids.map(|id| touch(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::Ended))).collect()
+            }
+            _ => Vec::new(),
+        };
+        let answered = touches.iter().filter(|touch| touch.answer != Answer::Nothing).count();
+        let said = said.len();
+        touches.sort_by_key(|touch| touch.id);
+        if answered == said { Ok(touches) } else { Err(format!("{said} answers, {answered} of them to the question")) }
+    }
+
+    fn ending(&self, model: &Model, now: i64) -> (Act, Vec<TaskId>) {
+        let all = || model.lines.keys().copied().collect();
+        match self {
+            Self::Cancel(owner, tasks) => (Act::Cancel(*owner), tasks.clone()),
+            Self::Lose => {
+                let silent = model.seen.iter().filter(|(_, seen)| **seen < now - SILENCE);
+                (Act::Lose(silent.map(|(name, _)| name.clone()).collect()), all())
+            }
+            _ => (Act::Sweep, all()),
+        }
+    }
+
+    /// What can be said of a verb that nothing raced: a pull takes exactly the oldest, and its workers take turns.
+    pub(super) fn check_alone(&self, said: &Answered, before: &Model, now: i64) -> Result<(), String> {
+        let (Self::Pull(pullers, kinds), Answered::Granted(granted)) = (self, said) else { return Ok(()) };
+        let ready = before.lines.values().filter(|line| {
+            kinds.contains(&line.task.name)
+                && matches!(line.state, State::Created { start_by, .. } if now <= start_by.0)
+        });
+        let mut places: Vec<i64> = ready.map(|line| line.place).collect();
+        places.sort_unstable();
+        let slots: usize = pullers.iter().map(|puller| puller.slots as usize).sum();
+        places.truncate(slots);
+        let mut taken: Vec<i64> = granted.iter().map(|granted| before.lines[&granted.grant.id].place).collect();
+        taken.sort_unstable();
+        if taken != places {
+            return Err(format!("the oldest are of {places:?}, taken were {taken:?}"));
+        }
+        let mut turns = vec![0; pullers.len()];
+        while turns.iter().sum::<u32>() < u32::try_from(taken.len()).unwrap() {
+            let least = (0..turns.len()).filter(|n| turns[*n] < pullers[*n].slots).min_by_key(|n| turns[*n]).unwrap();
+            turns[least] += 1;
+        }
+        for (turns, puller) in turns.into_iter().zip(pullers) {
+            let given = granted.iter().filter(|granted| granted.grant.claim == puller.claim).count();
+            if given != turns as usize {
+                return Err(format!("{given} for {puller:?}, not {turns}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Answered {
+    fn len(&self) -> usize {
+        match self {
+            Self::Done => 0,
+            Self::Granted(granted) => granted.len(),
+            Self::Settled(settled) => settled.len(),
+            Self::Ended(ended) => ended.len(),
+        }
+    }
+}
+
+pub(super) async fn run_all(stores: &[Store], calls: &[Call]) -> Vec<Answered> {
+    join_all(stores.iter().zip(calls).map(|(store, call)| call.run(store))).await
+}
+
+/// A heartbeat is answered by what its worker does not hold.
+pub(super) async fn heartbeat(bench: &Bench, model: &mut Model, name: u8, running: &[usize]) -> Result<(), String> {
+    let name = named(name);
+    let lines = || running.iter().filter_map(|number| nth(model, *number));
+    let held = lines().map(|line| Held { id: line.task.id, attempt: line.attempt() });
+    let running: BTreeSet<(TaskId, u32)> = held.map(|held| (held.id, held.attempt)).collect();
+    let running: Vec<Held> = running.into_iter().map(|(id, attempt)| Held { id, attempt }).collect();
+    let stop = running.iter().filter(|held| {
+        !matches!(&model.lines[&held.id].state, State::Running { worker, .. } if *worker == name)
+    });
+    let expected: BTreeSet<TaskId> = stop.map(|held| held.id).collect();
+    let beat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running };
+    let stop = bench.store.heartbeat(&beat).await.unwrap();
+    let stop: BTreeSet<TaskId> = stop.into_iter().map(|held| held.id).collect();
+    model.seen.insert(name, bench.now());
+    if stop == expected { Ok(()) } else { Err(format!("told to stop {stop:?}, not {expected:?}")) }
+}
+
+fn submission(bench: &Bench, new: &New) -> Submission {
+    let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
+    Submission { owner: owner(new.owner), name: typed(new.kind), ttl, start_within, ..bench.submission() }
+}
+
+fn ask(model: &Model, asked: &Asked) -> Option<IdClaim> {
+    let id = nth(model, asked.task)?.task.id;
+    Some(IdClaim { id, claim: claim(asked.claim), worker: named(asked.worker), by_name: asked.by_name })
+}
+
+fn report(line: &Line, by: By, said: Said) -> Report {
+    let holder = match &line.state {
+        State::Running { claim, .. } => *claim,
+        _ => claim(0),
+    };
+    let (claim, attempt) = match by {
+        By::Holder => (holder, line.attempt()),
+        By::Older => (holder, line.attempt().saturating_sub(1)),
+        By::Claim(number) => (claim(number), line.attempt()),
+    };
+    let reported = match said {
+        Said::Result => Reported::Result(json(r#"{"n": 1e2}"#)),
+        Said::Error => Reported::Error("it broke".to_owned()),
+        Said::Released => Reported::Released,
+    };
+    Report { id: line.task.id, attempt, claim, reported }
+}
+
+fn pulled(granted: &Granted) -> Touch {
+    let (id, claim) = (granted.grant.id, granted.grant.claim);
+    let act = Act::Claim(IdClaim { id, claim, worker: granted.worker.clone(), by_name: false });
+    Touch { id, act, answer: Answer::Granted(granted.clone()) }
+}

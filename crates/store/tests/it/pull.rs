@@ -1,0 +1,157 @@
+//! Claims by type: the oldest first, shared fairly, none twice (G5, G11).
+
+use std::collections::HashSet;
+
+use domain::{ClaimId, Reported, Submission, TaskId};
+use store::{Granted, Puller};
+use tokio::task::JoinSet;
+
+use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
+
+fn puller(name: &str, slots: u32) -> Puller {
+    Puller { claim: ClaimId::random(), worker: worker(name), slots }
+}
+
+fn ids(granted: &[Granted]) -> HashSet<TaskId> {
+    granted.iter().map(|granted| granted.grant.id).collect()
+}
+
+/// G11: the order of age, across types.
+#[tokio::test]
+async fn the_oldest_ready_task_goes_first() {
+    each_database(|bench| async move {
+        let mut tasks = Vec::new();
+        for name in ["a", "b", "c", "a", "b"] {
+            let task = Submission { name: kind(name), ..bench.submission() };
+            tasks.push(task.id);
+            bench.store.submit(&[task]).await.unwrap();
+            bench.advance(1).await;
+        }
+        let types = [kind("b"), kind("a"), kind("nobody.asks")];
+        for expected in [vec![tasks[0], tasks[1]], vec![tasks[3], tasks[4]], vec![]] {
+            let granted = bench.store.pull(&[puller("w1", 2)], &types).await.unwrap();
+            assert_eq!(ids(&granted), expected.into_iter().collect());
+            assert!(granted.iter().all(|granted| granted.grant.attempt == 1 && granted.grant.remaining_ms == 5000));
+        }
+        assert_eq!(bench.store.counts().await.unwrap().created, 1, "c was not asked for");
+    })
+    .await;
+}
+
+/// Waiting workers take turns: nobody's second task before everybody's first.
+#[tokio::test]
+async fn waiting_workers_take_turns() {
+    each_database(|bench| async move {
+        let tasks = bench.many(3).await;
+        let (greedy, modest) = (puller("greedy", 5), puller("modest", 1));
+        let pullers = [greedy.clone(), modest.clone()];
+        let granted = bench.store.pull(&pullers, &[kind("demo.echo")]).await.unwrap();
+        assert_eq!(ids(&granted), tasks.into_iter().collect());
+        for puller in pullers {
+            let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+            let given: Vec<&Granted> = granted.iter().filter(|granted| granted.worker == puller.worker).collect();
+            assert_eq!(given.len(), if puller == greedy { 2 } else { 1 });
+            assert_eq!(ids(&held).len(), given.len());
+            assert!(given.iter().all(|granted| granted.grant.claim == puller.claim));
+        }
+    })
+    .await;
+}
+
+/// G5: from two Backends and many connections; together they empty the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_pulls_never_share_a_task() {
+    each_database(|bench| async move {
+        let tasks = bench.many(300).await;
+        let mut granted = Vec::new();
+        while granted.len() < tasks.len() {
+            let mut race = JoinSet::new();
+            for racer in 0..8 {
+                let store = if racer % 2 == 0 { bench.store.clone() } else { bench.another() };
+                let pullers = [puller(&format!("w{racer}"), 5), puller(&format!("v{racer}"), 5)];
+                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")]).await.unwrap() });
+            }
+            let round: Vec<Granted> = race.join_all().await.into_iter().flatten().collect();
+            assert!(!round.is_empty(), "{} of {} were found", granted.len(), tasks.len());
+            granted.extend(round);
+        }
+        assert_eq!(granted.len(), tasks.len());
+        assert_eq!(ids(&granted), tasks.into_iter().collect());
+    })
+    .await;
+}
+
+/// G5: what still runs under a claim, with the time that is left: the answer to a repeated ask.
+#[tokio::test]
+async fn what_is_held_is_what_still_runs() {
+    each_database(|bench| async move {
+        bench.many(4).await;
+        let puller = puller("w1", 4);
+        let granted = bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")]).await.unwrap();
+        bench.report(&granted[0].grant, crate::kit::result("1")).await;
+        bench.report(&granted[1].grant, Reported::Released).await;
+        bench.advance(2 * SECOND).await;
+        let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+        assert_eq!(ids(&held), ids(&granted[2..]));
+        assert!(held.iter().all(|held| held.grant.remaining_ms == 3000));
+        assert!(bench.store.held(&worker("w2"), puller.claim).await.unwrap().is_empty());
+        assert!(bench.store.held(&puller.worker, ClaimId::random()).await.unwrap().is_empty());
+        bench.advance(3 * SECOND).await;
+        assert_eq!(bench.store.held(&puller.worker, puller.claim).await.unwrap().len(), 2, "the last microsecond");
+        bench.advance(1).await;
+        assert!(bench.store.held(&puller.worker, puller.claim).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+/// G3: a pull passes over what its time to start has passed, and takes what stands on the edge.
+#[tokio::test]
+async fn a_pull_passes_over_what_may_not_start_any_more() {
+    each_database(|bench| async move {
+        let hasty = Submission { start_within: millis(10), ..bench.submission() };
+        let edge = Submission { start_within: millis(11), ..bench.submission() };
+        bench.store.submit(&[hasty, edge.clone()]).await.unwrap();
+        bench.advance(11 * MILLI).await;
+        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")]).await.unwrap();
+        assert_eq!(ids(&granted), HashSet::from([edge.id]));
+    })
+    .await;
+}
+
+/// G11: the floor below which a pull does not look never hides work: what is handed back, or submitted after the lane
+/// was found empty, is found by the next pull.
+#[tokio::test]
+async fn an_empty_lane_hides_nothing_that_comes_later() {
+    each_database(|bench| async move {
+        let types = [kind("demo.echo")];
+        let pull = |slots| {
+            let store = bench.store.clone();
+            let types = types.clone();
+            async move { store.pull(&[puller("w1", slots)], &types).await.unwrap() }
+        };
+        for round in 0..3 {
+            assert!(pull(1).await.is_empty());
+            bench.advance(10 * SECOND).await;
+            assert!(pull(1).await.is_empty());
+            let id = bench.created().await;
+            let granted = pull(2).await;
+            assert_eq!(ids(&granted), HashSet::from([id]), "round {round}");
+            bench.advance(SECOND).await;
+            let reports = [report(&granted[0].grant, Reported::Released)];
+            bench.store.settle(&reports).await.unwrap();
+            assert_eq!(pull(2).await[0].grant.attempt, 2, "round {round}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_slots_or_no_types_is_no_work() {
+    each_database(|bench| async move {
+        bench.created().await;
+        assert!(bench.store.pull(&[], &[kind("demo.echo")]).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")]).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[puller("w1", 1)], &[]).await.unwrap().is_empty());
+    })
+    .await;
+}

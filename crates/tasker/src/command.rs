@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser};
+
+use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::exit::Exit;
+use crate::{client, roles};
+
+/// Runs tasks for a limited time: the result is there within the time to live, or the task is cancelled.
+///
+/// `tasker up` starts everything on this machine; then, in a second terminal:
+///
+/// `tasker submit GENERATE_LOGIN --ttl 5s --wait`
+#[derive(Debug, Parser)]
+#[command(name = "tasker", version, after_help = Exit::table(), max_term_width = 100)]
+pub enum Tasker {
+    /// Runs everything in one process: Backend, Identity, a worker; SQLite, no broker
+    ///
+    /// Data stays in the data directory. It prints both addresses, a link that makes the first administrator until
+    /// there is one, and `Ready.` when it serves. The client commands with the same data directory act as the account
+    /// `local`, which it makes.
+    Up(roles::Up),
+    /// Runs a Backend: the REST API that keeps tasks and hands them to workers
+    ///
+    /// Any number of them may share a PostgreSQL database. It waits for the database and for Identity.
+    Backend(Sources),
+    /// Runs an Identity: accounts, their pages, and tokens
+    ///
+    /// Any number of them may share a database and a key file. It waits for the database. Until there is an
+    /// administrator it prints a link that makes the first one.
+    Identity(Sources),
+    /// Runs a worker with the built-in operations
+    ///
+    /// Any number of them may run, each with a name of its own. It waits for the Backend and for Identity, and for its
+    /// account. Stopped, it lets its tasks finish for `worker.drain_ms` and hands the rest back.
+    Worker(Sources),
+    /// Brings the tables of tasks and of accounts to this version, and leaves
+    ///
+    /// The services do it themselves when they start; this is for those who want it done before.
+    Migrate(Sources),
+    #[command(flatten)]
+    Client(client::Command),
+}
+
+/// Where settings come from.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings (the later wins: file, environment TASKER__SECTION__KEY, flags)")]
+pub struct Sources {
+    /// The settings file [default: tasker.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, as in `--set worker.slots=4`; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Sources {
+    /// The configuration that they make on top of `defaults`.
+    pub fn load(&self, defaults: Layers, environment: &Environment) -> Result<Config, BadConfig> {
+        let layers = defaults.file(self.config.as_deref())?.environment(environment)?;
+        self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))?.build()
+    }
+}
+
+impl Tasker {
+    /// Does what was asked.
+    pub async fn run(self, environment: &Environment) -> Result<Exit> {
+        match self {
+            Self::Up(up) => up.run(environment).await,
+            Self::Backend(sources) => roles::backend::run(&sources, environment).await,
+            Self::Identity(sources) => roles::identity::run(&sources, environment).await,
+            Self::Worker(sources) => roles::worker::run(&sources, environment).await,
+            Self::Migrate(sources) => roles::migrate::run(&sources, environment).await,
+            Self::Client(command) => command.run(environment).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Tasker::command().debug_assert();
+    }
+}

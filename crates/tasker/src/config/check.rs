@@ -1,0 +1,236 @@
+//! What a role asks of the configuration beyond its form, and what it reads from it: refused with the key and the way out.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::BadConfig;
+use super::layers::read_secret;
+use super::sections::{Backend, Config, Identity, Worker};
+use super::values::Secret;
+
+/// How a worker proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// An account, as in the original.
+    Password {
+        /// The account's name.
+        username: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// A client of `identity.clients`.
+    Client {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+}
+
+impl Config {
+    /// Refuses what would make a Backend unsafe or senseless.
+    pub fn check_backend(&self) -> Result<(), BadConfig> {
+        let Backend { listen, allow_plaintext, default_ttl_ms, max_ttl_ms, .. } = &self.backend;
+        check_listener("backend", *listen, *allow_plaintext)?;
+        if default_ttl_ms.is_some_and(|default| default > *max_ttl_ms) {
+            return Err(BadConfig::new(
+                "backend.default_ttl_ms is above backend.max_ttl_ms: lower the first",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would make an Identity unsafe or senseless.
+    pub fn check_identity(&self) -> Result<(), BadConfig> {
+        let Identity { listen, allow_plaintext, issuer, open_registration, .. } = &self.identity;
+        check_listener("identity", *listen, *allow_plaintext)?;
+        for (section, listen) in [("backend", self.backend.listen), ("identity", *listen)] {
+            if !open_registration.may_listen_on(listen.ip()) {
+                return Err(BadConfig::new(format!(
+                    "identity.open_registration = \"full\" makes everyone who registers an administrator, and \
+                     {section}.listen = {listen} can be reached by other machines: say \"users\", or listen on \
+                     127.0.0.1 everywhere"
+                )));
+            }
+        }
+        if issuer.is_none() && !listen.ip().is_loopback() {
+            return Err(BadConfig::new(format!(
+                "identity.issuer is not set, and identity.listen = {listen} does not say how others reach it: set \
+                 identity.issuer to its public address, like https://id.example.org"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The database of tasks.
+    pub fn database_url(&self) -> Result<&str, BadConfig> {
+        self.database.url.as_ref().map(Secret::expose).ok_or_else(|| {
+            BadConfig::new(
+                "database.url is not set: set it to postgres://… or sqlite:PATH, in tasker.toml, as \
+                 TASKER__DATABASE__URL, or with --set database.url=…",
+            )
+        })
+    }
+
+    /// The database of accounts: its own, or the one of tasks; with SQLite a file beside that.
+    pub fn identity_database_url(&self) -> Result<String, BadConfig> {
+        if let Some(url) = &self.identity.database_url {
+            return Ok(url.expose().to_owned());
+        }
+        let url = self.database_url()?;
+        Ok(beside_sqlite(url, "identity.db")
+            .map_or(url.to_owned(), |path| format!("sqlite:{}", path.display())))
+    }
+
+    /// The file of the key that seals Identity's signing keys.
+    pub fn identity_key_file(&self) -> Result<PathBuf, BadConfig> {
+        if let Some(path) = &self.identity.key_file {
+            return Ok(path.clone());
+        }
+        let url = self.identity_database_url()?;
+        Ok(beside_sqlite(&url, "identity.key").unwrap_or_else(|| PathBuf::from("identity.key")))
+    }
+
+    /// The clients of Identity, their secrets read from their files.
+    pub fn identity_clients(&self) -> Result<Vec<identity::Client>, BadConfig> {
+        let read = |client: &super::sections::Client| {
+            let secret = read_secret(&format!("identity.clients: {}", client.id), &client.secret_file)?;
+            Ok(identity::Client { id: client.id.clone(), secret: secret.into(), roles: client.roles.clone() })
+        };
+        self.identity.clients.iter().map(read).collect()
+    }
+}
+
+impl Worker {
+    /// How the worker proves who it is: exactly one way.
+    pub fn credentials(&self) -> Result<Credentials, BadConfig> {
+        let account = pair(("username", self.username.clone()), ("password", self.password.clone()))?;
+        let client =
+            pair(("client_id", self.client_id.clone()), ("client_secret", self.client_secret.clone()))?;
+        match (account, client) {
+            (Some((username, password)), None) => Ok(Credentials::Password { username, password }),
+            (None, Some((id, secret))) => Ok(Credentials::Client { id, secret }),
+            (None, None) => Err(BadConfig::new(
+                "a worker must say who it is: set worker.client_id and worker.client_secret (an entry of \
+                 identity.clients), or worker.username and worker.password (an account with Full Access)",
+            )),
+            (Some(_), Some(_)) => Err(BadConfig::new(
+                "worker.username and worker.client_id are both set: keep the account or the client",
+            )),
+        }
+    }
+
+    /// The bounds of the pretended work, in order.
+    pub fn simulated_work(&self) -> Result<[u64; 2], BadConfig> {
+        match self.simulate_work_ms {
+            [least, most] if least > most => Err(BadConfig::new(format!(
+                "worker.simulate_work_ms = [{least}, {most}]: the first is the least and the second the most"
+            ))),
+            bounds => Ok(bounds),
+        }
+    }
+}
+
+/// Two settings that make sense together only.
+fn pair<A, B>(
+    (first, a): (&str, Option<A>),
+    (second, b): (&str, Option<B>),
+) -> Result<Option<(A, B)>, BadConfig> {
+    match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(BadConfig::new(format!("worker.{first} is set and worker.{second} is not"))),
+        (None, Some(_)) => Err(BadConfig::new(format!("worker.{second} is set and worker.{first} is not"))),
+    }
+}
+
+fn check_listener(section: &str, listen: SocketAddr, allow_plaintext: bool) -> Result<(), BadConfig> {
+    if allow_plaintext || listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(BadConfig::new(format!(
+        "{section}.listen = {listen} can be reached by other machines, and passwords and tokens would travel \
+         unencrypted: listen on 127.0.0.1 behind a proxy that speaks TLS, or say {section}.allow_plaintext = true \
+         where the network itself is protected"
+    )))
+}
+
+/// The file `name` in the directory of a SQLite database; `None` for any other database.
+fn beside_sqlite(url: &str, name: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(Path::new(path).with_file_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layers;
+    use super::*;
+
+    fn config(settings: &[&str]) -> Config {
+        let assign = |layers: Layers, setting: &&str| layers.assignment(setting).unwrap();
+        settings.iter().fold(Layers::default(), assign).build().unwrap()
+    }
+
+    #[test]
+    fn plaintext_stays_on_loopback_unless_it_is_allowed() {
+        for open in ["0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080"] {
+            let refusal =
+                config(&[&format!("backend.listen={open}")]).check_backend().unwrap_err().to_string();
+            assert!(refusal.contains("backend.allow_plaintext = true"), "{refusal}");
+            let allowed = config(&[&format!("backend.listen={open}"), "backend.allow_plaintext=true"]);
+            assert_eq!(allowed.check_backend(), Ok(()));
+        }
+        assert_eq!(config(&["backend.listen=[::1]:8080"]).check_backend(), Ok(()));
+    }
+
+    #[test]
+    fn full_access_for_all_needs_every_listener_on_loopback() {
+        assert_eq!(config(&["identity.open_registration=full"]).check_identity(), Ok(()));
+        let open =
+            ["identity.open_registration=full", "backend.listen=10.0.0.1:1", "backend.allow_plaintext=true"];
+        let refusal = config(&open).check_identity().unwrap_err().to_string();
+        assert!(refusal.contains("backend.listen = 10.0.0.1:1"), "{refusal}");
+    }
+
+    #[test]
+    fn an_identity_for_others_needs_a_public_address() {
+        let open = ["identity.listen=10.0.0.1:1", "identity.allow_plaintext=true"];
+        assert!(config(&open).check_identity().unwrap_err().to_string().contains("identity.issuer"));
+    }
+
+    #[test]
+    fn accounts_and_the_key_lie_beside_a_sqlite_database() {
+        let sqlite = config(&["database.url=sqlite:data/tasks.db"]);
+        assert_eq!(sqlite.identity_database_url().unwrap(), "sqlite:data/identity.db");
+        assert_eq!(sqlite.identity_key_file().unwrap(), Path::new("data/identity.key"));
+        let postgres = config(&["database.url=postgres://h/tasks"]);
+        assert_eq!(postgres.identity_database_url().unwrap(), "postgres://h/tasks");
+        assert_eq!(postgres.identity_key_file().unwrap(), Path::new("identity.key"));
+        assert!(config(&[]).database_url().unwrap_err().to_string().contains("TASKER__DATABASE__URL"));
+    }
+
+    #[test]
+    fn a_worker_says_who_it_is_in_one_way() {
+        let refusal = |settings: &[&str]| config(settings).worker.credentials().unwrap_err().to_string();
+        assert!(refusal(&[]).contains("worker.client_id and worker.client_secret"));
+        assert_eq!(refusal(&["worker.username=w"]), "worker.username is set and worker.password is not");
+        assert_eq!(
+            refusal(&["worker.client_secret=s"]),
+            "worker.client_secret is set and worker.client_id is not"
+        );
+        let client = ["worker.client_id=w", "worker.client_secret=s"];
+        assert!(matches!(config(&client).worker.credentials(), Ok(Credentials::Client { .. })));
+        assert!(
+            refusal(&[&client[..], &["worker.username=w", "worker.password=p"]].concat())
+                .contains("both set")
+        );
+    }
+
+    #[test]
+    fn lengths_that_contradict_each_other_are_refused() {
+        let lives = ["backend.default_ttl_ms=2", "backend.max_ttl_ms=1"];
+        assert!(config(&lives).check_backend().unwrap_err().to_string().contains("backend.default_ttl_ms"));
+        let work = config(&["worker.simulate_work_ms=[2, 1]"]);
+        assert!(work.worker.simulated_work().unwrap_err().to_string().contains("worker.simulate_work_ms"));
+    }
+}

@@ -1,0 +1,238 @@
+//! Lays the sources over one another: the file, then the environment, then flags.
+//!
+//! Every setting has a default, so each source is read as a configuration of its own before it is laid over the
+//! others. That is how an error can name its place: the line of the file, the variable, the flag.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::environment::Environment;
+use super::{BadConfig, Config};
+
+/// The file that is read when `--config` names none.
+const FILE: &str = "tasker.toml";
+
+/// What a variable of ours begins with. Kubernetes makes `TASKER_PORT` and the like for a service called `tasker`: one
+/// underscore, so they cannot be taken for settings.
+const PREFIX: &str = "TASKER__";
+
+/// Settings that the environment may also name by a file: `TASKER__WORKER__PASSWORD_FILE`.
+const SECRETS: [&str; 4] =
+    ["database.url", "identity.database_url", "worker.password", "worker.client_secret"];
+
+/// The settings gathered so far; what is added later wins.
+#[derive(Debug, Default)]
+pub struct Layers(Table);
+
+impl Layers {
+    /// Adds the file at `path`, or `tasker.toml` where there is one.
+    pub fn file(self, path: Option<&Path>) -> Result<Self, BadConfig> {
+        let chosen = path.unwrap_or(Path::new(FILE));
+        match std::fs::read_to_string(chosen) {
+            Ok(text) => self.text(&chosen.display().to_string(), &text),
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
+            Err(error) => {
+                Err(BadConfig::new(format!("the settings file {} cannot be read: {error}", chosen.display())))
+            }
+        }
+    }
+
+    /// Adds what a file called `name` says.
+    pub fn text(mut self, name: &str, text: &str) -> Result<Self, BadConfig> {
+        let refuse = |error: toml::de::Error| {
+            BadConfig::new(format!("{name}: {}{}", error.to_string().trim_end(), hint(error.message())))
+        };
+        toml::from_str::<Config>(text).map_err(refuse)?;
+        self.overlay(text.parse().map_err(refuse)?);
+        Ok(self)
+    }
+
+    /// Adds every `TASKER__SECTION__KEY` of the environment.
+    pub fn environment(mut self, environment: &Environment) -> Result<Self, BadConfig> {
+        for (name, value) in environment.beginning_with(PREFIX) {
+            let key = name[PREFIX.len()..].to_lowercase().replacen("__", ".", 1);
+            let secret = key.strip_suffix("_file").filter(|secret| SECRETS.contains(secret));
+            self = match (secret, name.strip_suffix("_FILE")) {
+                (Some(_), Some(plain)) if environment.get(plain).is_some() => {
+                    return Err(BadConfig::new(format!(
+                        "{plain} and {name} are both set; which one counts?"
+                    )));
+                }
+                (Some(secret), Some(_)) => self.key(name, secret, &read_secret(name, Path::new(value))?)?,
+                _ => self.key(name, &key, value)?,
+            };
+        }
+        Ok(self)
+    }
+
+    /// Adds `SECTION.KEY=VALUE`, as `--set` spells it.
+    pub fn assignment(self, text: &str) -> Result<Self, BadConfig> {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| BadConfig::new(format!("--set {text}: write it as SECTION.KEY=VALUE")))?;
+        self.key(&format!("--set {key}"), key, value)
+    }
+
+    /// Adds one key. `origin` is what the user wrote it as; the value is text, or a TOML value where text does not fit.
+    pub fn key(mut self, origin: &str, key: &str, text: &str) -> Result<Self, BadConfig> {
+        let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
+            return Err(BadConfig::new(format!("{origin}: a setting is named by its section and its key")));
+        };
+        let alone = |value| Table::from_iter([(section.to_owned(), Value::Table(single(name, value)))]);
+        let as_text = alone(Value::String(text.to_owned()));
+        let fitting = match (Config::deserialize(as_text.clone()), text.parse::<Value>()) {
+            (Ok(_), _) => Ok(as_text),
+            (Err(refusal), Err(_)) => Err(refusal),
+            (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
+        };
+        let fitting = fitting.map_err(|refusal| {
+            BadConfig::new(format!("{origin}: {}{}", refusal.message(), hint(refusal.message())))
+        })?;
+        self.overlay(fitting);
+        Ok(self)
+    }
+
+    /// The configuration that all layers make together.
+    pub fn build(self) -> Result<Config, BadConfig> {
+        Config::deserialize(self.0).map_err(|error| BadConfig::new(error.message()))
+    }
+
+    /// Keys of `over` replace ours, one by one.
+    fn overlay(&mut self, over: Table) {
+        for (section, keys) in over {
+            match (self.0.get_mut(&section), keys) {
+                (Some(Value::Table(ours)), Value::Table(theirs)) => ours.extend(theirs),
+                (_, keys) => drop(self.0.insert(section, keys)),
+            }
+        }
+    }
+}
+
+/// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
+pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig> {
+    std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).map_err(
+        |error| {
+            BadConfig::new(format!("{origin}: the secret file {} cannot be read: {error}", path.display()))
+        },
+    )
+}
+
+fn single(key: &str, value: Value) -> Table {
+    Table::from_iter([(key.to_owned(), value)])
+}
+
+/// The word that was meant. serde says: unknown field `prot`, expected one of `port`, `host`.
+fn hint(message: &str) -> String {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = words.next().filter(|_| message.starts_with("unknown "));
+    let nearest = unknown.and_then(|unknown| {
+        words
+            .map(|known| (strsim::jaro_winkler(unknown, known), known))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+    });
+    nearest.map_or_else(String::new, |(_, known)| format!("\ndid you mean `{known}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let config = Layers::default()
+            .key("tasker up", "worker.drain_ms", "1")
+            .unwrap()
+            .text("tasker.toml", "[worker]\nslots = 2\ndrain_ms = 2\nheartbeat_ms = 2")
+            .unwrap()
+            .environment(&environment(&[("TASKER__WORKER__SLOTS", "3"), ("TASKER__WORKER__DRAIN_MS", "3")]))
+            .unwrap()
+            .assignment("worker.slots=4")
+            .unwrap()
+            .build()
+            .unwrap();
+        assert_eq!(config.worker.slots.get(), 4);
+        assert_eq!(config.worker.drain_ms, 3);
+        assert_eq!(config.worker.heartbeat_ms.get(), 2);
+        assert_eq!(config.worker.delay_between_tasks_ms, 0);
+    }
+
+    #[test]
+    fn a_value_is_text_where_text_fits_and_toml_where_it_does_not() {
+        let config = Layers::default()
+            .environment(&environment(&[
+                ("TASKER__WORKER__USERNAME", "12345"),
+                ("TASKER__WORKER__SIMULATE_WORK_MS", "[1, 2]"),
+                ("TASKER__BACKEND__ALLOW_PLAINTEXT", "true"),
+                ("TASKER__BACKEND__CORS_ORIGINS", r#"["https://a.example"]"#),
+            ]))
+            .unwrap()
+            .build()
+            .unwrap();
+        assert_eq!(config.worker.username.as_deref(), Some("12345"));
+        assert_eq!(config.worker.simulate_work_ms, [1, 2]);
+        assert!(config.backend.allow_plaintext);
+        assert_eq!(config.backend.cors_origins, ["https://a.example"]);
+    }
+
+    #[test]
+    fn an_error_names_its_place_and_what_was_meant() {
+        let sentence = |layers: Result<Layers, BadConfig>| layers.unwrap_err().to_string();
+
+        let file = sentence(Layers::default().text("tasker.toml", "[worker]\nslot = 4"));
+        assert!(file.starts_with("tasker.toml: TOML parse error at line 2, column 1"), "{file}");
+        assert!(file.ends_with("did you mean `slots`?"), "{file}");
+
+        let variable = environment(&[("TASKER__WROKER__SLOTS", "4")]);
+        let variable = sentence(Layers::default().environment(&variable));
+        assert!(variable.starts_with("TASKER__WROKER__SLOTS: unknown field"), "{variable}");
+        assert!(variable.ends_with("did you mean `worker`?"), "{variable}");
+
+        let flag = sentence(Layers::default().assignment("worker.slots=many"));
+        assert!(flag.starts_with("--set worker.slots: invalid type"), "{flag}");
+        assert!(!flag.contains("did you mean"), "{flag}");
+
+        let word = sentence(Layers::default().assignment("log.format=jsn"));
+        assert!(word.ends_with("did you mean `json`?"), "{word}");
+    }
+
+    #[test]
+    fn variables_of_kubernetes_services_are_not_ours() {
+        let config =
+            environment(&[("TASKER_PORT", "tcp://10.0.0.1:80"), ("TASKER_SERVICE_HOST", "10.0.0.1")]);
+        assert_eq!(Layers::default().environment(&config).unwrap().build().unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_variable_without_a_section_is_refused() {
+        for name in ["TASKER__SLOTS", "TASKER__WORKER__SLOTS__MORE"] {
+            assert!(Layers::default().environment(&environment(&[(name, "1")])).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_be_named_by_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        std::fs::write(&path, "correct horse\n").unwrap();
+        let path = path.to_str().unwrap();
+
+        let file = ("TASKER__WORKER__PASSWORD_FILE", path);
+        let config = Layers::default().environment(&environment(&[file])).unwrap().build().unwrap();
+        assert_eq!(config.worker.password.unwrap().expose(), "correct horse");
+
+        let both = environment(&[file, ("TASKER__WORKER__PASSWORD", "x")]);
+        assert!(Layers::default().environment(&both).unwrap_err().to_string().contains("both set"));
+
+        let absent = environment(&[("TASKER__WORKER__PASSWORD_FILE", "/nowhere/at/all")]);
+        let sentence = Layers::default().environment(&absent).unwrap_err().to_string();
+        assert!(sentence.contains("TASKER__WORKER__PASSWORD_FILE"), "{sentence}");
+        assert!(sentence.contains("/nowhere/at/all"), "{sentence}");
+    }
+}

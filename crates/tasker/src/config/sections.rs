@@ -1,0 +1,224 @@
+//! Every setting, section by section: the names of `tasker.toml` and their defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use domain::{Ttl, WorkerName};
+use identity::{OpenRegistration, Role};
+use serde::Deserialize;
+
+use super::values::{Address, Secret};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where tasks are kept.
+    pub database: Database,
+    /// The REST API.
+    pub backend: Backend,
+    /// Accounts and tokens.
+    pub identity: Identity,
+    /// What runs tasks.
+    pub worker: Worker,
+    /// What is said about all that.
+    pub log: Log,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://…` or `sqlite:PATH`; a secret, for it may hold a password.
+    pub url: Option<Secret>,
+}
+
+/// `[backend]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backend {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Listening without TLS where other machines can reach it.
+    pub allow_plaintext: bool,
+    /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
+    pub identity_url: Address,
+    /// How often ready tasks are offered again.
+    pub resend_period_ms: NonZeroU64,
+    /// How often it looks for what is due.
+    pub check_period_ms: NonZeroU64,
+    /// The life of a task whose submitter names none.
+    pub default_ttl_ms: Option<Ttl>,
+    /// The longest life.
+    pub max_ttl_ms: Ttl,
+    /// How long a task may wait for a worker.
+    pub start_within_ms: Ttl,
+    /// How long ended tasks are kept, counted from submission.
+    pub keep_ended_days: NonZeroU32,
+    /// A worker that has been silent for so long is lost.
+    pub worker_lost_ms: NonZeroU64,
+    /// Web pages of these origins may call the API from a browser.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8080),
+            allow_plaintext: false,
+            identity_url: address("http://127.0.0.1:8081"),
+            resend_period_ms: millis(5000),
+            check_period_ms: millis(1000),
+            default_ttl_ms: None,
+            max_ttl_ms: Ttl::DEFAULT_MAX,
+            start_within_ms: Ttl::DEFAULT_MAX,
+            keep_ended_days: count(30),
+            worker_lost_ms: millis(10_000),
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Listening without TLS where other machines can reach it.
+    pub allow_plaintext: bool,
+    /// Its public address, as tokens name it. Absent: the loopback address where it listens.
+    pub issuer: Option<Address>,
+    /// Absent: `database.url`; with SQLite the file `identity.db` beside it.
+    pub database_url: Option<Secret>,
+    /// Who may register without a proof.
+    pub open_registration: OpenRegistration,
+    /// The fewest characters of a password.
+    pub min_password_length: usize,
+    /// How long an access token lasts.
+    pub access_token_ttl_s: NonZeroU64,
+    /// The key that seals the signing keys. Absent: `identity.key`, with SQLite beside the database.
+    pub key_file: Option<PathBuf>,
+    /// Programs with a secret of their own: workers.
+    pub clients: Vec<Client>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8081),
+            allow_plaintext: false,
+            issuer: None,
+            database_url: None,
+            open_registration: OpenRegistration::default(),
+            min_password_length: 8,
+            access_token_ttl_s: millis(3600),
+            key_file: None,
+            clients: Vec::new(),
+        }
+    }
+}
+
+/// An entry of `identity.clients`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its `client_id`.
+    pub id: String,
+    /// The file that holds its `client_secret`.
+    pub secret_file: PathBuf,
+    /// What its tokens claim.
+    pub roles: Vec<Role>,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Its name. Absent: host, process and a random part.
+    pub name: Option<WorkerName>,
+    /// How many tasks it runs at once.
+    pub slots: NonZeroU32,
+    /// How long a slot rests after a task.
+    pub delay_between_tasks_ms: u64,
+    /// Where the Backend is.
+    pub backend_url: Address,
+    /// Where tokens come from.
+    pub identity_url: Address,
+    /// An account with the role Worker, and its password.
+    pub username: Option<String>,
+    /// The account's password.
+    pub password: Option<Secret>,
+    /// Or a client of `identity.clients`, and its secret.
+    pub client_id: Option<String>,
+    /// The client's secret.
+    pub client_secret: Option<Secret>,
+    /// How often it says that it lives.
+    pub heartbeat_ms: NonZeroU64,
+    /// How long a stopping worker lets its tasks finish before it hands them back.
+    pub drain_ms: u64,
+    /// How long the built-in operations pretend to work: at least, at most.
+    pub simulate_work_ms: [u64; 2],
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            name: None,
+            slots: count(8),
+            delay_between_tasks_ms: 0,
+            backend_url: address("http://127.0.0.1:8080"),
+            identity_url: address("http://127.0.0.1:8081"),
+            username: None,
+            password: None,
+            client_id: None,
+            client_secret: None,
+            heartbeat_ms: millis(2000),
+            drain_ms: 30_000,
+            simulate_work_ms: [30_000, 60_000],
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is worth a line: `info`, or finer: `info,backend=debug`.
+    pub level: String,
+    /// For eyes or for machines.
+    pub format: Format,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: Format::Text }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For eyes.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn address(text: &str) -> Address {
+    text.parse().expect("our own address")
+}
+
+fn millis(number: u64) -> NonZeroU64 {
+    NonZeroU64::new(number).expect("our own number")
+}
+
+fn count(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("our own number")
+}

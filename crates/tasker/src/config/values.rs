@@ -1,0 +1,79 @@
+//! Values with a rule of their own: a secret is never shown, an address ends without a slash.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The address of a service, without a slash at its end, so that two spellings of one issuer are one issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address(String);
+
+impl TryFrom<String> for Address {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        if host.is_some_and(|host| !host.trim_end_matches('/').is_empty()) {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err("an address begins with http:// or https://, like https://tasker.example.org")
+        }
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_scheme_and_no_slash_at_its_end() {
+        assert_eq!("http://127.0.0.1:8081/".parse::<Address>().unwrap().to_string(), "http://127.0.0.1:8081");
+        for bad in ["", "127.0.0.1:8081", "ftp://a", "https://", "http:///"] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        assert!(!format!("{:?}", Secret::from("hunter2".to_owned())).contains("hunter2"));
+    }
+}

@@ -1,0 +1,39 @@
+//! The binary: it parses the command line, runs the command, and leaves with a code that says how that went.
+
+#![expect(
+    unreachable_pub,
+    reason = "nothing depends on a binary: here `pub` is what a module offers to its siblings"
+)]
+
+mod client;
+mod command;
+mod config;
+mod data_dir;
+mod exit;
+mod roles;
+mod serve;
+mod show;
+mod telemetry;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use crate::command::Tasker;
+use crate::config::Environment;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let command = Tasker::parse();
+    let runtime = Runtime::new().expect("the system gives us threads");
+    let ended = runtime.block_on(command.run(&Environment::read()));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    let exit = ended.unwrap_or_else(|error| {
+        show::error(&error);
+        Exit::of(&error)
+    });
+    exit.into()
+}

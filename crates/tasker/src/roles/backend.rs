@@ -1,0 +1,85 @@
+//! `tasker backend`: the REST API on its port.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use anyhow::Result;
+use backend::{Backend, Settings};
+use domain::Operation;
+use store::{Clock, Db, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::command::Sources;
+use crate::config::{self, Config, Environment, Layers};
+use crate::exit::Exit;
+use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};
+use crate::{telemetry, wait};
+
+/// The largest parameters, in bytes.
+const MAX_PARAMETERS: usize = 256 * 1024;
+
+/// The largest result, in bytes.
+const MAX_RESULT: usize = 1024 * 1024;
+
+/// Runs the role until it is stopped.
+pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
+    let config = sources.load(Layers::default(), environment)?;
+    config.check_backend()?;
+    telemetry::start(&config.log, environment)?;
+    let store = Store::new(Db::open(config.database_url()?)?, Clock::System);
+    let listener = Listener::bind("backend.listen", config.backend.listen).await?;
+    let builtin = super::worker::builtin(&config.worker)?.specifications().cloned().collect::<Vec<_>>();
+    super::until_stopped(async |stop| {
+        if let Some(backend) = open(&store, settings(&config), &builtin, &stop).await? {
+            info!("the Backend listens on {}", listener.url());
+            serve(backend, listener, stop).await?;
+        }
+        store.close().await;
+        Ok(())
+    })
+    .await
+}
+
+/// Opens the service when the database is there; `None` if it is to stop before.
+pub async fn open(
+    store: &Store,
+    settings: Settings,
+    builtin: &[Operation],
+    stop: &CancellationToken,
+) -> Result<Option<Backend>> {
+    let open = async || {
+        store.migrate().await?;
+        Backend::open(store.clone(), settings.clone(), builtin, stop.clone()).await
+    };
+    Ok(wait::until_there("the database of tasks", stop, StoreError::is_unavailable, open).await?)
+}
+
+/// Serves until `stop` rings and the requests in hand are answered.
+pub async fn serve(backend: Backend, listener: Listener, stop: CancellationToken) -> Result<()> {
+    let router = backend.router();
+    let service = async {
+        let (served, ()) = tokio::join!(listener.serve(router, stop.clone()), backend.run());
+        served
+    };
+    within_grace(service, &stop).await
+}
+
+/// The Backend's settings out of ours.
+pub fn settings(config: &Config) -> Settings {
+    let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
+    let config::Backend { identity_url, check_period_ms, .. } = &config.backend;
+    Settings {
+        identity_url: identity_url.to_string(),
+        check_period: millis(*check_period_ms),
+        default_ttl: config.backend.default_ttl_ms,
+        max_ttl: config.backend.max_ttl_ms,
+        start_within: config.backend.start_within_ms,
+        keep_ended: Duration::from_hours(24 * u64::from(config.backend.keep_ended_days.get())),
+        worker_lost: millis(config.backend.worker_lost_ms),
+        cors_origins: config.backend.cors_origins.clone(),
+        max_parameters: MAX_PARAMETERS,
+        max_result: MAX_RESULT,
+        request_timeout: REQUEST_TIMEOUT,
+    }
+}

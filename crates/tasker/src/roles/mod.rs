@@ -1,0 +1,56 @@
+//! The roles that a process may play, and how each of them stops.
+
+pub mod backend;
+pub mod identity;
+pub mod migrate;
+mod up;
+pub mod worker;
+
+use std::pin::pin;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::exit::Exit;
+
+pub use up::Up;
+
+/// Runs a role until it ends or until SIGTERM or SIGINT; then it may finish what is in hand. A second signal ends that.
+async fn until_stopped<F>(role: impl FnOnce(CancellationToken) -> F) -> Result<Exit>
+where
+    F: Future<Output = Result<()>>,
+{
+    let mut signals = Signals::listen().context("signals cannot be heard")?;
+    let stop = CancellationToken::new();
+    let mut role = pin!(role(stop.clone()));
+    tokio::select! {
+        ended = &mut role => return ended.map(|()| Exit::Done),
+        () = signals.next() => stop.cancel(),
+    }
+    info!("stopping; what is in hand may finish, a second signal cuts it off");
+    tokio::select! {
+        ended = role => ended.map(|()| Exit::Done),
+        () = signals.next() => bail!("cut off by a second signal"),
+    }
+}
+
+/// What tells a process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `tasker up`: every role in one process, on loopback, with nothing to set up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use backend::Backend;
+use clap::Args;
+use client::{Client, Credentials};
+use identity::{Identity, Role};
+use rand::distr::{Alphanumeric, SampleString};
+use store::{Clock, Db, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::Worker;
+
+use super::{backend as backend_role, identity as identity_role, worker as worker_role};
+use crate::command::Sources;
+use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::data_dir::{ACCOUNT, Addresses, DataDir};
+use crate::exit::Exit;
+use crate::serve::Listener;
+use crate::{show, telemetry};
+
+/// The client of Identity as which the bundled worker asks; its secret is new at each start and never leaves the process.
+const WORKER: &str = "bundled-worker";
+
+/// Runs everything in one process.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where everything is kept; one `tasker up` at a time
+    #[arg(long, value_name = "DIR", default_value = "./.tasker")]
+    data_dir: PathBuf,
+    /// Where the Backend listens [default: backend.listen, 127.0.0.1:8080]; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    backend_addr: Option<SocketAddr>,
+    /// Where Identity listens [default: identity.listen, 127.0.0.1:8081]; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    identity_addr: Option<SocketAddr>,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+/// What is at hand before anything is opened.
+struct Ground {
+    config: Config,
+    data: DataDir,
+    accounts: Db,
+    store: Store,
+    listeners: Listeners,
+    /// The secret of the bundled worker.
+    secret: String,
+}
+
+struct Listeners {
+    backend: Listener,
+    identity: Listener,
+}
+
+impl Up {
+    /// Runs until it is stopped.
+    pub async fn run(self, environment: &Environment) -> Result<Exit> {
+        let data = DataDir::at(&self.data_dir);
+        let config = self.configure(&data, environment)?;
+        telemetry::start(&config.log, environment)?;
+        let _lock = data.take()?;
+        let ground = Ground::prepare(config, data).await?;
+        super::until_stopped(|stop| ground.serve(stop)).await
+    }
+
+    /// What has no setting of the user's is chosen for one machine and one user.
+    fn configure(&self, data: &DataDir, environment: &Environment) -> Result<Config, BadConfig> {
+        let database = format!("sqlite:{}", data.file("tasks.db").display());
+        let defaults = Layers::default()
+            .key("tasker up", "database.url", &database)?
+            .key("tasker up", "worker.simulate_work_ms", "[500, 1500]")?
+            .key("tasker up", "log.level", "warn")?;
+        let mut config = self.sources.load(defaults, environment)?;
+        config.backend.listen = self.backend_addr.unwrap_or(config.backend.listen);
+        config.identity.listen = self.identity_addr.unwrap_or(config.identity.listen);
+        config.check_backend()?;
+        config.check_identity()?;
+        Ok(config)
+    }
+}
+
+impl Ground {
+    async fn prepare(config: Config, data: DataDir) -> Result<Self> {
+        let listeners = Listeners {
+            backend: Listener::bind("backend.listen (--backend-addr)", config.backend.listen).await?,
+            identity: Listener::bind("identity.listen (--identity-addr)", config.identity.listen).await?,
+        };
+        let accounts = Db::open(&config.identity_database_url()?)?;
+        let store = Store::new(Db::open(config.database_url()?)?, Clock::System);
+        Ok(Self { config, data, accounts, store, listeners, secret: random_secret() })
+    }
+
+    /// Opens both services side by side, serves them, runs the worker; stops in the opposite order.
+    async fn serve(self, stop: CancellationToken) -> Result<()> {
+        let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
+        let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
+        let worker = self.worker()?;
+        self.announce(&identity).await?;
+
+        let (services, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let Listeners { backend: backend_port, identity: identity_port } = self.listeners;
+        let identity = tracker.spawn(identity_role::serve(identity, identity_port, services.clone()));
+        let backend = tracker.spawn(backend_role::serve(backend, backend_port, services.clone()));
+        show::line("Ready.")?;
+
+        // The worker hands over what it has while the services still listen.
+        let run = worker.run(stop).await;
+        services.cancel();
+        let (identity, backend) = tokio::try_join!(identity, backend).context("a service panicked")?;
+        self.store.close().await;
+        self.accounts.close().await;
+        run?;
+        identity.and(backend)
+    }
+
+    async fn open_identity(&self, stop: &CancellationToken) -> Result<Option<Identity>> {
+        let mut settings = identity_role::settings(&self.config, &self.listeners.identity)?;
+        settings.clients.push(identity::Client {
+            id: WORKER.to_owned(),
+            secret: self.secret.clone().into(),
+            roles: vec![Role::Worker],
+        });
+        let Some(identity) = identity_role::open(&self.accounts, settings, stop).await? else {
+            return Ok(None);
+        };
+        let password = self.data.make_secret(random_secret)?;
+        identity.ensure_account(ACCOUNT, &password).await.context("the account `local` cannot be made")?;
+        Ok(Some(identity))
+    }
+
+    async fn open_backend(&self, stop: &CancellationToken) -> Result<Option<Backend>> {
+        let mut settings = backend_role::settings(&self.config);
+        settings.identity_url = identity_role::settings(&self.config, &self.listeners.identity)?.issuer;
+        let builtin = worker_role::builtin(&self.config.worker)?;
+        let builtin: Vec<_> = builtin.specifications().cloned().collect();
+        backend_role::open(&self.store, settings, &builtin, stop).await
+    }
+
+    /// A worker like any other: it speaks HTTP.
+    fn worker(&self) -> Result<Worker> {
+        let credentials = Credentials::Client {
+            identity: self.listeners.identity.url(),
+            id: WORKER.to_owned(),
+            secret: self.secret.clone().into(),
+        };
+        let client = client::Settings { backend: self.listeners.backend.url(), credentials, ca: None };
+        let (operations, settings) =
+            (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker));
+        Ok(Worker::new(Client::new(client)?, operations, settings))
+    }
+
+    /// Tells the user, and the command line, where everything is.
+    async fn announce(&self, identity: &Identity) -> Result<()> {
+        let addresses =
+            Addresses { backend: self.listeners.backend.url(), identity: self.listeners.identity.url() };
+        self.data.write_addresses(&addresses)?;
+        show::line(&format!("Backend:    {}", addresses.backend))?;
+        show::line(&format!("Identity:   {}", addresses.identity))?;
+        identity_role::show_setup_link(identity).await
+    }
+}
+
+/// 256 bits that nobody can guess.
+fn random_secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 43)
+}

@@ -1,0 +1,62 @@
+//! `tasker worker`: the built-in operations, run for a Backend.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use client::{Client, Credentials};
+use domain::WorkerName;
+use worker::{Operations, Settings, Worker, operations};
+
+use crate::command::Sources;
+use crate::config::{self, BadConfig, Environment, Layers};
+use crate::exit::Exit;
+use crate::telemetry;
+
+/// Runs the role until it is stopped.
+pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
+    let config = sources.load(Layers::default(), environment)?;
+    let credentials = credentials(&config.worker)?;
+    let operations = builtin(&config.worker)?;
+    telemetry::start(&config.log, environment)?;
+    let client = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca: None };
+    let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker));
+    super::until_stopped(async |stop| Ok(worker.run(stop).await?)).await
+}
+
+/// The built-in operations.
+pub fn builtin(config: &config::Worker) -> Result<Operations, BadConfig> {
+    let [least, most] = config.simulated_work()?.map(Duration::from_millis);
+    Ok(operations::bundled(least..=most))
+}
+
+/// The worker's settings out of ours.
+pub fn settings(config: &config::Worker) -> Settings {
+    Settings {
+        name: config.name.clone().unwrap_or_else(own_name),
+        slots: config.slots,
+        delay_between_tasks: Duration::from_millis(config.delay_between_tasks_ms),
+        heartbeat: Duration::from_millis(config.heartbeat_ms.get()),
+        drain: Duration::from_millis(config.drain_ms),
+    }
+}
+
+fn credentials(config: &config::Worker) -> Result<Credentials, BadConfig> {
+    let identity = config.identity_url.to_string();
+    Ok(match config.credentials()? {
+        config::Credentials::Password { username, password } => {
+            Credentials::Password { identity, username, password: password.expose().into() }
+        }
+        config::Credentials::Client { id, secret } => {
+            Credentials::Client { identity, id, secret: secret.expose().into() }
+        }
+    })
+}
+
+/// Host, process and a random part: two workers of one machine, or of one image, are told apart.
+fn own_name() -> WorkerName {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "worker" } else { host };
+    let name = format!("{host}-{}-{:04x}", std::process::id(), rand::random::<u16>());
+    name.parse().expect("a host's name is printable and short")
+}

@@ -1,0 +1,72 @@
+//! The only code that binds a port: it binds first, serves, and on a stop lets the requests in hand finish.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What a request may take, waiting that it asked for not counted.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a service may go on after a stop: whoever was served when it came may use all of his time.
+const GRACE: Duration = Duration::from_secs(11);
+
+/// A bound port. Connections wait in its queue until it is served.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address`, which came from `setting`. Port 0 takes a free one.
+    pub async fn bind(setting: &str, address: SocketAddr) -> Result<Self> {
+        let bound = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => anyhow!(
+                "{setting} = {address}: another program listens there already; stop it, or choose another port"
+            ),
+            ErrorKind::AddrNotAvailable => anyhow!("{setting} = {address}: this machine has no such address"),
+            ErrorKind::PermissionDenied => anyhow!("{setting} = {address}: this user may not listen there"),
+            _ => anyhow!(error).context(format!("{setting} = {address}")),
+        })?;
+        let address = bound.local_addr().context("a bound port has an address")?;
+        Ok(Self { tcp: bound, address })
+    }
+
+    /// Where it listens, as others write it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers until `stop` rings, then until the last request in hand is answered.
+    pub async fn serve(self, router: Router, stop: CancellationToken) -> Result<()> {
+        let tcp = self.tcp.tap_io(|connection| {
+            // Answers are small and complete: none gains from waiting for more.
+            let _ = connection.set_nodelay(true);
+        });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(tcp, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+        Ok(())
+    }
+}
+
+/// Waits for `service`, once `stop` has rung no longer than the grace. A client that does not read its answer cannot
+/// keep a process alive.
+pub async fn within_grace(service: impl Future<Output = Result<()>>, stop: &CancellationToken) -> Result<()> {
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = service => ended,
+        () = too_late => {
+            tracing::warn!("cut off the connections that were still busy {} s after the stop", GRACE.as_secs());
+            Ok(())
+        }
+    }
+}

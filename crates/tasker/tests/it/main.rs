@@ -1,0 +1,9 @@
+//! The binary as its users meet it: processes, their output, their exit codes.
+
+#![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
+
+mod commands;
+mod process;
+mod roles;
+mod settings;
+mod up;

@@ -1,0 +1,105 @@
+//! Settings that make no sense are refused with a sentence that names them, before anything is opened.
+
+use std::net::TcpListener;
+
+use tempfile::TempDir;
+
+use crate::process::{Said, run, tasker};
+
+fn home() -> TempDir {
+    TempDir::new().expect("a temporary directory")
+}
+
+/// Runs a role that must refuse its settings.
+fn refusal(home: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let Said { code, out, err } =
+        run(tasker(home.path(), arguments.iter().copied()).envs(variables.iter().copied()));
+    assert_eq!(code, 2, "{err}");
+    assert_eq!(out, "");
+    err
+}
+
+#[test]
+fn an_unknown_key_in_the_file_shows_its_line_and_what_was_meant() {
+    let home = home();
+    std::fs::write(home.path().join("tasker.toml"), "[backend]\ncheck_periodms = 5\n").unwrap();
+    let sentence = refusal(&home, &["backend"], &[]);
+    assert!(sentence.starts_with("error: tasker.toml: TOML parse error at line 2, column 1"), "{sentence}");
+    assert!(sentence.ends_with("did you mean `check_period_ms`?"), "{sentence}");
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let sentence = refusal(&home(), &["backend", "--config", "absent.toml"], &[]);
+    assert!(sentence.starts_with("error: the settings file absent.toml cannot be read"), "{sentence}");
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let home = home();
+    std::fs::write(home.path().join("tasker.toml"), "[backend]\nlisten = \"10.0.0.1:1\"\n").unwrap();
+    assert!(refusal(&home, &["backend"], &[]).contains("10.0.0.1:1"));
+    let variable = ("TASKER__BACKEND__LISTEN", "10.0.0.2:2");
+    assert!(refusal(&home, &["backend"], &[variable]).contains("10.0.0.2:2"));
+    let flag = ["backend", "--set", "backend.listen=10.0.0.3:3"];
+    assert!(refusal(&home, &flag, &[variable]).contains("10.0.0.3:3"));
+}
+
+#[test]
+fn a_variable_is_named_by_its_error() {
+    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOTS", "many")]);
+    assert!(sentence.starts_with("error: TASKER__WORKER__SLOTS: invalid type"), "{sentence}");
+    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOT", "4")]);
+    assert!(sentence.ends_with("did you mean `slots`?"), "{sentence}");
+    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__PASSWORD_FILE", "absent")]);
+    assert!(
+        sentence.contains("TASKER__WORKER__PASSWORD_FILE: the secret file absent cannot be read"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn variables_of_kubernetes_services_do_no_harm() {
+    let sentence = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
+    assert!(sentence.starts_with("error: database.url is not set"), "{sentence}");
+}
+
+#[test]
+fn what_is_unsafe_outside_loopback_is_refused() {
+    let open = ["--set", "identity.listen=0.0.0.0:8081"];
+    let sentence = refusal(&home(), &[&["identity"], &open[..]].concat(), &[]);
+    assert!(sentence.contains("identity.allow_plaintext = true"), "{sentence}");
+    let full = ["--set", "identity.open_registration=full", "--set", "identity.allow_plaintext=true"];
+    let sentence = refusal(&home(), &[&["identity"], &open[..], &full[..]].concat(), &[]);
+    assert!(sentence.contains("identity.open_registration"), "{sentence}");
+    let sentence = refusal(&home(), &["up", "--backend-addr", "0.0.0.0:0"], &[]);
+    assert!(sentence.contains("backend.allow_plaintext = true"), "{sentence}");
+}
+
+#[test]
+fn a_worker_must_say_who_it_is() {
+    let sentence = refusal(&home(), &["worker"], &[]);
+    assert!(sentence.starts_with("error: a worker must say who it is"), "{sentence}");
+}
+
+#[test]
+fn an_address_in_use_is_named_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("backend.listen={}", taken.local_addr().unwrap());
+    let home = home();
+    let said =
+        run(&mut tasker(home.path(), ["backend", "--set", &listen, "--set", "database.url=sqlite:tasks.db"]));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("backend.listen = 127.0.0.1:"), "{}", said.err);
+    assert!(said.err.contains("another program listens there already"), "{}", said.err);
+}
+
+#[test]
+fn the_help_is_a_manual() {
+    let said = run(&mut tasker(home().path(), ["--help"]));
+    assert_eq!(said.code, 0);
+    for part in ["up", "migrate", "submit", "Exit codes:", "3  the task ended CANCELLED"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert_eq!(run(&mut tasker(home().path(), ["no-such-command"])).code, 2);
+}

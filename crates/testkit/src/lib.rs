@@ -1,0 +1,59 @@
+//! What tests of every crate share: a database of their own, on both kinds.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::{Connection, Executor, PgConnection};
+use store::Db;
+use tempfile::TempDir;
+
+/// The variable that names a PostgreSQL server on which a test may create databases; `make test` sets it.
+pub const POSTGRES: &str = "TASKER_TEST_POSTGRES";
+
+/// An empty database for one test.
+#[derive(Debug)]
+pub struct Scratch {
+    /// How to open it.
+    pub url: String,
+    /// The file's directory, gone with the test.
+    directory: Option<TempDir>,
+}
+
+impl Scratch {
+    /// A new SQLite file in a directory of its own.
+    pub fn sqlite() -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let path = directory.path().join("tasker.db");
+        Self { url: format!("sqlite:{}", path.display()), directory: Some(directory) }
+    }
+
+    /// A new database on the test server. Without a server this fails: a missing service is no reason to skip.
+    pub async fn postgres() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let server = postgres_server();
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&server).await.expect("the test server answers");
+        let drop_stale = format!("drop database if exists {name}");
+        let create = format!("create database {name}");
+        admin.execute(sqlx::AssertSqlSafe(drop_stale)).await.expect("may drop databases");
+        admin.execute(sqlx::AssertSqlSafe(create)).await.expect("may create databases");
+        let (base, _) = server.rsplit_once('/').expect("the server's address ends in a database");
+        Self { url: format!("{base}/{name}"), directory: None }
+    }
+
+    /// Opens it.
+    pub fn open(&self) -> Db {
+        Db::open(&self.url).expect("our own address")
+    }
+
+    /// The directory of a SQLite file.
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.path().to_owned())
+    }
+}
+
+/// The test server's address.
+#[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
+pub fn postgres_server() -> String {
+    std::env::var(POSTGRES).unwrap_or_else(|_| panic!("{POSTGRES} is not set: run `make test`, which starts a server"))
+}

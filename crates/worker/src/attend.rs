@@ -1,0 +1,128 @@
+//! One grant from its start to its report: run, stop in time, say what became of it.
+
+use std::sync::Arc;
+
+use domain::{Grant, Held, Json, Report, Reported};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::catalogue::Operations;
+use crate::context::Context;
+use crate::deadline::{Deadline, Moment};
+use crate::operation::Failure;
+use crate::report::Reports;
+use crate::running::Running;
+
+/// What every grant needs to be attended to.
+pub(crate) struct Desk {
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) running: Running,
+    pub(crate) reports: Reports,
+    pub(crate) tracker: TaskTracker,
+    /// The worker waits no longer: what still runs is handed back.
+    pub(crate) release: CancellationToken,
+}
+
+/// How the work on a grant ended.
+enum End {
+    Result(Json),
+    Failed(Failure),
+    /// The deadline came first.
+    OutOfTime,
+    /// The Backend said so.
+    Stopped,
+    /// The worker stops.
+    Released,
+}
+
+impl Desk {
+    /// Runs what was granted, and reports it if there is anything to report.
+    pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline) {
+        let Some(entry) = self.running.enter(Held { id: grant.id, attempt: grant.attempt }) else { return };
+        let report = |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported };
+        let span =
+            info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt);
+        let end = self.work(&grant, deadline, &entry.stop).instrument(span.clone()).await;
+        drop(entry);
+        let id = grant.id;
+        let reported = span.in_scope(|| match end {
+            End::Result(result) => {
+                debug!("task {id} has its result");
+                Some(Reported::Result(result))
+            }
+            End::Failed(failure) => {
+                warn!(error = %failure, "task {id} failed: {failure}");
+                Some(Reported::Error(failure.into()))
+            }
+            End::Released => {
+                info!("task {id} is handed back");
+                Some(Reported::Released)
+            }
+            End::OutOfTime => {
+                info!("task {id} was stopped at its deadline");
+                None
+            }
+            End::Stopped => {
+                info!("task {id} was stopped because the Backend said so");
+                None
+            }
+        });
+        if let Some(reported) = reported {
+            self.reports.add(report(reported), deadline);
+        }
+    }
+
+    /// Hands back what was granted and cannot be run here.
+    pub(crate) fn hand_back(&self, grant: &Grant, deadline: Deadline) {
+        let Grant { id, attempt, claim, .. } = *grant;
+        self.reports.add(Report { id, attempt, claim, reported: Reported::Released }, deadline);
+    }
+
+    /// The operation runs in a task of its own: a panic is caught there, and dropping its future is the end of it.
+    async fn work(&self, grant: &Grant, deadline: Deadline, stop: &CancellationToken) -> End {
+        let Some(operation) = self.operations.find(&grant.name) else {
+            return End::Failed(Failure::new(format!("this worker has no operation {}", grant.name)));
+        };
+        let context = Context::new(grant, deadline, stop.clone());
+        let work = operation.start(grant.parameters.clone(), context);
+        let mut work = self.tracker.spawn(work.in_current_span());
+        let end = tokio::select! {
+            biased;
+            done = &mut work => return in_time(done, deadline),
+            () = stop.cancelled() => End::Stopped,
+            () = deadline.passed() => End::OutOfTime,
+            () = self.release.cancelled() => End::Released,
+        };
+        stop.cancel();
+        work.abort();
+        match (work.await, end) {
+            // It ended while it was being stopped.
+            (done @ Ok(_), End::Released) => in_time(done, deadline),
+            (_, end) => end,
+        }
+    }
+}
+
+/// What an operation made, unless its deadline has passed: then the sweep has the word.
+fn in_time(done: Result<Result<Json, Failure>, JoinError>, deadline: Deadline) -> End {
+    if deadline.left(Moment::now()).is_zero() {
+        return End::OutOfTime;
+    }
+    match done {
+        Ok(Ok(result)) => End::Result(result),
+        Ok(Err(failure)) => End::Failed(failure),
+        Err(error) => End::Failed(panicked(error)),
+    }
+}
+
+fn panicked(error: JoinError) -> Failure {
+    let Ok(panic) = error.try_into_panic() else { return Failure::new("the operation was aborted") };
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    match said {
+        Some(said) => Failure::new(format!("the operation panicked: {said}")),
+        None => Failure::new("the operation panicked"),
+    }
+}

@@ -1,0 +1,91 @@
+//! The heart: a sign of life from a thread and a connection of its own, so that no load on the worker can silence it.
+
+use std::thread;
+use std::time::Duration;
+
+use client::Client;
+use domain::{Heartbeat, TypeName, WorkerName};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::backoff::Backoff;
+use crate::link::{Link, Part};
+use crate::register::WorkerError;
+use crate::running::Running;
+
+/// No beat waits longer than this for its answer, so that the next one can try.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What a heart says, and how often.
+pub(crate) struct Heart {
+    pub(crate) client: Client,
+    pub(crate) worker: WorkerName,
+    pub(crate) slots: u32,
+    pub(crate) types: Vec<TypeName>,
+    pub(crate) period: Duration,
+    pub(crate) running: Running,
+    pub(crate) link: Link,
+}
+
+/// A heart that beats until this is dropped.
+pub(crate) struct Pulse {
+    heard: watch::Receiver<bool>,
+    stop: DropGuard,
+}
+
+impl Heart {
+    /// Begins to beat.
+    pub(crate) fn start(mut self) -> Result<Pulse, WorkerError> {
+        self.client = self.client.separate().map_err(WorkerError::Client)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(WorkerError::Thread)?;
+        let stop = CancellationToken::new();
+        let (say, heard) = watch::channel(false);
+        let stopped = stop.clone();
+        thread::Builder::new()
+            .name("tasker-heart".to_owned())
+            .spawn(move || runtime.block_on(stopped.run_until_cancelled(self.beat(&say))))
+            .map_err(WorkerError::Thread)?;
+        Ok(Pulse { heard, stop: stop.drop_guard() })
+    }
+
+    async fn beat(&self, heard: &watch::Sender<bool>) {
+        let mut backoff = Backoff::default();
+        loop {
+            let beat = Heartbeat {
+                worker: self.worker.clone(),
+                slots: self.slots,
+                types: self.types.clone(),
+                running: self.running.held(),
+            };
+            let pause = match self.client.heartbeat(&beat, LIMIT).await {
+                Ok(answer) => {
+                    answer.stop.iter().for_each(|held| self.running.stop(held));
+                    backoff.reset();
+                    self.link.went_through(Part::Heart);
+                    heard.send_replace(true);
+                    self.period
+                }
+                Err(error) => {
+                    self.link.failed(Part::Heart, &error);
+                    backoff.after(&error).min(self.period)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Pulse {
+    /// Waits for the first beat that the Backend answers.
+    pub(crate) async fn first(&mut self) {
+        let _ = self.heard.wait_for(|heard| *heard).await;
+    }
+
+    /// Ends it, and waits for the end of the thread's work.
+    pub(crate) async fn stop(self) {
+        let Self { mut heard, stop } = self;
+        drop(stop);
+        while heard.changed().await.is_ok() {}
+    }
+}

@@ -1,0 +1,12 @@
+//! The runtime as a Backend sees it: a real worker against a scripted Backend that speaks the domain's types.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod asks;
+mod backend;
+mod deadlines;
+mod drain;
+mod heart;
+mod probe;
+mod reports;
+mod start;

@@ -1,0 +1,136 @@
+//! A result is kept until the Backend has it; a failure is a sentence; what is refused takes nothing else with it.
+
+use std::collections::HashMap;
+
+use domain::{Report, Reported, TaskId};
+
+use crate::backend::{Backend, Fault, RESULTS};
+use crate::probe::{LONG, run, settings};
+
+fn said(report: &Report) -> &str {
+    match &report.reported {
+        Reported::Result(result) => result.text(),
+        Reported::Error(error) => error,
+        Reported::Released => "released",
+    }
+}
+
+#[tokio::test]
+async fn a_result_is_repeated_until_it_is_accepted() {
+    let mut backend = Backend::start();
+    for fault in [Fault::Unavailable, Fault::Cut, Fault::Problem(403), Fault::Unavailable] {
+        backend.fail(RESULTS, fault);
+    }
+    let id = backend.give("ECHO", r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#, LONG);
+    let (worker, _) = run(&backend, settings(1));
+    for _ in 0..5 {
+        let report = backend.report().await;
+        assert_eq!(report.id, id);
+        assert_eq!(said(&report), r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#, "byte for byte");
+    }
+    let next = backend.give("ECHO", "{}", LONG);
+    assert_eq!(backend.report().await.id, next, "once accepted it is not repeated");
+    worker.stopped().await;
+}
+
+#[tokio::test]
+async fn a_failure_and_a_panic_are_sentences_and_the_worker_lives() {
+    let mut backend = Backend::start();
+    backend.give("BROKEN", r#"{"panics":false}"#, LONG);
+    let (worker, _) = run(&backend, settings(1));
+    assert_eq!(said(&backend.report().await), "the kettle is broken");
+    backend.give("BROKEN", r#"{"panics":true}"#, LONG);
+    assert_eq!(said(&backend.report().await), "the operation panicked: the kettle is cold");
+    backend.give("ECHO", "[]", LONG);
+    assert_eq!(said(&backend.report().await), "[]");
+    worker.stopped().await;
+}
+
+#[tokio::test]
+async fn parameters_are_checked_against_the_workers_own_schema() {
+    let mut backend = Backend::start();
+    let (worker, _) = run(&backend, settings(1));
+    for (name, parameters, begins) in [
+        ("GENERATE_LOGIN", r#"{"length":0}"#, "PARAMETERS_REFUSED: /length: 0 is less than the minimum of 1"),
+        (
+            "GENERATE_LOGIN",
+            r#"{"lenght":9}"#,
+            "PARAMETERS_REFUSED: Additional properties are not allowed ('lenght'",
+        ),
+        (
+            "GENERATE_NUMBER",
+            r#"{"length":19}"#,
+            "PARAMETERS_REFUSED: /length: 19 is greater than the maximum of 18",
+        ),
+        ("SLEEP", "null", "PARAMETERS_REFUSED: \"ms\" is a required property"),
+        ("SLEEP", r#"{"ms":1}"#, "1"),
+        ("GENERATE_NUMBER", r#"{"length":1}"#, ""),
+        ("ECHO", "null", "{}"),
+    ] {
+        backend.give(name, parameters, LONG);
+        let report = backend.report().await;
+        assert!(said(&report).starts_with(begins), "{name} {parameters}: {}", said(&report));
+    }
+    worker.stopped().await;
+}
+
+#[tokio::test]
+async fn absent_parameters_mean_the_defaults() {
+    let mut backend = Backend::start();
+    let (worker, _) = run(&backend, settings(1));
+    backend.give("GENERATE_LOGIN", "null", LONG);
+    assert_eq!(said(&backend.report().await).len(), 12, "ten characters and two quotes");
+    backend.give("GENERATE_NUMBER", "{}", LONG);
+    assert_eq!(said(&backend.report().await).parse::<u64>().unwrap().ilog10(), 7, "eight digits");
+    worker.stopped().await;
+}
+
+#[tokio::test]
+async fn a_result_that_is_refused_becomes_a_failure_and_takes_no_other_with_it() {
+    let mut backend = Backend::start();
+    backend.take_no_results_longer_than(10);
+    backend.fail(RESULTS, Fault::Unavailable);
+    let (worker, _) = run(&backend, settings(8));
+    let mut expected: HashMap<TaskId, String> = HashMap::new();
+    for n in 0..5 {
+        expected.insert(backend.give("ECHO", &format!("[{n}]"), LONG), format!("[{n}]"));
+    }
+    let long = backend.give("ECHO", "[1111111111111111111111]", LONG);
+    while let Some((id, short)) = expected.iter().next().map(|(id, said)| (*id, said.clone())) {
+        for report in backend.reports().await {
+            match expected.get(&report.id) {
+                Some(result) => assert_eq!(said(&report), result),
+                None => continue,
+            }
+            expected.remove(&report.id);
+        }
+        let _ = (id, short);
+    }
+    loop {
+        if let Some(report) = backend.reports().await.iter().find(|report| report.id == long)
+            && let Reported::Error(error) = &report.reported
+        {
+            assert!(error.starts_with("RESULT_REFUSED"), "{error}");
+            break;
+        }
+    }
+    worker.stopped().await;
+}
+
+#[tokio::test]
+async fn unreported_results_are_bounded() {
+    let mut backend = Backend::start();
+    for _ in 0..5 {
+        backend.fail(RESULTS, Fault::Unavailable);
+    }
+    let mut left: Vec<TaskId> = (0..30).map(|_| backend.give("ECHO", "{}", LONG)).collect();
+    let (worker, _) = run(&backend, settings(1));
+    while !left.is_empty() {
+        for report in backend.reports().await {
+            left.retain(|id| *id != report.id);
+        }
+    }
+    let most = backend.most_unsettled();
+    assert!((8..=10).contains(&most), "ten results per slot may wait, {most} did when more was asked for");
+    worker.stopped().await;
+}
