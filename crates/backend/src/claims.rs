@@ -55,8 +55,9 @@ pub(crate) async fn patch(
     prefer: Prefer,
 ) -> Result<(HeaderMap, Body<Permission>), ApiError> {
     let arrived = Instant::now();
-    let name =
-        query.worker.ok_or_else(|| ApiError::Malformed("workerName is missing from the query".to_owned()))?;
+    // What was no UTF-8 would make two workers one.
+    let name = query.worker.filter(|name| !name.contains('\u{fffd}'));
+    let name = name.ok_or_else(|| ApiError::Malformed("workerName is missing from the query".to_owned()))?;
     let worker: WorkerName =
         name.parse().map_err(|_| ApiError::Malformed(format!("workerName: {}", WorkerName::RULE)))?;
     let ask = IdClaim { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };

@@ -168,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    fn task(input: &u32) -> TaskId {
-        TaskId(Uuid::from_u128(u128::from(*input)))
+    fn task(input: u32) -> TaskId {
+        TaskId(Uuid::from_u128(u128::from(input)))
     }
 
     /// Doubles; refuses every batch that holds a 13.
@@ -180,7 +180,7 @@ mod tests {
         type Output = u32;
 
         fn task(input: &u32) -> TaskId {
-            task(input)
+            task(*input)
         }
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
@@ -199,7 +199,7 @@ mod tests {
         type Output = u32;
 
         fn task(input: &u32) -> TaskId {
-            task(input)
+            task(*input)
         }
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_task_is_named_once_in_each_turn() {
-        assert_eq!(turns(vec![1, 2, 1, 3, 1, 2], task), [vec![1, 2, 3], vec![1, 2], vec![1]]);
-        assert!(turns(Vec::new(), task).is_empty());
+        assert_eq!(turns(vec![1, 2, 1, 3, 1, 2], |&n| task(n)), [vec![1, 2, 3], vec![1, 2], vec![1]]);
+        assert!(turns(Vec::new(), |&n| task(n)).is_empty());
     }
 
     #[tokio::test]

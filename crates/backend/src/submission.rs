@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use domain::{BadTtl, Fault, Json, OwnerId, Submission, Ttl};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -14,11 +15,11 @@ use crate::error::ApiError;
 /// The fields of a submission; their names are taken in any case, as the original takes them.
 const FIELDS: [&str; 3] = ["type", "parameters", "ttl"];
 
-/// Reads a body of the service API: 400 for what is no JSON, 422 for JSON of another shape.
+/// Reads a body: 400 for what is no JSON, 422 for JSON of another shape.
 pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::invalid("wrong-shape", "", error.to_string()),
-        _ => ApiError::Malformed(format!("the body is not JSON: {error}")),
+    serde_json::from_slice(body).map_err(|shape| match serde_json::from_slice::<&RawValue>(body) {
+        Ok(_) => ApiError::invalid("wrong-shape", "", shape.to_string()),
+        Err(error) => ApiError::Malformed(format!("the body is not JSON: {error}")),
     })
 }
 
@@ -64,9 +65,6 @@ fn both<T>(first: Result<T, ApiError>, second: Result<(), ApiError>) -> Result<T
 }
 
 fn fields(body: &Bytes) -> Result<BTreeMap<String, Json>, ApiError> {
-    if body.is_empty() {
-        return Err(ApiError::Malformed("the body is empty; send a JSON object".to_owned()));
-    }
     let Fields(given) = read(body)?;
     let mut fields = BTreeMap::new();
     let mut faults = Vec::new();

@@ -5,8 +5,8 @@ use tracing::warn;
 
 use crate::OpenError;
 use crate::accounts::Accounts;
+use crate::hashing::Hashing;
 use crate::keys::Keys;
-use crate::password::Hashing;
 use crate::proofs::Proofs;
 use crate::schema::PART;
 use crate::sessions::Sessions;

@@ -6,6 +6,7 @@ mod address;
 mod app;
 mod edge;
 mod form;
+mod hashing;
 mod health;
 mod keys;
 mod link;
@@ -39,8 +40,8 @@ use crate::app::App;
 use crate::proofs::Kind;
 use crate::username::UserName;
 
+pub use crate::hashing::Busy;
 pub use crate::keys::KeyError;
-pub use crate::password::Busy;
 pub use crate::role::Role;
 pub use crate::settings::{BadSetting, Client, OpenRegistration, Secret, Settings};
 pub use crate::username::BadName;

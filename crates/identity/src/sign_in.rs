@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::accounts::Account;
 use crate::app::App;
-use crate::password::{self, Busy, Place};
+use crate::hashing::{self, Busy, Place};
 use crate::role::Role;
 use crate::throttle::{Allowance, Misses, TooMany};
 use crate::username::UserName;
@@ -70,7 +70,7 @@ pub(crate) async fn sign_in(
     if misses == Misses::Some {
         app.throttle.clear(account.id).await?;
     }
-    if password::is_outdated(&hash) {
+    if hashing::is_outdated(&hash) {
         rehash(app, place, &account, password, &hash).await?;
     }
     Ok(account)
@@ -82,7 +82,7 @@ async fn find(app: &App, name: &str) -> Result<(Account, String), StoreError> {
     let folded = UserName::parse(name).map_or_else(|_| String::new(), |name| name.folded().to_owned());
     let nobody = || Account { id: Uuid::nil(), name: String::new(), role: Role::User, is_disabled: true };
     let found = app.accounts.find(&folded).await?;
-    Ok(found.unwrap_or_else(|| (nobody(), password::NOBODY.to_owned())))
+    Ok(found.unwrap_or_else(|| (nobody(), hashing::NOBODY.to_owned())))
 }
 
 async fn rehash(

@@ -15,7 +15,7 @@ const POSTGRES: &str = "
         returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.phase, l.due
     )
     insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-    select id, owner, type, 'CANCELLED', 'REQUESTED', attempt, started, greatest(now_us(), started),
+    select id, owner, type, 'CANCELLED', 'REQUESTED', attempt, started, greatest((select now_us()), started),
         case phase when 2 then (due - started) / 1000 end, worker
     from gone
     returning id, attempt, reason, ended, 0::bigint";

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::StoreError;
-use crate::sqlite::{batch, transaction};
+use crate::sqlite::{batch, rows, transaction};
 use crate::store::{Store, word_of};
 
 /// An ask for one task. A batch names a task once.
@@ -36,18 +36,18 @@ pub struct Granted {
 const POSTGRES: &str = "
     update live l
     set phase = 2, attempt = l.attempt + 1, claim = a.claim, worker = a.worker,
-        started = now_us(), due = now_us() + t.ttl * 1000
+        started = (select now_us()), due = (select now_us()) + t.ttl * 1000
     from unnest($1::uuid[], $2::uuid[], $3::text[]) as a (id, claim, worker) join task t on t.id = a.id
-    where l.id = a.id and l.phase + 0 = 1 and l.due + 0 >= now_us()
-    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - now_us()";
+    where l.id = a.id and l.phase + 0 = 1 and l.due + 0 >= (select now_us())
+    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())";
 
 /// What already runs under the same claim. A statement of its own, after the first: an ask that raced its own repeat
 /// waited there for the row, and only a newer snapshot shows it what it was granted.
 const AGAIN_POSTGRES: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - now_us()
+    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[]) as a (id, claim, worker, by_name)
     join live l on l.id = a.id join task t on t.id = a.id
-    where l.phase + 0 = 2 and l.worker = a.worker and (l.claim = a.claim or a.by_name) and l.due + 0 >= now_us()";
+    where l.phase + 0 = 2 and l.worker = a.worker and (l.claim = a.claim or a.by_name) and l.due + 0 >= (select now_us())";
 
 const SQLITE_UPDATE: &str = "
     update live
@@ -57,7 +57,8 @@ const SQLITE_UPDATE: &str = "
     where live.id = a.id and phase = 1 and due >= ?2";
 
 const SQLITE_READ: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - ?2
+    select json_group_array(json_array(
+        hex(l.id), l.type, t.parameters, l.attempt, hex(l.claim), l.worker, l.due - ?2))
     from json_each(?1) a
     join live l on l.id = unhex(a.value->>0, '-')
     join task t on t.id = l.id
@@ -116,7 +117,9 @@ pub(crate) async fn on_sqlite(
     now: i64,
 ) -> Result<Vec<GrantRow>, StoreError> {
     sqlx::query(SQLITE_UPDATE).bind(&asks).bind(now).execute(&mut *connection).await?;
-    Ok(sqlx::query_as(SQLITE_READ).bind(&asks).bind(now).fetch_all(connection).await?)
+    let (granted,): (String,) =
+        sqlx::query_as(SQLITE_READ).bind(&asks).bind(now).fetch_one(connection).await?;
+    rows(&granted)
 }
 
 pub(crate) fn granted(row: GrantRow) -> Result<Granted, StoreError> {

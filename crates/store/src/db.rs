@@ -17,7 +17,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// `live` churns, so its statistics are always wrong: the writers leave the planner no choice.
 const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set enable_bitmapscan = off; set jit = off; set statement_timeout = '20s'; set lock_timeout = '5s'";
+    set enable_bitmapscan = off; set jit = off; \
+    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'";
 
 /// Readers follow keys and indexes too: a point or a page, never a table.
 const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \

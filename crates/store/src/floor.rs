@@ -50,7 +50,8 @@ impl Floors {
     /// A walk found its first task of `name` at `place`.
     pub(crate) fn found(&self, name: &TypeName, place: i64) {
         let mut ready = self.ready.lock().expect("no panic while it is held");
-        let floor = ready.entry(name.clone()).or_insert_with(|| Floor { at: place, walked_fully: Instant::now() });
+        let floor =
+            ready.entry(name.clone()).or_insert_with(|| Floor { at: place, walked_fully: Instant::now() });
         floor.at = place;
     }
 

@@ -60,7 +60,8 @@ impl Part {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         connection.execute(VERSIONS).await?;
-        let standing: Standing = sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
+        let standing: Standing =
+            sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(standing)? {
             sqlx::raw_sql(step.postgres).execute(&mut *connection).await?;
         }
@@ -71,7 +72,8 @@ impl Part {
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         connection.execute(VERSIONS).await?;
-        let standing: Standing = sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
+        let standing: Standing =
+            sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(standing)? {
             sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
         }

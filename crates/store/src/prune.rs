@@ -38,7 +38,11 @@ impl Store {
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, _| {
                     Box::pin(async move {
-                        let gone = sqlx::query(SQLITE_TASK).bind(before).bind(limit).execute(&mut *connection).await?;
+                        let gone = sqlx::query(SQLITE_TASK)
+                            .bind(before)
+                            .bind(limit)
+                            .execute(&mut *connection)
+                            .await?;
                         sqlx::query(SQLITE_OUTCOME).bind(before).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
                         Ok(gone.rows_affected())

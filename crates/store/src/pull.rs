@@ -31,7 +31,7 @@ const POSTGRES: &str = "
             cross join lateral (
                 select l.id, l.place from live l
                 where l.type = lane.type and l.priority = 0 and l.place >= lane.floor and l.phase = 1
-                    and l.due + 0 >= now_us()
+                    and l.due + 0 >= (select now_us())
                 order by l.place limit $3
                 for update skip locked
             ) ready
@@ -40,10 +40,10 @@ const POSTGRES: &str = "
     )
     update live l
     set phase = 2, attempt = l.attempt + 1, claim = ($4::uuid[])[p.seat], worker = ($5::text[])[p.seat],
-        started = now_us(), due = now_us() + t.ttl * 1000
+        started = (select now_us()), due = (select now_us()) + t.ttl * 1000
     from picked p join task t on t.id = p.id
     where l.id = p.id
-    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - now_us(), l.place";
+    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), l.place";
 
 const SQLITE_PICK: &str = "
     select id, place from live
@@ -51,9 +51,9 @@ const SQLITE_PICK: &str = "
     order by place limit ?4";
 
 const HELD_POSTGRES: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - now_us()
+    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
     from live l join task t on t.id = l.id
-    where l.worker = $1 and l.claim = $2 and l.phase = 2 and l.due >= now_us()";
+    where l.worker = $1 and l.claim = $2 and l.phase = 2 and l.due >= (select now_us())";
 
 const HELD_SQLITE: &str = "
     select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - ?3
@@ -102,7 +102,8 @@ impl Store {
                 held.fetch_all(&pools.read).await?
             }
             Db::Sqlite(pools) => {
-                let held = sqlx::query_as(HELD_SQLITE).bind(worker.as_str()).bind(claim.0).bind(self.clock.now());
+                let held =
+                    sqlx::query_as(HELD_SQLITE).bind(worker.as_str()).bind(claim.0).bind(self.clock.now());
                 held.fetch_all(&pools.read).await?
             }
         };
@@ -159,11 +160,8 @@ mod tests {
 
     #[test]
     fn seats_go_round() {
-        let puller = |n, slots| Puller {
-            claim: ClaimId(Uuid::from_u128(n)),
-            worker: "w".parse().unwrap(),
-            slots,
-        };
+        let puller =
+            |n, slots| Puller { claim: ClaimId(Uuid::from_u128(n)), worker: "w".parse().unwrap(), slots };
         let pullers = [puller(1, 3), puller(2, 1)];
         let order: Vec<u128> = seats(&pullers).iter().map(|seat| seat.claim.0.as_u128()).collect();
         assert_eq!(order, [1, 2, 1, 1]);

@@ -1,8 +1,6 @@
 //! Reads: one task, its result, a page of an owner's tasks, what is ready, the books.
 
-use domain::{
-    Counts, Json, OwnerId, Page, Reason, Status, Summary, Task, TaskId, Timestamp, Ttl, TypeName,
-};
+use domain::{Counts, Json, OwnerId, Page, Reason, Status, Summary, Task, TaskId, Timestamp, Ttl, TypeName};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -113,7 +111,12 @@ impl Store {
     }
 
     /// The oldest tasks of `types` that have been ready since `since` or before: what may be offered again.
-    pub async fn ready(&self, types: &[TypeName], since: Timestamp, limit: u32) -> Result<Vec<Ready>, StoreError> {
+    pub async fn ready(
+        &self,
+        types: &[TypeName],
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Ready>, StoreError> {
         let mut ready = Vec::new();
         for name in types {
             let rows: Vec<(Uuid, String, String, i32, i64)> = on!(&self.db, read, pool =>
@@ -180,4 +183,3 @@ fn json(id: TaskId, text: String) -> Result<Json, StoreError> {
 fn corrupt(id: TaskId, what: String) -> StoreError {
     StoreError::Corrupt { table: "task", row: id.0, what }
 }
-

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::StoreError;
-use crate::sqlite::{batch, transaction};
+use crate::sqlite::{batch, rows, transaction};
 use crate::store::{Store, word_of};
 
 const POSTGRES: &str = "
@@ -20,14 +20,14 @@ const POSTGRES: &str = "
         delete from live l using given g
         where l.id = g.id and l.phase + 0 = 2 and l.claim = g.claim and l.attempt = g.attempt
         returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due, l.claim,
-            g.good, g.said, l.due >= now_us() as in_time
+            g.good, g.said, l.due >= (select now_us()) as in_time
     )
     insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error)
     select id, owner, type,
         case when good and in_time then 'FINISHED' else 'CANCELLED' end,
         case when good and in_time then null when good then 'LATE_RESULT'
              when in_time then 'OPERATION_FAILED' else 'TTL_EXPIRED' end,
-        attempt, started, greatest(now_us(), started), (due - started) / 1000, worker,
+        attempt, started, greatest((select now_us()), started), (due - started) / 1000, worker,
         case when good and in_time then said end,
         case when not good and in_time then said end
     from taken
@@ -47,8 +47,14 @@ const SQLITE_OUTCOME: &str = "
         from json_each(?1) join live l on l.id = unhex(value->>0, '-')
         where l.phase = 2 and l.claim = unhex(value->>2, '-') and l.attempt = value->>1
     )
-    where true
-    returning id, attempt, status, reason, ended - started - ttl * 1000";
+    where true";
+
+/// What has just been moved is in both tables for this moment.
+const SQLITE_MOVED: &str = "
+    select json_group_array(json_array(
+        hex(o.id), o.attempt, o.status, o.reason, o.ended - o.started - o.ttl * 1000))
+    from json_each(?1) join outcome o on o.id = unhex(value->>0, '-')
+    where exists (select 1 from live l where l.id = o.id)";
 
 const SQLITE_LIVE: &str = "
     delete from live
@@ -57,9 +63,9 @@ const SQLITE_LIVE: &str = "
 
 const RELEASE_POSTGRES: &str = "
     update live l
-    set phase = 1, place = now_us(), due = now_us() + t.start_within * 1000, claim = null, worker = null, started = null
+    set phase = 1, place = (select now_us()), due = (select now_us()) + t.start_within * 1000, claim = null, worker = null, started = null
     from unnest($1::uuid[], $2::integer[], $3::uuid[]) as g (id, attempt, claim) join task t on t.id = g.id
-    where l.id = g.id and l.phase + 0 = 2 and l.claim = g.claim and l.attempt = g.attempt and l.due + 0 >= now_us()
+    where l.id = g.id and l.phase + 0 = 2 and l.claim = g.claim and l.attempt = g.attempt and l.due + 0 >= (select now_us())
     returning l.id, l.attempt, 'CREATED', null::text, 0::bigint";
 
 const RELEASE_SQLITE: &str = "
@@ -73,7 +79,7 @@ const RELEASE_SQLITE: &str = "
 /// What stands for reports that moved nothing: the task may be over, another's, or unknown.
 const FATE_POSTGRES: &str = "
     select t.id, coalesce(o.attempt, l.attempt), coalesce(o.status, case l.phase when 2 then 'RUNNING' else 'CREATED' end),
-        o.reason, now_us() - coalesce(o.started + o.ttl * 1000, l.due)
+        o.reason, (select now_us()) - coalesce(o.started + o.ttl * 1000, l.due)
     from unnest($1::uuid[]) as g (id)
     join task t on t.id = g.id left join live l on l.id = t.id left join outcome o on o.id = t.id";
 
@@ -129,7 +135,10 @@ impl Store {
         if !still.is_empty() {
             fates_into(&mut moved, self.fates(still).await?)?;
         }
-        Ok(reports.iter().map(|report| moved.get(&report.id.0).map_or(Settled::Unknown, |fate| fate.of(report))).collect())
+        Ok(reports
+            .iter()
+            .map(|report| moved.get(&report.id.0).map_or(Settled::Unknown, |fate| fate.of(report)))
+            .collect())
     }
 
     async fn settle_given(&self, given: BTreeMap<By, Said<'_>>) -> Result<Vec<FateRow>, StoreError> {
@@ -189,9 +198,10 @@ async fn settle_on_sqlite(
     given: String,
     now: i64,
 ) -> Result<Vec<FateRow>, StoreError> {
-    let rows = sqlx::query_as(SQLITE_OUTCOME).bind(&given).bind(now).fetch_all(&mut *connection).await?;
+    sqlx::query(SQLITE_OUTCOME).bind(&given).bind(now).execute(&mut *connection).await?;
+    let (moved,): (String,) = sqlx::query_as(SQLITE_MOVED).bind(&given).fetch_one(&mut *connection).await?;
     sqlx::query(SQLITE_LIVE).bind(&given).execute(connection).await?;
-    Ok(rows)
+    rows(&moved)
 }
 
 /// PostgreSQL's text holds every character but one.

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::{Pool, Sqlite, SqliteConnection};
 
 use crate::clock::Clock;
@@ -36,4 +37,10 @@ where
 pub(crate) fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
     let rows: Vec<T> = rows.into_iter().collect();
     serde_json::to_string(&rows).expect("rows of ids, words and numbers")
+}
+
+/// The rows of a statement that answers them as one JSON array (`json_group_array(json_array(…))`): each row of its own
+/// would wake the caller's thread once, which costs more than the row.
+pub(crate) fn rows<T: DeserializeOwned>(answer: &str) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(answer).map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))
 }

@@ -11,7 +11,7 @@ use crate::store::Store;
 const POSTGRES: &str = "
     with accepted as (
         insert into task (id, owner, type, queue, parameters, ttl, start_within, created)
-        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl, g.start_within, now_us()
+        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl, g.start_within, (select now_us())
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
             as g (id, owner, type, queue, parameters, ttl, start_within)
         on conflict (id) do nothing
@@ -43,7 +43,8 @@ impl Store {
         tasks.sort_by_key(|task| task.id);
         match &self.db {
             Db::Postgres(pools) => {
-                let column = |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
+                let column =
+                    |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
                 let ids: Vec<Uuid> = tasks.iter().map(|task| task.id.0).collect();
                 let owners: Vec<Uuid> = tasks.iter().map(|task| task.owner.0).collect();
                 let parameters: Vec<Option<&str>> =

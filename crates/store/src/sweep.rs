@@ -15,7 +15,7 @@ const LIMIT: i64 = SWEEP.cast_signed() as i64;
 const POSTGRES: &str = "
     with overdue as materialized (
         select l.id from live l
-        where l.due >= $1 and l.due < now_us()
+        where l.due >= $1 and l.due < (select now_us())
         order by l.due limit $2
         for update skip locked
     ), gone as (
@@ -24,10 +24,10 @@ const POSTGRES: &str = "
     ), ended as (
         insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
         select id, owner, type, 'CANCELLED', case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end,
-            attempt, started, now_us(), (due - started) / 1000, worker
+            attempt, started, (select now_us()), (due - started) / 1000, worker
         from gone
     )
-    select id, attempt, case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end, now_us(), now_us() - due from gone";
+    select id, attempt, case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end, (select now_us()), (select now_us()) - due from gone";
 
 const SQLITE_OUTCOME: &str = "
     insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
@@ -44,7 +44,7 @@ const SQLITE_LIVE: &str = "
 
 const LOST_POSTGRES: &str = "
     with lost as (
-        delete from worker where seen < now_us() - $1 returning name
+        delete from worker where seen < (select now_us()) - $1 returning name
     ), held as materialized (
         select l.id from lost join live l on l.worker = lost.name
         where l.phase = 2
@@ -54,11 +54,11 @@ const LOST_POSTGRES: &str = "
         returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due
     ), ended as (
         insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-        select id, owner, type, 'CANCELLED', 'WORKER_LOST', attempt, started, greatest(now_us(), started),
+        select id, owner, type, 'CANCELLED', 'WORKER_LOST', attempt, started, greatest((select now_us()), started),
             (due - started) / 1000, worker
         from gone
     )
-    select id, attempt, 'WORKER_LOST', now_us(), now_us() - due from gone";
+    select id, attempt, 'WORKER_LOST', (select now_us()), (select now_us()) - due from gone";
 
 const LOST_SQLITE_OUTCOME: &str = "
     insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
@@ -88,8 +88,11 @@ impl Store {
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        let mut rows: Vec<EndedRow> =
-                            sqlx::query_as(SQLITE_OUTCOME).bind(now).bind(LIMIT).fetch_all(&mut *connection).await?;
+                        let mut rows: Vec<EndedRow> = sqlx::query_as(SQLITE_OUTCOME)
+                            .bind(now)
+                            .bind(LIMIT)
+                            .fetch_all(&mut *connection)
+                            .await?;
                         let due: Vec<(uuid::Uuid, i64)> =
                             sqlx::query_as(SQLITE_LIVE).bind(now).fetch_all(connection).await?;
                         let due: std::collections::HashMap<_, _> = due.into_iter().collect();
@@ -113,13 +116,19 @@ impl Store {
     pub async fn lose_workers(&self, silence: Duration) -> Result<Vec<Ended>, StoreError> {
         let silence = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
         let rows: Vec<EndedRow> = match &self.db {
-            Db::Postgres(pools) => sqlx::query_as(LOST_POSTGRES).bind(silence).fetch_all(&pools.write).await?,
+            Db::Postgres(pools) => {
+                sqlx::query_as(LOST_POSTGRES).bind(silence).fetch_all(&pools.write).await?
+            }
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let rows = sqlx::query_as(LOST_SQLITE_OUTCOME).bind(now).bind(silence);
                         let rows = rows.fetch_all(&mut *connection).await?;
-                        sqlx::query(LOST_SQLITE_LIVE).bind(now).bind(silence).execute(&mut *connection).await?;
+                        sqlx::query(LOST_SQLITE_LIVE)
+                            .bind(now)
+                            .bind(silence)
+                            .execute(&mut *connection)
+                            .await?;
                         sqlx::query(LOST_SQLITE_WORKER).bind(now).bind(silence).execute(connection).await?;
                         Ok(rows)
                     })

@@ -10,7 +10,7 @@ use crate::sqlite::batch;
 use crate::store::{Store, word_of};
 
 const HEARTBEAT_POSTGRES: &str = "
-    insert into worker (name, slots, types, seen) values ($1, $2, $3, now_us())
+    insert into worker (name, slots, types, seen) values ($1, $2, $3, (select now_us()))
     on conflict (name) do update set slots = excluded.slots, types = excluded.types, seen = excluded.seen";
 
 const HEARTBEAT_SQLITE: &str = "
@@ -68,7 +68,10 @@ impl Store {
                 sqlx::query_as(STOP_SQLITE).bind(running).bind(name).fetch_all(&pools.read).await?
             }
         };
-        Ok(rows.into_iter().map(|(id, attempt)| Held { id: TaskId(id), attempt: attempt.cast_unsigned() }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(id, attempt)| Held { id: TaskId(id), attempt: attempt.cast_unsigned() })
+            .collect())
     }
 
     /// The workers that live, by name.

@@ -82,7 +82,7 @@ impl DataDir {
 
     /// Leaves the addresses for the command line.
     pub fn write_addresses(&self, addresses: &Addresses) -> Result<()> {
-        self.write(ADDRESSES, &serde_json::to_string_pretty(addresses)?)
+        self.write(ADDRESSES, &format!("{}\n", serde_json::to_string_pretty(addresses)?))
     }
 
     /// Where the services of the latest `tasker up` listened.

@@ -26,14 +26,19 @@ use crate::config::Environment;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let command = Tasker::parse();
-    let runtime = Runtime::new().expect("the system gives us threads");
-    let ended = runtime.block_on(command.run(&Environment::read()));
-    // Whatever still runs has had its time.
-    runtime.shutdown_background();
+    let ended = run(Tasker::parse());
     let exit = ended.unwrap_or_else(|error| {
         show::error(&error);
         Exit::of(&error)
     });
     exit.into()
+}
+
+fn run(command: Tasker) -> anyhow::Result<Exit> {
+    let environment = Environment::read()?;
+    let runtime = Runtime::new()?;
+    let ended = runtime.block_on(command.run(&environment));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    ended
 }

@@ -34,17 +34,22 @@ pub fn progress(text: &str) {
 fn sentence(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused { problem, .. }) => problem_text(problem),
-        Some(ClientError::Unreachable { .. }) => format!("{error:#}\nis `tasker up` running?"),
+        Some(ClientError::Unreachable { .. }) => {
+            format!("{error}: {}\nis `tasker up` running?", error.root_cause())
+        }
         _ => format!("{error:#}"),
     }
 }
 
+/// The title, what is behind it, and each fault with its place. A detail that only repeats the faults is left out.
 fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
+    let sentences: Vec<&str> = errors.iter().map(|fault| fault.detail.as_str()).collect();
+    let head = if *detail == sentences.join("; ") { title.clone() } else { format!("{title}: {detail}") };
     let faults = errors.iter().map(|fault| {
         let pointer = if fault.pointer.is_empty() { "(the whole)" } else { &fault.pointer };
         format!("\n  {pointer}: {}", fault.detail)
     });
-    format!("{title}: {detail}{}", faults.collect::<String>())
+    head + &faults.collect::<String>()
 }
 
 #[cfg(test)]
@@ -59,10 +64,10 @@ mod tests {
             |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
         let mut problem = Problem::new(422, "invalid", "Broken rules", "2 rules are broken");
         problem.errors = vec![fault("/ttl", "ttl is 0 ms"), fault("/parameters/length", "0 is below 1")];
-        assert_eq!(
-            problem_text(&problem),
-            "Broken rules: 2 rules are broken\n  /ttl: ttl is 0 ms\n  /parameters/length: 0 is below 1"
-        );
+        let faults = "\n  /ttl: ttl is 0 ms\n  /parameters/length: 0 is below 1";
+        assert_eq!(problem_text(&problem), format!("Broken rules: 2 rules are broken{faults}"));
+        problem.detail = "ttl is 0 ms; 0 is below 1".to_owned();
+        assert_eq!(problem_text(&problem), format!("Broken rules{faults}"));
     }
 
     #[test]

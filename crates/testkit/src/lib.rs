@@ -55,5 +55,6 @@ impl Scratch {
 /// The test server's address.
 #[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
 pub fn postgres_server() -> String {
-    std::env::var(POSTGRES).unwrap_or_else(|_| panic!("{POSTGRES} is not set: run `make test`, which starts a server"))
+    std::env::var(POSTGRES)
+        .unwrap_or_else(|_| panic!("{POSTGRES} is not set: run `make test`, which starts a server"))
 }

@@ -13,7 +13,7 @@ use tracing::error;
 
 use super::show;
 use crate::form::BadForm;
-use crate::password::Busy;
+use crate::hashing::Busy;
 use crate::sign_in::Refusal;
 use crate::throttle::TooMany;
 

@@ -199,11 +199,24 @@ impl House {
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 
+    /// The token of a fresh setup link.
+    pub(crate) async fn setup_token(&self) -> String {
+        let link = self.identity.setup_link().await.unwrap().unwrap();
+        link.split_once("setup=").unwrap().1.to_owned()
+    }
+
+    /// How many accounts there are.
+    pub(crate) async fn accounts(&self) -> i64 {
+        let (count,): (i64,) = on!(&self.db, read, pool =>
+            sqlx::query_as("select count(*) from account").fetch_one(pool).await)
+        .unwrap();
+        count
+    }
+
     /// The first administrator, through the setup link.
     pub(crate) async fn register_admin(&self, name: &str) {
-        let link = self.identity.setup_link().await.unwrap().unwrap();
-        let (_, token) = link.split_once("setup=").unwrap();
-        let answer = self.register_with(name, &[("IsAdmin", "true"), ("setup", token)]).await;
+        let token = self.setup_token().await;
+        let answer = self.register_with(name, &[("IsAdmin", "true"), ("setup", &token)]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 

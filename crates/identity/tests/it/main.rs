@@ -9,6 +9,7 @@ mod house;
 mod keys;
 mod logs;
 mod pages;
+mod proofs;
 mod register;
 mod session;
 mod token;

@@ -95,7 +95,10 @@ async fn what_was_accepted_is_there_after_a_restart() {
         let reopened = Bench { db: bench.scratch.open(), ..bench };
         let reopened = Bench { store: reopened.another(), ..reopened };
         let task = reopened.task(submission.id).await;
-        assert_eq!((task.parameters, task.name, task.ttl), (submission.parameters, submission.name, submission.ttl));
+        assert_eq!(
+            (task.parameters, task.name, task.ttl),
+            (submission.parameters, submission.name, submission.ttl)
+        );
         reopened.finish().await;
     }
 }

@@ -72,7 +72,11 @@ async fn a_result_and_a_cancellation_agree_who_won() {
             let settled = settle.join_all().await[0];
             let status = bench.status(grant.id).await;
             assert_eq!(ended.len() == 1, status == Status::Cancelled, "{ended:?} and {status}");
-            assert_eq!(settled == domain::Settled::Finished, status == Status::Finished, "{settled:?} and {status}");
+            assert_eq!(
+                settled == domain::Settled::Finished,
+                status == Status::Finished,
+                "{settled:?} and {status}"
+            );
         }
     })
     .await;

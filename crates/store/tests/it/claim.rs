@@ -174,8 +174,7 @@ async fn a_batch_is_granted_task_by_task() {
         let tasks = bench.many(3).await;
         bench.claim(tasks[1], "w1").await.unwrap();
         let claim = ClaimId::random();
-        let asks: Vec<IdClaim> =
-            tasks.iter().rev().map(|&id| IdClaim { claim, ..ask(id, "w2") }).collect();
+        let asks: Vec<IdClaim> = tasks.iter().rev().map(|&id| IdClaim { claim, ..ask(id, "w2") }).collect();
         let granted = bench.store.claim(&asks).await.unwrap();
         let granted: HashSet<TaskId> = granted.into_iter().map(|granted| granted.grant.id).collect();
         assert_eq!(granted, HashSet::from([tasks[0], tasks[2]]));

@@ -40,9 +40,8 @@ fn live_through(cases: u32, bench: impl Future<Output = Bench>) {
     config.max_shrink_iters = 500;
     config.rng_seed = seed(config.rng_seed);
     let seed = config.rng_seed;
-    let outcome = TestRunner::new(config).run(&histories(), |history| {
-        runtime.block_on(lived(&bench, &history)).map_err(TestCaseError::fail)
-    });
+    let outcome = TestRunner::new(config)
+        .run(&histories(), |history| runtime.block_on(lived(&bench, &history)).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{seed:?} of PROPTEST_RNG_SEED: {failure}");
     }
@@ -135,7 +134,9 @@ fn explained(line: &Line, touches: &[&Touch], todo: &[Todo], found: &Books, now:
                 (_, false) if matches!(act, Act::Report(_)) => Todo::Read,
                 _ => continue,
             },
-            (Todo::Read, Act::Report(report)) if Answer::Settled(line.settled(report, now)) == touch.answer => {
+            (Todo::Read, Act::Report(report))
+                if Answer::Settled(line.settled(report, now)) == touch.answer =>
+            {
                 Todo::Nothing
             }
             _ => continue,

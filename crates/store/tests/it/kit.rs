@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    ClaimId, Grant, Json, OwnerId, Report, Reported, Settled, Status, Submission, Task, TaskId, Ttl, TypeName,
-    WorkerName,
+    ClaimId, Grant, Json, OwnerId, Report, Reported, Settled, Status, Submission, Task, TaskId, Ttl,
+    TypeName, WorkerName,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use store::{Clock, Db, Granted, IdClaim, Store, on};

@@ -47,8 +47,11 @@ async fn an_older_tasker_is_refused_with_a_sentence() {
     .await;
 }
 
-const GOOD: Migration =
-    Migration { postgres: "create table made (n bigint)", sqlite: "create table made (n integer)", oldest: 1 };
+const GOOD: Migration = Migration {
+    postgres: "create table made (n bigint)",
+    sqlite: "create table made (n integer)",
+    oldest: 1,
+};
 
 const BROKEN: Migration = Migration {
     postgres: "create table half (n bigint); create table made (n bigint)",

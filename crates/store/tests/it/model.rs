@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Event, Grant, OwnerId, Reason, Report, Reported, Settled, State, Status, Submission, TaskId, Timestamp, WorkerName,
+    Event, Grant, OwnerId, Reason, Report, Reported, Settled, State, Status, Submission, TaskId, Timestamp,
+    WorkerName,
 };
 use store::{Ended, Granted, IdClaim};
 
@@ -63,7 +64,8 @@ impl Line {
             }
             Act::Sweep => self.end(Event::Swept, self.limit().map(|limit| now - limit), now),
             Act::Lose(silent) => {
-                let holder = self.run.as_ref().map(|(worker, _)| worker).filter(|worker| silent.contains(*worker));
+                let holder =
+                    self.run.as_ref().map(|(worker, _)| worker).filter(|worker| silent.contains(*worker));
                 let Some(worker) = holder.cloned() else { return (Answer::Nothing, false) };
                 self.end(Event::WorkerLost { worker }, self.limit().map(|limit| now - limit), now)
             }
@@ -202,7 +204,8 @@ impl Line {
 
     /// Its row in `outcome`, once it has ended.
     pub(crate) fn outcome_row(&self) -> Option<OutcomeRow> {
-        let (State::Finished { attempt, ended } | State::Cancelled { attempt, ended, .. }) = &self.state else {
+        let (State::Finished { attempt, ended } | State::Cancelled { attempt, ended, .. }) = &self.state
+        else {
             return None;
         };
         let Submission { id, owner, name, ttl, .. } = self.task.clone();
@@ -213,6 +216,19 @@ impl Line {
         let worker = self.run.as_ref().map(|(worker, _)| worker.as_str().to_owned());
         let ttl = started.map(|_| ttl.millis().cast_signed());
         let (result, error) = (self.result.clone(), self.error.clone());
-        Some((id.0, owner.0, name.into(), status, reason, attempt, started, ended.0, ttl, worker, result, error))
+        Some((
+            id.0,
+            owner.0,
+            name.into(),
+            status,
+            reason,
+            attempt,
+            started,
+            ended.0,
+            ttl,
+            worker,
+            result,
+            error,
+        ))
     }
 }

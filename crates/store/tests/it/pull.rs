@@ -31,7 +31,11 @@ async fn the_oldest_ready_task_goes_first() {
         for expected in [vec![tasks[0], tasks[1]], vec![tasks[3], tasks[4]], vec![]] {
             let granted = bench.store.pull(&[puller("w1", 2)], &types).await.unwrap();
             assert_eq!(ids(&granted), expected.into_iter().collect());
-            assert!(granted.iter().all(|granted| granted.grant.attempt == 1 && granted.grant.remaining_ms == 5000));
+            assert!(
+                granted
+                    .iter()
+                    .all(|granted| granted.grant.attempt == 1 && granted.grant.remaining_ms == 5000)
+            );
         }
         assert_eq!(bench.store.counts().await.unwrap().created, 1, "c was not asked for");
     })
@@ -49,7 +53,8 @@ async fn waiting_workers_take_turns() {
         assert_eq!(ids(&granted), tasks.into_iter().collect());
         for puller in pullers {
             let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
-            let given: Vec<&Granted> = granted.iter().filter(|granted| granted.worker == puller.worker).collect();
+            let given: Vec<&Granted> =
+                granted.iter().filter(|granted| granted.worker == puller.worker).collect();
             assert_eq!(given.len(), if puller == greedy { 2 } else { 1 });
             assert_eq!(ids(&held).len(), given.len());
             assert!(given.iter().all(|granted| granted.grant.claim == puller.claim));
@@ -97,7 +102,11 @@ async fn what_is_held_is_what_still_runs() {
         assert!(bench.store.held(&worker("w2"), puller.claim).await.unwrap().is_empty());
         assert!(bench.store.held(&puller.worker, ClaimId::random()).await.unwrap().is_empty());
         bench.advance(3 * SECOND).await;
-        assert_eq!(bench.store.held(&puller.worker, puller.claim).await.unwrap().len(), 2, "the last microsecond");
+        assert_eq!(
+            bench.store.held(&puller.worker, puller.claim).await.unwrap().len(),
+            2,
+            "the last microsecond"
+        );
         bench.advance(1).await;
         assert!(bench.store.held(&puller.worker, puller.claim).await.unwrap().is_empty());
     })

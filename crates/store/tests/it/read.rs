@@ -112,9 +112,17 @@ async fn the_oldest_ready_tasks_are_offered_again() {
         assert_eq!((ready[0].attempt, ready[0].since), (0, Timestamp(began + SECOND)));
         assert_eq!((&ready[0].name, ready[0].queue.as_str()), (&kind("b"), "default"));
         let ready = bench.store.ready(&types, since.plus_micros(-1), 10).await.unwrap();
-        assert_eq!(ready.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1]], "the other is too young");
+        assert_eq!(
+            ready.iter().map(|task| task.id).collect::<Vec<_>>(),
+            [tasks[1]],
+            "the other is too young"
+        );
         let ready = bench.store.ready(&types, since.plus_micros(SECOND), 2).await.unwrap();
-        assert_eq!(ready.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[3]], "at most so many");
+        assert_eq!(
+            ready.iter().map(|task| task.id).collect::<Vec<_>>(),
+            [tasks[1], tasks[3]],
+            "at most so many"
+        );
         assert_eq!(bench.store.ready(&[], since, 10).await.unwrap(), []);
     })
     .await;

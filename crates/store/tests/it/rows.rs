@@ -38,7 +38,8 @@ pub(crate) struct Books {
     pub(crate) worker: Vec<WorkerRow>,
 }
 
-const TASK: &str = "select id, owner, type, queue, parameters, ttl, start_within, created from task order by id";
+const TASK: &str =
+    "select id, owner, type, queue, parameters, ttl, start_within, created from task order by id";
 
 const LIVE: &str =
     "select id, owner, type, queue, phase, place, due, attempt, claim, worker, started from live order by id";

@@ -18,8 +18,7 @@ const POSTGRES: &str = "
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'test_clock'
     order by c.relname";
 
-const SQLITE: &str =
-    "select sql || ';' from sqlite_master where sql is not null and name not like 'sqlite_%' order by tbl_name, type desc, name";
+const SQLITE: &str = "select sql || ';' from sqlite_master where sql is not null and name not like 'sqlite_%' order by tbl_name, type desc, name";
 
 #[tokio::test]
 async fn the_schema_is_what_the_file_shows_on_postgres() {

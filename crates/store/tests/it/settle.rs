@@ -162,7 +162,10 @@ async fn a_late_failure_is_an_expiry() {
         bench.advance(1500 * MILLI).await;
         assert_eq!(bench.report(&grant, failure("too slow")).await, Settled::Late { late_by_ms: 1500 });
         let task = bench.task(grant.id).await;
-        assert_eq!((task.status, task.reason, task.error), (Status::Cancelled, Some(Reason::TtlExpired), None));
+        assert_eq!(
+            (task.status, task.reason, task.error),
+            (Status::Cancelled, Some(Reason::TtlExpired), None)
+        );
     })
     .await;
 }

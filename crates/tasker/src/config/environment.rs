@@ -2,17 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 
-/// The variables that the process was started with. One that is not Unicode is nobody's setting.
+use super::BadConfig;
+
+/// The variables that the process was started with.
 #[derive(Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Reads all of it.
-    pub fn read() -> Self {
-        env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+    /// Reads all of it. What is not Unicode is refused where it could be meant for us, and left out elsewhere.
+    pub fn read() -> Result<Self, BadConfig> {
+        let readable = |(name, value): (OsString, OsString)| match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => Some(Ok((name, value))),
+            (Ok(name), Err(_)) if name.starts_with("TASKER_") => {
+                Some(Err(BadConfig::new(format!("{name}: its value is not Unicode"))))
+            }
+            _ => None,
+        };
+        env::vars_os().filter_map(readable).collect()
     }
 
     /// The value of one variable, if it is set and not empty.

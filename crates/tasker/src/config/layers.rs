@@ -80,7 +80,10 @@ impl Layers {
         let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
             return Err(BadConfig::new(format!("{origin}: a setting is named by its section and its key")));
         };
-        let alone = |value| Table::from_iter([(section.to_owned(), Value::Table(single(name, value)))]);
+        let alone = |value| {
+            let keys = Table::from_iter([(name.to_owned(), value)]);
+            Table::from_iter([(section.to_owned(), Value::Table(keys))])
+        };
         let as_text = alone(Value::String(text.to_owned()));
         let fitting = match (Config::deserialize(as_text.clone()), text.parse::<Value>()) {
             (Ok(_), _) => Ok(as_text),
@@ -112,15 +115,13 @@ impl Layers {
 
 /// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
 pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig> {
-    std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).map_err(
-        |error| {
-            BadConfig::new(format!("{origin}: the secret file {} cannot be read: {error}", path.display()))
-        },
-    )
-}
-
-fn single(key: &str, value: Value) -> Table {
-    Table::from_iter([(key.to_owned(), value)])
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => {
+            let path = path.display();
+            Err(BadConfig::new(format!("{origin}: the secret file {path} cannot be read: {error}")))
+        }
+    }
 }
 
 /// The word that was meant. serde says: unknown field `prot`, expected one of `port`, `host`.

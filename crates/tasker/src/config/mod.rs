@@ -33,13 +33,11 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
-/// Every setting with its default and its meaning.
-#[cfg(test)]
-const DEFAULT_FILE: &str = include_str!("../../tasker.default.toml");
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DEFAULT_FILE: &str = include_str!("../../tasker.default.toml");
 
     #[test]
     fn the_default_file_says_the_defaults() {

@@ -68,13 +68,13 @@ impl Default for Backend {
             listen: loopback(8080),
             allow_plaintext: false,
             identity_url: address("http://127.0.0.1:8081"),
-            resend_period_ms: millis(5000),
-            check_period_ms: millis(1000),
+            resend_period_ms: positive(5000),
+            check_period_ms: positive(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,
             start_within_ms: Ttl::DEFAULT_MAX,
             keep_ended_days: count(30),
-            worker_lost_ms: millis(10_000),
+            worker_lost_ms: positive(10_000),
             cors_origins: Vec::new(),
         }
     }
@@ -113,7 +113,7 @@ impl Default for Identity {
             database_url: None,
             open_registration: OpenRegistration::default(),
             min_password_length: 8,
-            access_token_ttl_s: millis(3600),
+            access_token_ttl_s: positive(3600),
             key_file: None,
             clients: Vec::new(),
         }
@@ -174,7 +174,7 @@ impl Default for Worker {
             password: None,
             client_id: None,
             client_secret: None,
-            heartbeat_ms: millis(2000),
+            heartbeat_ms: positive(2000),
             drain_ms: 30_000,
             simulate_work_ms: [30_000, 60_000],
         }
@@ -215,7 +215,7 @@ fn address(text: &str) -> Address {
     text.parse().expect("our own address")
 }
 
-fn millis(number: u64) -> NonZeroU64 {
+fn positive(number: u64) -> NonZeroU64 {
     NonZeroU64::new(number).expect("our own number")
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::command::Sources;
-use crate::config::{self, Config, Environment, Layers};
+use crate::config::{Config, Environment, Layers};
 use crate::exit::Exit;
 use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};
 use crate::{telemetry, wait};
@@ -29,10 +29,10 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     telemetry::start(&config.log, environment)?;
     let store = Store::new(Db::open(config.database_url()?)?, Clock::System);
     let listener = Listener::bind("backend.listen", config.backend.listen).await?;
-    let builtin = super::worker::builtin(&config.worker)?.specifications().cloned().collect::<Vec<_>>();
+    let builtin = super::worker::specifications(&config.worker)?;
     super::until_stopped(async |stop| {
         if let Some(backend) = open(&store, settings(&config), &builtin, &stop).await? {
-            info!("the Backend listens on {}", listener.url());
+            info!("the Backend listens on {}", listener.address());
             serve(backend, listener, stop).await?;
         }
         store.close().await;
@@ -68,16 +68,16 @@ pub async fn serve(backend: Backend, listener: Listener, stop: CancellationToken
 /// The Backend's settings out of ours.
 pub fn settings(config: &Config) -> Settings {
     let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
-    let config::Backend { identity_url, check_period_ms, .. } = &config.backend;
+    let ours = &config.backend;
     Settings {
-        identity_url: identity_url.to_string(),
-        check_period: millis(*check_period_ms),
-        default_ttl: config.backend.default_ttl_ms,
-        max_ttl: config.backend.max_ttl_ms,
-        start_within: config.backend.start_within_ms,
-        keep_ended: Duration::from_hours(24 * u64::from(config.backend.keep_ended_days.get())),
-        worker_lost: millis(config.backend.worker_lost_ms),
-        cors_origins: config.backend.cors_origins.clone(),
+        identity_url: ours.identity_url.to_string(),
+        check_period: millis(ours.check_period_ms),
+        default_ttl: ours.default_ttl_ms,
+        max_ttl: ours.max_ttl_ms,
+        start_within: ours.start_within_ms,
+        keep_ended: Duration::from_hours(24 * u64::from(ours.keep_ended_days.get())),
+        worker_lost: millis(ours.worker_lost_ms),
+        cors_origins: ours.cors_origins.clone(),
         max_parameters: MAX_PARAMETERS,
         max_result: MAX_RESULT,
         request_timeout: REQUEST_TIMEOUT,

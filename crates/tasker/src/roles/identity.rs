@@ -24,7 +24,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let settings = settings(&config, &listener)?;
     super::until_stopped(async |stop| {
         if let Some(identity) = open(&db, settings, &stop).await? {
-            info!("Identity listens on {}", listener.url());
+            info!("Identity listens on {}", listener.address());
             show_setup_link(&identity).await?;
             serve(identity, listener, stop).await?;
         }

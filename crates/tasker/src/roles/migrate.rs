@@ -1,4 +1,4 @@
-//! `tasker migrate`: brings the tables to this version, and leaves.
+//! `tasker migrate`: brings the tables of tasks to this version, and leaves.
 
 use anyhow::Result;
 use store::{Db, StoreError, TASKS};

@@ -95,27 +95,31 @@ impl Ground {
         Ok(Self { config, data, accounts, store, listeners, secret: random_secret() })
     }
 
-    /// Opens both services side by side, serves them, runs the worker; stops in the opposite order.
+    /// Opens both services side by side, serves them, runs the worker; they stop in the opposite order, for a worker
+    /// reports to the Backend and a Backend asks Identity.
     async fn serve(self, stop: CancellationToken) -> Result<()> {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
         let worker = self.worker()?;
         self.announce(&identity).await?;
 
-        let (services, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let Listeners { backend: backend_port, identity: identity_port } = self.listeners;
-        let identity = tracker.spawn(identity_role::serve(identity, identity_port, services.clone()));
-        let backend = tracker.spawn(backend_role::serve(backend, backend_port, services.clone()));
+        let tracker = TaskTracker::new();
+        let (stop_identity, stop_backend) = (CancellationToken::new(), CancellationToken::new());
+        let identity = identity_role::serve(identity, self.listeners.identity, stop_identity.clone());
+        let identity = tracker.spawn(together(identity, stop.clone()));
+        let backend = backend_role::serve(backend, self.listeners.backend, stop_backend.clone());
+        let backend = tracker.spawn(together(backend, stop.clone()));
         show::line("Ready.")?;
 
-        // The worker hands over what it has while the services still listen.
         let run = worker.run(stop).await;
-        services.cancel();
-        let (identity, backend) = tokio::try_join!(identity, backend).context("a service panicked")?;
+        stop_backend.cancel();
+        let backend = backend.await.context("the Backend panicked")?;
+        stop_identity.cancel();
+        let identity = identity.await.context("Identity panicked")?;
         self.store.close().await;
         self.accounts.close().await;
         run?;
-        identity.and(backend)
+        backend.and(identity)
     }
 
     async fn open_identity(&self, stop: &CancellationToken) -> Result<Option<Identity>> {
@@ -136,8 +140,7 @@ impl Ground {
     async fn open_backend(&self, stop: &CancellationToken) -> Result<Option<Backend>> {
         let mut settings = backend_role::settings(&self.config);
         settings.identity_url = identity_role::settings(&self.config, &self.listeners.identity)?.issuer;
-        let builtin = worker_role::builtin(&self.config.worker)?;
-        let builtin: Vec<_> = builtin.specifications().cloned().collect();
+        let builtin = worker_role::specifications(&self.config.worker)?;
         backend_role::open(&self.store, settings, &builtin, stop).await
     }
 
@@ -163,6 +166,12 @@ impl Ground {
         show::line(&format!("Identity:   {}", addresses.identity))?;
         identity_role::show_setup_link(identity).await
     }
+}
+
+/// A service that ends, however it ends, stops the others.
+async fn together(service: impl Future<Output = Result<()>>, stop: CancellationToken) -> Result<()> {
+    let _others = stop.drop_guard();
+    service.await
 }
 
 /// 256 bits that nobody can guess.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use client::{Client, Credentials};
-use domain::WorkerName;
+use domain::{Operation, WorkerName};
 use worker::{Operations, Settings, Worker, operations};
 
 use crate::command::Sources;
@@ -27,6 +27,11 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
 pub fn builtin(config: &config::Worker) -> Result<Operations, BadConfig> {
     let [least, most] = config.simulated_work()?.map(Duration::from_millis);
     Ok(operations::bundled(least..=most))
+}
+
+/// The built-in operations as the catalogue knows them.
+pub fn specifications(config: &config::Worker) -> Result<Vec<Operation>, BadConfig> {
+    Ok(builtin(config)?.specifications().cloned().collect())
 }
 
 /// The worker's settings out of ours.

@@ -1,5 +1,7 @@
 //! The commands of a user, against a `tasker up`: their output and their exit codes.
 
+use client::{Client, Credentials, Settings};
+
 use crate::process::{Said, Up, run, tasker};
 
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -83,11 +85,24 @@ fn a_server_that_is_not_there_has_a_code_of_its_own() {
     assert!(err.contains("is `tasker up` running?"), "{err}");
 }
 
-#[test]
-fn a_token_is_taken_from_the_environment_and_a_bad_one_is_denied() {
+#[tokio::test]
+async fn a_token_is_taken_from_the_environment_and_a_bad_one_is_denied() {
     let up = Up::start();
     let elsewhere = tempfile::tempdir().unwrap();
-    let list = ["list", "--backend-url", &up.backend];
-    let denied = run(tasker(elsewhere.path(), list).env("TASKER_TOKEN", "nonsense"));
-    assert_eq!(denied.code, 5, "{}", denied.err);
+    let list = |token: &str| {
+        let list = ["list", "--backend-url", &up.backend, "-o", "json"];
+        run(tasker(elsewhere.path(), list).env("TASKER_TOKEN", token))
+    };
+    assert_eq!(list("nonsense").code, 5);
+
+    let password = std::fs::read_to_string(up.home().join(".tasker/local.secret")).unwrap();
+    let credentials = Credentials::Password {
+        identity: up.identity.clone(),
+        username: "local".to_owned(),
+        password: password.into(),
+    };
+    let client = Client::new(Settings { backend: up.backend.clone(), credentials, ca: None }).unwrap();
+    let token = client.tokens().token().await.unwrap();
+    let listed = list(token.reveal());
+    assert_eq!((listed.code, listed.out.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.err);
 }

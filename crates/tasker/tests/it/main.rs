@@ -2,8 +2,14 @@
 
 #![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
 
+mod cluster;
 mod commands;
+mod crash;
+mod lateness;
+mod person;
 mod process;
 mod roles;
 mod settings;
+mod system;
+mod transcript;
 mod up;

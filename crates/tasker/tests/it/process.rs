@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::person::Addresses;
+
 /// How long a test waits for what must come; only a broken program lets it pass.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -88,6 +90,17 @@ impl Process {
         &self.seen
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL; returns when it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our own child");
+        self.child.wait().expect("our own child");
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
@@ -126,21 +139,41 @@ pub struct Up {
     process: Process,
     /// Where the Backend listens.
     pub backend: String,
+    /// Where Identity listens.
+    pub identity: String,
 }
 
 impl Up {
     /// Starts one in a new home and waits until it serves.
     pub fn start() -> Self {
-        Self::start_in(TempDir::new().expect("a temporary directory"))
+        Self::start_in(TempDir::new().expect("a temporary directory"), &[])
     }
 
-    /// Starts one in `home`.
-    pub fn start_in(home: TempDir) -> Self {
+    /// Starts one in `home` with `settings`.
+    pub fn start_in(home: TempDir, settings: &[&str]) -> Self {
         let free = ["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"];
-        let mut process = Process::start(&mut tasker(home.path(), free));
+        let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
+        let mut process = Process::start(&mut tasker(home.path(), free.into_iter().chain(sets)));
         let backend = process.after("Backend:");
+        let identity = process.after("Identity:");
         process.after("Ready.");
-        Self { home, process, backend }
+        Self { home, process, backend, identity }
+    }
+
+    /// Starts one in a new home with `settings`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_in(TempDir::new().expect("a temporary directory"), settings)
+    }
+
+    /// Where a person meets it.
+    pub fn addresses(&self) -> Addresses {
+        Addresses { backend: self.backend.clone(), identity: self.identity.clone() }
+    }
+
+    /// Kills it with SIGKILL and gives its home back.
+    pub fn kill(mut self) -> TempDir {
+        self.process.kill();
+        self.home
     }
 
     /// Its home; the data lie in `.tasker` below it.

@@ -1,22 +1,9 @@
 //! One role a process: started in any order, stopped politely.
 
-use std::net::TcpListener;
-use std::path::Path;
-
 use testkit::Scratch;
 
-use crate::process::{Process, run, tasker};
-
-/// A port that was free a moment ago.
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").to_string()
-}
-
-fn role(home: &Path, name: &str, settings: &[&str]) -> Process {
-    let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
-    Process::start(&mut tasker(home, std::iter::once(name).chain(sets)))
-}
+use crate::cluster::{free_port, role};
+use crate::process::{run, tasker};
 
 #[tokio::test]
 async fn a_worker_a_backend_and_an_identity_find_each_other_in_any_order() {

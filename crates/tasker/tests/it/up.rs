@@ -1,5 +1,7 @@
 //! `tasker up`: what it prints, what it keeps, and how it stops.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -45,7 +47,63 @@ fn what_runs_is_finished_before_it_stops_and_the_next_start_knows_it() {
     let (home, status) = up.stop();
     assert!(status.success());
 
-    let up = Up::start_in(home);
+    let up = Up::start_in(home, &[]);
     assert!(up.ask(["get", &id]).out.contains("FINISHED"));
     assert_eq!(up.ask(["result", &id]).out.len(), "\"tencharact\"".len());
+}
+
+#[test]
+fn what_does_not_end_is_handed_back_within_the_drain() {
+    let home = tempfile::tempdir().unwrap();
+    let up = Up::start_in(home, &["worker.drain_ms=100"]);
+    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
+    while up.ask(["get", &id]).out.contains("CREATED") {}
+    let (home, status) = up.stop();
+    assert!(status.success());
+
+    let up = Up::start_in(home, &[]);
+    let task = up.ask(["get", &id, "-o", "json"]).out;
+    let task: serde_json::Value = serde_json::from_str(&task).unwrap();
+    assert_eq!(task["endDate"], serde_json::Value::Null, "{task}");
+    assert_eq!(up.ask(["cancel", &id]).code, 0);
+}
+
+#[test]
+fn a_second_signal_cuts_everything_off() {
+    let mut up = Up::start_in(tempfile::tempdir().unwrap(), &["log.level=info"]);
+    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
+    while up.ask(["get", &id]).out.contains("CREATED") {}
+    up.process().terminate();
+    up.process().after("stopping;");
+    up.process().terminate();
+    assert_eq!(up.process().ended().code(), Some(1));
+    assert!(up.process().seen().contains(&"error: cut off by a second signal".to_owned()));
+}
+
+#[test]
+fn a_client_that_never_finishes_its_request_cannot_hold_it() {
+    let mut up = Up::start();
+    let mut client = TcpStream::connect(up.backend.strip_prefix("http://").unwrap()).unwrap();
+    client.write_all(b"GET /health/live HTTP/1.1\r\n").unwrap();
+    // Served after the client was accepted: connections are accepted in their order.
+    assert_eq!(up.ask(["list"]).code, 0);
+    up.process().terminate();
+    assert!(up.process().ended().success());
+    assert!(up.process().seen().iter().any(|line| line.contains("cut off the connections")));
+}
+
+#[test]
+fn a_log_for_machines_is_one_object_a_line() {
+    let home = tempfile::tempdir().unwrap();
+    let mut up = Up::start_in(home, &["log.level=info", "log.format=json"]);
+    up.process().terminate();
+    assert!(up.process().ended().success());
+    let printed = ["Backend:", "Identity:", "Setup link:", "Ready."];
+    let is_printed = |line: &&String| printed.iter().any(|beginning| line.starts_with(beginning));
+    let mut logged = up.process().seen().iter().filter(|line| !is_printed(line)).peekable();
+    assert!(logged.peek().is_some());
+    for line in logged {
+        let event: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
+    }
 }

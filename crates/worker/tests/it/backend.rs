@@ -1,6 +1,6 @@
 //! A scripted Backend: it grants what it is given, fails when it is told to, and remembers what it heard.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -60,9 +60,9 @@ struct Told {
     stop: Vec<Held>,
     /// Whether asks are granted more than they wish for.
     is_generous: bool,
-    granted: usize,
-    settled: usize,
-    most_unsettled: usize,
+    /// Granted, and nothing that was reported of it has been accepted.
+    open: HashSet<TaskId>,
+    most_open: usize,
     /// The longest results that it takes, in bytes.
     longest: Option<usize>,
 }
@@ -148,40 +148,47 @@ impl Backend {
         self.told().longest = Some(bytes);
     }
 
-    /// The most grants that were open whenever a worker asked for more.
-    pub(crate) fn most_unsettled(&self) -> usize {
-        self.told().most_unsettled
+    /// How many grants are open: nothing that was reported of them has been accepted.
+    pub(crate) fn open(&self) -> usize {
+        self.told().open.len()
     }
 
+    /// The most grants that were open whenever a worker asked for more.
+    pub(crate) fn most_open(&self) -> usize {
+        self.told().most_open
+    }
+
+    /// The next thing that it hears.
     pub(crate) async fn event(&mut self) -> Event {
-        tokio::time::timeout(PATIENCE, self.events.recv())
-            .await
-            .expect("something happens")
-            .expect("it listens")
+        self.hear(Some).await
+    }
+
+    pub(crate) async fn registration(&mut self) -> domain::Operation {
+        self.hear(|event| if let Event::Registered(operation) = event { Some(operation) } else { None }).await
     }
 
     pub(crate) async fn ask(&mut self) -> Ask {
-        loop {
-            if let Event::Asked(ask) = self.event().await {
-                return ask;
-            }
-        }
+        self.hear(|event| if let Event::Asked(ask) = event { Some(ask) } else { None }).await
     }
 
     pub(crate) async fn beat(&mut self) -> Heartbeat {
-        loop {
-            if let Event::Beat(beat) = self.event().await {
-                return beat;
-            }
-        }
+        self.hear(|event| if let Event::Beat(beat) = event { Some(beat) } else { None }).await
     }
 
     pub(crate) async fn reports(&mut self) -> Vec<Report> {
-        loop {
-            if let Event::Reported(reports) = self.event().await {
-                return reports.reports;
+        self.hear(|event| if let Event::Reported(said) = event { Some(said.reports) } else { None }).await
+    }
+
+    /// The next thing that it hears of the wanted kind; the others are passed over.
+    async fn hear<T>(&mut self, wanted: impl Fn(Event) -> Option<T>) -> T {
+        let heard = async {
+            loop {
+                if let Some(heard) = wanted(self.events.recv().await.expect("it listens")) {
+                    return heard;
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, heard).await.expect("it is heard in time")
     }
 
     /// The next reports, which are one.
@@ -238,13 +245,13 @@ impl Script {
         }
         let Wanted::Pull { slots, types } = &ask.wanted else { panic!("these workers pull") };
         assert!(*slots > 0 && !types.is_empty(), "an ask wants something");
-        told.most_unsettled = told.most_unsettled.max(told.granted - told.settled);
+        told.most_open = told.most_open.max(told.open.len());
         let wanted = if told.is_generous { usize::MAX } else { usize::try_from(*slots).unwrap() };
         let count = wanted.min(told.ready.len());
         let tasks: Vec<_> =
             told.ready.drain(..count).map(|grant| Grant { claim: ask.claim, ..grant }).collect();
         if !tasks.is_empty() {
-            told.granted += tasks.len();
+            told.open.extend(tasks.iter().map(|grant| grant.id));
             told.claims.insert(ask.claim, tasks.clone());
         }
         tasks
@@ -265,6 +272,7 @@ async fn asked(State(script): State<Arc<Script>>, body: Bytes) -> Response {
 async fn reported(State(script): State<Arc<Script>>, body: Bytes) -> Response {
     let reports: Reports = read(&body);
     let settled: Vec<Settled> = reports.reports.iter().map(became).collect();
+    let ids: Vec<TaskId> = reports.reports.iter().map(|report| report.id).collect();
     let longest = reports.reports.iter().map(length).max().unwrap_or(0);
     script.heard(Event::Reported(reports));
     let is_refused = script.state.lock().unwrap().longest.is_some_and(|limit| longest > limit);
@@ -273,7 +281,7 @@ async fn reported(State(script): State<Arc<Script>>, body: Bytes) -> Response {
     }
     script
         .answer(RESULTS, async {
-            script.state.lock().unwrap().settled += settled.len();
+            script.state.lock().unwrap().open.retain(|id| !ids.contains(id));
             Json(settled).into_response()
         })
         .await

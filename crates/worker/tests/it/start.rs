@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{Operations, Worker, WorkerError, operations};
 
-use crate::backend::{Backend, CATALOGUE, Event, Fault, TOKENS};
+use crate::backend::{Backend, CATALOGUE, Fault, TOKENS};
 use crate::probe::{LONG, run, settings};
 
 #[tokio::test]
@@ -58,9 +58,8 @@ async fn the_catalogue_is_documentation() {
     let mut backend = Backend::start();
     let (worker, _) = run(&backend, settings(1));
     let login = loop {
-        if let Event::Registered(operation) = backend.event().await
-            && operation.name.as_str() == "GENERATE_LOGIN"
-        {
+        let operation = backend.registration().await;
+        if operation.name.as_str() == "GENERATE_LOGIN" {
             break operation;
         }
     };

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::{
-    ClaimId, Heartbeat, Held, OwnerId, Report, Reported, Settled, State, Submission, TaskId, TypeName, WorkerName,
+    ClaimId, Heartbeat, Held, OwnerId, Report, Reported, Settled, State, Submission, TaskId, TypeName,
+    WorkerName,
 };
 use futures_util::future::join_all;
 use store::{Ended, Granted, IdClaim, Puller, Store};
@@ -67,7 +68,8 @@ fn nth(model: &Model, number: usize) -> Option<&Line> {
 impl Call {
     /// `verb` with the tasks and grants of now.
     pub(super) fn of(verb: &Verb, model: &Model, bench: &Bench) -> Self {
-        let tasks = |numbers: &[usize]| -> Vec<&Line> { numbers.iter().filter_map(|n| nth(model, *n)).collect() };
+        let tasks =
+            |numbers: &[usize]| -> Vec<&Line> { numbers.iter().filter_map(|n| nth(model, *n)).collect() };
         match verb {
             Verb::Submit(new) => Self::Submit(new.iter().map(|new| submission(bench, new)).collect()),
             Verb::Repeat(numbers) => {
@@ -89,7 +91,8 @@ impl Call {
                 Self::Pull(pullers.collect(), kinds.into_iter().collect())
             }
             Verb::Settle(said) => {
-                let reports = said.iter().filter_map(|(task, by, said)| Some(report(nth(model, *task)?, *by, *said)));
+                let reports =
+                    said.iter().filter_map(|(task, by, said)| Some(report(nth(model, *task)?, *by, *said)));
                 Self::Settle(reports.collect())
             }
             Verb::Sweep => Self::Sweep,
@@ -142,27 +145,38 @@ impl Call {
             (Self::Claim(asks), Answered::Granted(granted)) => {
                 let answer = |id| granted.iter().find(|granted| granted.grant.id == id).cloned();
                 let asks = asks.iter().map(|ask| {
-                    touch(ask.id, Act::Claim(ask.clone()), answer(ask.id).map_or(Answer::Nothing, Answer::Granted))
+                    touch(
+                        ask.id,
+                        Act::Claim(ask.clone()),
+                        answer(ask.id).map_or(Answer::Nothing, Answer::Granted),
+                    )
                 });
                 asks.collect()
             }
             (Self::Pull(..), Answered::Granted(granted)) => granted.iter().map(pulled).collect(),
             (Self::Settle(reports), Answered::Settled(settled)) => {
                 let pairs = reports.iter().zip(settled);
-                pairs.map(|(report, s)| touch(report.id, Act::Report(report.clone()), Answer::Settled(*s))).collect()
+                pairs
+                    .map(|(report, s)| touch(report.id, Act::Report(report.clone()), Answer::Settled(*s)))
+                    .collect()
             }
             (_, Answered::Ended(ended)) => {
                 let (act, ids) = self.ending(model, now);
                 let answer = |id| ended.iter().find(|ended| ended.id == id).cloned();
                 let ids = ids.into_iter();
-                ids.map(|id| touch(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::Ended))).collect()
+                ids.map(|id| touch(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::Ended)))
+                    .collect()
             }
             _ => Vec::new(),
         };
         let answered = touches.iter().filter(|touch| touch.answer != Answer::Nothing).count();
         let said = said.len();
         touches.sort_by_key(|touch| touch.id);
-        if answered == said { Ok(touches) } else { Err(format!("{said} answers, {answered} of them to the question")) }
+        if answered == said {
+            Ok(touches)
+        } else {
+            Err(format!("{said} answers, {answered} of them to the question"))
+        }
     }
 
     fn ending(&self, model: &Model, now: i64) -> (Act, Vec<TaskId>) {
@@ -188,14 +202,16 @@ impl Call {
         places.sort_unstable();
         let slots: usize = pullers.iter().map(|puller| puller.slots as usize).sum();
         places.truncate(slots);
-        let mut taken: Vec<i64> = granted.iter().map(|granted| before.lines[&granted.grant.id].place).collect();
+        let mut taken: Vec<i64> =
+            granted.iter().map(|granted| before.lines[&granted.grant.id].place).collect();
         taken.sort_unstable();
         if taken != places {
             return Err(format!("the oldest are of {places:?}, taken were {taken:?}"));
         }
         let mut turns = vec![0; pullers.len()];
         while turns.iter().sum::<u32>() < u32::try_from(taken.len()).unwrap() {
-            let least = (0..turns.len()).filter(|n| turns[*n] < pullers[*n].slots).min_by_key(|n| turns[*n]).unwrap();
+            let least =
+                (0..turns.len()).filter(|n| turns[*n] < pullers[*n].slots).min_by_key(|n| turns[*n]).unwrap();
             turns[least] += 1;
         }
         for (turns, puller) in turns.into_iter().zip(pullers) {
@@ -224,15 +240,20 @@ pub(super) async fn run_all(stores: &[Store], calls: &[Call]) -> Vec<Answered> {
 }
 
 /// A heartbeat is answered by what its worker does not hold.
-pub(super) async fn heartbeat(bench: &Bench, model: &mut Model, name: u8, running: &[usize]) -> Result<(), String> {
+pub(super) async fn heartbeat(
+    bench: &Bench,
+    model: &mut Model,
+    name: u8,
+    running: &[usize],
+) -> Result<(), String> {
     let name = named(name);
     let lines = || running.iter().filter_map(|number| nth(model, *number));
     let held = lines().map(|line| Held { id: line.task.id, attempt: line.attempt() });
     let running: BTreeSet<(TaskId, u32)> = held.map(|held| (held.id, held.attempt)).collect();
     let running: Vec<Held> = running.into_iter().map(|(id, attempt)| Held { id, attempt }).collect();
-    let stop = running.iter().filter(|held| {
-        !matches!(&model.lines[&held.id].state, State::Running { worker, .. } if *worker == name)
-    });
+    let stop = running.iter().filter(
+        |held| !matches!(&model.lines[&held.id].state, State::Running { worker, .. } if *worker == name),
+    );
     let expected: BTreeSet<TaskId> = stop.map(|held| held.id).collect();
     let beat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running };
     let stop = bench.store.heartbeat(&beat).await.unwrap();

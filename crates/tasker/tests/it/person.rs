@@ -1,0 +1,109 @@
+//! A person who uses Tasker from outside: registers on the real page, gets a token, submits, waits, reads.
+
+use domain::{Task, TaskId, TaskList};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Where the two services that a person meets are.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub backend: String,
+    pub identity: String,
+}
+
+/// Someone with an account and a token.
+#[derive(Debug, Clone)]
+pub struct Person {
+    http: Client,
+    backend: String,
+    token: String,
+}
+
+const PASSWORD: &str = "seven-green-herons";
+
+impl Person {
+    /// Registers `name` through the page and signs in as a program does.
+    pub async fn register(at: &Addresses, name: &str) -> Self {
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let form = [("Username", name), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
+        let page = http.post(format!("{}/Auth/Register", at.identity)).form(&form).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::SEE_OTHER, "{}", page.text().await.unwrap());
+        Self::sign_in(at, name).await
+    }
+
+    /// Someone who has registered before.
+    pub async fn sign_in(at: &Addresses, name: &str) -> Self {
+        let http = Client::new();
+        let token = [
+            ("grant_type", "password"),
+            ("username", name),
+            ("password", PASSWORD),
+            ("client_id", "tasker_backend"),
+            ("scope", "openid profile TaskerWebAPI"),
+        ];
+        let answer = http.post(format!("{}/connect/token", at.identity)).form(&token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let answer: Value = answer.json().await.unwrap();
+        let token = answer["access_token"].as_str().expect("a token").to_owned();
+        Self { http, backend: at.backend.clone(), token }
+    }
+
+    pub async fn submit(&self, name: &str, parameters: Value, ttl: u64) -> TaskId {
+        let answer = self.try_submit(name, parameters, ttl).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+        answer.json().await.unwrap()
+    }
+
+    /// A submission that may meet a dead server.
+    pub async fn try_submit(&self, name: &str, parameters: Value, ttl: u64) -> reqwest::Result<Response> {
+        let body = json!({"type": name, "parameters": parameters, "ttl": ttl});
+        self.with_token(self.http.post(self.address("/api/Task/"))).json(&body).send().await
+    }
+
+    /// Submits and waits for the end in the same request.
+    pub async fn submitted_and_ended(&self, name: &str, parameters: Value, ttl: u64) -> Task {
+        let body = json!({"type": name, "parameters": parameters, "ttl": ttl});
+        let request = self.with_token(self.http.post(self.address("/api/Task/"))).header("Prefer", "wait=30");
+        request.json(&body).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn task(&self, id: TaskId) -> Task {
+        self.get(&format!("/api/Task/{id}")).await.json().await.unwrap()
+    }
+
+    /// The task when it has ended; asks again as long as it has not.
+    pub async fn ended(&self, id: TaskId) -> Task {
+        loop {
+            let request = self.with_token(self.http.get(self.address(&format!("/api/Task/{id}"))));
+            let task: Task = request.header("Prefer", "wait=30").send().await.unwrap().json().await.unwrap();
+            if task.status.is_final() {
+                return task;
+            }
+        }
+    }
+
+    pub async fn tasks(&self) -> TaskList {
+        self.get("/api/Task/").await.json().await.unwrap()
+    }
+
+    pub async fn result(&self, id: TaskId) -> Response {
+        self.get(&format!("/api/Task/{id}/result")).await
+    }
+
+    pub async fn cancel(&self, id: TaskId) -> Response {
+        let request = self.http.post(self.address(&format!("/api/Task/{id}/cancel")));
+        self.with_token(request).send().await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.with_token(self.http.get(self.address(path))).send().await.unwrap()
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.backend)
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        request.bearer_auth(&self.token)
+    }
+}
