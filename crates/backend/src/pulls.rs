@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::{ClaimId, Report, Reported, TypeName};
 use futures_util::future::join_all;
 use store::{Granted, Puller, Store, StoreError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +114,12 @@ impl Pulls {
         let (answer, answered) = oneshot::channel();
         let types = Arc::new(types.into_iter().collect());
         let held = Held { puller, types, until, new: true, answer };
-        self.asks.try_send(held).map_err(|_| ApiError::Busy)?;
+        match self.asks.try_send(held) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(ApiError::Busy),
+            // The service is stopping: it has nothing to give.
+            Err(TrySendError::Closed(_)) => return Ok(Vec::new()),
+        }
         answered.await.map_err(|_| ApiError::Away("the database"))
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of the house that no compiler knows.
 
 mod boundaries;
+mod guarantees;
 mod house;
 
 use std::fs;
