@@ -91,7 +91,7 @@ impl<V: Verb> Writers<V> {
                     if jobs.lock().await.recv_many(&mut gathered, BATCH).await == 0 {
                         return;
                     }
-                    for turn in [gathered] {
+                    for turn in turns(gathered, |(input, _)| V::task(input)) {
                         let (inputs, answers): (Vec<_>, Vec<_>) = turn.into_iter().unzip();
                         let outputs = run(verb.as_ref(), &inputs).await;
                         for (answer, output) in answers.into_iter().zip(outputs) {

@@ -60,9 +60,7 @@ fn bounded(report: Report, limit: usize) -> Report {
             "RESULT_TOO_LARGE: the result has {} bytes; at most {limit} are kept",
             result.text().len()
         )),
-        Reported::Error(error) => {
-            // PostgreSQL's text holds no NUL.
-            let mut error = error.replace('\0', "\u{fffd}");
+        Reported::Error(mut error) => {
             error.truncate(error.floor_char_boundary(LONGEST_ERROR));
             Reported::Error(error)
         }

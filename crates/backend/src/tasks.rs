@@ -80,11 +80,13 @@ pub(crate) async fn submit(
 /// Which part of a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// How many at most; without it, all of them.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// The last id of the page before.
+    #[param(value_type = TaskId, required = false)]
     before: Option<TaskId>,
 }
 

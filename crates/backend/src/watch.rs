@@ -45,3 +45,23 @@ impl Watch {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everyone_who_waits_for_a_task_hears_of_its_end_and_nobody_else() {
+        let watch = Watch::default();
+        let [ended, other] = [1, 2].map(|task| TaskId(Uuid::from_u128(task)));
+        let (first, second, mut third) = (watch.on(ended), watch.on(ended), watch.on(other));
+        watch.ended([ended]);
+        assert!(first.await.is_ok() && second.await.is_ok());
+        assert!(third.try_recv().is_err());
+        drop(third);
+        watch.tidy();
+        assert!(watch.waiting.lock().unwrap().is_empty(), "who has hung up is forgotten");
+    }
+}

@@ -264,4 +264,21 @@ mod tests {
         assert_eq!(token(Some(u64::MAX)).end, asked + Duration::from_hours(24));
         assert_eq!(token(None).end, asked + Duration::from_mins(5));
     }
+
+    #[tokio::test]
+    async fn a_token_that_is_still_good_outlives_a_failed_renewal() {
+        let credentials = Credentials::Client {
+            identity: "http://127.0.0.1:9".to_owned(),
+            id: "rig".to_owned(),
+            secret: "hush".into(),
+        };
+        let tokens = Tokens::new(http::connections(None).unwrap(), credentials).unwrap();
+        let Source::Identity(identity) = &tokens.source else { panic!("there is an Identity") };
+        let now = Instant::now();
+        let old = Token { secret: "old".into(), renew: now, end: now + Duration::from_mins(1) };
+        identity.with_kept(|kept| kept.token = Some(old));
+        assert_eq!(tokens.token().await.unwrap().reveal(), "old");
+        let renew = identity.good(now).unwrap().renew;
+        assert!(renew > now + RENEWAL_PAUSE / 2, "and the next try waits");
+    }
 }

@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::hashing::Hashing;
 use crate::keys::Keys;
 use crate::proofs::Proofs;
-use crate::schema::PART;
+use crate::schema::ACCOUNTS;
 use crate::sessions::Sessions;
 use crate::settings::{OpenRegistration, Settings};
 use crate::throttle::Throttle;
@@ -32,7 +32,7 @@ impl App {
         if settings.open_registration == OpenRegistration::Full {
             warn!("`open_registration` is `full`: anyone who reaches Identity can become an administrator");
         }
-        PART.migrate(&db).await?;
+        ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
         let keys = Keys::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
         Ok(Self {

@@ -43,6 +43,7 @@ use crate::username::UserName;
 pub use crate::hashing::Busy;
 pub use crate::keys::KeyError;
 pub use crate::role::Role;
+pub use crate::schema::ACCOUNTS;
 pub use crate::settings::{BadSetting, Client, OpenRegistration, Secret, Settings};
 pub use crate::username::BadName;
 

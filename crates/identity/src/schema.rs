@@ -2,7 +2,8 @@
 
 use store::{Migration, Part};
 
-pub(crate) const PART: Part = Part {
+/// The tables of accounts, sessions, proofs and signing keys.
+pub const ACCOUNTS: Part = Part {
     name: "identity",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_identity.sql"),

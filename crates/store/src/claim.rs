@@ -49,14 +49,13 @@ const AGAIN_POSTGRES: &str = "
     join live l on l.id = a.id join task t on t.id = a.id
     where l.phase + 0 = 2 and l.worker = a.worker and (l.claim = a.claim or a.by_name) and l.due + 0 >= (select now_us())";
 
-const SQLITE_UPDATE: &str = "
+const SQLITE: &str = "
     update live
     set phase = 2, attempt = attempt + 1, claim = a.claim, worker = a.worker, started = ?2, due = ?2 + t.ttl * 1000
     from (select unhex(value->>0, '-') as id, unhex(value->>1, '-') as claim, value->>2 as worker from json_each(?1)) a
     join task t on t.id = a.id
-    where live.id = a.id and phase = 1 and due >= ?2";
+    where live.id = a.id and phase = 1 and due >= ?2;
 
-const SQLITE_READ: &str = "
     select json_group_array(json_array(
         hex(l.id), l.type, t.parameters, l.attempt, hex(l.claim), l.worker, l.due - ?2))
     from json_each(?1) a
@@ -116,10 +115,7 @@ pub(crate) async fn on_sqlite(
     asks: String,
     now: i64,
 ) -> Result<Vec<GrantRow>, StoreError> {
-    sqlx::query(SQLITE_UPDATE).bind(&asks).bind(now).execute(&mut *connection).await?;
-    let (granted,): (String,) =
-        sqlx::query_as(SQLITE_READ).bind(&asks).bind(now).fetch_one(connection).await?;
-    rows(&granted)
+    rows(sqlx::query_as(SQLITE).bind(asks).bind(now).fetch_all(connection).await?)
 }
 
 pub(crate) fn granted(row: GrantRow) -> Result<Granted, StoreError> {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::StoreError;
-use crate::sqlite::transaction;
+use crate::sqlite::{batch, transaction};
 use crate::store::Store;
 
 /// Ids begin with the time of submission, so the oldest tasks are the first keys. What has not ended stays.
@@ -21,10 +21,10 @@ const POSTGRES: &str = "
 const SQLITE_TASK: &str = "
     delete from task where id in (
         select t.id from task t join outcome o on o.id = t.id
-        where t.id < ?1 order by t.id limit ?2)";
+        where t.id < ?1 order by t.id limit ?2)
+    returning id";
 
-const SQLITE_OUTCOME: &str = "
-    delete from outcome where id < ?1 and not exists (select 1 from task t where t.id = outcome.id)";
+const SQLITE_OUTCOME: &str = "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
 
 impl Store {
     /// Forgets at most `limit` ended tasks that were submitted before `before`; answers how many it forgot.
@@ -38,14 +38,12 @@ impl Store {
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, _| {
                     Box::pin(async move {
-                        let gone = sqlx::query(SQLITE_TASK)
-                            .bind(before)
-                            .bind(limit)
-                            .execute(&mut *connection)
-                            .await?;
-                        sqlx::query(SQLITE_OUTCOME).bind(before).execute(&mut *connection).await?;
+                        let gone = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
+                        let gone: Vec<(Uuid,)> = gone.fetch_all(&mut *connection).await?;
+                        let ids = batch(gone.iter().map(|(id,)| id));
+                        sqlx::query(SQLITE_OUTCOME).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
-                        Ok(gone.rows_affected())
+                        Ok(gone.len() as u64)
                     })
                 })
                 .await

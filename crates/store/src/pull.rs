@@ -69,7 +69,7 @@ impl Store {
         if seats.is_empty() || types.is_empty() {
             return Ok(Vec::new());
         }
-        let floors = self.floors().of(types);
+        let (floors, before) = (self.floors().of(types), self.now().0);
         match &self.db {
             Db::Postgres(pools) => {
                 let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
@@ -80,7 +80,7 @@ impl Store {
                     .bind(seats.iter().map(|seat| seat.worker.as_str()).collect::<Vec<_>>())
                     .fetch_all(&pools.write)
                     .await?;
-                self.remember(types, &rows, seats.len());
+                self.remember(types, &rows, seats.len(), before);
                 rows.into_iter().map(|(a, b, c, d, e, f, g, _)| granted((a, b, c, d, e, f, g))).collect()
             }
             Db::Sqlite(pools) => {
@@ -110,14 +110,14 @@ impl Store {
         rows.into_iter().map(granted).collect()
     }
 
-    /// Raises the floor of each type: to its oldest find, or to now where the walk came to the end of the lane.
-    fn remember(&self, types: &[TypeName], rows: &[PulledRow], limit: usize) {
-        let now = self.now().0;
+    /// Raises the floor of each type: to its oldest find, or to the moment `before` the walk if it came to the end of
+    /// the lane.
+    fn remember(&self, types: &[TypeName], rows: &[PulledRow], limit: usize, before: i64) {
         for name in types {
             let found = rows.iter().filter(|row| row.1 == name.as_str()).map(|row| row.7).min();
             match found {
                 Some(place) => self.floors().found(name, place),
-                None if rows.len() < limit => self.floors().found(name, now),
+                None if rows.len() < limit => self.floors().found(name, before),
                 None => {}
             }
         }

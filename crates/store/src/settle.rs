@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{Attempt, Reason, Report, Reported, Settled, Status};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::db::Db;
@@ -33,7 +32,8 @@ const POSTGRES: &str = "
     from taken
     returning id, attempt, status, reason, ended - started - ttl * 1000";
 
-const SQLITE_OUTCOME: &str = "
+/// What has just been moved is in both tables when it is read.
+const SQLITE: &str = "
     insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error)
     select id, owner, type,
         case when good and in_time then 'FINISHED' else 'CANCELLED' end,
@@ -47,16 +47,13 @@ const SQLITE_OUTCOME: &str = "
         from json_each(?1) join live l on l.id = unhex(value->>0, '-')
         where l.phase = 2 and l.claim = unhex(value->>2, '-') and l.attempt = value->>1
     )
-    where true";
+    where true;
 
-/// What has just been moved is in both tables for this moment.
-const SQLITE_MOVED: &str = "
     select json_group_array(json_array(
         hex(o.id), o.attempt, o.status, o.reason, o.ended - o.started - o.ttl * 1000))
     from json_each(?1) join outcome o on o.id = unhex(value->>0, '-')
-    where exists (select 1 from live l where l.id = o.id)";
+    where exists (select 1 from live l where l.id = o.id);
 
-const SQLITE_LIVE: &str = "
     delete from live
     where id in (select unhex(value->>0, '-') from json_each(?1))
         and exists (select 1 from outcome o where o.id = live.id)";
@@ -152,9 +149,11 @@ impl Store {
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let rows = batch(given.iter().map(|(by, said)| (by.0, by.1, by.2, said.0, &said.1)));
+                let given = batch(given.iter().map(|(by, said)| (by.0, by.1, by.2, said.0, &said.1)));
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(settle_on_sqlite(connection, rows, now))
+                    Box::pin(async move {
+                        rows(sqlx::query_as(SQLITE).bind(given).bind(now).fetch_all(connection).await?)
+                    })
                 });
                 settle.await
             }
@@ -191,17 +190,6 @@ impl Store {
                 .await?),
         }
     }
-}
-
-async fn settle_on_sqlite(
-    connection: &mut SqliteConnection,
-    given: String,
-    now: i64,
-) -> Result<Vec<FateRow>, StoreError> {
-    sqlx::query(SQLITE_OUTCOME).bind(&given).bind(now).execute(&mut *connection).await?;
-    let (moved,): (String,) = sqlx::query_as(SQLITE_MOVED).bind(&given).fetch_one(&mut *connection).await?;
-    sqlx::query(SQLITE_LIVE).bind(&given).execute(connection).await?;
-    rows(&moved)
 }
 
 /// PostgreSQL's text holds every character but one.

@@ -39,8 +39,16 @@ pub(crate) fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
     serde_json::to_string(&rows).expect("rows of ids, words and numbers")
 }
 
-/// The rows of a statement that answers them as one JSON array (`json_group_array(json_array(…))`): each row of its own
-/// would wake the caller's thread once, which costs more than the row.
-pub(crate) fn rows<T: DeserializeOwned>(answer: &str) -> Result<Vec<T>, StoreError> {
-    serde_json::from_str(answer).map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))
+/// The rows of statements one of which answers them as one JSON array (`json_group_array(json_array(…))`).
+///
+/// Each statement and each row would cross to the writer's thread and back by itself, which costs more than the row: so
+/// the hot verbs are one text of several statements, with one row for an answer.
+pub(crate) fn rows<T: DeserializeOwned>(answers: Vec<(String,)>) -> Result<Vec<T>, StoreError> {
+    let mut rows = Vec::new();
+    for (answer,) in answers {
+        let answer: Vec<T> = serde_json::from_str(&answer)
+            .map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))?;
+        rows.extend(answer);
+    }
+    Ok(rows)
 }

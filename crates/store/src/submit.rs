@@ -21,14 +21,13 @@ const POSTGRES: &str = "
     select id, owner, type, queue, 1, created, created + start_within * 1000, 0 from accepted";
 
 /// A task that is already there is left alone: `live` goes first and looks whether it is.
-const SQLITE_LIVE: &str = "
+const SQLITE: &str = "
     insert into live (id, owner, type, queue, phase, place, due, attempt)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, 1, ?2, ?2 + (value->>6) * 1000, 0
     from json_each(?1)
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
-    on conflict (id) do nothing";
+    on conflict (id) do nothing;
 
-const SQLITE_TASK: &str = "
     insert into task (id, owner, type, queue, parameters, ttl, start_within, created)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2
     from json_each(?1)
@@ -67,8 +66,7 @@ impl Store {
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        sqlx::query(SQLITE_LIVE).bind(&rows).bind(now).execute(&mut *connection).await?;
-                        sqlx::query(SQLITE_TASK).bind(&rows).bind(now).execute(&mut *connection).await?;
+                        sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
                         Ok(())
                     })
                 })

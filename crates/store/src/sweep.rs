@@ -46,9 +46,9 @@ const LOST_POSTGRES: &str = "
     with lost as (
         delete from worker where seen < (select now_us()) - $1 returning name
     ), held as materialized (
-        select l.id from lost join live l on l.worker = lost.name
-        where l.phase = 2
-        for update of l skip locked
+        select held.id from lost cross join lateral (
+            select l.id from live l where l.worker = lost.name and l.phase = 2 for update skip locked
+        ) held
     ), gone as (
         delete from live l using held where l.id = held.id
         returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due

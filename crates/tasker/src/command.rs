@@ -37,10 +37,9 @@ pub enum Tasker {
     /// Any number of them may run, each with a name of its own. It waits for the Backend and for Identity, and for its
     /// account. Stopped, it lets its tasks finish for `worker.drain_ms` and hands the rest back.
     Worker(Sources),
-    /// Brings the tables of tasks to this version, and leaves
+    /// Brings the tables of tasks and of accounts to this version, and leaves
     ///
-    /// A Backend does it itself when it starts, and so does an Identity for the tables of accounts; this is for those
-    /// who want it done before.
+    /// The services do it themselves when they start; this is for those who want it done before.
     Migrate(Sources),
     #[command(flatten)]
     Client(client::Command),

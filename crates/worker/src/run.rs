@@ -165,9 +165,8 @@ impl Worker {
 
     /// Every slot that is free, once there is one and reports do not pile up.
     async fn free(&self, slots: &Arc<Semaphore>, reports: &Reports) -> OwnedSemaphorePermit {
-        reports.at_most(self.slots() * REPORTS_PER_SLOT).await;
-        let closed = "the slots are never closed";
-        let mut free = Arc::clone(slots).acquire_owned().await.expect(closed);
+        let mut free = Arc::clone(slots).acquire_owned().await.expect("the slots are never closed");
+        reports.at_most(self.slots().saturating_mul(REPORTS_PER_SLOT)).await;
         while let Ok(more) = Arc::clone(slots).try_acquire_owned() {
             free.merge(more);
         }

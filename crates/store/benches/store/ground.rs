@@ -106,7 +106,10 @@ impl Ground {
     pub(crate) async fn hold_snapshot(&self) -> Snapshot {
         if self.postmaster.is_some() {
             let mut connection = PgConnection::connect(&self.url).await.unwrap();
-            connection.execute("begin isolation level repeatable read; select 1 from task limit 1").await.unwrap();
+            connection
+                .execute("begin isolation level repeatable read; select 1 from task limit 1")
+                .await
+                .unwrap();
             return Snapshot::Postgres(connection);
         }
         let mut connection = SqliteConnection::connect(&self.url).await.unwrap();

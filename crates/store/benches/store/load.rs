@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::{ClaimId, Grant, Json, OwnerId, Report, Reported, Settled, Submission, Ttl, TypeName, WorkerName};
+use domain::{
+    ClaimId, Grant, Json, OwnerId, Report, Reported, Settled, Submission, Ttl, TypeName, WorkerName,
+};
 use store::{Granted, IdClaim, Puller, Store};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -27,7 +29,12 @@ pub(crate) struct Sample {
 }
 
 /// Runs the case's loops and looks at the ends of each of `windows`.
-pub(crate) async fn run(ground: &Ground, case: &Case, warm_up: Duration, windows: &[Duration]) -> Vec<Sample> {
+pub(crate) async fn run(
+    ground: &Ground,
+    case: &Case,
+    warm_up: Duration,
+    windows: &[Duration],
+) -> Vec<Sample> {
     let (stop, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut loops = JoinSet::new();
     for number in 0..case.writers {

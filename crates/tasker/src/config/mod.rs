@@ -11,7 +11,7 @@ use std::fmt;
 pub use check::Credentials;
 pub use environment::Environment;
 pub use layers::Layers;
-pub use sections::{Backend, Config, Format, Log, Worker};
+pub use sections::{Config, Format, Log, Worker};
 pub use values::Address;
 
 /// A setting that makes no sense, as a sentence that says which one and what to do.

@@ -44,8 +44,6 @@ pub struct Backend {
     pub allow_plaintext: bool,
     /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
     pub identity_url: Address,
-    /// How often ready tasks are offered again.
-    pub resend_period_ms: NonZeroU64,
     /// How often it looks for what is due.
     pub check_period_ms: NonZeroU64,
     /// The life of a task whose submitter names none.
@@ -68,7 +66,6 @@ impl Default for Backend {
             listen: loopback(8080),
             allow_plaintext: false,
             identity_url: address("http://127.0.0.1:8081"),
-            resend_period_ms: positive(5000),
             check_period_ms: positive(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,

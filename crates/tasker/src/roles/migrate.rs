@@ -1,6 +1,7 @@
-//! `tasker migrate`: brings the tables of tasks to this version, and leaves.
+//! `tasker migrate`: brings the tables of tasks and of accounts to this version, and leaves.
 
 use anyhow::Result;
+use identity::ACCOUNTS;
 use store::{Db, StoreError, TASKS};
 
 use crate::command::Sources;
@@ -11,16 +12,19 @@ use crate::{show, telemetry, wait};
 /// Migrates when the database is there, and says what it did.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
-    let db = Db::open(config.database_url()?)?;
+    let parts =
+        [(TASKS, Db::open(config.database_url()?)?), (ACCOUNTS, Db::open(&config.identity_database_url()?)?)];
     telemetry::start(&config.log, environment)?;
     super::until_stopped(async |stop| {
-        let migrate = async || TASKS.migrate(&db).await;
-        let there =
-            wait::until_there("the database of tasks", &stop, StoreError::is_unavailable, migrate).await?;
-        if there.is_some() {
-            show::line(&format!("the tables of {} are at version {}", TASKS.name, TASKS.steps.len()))?;
+        for (part, db) in &parts {
+            let migrate = async || part.migrate(db).await;
+            let what = format!("the database of {}", part.name);
+            if wait::until_there(what, &stop, StoreError::is_unavailable, migrate).await?.is_none() {
+                break;
+            }
+            show::line(&format!("the tables of {} are at version {}", part.name, part.steps.len()))?;
+            db.close().await;
         }
-        db.close().await;
         Ok(())
     })
     .await

@@ -1,5 +1,7 @@
 //! SIGKILL in the middle of the work: nothing that was accepted is lost, everything ends, the books balance (G1, G10, G18).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +9,7 @@ use domain::{Status, TaskId};
 use reqwest::StatusCode;
 use serde_json::json;
 use store::{Clock, Db, Store};
+use tokio_util::task::TaskTracker;
 
 use crate::cluster::Cluster;
 use crate::person::Person;
@@ -75,7 +78,7 @@ async fn a_killed_backend_and_a_killed_worker_lose_nothing() {
     let mut cluster = Cluster::start(2).await;
     let ann = Person::register(&cluster.addresses(), "ann").await;
     let halfway = Arc::new(AtomicBool::new(false));
-    let submitting = tokio::task::spawn(submits(ann.clone(), halfway.clone()));
+    let submitting = TaskTracker::new().spawn(submits(ann.clone(), halfway.clone()));
     while !halfway.load(Ordering::Relaxed) {
         tokio::task::yield_now().await;
     }

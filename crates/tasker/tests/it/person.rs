@@ -1,5 +1,7 @@
 //! A person who uses Tasker from outside: registers on the real page, gets a token, submits, waits, reads.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use domain::{Task, TaskId, TaskList};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};

@@ -52,7 +52,10 @@ async fn both_databases_are_migrated_once_and_again() {
         for _ in 0..2 {
             let said = run(&mut tasker(home.path(), ["migrate", "--set", &setting]));
             assert_eq!(said.code, 0, "{}", said.err);
-            assert_eq!(said.out, "the tables of tasks are at version 1");
+            assert_eq!(
+                said.out,
+                "the tables of tasks are at version 1\nthe tables of identity are at version 1"
+            );
         }
     }
 }

@@ -25,7 +25,7 @@ fn steps(text: &str) -> Vec<Step> {
             ("```console", _) => inside = true,
             ("```", _) => inside = false,
             (_, Some(command)) if inside => {
-                steps.push(Step { command: command.to_owned(), output: Vec::new() })
+                steps.push(Step { command: command.to_owned(), output: Vec::new() });
             }
             _ if inside => steps.last_mut().expect("a command comes first").output.push(line.to_owned()),
             _ => {}
@@ -55,7 +55,7 @@ fn check(command: &str, expected: &[String], said: &[&str]) {
 
 /// Runs the commands in one shell, as a reader does, and returns what each printed.
 fn run(home: &Path, commands: &[String]) -> Vec<String> {
-    let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{MARK}'\n")).collect();
+    let script = commands.join(&format!("\necho\necho '{MARK}'\n"));
     let binary = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("it is in a directory");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
     let shell = Command::new("bash")

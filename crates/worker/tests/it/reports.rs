@@ -121,6 +121,6 @@ async fn unreported_results_are_bounded() {
         }
     }
     let most = backend.most_open();
-    assert!((8..=10).contains(&most), "ten results per slot may wait, {most} did when more was asked for");
+    assert_eq!(most, 10, "ten results per slot may wait when more is asked for");
     worker.stopped().await;
 }

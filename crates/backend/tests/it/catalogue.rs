@@ -1,0 +1,91 @@
+//! Operations: workers register them, users look them up, and the highest version counts.
+
+use serde_json::{Value, json};
+
+use crate::people::Call;
+use crate::service::each;
+
+fn resize(version: u32) -> Value {
+    let width = json!({"type": "integer", "minimum": version});
+    json!({
+        "type": "image.resize", "version": version,
+        "parameters": {"type": "object", "properties": {"width": width}}, "result": {},
+    })
+}
+
+#[tokio::test]
+async fn a_registered_operation_may_be_asked_for_at_once() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let body = json!({"type": "image.resize", "parameters": {"width": 1}, "ttl": 1000});
+        assert_eq!(ann.submit(body.clone()).await.problem(), (422, "unknown-type".to_owned()));
+        let registered: Value = rig.put("/api/Operation/image.resize").json(resize(1)).await.ok();
+        assert_eq!(registered["isolation"], "async");
+        assert_eq!(registered["queue"], "default");
+        ann.submit(body).await.id();
+        let list: Value = ann.get("/api/Operation").await.ok();
+        let names: Vec<&str> =
+            list["operations"].as_array().unwrap().iter().map(|o| o["type"].as_str().unwrap()).collect();
+        assert_eq!(names, ["BRIEF", "ECHO", "LOGIN", "image.resize"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_highest_version_counts_and_a_version_never_changes() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let register = |operation: Value| rig.put("/api/Operation/image.resize").json(operation);
+        for version in [2, 1, 2, 3] {
+            register(resize(version)).await.is(200);
+        }
+        let answer =
+            ann.submit(json!({"type": "image.resize", "parameters": {"width": 2}, "ttl": 1000})).await;
+        assert_eq!(answer.problem(), (422, "parameters-refused".to_owned()));
+        assert!(answer.faults().contains_key("/parameters/width"));
+        ann.submit(json!({"type": "image.resize", "parameters": {"width": 3}, "ttl": 1000})).await.id();
+        let mut other = resize(1);
+        other["result"] = json!({"type": "string"});
+        let answer = register(other).await;
+        assert_eq!(answer.problem(), (409, "conflict".to_owned()));
+        assert!(answer.text.contains("give yours a higher version"));
+        let list: Value = ann.get("/api/Operation").await.ok();
+        assert_eq!(list["operations"][3]["version"], 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation_that_breaks_a_rule_is_refused() {
+    each(async |service| {
+        let rig = service.worker();
+        let register = |operation: Value| -> Call { rig.put("/api/Operation/image.resize").json(operation) };
+        let with = |name: &str, value: Value| {
+            let mut operation = resize(1);
+            operation[name] = value;
+            operation
+        };
+        for (operation, slug, pointer) in [
+            (with("type", json!("other")), "type-differs", "/type"),
+            (with("parameters", json!({"type": "strin"})), "schema-refused", "/parameters"),
+            (with("result", json!({"minimum": "x"})), "schema-refused", "/result"),
+            (
+                with("parameters", json!({"$ref": "http://127.0.0.1:1/schema"})),
+                "schema-refused",
+                "/parameters",
+            ),
+            (with("color", json!(1)), "wrong-shape", ""),
+            (with("version", json!(-1)), "wrong-shape", ""),
+            (with("ttl", json!({"max": 0})), "wrong-shape", ""),
+            (with("queue", json!("Upper")), "wrong-shape", ""),
+            (with("isolation", json!("prayer")), "wrong-shape", ""),
+        ] {
+            let answer = register(operation.clone()).await;
+            assert_eq!(answer.problem(), (422, slug.to_owned()), "{operation}");
+            assert!(answer.faults().contains_key(pointer), "{operation}");
+        }
+        let list: Value = service.user().get("/api/Operation").await.ok();
+        assert_eq!(list["operations"].as_array().unwrap().len(), 3);
+    })
+    .await;
+}

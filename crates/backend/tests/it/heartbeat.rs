@@ -1,0 +1,90 @@
+//! Signs of life: what a worker must stop, and what it loses by its silence.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::service::{Service, each, each_with};
+
+#[tokio::test]
+async fn the_answer_names_what_must_stop() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let (runs, cancelled, released) = (ann.created().await, ann.created().await, ann.created().await);
+        let brief = ann.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
+        for id in [&runs, &cancelled, &brief] {
+            rig.granted(id, "w").await;
+        }
+        let first = rig.granted(&released, "w").await;
+        rig.report(&first, json!("released")).await;
+        rig.granted(&released, "w").await;
+        ann.cancel(&cancelled).await.is(200);
+        ann.ended(&brief).await;
+        let held = [(&*runs, 1), (&*cancelled, 1), (&*brief, 1), (&*released, 1), (&*released, 2)];
+        let heard: Value = rig.beat("w", &held).await.ok();
+        let mut stop: Vec<(String, u64)> = Vec::new();
+        for held in heard["stop"].as_array().unwrap() {
+            stop.push((held["id"].as_str().unwrap().to_owned(), held["attempt"].as_u64().unwrap()));
+        }
+        stop.sort();
+        let mut expected = vec![(cancelled, 1), (brief, 1), (released.clone(), 1)];
+        expected.sort();
+        assert_eq!(stop, expected);
+        let heard: Value = rig.beat("another", &[(&runs, 1)]).await.ok();
+        assert_eq!(heard["stop"].as_array().unwrap().len(), 1, "it is not another's to run");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_falls_silent_loses_its_tasks_and_one_that_never_spoke_does_not() {
+    let adjust = |settings: &mut backend::Settings| {
+        settings.worker_lost = Duration::from_millis(300);
+        settings.check_period = Duration::from_millis(50);
+    };
+    each_with(adjust, async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let (lost, kept) = (ann.created().await, ann.created().await);
+        rig.beat("speaks", &[]).await.is(200);
+        let grant = rig.granted(&lost, "speaks").await;
+        rig.ask(&kept, "original").await.is(200);
+        let task = ann.ended(&lost).await;
+        assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
+        assert_eq!(ann.task(&kept).await["status"], "RUNNING");
+        let heard: Value = rig.beat("speaks", &[(&lost, 1)]).await.ok();
+        assert_eq!(heard["stop"][0]["id"], *lost);
+        assert_eq!(rig.report(&grant, json!({"result": 1})).await["reason"], "WORKER_LOST");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_is_lost_by_the_silence_of_a_backend_that_was_away() {
+    let adjust = |settings: &mut backend::Settings| {
+        settings.worker_lost = Duration::from_millis(500);
+        settings.check_period = Duration::from_millis(50);
+    };
+    each_with(adjust, async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        rig.beat("w", &[]).await.is(200);
+        let id = ann.created().await;
+        rig.granted(&id, "w").await;
+        service.stop.cancel();
+        // While it is away, time passes: as much as a worker may be silent.
+        let scratch = testkit::Scratch::sqlite();
+        let clock = Service::up(scratch, adjust).await;
+        clock.worker().pull(uuid::Uuid::new_v4(), "w", "ECHO", 1, 700).await.is(200);
+        clock.down().await;
+        let again = service.again(adjust).await;
+        let brief = again.bearer(ann.token.clone().unwrap());
+        let due = brief.submit(json!({"type": "ECHO", "ttl": 1})).await.id();
+        let rig = again.bearer(rig.token.clone().unwrap());
+        rig.granted(&due, "original").await;
+        brief.ended(&due).await;
+        let heard: Value = rig.beat("w", &[(&id, 1)]).await.ok();
+        assert_eq!(heard["stop"], json!([]));
+        assert_eq!(brief.task(&id).await["status"], "RUNNING");
+        again.stopped().await;
+    })
+    .await;
+}

@@ -1,0 +1,127 @@
+//! Reports: what became of each, in order.
+
+use domain::Grant;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::service::{each, each_with};
+
+#[tokio::test]
+async fn each_report_of_a_batch_is_answered_in_its_place() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let mut grants = Vec::new();
+        for _ in 0..5 {
+            grants.push(rig.granted(&ann.created().await, "w").await);
+        }
+        let [done, failed, released, cancelled, stale] = &grants[..] else { panic!() };
+        ann.cancel(&cancelled.id.to_string()).await.is(200);
+        let foreign = Grant { claim: domain::ClaimId::random(), ..stale.clone() };
+        let unknown = Grant { id: domain::TaskId(Uuid::new_v4()), ..stale.clone() };
+        let batch = [
+            (done, json!({"result": [1]})),
+            (failed, json!({"error": "no"})),
+            (released, json!("released")),
+            (cancelled, json!({"result": 1})),
+            (&foreign, json!({"result": "mine"})),
+            (&unknown, json!({"result": 1})),
+        ];
+        let settled: Value = rig.reports("w", &batch).await.ok();
+        assert_eq!(
+            settled,
+            json!([
+                {"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}, {"became": "released"},
+                {"became": "cancelled", "reason": "REQUESTED"}, {"became": "stale"}, {"became": "unknown"},
+            ])
+        );
+        let again: Value = rig.reports("w", &batch[..2]).await.ok();
+        assert_eq!(again, json!([{"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}]));
+        assert_eq!(ann.task(&stale.id.to_string()).await["status"], "RUNNING");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stale_report_beside_the_right_one_takes_nothing_away() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let grant = rig.granted(&ann.created().await, "w").await;
+        let foreign = Grant { claim: domain::ClaimId::random(), ..grant.clone() };
+        let batch = [
+            (&foreign, json!({"result": 1})),
+            (&grant, json!({"result": 2})),
+            (&foreign, json!({"error": "3"})),
+        ];
+        let settled: Vec<Value> = rig.reports("w", &batch).await.ok();
+        assert_eq!(settled[1], json!({"became": "finished"}));
+        assert_eq!(ann.result(&grant.id.to_string()).await.ok::<Value>(), json!({"result": 2}));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_late_report_is_refused_and_says_by_how_much() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let id = ann.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
+        let grant = rig.granted(&id, "w").await;
+        assert_eq!(ann.ended(&id).await["reason"], "TTL_EXPIRED");
+        let settled = rig.report(&grant, json!({"result": 1})).await;
+        assert_eq!(settled["became"], "late");
+        assert!(settled["lateByMs"].as_u64().unwrap() >= 1, "{settled}");
+        assert_eq!(ann.result(&id).await.problem(), (404, "no-result".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_big_is_a_failure_with_a_name() {
+    each_with(
+        |settings| settings.max_result = 1000,
+        async |service| {
+            let (ann, rig) = (service.user(), service.worker());
+            let fits = rig.granted(&ann.created().await, "w").await;
+            let settled = rig.report(&fits, json!({"result": "x".repeat(998)})).await;
+            assert_eq!(settled, json!({"became": "finished"}));
+            let grant = rig.granted(&ann.created().await, "w").await;
+            let settled = rig.report(&grant, json!({"result": "x".repeat(999)})).await;
+            assert_eq!(settled, json!({"became": "cancelled", "reason": "OPERATION_FAILED"}));
+            let task = ann.task(&grant.id.to_string()).await;
+            assert!(
+                task["error"].as_str().unwrap().starts_with("RESULT_TOO_LARGE: the result has 1001 bytes"),
+                "{task}"
+            );
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_error_is_cut_between_two_characters() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let grant = rig.granted(&ann.created().await, "w").await;
+        rig.report(&grant, json!({"error": format!("x{}", "ä".repeat(20_000))})).await;
+        let task = ann.task(&grant.id.to_string()).await;
+        let error = task["error"].as_str().unwrap();
+        assert_eq!(error.len(), 16 * 1024 - 1);
+        assert!(error.ends_with('ä'));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reports_have_a_most_and_none_is_fine() {
+    each(async |service| {
+        let rig = service.worker();
+        assert_eq!(rig.reports("w", &[]).await.ok::<Value>(), json!([]));
+        let one =
+            json!({"id": Uuid::new_v4(), "attempt": 1, "claim": Uuid::new_v4(), "reported": "released"});
+        let body = json!({"worker": "w", "reports": vec![one; 1001]});
+        assert_eq!(
+            rig.post("/api/Task/results").json(body).await.problem(),
+            (422, "too-many-reports".to_owned())
+        );
+    })
+    .await;
+}
