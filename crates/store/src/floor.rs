@@ -1,8 +1,8 @@
 //! Where the work lies: below a floor an index holds only the dead entries of what has moved on.
 //!
 //! While somebody holds a snapshot (a backup, a long query) PostgreSQL may not clear dead entries away, and each walk
-//! over the low end of an index meets all of them again. Each walk therefore begins a little below the place where the
-//! last one found something; a full walk every few seconds catches what a slow commit left lower.
+//! over the low end of an index meets all of them again. Each walk therefore begins where the last one found something, or
+//! a little before now if that is lower; a full walk every few seconds catches what a slow commit left lower.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use domain::TypeName;
 
-/// How far below the last find a walk begins: longer than a commit is ever under way, in microseconds.
-const SLACK: i64 = 1_000_000;
+/// How long a commit may be under way, in microseconds: what is older has been seen, or never will be. Counted from now
+/// and not from the last find, because an old backlog may hold a hundred thousand tasks of one second.
+const SLACK: i64 = 250_000;
 
 /// How often a walk begins at the very bottom.
 const FULL_WALK: Duration = Duration::from_secs(3);
@@ -24,9 +25,9 @@ struct Floor {
 
 impl Floor {
     /// Where the next walk begins.
-    fn begin(&mut self) -> i64 {
+    fn begin(&mut self, now: i64) -> i64 {
         if self.walked_fully.elapsed() < FULL_WALK {
-            return self.at.saturating_sub(SLACK);
+            return self.at.min(now.saturating_sub(SLACK));
         }
         self.walked_fully = Instant::now();
         i64::MIN
@@ -42,9 +43,9 @@ pub(crate) struct Floors {
 
 impl Floors {
     /// Where a walk over each of `types` begins.
-    pub(crate) fn of(&self, types: &[TypeName]) -> Vec<i64> {
+    pub(crate) fn of(&self, types: &[TypeName], now: i64) -> Vec<i64> {
         let mut ready = self.ready.lock().expect("no panic while it is held");
-        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, Floor::begin)).collect()
+        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, |floor| floor.begin(now))).collect()
     }
 
     /// A walk found its first task of `name` at `place`.
@@ -56,8 +57,12 @@ impl Floors {
     }
 
     /// Where the sweep begins.
-    pub(crate) fn of_due(&self) -> i64 {
-        self.due.lock().expect("no panic while it is held").as_mut().map_or(i64::MIN, Floor::begin)
+    pub(crate) fn of_due(&self, now: i64) -> i64 {
+        self.due
+            .lock()
+            .expect("no panic while it is held")
+            .as_mut()
+            .map_or(i64::MIN, |floor| floor.begin(now))
     }
 
     /// The sweep has ended everything that was due at `now`.

@@ -69,7 +69,8 @@ impl Store {
         if seats.is_empty() || types.is_empty() {
             return Ok(Vec::new());
         }
-        let (floors, before) = (self.floors().of(types), self.now().0);
+        let before = self.now().0;
+        let floors = self.floors().of(types, before);
         match &self.db {
             Db::Postgres(pools) => {
                 let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)

@@ -82,7 +82,7 @@ impl Store {
         let before = self.now().0;
         let rows: Vec<EndedRow> = match &self.db {
             Db::Postgres(pools) => {
-                let floor = self.floors().of_due();
+                let floor = self.floors().of_due(before);
                 sqlx::query_as(POSTGRES).bind(floor).bind(LIMIT).fetch_all(&pools.write).await?
             }
             Db::Sqlite(pools) => {
