@@ -61,6 +61,7 @@ pub struct Grant {
     #[serde(rename = "type")]
     pub name: TypeName,
     /// As they were submitted.
+    #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<Json>,
     /// The fence: every report carries it.
     pub attempt: Attempt,
@@ -108,7 +109,7 @@ pub enum Reported {
 
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "became", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "became", rename_all = "camelCase")]
 pub enum Settled {
     /// The result arrived in time and is kept (also when it was reported before).
     Finished,
@@ -120,6 +121,7 @@ pub enum Settled {
     /// It came after the deadline and was refused; the task is cancelled.
     Late {
         /// By how much, in milliseconds.
+        #[serde(rename = "lateByMs")]
         late_by_ms: u64,
     },
     /// The task is ready for another worker.

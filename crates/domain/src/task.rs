@@ -42,6 +42,7 @@ pub struct Task {
     #[serde(rename = "type")]
     pub name: TypeName,
     /// As they were submitted.
+    #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<Json>,
     /// Where it is in its life.
     pub status: Status,

@@ -7,9 +7,12 @@ use tracing_subscriber::fmt::Subscriber;
 
 use crate::config::{BadConfig, Environment, Format, Log};
 
+/// Comes before what the settings say: the driver logs each failed connection, and so do we, once for an outage.
+const QUIET: &str = "sqlx_core::pool=off";
+
 /// Starts the log of this process.
 pub fn start(log: &Log, environment: &Environment) -> Result<(), BadConfig> {
-    let level = EnvFilter::try_new(&log.level)
+    let level = EnvFilter::try_new(format!("{QUIET},{}", log.level))
         .map_err(|error| BadConfig::new(format!("log.level = \"{}\": {error}", log.level)))?;
     let lines = Subscriber::builder().with_env_filter(level).with_writer(stderr);
     let started = match log.format {

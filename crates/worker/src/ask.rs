@@ -75,6 +75,9 @@ impl Asker {
 
     /// The answer to `ask`; of a worker that stops, only if it comes within a moment.
     async fn answer(&self, ask: &Ask) -> Option<Result<Grants, ClientError>> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
         let mut answer = std::pin::pin!(self.client.ask(ask));
         if let Some(answer) = self.stop.run_until_cancelled(&mut answer).await {
             return Some(answer);

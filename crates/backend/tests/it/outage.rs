@@ -60,7 +60,7 @@ async fn requests_are_told_that_the_database_is_away_and_all_goes_on_when_it_is_
     assert!(store.counts().await.unwrap().balance());
     forget(store, scratch).await;
     assert_eq!(log.lines_with("the sweep failed"), 1, "{}", log.text());
-    assert_eq!(log.lines_with("ERROR"), 1, "{}", log.text());
+    assert_eq!(log.lines_with("ERROR backend"), 1, "{}", log.text());
     assert_eq!(log.lines_with("the sweep works again"), 1, "{}", log.text());
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Cut,
     /// A problem of this status, before anything is done.
     Problem(u16),
+    /// Nothing is done before the test says so.
+    Wait(oneshot::Receiver<()>),
 }
 
 /// What the Backend heard.
@@ -73,8 +75,10 @@ pub(crate) const HEARTBEATS: &str = "/api/Worker/heartbeat";
 pub(crate) const CATALOGUE: &str = "/api/Operation";
 pub(crate) const TOKENS: &str = "/connect/token";
 
-/// Nothing in these tests takes longer, unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What is waited for; nothing in these tests takes this long unless it is broken.
+pub(crate) async fn in_time<T>(awaited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), awaited).await.expect("it happens in time")
+}
 
 impl Backend {
     /// Listens from a thread of its own, so that nothing a test does to its runtime reaches it.
@@ -188,7 +192,7 @@ impl Backend {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, heard).await.expect("it is heard in time")
+        in_time(heard).await
     }
 
     /// The next reports, which are one.
@@ -215,6 +219,10 @@ impl Script {
             None => done.await,
             Some(Fault::Unavailable) => problem(503),
             Some(Fault::Problem(status)) => problem(status),
+            Some(Fault::Wait(until)) => {
+                let _ = until.await;
+                done.await
+            }
             Some(Fault::Cut) => {
                 done.await;
                 let cut = io::Error::other("cut");

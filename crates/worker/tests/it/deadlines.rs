@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Held, Reported};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, in_time};
 use crate::probe::{LONG, run, settings};
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn a_task_past_its_deadline_is_stopped_and_not_reported() {
     let context = seen.begun().await;
     assert!(context.remaining() <= Duration::from_millis(200));
     assert!(!context.is_stopped());
-    context.stopped().await;
+    in_time(context.stopped()).await;
     assert_eq!(seen.dropped().await, id);
     assert!(context.is_stopped() && context.remaining().is_zero());
     let next = backend.give("ECHO", "{}", LONG);

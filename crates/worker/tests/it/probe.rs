@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{Context, Failure, Operation, Operations, Settings, Worker, WorkerError, operations};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, in_time};
 
 /// Begins, waits for a word of the test, ends.
 pub(crate) struct Probe {
@@ -44,11 +44,11 @@ impl Probe {
 
 impl Seen {
     pub(crate) async fn begun(&mut self) -> Context {
-        self.begun.recv().await.expect("the probe lives")
+        in_time(self.begun.recv()).await.expect("the probe lives")
     }
 
     pub(crate) async fn dropped(&mut self) -> TaskId {
-        self.dropped.recv().await.expect("the probe lives")
+        in_time(self.dropped.recv()).await.expect("the probe lives")
     }
 
     /// Lets so many runs end.
@@ -108,7 +108,7 @@ impl Runs {
     /// Waits for its end after `stop`.
     pub(crate) async fn stopped(self) {
         self.stop.cancel();
-        self.worker.await.unwrap().unwrap();
+        in_time(self.worker).await.unwrap().unwrap();
     }
 }
 

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{Operations, Worker, WorkerError, operations};
 
-use crate::backend::{Backend, CATALOGUE, Fault, TOKENS};
+use crate::backend::{Backend, CATALOGUE, Fault, TOKENS, in_time};
 use crate::probe::{LONG, run, settings};
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn it_waits_for_its_account_and_for_the_backend() {
     let id = backend.give("ECHO", "[]", LONG);
     assert_eq!(backend.report().await.id, id);
     stop.cancel();
-    running.await.unwrap().unwrap();
+    in_time(running).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_conflict_in_the_catalogue_is_final() {
     let backend = Backend::start();
     backend.fail(CATALOGUE, Fault::Problem(409));
     let worker = Worker::new(backend.client(), Operations::new().with(operations::Echo), settings(1));
-    let error = worker.run(CancellationToken::new()).await.unwrap_err();
+    let error = in_time(worker.run(CancellationToken::new())).await.unwrap_err();
     assert_eq!(error.to_string(), "the catalogue refuses operation ECHO, version 1");
     let WorkerError::Catalogue { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.to_string(), "the test wants it so");
@@ -50,7 +50,7 @@ async fn a_worker_that_waits_can_be_stopped() {
     let stop = CancellationToken::new();
     let running = TaskTracker::new().spawn(worker.run(stop.clone()));
     stop.cancel();
-    running.await.unwrap().unwrap();
+    in_time(running).await.unwrap().unwrap();
 }
 
 #[tokio::test]
