@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Grant, Report, Settled, Submission, TaskId, Ttl};
+use domain::{Grant, Report, Reported, Settled, Submission, TaskId, Ttl};
 use store::{Granted, IdClaim, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,12 @@ use crate::caller::Verifier;
 use crate::catalogue::Catalogue;
 use crate::pipeline::{Pipeline, Verb};
 use crate::pulls::Pulls;
+use crate::ready::Ready;
 use crate::sweep::Alarm;
 use crate::watch::Watch;
+
+/// What an item of a pipeline holds beside its texts, about.
+const ENTRY: usize = 512;
 
 /// How the Backend behaves. Sizes are bytes.
 #[derive(Debug, Clone)]
@@ -81,7 +85,7 @@ impl Deref for App {
 #[derive(Debug, Default)]
 pub(crate) struct Bells {
     pub(crate) ended: Watch,
-    pub(crate) ready: crate::pulls::Ready,
+    pub(crate) ready: Ready,
     pub(crate) alarm: Alarm,
 }
 
@@ -97,6 +101,10 @@ impl Verb for Submit {
 
     fn task(submission: &Submission) -> TaskId {
         submission.id
+    }
+
+    fn weight(submission: &Submission) -> usize {
+        ENTRY + submission.parameters.as_ref().map_or(0, |json| json.text().len())
     }
 
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, StoreError> {
@@ -118,6 +126,10 @@ impl Verb for Claim {
 
     fn task(ask: &IdClaim) -> TaskId {
         ask.id
+    }
+
+    fn weight(_: &IdClaim) -> usize {
+        ENTRY
     }
 
     async fn run(&self, batch: &[IdClaim]) -> Result<Vec<Option<Claimed>>, StoreError> {
@@ -149,6 +161,15 @@ impl Verb for Settle {
 
     fn task(report: &Report) -> TaskId {
         report.id
+    }
+
+    fn weight(report: &Report) -> usize {
+        ENTRY
+            + match &report.reported {
+                Reported::Result(result) => result.text().len(),
+                Reported::Error(error) => error.len(),
+                Reported::Released => 0,
+            }
     }
 
     async fn run(&self, batch: &[Report]) -> Result<Vec<Settled>, StoreError> {

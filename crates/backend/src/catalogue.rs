@@ -19,6 +19,10 @@ use crate::error::{ApiError, chain};
 use crate::limits::Payload;
 use crate::paths::Name;
 use crate::submission::{did_you_mean, pointer};
+use crate::unique::Unique;
+
+/// The highest version: both databases hold it.
+const MOST_VERSION: u32 = i32::MAX.cast_unsigned();
 
 /// The most faults of one submission that are told.
 const MOST_FAULTS: usize = 20;
@@ -33,11 +37,13 @@ pub(crate) struct Known {
     parameters: Validator,
 }
 
-/// The catalogue as this process last read it.
-#[derive(Debug, Default)]
+/// The catalogue as this process last read it. Its clones are one.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
-    known: RwLock<Arc<BTreeMap<TypeName, Arc<Known>>>>,
+    known: Arc<RwLock<Arc<All>>>,
 }
+
+type All = BTreeMap<TypeName, Arc<Known>>;
 
 /// Every operation that may be asked for, at its highest version.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,7 +73,7 @@ impl Catalogue {
         Ok(())
     }
 
-    pub(crate) fn all(&self) -> Arc<BTreeMap<TypeName, Arc<Known>>> {
+    pub(crate) fn all(&self) -> Arc<All> {
         self.known.read().expect("no panic while it is held").clone()
     }
 
@@ -93,7 +99,7 @@ impl Catalogue {
     }
 }
 
-fn is_newer(known: &BTreeMap<TypeName, Arc<Known>>, operation: &Operation) -> bool {
+fn is_newer(known: &All, operation: &Operation) -> bool {
     known.get(&operation.name).is_none_or(|known| known.operation.version < operation.version)
 }
 
@@ -112,7 +118,7 @@ impl Known {
     pub(crate) fn check(&self, parameters: Option<&Json>) -> Result<(), ApiError> {
         let value = match parameters.filter(|json| !json.is_null()) {
             None => Value::Object(serde_json::Map::new()),
-            Some(json) => json.read().map_err(|error| {
+            Some(json) => json.read::<Unique>().and_then(|_| json.read()).map_err(|error| {
                 ApiError::invalid(
                     "parameters-unreadable",
                     "/parameters",
@@ -192,6 +198,18 @@ pub(crate) async fn register(
     let operation: Operation = crate::submission::read(&body)?;
     if operation.name.as_str() != name {
         return Err(ApiError::invalid("type-differs", "/type", format!("the address says {name}")));
+    }
+    if !(1..=MOST_VERSION).contains(&operation.version) {
+        return Err(ApiError::invalid("version-out-of-range", "/version", format!("1 to {MOST_VERSION}")));
+    }
+    if let (Some(default), Some(max)) = (operation.ttl.default, operation.ttl.max)
+        && default > max
+    {
+        return Err(ApiError::invalid(
+            "ttl-bounds-crossed",
+            "/ttl/default",
+            "the default is above the maximum",
+        ));
     }
     for (pointer, schema) in [("/parameters", &operation.parameters), ("/result", &operation.result)] {
         compile(schema).map_err(|error| {

@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 /// The original's query.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PatchQuery {
-    #[serde(rename = "workerName")]
+    #[serde(rename = "workerName", alias = "WorkerName", alias = "workername")]
     worker: Option<String>,
 }
 
@@ -112,7 +112,10 @@ pub(crate) async fn request(
                 let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
                 return Ok(Body(grants(arrived, again.collect())));
             }
-            let until = arrived + Duration::from_millis(wait_ms).min(pulls::LONGEST);
+            // No longer than half the silence that loses a worker: what a host that has died still asks for is granted
+            // to it in vain.
+            let longest = pulls::LONGEST.min(app.settings.worker_lost / 2);
+            let until = arrived + Duration::from_millis(wait_ms).min(longest);
             let puller = Puller { claim, worker, slots };
             Ok(Body(grants(arrived, app.pulls.ask(puller, types, until).await?)))
         }

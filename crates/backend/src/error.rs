@@ -17,7 +17,7 @@ pub(crate) enum ApiError {
     NoScope,
     #[error("this needs {0}")]
     NoRole(&'static str),
-    #[error("there is no such task among yours")]
+    #[error("there is no such task")]
     NoTask,
     #[error("there is nothing at this address")]
     NoRoute,

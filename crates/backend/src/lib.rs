@@ -7,16 +7,21 @@ mod claims;
 mod error;
 mod health;
 mod keys;
+mod life;
 mod limits;
 mod openapi;
 mod paths;
 mod pipeline;
 mod prefer;
 mod pulls;
+mod ready;
+mod recent;
 mod results;
 mod submission;
 mod sweep;
 mod tasks;
+mod unique;
+mod upkeep;
 mod watch;
 
 use std::sync::Arc;
@@ -31,19 +36,21 @@ use axum::routing::get;
 use domain::Operation;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use app::Settings;
+pub use life::Dead;
+pub use limits::{BadOrigin, origin};
 
 use app::{App, Bells, Claim, Settle, Submit};
 use caller::Verifier;
 use catalogue::Catalogue;
 use error::ApiError;
 use keys::Keys;
+use life::Parts;
 use openapi::Contract;
 use pipeline::{Pipeline, Writers};
 use pulls::{Holder, Pulls};
@@ -82,13 +89,18 @@ impl Backend {
         }
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
-        let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a plain client");
+        // Identity is where the settings say, whatever the environment or an answer says.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(5))
+            .build()
+            .expect("a plain client");
         let bells = Arc::new(Bells::default());
         let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (pulls, holder) = Pulls::new(store.clone(), bells.clone(), settle.clone());
+        let (pulls, holder) = Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone());
         let verifier = Verifier::new(Keys::of(settings.identity_url.clone(), http));
         let parts =
             app::Parts { store, settings, verifier, catalogue, bells, submit, claim, settle, pulls, stop };
@@ -120,19 +132,21 @@ impl Backend {
     }
 
     /// Runs the pipelines and the sweeps until `stop` has rung and the last request is answered, which is when the last
-    /// router is gone.
-    pub async fn run(self) {
+    /// router is gone. If a part of it breaks before, it returns at once: what is left cannot serve, and the process should
+    /// end.
+    pub async fn run(self) -> Result<(), Dead> {
         let Self { app, submits, claims, settles, holder } = self;
-        let tracker = TaskTracker::new();
+        let mut parts = Parts::default();
         let stop = app.stop.clone();
-        submits.start(2, &tracker);
-        claims.start(1, &tracker);
-        settles.start(2, &tracker);
-        tracker.spawn(holder.run(stop.clone()));
-        tracker.spawn(keys::run(app.clone(), stop.clone()));
-        sweep::run(app, stop).await;
-        tracker.close();
-        tracker.wait().await;
+        submits.start("writer of submissions", 2, &mut parts);
+        claims.start("writer of claims", 1, &mut parts);
+        settles.start("writer of reports", 2, &mut parts);
+        parts.spawn("holder of asks", holder.run(stop.clone()));
+        parts.spawn("keeper of keys", keys::run(app.clone(), stop.clone()));
+        parts.spawn("pruning", upkeep::forget(app.clone(), stop.clone()));
+        parts.spawn("upkeep", upkeep::refresh(app.clone(), stop.clone()));
+        parts.spawn("sweep", sweep::run(app, stop.clone()));
+        parts.live(&stop).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! The contract as a document made from the code, and Swagger UI to try it out.
 
+use std::io::Read;
 use std::sync::Arc;
 
-use axum::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use domain::Problem;
+use flate2::read::GzDecoder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
@@ -93,16 +95,31 @@ fn refuse(operation: &mut Operation) {
     }
 }
 
-/// One of Swagger UI's files, from the binary.
-pub(crate) async fn file(Name(file): Name) -> Result<Response, ApiError> {
+/// One of Swagger UI's files, from the binary, where they lie compressed.
+pub(crate) async fn file(Name(file): Name, given: HeaderMap) -> Result<Response, ApiError> {
     let config = Config::from(DOCUMENT).try_it_out_enabled(true).persist_authorization(true);
     let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten().ok_or(ApiError::NoRoute)?;
     let mut headers = HeaderMap::new();
     let kind = HeaderValue::try_from(file.content_type).map_err(|error| ApiError::Internal(error.into()))?;
     headers.insert(CONTENT_TYPE, kind);
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    if file.gzpipped {
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    let mut bytes = file.bytes.into_owned();
+    if file.gzpipped && takes_gzip(&given) {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    } else if file.gzpipped {
+        let mut plain = Vec::new();
+        let read = GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain);
+        read.map_err(|error| ApiError::Internal(error.into()))?;
+        bytes = plain;
     }
-    Ok((headers, file.bytes.into_owned()).into_response())
+    Ok((headers, bytes).into_response())
+}
+
+fn takes_gzip(given: &HeaderMap) -> bool {
+    let codings = given.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    codings.flat_map(|codings| codings.split(',')).any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && !matches!(quality.trim(), "q=0" | "q=0.0")
+    })
 }

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use domain::TaskId;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
@@ -79,8 +80,10 @@ pub(crate) fn any_case(router: Router) -> Router {
         let path = canonical(request.uri().path());
         if path != request.uri().path() {
             let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-            if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
-                *request.uri_mut() = uri;
+            let mut parts = request.uri().clone().into_parts();
+            if let Ok(path) = format!("{path}{query}").parse::<PathAndQuery>() {
+                parts.path_and_query = Some(path);
+                *request.uri_mut() = Uri::from_parts(parts).expect("the same address with another path");
             }
         }
         request

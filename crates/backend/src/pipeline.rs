@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use domain::TaskId;
 use store::StoreError;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use crate::error::{ApiError, chain};
+use crate::life::Parts;
 
 /// The most items of one statement.
 const BATCH: usize = 500;
 
 /// How many items may wait for a writer; beyond it a request is told to come back.
 const BUFFER: usize = 10_000;
+
+/// How many bytes the items may hold that wait or are being written; beyond it a request is told the same.
+const BYTES: usize = 256 * 1024 * 1024;
+
+/// A statement ends with the item that brings it to so many bytes.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How often a statement is tried again when another transaction stood in its way, or its commit is unknown.
 const TRIES: u32 = 4;
@@ -32,6 +38,9 @@ pub(crate) trait Verb: Send + Sync + 'static {
     /// Of which task an input speaks. No batch names a task twice.
     fn task(input: &Self::Input) -> TaskId;
 
+    /// How many bytes an input holds, give or take.
+    fn weight(input: &Self::Input) -> usize;
+
     fn run(
         &self,
         batch: &[Self::Input],
@@ -39,39 +48,50 @@ pub(crate) trait Verb: Send + Sync + 'static {
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Arc<StoreError>>>;
-type Jobs<V> = mpsc::Receiver<(<V as Verb>::Input, Answer<<V as Verb>::Output>)>;
+
+/// An item that waits for its turn.
+struct Job<V: Verb> {
+    input: V::Input,
+    answer: Answer<V::Output>,
+    /// Its share of the bytes, given back when it is answered.
+    room: OwnedSemaphorePermit,
+}
 
 /// The way into a pipeline. It stops when the last of these is gone and what was put in is done.
 pub(crate) struct Pipeline<V: Verb> {
-    jobs: mpsc::Sender<(V::Input, Answer<V::Output>)>,
+    jobs: mpsc::Sender<Job<V>>,
+    room: Arc<Semaphore>,
 }
 
 impl<V: Verb> Clone for Pipeline<V> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone() }
+        Self { jobs: self.jobs.clone(), room: self.room.clone() }
     }
 }
 
 /// A pipeline's writers, before they run.
 pub(crate) struct Writers<V: Verb> {
     verb: Arc<V>,
-    jobs: Arc<Mutex<Jobs<V>>>,
+    jobs: Arc<Mutex<mpsc::Receiver<Job<V>>>>,
 }
 
 impl<V: Verb> Pipeline<V> {
     pub(crate) fn new(verb: V) -> (Self, Writers<V>) {
-        Self::with_buffer(verb, BUFFER)
+        Self::with_room(verb, BUFFER, BYTES)
     }
 
-    fn with_buffer(verb: V, buffer: usize) -> (Self, Writers<V>) {
-        let (sender, receiver) = mpsc::channel(buffer);
-        (Self { jobs: sender }, Writers { verb: Arc::new(verb), jobs: Arc::new(Mutex::new(receiver)) })
+    fn with_room(verb: V, items: usize, bytes: usize) -> (Self, Writers<V>) {
+        let (sender, receiver) = mpsc::channel(items);
+        let room = Arc::new(Semaphore::new(bytes));
+        (Self { jobs: sender, room }, Writers { verb: Arc::new(verb), jobs: Arc::new(Mutex::new(receiver)) })
     }
 
     /// Puts one item in and waits for its answer. A full buffer is an answer too.
     pub(crate) async fn put(&self, input: V::Input) -> Result<V::Output, ApiError> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.try_send((input, answer)).map_err(|_| ApiError::Busy)?;
+        let weight = u32::try_from(V::weight(&input)).unwrap_or(u32::MAX);
+        let room = self.room.clone().try_acquire_many_owned(weight).map_err(|_| ApiError::Busy)?;
+        self.jobs.try_send(Job { input, answer, room }).map_err(|_| ApiError::Busy)?;
         answered.await.map_err(|_| ApiError::Busy)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
             Err(shared) if shared.is_unavailable() => ApiError::Away("the database"),
@@ -81,28 +101,52 @@ impl<V: Verb> Pipeline<V> {
 }
 
 impl<V: Verb> Writers<V> {
-    /// Starts `count` writers on `tracker`.
-    pub(crate) fn start(self, count: usize, tracker: &TaskTracker) {
+    /// Starts `count` writers among `parts`.
+    pub(crate) fn start(self, name: &'static str, count: usize, parts: &mut Parts) {
         for _ in 0..count {
-            let (verb, jobs) = (self.verb.clone(), self.jobs.clone());
-            tracker.spawn(async move {
-                loop {
-                    let mut gathered = Vec::new();
-                    if jobs.lock().await.recv_many(&mut gathered, BATCH).await == 0 {
-                        return;
-                    }
-                    for turn in turns(gathered, |(input, _)| V::task(input)) {
-                        let (inputs, answers): (Vec<_>, Vec<_>) = turn.into_iter().unzip();
-                        let outputs = run(verb.as_ref(), &inputs).await;
-                        for (answer, output) in answers.into_iter().zip(outputs) {
-                            // A caller that hung up has its task all the same; it only does not hear of it.
-                            drop(answer.send(output));
-                        }
-                    }
-                }
-            });
+            parts.spawn(name, write(self.verb.clone(), self.jobs.clone()));
         }
     }
+}
+
+/// Takes what has gathered and writes it, until nothing can come any more.
+async fn write<V: Verb>(verb: Arc<V>, jobs: Arc<Mutex<mpsc::Receiver<Job<V>>>>) {
+    loop {
+        let mut gathered = Vec::new();
+        if jobs.lock().await.recv_many(&mut gathered, BATCH).await == 0 {
+            return;
+        }
+        let turns = turns(gathered, |job| V::task(&job.input));
+        for batch in turns.into_iter().flat_map(|turn| light(turn, |job| V::weight(&job.input))) {
+            let (inputs, answers): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|job| (job.input, (job.answer, job.room))).unzip();
+            let outputs = run(verb.as_ref(), &inputs).await;
+            drop(inputs);
+            for ((answer, room), output) in answers.into_iter().zip(outputs) {
+                drop(room);
+                // A caller that hung up has its task all the same; it only does not hear of it.
+                drop(answer.send(output));
+            }
+        }
+    }
+}
+
+/// Divides a turn so that a statement ends with the item that makes it heavy.
+fn light<T>(turn: Vec<T>, weight: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut batches = Vec::new();
+    let (mut batch, mut held) = (Vec::new(), 0);
+    for item in turn {
+        held += weight(&item);
+        batch.push(item);
+        if held >= BATCH_BYTES {
+            batches.push(std::mem::take(&mut batch));
+            held = 0;
+        }
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
 }
 
 /// Divides a batch so that no part names a task twice: what speaks of the same task takes turns, in the order it came.
@@ -162,8 +206,9 @@ async fn patiently<V: Verb>(verb: &V, part: &[V::Input]) -> Result<Vec<V::Output
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
     use tokio::task::JoinHandle;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
     use uuid::Uuid;
 
     use super::*;
@@ -183,6 +228,10 @@ mod tests {
             task(*input)
         }
 
+        fn weight(input: &u32) -> usize {
+            *input as usize
+        }
+
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
             if batch.contains(&13) { Err(StoreError::Url) } else { Ok(batch.iter().map(|n| n * 2).collect()) }
         }
@@ -200,6 +249,10 @@ mod tests {
 
         fn task(input: &u32) -> TaskId {
             task(*input)
+        }
+
+        fn weight(input: &u32) -> usize {
+            *input as usize
         }
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
@@ -228,10 +281,11 @@ mod tests {
     async fn while_a_commit_is_in_flight_the_rest_gathers_and_what_does_not_fit_is_told_so() {
         let (door, batches) = (Arc::new(Semaphore::new(0)), Arc::default());
         let verb = Blocked { door: door.clone(), batches: Arc::clone(&batches) };
-        let (pipeline, writers) = Pipeline::with_buffer(verb, 3);
+        let (pipeline, writers) = Pipeline::with_room(verb, 3, 100);
         let tracker = TaskTracker::new();
         let first = put(&pipeline, &tracker, 1).await;
-        writers.start(1, &tracker);
+        let mut parts = Parts::default();
+        writers.start("writer", 1, &mut parts);
         while pipeline.jobs.capacity() < 3 {
             tokio::task::yield_now().await;
         }
@@ -240,6 +294,7 @@ mod tests {
             rest.push(put(&pipeline, &tracker, input).await);
         }
         assert!(matches!(pipeline.put(4).await, Err(ApiError::Busy)), "the buffer is full");
+        assert_eq!(pipeline.room.available_permits(), 100 - 1 - 2 - 3 - 2, "what is refused holds no room");
         // Who hangs up has its item all the same.
         rest.remove(0).abort();
         door.add_permits(3);
@@ -247,10 +302,33 @@ mod tests {
         for answer in rest {
             assert!(answer.await.unwrap().is_ok());
         }
+        assert_eq!(pipeline.room.available_permits(), 100, "what is answered gives its room back");
         drop(pipeline);
-        tracker.close();
-        tracker.wait().await;
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert_eq!(parts.live(&stop).await, Ok(()));
         assert_eq!(*batches.lock().unwrap(), [vec![1], vec![2, 3], vec![2]]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_heavy_beside_the_rest_is_told_so() {
+        let (pipeline, writers) = Pipeline::with_room(Picky, 10, 100);
+        let heavy = pipeline.put(60);
+        tokio::pin!(heavy);
+        assert!(futures_util::poll!(&mut heavy).is_pending());
+        assert!(matches!(pipeline.put(41).await, Err(ApiError::Busy)));
+        let mut parts = Parts::default();
+        writers.start("writer", 1, &mut parts);
+        assert_eq!(heavy.await.ok(), Some(120));
+        assert_eq!(pipeline.put(41).await.ok(), Some(82), "there is room again");
+    }
+
+    #[test]
+    fn a_statement_ends_with_the_item_that_makes_it_heavy() {
+        let mib = 1024 * 1024;
+        let turn = vec![1, mib, 7 * mib, 9 * mib, 5, 6];
+        assert_eq!(light(turn, |&n| n), [vec![1, mib, 7 * mib], vec![9 * mib], vec![5, 6]]);
+        assert!(light(Vec::<usize>::new(), |&n| n).is_empty());
     }
 
     /// Puts `input` in; returns once it is in the buffer.

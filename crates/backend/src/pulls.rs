@@ -1,20 +1,23 @@
 //! Workers that wait for work: their asks are held, share statements, and are answered when a task becomes ready.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ClaimId, Report, Reported, TypeName};
 use futures_util::future::join_all;
 use store::{Granted, Puller, Store, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Bells, Claimed, Settle};
+use crate::catalogue::Catalogue;
 use crate::error::{ApiError, chain};
 use crate::pipeline::Pipeline;
+use crate::ready::Rung;
+use crate::recent::Recent;
 
 /// The longest that an ask is held.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
@@ -28,53 +31,11 @@ const MOST: usize = 10_000;
 /// The most tasks that one statement takes.
 const SEATS: u32 = 500;
 
-/// The types of which a task has become ready since somebody looked.
-#[derive(Debug, Default)]
-pub(crate) struct Ready {
-    types: Mutex<Rung>,
-    bell: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Rung {
-    all: bool,
-    some: BTreeSet<TypeName>,
-}
-
-impl Ready {
-    /// Tasks of `types` are ready.
-    pub(crate) fn ring<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
-        let mut rung = self.types.lock().expect("no panic while it is held");
-        for name in types {
-            if !rung.some.contains(name) {
-                rung.some.insert(name.clone());
-            }
-        }
-        drop(rung);
-        self.bell.notify_one();
-    }
-
-    /// Tasks of any type may be ready.
-    pub(crate) fn ring_all(&self) {
-        self.types.lock().expect("no panic while it is held").all = true;
-        self.bell.notify_one();
-    }
-
-    fn take(&self) -> Rung {
-        std::mem::take(&mut *self.types.lock().expect("no panic while it is held"))
-    }
-}
-
-impl Rung {
-    fn any_of(&self, types: &BTreeSet<TypeName>) -> bool {
-        self.all || self.some.iter().any(|name| types.contains(name))
-    }
-}
-
 /// The way in: asks for whatever waits of certain types.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulls {
     asks: mpsc::Sender<Held>,
+    places: Arc<Semaphore>,
 }
 
 /// An ask that is held.
@@ -86,22 +47,44 @@ struct Held {
     /// Nobody has looked for it yet.
     new: bool,
     answer: oneshot::Sender<Vec<Claimed>>,
+    /// Its place among the most that are held.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Holds the asks. One statement is in flight at a time; what comes meanwhile shares the next.
 pub(crate) struct Holder {
     store: Store,
+    catalogue: Catalogue,
     bells: Arc<Bells>,
     /// For what was granted to those who had hung up.
     settle: Pipeline<Settle>,
     asks: mpsc::Receiver<Held>,
     held: Vec<Held>,
+    /// The claims that something may have been granted under a moment ago.
+    recent: Recent,
 }
 
 impl Pulls {
-    pub(crate) fn new(store: Store, bells: Arc<Bells>, settle: Pipeline<Settle>) -> (Self, Holder) {
-        let (sender, receiver) = mpsc::channel(MOST);
-        (Self { asks: sender }, Holder { store, bells, settle, asks: receiver, held: Vec::new() })
+    pub(crate) fn new(
+        store: Store,
+        catalogue: Catalogue,
+        bells: Arc<Bells>,
+        settle: Pipeline<Settle>,
+    ) -> (Self, Holder) {
+        Self::with_places(MOST, store, catalogue, bells, settle)
+    }
+
+    fn with_places(
+        most: usize,
+        store: Store,
+        catalogue: Catalogue,
+        bells: Arc<Bells>,
+        settle: Pipeline<Settle>,
+    ) -> (Self, Holder) {
+        let (sender, asks) = mpsc::channel(most);
+        let holder =
+            Holder { store, catalogue, bells, settle, asks, held: Vec::new(), recent: Recent::default() };
+        (Self { asks: sender, places: Arc::new(Semaphore::new(most)) }, holder)
     }
 
     /// Waits until `puller` has been granted something, or until `until`.
@@ -113,7 +96,8 @@ impl Pulls {
     ) -> Result<Vec<Claimed>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let types = Arc::new(types.into_iter().collect());
-        let held = Held { puller, types, until, new: true, answer };
+        let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+        let held = Held { puller, types, until, new: true, answer, _place: place };
         match self.asks.try_send(held) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(ApiError::Busy),
@@ -165,15 +149,44 @@ impl Holder {
         self.held.push(ask);
     }
 
+    /// Answers those who repeat an ask whose grants were still on their way when it was looked for: they are granted the
+    /// same, and nothing more.
+    async fn repeat(&mut self) {
+        let recent = &self.recent;
+        let repeats: Vec<Held> =
+            self.held.extract_if(.., |ask| ask.new && recent.has(ask.puller.claim)).collect();
+        for ask in repeats {
+            let sent = Instant::now();
+            match self.store.held(&ask.puller.worker, ask.puller.claim).await {
+                Ok(again) if again.is_empty() => self.held.push(ask),
+                Ok(again) => {
+                    let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
+                    // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
+                    ask.answer_with(again.collect());
+                }
+                // Dropped without an answer: the worker is told to come back.
+                Err(error) => tracing::debug!(error = %chain(&error), "a repeated ask could not be answered"),
+            }
+        }
+    }
+
     /// Looks for work for those who are new and those whose types have been rung.
     async fn serve(&mut self, rung: &Rung) {
+        self.repeat().await;
+        let known = self.catalogue.all();
         let mut groups: BTreeMap<Arc<BTreeSet<TypeName>>, Vec<Held>> = BTreeMap::new();
         for mut ask in self.held.extract_if(.., |ask| ask.new || rung.any_of(&ask.types)) {
             ask.new = false;
             groups.entry(ask.types.clone()).or_default().push(ask);
         }
         for (types, asks) in groups {
-            let types: Vec<TypeName> = types.iter().cloned().collect();
+            // A type that nobody has registered has no tasks, and the store shall not learn of it. It may come: the asks stay.
+            let types: Vec<TypeName> =
+                types.iter().filter(|name| known.contains_key(*name)).cloned().collect();
+            if types.is_empty() {
+                self.held.extend(asks);
+                continue;
+            }
             match self.serve_alike(asks, &types).await {
                 Ok(unserved) => self.held.extend(unserved),
                 // Dropped without an answer: the workers are told that the database is away.
@@ -187,7 +200,11 @@ impl Holder {
     }
 
     /// Serves asks for the same types, the oldest first, until nothing is left to take; the rest come back.
-    async fn serve_alike(&self, mut asks: Vec<Held>, types: &[TypeName]) -> Result<Vec<Held>, StoreError> {
+    async fn serve_alike(
+        &mut self,
+        mut asks: Vec<Held>,
+        types: &[TypeName],
+    ) -> Result<Vec<Held>, StoreError> {
         let mut unserved = Vec::new();
         let mut more = true;
         while more && !asks.is_empty() {
@@ -207,7 +224,7 @@ impl Holder {
 
     /// One statement for all of `turn`; those who got nothing are left in `unserved`. Says how many tasks were granted.
     async fn pull(
-        &self,
+        &mut self,
         turn: Vec<Held>,
         types: &[TypeName],
         unserved: &mut Vec<Held>,
@@ -217,7 +234,12 @@ impl Holder {
         let granted = match self.store.pull(&pullers, types).await {
             // Another transaction stood in the way: the next look is soon enough.
             Err(error) if error.is_conflict() => Vec::new(),
-            granted => granted?,
+            Err(error) => {
+                // It may have been committed all the same.
+                self.recent.add(pullers.iter().map(|puller| puller.claim));
+                return Err(error);
+            }
+            Ok(granted) => granted,
         };
         self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let count = granted.len();
@@ -225,6 +247,7 @@ impl Holder {
         for Granted { grant, .. } in granted {
             grants.entry(grant.claim).or_default().push(Claimed { grant, sent });
         }
+        self.recent.add(grants.keys().copied());
         let mut unheard = Vec::new();
         for ask in turn {
             match grants.remove(&ask.puller.claim) {
@@ -252,5 +275,35 @@ impl Held {
     /// Answers; if the worker has hung up, what it was granted comes back.
     fn answer_with(self, tasks: Vec<Claimed>) -> Vec<Claimed> {
         self.answer.send(tasks).err().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Clock;
+    use testkit::Scratch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_ask_beyond_the_most_that_are_held_is_told_so() {
+        let scratch = Scratch::sqlite();
+        let store = Store::new(scratch.open(), Clock::System);
+        let bells = Arc::new(Bells::default());
+        let (settle, _writers) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
+        let (pulls, mut holder) = Pulls::with_places(1, store, Catalogue::default(), bells, settle);
+        let puller = || Puller { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1 };
+        let until = Instant::now() + LONGEST;
+        let mut first = Box::pin(pulls.ask(puller(), Vec::new(), until));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let held = holder.asks.recv().await.unwrap();
+        assert!(
+            matches!(pulls.ask(puller(), Vec::new(), until).await, Err(ApiError::Busy)),
+            "the queue is free"
+        );
+        held.answer_with(Vec::new());
+        assert!(first.await.is_ok());
+        let mut next = Box::pin(pulls.ask(puller(), Vec::new(), until));
+        assert!(futures_util::poll!(&mut next).is_pending(), "its place is free again");
     }
 }

@@ -3,13 +3,14 @@
 use axum::Json as Body;
 use axum::extract::State;
 use domain::{Heard, Heartbeat, Report, Reported, Reports, Settled};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::caller::Service;
 use crate::error::ApiError;
 use crate::limits::Payload;
 use crate::submission::read;
+use crate::sweep;
 
 /// The most reports of one request.
 const MOST: usize = 1000;
@@ -37,8 +38,10 @@ pub(crate) async fn report(
     }
     let named: Vec<_> = reports.iter().map(|report| (report.id, report.attempt)).collect();
     let limit = app.settings.max_result;
-    let settled =
-        try_join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await?;
+    // One that fails is the answer, but not before the others are settled: said again, they are answered as before, and
+    // a worker that divides its batch finds the one.
+    let settled = join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await;
+    let settled: Vec<Settled> = settled.into_iter().collect::<Result<_, ApiError>>()?;
     for ((id, attempt), settled) in named.iter().zip(&settled) {
         match settled {
             Settled::Late { late_by_ms } => {
@@ -70,7 +73,7 @@ fn bounded(report: Report, limit: usize) -> Report {
 }
 
 /// A worker's sign of life; the answer names what it must stop. One that has sent heartbeats and falls silent loses its
-/// tasks.
+/// tasks; so does one that has started anew, at its `first`.
 #[utoipa::path(post, path = "/api/Worker/heartbeat", tag = "Service", security(("bearer" = [])), request_body = Heartbeat,
     responses((status = 200, body = Heard),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
@@ -81,5 +84,13 @@ pub(crate) async fn heartbeat(
     Payload(body): Payload,
 ) -> Result<Body<Heard>, ApiError> {
     let beat: Heartbeat = read(&body)?;
+    // Before it is heard as itself: what runs under its name now was granted to another process.
+    if beat.first {
+        let lost = app.store.lose_worker(&beat.worker).await?;
+        if !lost.is_empty() {
+            tracing::warn!(worker.name = %beat.worker, tasks = lost.len(), "a worker has started anew; what its predecessor held is cancelled");
+        }
+        sweep::tell(&app, &lost);
+    }
     Ok(Body(Heard { stop: app.store.heartbeat(&beat).await? }))
 }

@@ -38,8 +38,8 @@ pub(crate) async fn submission(app: &App, owner: OwnerId, body: &Bytes) -> Resul
         return Err(ApiError::ParametersTooLarge { limit });
     }
     let bounds = known.operation.ttl;
-    let default = bounds.default.or(app.settings.default_ttl);
     let most = bounds.max.map_or(app.settings.max_ttl, |max| max.min(app.settings.max_ttl));
+    let default = bounds.default.or(app.settings.default_ttl).map(|default| default.min(most));
     let ttl = ttl(fields.get("ttl"), default, most);
     let ttl = both(ttl, known.check(parameters.as_ref()))?;
     Ok(Submission {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use domain::Timestamp;
 use store::{Ended, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -18,10 +17,6 @@ const GRAIN_MS: u64 = 5;
 
 /// The most deadlines that are remembered; the latest are left to the rounds.
 const MOST: usize = 1_000_000;
-
-/// How often ended tasks that are old enough are forgotten, and how many at once.
-const PRUNE: Duration = Duration::from_mins(1);
-const PRUNE_BATCH: u32 = 500;
 
 /// When the next deadlines pass. A ring only runs the ordinary sweep: nothing depends on its being right.
 #[derive(Debug)]
@@ -77,7 +72,6 @@ impl Alarm {
 pub(crate) async fn run(app: App, stop: CancellationToken) {
     let mut check = interval(app.settings.check_period);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut prune = interval(PRUNE);
     let mut ear = Ear::default();
     let mut away = false;
     loop {
@@ -85,7 +79,6 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = app.bells.alarm.rings() => sweep(&app).await,
             _ = check.tick() => check_all(&app, &mut ear).await,
-            _ = prune.tick() => forget(&app).await,
         };
         match &done {
             Ok(()) if away => tracing::info!("the sweep works again"),
@@ -139,30 +132,11 @@ async fn check_all(app: &App, ear: &mut Ear) -> Result<(), StoreError> {
         }
         tell(app, &lost);
     }
-    app.store.learn_clock().await?;
-    app.catalogue.reload(&app.store).await?;
-    app.bells.ended.tidy();
     Ok(())
 }
 
-async fn forget(app: &App) -> Result<(), StoreError> {
-    let keep = i64::try_from(app.settings.keep_ended.as_micros()).unwrap_or(i64::MAX);
-    let before: Timestamp = app.store.now().plus_micros(-keep);
-    let mut forgotten = 0;
-    loop {
-        let gone = app.store.prune(before, PRUNE_BATCH).await?;
-        forgotten += gone;
-        if gone < u64::from(PRUNE_BATCH) || app.stop.is_cancelled() {
-            break;
-        }
-    }
-    if forgotten > 0 {
-        tracing::info!(tasks = forgotten, "forgot ended tasks that were old enough");
-    }
-    Ok(())
-}
-
-fn tell(app: &App, ended: &[Ended]) {
+/// Tells those who wait that these have ended.
+pub(crate) fn tell(app: &App, ended: &[Ended]) {
     app.bells.ended.ended(ended.iter().map(|ended| ended.id));
     for ended in ended {
         let reason = ended.reason.map_or("-", domain::Reason::as_str);

@@ -1,21 +1,21 @@
 //! What a user does with tasks: submit, list, look, read the result, cancel.
 
-use axum::Json as Body;
 use axum::body::Body as Stream;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as Body};
 use domain::{OwnerId, Page, Reason, Status, Task, TaskId, TaskList, TaskResult};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use store::{Store, StoreError};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::App;
 use crate::caller::User;
 use crate::error::ApiError;
-use crate::limits::Payload;
+use crate::limits::{AnswerBy, Payload};
 use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
 use crate::submission::submission;
@@ -47,7 +47,8 @@ pub(crate) enum Submitted {
     Task(Box<Task>),
 }
 
-/// Submits a task; the answer is its id, or the task itself by `Prefer: return=representation` or `wait=N`.
+/// Submits a task; the answer is its id, or the task itself by `Prefer: return=representation` or `wait=N`. If it cannot
+/// be read once it is accepted, the answer is its id after all, without `Preference-Applied`.
 #[utoipa::path(post, path = "/api/Task", tag = "Task", security(("bearer" = [])), request_body = NewTask,
     params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)")),
     responses((status = 201, body = Submitted, description = "It is accepted for good",
@@ -59,6 +60,7 @@ pub(crate) enum Submitted {
 pub(crate) async fn submit(
     State(app): State<App>,
     User(owner): User,
+    Extension(AnswerBy(by)): Extension<AnswerBy>,
     prefer: Prefer,
     Payload(body): Payload,
 ) -> Result<(StatusCode, HeaderMap, Body<Submitted>), ApiError> {
@@ -67,13 +69,17 @@ pub(crate) async fn submit(
     let wait = prefer.wait.map(|wait| Instant::now() + wait);
     app.submit.put(submission).await?;
     let location = HeaderValue::from_str(&format!("/api/Task/{id}")).expect("an id is ASCII");
-    let mut headers = prefer.applied();
-    headers.insert(LOCATION, location);
-    let submitted = if prefer.representation || wait.is_some() {
-        Submitted::Task(Box::new(ended(&app, owner, id, wait).await?))
+    // It is accepted: whatever goes wrong from here on is no reason to say anything else, for the task would be sent again.
+    let task = if prefer.representation || wait.is_some() {
+        timeout_at(by, ended(&app, owner, id, wait)).await.ok().and_then(Result::ok)
     } else {
-        Submitted::Id(id)
+        None
     };
+    let (mut headers, submitted) = match task {
+        Some(task) => (prefer.applied(), Submitted::Task(Box::new(task))),
+        None => (HeaderMap::new(), Submitted::Id(id)),
+    };
+    headers.insert(LOCATION, location);
     Ok((StatusCode::CREATED, headers, Body(submitted)))
 }
 

@@ -17,8 +17,6 @@ pub struct Settings {
     pub backend: String,
     /// As whom.
     pub credentials: Credentials,
-    /// The authorities that servers' certificates must come from, in PEM; without it those of the system.
-    pub ca: Option<Vec<u8>>,
 }
 
 /// A Backend as a program sees it. Clones share connections and token.
@@ -38,7 +36,7 @@ impl Client {
     /// A client; nothing is sent before the first verb.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
         let backend = http::base(&settings.backend)?;
-        let http = http::connections(settings.ca.as_deref())?;
+        let http = http::connections()?;
         let tokens = Tokens::new(http.clone(), settings.credentials.clone())?;
         Ok(Self { inner: Arc::new(Inner { settings, backend, http, tokens }) })
     }
@@ -49,28 +47,29 @@ impl Client {
         Self::new(self.inner.settings.clone())
     }
 
-    /// The Backend's address, as it was given.
-    pub fn backend(&self) -> &str {
-        &self.inner.settings.backend
-    }
-
-    /// Where its tokens come from.
-    pub fn tokens(&self) -> &Tokens {
-        &self.inner.tokens
-    }
-
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         self.inner.http.request(method, http::below(&self.inner.backend, path))
+    }
+
+    /// A GET with a query.
+    pub(crate) fn question(
+        &self,
+        path: &[&str],
+        query: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> RequestBuilder {
+        let mut url = http::below(&self.inner.backend, path);
+        url.query_pairs_mut().extend_pairs(query);
+        self.inner.http.get(url)
     }
 
     /// Sends a request with the token, and once more with a fresh one if the token was refused.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let again = request.try_clone().expect("our bodies are kept in memory");
         let token = self.inner.tokens.token().await?;
-        match http::exchange(request.bearer_auth(token.reveal())).await?.or_problem() {
+        match http::exchange(request.bearer_auth(token.expose())).await?.or_problem() {
             Err(error) if error.problem().is_some_and(is_unauthorized) => {
                 match self.inner.tokens.instead_of(&token).await? {
-                    Some(fresh) => http::exchange(again.bearer_auth(fresh.reveal())).await?.or_problem(),
+                    Some(fresh) => http::exchange(again.bearer_auth(fresh.expose())).await?.or_problem(),
                     None => Err(error),
                 }
             }

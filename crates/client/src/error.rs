@@ -56,7 +56,7 @@ pub enum ClientError {
         /// As it was given.
         address: String,
     },
-    /// The authority's certificate cannot be used, or TLS cannot be set up at all.
+    /// Not even a connection can be made ready.
     #[error("TLS cannot be set up")]
     BadTls(#[source] Arc<reqwest::Error>),
 }
@@ -69,6 +69,15 @@ impl ClientError {
             Self::Refused { problem, .. } => is_passing(problem.status),
             Self::Token { status, .. } | Self::Unexpected { status, .. } => is_passing(*status),
             Self::BadAddress { .. } | Self::BadTls(_) => false,
+        }
+    }
+
+    /// Whether the server broke over this request: another request may go through meanwhile.
+    pub fn is_servers_fault(&self) -> bool {
+        match self {
+            Self::Refused { problem, .. } => problem.status == 500,
+            Self::Unexpected { status, .. } => *status == 500,
+            _ => false,
         }
     }
 
@@ -125,6 +134,8 @@ mod tests {
         assert!(refused(503).is_temporary());
         assert!(refused(429).is_temporary());
         assert!(!refused(409).is_temporary());
+        assert!(refused(500).is_temporary() && refused(500).is_servers_fault());
+        assert!(!refused(503).is_servers_fault(), "it is busy, not broken");
         assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(3)));
     }
 

@@ -1,5 +1,6 @@
 //! The API as a program sees it: one client, its tokens, and a verb for each thing that can be asked.
 
+mod backoff;
 mod client;
 mod error;
 mod http;
@@ -7,6 +8,7 @@ mod service;
 mod tasks;
 mod tokens;
 
+pub use backoff::Backoff;
 pub use client::{Client, Settings};
 pub use error::ClientError;
-pub use tokens::{Credentials, Secret, Tokens};
+pub use tokens::{Credentials, Secret};

@@ -4,16 +4,10 @@ use std::time::Duration;
 
 use domain::{Ask, Grants, Heard, Heartbeat, Operation, Reports, Settled};
 use reqwest::Method;
-use serde::Deserialize;
 
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::http::LIMIT;
-
-#[derive(Deserialize)]
-struct Catalogue {
-    operations: Vec<Operation>,
-}
 
 impl Client {
     /// Asks for work. Asked again with the same claim, the answer is what still runs under it.
@@ -33,13 +27,6 @@ impl Client {
     pub async fn register(&self, operation: &Operation) -> Result<(), ClientError> {
         let path = ["api", "Operation", operation.name.as_str()];
         self.send(self.request(Method::PUT, &path).json(operation)).await.map(drop)
-    }
-
-    /// The catalogue.
-    pub async fn operations(&self) -> Result<Vec<Operation>, ClientError> {
-        let catalogue: Catalogue =
-            self.send(self.request(Method::GET, &["api", "Operation"])).await?.read()?;
-        Ok(catalogue.operations)
     }
 
     /// A sign of life; the answer says what must stop. Given up after `limit`: the next one is worth more than a late one.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Json, Task, TaskId, TaskList, TaskResult, Ttl, TypeName};
+use domain::{Json, Page, Task, TaskId, TaskList, TaskResult, Ttl, TypeName};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 
@@ -39,27 +39,11 @@ impl Client {
             .read()
     }
 
-    /// Submits a task and answers with it when it has ended, or as it is after `patience`.
-    pub async fn submit_and_wait(
-        &self,
-        name: &TypeName,
-        parameters: Option<&Json>,
-        ttl: Option<Ttl>,
-        patience: Duration,
-    ) -> Result<Task, ClientError> {
-        let since = Instant::now();
-        let request = self.request(Method::POST, &TASKS).json(&Submission { name, parameters, ttl });
-        let task: Task =
-            self.send(waiting(request, patience.min(ROUND), "return=representation")).await?.read()?;
-        match patience.checked_sub(since.elapsed()) {
-            Some(left) if !task.status.is_final() && !left.is_zero() => self.wait(task.id, left).await,
-            _ => Ok(task),
-        }
-    }
-
-    /// The caller's tasks, newest first.
-    pub async fn list(&self) -> Result<TaskList, ClientError> {
-        self.send(self.request(Method::GET, &TASKS)).await?.read()
+    /// A page of the caller's tasks, newest first.
+    pub async fn list(&self, page: Page) -> Result<TaskList, ClientError> {
+        let limit = Some(("limit", page.limit.to_string()));
+        let before = page.before.map(|before| ("before", before.to_string()));
+        self.send(self.question(&TASKS, limit.into_iter().chain(before))).await?.read()
     }
 
     /// One task.
@@ -74,7 +58,7 @@ impl Client {
             let round = patience.saturating_sub(since.elapsed()).min(ROUND);
             let asked = Instant::now();
             let request = self.request(Method::GET, &["api", "Task", &id.to_string()]);
-            let task: Task = self.send(waiting(request, round, "")).await?.read()?;
+            let task: Task = self.send(waiting(request, round)).await?.read()?;
             if task.status.is_final() || since.elapsed() >= patience {
                 return Ok(task);
             }
@@ -99,10 +83,9 @@ impl Client {
 const TASKS: [&str; 3] = ["api", "Task", ""];
 
 /// Asks the Backend to wait (RFC 7240), in whole seconds, and gives the request the time for it.
-fn waiting(request: RequestBuilder, wait: Duration, also: &str) -> RequestBuilder {
-    let seconds = wait.as_millis().div_ceil(1000);
-    let wait = if seconds == 0 { String::new() } else { format!("wait={seconds}") };
-    let wishes: Vec<&str> = [also, &wait].into_iter().filter(|wish| !wish.is_empty()).collect();
-    let request = request.timeout(LIMIT + ROUND);
-    if wishes.is_empty() { request } else { request.header("Prefer", wishes.join(", ")) }
+fn waiting(request: RequestBuilder, wait: Duration) -> RequestBuilder {
+    match wait.as_millis().div_ceil(1000) {
+        0 => request,
+        seconds => request.timeout(LIMIT + ROUND).header("Prefer", format!("wait={seconds}")),
+    }
 }

@@ -11,12 +11,13 @@ use crate::error::ClientError;
 use crate::http::{self, Answer};
 
 /// A password or a token: `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
     /// What must not be seen.
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -35,7 +36,7 @@ impl From<&str> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
+        f.write_str("[redacted]")
     }
 }
 
@@ -66,7 +67,7 @@ pub enum Credentials {
 
 /// Where tokens come from. Clones share the token.
 #[derive(Clone)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     source: Source,
 }
 
@@ -133,7 +134,7 @@ impl Tokens {
     }
 
     /// A token that is good now.
-    pub async fn token(&self) -> Result<Secret, ClientError> {
+    pub(crate) async fn token(&self) -> Result<Secret, ClientError> {
         match &self.source {
             Source::Fixed(token) => Ok(token.clone()),
             Source::Identity(identity) => identity.token().await,
@@ -149,12 +150,6 @@ impl Tokens {
                 identity.token().await.map(Some)
             }
         }
-    }
-}
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").finish_non_exhaustive()
     }
 }
 
@@ -193,7 +188,7 @@ impl Identity {
 
     async fn fetch(&self) -> Result<Token, ClientError> {
         let asked = Instant::now();
-        let form: Vec<(&str, &str)> = self.form.iter().map(|(name, value)| (*name, value.reveal())).collect();
+        let form: Vec<(&str, &str)> = self.form.iter().map(|(name, value)| (*name, value.expose())).collect();
         let answer = http::exchange(self.http.post(self.endpoint.clone()).form(&form)).await;
         let answer = answer
             .and_then(Answer::or_token_error)
@@ -272,12 +267,12 @@ mod tests {
             id: "rig".to_owned(),
             secret: "hush".into(),
         };
-        let tokens = Tokens::new(http::connections(None).unwrap(), credentials).unwrap();
+        let tokens = Tokens::new(http::connections().unwrap(), credentials).unwrap();
         let Source::Identity(identity) = &tokens.source else { panic!("there is an Identity") };
         let now = Instant::now();
         let old = Token { secret: "old".into(), renew: now, end: now + Duration::from_mins(1) };
         identity.with_kept(|kept| kept.token = Some(old));
-        assert_eq!(tokens.token().await.unwrap().reveal(), "old");
+        assert_eq!(tokens.token().await.unwrap().expose(), "old");
         let renew = identity.good(now).unwrap().renew;
         assert!(renew > now + RENEWAL_PAUSE / 2, "and the next try waits");
     }

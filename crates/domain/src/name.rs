@@ -63,8 +63,10 @@ macro_rules! name {
 name! {
     /// What a task asks for: the name of an operation. Case matters.
     TypeName,
-    "a type is 1 to 100 letters, digits, dots, underscores or hyphens",
+    "a type is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
+    // An address that ends in `.` or `..` means another one.
     |text| (1..=100).contains(&text.len())
+        && text.bytes().any(|b| b != b'.')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
@@ -95,10 +97,10 @@ mod tests {
 
     #[test]
     fn a_type_is_letters_digits_and_three_signs() {
-        for good in ["GENERATE_LOGIN", "a", "image.resize-2", &"x".repeat(100)] {
+        for good in ["GENERATE_LOGIN", "a", "image.resize-2", ".a", &"x".repeat(100)] {
             assert!(good.parse::<TypeName>().is_ok(), "{good}");
         }
-        for bad in ["", "two words", "naïve", "a/b", &"x".repeat(101)] {
+        for bad in ["", "two words", "naïve", "a/b", ".", "..", "...", &"x".repeat(101)] {
             assert_eq!(bad.parse::<TypeName>().unwrap_err().to_string(), TypeName::RULE, "{bad}");
         }
     }

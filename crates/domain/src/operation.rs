@@ -57,12 +57,4 @@ pub enum Isolation {
     /// Inside the worker: it stops at its next await. The outcome is certain, the end of the code is not.
     #[default]
     Async,
-    /// A process of its own, killed with its children.
-    Process,
-    /// A shell command, killed with its children.
-    Shell,
-    /// A call to somebody else's server, abandoned at the end.
-    Http,
-    /// A WebAssembly module, interrupted at the end.
-    Wasm,
 }

@@ -144,6 +144,10 @@ pub struct Heartbeat {
     pub types: Vec<TypeName>,
     /// What it runs now.
     pub running: Vec<Held>,
+    /// The worker has just started: it holds nothing, whatever its predecessor of the same name held. It may be said
+    /// again until it is answered; only then does the worker ask for work.
+    #[serde(default)]
+    pub first: bool,
 }
 
 /// A grant, as its holder names it.

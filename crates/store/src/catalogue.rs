@@ -1,10 +1,10 @@
 //! The catalogue at rest: every version of every operation that was ever registered.
 
 use domain::{Operation, TypeName};
-use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::on;
+use crate::same::same;
 use crate::store::Store;
 
 const REGISTER: &str =
@@ -13,7 +13,7 @@ const REGISTER: &str =
 const READ: &str = "select spec from operation where type = $1 and version = $2";
 
 const ALL: &str = "
-    select spec from operation o
+    select type, version, spec from operation o
     where version = (select max(version) from operation h where h.type = o.type)
     order by type";
 
@@ -34,8 +34,8 @@ pub enum RegisterError {
 }
 
 impl Store {
-    /// Registers an operation for good. The same definition again changes nothing; another one under the same version is
-    /// refused.
+    /// Registers an operation for good. The same definition again changes nothing, also in other words; another one
+    /// under the same version is refused.
     pub async fn register(&self, operation: &Operation) -> Result<(), RegisterError> {
         let spec = serde_json::to_string(operation).expect("an operation is JSON");
         let (name, version) = (operation.name.as_str(), i64::from(operation.version));
@@ -45,23 +45,35 @@ impl Store {
         let (registered,): (String,) = on!(&self.db, write, pool =>
             sqlx::query_as(READ).bind(name).bind(version).fetch_one(pool).await)
         .map_err(StoreError::from)?;
-        if parse(&registered)? == *operation {
+        if parse(&registered).is_ok_and(|registered| same(&registered, operation)) {
             return Ok(());
         }
         Err(RegisterError::Conflict { name: operation.name.clone(), version: operation.version })
     }
 
-    /// The highest version of each operation, by name.
+    /// The highest version of each operation, by name. One that cannot be read (a newer Tasker may have written it) is
+    /// left out, and does not hide the others.
     pub async fn catalogue(&self) -> Result<Vec<Operation>, StoreError> {
-        let rows: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
-        rows.iter().map(|(spec,)| parse(spec)).collect()
+        let rows: Vec<(String, i32, String)> =
+            on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(name, version, spec)| self.readable(&name, version, &spec))
+            .collect())
+    }
+
+    /// The catalogue is read every second: what is wrong with a row is said once.
+    fn readable(&self, name: &str, version: i32, spec: &str) -> Option<Operation> {
+        let read = parse(spec);
+        if let Err(error) = &read
+            && self.is_news(name, version)
+        {
+            tracing::error!(%name, version, %error, "an operation is not served: this Tasker cannot read it");
+        }
+        read.ok()
     }
 }
 
-fn parse(spec: &str) -> Result<Operation, StoreError> {
-    serde_json::from_str(spec).map_err(|error| StoreError::Corrupt {
-        table: "operation",
-        row: Uuid::nil(),
-        what: format!("{error} in {spec}"),
-    })
+fn parse(spec: &str) -> Result<Operation, serde_json::Error> {
+    serde_json::from_str(spec)
 }

@@ -83,7 +83,7 @@ impl Store {
                 claim.await?
             }
         };
-        rows.into_iter().map(granted).collect()
+        Ok(readable(rows))
     }
 }
 
@@ -118,7 +118,14 @@ pub(crate) async fn on_sqlite(
     rows(sqlx::query_as(SQLITE).bind(asks).bind(now).fetch_all(connection).await?)
 }
 
-pub(crate) fn granted(row: GrantRow) -> Result<Granted, StoreError> {
+/// The grants that make sense. They run already, so one that does not must not take the others with it: it is logged, and
+/// ends by its TTL.
+pub(crate) fn readable(rows: impl IntoIterator<Item = GrantRow>) -> Vec<Granted> {
+    let log = |error: &StoreError| tracing::error!(%error, "a task is granted to nobody");
+    rows.into_iter().filter_map(|row| granted(row).inspect_err(log).ok()).collect()
+}
+
+fn granted(row: GrantRow) -> Result<Granted, StoreError> {
     let (id, name, parameters, attempt, claim, worker, remaining) = row;
     let corrupt = |what: String| StoreError::Corrupt { table: "task", row: id, what };
     let parameters = parameters.map(Json::parse).transpose().map_err(|error| corrupt(error.to_string()))?;

@@ -68,17 +68,23 @@ macro_rules! on {
 }
 
 impl Db {
-    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (made when absent).
+    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (a file, made when absent).
     ///
     /// Connecting is lazy on PostgreSQL: the first statement shows whether a server answers.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?)))
-        } else if let Some(path) = url.strip_prefix("sqlite:") {
-            Ok(Self::Sqlite(sqlite(path.trim_start_matches("//"))))
+        } else if let Some(path) = Self::sqlite_path(url) {
+            Ok(Self::Sqlite(sqlite(file(path)?)))
         } else {
             Err(StoreError::Url)
         }
+    }
+
+    /// The path in `sqlite:PATH` or `sqlite://PATH`; `None` for any other database.
+    pub fn sqlite_path(url: &str) -> Option<&str> {
+        let path = url.strip_prefix("sqlite:")?;
+        Some(path.strip_prefix("//").unwrap_or(path))
     }
 
     /// Whether the database answers now.
@@ -107,6 +113,17 @@ fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
     Pools { write: pool(10, WRITER), read: pool(6, READER) }
 }
 
+/// `path`, if every connection that opens it opens the same database.
+fn file(path: &str) -> Result<&str, StoreError> {
+    if path.is_empty() || path == ":memory:" {
+        return Err(StoreError::SqlitePath("a database in memory would be another one for each connection"));
+    }
+    if path.contains('?') {
+        return Err(StoreError::SqlitePath("its settings are Tasker's own, so nothing can follow a “?”"));
+    }
+    Ok(path)
+}
+
 fn sqlite(path: &str) -> Pools<Sqlite> {
     let options = SqliteConnectOptions::new()
         .filename(PathBuf::from(path))
@@ -124,5 +141,18 @@ fn sqlite(path: &str) -> Pools<Sqlite> {
     Pools {
         write: pool(1, options.clone().pragma("cache_size", "-65536")),
         read: pool(4, options.pragma("query_only", "on")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_follows_the_scheme() {
+        assert_eq!(Db::sqlite_path("sqlite:data/tasks.db"), Some("data/tasks.db"));
+        assert_eq!(Db::sqlite_path("sqlite://data/tasks.db"), Some("data/tasks.db"));
+        assert_eq!(Db::sqlite_path("sqlite:///var/tasks.db"), Some("/var/tasks.db"));
+        assert_eq!(Db::sqlite_path("postgres://127.0.0.1/tasks"), None);
     }
 }

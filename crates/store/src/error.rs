@@ -1,5 +1,7 @@
 //! What can go wrong with the database: it failed, a row makes no sense, or its schema is not ours.
 
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteError;
 use uuid::Uuid;
 
 /// Why a verb of the store could not be done.
@@ -21,6 +23,9 @@ pub enum StoreError {
     /// Neither `postgres://…` nor `sqlite:PATH`.
     #[error("a database is named by postgres://… or sqlite:PATH")]
     Url,
+    /// `sqlite:` and something that is not the path of a file.
+    #[error("sqlite:PATH names a file: {0}")]
+    SqlitePath(&'static str),
     /// A newer Tasker has changed the schema so that this binary may not write it any more.
     #[error(
         "the schema of {part} is at version {found} and needs a Tasker that knows version {oldest} or newer; \
@@ -48,12 +53,7 @@ impl StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
-                // 08: connection; 25006: read-only after a failover; 53: out of something; 55P03 and 57014: timed
-                // out waiting; 57P: going down. SQLite: busy, locked, disk full, I/O (primary codes).
-                ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
-                    || ["25006", "55P03", "57014", "5", "6", "10", "13", "261", "517"].contains(&&*code)
-            }),
+            sqlx::Error::Database(refusal) => is_away(&**refusal),
             _ => false,
         }
     }
@@ -63,4 +63,16 @@ impl StoreError {
         let Self::Database(sqlx::Error::Database(refusal)) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
     }
+}
+
+fn is_away(refusal: &dyn DatabaseError) -> bool {
+    let Some(code) = refusal.code() else { return false };
+    if refusal.try_downcast_ref::<SqliteError>().is_some() {
+        // Busy, locked, I/O, disk full, cannot open. The upper bytes of a code say which kind of these.
+        return code.parse::<i32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)));
+    }
+    // 08: connection; 25006: read-only after a failover; 53: out of something; 55P03 and 57014: timed out waiting; 57P:
+    // going down.
+    ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+        || ["25006", "55P03", "57014"].contains(&&*code)
 }

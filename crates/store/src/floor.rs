@@ -14,8 +14,11 @@ use domain::TypeName;
 /// and not from the last find, because an old backlog may hold a hundred thousand tasks of one second.
 const SLACK: i64 = 250_000;
 
-/// How often a walk begins at the very bottom.
-const FULL_WALK: Duration = Duration::from_secs(3);
+/// How often a walk over ready tasks begins at the very bottom.
+const FULL_READY: Duration = Duration::from_secs(3);
+
+/// How often the sweep does: a deadline that it missed is late by this much.
+const FULL_DUE: Duration = Duration::from_millis(1500);
 
 #[derive(Debug)]
 struct Floor {
@@ -25,11 +28,11 @@ struct Floor {
 
 impl Floor {
     /// Where the next walk begins.
-    fn begin(&mut self, now: i64) -> i64 {
-        if self.walked_fully.elapsed() < FULL_WALK {
+    fn begin(&mut self, now: i64, full: Duration, instant: Instant) -> i64 {
+        if instant.saturating_duration_since(self.walked_fully) < full {
             return self.at.min(now.saturating_sub(SLACK));
         }
-        self.walked_fully = Instant::now();
+        self.walked_fully = instant;
         i64::MIN
     }
 }
@@ -45,7 +48,8 @@ impl Floors {
     /// Where a walk over each of `types` begins.
     pub(crate) fn of(&self, types: &[TypeName], now: i64) -> Vec<i64> {
         let mut ready = self.ready.lock().expect("no panic while it is held");
-        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, |floor| floor.begin(now))).collect()
+        let begin = |floor: &mut Floor| floor.begin(now, FULL_READY, Instant::now());
+        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, begin)).collect()
     }
 
     /// A walk found its first task of `name` at `place`.
@@ -62,12 +66,29 @@ impl Floors {
             .lock()
             .expect("no panic while it is held")
             .as_mut()
-            .map_or(i64::MIN, |floor| floor.begin(now))
+            .map_or(i64::MIN, |floor| floor.begin(now, FULL_DUE, Instant::now()))
     }
 
     /// The sweep has ended everything that was due at `now`.
     pub(crate) fn swept(&self, now: i64) {
         let mut due = self.due.lock().expect("no panic while it is held");
         due.get_or_insert_with(|| Floor { at: now, walked_fully: Instant::now() }).at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_begins_at_the_bottom_every_so_often() {
+        let start = Instant::now();
+        let mut floor = Floor { at: 5_000_000, walked_fully: start };
+        let mut begin = |now, after| floor.begin(now, FULL_DUE, start + Duration::from_millis(after));
+        assert_eq!(begin(9_000_000, 0), 5_000_000);
+        assert_eq!(begin(5_000_000, 1499), 4_750_000, "what is being committed may lie lower");
+        assert_eq!(begin(9_000_000, 1500), i64::MIN);
+        assert_eq!(begin(9_000_000, 2999), 5_000_000);
+        assert_eq!(begin(9_000_000, 3000), i64::MIN);
     }
 }

@@ -4,7 +4,7 @@ use domain::{ClaimId, TypeName, WorkerName};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::claim::{GrantRow, Granted, granted, on_sqlite};
+use crate::claim::{GrantRow, Granted, on_sqlite, readable};
 use crate::db::Db;
 use crate::error::StoreError;
 use crate::sqlite::{batch, transaction};
@@ -47,8 +47,8 @@ const POSTGRES: &str = "
 
 const SQLITE_PICK: &str = "
     select id, place from live
-    where type = ?1 and priority = 0 and place >= ?2 and phase = 1 and due >= ?3
-    order by place limit ?4";
+    where type = ?1 and priority = 0 and phase = 1 and due >= ?2
+    order by place limit ?3";
 
 const HELD_POSTGRES: &str = "
     select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
@@ -69,10 +69,10 @@ impl Store {
         if seats.is_empty() || types.is_empty() {
             return Ok(Vec::new());
         }
-        let before = self.now().0;
-        let floors = self.floors().of(types, before);
         match &self.db {
             Db::Postgres(pools) => {
+                let before = self.now().0;
+                let floors = self.floors().of(types, before);
                 let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
                     .bind(types.iter().map(TypeName::as_str).collect::<Vec<_>>())
                     .bind(floors)
@@ -82,7 +82,7 @@ impl Store {
                     .fetch_all(&pools.write)
                     .await?;
                 self.remember(types, &rows, seats.len(), before);
-                rows.into_iter().map(|(a, b, c, d, e, f, g, _)| granted((a, b, c, d, e, f, g))).collect()
+                Ok(readable(rows.into_iter().map(|(a, b, c, d, e, f, g, _)| (a, b, c, d, e, f, g))))
             }
             Db::Sqlite(pools) => {
                 let seats: Vec<_> = seats.into_iter().map(|seat| (seat.claim, seat.worker.clone())).collect();
@@ -90,7 +90,7 @@ impl Store {
                 let rows = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(pull_on_sqlite(connection, types, seats, now))
                 });
-                rows.await?.into_iter().map(granted).collect()
+                Ok(readable(rows.await?))
             }
         }
     }
@@ -108,7 +108,7 @@ impl Store {
                 held.fetch_all(&pools.read).await?
             }
         };
-        rows.into_iter().map(granted).collect()
+        Ok(readable(rows))
     }
 
     /// Raises the floor of each type: to its oldest find, or to the moment `before` the walk if it came to the end of
@@ -142,7 +142,6 @@ async fn pull_on_sqlite(
     for name in types {
         let lane: Vec<(Uuid, i64)> = sqlx::query_as(SQLITE_PICK)
             .bind(name.as_str())
-            .bind(i64::MIN)
             .bind(now)
             .bind(limit)
             .fetch_all(&mut *connection)

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Pool, Sqlite, SqliteConnection};
+use sqlx::{Executor, Pool, Sqlite, SqliteConnection};
 
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -14,6 +14,9 @@ pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Runs `work` as one transaction, in a task of its own: a caller that goes away leaves nothing half done and no
 /// connection inside a transaction (transact-rs/sqlx#4393).
+///
+/// A connection on which anything failed is closed: a full disk ends the transaction behind sqlx's back, which then counts
+/// one for ever.
 ///
 /// The instant that `work` is given is read once the file is locked: it never falls from one transaction to the next,
 /// and however long a batch waited for the writer, it is judged by the time at which it is written.
@@ -25,12 +28,25 @@ where
 {
     let (pool, clock) = (pool.clone(), clock.clone());
     let transaction = tokio::spawn(async move {
-        let mut transaction = pool.begin_with("begin immediate").await?;
-        let done = work(&mut transaction, clock.now()).await?;
-        transaction.commit().await?;
-        Ok(done)
+        let mut connection = pool.acquire().await?;
+        let done = committed(&mut connection, &clock, work).await;
+        if done.is_err() {
+            // What it says at its end does not matter any more.
+            connection.close().await.ok();
+        }
+        done
     });
     transaction.await.map_err(|_| StoreError::Database(sqlx::Error::WorkerCrashed))?
+}
+
+async fn committed<T, F>(connection: &mut SqliteConnection, clock: &Clock, work: F) -> Result<T, StoreError>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> Work<'c, T>,
+{
+    connection.execute("begin immediate").await?;
+    let done = work(connection, clock.now()).await?;
+    connection.execute("commit").await?;
+    Ok(done)
 }
 
 /// A batch as the JSON array that `json_each` reads; ids inside are hyphenated text.

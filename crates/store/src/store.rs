@@ -1,5 +1,6 @@
 //! The store itself: an open database, the clock that it follows, and the ids it mints.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -33,9 +34,12 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// How far the database's clock is ahead of ours, in microseconds, when it was last seen.
+    /// How far PostgreSQL's clock is ahead of our steady one, in microseconds, when it was last seen. Our wall clock may
+    /// be set by somebody meanwhile, and that must not move a floor.
     ahead: AtomicI64,
     minted: Mutex<ContextV7>,
+    /// The versions of operations that were found unreadable.
+    unreadable: Mutex<HashSet<(String, i32)>>,
     floors: Floors,
 }
 
@@ -73,8 +77,9 @@ impl Store {
     /// Takes a database as it is; [`Store::migrate`] comes next.
     pub fn new(db: Db, clock: Clock) -> Self {
         let shared = Shared {
-            ahead: AtomicI64::new(0),
+            ahead: AtomicI64::new(clock.now() - clock.steady()),
             minted: Mutex::new(ContextV7::new()),
+            unreadable: Mutex::default(),
             floors: Floors::default(),
         };
         Self { db, clock, shared: Arc::new(shared) }
@@ -98,7 +103,10 @@ impl Store {
 
     /// The database's time as last learnt: good for ids and for durations, never for a verdict.
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().saturating_add(self.shared.ahead.load(Ordering::Relaxed)))
+        Timestamp(match self.db {
+            Db::Postgres(_) => self.clock.steady().saturating_add(self.shared.ahead.load(Ordering::Relaxed)),
+            Db::Sqlite(_) => self.clock.now(),
+        })
     }
 
     /// A new id, greater than all that this process minted before.
@@ -113,9 +121,15 @@ impl Store {
     pub async fn learn_clock(&self) -> Result<(), StoreError> {
         if let Db::Postgres(pools) = &self.db {
             let (theirs,): (i64,) = sqlx::query_as("select now_us()").fetch_one(&pools.read).await?;
-            self.shared.ahead.store(theirs - self.clock.now(), Ordering::Relaxed);
+            self.shared.ahead.store(theirs - self.clock.steady(), Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Whether it is the first time that this version of `name` is found unreadable.
+    pub(crate) fn is_news(&self, name: &str, version: i32) -> bool {
+        let mut unreadable = self.shared.unreadable.lock().expect("no panic while it is held");
+        unreadable.insert((name.to_owned(), version))
     }
 
     pub(crate) fn floors(&self) -> &Floors {

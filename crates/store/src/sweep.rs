@@ -1,10 +1,12 @@
-//! The sweep: ends what its time has passed, and what a silent worker held.
+//! The sweep: ends what its time has passed.
 
-use std::time::Duration;
+use std::collections::HashMap;
+
+use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::StoreError;
-use crate::sqlite::transaction;
+use crate::sqlite::{batch, transaction};
 use crate::store::{Ended, EndedRow, Store, ended};
 
 /// The most rows that one sweep ends.
@@ -38,52 +40,22 @@ const SQLITE_OUTCOME: &str = "
     returning id, attempt, reason, ended, 0";
 
 const SQLITE_LIVE: &str = "
-    delete from live
-    where due < ?1 and exists (select 1 from outcome o where o.id = live.id)
+    delete from live where id in (select unhex(value, '-') from json_each(?1))
     returning id, due";
-
-const LOST_POSTGRES: &str = "
-    with lost as (
-        delete from worker where seen < (select now_us()) - $1 returning name
-    ), held as materialized (
-        select held.id from lost cross join lateral (
-            select l.id from live l where l.worker = lost.name and l.phase = 2 for update skip locked
-        ) held
-    ), gone as (
-        delete from live l using held where l.id = held.id
-        returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due
-    ), ended as (
-        insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-        select id, owner, type, 'CANCELLED', 'WORKER_LOST', attempt, started, greatest((select now_us()), started),
-            (due - started) / 1000, worker
-        from gone
-    )
-    select id, attempt, 'WORKER_LOST', (select now_us()), (select now_us()) - due from gone";
-
-const LOST_SQLITE_OUTCOME: &str = "
-    insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-    select l.id, l.owner, l.type, 'CANCELLED', 'WORKER_LOST', l.attempt, l.started, max(?1, l.started),
-        (l.due - l.started) / 1000, l.worker
-    from worker w join live l on l.worker = w.name
-    where w.seen < ?1 - ?2 and l.phase = 2
-    returning id, attempt, reason, ended, ended - started - ttl * 1000";
-
-const LOST_SQLITE_LIVE: &str = "
-    delete from live
-    where phase = 2 and worker in (select name from worker where seen < ?1 - ?2)
-        and exists (select 1 from outcome o where o.id = live.id)";
-
-const LOST_SQLITE_WORKER: &str = "delete from worker where seen < ?1 - ?2";
 
 impl Store {
     /// Ends what is past its time: RUNNING past its deadline (`TTL_EXPIRED`), CREATED past its `startWithin`
     /// (`NOT_STARTED`). At most 500 at once; a full answer means that there may be more.
     pub async fn sweep(&self) -> Result<Vec<Ended>, StoreError> {
-        let before = self.now().0;
         let rows: Vec<EndedRow> = match &self.db {
             Db::Postgres(pools) => {
+                let before = self.now().0;
                 let floor = self.floors().of_due(before);
-                sqlx::query_as(POSTGRES).bind(floor).bind(LIMIT).fetch_all(&pools.write).await?
+                let rows = sqlx::query_as(POSTGRES).bind(floor).bind(LIMIT).fetch_all(&pools.write).await?;
+                if rows.len() < SWEEP {
+                    self.floors().swept(before);
+                }
+                rows
             }
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, now| {
@@ -93,9 +65,10 @@ impl Store {
                             .bind(LIMIT)
                             .fetch_all(&mut *connection)
                             .await?;
-                        let due: Vec<(uuid::Uuid, i64)> =
-                            sqlx::query_as(SQLITE_LIVE).bind(now).fetch_all(connection).await?;
-                        let due: std::collections::HashMap<_, _> = due.into_iter().collect();
+                        let ids = batch(rows.iter().map(|row| row.0));
+                        let due: Vec<(Uuid, i64)> =
+                            sqlx::query_as(SQLITE_LIVE).bind(ids).fetch_all(connection).await?;
+                        let due: HashMap<_, _> = due.into_iter().collect();
                         for row in &mut rows {
                             row.4 = now - due.get(&row.0).copied().unwrap_or(now);
                         }
@@ -105,37 +78,26 @@ impl Store {
                 .await?
             }
         };
-        if rows.len() < SWEEP {
-            self.floors().swept(before);
-        }
         rows.into_iter().map(ended).collect()
     }
+}
 
-    /// Forgets the workers that have been silent for longer than `silence`, and ends what they held (`WORKER_LOST`). A
-    /// worker that never sent a heartbeat has no row to be forgotten: its claims end by their TTL alone.
-    pub async fn lose_workers(&self, silence: Duration) -> Result<Vec<Ended>, StoreError> {
-        let silence = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
-        let rows: Vec<EndedRow> = match &self.db {
-            Db::Postgres(pools) => {
-                sqlx::query_as(LOST_POSTGRES).bind(silence).fetch_all(&pools.write).await?
-            }
-            Db::Sqlite(pools) => {
-                transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        let rows = sqlx::query_as(LOST_SQLITE_OUTCOME).bind(now).bind(silence);
-                        let rows = rows.fetch_all(&mut *connection).await?;
-                        sqlx::query(LOST_SQLITE_LIVE)
-                            .bind(now)
-                            .bind(silence)
-                            .execute(&mut *connection)
-                            .await?;
-                        sqlx::query(LOST_SQLITE_WORKER).bind(now).bind(silence).execute(connection).await?;
-                        Ok(rows)
-                    })
-                })
-                .await?
-            }
-        };
-        rows.into_iter().map(ended).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    /// Nothing but what was ended is looked at, however much more is overdue.
+    #[tokio::test]
+    async fn on_sqlite_a_sweep_deletes_by_key() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("tasks.db").display());
+        let store = Store::new(Db::open(&url).unwrap(), Clock::default());
+        store.migrate().await.unwrap();
+        let Db::Sqlite(pools) = &store.db else { panic!("{url}") };
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {SQLITE_LIVE}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).bind("[]").fetch_all(&pools.read).await.unwrap();
+        assert_eq!(plan[0].3, "SEARCH live USING PRIMARY KEY (id=?)");
     }
 }

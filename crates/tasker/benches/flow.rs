@@ -42,7 +42,7 @@ fn main() {
     let up = Up::start_with(&["worker.slots=500"]);
     runtime.block_on(flow("SQLite, one process", &up.addresses()));
     drop(up);
-    let cluster = runtime.block_on(Cluster::start(1));
+    let cluster = runtime.block_on(Cluster::start(1, 500));
     runtime.block_on(flow("PostgreSQL, a process for each role", &cluster.addresses()));
     drop(cluster);
     println!("\n| `tasker up` | first start ms | later start ms | idle RSS MB | idle CPU % |");

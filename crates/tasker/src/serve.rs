@@ -2,16 +2,26 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use axum::extract::ConnectInfo;
+use axum::middleware::AddExtension;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
 
 /// What a request may take, waiting that it asked for not counted.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to say what it wants, and be idle between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a service may go on after a stop: whoever was served when it came may use all of his time.
 const GRACE: Duration = Duration::from_secs(11);
@@ -55,14 +65,37 @@ impl Listener {
     }
 
     /// Answers until `stop` rings, then until the last request in hand is answered.
-    pub async fn serve(self, router: Router, stop: CancellationToken) -> Result<()> {
-        let tcp = self.tcp.tap_io(|connection| {
-            // Answers are small and complete: none gains from waiting for more.
-            let _ = connection.set_nodelay(true);
-        });
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(tcp, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
+        let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
+        let connections = TaskTracker::new();
+        // axum's `accept` goes on after errors: a process that has no more files waits a second for one.
+        while let Some((connection, peer)) =
+            stop.run_until_cancelled(axum::serve::Listener::accept(&mut self.tcp)).await
+        {
+            let service = services.call(peer).await.unwrap_or_else(|never| match never {});
+            connections.spawn(answer(connection, TowerToHyperService::new(service), stop.clone()));
+        }
+        drop(self.tcp);
+        connections.close();
+        connections.wait().await;
         Ok(())
+    }
+}
+
+/// The router, for one connection.
+type Connected = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
+
+/// Answers the requests of one connection, after `stop` only the one that is in hand.
+async fn answer(connection: TcpStream, service: Connected, stop: CancellationToken) {
+    // Answers are small and complete: none gains from waiting for more.
+    let _ = connection.set_nodelay(true);
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
+    // How a connection ends is its client's affair.
+    if stop.run_until_cancelled(connection.as_mut()).await.is_none() {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
 }
 

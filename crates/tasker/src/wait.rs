@@ -2,16 +2,10 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::time::Duration;
 
+use client::Backoff;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-
-/// The first pause; each is twice the one before.
-const FIRST: Duration = Duration::from_millis(100);
-
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(5);
 
 /// Repeats `attempt` until it succeeds (`Some`), fails for good, or `stop` rings (`None`). The log says once that it
 /// waits for `what`, and once that it is there.
@@ -21,7 +15,7 @@ pub async fn until_there<T, E: Error + 'static>(
     is_passing: impl Fn(&E) -> bool,
     attempt: impl AsyncFn() -> Result<T, E>,
 ) -> Result<Option<T>, E> {
-    let mut pause = FIRST;
+    let mut backoff = Backoff::default();
     let mut waited = false;
     loop {
         let error = tokio::select! {
@@ -43,14 +37,9 @@ pub async fn until_there<T, E: Error + 'static>(
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(jittered(pause)) => pause = (pause * 2).min(LONGEST),
+            () = tokio::time::sleep(backoff.pause()) => {}
         }
     }
-}
-
-/// Between a half and the whole of `pause`, so that those who wait together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::random_range(0.5..1.0))
 }
 
 #[cfg(test)]

@@ -1,20 +1,16 @@
 //! One ask for work, repeated under the same claim until it is answered, so that a lost answer loses no task.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use client::{Client, ClientError};
+use client::{Backoff, Client, ClientError};
 use domain::{Ask, ClaimId, Grants, TypeName, Wanted, WorkerName};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::deadline::Moment;
 use crate::link::{Link, Part};
 
 /// How long the Backend may hold an ask for which it has no work.
 const WAIT: Duration = Duration::from_secs(20);
-
-/// How long a claim is asked for again after its first failure; then its grants, if it had any, belong to the sweep.
-const REPEAT: Duration = Duration::from_secs(10);
 
 /// Between asks of a Backend that answers at once with nothing.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,8 +30,8 @@ pub(crate) struct Asker {
 impl Asker {
     /// What is granted for `slots` free slots and the moment from which its time is counted; `None` once the worker stops.
     pub(crate) async fn ask(&self, slots: u32) -> Option<(Moment, Grants)> {
-        let mut ask = self.fresh(slots);
-        let mut failing: Option<Instant> = None;
+        // One claim until the answer comes, however long that takes: whatever was granted under it is in that answer.
+        let ask = self.fresh(slots);
         let mut backoff = Backoff::default();
         loop {
             // The token may be fetched after this moment: that makes the deadline earlier, never later.
@@ -50,10 +46,6 @@ impl Asker {
                 }
                 Err(error) => {
                     self.link.failed(Part::Asks, &error);
-                    if failing.get_or_insert_with(Instant::now).elapsed() >= REPEAT {
-                        failing = None;
-                        ask = self.fresh(slots);
-                    }
                     self.pause(backoff.after(&error)).await?;
                 }
             }

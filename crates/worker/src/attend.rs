@@ -15,6 +15,16 @@ use crate::operation::Failure;
 use crate::report::Reports;
 use crate::running::Running;
 
+/// The longest result that is sent, in bytes. The Backend's own limit is lower as a rule, and it says so; this one keeps
+/// a request within what any server reads.
+const LONGEST_RESULT: usize = 8 << 20;
+
+/// How a failure begins whose result is longer.
+const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";
+
+/// An error is a sentence: no more of it is sent than this, in bytes.
+const LONGEST_ERROR: usize = 16 << 10;
+
 /// What every grant needs to be attended to.
 pub(crate) struct Desk {
     pub(crate) operations: Arc<Operations>,
@@ -48,13 +58,19 @@ impl Desk {
         drop(entry);
         let id = grant.id;
         let reported = span.in_scope(|| match end {
+            End::Result(result) if result.text().len() > LONGEST_RESULT => {
+                let length = result.text().len();
+                warn!(task.id = %id, result.bytes = length, "the result of task {id} is too large: {length} bytes");
+                let limit = LONGEST_RESULT;
+                Some(Reported::Error(format!("{RESULT_TOO_LARGE}: {length} bytes, and {limit} are the most")))
+            }
             End::Result(result) => {
                 debug!("task {id} has its result");
                 Some(Reported::Result(result))
             }
             End::Failed(failure) => {
                 warn!(error = %failure, "task {id} failed: {failure}");
-                Some(Reported::Error(failure.into()))
+                Some(Reported::Error(cut(failure.into())))
             }
             End::Released => {
                 info!("task {id} is handed back");
@@ -117,6 +133,12 @@ fn in_time(done: Result<Result<Json, Failure>, JoinError>, deadline: Deadline) -
     }
 }
 
+/// As much of an error as is sent.
+fn cut(mut said: String) -> String {
+    said.truncate(said.floor_char_boundary(LONGEST_ERROR));
+    said
+}
+
 fn panicked(error: JoinError) -> Failure {
     let Ok(panic) = error.try_into_panic() else { return Failure::new("the operation was aborted") };
     let said =
@@ -124,5 +146,18 @@ fn panicked(error: JoinError) -> Failure {
     match said {
         Some(said) => Failure::new(format!("the operation panicked: {said}")),
         None => Failure::new("the operation panicked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_ends_between_two_characters() {
+        assert_eq!(cut("the kettle is cold".to_owned()), "the kettle is cold");
+        let said = cut(format!("a{}", "é".repeat(LONGEST_ERROR)));
+        assert_eq!(said.len(), LONGEST_ERROR - 1);
+        assert!(said.ends_with('é'));
     }
 }

@@ -3,12 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use client::Client;
+use client::{Backoff, Client};
 use domain::{Heartbeat, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::backoff::Backoff;
 use crate::link::{Link, Part};
 use crate::register::WorkerError;
 use crate::running::Running;
@@ -51,12 +50,15 @@ impl Heart {
 
     async fn beat(&self, heard: &watch::Sender<bool>) {
         let mut backoff = Backoff::default();
+        // Repeated until it is heard: a predecessor of this name, killed, may hold what is ended then.
+        let mut first = true;
         loop {
             let beat = Heartbeat {
                 worker: self.worker.clone(),
                 slots: self.slots,
                 types: self.types.clone(),
                 running: self.running.held(),
+                first,
             };
             let pause = match self.client.heartbeat(&beat, LIMIT).await {
                 Ok(answer) => {
@@ -64,6 +66,7 @@ impl Heart {
                     backoff.reset();
                     self.link.went_through(Part::Heart);
                     heard.send_replace(true);
+                    first = false;
                     self.period
                 }
                 Err(error) => {

@@ -1,15 +1,13 @@
 //! The SDK and the runtime of workers: write an operation, register it, and run it for whoever submits a task.
 //!
 //! ```no_run
-//! use std::num::NonZeroU32;
-//! use std::time::Duration;
-//!
-//! use client::{Client, ClientError};
+//! use client::{Client, Credentials};
 //! use schemars::JsonSchema;
 //! use serde::Deserialize;
 //! use tokio_util::sync::CancellationToken;
 //! use worker::{Context, Failure, Operation, Operations, Settings, Worker};
 //!
+//! /// The catalogue shows this as a JSON Schema, and parameters that break it are refused at submission.
 //! #[derive(Deserialize, JsonSchema)]
 //! struct Greeting {
 //!     /// Who is greeted.
@@ -24,19 +22,32 @@
 //!     type Output = String;
 //!
 //!     async fn run(&self, params: Greeting, _context: Context) -> Result<String, Failure> {
+//!         if params.name.is_empty() {
+//!             return Err(Failure::new("nobody is there"));
+//!         }
 //!         Ok(format!("Hello, {}!", params.name))
 //!     }
 //! }
 //!
-//! async fn serve(client: Client, stop: CancellationToken) -> Result<(), worker::WorkerError> {
-//!     let settings = Settings::named("rig-7".parse().expect("a name"));
-//!     Worker::new(client, Operations::new().with(Greet), settings).run(stop).await
+//! /// Takes tasks until `stop` is cancelled.
+//! async fn serve(secret: String, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::new(client::Settings {
+//!         backend: "http://127.0.0.1:8080".to_owned(),
+//!         // An entry of Identity's `identity.clients` with the role Worker.
+//!         credentials: Credentials::Client {
+//!             identity: "http://127.0.0.1:8081".to_owned(),
+//!             id: "greeter".to_owned(),
+//!             secret: secret.into(),
+//!         },
+//!     })?;
+//!     let settings = Settings::named("greeter-7".parse()?);
+//!     Worker::new(client, Operations::new().with(Greet), settings).run(stop).await?;
+//!     Ok(())
 //! }
 //! ```
 
 mod ask;
 mod attend;
-mod backoff;
 mod catalogue;
 mod causes;
 mod context;

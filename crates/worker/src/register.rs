@@ -1,10 +1,9 @@
 //! The worker's first words: its operations, repeated until the Backend has them or refuses one for good.
 
-use client::{Client, ClientError};
+use client::{Backoff, Client, ClientError};
 use domain::TypeName;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::catalogue::Operations;
 use crate::link::{Link, Part};
 

@@ -1,15 +1,14 @@
 //! The worker's reports: gathered while one request is in flight, kept until they are accepted, refused, or too late.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use client::{Client, ClientError};
+use client::{Backoff, Client, ClientError};
 use domain::{Report, Reported, Settled, WorkerName};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::backoff::Backoff;
 use crate::causes::sentence;
 use crate::deadline::{Deadline, Moment};
 use crate::link::{Link, Part};
@@ -30,6 +29,8 @@ const RESULT_REFUSED: &str = "RESULT_REFUSED";
 struct Pending {
     report: Report,
     deadline: Deadline,
+    /// How often the Backend broke over this one.
+    broken: Backoff,
 }
 
 /// Where reports are put. It never waits: how much may lie here is the asker's concern.
@@ -48,13 +49,21 @@ pub(crate) struct Courier {
     unsettled: watch::Sender<usize>,
     /// What must go again, before anything else.
     again: VecDeque<Vec<Pending>>,
+    /// Over each of these the Backend broke. They go again alone and one by one, so that none holds up the others.
+    doubtful: Vec<Doubtful>,
+}
+
+/// A report that must wait before it goes again.
+struct Doubtful {
+    pending: Pending,
+    due: Instant,
 }
 
 impl Reports {
     /// Adds one.
     pub(crate) fn add(&self, report: Report, deadline: Deadline) {
         self.unsettled.send_modify(|count| *count += 1);
-        if self.sender.send(Pending { report, deadline }).is_err() {
+        if self.sender.send(Pending { report, deadline, broken: Backoff::default() }).is_err() {
             self.unsettled.send_modify(|count| *count -= 1);
             debug!("a report came after the worker's last");
         }
@@ -77,7 +86,8 @@ impl Courier {
         let (sender, receiver) = mpsc::unbounded_channel();
         let unsettled = watch::Sender::new(0);
         let reports = Reports { sender, unsettled: unsettled.clone() };
-        (Self { client, worker, link, receiver, unsettled, again: VecDeque::new() }, reports)
+        let (again, doubtful) = (VecDeque::new(), Vec::new());
+        (Self { client, worker, link, receiver, unsettled, again, doubtful }, reports)
     }
 
     /// Carries until `last` is cancelled and everything that was put there by then is settled.
@@ -98,35 +108,53 @@ impl Courier {
                     self.link.went_through(Part::Reports);
                     self.settled(&batch, &settled);
                 }
+                Err(error) if batch.len() > 1 && is_about_one(&error) => {
+                    // It must not take the others with it.
+                    let rest = batch.split_off(batch.len() / 2);
+                    self.again.push_front(rest);
+                    self.again.push_front(batch);
+                }
+                Err(error) if error.is_servers_fault() => {
+                    self.link.failed(Part::Reports, &error);
+                    self.doubtful.extend(batch.into_iter().map(Doubtful::again_later));
+                    tokio::time::sleep(backoff.after(&error)).await;
+                }
                 Err(error) if error.is_temporary() || error.is_about_the_caller() => {
                     self.link.failed(Part::Reports, &error);
                     self.again.push_front(batch);
                     tokio::time::sleep(backoff.after(&error)).await;
-                }
-                Err(_) if batch.len() > 1 => {
-                    // One of them is refused, and must not take the others with it.
-                    let rest = batch.split_off(batch.len() / 2);
-                    self.again.push_front(rest);
-                    self.again.push_front(batch);
                 }
                 Err(error) => self.refused(batch, &error),
             }
         }
     }
 
-    /// What goes next: what failed before, else whatever has gathered.
+    /// What goes next: what failed before, else whatever has gathered or is due again.
     async fn batch(&mut self, last: &CancellationToken) -> Option<Vec<Pending>> {
         if let Some(batch) = self.again.pop_front() {
             return Some(batch);
         }
-        let first = tokio::select! {
-            biased;
-            first = self.receiver.recv() => first,
-            () = last.cancelled() => {
-                self.receiver.close();
-                self.receiver.recv().await
+        loop {
+            let doubtful = (0..self.doubtful.len()).min_by_key(|&place| self.doubtful[place].due);
+            let due = doubtful.map_or_else(Instant::now, |place| self.doubtful[place].due);
+            let is_last = self.receiver.is_closed() && self.receiver.is_empty();
+            // In no order: neither may starve the other.
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()), if doubtful.is_some() => {
+                    return doubtful.map(|place| vec![self.doubtful.swap_remove(place).pending]);
+                }
+                first = next(&mut self.receiver, last), if !is_last => {
+                    if let Some(first) = first {
+                        return Some(self.gather(first));
+                    }
+                }
+                else => return None,
             }
-        }?;
+        }
+    }
+
+    /// `first` and what has come since.
+    fn gather(&mut self, first: Pending) -> Vec<Pending> {
         let mut length = first.length();
         let mut batch = vec![first];
         while batch.len() < MOST && length < LONG {
@@ -134,7 +162,7 @@ impl Courier {
             length += next.length();
             batch.push(next);
         }
-        Some(batch)
+        batch
     }
 
     fn without_the_late(&self, batch: Vec<Pending>) -> Vec<Pending> {
@@ -160,12 +188,13 @@ impl Courier {
 
     /// The Backend will never have this one. A result that it will not have is a failure that it will.
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
-        for Pending { report, deadline } in batch {
+        for Pending { report, deadline, broken } in batch {
             let (id, why) = (report.id, sentence(refusal));
             if matches!(report.reported, Reported::Result(_)) {
                 warn!(task.id = %id, error = why, "the result of task {id} was refused: {why}");
                 let reported = Reported::Error(format!("{RESULT_REFUSED}: {why}"));
-                self.again.push_front(vec![Pending { report: Report { reported, ..report }, deadline }]);
+                let report = Report { reported, ..report };
+                self.again.push_front(vec![Pending { report, deadline, broken }]);
             } else {
                 error!(task.id = %id, error = why, "the report of task {id} was refused: {why}");
                 self.forget(1);
@@ -176,6 +205,30 @@ impl Courier {
     fn forget(&self, settled: usize) {
         self.unsettled.send_modify(|count| *count -= settled);
     }
+}
+
+impl Doubtful {
+    fn again_later(mut pending: Pending) -> Self {
+        let due = Instant::now() + pending.broken.pause();
+        Self { pending, due }
+    }
+}
+
+/// The next report; none once `last` is cancelled and everything that was put there by then has been taken.
+async fn next(receiver: &mut mpsc::UnboundedReceiver<Pending>, last: &CancellationToken) -> Option<Pending> {
+    tokio::select! {
+        biased;
+        next = receiver.recv() => next,
+        () = last.cancelled() => {
+            receiver.close();
+            receiver.recv().await
+        }
+    }
+}
+
+/// Whether it is one report, and not the moment or the caller, that the Backend will not have.
+fn is_about_one(error: &ClientError) -> bool {
+    error.is_servers_fault() || !(error.is_temporary() || error.is_about_the_caller())
 }
 
 impl Pending {

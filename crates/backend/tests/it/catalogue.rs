@@ -56,6 +56,17 @@ async fn the_highest_version_counts_and_a_version_never_changes() {
 }
 
 #[tokio::test]
+async fn an_isolation_that_nothing_implements_is_not_promised() {
+    each(async |service| {
+        let mut operation = resize(1);
+        operation["isolation"] = json!("process");
+        let answer = service.worker().put("/api/Operation/image.resize").json(operation).await;
+        assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_operation_that_breaks_a_rule_is_refused() {
     each(async |service| {
         let rig = service.worker();
@@ -74,6 +85,9 @@ async fn an_operation_that_breaks_a_rule_is_refused() {
                 "schema-refused",
                 "/parameters",
             ),
+            (with("version", json!(0)), "version-out-of-range", "/version"),
+            (with("version", json!(u32::MAX)), "version-out-of-range", "/version"),
+            (with("ttl", json!({"default": 5000, "max": 100})), "ttl-bounds-crossed", "/ttl/default"),
             (with("color", json!(1)), "wrong-shape", ""),
             (with("version", json!(-1)), "wrong-shape", ""),
             (with("ttl", json!({"max": 0})), "wrong-shape", ""),

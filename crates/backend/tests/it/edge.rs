@@ -87,6 +87,9 @@ async fn a_service_that_is_well_says_so_to_anybody() {
     .await;
 }
 
+/// How a packed file begins.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 #[tokio::test]
 async fn the_page_and_everything_on_it_can_be_loaded() {
     each(async |service| {
@@ -108,8 +111,15 @@ async fn the_page_and_everything_on_it_can_be_loaded() {
         ] {
             let (headers, bytes) = load(path).await;
             assert_eq!(headers["content-type"], kind, "{path}");
-            let zipped = bytes.starts_with(&[0x1f, 0x8b]);
-            assert_eq!(headers.contains_key("content-encoding"), zipped, "{path} is what it says it is");
+            assert!(!bytes.starts_with(GZIP) && !headers.contains_key("content-encoding"), "{path} is plain");
+            let address = format!("{}{path}", service.url);
+            let packed = http.get(address).header("accept-encoding", "br, gzip;q=0.5").send().await.unwrap();
+            let is_said = packed.headers().contains_key("content-encoding");
+            assert_eq!(
+                packed.bytes().await.unwrap().starts_with(GZIP),
+                is_said,
+                "{path} is what it says it is"
+            );
             let policy = headers["content-security-policy"].to_str().unwrap();
             assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
         }

@@ -59,6 +59,32 @@ async fn a_worker_that_falls_silent_loses_its_tasks_and_one_that_never_spoke_doe
 }
 
 #[tokio::test]
+async fn a_worker_that_has_started_anew_ends_what_its_predecessor_held() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let (lost, kept) = (ann.created().await, ann.created().await);
+        rig.beat("w", &[]).await.is(200);
+        let grant = rig.granted(&lost, "w").await;
+        rig.granted(&kept, "another").await;
+        let first = json!({"worker": "w", "slots": 8, "types": ["ECHO"], "running": [], "first": true});
+        let begin = async || {
+            let heard: Value = rig.post("/api/Worker/heartbeat").json(first.clone()).await.ok();
+            assert_eq!(heard["stop"], json!([]));
+        };
+        let (task, ()) = tokio::join!(ann.ended(&lost), begin());
+        begin().await;
+        assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
+        assert_eq!(ann.task(&kept).await["status"], "RUNNING");
+        let settled = rig.report(&grant, json!({"result": 1})).await;
+        assert_eq!(settled["reason"], "WORKER_LOST", "the predecessor lives after all, and is told");
+        let own = rig.granted(&ann.created().await, "w").await;
+        rig.beat("w", &[]).await.is(200);
+        assert_eq!(rig.report(&own, json!({"result": 1})).await, json!({"became": "finished"}));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_is_lost_by_the_silence_of_a_backend_that_was_away() {
     let adjust = |settings: &mut backend::Settings| {
         settings.worker_lost = Duration::from_millis(500);
@@ -72,7 +98,7 @@ async fn nobody_is_lost_by_the_silence_of_a_backend_that_was_away() {
         service.stop.cancel();
         // While it is away, time passes: as much as a worker may be silent.
         let scratch = testkit::Scratch::sqlite();
-        let clock = Service::up(scratch, adjust).await;
+        let clock = Service::up(scratch, |_| {}).await;
         clock.worker().pull(uuid::Uuid::new_v4(), "w", "ECHO", 1, 700).await.is(200);
         clock.down().await;
         let again = service.again(adjust).await;

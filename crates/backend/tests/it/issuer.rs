@@ -9,6 +9,7 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine;
@@ -32,6 +33,7 @@ struct Door {
     url: OnceLock<String>,
     fetches: AtomicUsize,
     away: AtomicBool,
+    moved: AtomicBool,
 }
 
 impl Issuer {
@@ -42,6 +44,7 @@ impl Issuer {
         door.url.set(url.clone()).unwrap();
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
+            .route("/elsewhere", get(described))
             .route("/keys", get(keys))
             .with_state(door.clone());
         tracker.spawn(async move { axum::serve(tcp, router).await.unwrap() });
@@ -56,6 +59,11 @@ impl Issuer {
     /// From now on it answers nobody, or everybody again.
     pub(crate) fn is_away(&self, away: bool) {
         self.door.away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on it sends those who ask for its description to another address, or no more.
+    pub(crate) fn is_moved(&self, moved: bool) {
+        self.door.moved.store(moved, Ordering::SeqCst);
     }
 
     /// The header of a good token.
@@ -115,13 +123,20 @@ fn pair() -> &'static RsaKeyPair {
     PAIR.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
 }
 
-async fn discovery(State(door): State<Arc<Door>>) -> Result<Json<Value>, StatusCode> {
+async fn discovery(State(door): State<Arc<Door>>) -> Result<Json<Value>, Response> {
     door.fetches.fetch_add(1, Ordering::SeqCst);
     if door.away.load(Ordering::SeqCst) {
-        return Err(StatusCode::BAD_GATEWAY);
+        return Err(StatusCode::BAD_GATEWAY.into_response());
     }
+    if door.moved.load(Ordering::SeqCst) {
+        return Err(Redirect::temporary("/elsewhere").into_response());
+    }
+    Ok(described(State(door)).await)
+}
+
+async fn described(State(door): State<Arc<Door>>) -> Json<Value> {
     let url = door.url.get().unwrap();
-    Ok(Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")})))
+    Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")}))
 }
 
 /// Another key of a kind that nobody knows spoils nothing.

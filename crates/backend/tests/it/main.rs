@@ -26,4 +26,5 @@ mod report;
 mod stop;
 mod submit;
 mod tokens;
+mod upkeep;
 mod validation;

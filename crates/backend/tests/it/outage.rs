@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Clock, Db, Store};
 use testkit::Scratch;
 use tokio_util::task::TaskTracker;
@@ -62,6 +62,30 @@ async fn requests_are_told_that_the_database_is_away_and_all_goes_on_when_it_is_
     assert_eq!(log.lines_with("the sweep failed"), 1, "{}", log.text());
     assert_eq!(log.lines_with("ERROR backend"), 1, "{}", log.text());
     assert_eq!(log.lines_with("the sweep works again"), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_task_that_was_accepted_is_answered_so_though_the_database_goes_away_while_the_caller_waits() {
+    let scratch = Scratch::postgres().await;
+    let proxy = Proxy::to(host(&scratch)).await;
+    let store = Store::new(Db::open(&through(&scratch, &proxy)).unwrap(), Clock::System);
+    store.migrate().await.unwrap();
+    let issuer = Issuer::up(&TaskTracker::new()).await;
+    let service = Service::on(store, scratch, issuer, |_| {}).await;
+    let ann = service.user();
+    let submit = ann.submit(json!({"type": "ECHO", "ttl": 60_000})).prefer("wait=60").into_future();
+    let cut = async {
+        while ann.get("/api/Task").await.ok::<Value>()["tasks"].as_array().unwrap().is_empty() {}
+        proxy.cut();
+    };
+    let (answer, ()) = tokio::join!(submit, cut);
+    assert_eq!(answer.header("preference-applied"), None);
+    let location = answer.header("location").unwrap().to_owned();
+    assert_eq!(format!("/api/Task/{}", answer.id()), location);
+    proxy.mend();
+    while service.get("/health/ready").await.status == 503 {}
+    assert_eq!(ann.get(&location).await.ok::<Value>()["status"], "CREATED");
+    service.down().await;
 }
 
 /// Where the test server listens.

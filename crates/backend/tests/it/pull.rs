@@ -1,12 +1,14 @@
 //! A worker asks for whatever waits, and waits for it.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::service::{Service, each};
+use crate::service::{Service, each, each_with};
 
 #[tokio::test]
 async fn a_pull_takes_the_oldest_of_its_types_and_no_more_than_its_slots() {
@@ -92,7 +94,7 @@ async fn held_ms_is_the_time_from_the_ask_to_the_claim() {
     each(async |service| {
         let (ann, rig) = (service.user(), service.worker());
         let early = rig.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
-        let held = tokio::time::Duration::from_millis(300);
+        let held = Duration::from_millis(300);
         // Somebody else's pull that waits in vain is our measure of time.
         let late = async {
             rig.pull(Uuid::new_v4(), "v", "BRIEF", 1, 300).await.grants();
@@ -165,6 +167,60 @@ async fn a_released_task_goes_to_another_waiting_worker() {
         assert_eq!(settled, json!({"became": "released"}));
         let grants = next.grants();
         assert_eq!((grants[0].id.to_string(), grants[0].attempt), (id, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ask_is_held_no_longer_than_half_the_silence_that_loses_a_worker() {
+    let adjust = |settings: &mut backend::Settings| settings.worker_lost = Duration::from_millis(400);
+    each_with(adjust, async |service| {
+        let began = Instant::now();
+        let answer = service.worker().pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).await;
+        assert!(answer.grants().is_empty());
+        assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(20));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ask_that_is_repeated_while_it_is_under_way_is_granted_nothing_more() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        for _ in 0..20 {
+            let ids = join_all((0..6).map(|_| ann.created())).await;
+            let claim = Uuid::new_v4();
+            let asks = join_all((0..3).map(|_| rig.pull(claim, "w", "ECHO", 2, 0).into_future())).await;
+            let mut granted: Vec<String> = Vec::new();
+            for answer in asks.into_iter().filter(|answer| answer.status == 200) {
+                granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
+            }
+            granted.sort();
+            granted.dedup();
+            assert_eq!(granted.len(), 2, "two slots, however often it was asked");
+            for id in &ids {
+                let running = ann.task(id).await["status"] == "RUNNING";
+                assert_eq!(running, granted.contains(id));
+                ann.cancel(id).await.is(200);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ask_for_a_type_that_nobody_knows_yet_is_held_until_it_is_known() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let ask = rig.pull(Uuid::new_v4(), "w", "NEW", 1, 30_000).into_future();
+        let meanwhile = async {
+            assert!(rig.pull(Uuid::new_v4(), "w", "NEVER", 1, 50).await.grants().is_empty());
+            let new = json!({"type": "NEW", "parameters": {}, "result": {}});
+            rig.put("/api/Operation/NEW").json(new).await.is(200);
+            ann.submit(json!({"type": "NEW", "ttl": 60_000})).await.id()
+        };
+        let (answer, id) = tokio::join!(ask, meanwhile);
+        assert_eq!(answer.grants()[0].id.to_string(), id);
     })
     .await;
 }

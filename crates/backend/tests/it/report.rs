@@ -60,6 +60,42 @@ async fn a_stale_report_beside_the_right_one_takes_nothing_away() {
 }
 
 #[tokio::test]
+async fn a_report_that_breaks_the_database_spoils_no_other() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let mut grants = Vec::new();
+        for _ in 0..8 {
+            grants.push(rig.granted(&ann.created().await, "w").await);
+        }
+        let bad = grants[3].id.to_string();
+        service.sql(refusal(service.is_postgres(), &bad)).await;
+        let reports: Vec<(&Grant, Value)> =
+            grants.iter().map(|grant| (grant, json!({"result": 1}))).collect();
+        assert_eq!(rig.reports("w", &reports).await.status, 500);
+        for grant in &grants {
+            let id = grant.id.to_string();
+            let expected = if id == bad { "RUNNING" } else { "FINISHED" };
+            assert_eq!(ann.task(&id).await["status"], expected);
+        }
+        let settled: Vec<Value> = rig.reports("w", &reports[4..]).await.ok();
+        assert_eq!(settled, vec![json!({"became": "finished"}); 4], "said again, it is answered");
+    })
+    .await;
+}
+
+/// What makes the database refuse the end of one task.
+fn refusal(on_postgres: bool, id: &str) -> String {
+    if on_postgres {
+        format!("alter table outcome add constraint broken check (id <> '{id}')")
+    } else {
+        let id = id.replace('-', "");
+        format!(
+            "create trigger broken before insert on outcome when new.id = x'{id}' begin select raise(abort, 'broken'); end"
+        )
+    }
+}
+
+#[tokio::test]
 async fn a_late_report_is_refused_and_says_by_how_much() {
     each(async |service| {
         let (ann, rig) = (service.user(), service.worker());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backend::{Backend, Settings};
 use domain::{Operation, Ttl};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use store::{Clock, Db, Store};
 use testkit::Scratch;
 use tokio::net::TcpListener;
@@ -68,8 +68,9 @@ impl Service {
         let (router, stopped) = (backend.router(), stop.clone());
         let serving = TaskTracker::new().spawn(async move {
             let server = axum::serve(tcp, router).with_graceful_shutdown(stopped.cancelled_owned());
-            let (outcome, ()) = tokio::join!(async { server.await }, backend.run());
+            let (outcome, ran) = tokio::join!(async { server.await }, backend.run());
             outcome.unwrap();
+            ran.unwrap();
         });
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -128,6 +129,20 @@ impl Service {
 
     pub(crate) fn nobody(&self) -> Person<'_> {
         Person { service: self, token: None }
+    }
+
+    /// Does something to the database that no Tasker does.
+    pub(crate) async fn sql(&self, text: String) {
+        let text = AssertSqlSafe(text);
+        if self.is_postgres() {
+            PgConnection::connect(&self.scratch.url).await.unwrap().execute(text).await.unwrap();
+        } else {
+            SqliteConnection::connect(&self.scratch.url).await.unwrap().execute(text).await.unwrap();
+        }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.scratch.open(), Db::Postgres(_))
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {

@@ -257,3 +257,17 @@ async fn a_backend_that_has_never_seen_identity_says_so_and_serves_when_it_comes
     })
     .await;
 }
+
+#[tokio::test]
+async fn keys_are_taken_from_the_issuer_itself_and_from_nowhere_it_points_to() {
+    each(async |service| {
+        service.issuer.is_moved(true);
+        let cold = service.again(|_| {}).await;
+        let ann = cold.user();
+        assert_eq!(ann.get("/api/Task").await.problem(), (503, "unavailable".to_owned()));
+        service.issuer.is_moved(false);
+        while ann.get("/api/Task").await.status == 503 {}
+        cold.stopped().await;
+    })
+    .await;
+}

@@ -170,7 +170,7 @@ async fn parameters_that_nobody_could_read_are_refused() {
     each(async |service| {
         let ann = service.user();
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        for parameters in [&*deep, r#""\ud800""#, "1e400"] {
+        for parameters in [&*deep, r#""\ud800""#, "1e400", r#"[{"a": 1, "a": 1}]"#] {
             let body = format!(r#"{{"type": "ECHO", "ttl": 1000, "parameters": {parameters}}}"#);
             let answer = ann.post("/api/Task").body(body).await;
             assert_eq!(answer.problem(), (422, "parameters-unreadable".to_owned()));

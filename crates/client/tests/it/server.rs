@@ -18,6 +18,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
@@ -65,7 +66,7 @@ impl Server {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(Settings { backend: self.address.clone(), credentials }).unwrap()
     }
 
     /// The next request to `path` is answered with this, after those answers that were given before.
@@ -109,7 +110,8 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let (path, body) = (uri.path().to_owned(), String::from_utf8(body.into()).unwrap());
-    script.requests.lock().unwrap().push(Request { method, path: path.clone(), headers, body });
+    let query = uri.query().unwrap_or_default().to_owned();
+    script.requests.lock().unwrap().push(Request { method, path: path.clone(), query, headers, body });
     let told = script.answers.lock().unwrap().get_mut(&path).and_then(VecDeque::pop_front);
     told.unwrap_or_else(|| (StatusCode::IM_A_TEAPOT, HeaderMap::new(), "nothing was told".to_owned()))
         .into_response()

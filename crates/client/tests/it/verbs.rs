@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, Settings};
-use domain::{Ask, ClaimId, Json, Status, TaskId, Ttl, Wanted};
+use domain::{Ask, ClaimId, Json, Page, Status, TaskId, Ttl, Wanted};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -46,17 +46,26 @@ async fn a_submission_says_what_is_given_byte_for_byte() {
 #[tokio::test]
 async fn a_wait_is_asked_for_in_whole_seconds_and_goes_on_until_the_end() {
     let server = Server::start().await;
-    server.answer("/api/Task/", 201, &task("CREATED"));
     let path = format!("/api/Task/{ID}");
     server.answer(&path, 200, &task("RUNNING"));
     server.answer(&path, 200, &task("FINISHED"));
-    let name = "ECHO".parse().unwrap();
-    let ended =
-        client(&server).submit_and_wait(&name, None, None, Duration::from_millis(29_500)).await.unwrap();
+    let ended = client(&server).wait(id(), Duration::from_millis(29_500)).await.unwrap();
     assert_eq!(ended.status, Status::Finished);
-    assert_eq!(server.requests("/api/Task/")[0].header("prefer"), "return=representation, wait=20");
     assert_eq!(server.requests(&path).len(), 2);
     assert_eq!(server.requests(&path)[0].header("prefer"), "wait=20");
+}
+
+#[tokio::test]
+async fn a_page_says_where_it_begins_and_how_long_it_is() {
+    let server = Server::start().await;
+    for _ in 0..2 {
+        server.answer("/api/Task/", 200, &json!({ "tasks": [] }));
+    }
+    let page = Page { before: None, limit: 3 };
+    client(&server).list(page).await.unwrap();
+    client(&server).list(page.after(id())).await.unwrap();
+    let asked: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
+    assert_eq!(asked, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
 }
 
 #[tokio::test]
@@ -87,7 +96,7 @@ async fn a_problem_comes_whole_with_its_pause() {
 async fn an_answer_outside_the_contract_keeps_its_cause() {
     let server = Server::start().await;
     server.answer("/api/Task/", 200, &json!({ "tasks": 7 }));
-    let error = client(&server).list().await.unwrap_err();
+    let error = client(&server).list(Page::FIRST).await.unwrap_err();
     assert!(matches!(&error, ClientError::Unexpected { status: 200, source: Some(_), .. }), "{error:?}");
     assert!(!error.is_temporary());
 }
@@ -95,14 +104,11 @@ async fn an_answer_outside_the_contract_keeps_its_cause() {
 #[tokio::test]
 async fn nobody_at_home_is_temporary() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let settings = Settings {
-        backend: format!("http://{nobody}"),
-        credentials: Credentials::Token("t".into()),
-        ca: None,
-    };
-    let error = Client::new(settings).unwrap().list().await.unwrap_err();
+    let settings =
+        Settings { backend: format!("http://{nobody}"), credentials: Credentials::Token("t".into()) };
+    let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
-    assert_eq!(error.to_string(), format!("no answer from http://{nobody}/api/Task/"));
+    assert_eq!(error.to_string(), format!("no answer from http://{nobody}/api/Task/{ID}"));
 }
 
 #[tokio::test]
@@ -120,6 +126,4 @@ async fn the_service_speaks_the_domains_types() {
         serde_json::from_value(json!({ "type": "ECHO", "parameters": true, "result": true })).unwrap();
     client(&server).register(&echo).await.unwrap();
     assert_eq!(server.requests("/api/Operation/ECHO")[0].method, "PUT");
-    server.answer("/api/Operation", 200, &json!({ "operations": [echo] }));
-    assert_eq!(client(&server).operations().await.unwrap(), [echo]);
 }

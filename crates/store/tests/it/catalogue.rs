@@ -15,7 +15,7 @@ fn operation(name: &str, version: u32) -> Operation {
         parameters: json!({ "type": "object", "maxProperties": u64::MAX }),
         result: json!(true),
         ttl: TtlBounds { default: Some(millis(1000)), max: None },
-        isolation: domain::Isolation::Process,
+        isolation: domain::Isolation::Async,
     }
 }
 
@@ -50,6 +50,43 @@ async fn another_definition_under_the_same_version_is_refused() {
         assert!(matches!(refusal, RegisterError::Conflict { version: 1, .. }));
         assert!(refusal.to_string().ends_with("give yours a higher version"), "{refusal}");
         assert_eq!(bench.store.catalogue().await.unwrap(), [operation("a", 1)]);
+    })
+    .await;
+}
+
+/// A doc comment or a schema's title is no part of a definition; what was registered first stays.
+#[tokio::test]
+async fn the_same_definition_in_other_words_changes_nothing() {
+    each_database(|bench| async move {
+        let told = |title: &str| Operation {
+            parameters: json!({ "type": "object", "title": title, "properties": { "title": { "description": title } } }),
+            ..operation("a", 1)
+        };
+        bench.store.register(&told("old")).await.unwrap();
+        bench.store.register(&told("new")).await.unwrap();
+        assert_eq!(bench.store.catalogue().await.unwrap(), [told("old")]);
+        let other = Operation { parameters: json!({ "type": "object", "properties": {} }), ..told("new") };
+        bench.store.register(&other).await.unwrap_err();
+    })
+    .await;
+}
+
+/// A row that a newer Tasker wrote hides no other, and cannot be registered over.
+#[tokio::test]
+async fn an_operation_that_cannot_be_read_hides_no_other() {
+    each_database(|bench| async move {
+        for name in ["a", "b", "c"] {
+            bench.store.register(&operation(name, 1)).await.unwrap();
+        }
+        let newer = r#"update operation set spec = '{"type":"b","parameters":{},"result":{},"newer":1}' where type = 'b'"#;
+        bench.execute(newer).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(bench.store.catalogue().await.unwrap(), [operation("a", 1), operation("c", 1)]);
+        }
+        let refusal = bench.store.register(&operation("b", 1)).await.unwrap_err();
+        assert!(matches!(refusal, RegisterError::Conflict { version: 1, .. }));
+        bench.store.register(&operation("b", 2)).await.unwrap();
+        assert_eq!(bench.store.catalogue().await.unwrap()[1], operation("b", 2));
     })
     .await;
 }

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use sqlx::Connection;
+use domain::{Json, Submission};
+use sqlx::{AssertSqlSafe, Connection};
 use store::{Db, Puller};
 
 use crate::kit::{ANN, Bench, ask, each_database, kind, report, result, worker};
@@ -86,7 +87,10 @@ async fn dropped_verbs_leave_the_books_balanced() {
             abandon(bench.store.settle(&reports), polls).await;
             abandon(bench.store.cancel(ANN, &[bench.created().await]), polls).await;
             let puller = Puller { claim: domain::ClaimId::random(), worker: worker("w1"), slots: 2 };
-            abandon(bench.store.pull(&[puller], &[kind("demo.echo")]), polls).await;
+            // Of a type of its own: a pull that was hung up on goes on, and would take the next round's tasks.
+            let ready = Submission { name: kind("demo.pulled"), ..bench.submission() };
+            bench.store.submit(&[ready]).await.unwrap();
+            abandon(bench.store.pull(&[puller], &[kind("demo.pulled")]), polls).await;
             bench.advance(61_000_000).await;
             abandon(bench.store.sweep(), polls).await;
         }
@@ -96,4 +100,25 @@ async fn dropped_verbs_leave_the_books_balanced() {
         assert_eq!(bench.number("select count(*) from live where phase = 2").await, 0);
     })
     .await;
+}
+
+/// G16: a full disk is an outage that passes: nothing is half done, and when there is room again work goes on.
+#[tokio::test]
+async fn a_full_disk_spoils_no_connection() {
+    let bench = Bench::sqlite().await;
+    let Db::Sqlite(pools) = &bench.db else { unreachable!("it was opened as SQLite") };
+    let (pages,): (i64,) = sqlx::query_as("pragma page_count").fetch_one(&pools.write).await.unwrap();
+    // The limit is the connection's own: the one that replaces it has room.
+    let limit = format!("pragma max_page_count = {}", pages + 4);
+    sqlx::query(AssertSqlSafe(limit)).execute(&pools.write).await.unwrap();
+    let big = || {
+        let text = format!("\"{}\"", "x".repeat(100_000));
+        Submission { parameters: Some(Json::parse(text).unwrap()), ..bench.submission() }
+    };
+    let full = bench.store.submit(&[big()]).await.unwrap_err();
+    assert!(full.is_unavailable(), "{full:?}");
+    bench.store.submit(&[big()]).await.unwrap();
+    assert_clean(&bench).await;
+    assert_eq!(bench.store.counts().await.unwrap().accepted, 1);
+    bench.finish().await;
 }

@@ -16,6 +16,9 @@ use crate::rows::{Books, books};
 /// How long a worker may be silent, in microseconds.
 const SILENCE: i64 = 3_000_000;
 
+/// How much longer until it is forgotten.
+const FORGET: i64 = 60_000_000;
+
 const CLEAR: &str = "delete from live; delete from outcome; delete from task; delete from worker";
 
 #[test]
@@ -107,8 +110,9 @@ async fn verbs_at_once(bench: &Bench, model: &mut Model, verbs: &[Verb]) -> Resu
     if let ([call], [answer]) = (&*calls, &*answers) {
         call.check_alone(answer, &before, bench.now())?;
     }
+    let raced = (calls.len() > 1).then_some(&found);
     for call in &calls {
-        call.forget_silent(model, bench.now());
+        call.forget_silent(model, raced, bench.now());
     }
     Ok(())
 }
@@ -131,7 +135,7 @@ fn explained(line: &Line, touches: &[&Touch], todo: &[Todo], found: &Books, now:
         let next = match (todo[place], &touch.act) {
             (Todo::Act, act) => match after.meet(act, now) {
                 (answer, _) if answer == touch.answer => Todo::Nothing,
-                (_, false) if matches!(act, Act::Report(_)) => Todo::Read,
+                (_, false) if matches!(act, Act::Claim(_) | Act::Report(_)) => Todo::Read,
                 _ => continue,
             },
             (Todo::Read, Act::Report(report))
@@ -139,6 +143,7 @@ fn explained(line: &Line, touches: &[&Touch], todo: &[Todo], found: &Books, now:
             {
                 Todo::Nothing
             }
+            (Todo::Read, Act::Claim(ask)) if line.granted(ask, now) == touch.answer => Todo::Nothing,
             _ => continue,
         };
         let mut todo = todo.to_vec();

@@ -6,6 +6,7 @@ mod cancel;
 mod catalogue;
 mod claim;
 mod dropped;
+mod error;
 mod history;
 mod kit;
 mod migrate;

@@ -80,3 +80,11 @@ fn a_database_is_named_by_its_address() {
     let refusal = Db::open("mysql://nowhere").unwrap_err();
     assert_eq!(refusal.to_string(), "a database is named by postgres://… or sqlite:PATH");
 }
+
+#[test]
+fn a_sqlite_database_is_one_file() {
+    for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite:", "sqlite:tasks.db?mode=ro"] {
+        let refusal = Db::open(url).unwrap_err().to_string();
+        assert!(refusal.starts_with("sqlite:PATH names a file: "), "{url}: {refusal}");
+    }
+}

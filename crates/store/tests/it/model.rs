@@ -85,6 +85,11 @@ impl Line {
         if moved {
             self.run = Some((ask.worker.clone(), now));
         }
+        (self.granted(ask, now), moved)
+    }
+
+    /// What an ask is granted by how the task stands.
+    pub(crate) fn granted(&self, ask: &IdClaim, now: i64) -> Answer {
         match &self.state {
             State::Running { attempt, claim, worker, deadline, .. }
                 if *worker == ask.worker && (*claim == ask.claim || ask.by_name) && now <= deadline.0 =>
@@ -97,9 +102,9 @@ impl Line {
                     claim: *claim,
                     remaining_ms: ((deadline.0 - now) / 1000).cast_unsigned(),
                 };
-                (Answer::Granted(Granted { grant, worker: worker.clone() }), moved)
+                Answer::Granted(Granted { grant, worker: worker.clone() })
             }
-            _ => (Answer::Nothing, moved),
+            _ => Answer::Nothing,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::{ClaimId, Reported, Submission, TaskId};
-use store::{Granted, Puller};
+use store::{Granted, IdClaim, Puller};
 use tokio::task::JoinSet;
 
 use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
@@ -150,6 +150,32 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
             bench.store.settle(&reports).await.unwrap();
             assert_eq!(pull(2).await[0].grant.attempt, 2, "round {round}");
         }
+    })
+    .await;
+}
+
+/// A row that makes no sense is granted to nobody, and the grants beside it arrive.
+#[tokio::test]
+async fn a_corrupt_task_takes_no_other_with_it() {
+    each_database(|bench| async move {
+        let tasks = bench.many(3).await;
+        let whole = Submission { name: kind("demo.sleep"), ..bench.submission() };
+        bench.store.submit(std::slice::from_ref(&whole)).await.unwrap();
+        bench.execute("update task set parameters = 'what' where type = 'demo.echo'").await.unwrap();
+        let puller = puller("w1", 4);
+        let types = [kind("demo.echo"), kind("demo.sleep")];
+        let granted = bench.store.pull(std::slice::from_ref(&puller), &types).await.unwrap();
+        assert_eq!(ids(&granted), HashSet::from([whole.id]));
+        let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+        assert_eq!(ids(&held), HashSet::from([whole.id]));
+        let asks: Vec<IdClaim> = tasks
+            .iter()
+            .chain([&whole.id])
+            .map(|id| IdClaim { id: *id, claim: puller.claim, worker: puller.worker.clone(), by_name: false })
+            .collect();
+        assert_eq!(ids(&bench.store.claim(&asks).await.unwrap()), HashSet::from([whole.id]));
+        bench.advance(5 * SECOND + 1).await;
+        assert_eq!(bench.store.sweep().await.unwrap().len(), 4, "they end by their TTL");
     })
     .await;
 }

@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use domain::{Heartbeat, Held, Reason, Reported, Settled, Status, Timestamp};
-use store::{Ended, WorkerRow};
+use sqlx::Executor;
+use store::{Db, Ended, WorkerRow};
 
 use crate::kit::{ANN, Bench, MILLI, SECOND, each_database, kind, report, result, worker};
 
 const SILENCE: Duration = Duration::from_secs(10);
 
 fn beat(name: &str, running: Vec<Held>) -> Heartbeat {
-    Heartbeat { worker: worker(name), slots: 8, types: vec![kind("demo.echo"), kind("demo.sleep")], running }
+    Heartbeat {
+        worker: worker(name),
+        slots: 8,
+        types: vec![kind("demo.echo"), kind("demo.sleep")],
+        running,
+        first: false,
+    }
 }
 
 async fn lose(bench: &Bench) -> Vec<Ended> {
@@ -93,7 +100,7 @@ async fn what_a_silent_worker_held_ends() {
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::WorkerLost)));
         assert_eq!(bench.status(mine[2].id).await, Status::Running, "its worker lives");
         assert_eq!(bench.status(waiting).await, Status::Created);
-        assert_eq!(bench.store.workers().await.unwrap().len(), 1);
+        assert_eq!(bench.store.workers().await.unwrap().len(), 2, "silent, and not forgotten yet");
         assert_eq!(lose(&bench).await, [], "once");
         let said = bench.store.settle(&[report(&mine[0], result("1"))]).await.unwrap();
         assert_eq!(said, [Settled::Cancelled { reason: Reason::WorkerLost }]);
@@ -116,18 +123,89 @@ async fn a_claim_without_heartbeats_ends_by_its_deadline() {
     .await;
 }
 
-/// A worker that comes back after it was lost is a worker again.
+/// G10: an ask of a worker that died may still be open, and is granted work after the worker was found silent.
 #[tokio::test]
-async fn a_lost_worker_may_come_back() {
+async fn what_a_lost_worker_is_granted_ends_too() {
     each_database(|bench| async move {
         bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
         bench.advance(11 * SECOND).await;
-        lose(&bench).await;
-        assert_eq!(bench.store.workers().await.unwrap(), []);
-        bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
-        bench.advance(MILLI).await;
         assert_eq!(lose(&bench).await, []);
+        let grant = bench.running().await;
+        let [ended] = &*lose(&bench).await else { panic!("one task") };
+        assert_eq!((ended.id, ended.reason), (grant.id, Some(Reason::WorkerLost)));
+    })
+    .await;
+}
+
+/// G10: a row that somebody else is just moving is passed over, and found by the next round if it did not move.
+#[tokio::test]
+async fn what_was_passed_over_ends_in_the_next_round() {
+    let bench = Bench::postgres().await;
+    let Db::Postgres(pools) = &bench.db else { panic!("{:?}", bench.db) };
+    bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
+    bench.advance(11 * SECOND).await;
+    let grant = bench.running().await;
+    let mut mover = pools.write.begin().await.unwrap();
+    mover.execute("select * from live for update").await.unwrap();
+    assert_eq!(lose(&bench).await, []);
+    mover.rollback().await.unwrap();
+    let [ended] = &*lose(&bench).await else { panic!("one task") };
+    assert_eq!(ended.id, grant.id);
+    bench.finish().await;
+}
+
+/// A silent worker is forgotten a minute after it was lost.
+#[tokio::test]
+async fn a_worker_is_forgotten_long_after_it_was_lost() {
+    each_database(|bench| async move {
+        bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
+        bench.advance(70 * SECOND).await;
+        lose(&bench).await;
         assert_eq!(bench.store.workers().await.unwrap().len(), 1);
+        bench.advance(1).await;
+        let grant = bench.running().await;
+        assert_eq!(lose(&bench).await.len(), 1, "found by the row that goes after it");
+        assert_eq!(bench.store.workers().await.unwrap(), []);
+        assert_eq!(bench.status(grant.id).await, Status::Cancelled);
+    })
+    .await;
+}
+
+/// A worker that comes back after it was lost or forgotten is a worker again.
+#[tokio::test]
+async fn a_lost_worker_may_come_back() {
+    each_database(|bench| async move {
+        for silent in [11, 71] {
+            bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
+            bench.advance(silent * SECOND).await;
+            lose(&bench).await;
+            bench.store.heartbeat(&beat("w1", vec![])).await.unwrap();
+            let grant = bench.running().await;
+            bench.advance(MILLI).await;
+            assert_eq!(lose(&bench).await, []);
+            assert_eq!(bench.status(grant.id).await, Status::Running);
+        }
+    })
+    .await;
+}
+
+/// G10: a worker that starts under a name ends what the last one of that name held, heard or not.
+#[tokio::test]
+async fn a_predecessors_tasks_end_at_once() {
+    each_database(|bench| async move {
+        let (mine, waiting) = (bench.running().await, bench.created().await);
+        let theirs = bench.created().await;
+        bench.claim(theirs, "w2").await.unwrap();
+        bench.advance(SECOND).await;
+        let now = Timestamp(bench.now());
+        let reason = Some(Reason::WorkerLost);
+        let ended = Ended { id: mine.id, attempt: 1, reason, ended: now, late: -4 * SECOND };
+        assert_eq!(bench.store.lose_worker(&worker("w1")).await.unwrap(), [ended]);
+        assert_eq!(bench.status(waiting).await, Status::Created);
+        assert_eq!(bench.status(theirs).await, Status::Running, "another's");
+        assert_eq!(bench.store.lose_worker(&worker("w1")).await.unwrap(), [], "once");
+        let said = bench.report(&mine, result("1")).await;
+        assert_eq!(said, Settled::Cancelled { reason: Reason::WorkerLost });
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! The commands of a user: submit, list, get, result, cancel.
 
+mod list;
 mod parameters;
 mod server;
 mod submit;
@@ -19,6 +20,7 @@ use crate::show;
 
 pub use server::NoServer;
 
+use list::List;
 use server::Server;
 use submit::Submit;
 
@@ -28,7 +30,7 @@ pub enum Command {
     /// Submits a task and prints its id
     Submit(Submit),
     /// Lists your tasks, the newest first
-    List(Server),
+    List(List),
     /// Shows a task
     Get(One),
     /// Prints the result of a finished task
@@ -51,13 +53,7 @@ impl Command {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {
             Self::Submit(submit) => return submit.run(environment).await,
-            Self::List(server) => {
-                let list = server.connect(environment)?.list().await?;
-                if list.tasks.is_empty() {
-                    show::note("no tasks yet; this submits one: tasker submit GENERATE_LOGIN --ttl 5s");
-                }
-                server.print(&list, view::list)?;
-            }
+            Self::List(list) => list.run(environment).await?,
             Self::Get(One { id, server }) => {
                 server.print(&server.connect(environment)?.get(id).await?, view::task)?;
             }

@@ -68,7 +68,7 @@ impl Server {
             (None, Some(token)) => remote(self.local()?.0, token),
             (None, None) => {
                 let (backend, credentials) = self.local()?;
-                Settings { backend, credentials, ca: None }
+                Settings { backend, credentials }
             }
         };
         Ok(Client::new(settings)?)
@@ -90,5 +90,5 @@ impl Server {
 }
 
 fn remote(backend: String, token: &str) -> Settings {
-    Settings { backend, credentials: Credentials::Token(token.into()), ca: None }
+    Settings { backend, credentials: Credentials::Token(token.into()) }
 }

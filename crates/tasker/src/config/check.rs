@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use client::Secret;
+use store::Db;
+
 use super::BadConfig;
 use super::layers::read_secret;
 use super::sections::{Backend, Config, Identity, Worker};
-use super::values::Secret;
 
 /// How a worker proves who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +29,32 @@ pub enum Credentials {
     },
 }
 
+/// A worker may miss all but one of so many beats and is not lost.
+const BEATS: u64 = 3;
+
 impl Config {
     /// Refuses what would make a Backend unsafe or senseless.
     pub fn check_backend(&self) -> Result<(), BadConfig> {
-        let Backend { listen, allow_plaintext, default_ttl_ms, max_ttl_ms, .. } = &self.backend;
+        let Backend {
+            listen, allow_plaintext, default_ttl_ms, max_ttl_ms, worker_lost_ms, cors_origins, ..
+        } = &self.backend;
         check_listener("backend", *listen, *allow_plaintext)?;
         if default_ttl_ms.is_some_and(|default| default > *max_ttl_ms) {
             return Err(BadConfig::new(
                 "backend.default_ttl_ms is above backend.max_ttl_ms: lower the first",
             ));
+        }
+        for text in cors_origins {
+            backend::origin(text)
+                .map_err(|error| BadConfig::new(format!("backend.cors_origins: {error}")))?;
+        }
+        let (lost, beat) = (worker_lost_ms.get(), self.worker.heartbeat_ms.get());
+        if lost < beat.saturating_mul(BEATS) {
+            return Err(BadConfig::new(format!(
+                "backend.worker_lost_ms = {lost} is less than {BEATS} times worker.heartbeat_ms = {beat}: workers that \
+                 live would be taken for lost, and their tasks cancelled; raise the first, or lower the second here \
+                 and at every worker"
+            )));
         }
         Ok(())
     }
@@ -82,6 +101,18 @@ impl Config {
             .map_or(url.to_owned(), |path| format!("sqlite:{}", path.display())))
     }
 
+    /// Opens the database of tasks; nothing is connected yet.
+    pub fn open_tasks(&self) -> Result<Db, BadConfig> {
+        open("database.url", self.database_url()?)
+    }
+
+    /// Opens the database of accounts; nothing is connected yet.
+    pub fn open_accounts(&self) -> Result<Db, BadConfig> {
+        let own = self.identity.database_url.is_some();
+        let key = if own { "identity.database_url" } else { "database.url" };
+        open(key, &self.identity_database_url()?)
+    }
+
     /// The file of the key that seals Identity's signing keys.
     pub fn identity_key_file(&self) -> Result<PathBuf, BadConfig> {
         if let Some(path) = &self.identity.key_file {
@@ -99,6 +130,14 @@ impl Config {
         };
         self.identity.clients.iter().map(read).collect()
     }
+}
+
+/// The address itself is not told: it may hold a password.
+fn open(key: &str, url: &str) -> Result<Db, BadConfig> {
+    Db::open(url).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        BadConfig::new(format!("{key}: {error}{cause}"))
+    })
 }
 
 impl Worker {
@@ -157,8 +196,7 @@ fn check_listener(section: &str, listen: SocketAddr, allow_plaintext: bool) -> R
 
 /// The file `name` in the directory of a SQLite database; `None` for any other database.
 fn beside_sqlite(url: &str, name: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
-    Some(Path::new(path).with_file_name(name))
+    Some(Path::new(Db::sqlite_path(url)?).with_file_name(name))
 }
 
 #[cfg(test)]
@@ -199,6 +237,14 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_that_no_browser_sends_is_refused() {
+        assert_eq!(config(&[r#"backend.cors_origins=["https://a.example"]"#]).check_backend(), Ok(()));
+        let path = config(&[r#"backend.cors_origins=["https://a.example/"]"#]);
+        let refusal = path.check_backend().unwrap_err().to_string();
+        assert!(refusal.starts_with("backend.cors_origins: \"https://a.example/\""), "{refusal}");
+    }
+
+    #[test]
     fn accounts_and_the_key_lie_beside_a_sqlite_database() {
         let sqlite = config(&["database.url=sqlite:data/tasks.db"]);
         assert_eq!(sqlite.identity_database_url().unwrap(), "sqlite:data/identity.db");
@@ -230,6 +276,10 @@ mod tests {
     fn lengths_that_contradict_each_other_are_refused() {
         let lives = ["backend.default_ttl_ms=2", "backend.max_ttl_ms=1"];
         assert!(config(&lives).check_backend().unwrap_err().to_string().contains("backend.default_ttl_ms"));
+        let beats = config(&["backend.worker_lost_ms=5999"]);
+        assert!(beats.check_backend().unwrap_err().to_string().contains("worker.heartbeat_ms = 2000"));
+        let quicker = config(&["backend.worker_lost_ms=3000", "worker.heartbeat_ms=1000"]);
+        assert_eq!(quicker.check_backend(), Ok(()));
         let work = config(&["worker.simulate_work_ms=[2, 1]"]);
         assert!(work.worker.simulated_work().unwrap_err().to_string().contains("worker.simulate_work_ms"));
     }

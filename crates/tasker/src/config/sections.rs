@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+use client::Secret;
 use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
 use serde::Deserialize;
 
-use super::values::{Address, Secret};
+use super::values::Address;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

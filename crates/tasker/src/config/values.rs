@@ -1,32 +1,8 @@
-//! Values with a rule of their own: a secret is never shown, an address ends without a slash.
+//! A value with a rule of its own: an address ends without a slash.
 
 use std::fmt;
 
 use serde::Deserialize;
-
-/// Text that is never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 /// The address of a service, without a slash at its end, so that two spellings of one issuer are one issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -70,10 +46,5 @@ mod tests {
         for bad in ["", "127.0.0.1:8081", "ftp://a", "https://", "http:///"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_secret_does_not_show_itself() {
-        assert!(!format!("{:?}", Secret::from("hunter2".to_owned())).contains("hunter2"));
     }
 }

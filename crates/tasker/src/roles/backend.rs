@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use backend::{Backend, Settings};
 use domain::Operation;
-use store::{Clock, Db, Store, StoreError};
+use store::{Clock, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -27,7 +27,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_backend()?;
     telemetry::start(&config.log, environment)?;
-    let store = Store::new(Db::open(config.database_url()?)?, Clock::System);
+    let store = Store::new(config.open_tasks()?, Clock::System);
     let listener = Listener::bind("backend.listen", config.backend.listen).await?;
     let builtin = super::worker::specifications(&config.worker)?;
     super::until_stopped(async |stop| {
@@ -58,9 +58,10 @@ pub async fn open(
 /// Serves until `stop` rings and the requests in hand are answered.
 pub async fn serve(backend: Backend, listener: Listener, stop: CancellationToken) -> Result<()> {
     let router = backend.router();
+    // A Backend of which a part has broken serves nobody: the listener ends with it, and the process with an error.
     let service = async {
-        let (served, ()) = tokio::join!(listener.serve(router, stop.clone()), backend.run());
-        served
+        let run = async { Ok(backend.run().await?) };
+        tokio::try_join!(listener.serve(router, stop.clone()), run).map(|((), ())| ())
     };
     within_grace(service, &stop).await
 }

@@ -19,7 +19,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_identity()?;
     telemetry::start(&config.log, environment)?;
-    let db = Db::open(&config.identity_database_url()?)?;
+    let db = config.open_accounts()?;
     let listener = Listener::bind("identity.listen", config.identity.listen).await?;
     let settings = settings(&config, &listener)?;
     super::until_stopped(async |stop| {

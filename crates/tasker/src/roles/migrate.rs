@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use identity::ACCOUNTS;
-use store::{Db, StoreError, TASKS};
+use store::{StoreError, TASKS};
 
 use crate::command::Sources;
 use crate::config::{Environment, Layers};
@@ -12,8 +12,7 @@ use crate::{show, telemetry, wait};
 /// Migrates when the database is there, and says what it did.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
-    let parts =
-        [(TASKS, Db::open(config.database_url()?)?), (ACCOUNTS, Db::open(&config.identity_database_url()?)?)];
+    let parts = [(TASKS, config.open_tasks()?), (ACCOUNTS, config.open_accounts()?)];
     telemetry::start(&config.log, environment)?;
     super::until_stopped(async |stop| {
         for (part, db) in &parts {

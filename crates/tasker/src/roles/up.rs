@@ -90,8 +90,8 @@ impl Ground {
             backend: Listener::bind("backend.listen (--backend-addr)", config.backend.listen).await?,
             identity: Listener::bind("identity.listen (--identity-addr)", config.identity.listen).await?,
         };
-        let accounts = Db::open(&config.identity_database_url()?)?;
-        let store = Store::new(Db::open(config.database_url()?)?, Clock::System);
+        let accounts = config.open_accounts()?;
+        let store = Store::new(config.open_tasks()?, Clock::System);
         Ok(Self { config, data, accounts, store, listeners, secret: random_secret() })
     }
 
@@ -151,7 +151,7 @@ impl Ground {
             id: WORKER.to_owned(),
             secret: self.secret.clone().into(),
         };
-        let client = client::Settings { backend: self.listeners.backend.url(), credentials, ca: None };
+        let client = client::Settings { backend: self.listeners.backend.url(), credentials };
         let (operations, settings) =
             (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker));
         Ok(Worker::new(Client::new(client)?, operations, settings))

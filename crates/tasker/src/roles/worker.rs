@@ -18,7 +18,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let credentials = credentials(&config.worker)?;
     let operations = builtin(&config.worker)?;
     telemetry::start(&config.log, environment)?;
-    let client = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca: None };
+    let client = client::Settings { backend: config.worker.backend_url.to_string(), credentials };
     let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker));
     super::until_stopped(async |stop| Ok(worker.run(stop).await?)).await
 }
@@ -49,11 +49,9 @@ fn credentials(config: &config::Worker) -> Result<Credentials, BadConfig> {
     let identity = config.identity_url.to_string();
     Ok(match config.credentials()? {
         config::Credentials::Password { username, password } => {
-            Credentials::Password { identity, username, password: password.expose().into() }
+            Credentials::Password { identity, username, password }
         }
-        config::Credentials::Client { id, secret } => {
-            Credentials::Client { identity, id, secret: secret.expose().into() }
-        }
+        config::Credentials::Client { id, secret } => Credentials::Client { identity, id, secret },
     })
 }
 

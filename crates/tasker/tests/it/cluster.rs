@@ -21,6 +21,9 @@ pub fn role<S: AsRef<str>>(home: &Path, name: &str, settings: &[S]) -> Process {
     Process::start(&mut tasker(home, std::iter::once(name).chain(sets)))
 }
 
+/// So often do workers say that they live; the Backend is told too, for it must be patient enough.
+const BEAT: &str = "worker.heartbeat_ms=1000";
+
 /// A running system of several processes.
 pub struct Cluster {
     home: TempDir,
@@ -33,8 +36,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts everything, the workers first, and waits until it serves.
-    pub async fn start(workers: usize) -> Self {
+    /// Starts everything, the workers first, each with so many slots, and waits until it serves.
+    pub async fn start(workers: usize, slots: usize) -> Self {
         let (home, database) = (TempDir::new().expect("a temporary directory"), Scratch::postgres().await);
         std::fs::write(home.path().join("secret"), "a secret of the test\n").expect("a file");
         let (backend_at, identity_at) = (free_port(), free_port());
@@ -48,7 +51,8 @@ impl Cluster {
                     format!("worker.backend_url=http://{backend_at}"),
                     format!("worker.identity_url=http://{identity_at}"),
                     "worker.simulate_work_ms=[50, 100]".to_owned(),
-                    "worker.slots=64".to_owned(),
+                    format!("worker.slots={slots}"),
+                    BEAT.to_owned(),
                 ],
             )
         };
@@ -75,6 +79,7 @@ impl Cluster {
             format!("backend.listen={at}"),
             format!("backend.identity_url=http://{identity}"),
             "backend.worker_lost_ms=3000".to_owned(),
+            BEAT.to_owned(),
         ];
         role(home, "backend", &settings)
     }

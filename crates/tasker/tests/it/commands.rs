@@ -1,7 +1,6 @@
 //! The commands of a user, against a `tasker up`: their output and their exit codes.
 
-use client::{Client, Credentials, Settings};
-
+use crate::person::Person;
 use crate::process::{Said, Up, run, tasker};
 
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -95,14 +94,22 @@ async fn a_token_is_taken_from_the_environment_and_a_bad_one_is_denied() {
     };
     assert_eq!(list("nonsense").code, 5);
 
-    let password = std::fs::read_to_string(up.home().join(".tasker/local.secret")).unwrap();
-    let credentials = Credentials::Password {
-        identity: up.identity.clone(),
-        username: "local".to_owned(),
-        password: password.into(),
-    };
-    let client = Client::new(Settings { backend: up.backend.clone(), credentials, ca: None }).unwrap();
-    let token = client.tokens().token().await.unwrap();
-    let listed = list(token.reveal());
+    let ann = Person::register(&up.addresses(), "ann").await;
+    let listed = list(ann.token());
     assert_eq!((listed.code, listed.out.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.err);
+}
+
+#[test]
+fn a_list_is_a_page_and_says_where_the_next_one_begins() {
+    let up = Up::start();
+    let ids: Vec<String> = (0..3).map(|_| up.ask(["submit", "ECHO", "--ttl", "30s"]).out).collect();
+    let newest = up.ask(["list", "--limit", "2"]);
+    assert_eq!(newest.out.lines().count(), 2, "{}", newest.out);
+    assert!(newest.out.starts_with(&ids[2]), "{}", newest.out);
+    let next = format!("tasker list --limit 2 --before {}", ids[1]);
+    assert!(newest.err.contains(&next), "{}", newest.err);
+    let rest = up.ask(["list", "--limit", "2", "--before", &ids[1]]);
+    assert!(rest.out.starts_with(&ids[0]) && rest.out.lines().count() == 1, "{}", rest.out);
+    assert_eq!(rest.err, "", "that was the last");
+    assert_eq!(up.ask(["list", "--limit", "0"]).code, 2);
 }

@@ -75,7 +75,7 @@ async fn a_killed_tasker_up_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_backend_and_a_killed_worker_lose_nothing() {
-    let mut cluster = Cluster::start(2).await;
+    let mut cluster = Cluster::start(2, 64).await;
     let ann = Person::register(&cluster.addresses(), "ann").await;
     let halfway = Arc::new(AtomicBool::new(false));
     let submitting = TaskTracker::new().spawn(submits(ann.clone(), halfway.clone()));

@@ -50,6 +50,10 @@ impl Person {
         Self { http, backend: at.backend.clone(), token }
     }
 
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     pub async fn submit(&self, name: &str, parameters: Value, ttl: u64) -> TaskId {
         let answer = self.try_submit(name, parameters, ttl).await.unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());

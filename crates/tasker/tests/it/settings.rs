@@ -77,6 +77,15 @@ fn what_is_unsafe_outside_loopback_is_refused() {
 }
 
 #[test]
+fn what_would_do_harm_later_is_refused_at_the_start() {
+    let sentence = refusal(&home(), &["up", "--set", "backend.worker_lost_ms=1000"], &[]);
+    assert!(sentence.starts_with("error: backend.worker_lost_ms = 1000 is less than 3 times"), "{sentence}");
+    let origin = r#"backend.cors_origins=["https://app.example.org/"]"#;
+    let sentence = refusal(&home(), &["backend", "--set", origin], &[]);
+    assert!(sentence.starts_with("error: backend.cors_origins: "), "{sentence}");
+}
+
+#[test]
 fn a_worker_must_say_who_it_is() {
     let sentence = refusal(&home(), &["worker"], &[]);
     assert!(sentence.starts_with("error: a worker must say who it is"), "{sentence}");
@@ -102,4 +111,18 @@ fn the_help_is_a_manual() {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert_eq!(run(&mut tasker(home().path(), ["no-such-command"])).code, 2);
+}
+
+#[test]
+fn a_database_or_a_level_that_is_none_is_named_with_its_setting() {
+    let home = tempfile::tempdir().unwrap();
+    for (setting, says) in [
+        ("database.url=mysql://h/tasks", "database.url: a database is named by"),
+        ("log.level=inof", "log.level = \"inof\": `inof` is not"),
+        ("log.level=", "is not error, warn"),
+    ] {
+        let said = run(&mut tasker(home.path(), ["up", "--backend-addr", "127.0.0.1:0", "--set", setting]));
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(said.err.contains(says), "{}", said.err);
+    }
 }

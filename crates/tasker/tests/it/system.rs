@@ -19,7 +19,7 @@ async fn one_process_on_sqlite_serves_as_promised() {
 
 #[tokio::test]
 async fn a_process_for_each_role_and_two_workers_on_postgresql_serve_as_promised() {
-    let mut cluster = Cluster::start(2).await;
+    let mut cluster = Cluster::start(2, 8).await;
     serves_as_promised(&cluster.addresses()).await;
     cluster.stop();
 }

@@ -1,9 +1,10 @@
 //! `tasker up`: what it prints, what it keeps, and how it stops.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::process::{Up, run, tasker};
 
@@ -83,8 +84,10 @@ fn a_second_signal_cuts_everything_off() {
 #[test]
 fn a_client_that_never_finishes_its_request_cannot_hold_it() {
     let mut up = Up::start();
-    let mut client = TcpStream::connect(up.backend.strip_prefix("http://").unwrap()).unwrap();
-    client.write_all(b"GET /health/live HTTP/1.1\r\n").unwrap();
+    let mut client = TcpStream::connect(up.identity.strip_prefix("http://").unwrap()).unwrap();
+    let head =
+        "POST /connect/token HTTP/1.1\r\nhost: id\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    client.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).unwrap();
     // Served after the client was accepted: connections are accepted in their order.
     assert_eq!(up.ask(["list"]).code, 0);
     up.process().terminate();
@@ -105,5 +108,21 @@ fn a_log_for_machines_is_one_object_a_line() {
     for line in logged {
         let event: serde_json::Value = serde_json::from_str(line).expect(line);
         assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn half_a_request_does_not_keep_a_connection() {
+    let up = Up::start();
+    let mut connections = [&up.backend, &up.identity].map(|address| {
+        let mut connection = TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+        connection.write_all(b"GET /api/Ta").unwrap();
+        connection
+    });
+    for connection in &mut connections {
+        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("the server ends it");
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 }

@@ -67,6 +67,8 @@ struct Told {
     most_open: usize,
     /// The longest results that it takes, in bytes.
     longest: Option<usize>,
+    /// It breaks over every report of this one.
+    poison: Option<TaskId>,
 }
 
 pub(crate) const ASKS: &str = "/api/Task/request";
@@ -114,7 +116,7 @@ impl Backend {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(client::Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(client::Settings { backend: self.address.clone(), credentials }).unwrap()
     }
 
     /// Makes a task ready to be granted for `life`.
@@ -150,6 +152,11 @@ impl Backend {
 
     pub(crate) fn take_no_results_longer_than(&self, bytes: usize) {
         self.told().longest = Some(bytes);
+    }
+
+    /// Every request that names `task` is answered with 500 from now on; none is with `None`.
+    pub(crate) fn break_over(&self, task: Option<TaskId>) {
+        self.told().poison = task;
     }
 
     /// How many grants are open: nothing that was reported of them has been accepted.
@@ -283,9 +290,15 @@ async fn reported(State(script): State<Arc<Script>>, body: Bytes) -> Response {
     let ids: Vec<TaskId> = reports.reports.iter().map(|report| report.id).collect();
     let longest = reports.reports.iter().map(length).max().unwrap_or(0);
     script.heard(Event::Reported(reports));
-    let is_refused = script.state.lock().unwrap().longest.is_some_and(|limit| longest > limit);
-    if is_refused {
+    let (limit, poison) = {
+        let told = script.state.lock().unwrap();
+        (told.longest, told.poison)
+    };
+    if limit.is_some_and(|limit| longest > limit) {
         return problem(413);
+    }
+    if poison.is_some_and(|poison| ids.contains(&poison)) {
+        return problem(500);
     }
     script
         .answer(RESULTS, async {

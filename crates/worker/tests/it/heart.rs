@@ -22,12 +22,16 @@ async fn the_first_beat_is_heard_before_the_first_ask() {
     loop {
         match backend.event().await {
             Event::Registered(_) => assert_eq!(beats, 0, "the catalogue comes first"),
-            Event::Beat(_) => beats += 1,
+            Event::Beat(beat) => {
+                assert!(beat.first, "none has been answered");
+                beats += 1;
+            }
             Event::Asked(_) => break,
             Event::Reported(_) => panic!("nothing has run"),
         }
     }
     assert!(beats >= 3, "two of them were not answered");
+    assert!(!backend.beat().await.first, "the next one is not the first");
     worker.stopped().await;
 }
 

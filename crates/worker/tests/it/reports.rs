@@ -120,6 +120,37 @@ async fn a_result_that_is_refused_becomes_a_failure_and_takes_no_other_with_it()
 }
 
 #[tokio::test]
+async fn a_report_over_which_the_backend_breaks_holds_up_no_other() {
+    let mut backend = Backend::start();
+    let bad = backend.give("ECHO", "[]", LONG);
+    backend.break_over(Some(bad));
+    let (worker, _) = run(&backend, settings(8));
+    assert_eq!(backend.report().await.id, bad);
+    let good: Vec<TaskId> = (0..20).map(|_| backend.give("ECHO", "{}", LONG)).collect();
+    let mut accepted: Vec<TaskId> = Vec::new();
+    while !good.iter().all(|id| accepted.contains(id)) {
+        let reports = backend.reports().await;
+        if reports.iter().all(|report| report.id != bad) {
+            accepted.extend(reports.iter().map(|report| report.id));
+        }
+    }
+    backend.break_over(None);
+    while backend.reports().await.iter().all(|report| report.id != bad) {}
+    worker.stopped().await;
+    assert_eq!(backend.open(), 0, "it was not given up");
+}
+
+#[tokio::test]
+async fn a_result_that_no_server_reads_is_a_failure() {
+    let mut backend = Backend::start();
+    backend.give("ECHO", &format!("\"{}\"", "x".repeat(8 << 20)), LONG);
+    let (worker, _) = run(&backend, settings(1));
+    let expected = "RESULT_TOO_LARGE: 8388610 bytes, and 8388608 are the most";
+    assert_eq!(said(&backend.report().await), expected);
+    worker.stopped().await;
+}
+
+#[tokio::test]
 async fn unreported_results_are_bounded() {
     let mut backend = Backend::start();
     for _ in 0..5 {

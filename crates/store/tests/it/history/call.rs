@@ -11,10 +11,11 @@ use futures_util::future::join_all;
 use store::{Ended, Granted, IdClaim, Puller, Store};
 use uuid::Uuid;
 
-use super::SILENCE;
 use super::steps::{Asked, By, New, Said, Verb};
+use super::{FORGET, SILENCE};
 use crate::kit::{ANN, BOB, Bench, json, kind, millis, worker};
 use crate::model::{Act, Answer, Line, Model};
+use crate::rows::Books;
 
 #[derive(Debug, Clone)]
 pub(super) enum Call {
@@ -24,6 +25,7 @@ pub(super) enum Call {
     Settle(Vec<Report>),
     Sweep,
     Lose,
+    LoseOne(WorkerName),
     Cancel(OwnerId, Vec<TaskId>),
 }
 
@@ -97,6 +99,7 @@ impl Call {
             }
             Verb::Sweep => Self::Sweep,
             Verb::Lose => Self::Lose,
+            Verb::LoseOne(worker) => Self::LoseOne(named(*worker)),
             Verb::Cancel { owner: ann, tasks: numbers } => {
                 let ids: BTreeSet<TaskId> = tasks(numbers).into_iter().map(|line| line.task.id).collect();
                 Self::Cancel(owner(*ann), ids.into_iter().collect())
@@ -113,10 +116,13 @@ impl Call {
         }
     }
 
-    /// Forgets the workers that a `lose` has lost.
-    pub(super) fn forget_silent(&self, model: &mut Model, now: i64) {
+    /// Forgets the workers that have been silent for long. One that a racing verb lets hold something may be kept.
+    pub(super) fn forget_silent(&self, model: &mut Model, kept: Option<&Books>, now: i64) {
         if matches!(self, Self::Lose) {
-            model.seen.retain(|_, seen| *seen >= now - SILENCE);
+            let kept = |name: &WorkerName| {
+                kept.is_some_and(|books| books.worker.iter().any(|row| row.0 == name.as_str()))
+            };
+            model.seen.retain(|name, seen| *seen >= now - SILENCE - FORGET || kept(name));
         }
     }
 
@@ -134,6 +140,7 @@ impl Call {
                 let silence = Duration::from_micros(SILENCE.cast_unsigned());
                 Answered::Ended(store.lose_workers(silence).await.unwrap())
             }
+            Self::LoseOne(worker) => Answered::Ended(store.lose_worker(worker).await.unwrap()),
             Self::Cancel(owner, tasks) => Answered::Ended(store.cancel(*owner, tasks).await.unwrap()),
         }
     }
@@ -187,6 +194,7 @@ impl Call {
                 let silent = model.seen.iter().filter(|(_, seen)| **seen < now - SILENCE);
                 (Act::Lose(silent.map(|(name, _)| name.clone()).collect()), all())
             }
+            Self::LoseOne(worker) => (Act::Lose([worker.clone()].into()), all()),
             _ => (Act::Sweep, all()),
         }
     }
@@ -255,7 +263,7 @@ pub(super) async fn heartbeat(
         |held| !matches!(&model.lines[&held.id].state, State::Running { worker, .. } if *worker == name),
     );
     let expected: BTreeSet<TaskId> = stop.map(|held| held.id).collect();
-    let beat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running };
+    let beat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running, first: false };
     let stop = bench.store.heartbeat(&beat).await.unwrap();
     let stop: BTreeSet<TaskId> = stop.into_iter().map(|held| held.id).collect();
     model.seen.insert(name, bench.now());

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use client::ClientError;
 use rand::RngExt;
+
+use crate::error::ClientError;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
@@ -13,26 +14,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The pauses between tries that failed.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// Begins anew after a success.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// The next pause: between half of the ceiling and all of it.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let ceiling = ceiling(self.failures);
         self.failures = self.failures.saturating_add(1);
         rand::rng().random_range(ceiling / 2..=ceiling)
     }
 
     /// The next pause, or as long as the server asks for if that is longer.
-    pub(crate) fn after(&mut self, error: &ClientError) -> Duration {
-        self.next().max(error.retry_after().unwrap_or_default().min(PATIENCE))
+    pub fn after(&mut self, error: &ClientError) -> Duration {
+        self.pause().max(error.retry_after().unwrap_or_default().min(PATIENCE))
     }
 }
 
@@ -53,9 +54,9 @@ mod tests {
     #[test]
     fn a_pause_is_jittered_and_a_success_ends_it() {
         let mut backoff = Backoff::default();
-        assert!((50..=100).contains(&backoff.next().as_millis()));
-        assert!((100..=200).contains(&backoff.next().as_millis()));
+        assert!((50..=100).contains(&backoff.pause().as_millis()));
+        assert!((100..=200).contains(&backoff.pause().as_millis()));
         backoff.reset();
-        assert!((50..=100).contains(&backoff.next().as_millis()));
+        assert!((50..=100).contains(&backoff.pause().as_millis()));
     }
 }

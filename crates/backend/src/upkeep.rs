@@ -1,0 +1,82 @@
+//! What may wait: the catalogue and the clock are read anew, and what is old enough is forgotten, beside the sweep.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use store::StoreError;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::chain;
+
+/// How often ended tasks that are old enough are forgotten, and how many at once.
+const PRUNE: Duration = Duration::from_mins(1);
+const PRUNE_BATCH: u32 = 500;
+
+/// Reads anew what this process remembers of the database until `stop`, each `check_period`.
+pub(crate) async fn refresh(app: App, stop: CancellationToken) {
+    let mut check = interval(app.settings.check_period);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut clock, mut catalogue) = (Trouble::with("the database's clock"), Trouble::with("the catalogue"));
+    while stop.run_until_cancelled(check.tick()).await.is_some() {
+        // Neither waits for the other to succeed.
+        clock.heard(&app.store.learn_clock().await);
+        catalogue.heard(&app.catalogue.reload(&app.store).await);
+        app.bells.ended.tidy();
+    }
+}
+
+/// Forgets ended tasks that are old enough until `stop`.
+pub(crate) async fn forget(app: App, stop: CancellationToken) {
+    let mut prune = interval(PRUNE);
+    prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = Trouble::with("forgetting old tasks");
+    while stop.run_until_cancelled(prune.tick()).await.is_some() {
+        trouble.heard(&forget_all(&app, &stop).await);
+    }
+}
+
+async fn forget_all(app: &App, stop: &CancellationToken) -> Result<(), StoreError> {
+    let keep = i64::try_from(app.settings.keep_ended.as_micros()).unwrap_or(i64::MAX);
+    let before: Timestamp = app.store.now().plus_micros(-keep);
+    let mut forgotten = 0;
+    loop {
+        let began = Instant::now();
+        let gone = app.store.prune(before, PRUNE_BATCH).await?;
+        forgotten += gone;
+        // A breath as long as the batch took: however long the backlog, half the time is left to what is in a hurry.
+        let breath = stop.run_until_cancelled(tokio::time::sleep(began.elapsed()));
+        if gone < u64::from(PRUNE_BATCH) || breath.await.is_none() {
+            break;
+        }
+    }
+    if forgotten > 0 {
+        tracing::info!(tasks = forgotten, "forgot ended tasks that were old enough");
+    }
+    Ok(())
+}
+
+/// Says once that something fails, and once that it works again.
+#[derive(Debug)]
+struct Trouble {
+    what: &'static str,
+    lasts: bool,
+}
+
+impl Trouble {
+    fn with(what: &'static str) -> Self {
+        Self { what, lasts: false }
+    }
+
+    fn heard(&mut self, done: &Result<(), StoreError>) {
+        match done {
+            Ok(()) if self.lasts => tracing::info!("{}: it works again", self.what),
+            Err(error) if !self.lasts => {
+                tracing::warn!(error = %chain(error), "{}: it failed; it is tried again", self.what);
+            }
+            Ok(()) | Err(_) => {}
+        }
+        self.lasts = done.is_err();
+    }
+}

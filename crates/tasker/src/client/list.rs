@@ -1,0 +1,45 @@
+//! `tasker list`: a page of the user's tasks.
+
+use anyhow::Result;
+use clap::Args;
+use domain::{Page, TaskId};
+
+use super::server::Server;
+use super::view;
+use crate::config::Environment;
+use crate::show;
+
+/// Lists tasks.
+#[derive(Debug, Args)]
+pub struct List {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LONGEST)))]
+    limit: u32,
+    /// Only those that are older than this task: the last one of the list before
+    #[arg(long, value_name = "ID")]
+    before: Option<TaskId>,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl List {
+    /// Fetches a page and prints it.
+    pub async fn run(self, environment: &Environment) -> Result<()> {
+        let page = Page { before: self.before, limit: self.limit };
+        let found = self.server.connect(environment)?.list(page).await?;
+        self.server.print(&found, view::list)?;
+        match found.tasks.last() {
+            None if self.before.is_some() => show::note("no older tasks"),
+            None => show::note("no tasks yet; this submits one: tasker submit GENERATE_LOGIN --ttl 5s"),
+            Some(last) if found.tasks.len() >= self.limit as usize => {
+                show::note(&format!(
+                    "there may be more: tasker list --limit {} --before {}",
+                    self.limit, last.id
+                ));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+}
