@@ -7,7 +7,11 @@ use crate::task::Attempt;
 use crate::timestamp::Timestamp;
 use crate::ttl::Ttl;
 
-/// Where a task is, with the facts that are true only there.
+/// Where a task is, with the facts that are true only there. What moves it, in time and late:
+///
+/// ```text
+#[doc = include_str!("../../../docs/state-machine.txt")]
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Waiting for a claim.
