@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use axum::Json as Body;
 use axum::extract::State;
-use domain::{Fault, Json, Operation, TypeName};
+use domain::{Fault, Json, Operation, TypeName, chain};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::caller::{Caller, Service};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::limits::Payload;
 use crate::paths::Name;
 use crate::submission::{did_you_mean, pointer};

@@ -3,7 +3,7 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{Fault, Problem, Reason, Status};
+use domain::{Fault, Problem, Reason, Status, chain};
 use store::StoreError;
 
 /// Why a request got no.
@@ -134,10 +134,4 @@ impl From<StoreError> for ApiError {
         }
         Self::Internal(Box::new(error))
     }
-}
-
-/// An error and its causes on one line, for the log.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use domain::chain;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 
 /// Keys are fetched anew this often, so that one that was withdrawn stops counting.
 const FRESH: Duration = Duration::from_mins(5);

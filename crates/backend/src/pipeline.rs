@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::TaskId;
+use domain::{TaskId, chain};
 use store::StoreError;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::life::Parts;
 
 /// The most items of one statement.

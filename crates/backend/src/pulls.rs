@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ClaimId, Report, Reported, TypeName};
+use domain::{ClaimId, Report, Reported, TypeName, chain};
 use futures_util::future::join_all;
 use store::{Granted, Puller, Store, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Bells, Claimed, Settle};
 use crate::catalogue::Catalogue;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::pipeline::Pipeline;
 use crate::ready::Rung;
 use crate::recent::Recent;

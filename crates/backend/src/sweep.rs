@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use domain::chain;
 use store::{Ended, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::chain;
 
 /// Deadlines are grouped by this, rounded up.
 const GRAIN_MS: u64 = 5;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Timestamp, chain};
 use store::StoreError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::chain;
 
 /// How often ended tasks that are old enough are forgotten, and how many at once.
 const PRUNE: Duration = Duration::from_mins(1);

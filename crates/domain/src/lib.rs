@@ -1,5 +1,6 @@
 //! The words and the rules of Tasker: what a task is and the only ways in which it may change.
 
+mod chain;
 mod id;
 mod json;
 mod machine;
@@ -13,6 +14,7 @@ mod task;
 mod timestamp;
 mod ttl;
 
+pub use chain::chain;
 pub use id::{ClaimId, OwnerId, TaskId};
 pub use json::Json;
 pub use machine::{Event, Refused, State};

@@ -49,7 +49,6 @@
 mod ask;
 mod attend;
 mod catalogue;
-mod causes;
 mod context;
 mod deadline;
 mod heartbeat;

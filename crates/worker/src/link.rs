@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::ClientError;
-use domain::WorkerName;
+use domain::{WorkerName, chain};
 use tracing::{info, warn};
-
-use crate::causes::sentence;
 
 /// The parts of a worker that speak to the Backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ impl Link {
     /// A request of `part` came to nothing and will be tried again.
     pub(crate) fn failed(&self, part: Part, error: &ClientError) {
         if self.outage().failed(part, discriminant(error)) {
-            let (worker, why) = (self.worker.as_str(), sentence(error));
+            let (worker, why) = (self.worker.as_str(), chain(error));
             warn!(
                 worker.name = worker,
                 error = why,

@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::fmt;
 
-use domain::TtlBounds;
+use domain::{TtlBounds, chain};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::causes::sentence;
 use crate::context::Context;
 
 /// Work that a task may ask for.
@@ -60,7 +59,7 @@ impl Failure {
 /// The error and its causes. (`Failure` is no `Error` itself, or this could not be written.)
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(sentence(&error))
+        Self(chain(&error))
     }
 }
 

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use client::{Backoff, Client, ClientError};
-use domain::{Report, Reported, Settled, WorkerName};
+use domain::{Report, Reported, Settled, WorkerName, chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::causes::sentence;
 use crate::deadline::{Deadline, Moment};
 use crate::link::{Link, Part};
 
@@ -189,7 +188,7 @@ impl Courier {
     /// The Backend will never have this one. A result that it will not have is a failure that it will.
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
         for Pending { report, deadline, broken } in batch {
-            let (id, why) = (report.id, sentence(refusal));
+            let (id, why) = (report.id, chain(refusal));
             if matches!(report.reported, Reported::Result(_)) {
                 warn!(task.id = %id, error = why, "the result of task {id} was refused: {why}");
                 let reported = Reported::Error(format!("{RESULT_REFUSED}: {why}"));

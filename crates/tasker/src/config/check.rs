@@ -134,10 +134,7 @@ impl Config {
 
 /// The address itself is not told: it may hold a password.
 fn open(key: &str, url: &str) -> Result<Db, BadConfig> {
-    Db::open(url).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        BadConfig::new(format!("{key}: {error}{cause}"))
-    })
+    Db::open(url).map_err(|error| BadConfig::new(format!("{key}: {}", domain::chain(&error))))
 }
 
 impl Worker {
