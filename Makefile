@@ -14,8 +14,8 @@ help: ## prints this list
 up: ## runs Tasker: every service in one process, on SQLite
 	cargo run --locked --bin tasker -- up
 
-test: ## runs every test, beside a PostgreSQL server of its own
-	scripts/with-postgres cargo test $(WORKSPACE) --no-fail-fast
+test: ## runs every test, beside a PostgreSQL and a Kafka of its own
+	scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 
 lint: ## checks format, lints, documentation and, where cargo-deny is at hand, dependencies
 	cargo fmt --all -- --check
@@ -31,9 +31,9 @@ fmt: ## formats the code
 	cargo fmt --all
 
 golden: ## writes the golden files of docs/ anew; read the difference before you commit it
-	UPDATE_GOLDEN=1 scripts/with-postgres cargo test $(WORKSPACE) --no-fail-fast
+	UPDATE_GOLDEN=1 scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 
 bench: ## measures the store, then the whole way through HTTP, with commits that wait for the disk
-	TASKER_PG_DURABLE=1 scripts/with-postgres cargo bench --locked --package store --package tasker --bench store --bench flow
+	TASKER_PG_DURABLE=1 TASKER_KAFKA_JIT=1 scripts/with-services cargo bench --locked --package store --package tasker --bench store --bench flow
 
 ci: lint test ## decides whether a change lands: lint, then test
