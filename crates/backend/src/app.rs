@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::Broker;
 use domain::{Grant, Report, Reported, Settled, Submission, TaskId, Ttl};
 use store::{Granted, IdClaim, Store, StoreError};
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use crate::pipeline::{Pipeline, Verb};
 use crate::pulls::Pulls;
 use crate::ready::Ready;
 use crate::sweep::Alarm;
+use crate::tickets;
 use crate::watch::Watch;
 
 /// What an item of a pipeline holds beside its texts, about.
@@ -38,6 +40,8 @@ pub struct Settings {
     pub keep_ended: Duration,
     /// A worker that has sent heartbeats is lost after so much silence.
     pub worker_lost: Duration,
+    /// How long a task stays ready before it is offered over Kafka again.
+    pub resend_period: Duration,
     /// Which web pages of other origins may call the API.
     pub cors_origins: Vec<String>,
     /// The largest parameters.
@@ -59,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) verifier: Verifier,
     pub(crate) catalogue: Catalogue,
     pub(crate) bells: Arc<Bells>,
+    /// `None`: there is no Kafka, and workers pull.
+    pub(crate) broker: Option<Broker>,
     pub(crate) submit: Pipeline<Submit>,
     pub(crate) claim: Pipeline<Claim>,
     pub(crate) settle: Pipeline<Settle>,
@@ -93,6 +99,7 @@ pub(crate) struct Bells {
 pub(crate) struct Submit {
     pub(crate) store: Store,
     pub(crate) bells: Arc<Bells>,
+    pub(crate) broker: Option<Broker>,
 }
 
 impl Verb for Submit {
@@ -109,6 +116,9 @@ impl Verb for Submit {
 
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, StoreError> {
         self.store.submit(batch).await?;
+        if let Some(broker) = &self.broker {
+            tickets::offer(broker, batch);
+        }
         self.bells.ready.ring(batch.iter().map(|task| &task.name));
         Ok(vec![(); batch.len()])
     }

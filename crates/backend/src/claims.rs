@@ -85,8 +85,17 @@ pub(crate) async fn request(
     Payload(body): Payload,
 ) -> Result<Body<Grants>, ApiError> {
     let arrived = Instant::now();
-    let Ask { claim, worker, wanted, wait_ms } = read(&body)?;
+    let Ask { claim, worker, wanted, wait_ms, declined } = read(&body)?;
+    if declined.len() > MOST {
+        return Err(ApiError::invalid("too-many-declined", "/declined", format!("at most {MOST} ids")));
+    }
+    if !declined.is_empty() {
+        // Whoever holds an ask for their types may have them; the others hear of them again.
+        tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker was offered tasks that it does not run");
+        app.bells.ready.ring_all();
+    }
     match wanted {
+        Wanted::Ids(ids) if ids.is_empty() && !declined.is_empty() => Ok(Body(grants(arrived, Vec::new()))),
         Wanted::Ids(ids) => {
             let mut ids = ids;
             ids.sort_unstable();
@@ -100,7 +109,7 @@ pub(crate) async fn request(
             let claimed = futures_util::future::try_join_all(asks).await?;
             Ok(Body(grants(arrived, claimed.into_iter().flatten().collect())))
         }
-        Wanted::Pull { types, slots } => {
+        Wanted::Pull { types, slots, .. } => {
             let most = u32::try_from(MOST).expect("a thousand");
             if !(1..=MOST).contains(&types.len()) || !(1..=most).contains(&slots) {
                 let rule = format!("1 to {MOST} types, and 1 to {most} slots");

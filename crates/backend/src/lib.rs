@@ -12,6 +12,7 @@ mod limits;
 mod openapi;
 mod paths;
 mod pipeline;
+mod posted;
 mod prefer;
 mod pulls;
 mod ready;
@@ -20,6 +21,8 @@ mod results;
 mod submission;
 mod sweep;
 mod tasks;
+mod tickets;
+mod traced;
 mod unique;
 mod upkeep;
 mod watch;
@@ -33,6 +36,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS}
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
+use broker::{Broker, Role};
 use domain::Operation;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +80,7 @@ impl Backend {
         store: Store,
         settings: Settings,
         builtin: &[Operation],
+        broker: Option<Broker>,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         for operation in builtin {
@@ -97,13 +102,13 @@ impl Backend {
             .build()
             .expect("a plain client");
         let bells = Arc::new(Bells::default());
-        let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone() });
+        let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
         let (pulls, holder) = Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone());
         let verifier = Verifier::new(Keys::of(settings.identity_url.clone(), http));
         let parts =
-            app::Parts { store, settings, verifier, catalogue, bells, submit, claim, settle, pulls, stop };
+            app::Parts { store, settings, verifier, catalogue, bells, broker, submit, claim, settle, pulls, stop };
         Ok(Self { app: App::new(parts), submits, claims, settles, holder })
     }
 
@@ -145,9 +150,22 @@ impl Backend {
         parts.spawn("keeper of keys", keys::run(app.clone(), stop.clone()));
         parts.spawn("pruning", upkeep::forget(app.clone(), stop.clone()));
         parts.spawn("upkeep", upkeep::refresh(app.clone(), stop.clone()));
+        if let Some(broker) = app.broker.clone() {
+            kafka(&app, broker, &stop, &mut parts);
+        }
         parts.spawn("sweep", sweep::run(app, stop.clone()));
         parts.live(&stop).await
     }
+}
+
+/// What a Backend does with Kafka, among `parts`.
+fn kafka(app: &App, broker: Broker, stop: &CancellationToken, parts: &mut Parts) {
+    tickets::want_queues(app, &broker);
+    let (results, pump) = broker.results().expect("settings that have made a producer make a consumer");
+    parts.spawn("pump of results", pump.run());
+    parts.spawn("reader of results", posted::settle(app.clone(), results, stop.clone()));
+    parts.spawn("offers", tickets::offer_again(app.clone(), broker.clone(), stop.clone()));
+    parts.spawn("keeper of topics", broker.keep(Role::Backend, stop.clone()));
 }
 
 /// The contract as it is published.

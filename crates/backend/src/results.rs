@@ -2,7 +2,7 @@
 
 use axum::Json as Body;
 use axum::extract::State;
-use domain::{Heard, Heartbeat, Report, Reported, Reports, Settled};
+use domain::{Attempt, Heard, Heartbeat, Report, Reported, Reports, Settled, TaskId, WorkerName};
 use futures_util::future::join_all;
 
 use crate::app::App;
@@ -42,22 +42,27 @@ pub(crate) async fn report(
     // a worker that divides its batch finds the one.
     let settled = join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await;
     let settled: Vec<Settled> = settled.into_iter().collect::<Result<_, ApiError>>()?;
-    for ((id, attempt), settled) in named.iter().zip(&settled) {
-        match settled {
-            Settled::Late { late_by_ms } => {
-                tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, late_by_ms, "a report came too late and was refused");
-            }
-            Settled::Stale | Settled::Unknown => {
-                tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, "a report spoke for no grant and was refused");
-            }
-            Settled::Finished | Settled::Cancelled { .. } | Settled::Released => {}
-        }
+    for ((id, attempt), settled) in named.into_iter().zip(&settled) {
+        note(&worker, id, attempt, *settled);
     }
     Ok(Body(settled))
 }
 
+/// Logs a report that was refused.
+pub(crate) fn note(worker: &WorkerName, id: TaskId, attempt: Attempt, settled: Settled) {
+    match settled {
+        Settled::Late { late_by_ms } => {
+            tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, late_by_ms, "a report came too late and was refused");
+        }
+        Settled::Stale | Settled::Unknown => {
+            tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, "a report spoke for no grant and was refused");
+        }
+        Settled::Finished | Settled::Cancelled { .. } | Settled::Released => {}
+    }
+}
+
 /// A result that is too big is a failure of its task; an error text that is too long is cut.
-fn bounded(report: Report, limit: usize) -> Report {
+pub(crate) fn bounded(report: Report, limit: usize) -> Report {
     let reported = match report.reported {
         Reported::Result(result) if result.text().len() > limit => Reported::Error(format!(
             "RESULT_TOO_LARGE: the result has {} bytes; at most {limit} are kept",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::body::Bytes;
-use domain::{BadTtl, Fault, Json, OwnerId, Submission, Ttl};
+use domain::{BadTtl, Fault, Json, OwnerId, Submission, Trace, Ttl};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -24,7 +24,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// Makes a submission of a `POST /api/Task/` body, or says everything that is wrong with it.
-pub(crate) async fn submission(app: &App, owner: OwnerId, body: &Bytes) -> Result<Submission, ApiError> {
+pub(crate) async fn submission(app: &App, owner: OwnerId, trace: Trace, body: &Bytes) -> Result<Submission, ApiError> {
     let fields = fields(body)?;
     let name = match fields.get("type").map(Json::read::<String>) {
         Some(Ok(name)) => name,
@@ -50,6 +50,7 @@ pub(crate) async fn submission(app: &App, owner: OwnerId, body: &Bytes) -> Resul
         parameters,
         ttl,
         start_within: app.settings.start_within,
+        trace: Some(trace),
     })
 }
 

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::limits::{AnswerBy, Payload};
 use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
+use crate::traced::Traced;
 use crate::submission::submission;
 use crate::watch::SLOW_CHECK;
 
@@ -50,7 +51,8 @@ pub(crate) enum Submitted {
 /// Submits a task; the answer is its id, or the task itself by `Prefer: return=representation` or `wait=N`. If it cannot
 /// be read once it is accepted, the answer is its id after all, without `Preference-Applied`.
 #[utoipa::path(post, path = "/api/Task", tag = "Task", security(("bearer" = [])), request_body = NewTask,
-    params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)")),
+    params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)"),
+        ("traceparent" = Option<String>, Header, description = "W3C Trace Context; the task's messages carry the trace on")),
     responses((status = 201, body = Submitted, description = "It is accepted for good",
             headers(("Location" = String, description = "The task's address"),
                 ("Preference-Applied" = Option<String>, description = "The preferences that were honoured"))),
@@ -61,13 +63,15 @@ pub(crate) async fn submit(
     State(app): State<App>,
     User(owner): User,
     Extension(AnswerBy(by)): Extension<AnswerBy>,
+    Traced(trace): Traced,
     prefer: Prefer,
     Payload(body): Payload,
 ) -> Result<(StatusCode, HeaderMap, Body<Submitted>), ApiError> {
-    let submission = submission(&app, owner, &body).await?;
+    let submission = submission(&app, owner, trace, &body).await?;
     let id = submission.id;
     let wait = prefer.wait.map(|wait| Instant::now() + wait);
     app.submit.put(submission).await?;
+    tracing::debug!(task.id = %id, trace.id = %trace.id(), "a task was accepted");
     let location = HeaderValue::from_str(&format!("/api/Task/{id}")).expect("an id is ASCII");
     // It is accepted: whatever goes wrong from here on is no reason to say anything else, for the task would be sent again.
     let task = if prefer.representation || wait.is_some() {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::tickets;
 
 /// How often ended tasks that are old enough are forgotten, and how many at once.
 const PRUNE: Duration = Duration::from_mins(1);
@@ -23,6 +24,9 @@ pub(crate) async fn refresh(app: App, stop: CancellationToken) {
         clock.heard(&app.store.learn_clock().await);
         catalogue.heard(&app.catalogue.reload(&app.store).await);
         app.bells.ended.tidy();
+        if let Some(broker) = &app.broker {
+            tickets::want_queues(&app, broker);
+        }
     }
 }
 
@@ -58,17 +62,17 @@ async fn forget_all(app: &App, stop: &CancellationToken) -> Result<(), StoreErro
 
 /// Says once that something fails, and once that it works again.
 #[derive(Debug)]
-struct Trouble {
+pub(crate) struct Trouble {
     what: &'static str,
     lasts: bool,
 }
 
 impl Trouble {
-    fn with(what: &'static str) -> Self {
+    pub(crate) fn with(what: &'static str) -> Self {
         Self { what, lasts: false }
     }
 
-    fn heard(&mut self, done: &Result<(), StoreError>) {
+    pub(crate) fn heard(&mut self, done: &Result<(), StoreError>) {
         match done {
             Ok(()) if self.lasts => tracing::info!("{}: it works again", self.what),
             Err(error) if !self.lasts => {

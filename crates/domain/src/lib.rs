@@ -12,6 +12,7 @@ mod service;
 mod status;
 mod task;
 mod timestamp;
+mod trace;
 mod ttl;
 
 pub use chain::chain;
@@ -26,4 +27,5 @@ pub use service::{Ask, Grant, Grants, Heard, Heartbeat, Held, Report, Reported, 
 pub use status::{Reason, Status};
 pub use task::{Attempt, Counts, Submission, Summary, Task, TaskList, TaskResult};
 pub use timestamp::Timestamp;
+pub use trace::{BadTrace, Trace};
 pub use ttl::{BadTtl, Ttl};

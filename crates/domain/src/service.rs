@@ -22,6 +22,9 @@ pub struct Ask {
     /// How long to wait for work when there is none, in milliseconds. Asks by ids are answered at once.
     #[serde(default)]
     pub wait_ms: u64,
+    /// Tasks that it was offered and does not run: others may have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declined: Vec<TaskId>,
 }
 
 /// Certain tasks, or whatever waits of certain types.
@@ -37,6 +40,10 @@ pub enum Wanted {
         types: Vec<TypeName>,
         /// As many as this, at most.
         slots: u32,
+        /// Only those that have been ready for at least so long, in milliseconds; at most 60,000. An idle worker asks so
+        /// for what waits in vain for another.
+        #[serde(default)]
+        min_age_ms: u64,
     },
 }
 

@@ -8,6 +8,7 @@ use crate::json::Json;
 use crate::name::{QueueName, TypeName, WorkerName};
 use crate::status::{Reason, Status};
 use crate::timestamp::Timestamp;
+use crate::trace::Trace;
 use crate::ttl::Ttl;
 
 /// The number of a grant: the fence. Each claim raises it, nothing lowers it. 0: never claimed.
@@ -30,6 +31,8 @@ pub struct Submission {
     pub ttl: Ttl,
     /// How long it may wait for a claim.
     pub start_within: Ttl,
+    /// The trace that its messages belong to; not stored.
+    pub trace: Option<Trace>,
 }
 
 /// Everything about one task. What is not known yet is `null`.

@@ -1,4 +1,6 @@
-//! What tests of every crate share: a database of their own, on both kinds.
+//! What tests of every crate share: a database of their own, on both kinds, and a Kafka.
+
+mod kafka;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlx::{Connection, Executor, PgConnection};
 use store::Db;
 use tempfile::TempDir;
+
+pub use kafka::{Doors, KAFKA, OwnKafka, kafka_doors, kafka_server, own_prefix};
 
 /// The variable that names a PostgreSQL server on which a test may create databases; `make test` sets it.
 pub const POSTGRES: &str = "TASKER_TEST_POSTGRES";
@@ -53,8 +57,12 @@ impl Scratch {
 }
 
 /// The test server's address.
-#[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
 pub fn postgres_server() -> String {
-    std::env::var(POSTGRES)
-        .unwrap_or_else(|_| panic!("{POSTGRES} is not set: run `make test`, which starts a server"))
+    variable(POSTGRES)
+}
+
+/// What `make test` says of its servers.
+#[expect(clippy::disallowed_methods, reason = "tests are told where their servers are")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, which starts the servers"))
 }

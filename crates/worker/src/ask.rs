@@ -1,9 +1,10 @@
 //! One ask for work, repeated under the same claim until it is answered, so that a lost answer loses no task.
 
+use std::future::pending;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
-use domain::{Ask, ClaimId, Grants, TypeName, Wanted, WorkerName};
+use domain::{Ask, ClaimId, Grants, TaskId, TypeName, Wanted, WorkerName};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Moment;
@@ -19,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Asks the Backend for work.
+#[derive(Clone)]
 pub(crate) struct Asker {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
@@ -28,24 +30,56 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// What is granted for `slots` free slots and the moment from which its time is counted; `None` once the worker stops.
-    pub(crate) async fn ask(&self, slots: u32) -> Option<(Moment, Grants)> {
-        // One claim until the answer comes, however long that takes: whatever was granted under it is in that answer.
-        let ask = self.fresh(slots);
+    /// What is granted of whatever waits for `min_age` or longer, and the moment from which its time is counted; `None`
+    /// once the worker stops. The Backend holds the ask until there is work, but no longer than until `give_way` rings.
+    pub(crate) async fn pull(
+        &self,
+        slots: u32,
+        min_age: Duration,
+        give_way: impl Future<Output = ()>,
+    ) -> Option<(Moment, Grants)> {
+        let pull = Wanted::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
+        let ask = self.fresh(pull, millis(WAIT), Vec::new());
+        let asked = Moment::now();
+        let (sent, grants) = self.answered(Part::Asks, ask, give_way).await?;
+        if grants.tasks.is_empty() && asked.elapsed() < PAUSE {
+            self.pause(PAUSE).await?;
+        }
+        Some((sent, grants))
+    }
+
+    /// What is granted of certain tasks, and the moment from which its time is counted; `None` once the worker stops.
+    pub(crate) async fn claim(&self, ids: Vec<TaskId>, declined: Vec<TaskId>) -> Option<(Moment, Grants)> {
+        self.answered(Part::Claims, self.fresh(Wanted::Ids(ids), 0, declined), pending()).await
+    }
+
+    /// One claim until the answer comes, however long that takes: whatever was granted under it is in that answer. When
+    /// `give_way` rings, the same is asked again without waiting: what has been granted by then is the answer.
+    async fn answered(
+        &self,
+        part: Part,
+        mut ask: Ask,
+        give_way: impl Future<Output = ()>,
+    ) -> Option<(Moment, Grants)> {
+        let mut give_way = std::pin::pin!(give_way);
         let mut backoff = Backoff::default();
         loop {
             // The token may be fetched after this moment: that makes the deadline earlier, never later.
             let sent = Moment::now();
-            match self.answer(&ask).await? {
+            let answer = tokio::select! {
+                answer = self.answer(&ask) => answer?,
+                () = &mut give_way, if ask.wait_ms > 0 => {
+                    ask.wait_ms = 0;
+                    continue;
+                }
+            };
+            match answer {
                 Ok(grants) => {
-                    self.link.went_through(Part::Asks);
-                    if grants.tasks.is_empty() && sent.elapsed() < PAUSE {
-                        self.pause(PAUSE).await?;
-                    }
+                    self.link.went_through(part);
                     return Some((sent, grants));
                 }
                 Err(error) => {
-                    self.link.failed(Part::Asks, &error);
+                    self.link.failed(part, &error);
                     self.pause(backoff.after(&error)).await?;
                 }
             }
@@ -56,13 +90,8 @@ impl Asker {
         self.stop.run_until_cancelled(tokio::time::sleep(pause)).await
     }
 
-    fn fresh(&self, slots: u32) -> Ask {
-        Ask {
-            claim: ClaimId::random(),
-            worker: self.worker.clone(),
-            wanted: Wanted::Pull { types: self.types.clone(), slots },
-            wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or(u64::MAX),
-        }
+    fn fresh(&self, wanted: Wanted, wait_ms: u64, declined: Vec<TaskId>) -> Ask {
+        Ask { claim: ClaimId::random(), worker: self.worker.clone(), wanted, wait_ms, declined }
     }
 
     /// The answer to `ask`; of a worker that stops, only if it comes within a moment.
@@ -76,4 +105,8 @@ impl Asker {
         }
         tokio::time::timeout(LAST_WORD, answer).await.ok()
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use domain::{Grant, Held, Json, Report, Reported};
+use domain::{Grant, Held, Json, Report, Reported, Trace};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::catalogue::Operations;
 use crate::context::Context;
 use crate::deadline::{Deadline, Moment};
 use crate::operation::Failure;
-use crate::report::Reports;
+use crate::report::{Pending, Reports};
 use crate::running::Running;
 
 /// The longest result that is sent, in bytes. The Backend's own limit is lower as a rule, and it says so; this one keeps
@@ -49,11 +50,13 @@ enum End {
 
 impl Desk {
     /// Runs what was granted, and reports it if there is anything to report.
-    pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline) {
+    pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline, trace: Option<Trace>) {
         let Some(entry) = self.running.enter(Held { id: grant.id, attempt: grant.attempt }) else { return };
         let report = |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported };
-        let span =
-            info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt);
+        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, trace.id = Empty);
+        if let Some(trace) = trace {
+            span.record("trace.id", trace.id().to_string());
+        }
         let end = self.work(&grant, deadline, &entry.stop).instrument(span.clone()).await;
         drop(entry);
         let id = grant.id;
@@ -86,14 +89,15 @@ impl Desk {
             }
         });
         if let Some(reported) = reported {
-            self.reports.add(report(reported), deadline);
+            self.reports.add(Pending::new(report(reported), deadline, trace));
         }
     }
 
     /// Hands back what was granted and cannot be run here.
     pub(crate) fn hand_back(&self, grant: &Grant, deadline: Deadline) {
         let Grant { id, attempt, claim, .. } = *grant;
-        self.reports.add(Report { id, attempt, claim, reported: Reported::Released }, deadline);
+        let report = Report { id, attempt, claim, reported: Reported::Released };
+        self.reports.add(Pending::new(report, deadline, None));
     }
 
     /// The operation runs in a task of its own: a panic is caught there, and dropping its future is the end of it.

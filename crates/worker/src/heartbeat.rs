@@ -4,10 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client};
-use domain::{Heartbeat, TypeName, WorkerName};
+use domain::{Heartbeat, Held, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::kept::Kept;
 use crate::link::{Link, Part};
 use crate::register::WorkerError;
 use crate::running::Running;
@@ -23,6 +24,8 @@ pub(crate) struct Heart {
     pub(crate) types: Vec<TypeName>,
     pub(crate) period: Duration,
     pub(crate) running: Running,
+    /// Results that Kafka has: have their tasks ended?
+    pub(crate) kept: Option<Kept>,
     pub(crate) link: Link,
 }
 
@@ -57,12 +60,15 @@ impl Heart {
                 worker: self.worker.clone(),
                 slots: self.slots,
                 types: self.types.clone(),
-                running: self.running.held(),
+                running: self.held(),
                 first,
             };
             let pause = match self.client.heartbeat(&beat, LIMIT).await {
                 Ok(answer) => {
                     answer.stop.iter().for_each(|held| self.running.stop(held));
+                    if let Some(kept) = &self.kept {
+                        kept.heard(&beat.running, &answer.stop);
+                    }
                     backoff.reset();
                     self.link.went_through(Part::Heart);
                     heard.send_replace(true);
@@ -76,6 +82,14 @@ impl Heart {
             };
             tokio::time::sleep(pause).await;
         }
+    }
+}
+
+impl Heart {
+    fn held(&self) -> Vec<Held> {
+        let mut held = self.running.held();
+        held.extend(self.kept.iter().flat_map(Kept::held));
+        held
     }
 }
 

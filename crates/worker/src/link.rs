@@ -15,6 +15,8 @@ pub(crate) enum Part {
     Registration,
     /// It asks for work.
     Asks,
+    /// It claims what its tickets name.
+    Claims,
     /// It says what became of it.
     Reports,
     /// It shows that it lives.

@@ -21,6 +21,9 @@ pub enum WorkerError {
         #[source]
         source: ClientError,
     },
+    /// Kafka's settings are refused.
+    #[error("the queues cannot be read")]
+    Broker(#[from] broker::BrokerError),
     /// The heart cannot have a connection of its own.
     #[error("the heart has no connection")]
     Client(#[source] ClientError),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use client::{Backoff, Client, ClientError};
-use domain::{Report, Reported, Settled, WorkerName, chain};
+use domain::{Held, Report, Reported, Settled, Trace, WorkerName, chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -25,9 +25,11 @@ const TOO_LATE: Duration = Duration::from_secs(30);
 const RESULT_REFUSED: &str = "RESULT_REFUSED";
 
 /// A report and the end of its task's life.
-struct Pending {
-    report: Report,
+pub(crate) struct Pending {
+    pub(crate) report: Report,
     deadline: Deadline,
+    /// The trace that the task's ticket belongs to.
+    pub(crate) trace: Option<Trace>,
     /// How often the Backend broke over this one.
     broken: Backoff,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Courier {
     worker: WorkerName,
     link: Link,
     receiver: mpsc::UnboundedReceiver<Pending>,
-    unsettled: watch::Sender<usize>,
+    reports: Reports,
     /// What must go again, before anything else.
     again: VecDeque<Vec<Pending>>,
     /// Over each of these the Backend broke. They go again alone and one by one, so that none holds up the others.
@@ -59,13 +61,30 @@ struct Doubtful {
 }
 
 impl Reports {
+    /// A box for reports, and the end where they come out.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Pending>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender, unsettled: watch::Sender::new(0) }, receiver)
+    }
+
+    /// Another box, whose reports count as unsettled together with those of this one.
+    pub(crate) fn beside(&self) -> (Self, mpsc::UnboundedReceiver<Pending>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender, unsettled: self.unsettled.clone() }, receiver)
+    }
+
     /// Adds one.
-    pub(crate) fn add(&self, report: Report, deadline: Deadline) {
+    pub(crate) fn add(&self, pending: Pending) {
         self.unsettled.send_modify(|count| *count += 1);
-        if self.sender.send(Pending { report, deadline, broken: Backoff::default() }).is_err() {
-            self.unsettled.send_modify(|count| *count -= 1);
+        if self.sender.send(pending).is_err() {
+            self.forget(1);
             debug!("a report came after the worker's last");
         }
+    }
+
+    /// So many are settled, or no longer ours to see to.
+    pub(crate) fn forget(&self, settled: usize) {
+        self.unsettled.send_modify(|count| *count -= settled);
     }
 
     /// Waits until no more than `limit` have not been settled.
@@ -82,11 +101,9 @@ impl Reports {
 
 impl Courier {
     pub(crate) fn new(client: Client, worker: WorkerName, link: Link) -> (Self, Reports) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let unsettled = watch::Sender::new(0);
-        let reports = Reports { sender, unsettled: unsettled.clone() };
+        let (reports, receiver) = Reports::new();
         let (again, doubtful) = (VecDeque::new(), Vec::new());
-        (Self { client, worker, link, receiver, unsettled, again, doubtful }, reports)
+        (Self { client, worker, link, receiver, reports: reports.clone(), again, doubtful }, reports)
     }
 
     /// Carries until `last` is cancelled and everything that was put there by then is settled.
@@ -171,7 +188,7 @@ impl Courier {
         for Report { id, .. } in late.iter().map(|pending| &pending.report) {
             warn!(task.id = %id, "the report of task {id} is given up: its time passed before the Backend could be reached");
         }
-        self.forget(late.len());
+        self.reports.forget(late.len());
         kept
     }
 
@@ -182,27 +199,23 @@ impl Courier {
         for (pending, settled) in batch.iter().zip(settled) {
             say(&pending.report, *settled);
         }
-        self.forget(batch.len());
+        self.reports.forget(batch.len());
     }
 
     /// The Backend will never have this one. A result that it will not have is a failure that it will.
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
-        for Pending { report, deadline, broken } in batch {
+        for Pending { report, deadline, trace, broken } in batch {
             let (id, why) = (report.id, chain(refusal));
             if matches!(report.reported, Reported::Result(_)) {
                 warn!(task.id = %id, error = why, "the result of task {id} was refused: {why}");
                 let reported = Reported::Error(format!("{RESULT_REFUSED}: {why}"));
                 let report = Report { reported, ..report };
-                self.again.push_front(vec![Pending { report, deadline, broken }]);
+                self.again.push_front(vec![Pending { report, deadline, trace, broken }]);
             } else {
                 error!(task.id = %id, error = why, "the report of task {id} was refused: {why}");
-                self.forget(1);
+                self.reports.forget(1);
             }
         }
-    }
-
-    fn forget(&self, settled: usize) {
-        self.unsettled.send_modify(|count| *count -= settled);
     }
 }
 
@@ -214,7 +227,7 @@ impl Doubtful {
 }
 
 /// The next report; none once `last` is cancelled and everything that was put there by then has been taken.
-async fn next(receiver: &mut mpsc::UnboundedReceiver<Pending>, last: &CancellationToken) -> Option<Pending> {
+pub(crate) async fn next(receiver: &mut mpsc::UnboundedReceiver<Pending>, last: &CancellationToken) -> Option<Pending> {
     tokio::select! {
         biased;
         next = receiver.recv() => next,
@@ -231,8 +244,17 @@ fn is_about_one(error: &ClientError) -> bool {
 }
 
 impl Pending {
+    pub(crate) fn new(report: Report, deadline: Deadline, trace: Option<Trace>) -> Self {
+        Self { report, deadline, trace, broken: Backoff::default() }
+    }
+
+    /// The grant that it speaks of.
+    pub(crate) const fn held(&self) -> Held {
+        Held { id: self.report.id, attempt: self.report.attempt }
+    }
+
     /// Its longest part, in bytes.
-    fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         match &self.report.reported {
             Reported::Result(result) => result.text().len(),
             Reported::Error(said) => said.len(),

@@ -1,12 +1,14 @@
 //! The worker's life: register, show that it lives, take work for every free slot, and leave politely.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::{Broker, Role};
 use client::Client;
-use domain::WorkerName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use domain::{QueueName, WorkerName};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,12 +17,16 @@ use tracing::{info, warn};
 use crate::ask::Asker;
 use crate::attend::Desk;
 use crate::catalogue::Operations;
-use crate::deadline::Deadline;
+use crate::crew::Crew;
 use crate::heartbeat::Heart;
+use crate::kept::Kept;
 use crate::link::Link;
+use crate::mail::Mail;
+use crate::pull;
 use crate::register::{WorkerError, register};
-use crate::report::{Courier, Reports};
 use crate::running::Running;
+use crate::tickets::Taker;
+use crate::tide::Tide;
 
 /// How much a worker does, and how it leaves.
 #[derive(Debug, Clone)]
@@ -31,6 +37,8 @@ pub struct Settings {
     pub slots: NonZeroU32,
     /// How long a slot rests after a task.
     pub delay_between_tasks: Duration,
+    /// Beside Kafka, what has waited for so long elsewhere is taken over when a slot is free; `None`: never.
+    pub steal_after: Option<Duration>,
     /// Between two signs of life.
     pub heartbeat: Duration,
     /// How long a stopping worker lets its tasks run.
@@ -44,6 +52,7 @@ impl Settings {
             name,
             slots: NonZeroU32::new(8).expect("8 is not 0"),
             delay_between_tasks: Duration::ZERO,
+            steal_after: Some(Duration::from_millis(300)),
             heartbeat: Duration::from_secs(2),
             drain: Duration::from_secs(30),
         }
@@ -55,25 +64,31 @@ pub struct Worker {
     client: Client,
     operations: Arc<Operations>,
     settings: Settings,
+    broker: Option<Broker>,
 }
-
-/// A worker that has this many unsettled reports per slot takes no more work: they are held in memory.
-const REPORTS_PER_SLOT: usize = 10;
 
 /// How long an operation that is being stopped may take to reach its next await.
 const ABORT_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a stopping worker tries to say its last words.
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// How long a stopping worker may take to leave the groups of its queues.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Worker {
-    /// A worker; nothing happens before [`Worker::run`].
+    /// A worker; nothing happens before [`Worker::run`]. It pulls its work and reports over HTTP.
     pub fn new(client: Client, operations: Operations, settings: Settings) -> Self {
-        Self { client, operations: Arc::new(operations), settings }
+        Self { client, operations: Arc::new(operations), settings, broker: None }
+    }
+
+    /// The same worker, which hears of its work and reports over Kafka.
+    #[must_use]
+    pub fn over(mut self, broker: Broker) -> Self {
+        self.broker = Some(broker);
+        self
     }
 
     /// Runs until `stop` is cancelled. It waits for Identity and the Backend as long as it takes, and loses none of its
-    /// work when they go and come back. It fails only if the Backend refuses an operation for good.
+    /// work when they go and come back; Kafka is never waited for. It fails only if the Backend refuses an operation for
+    /// good.
     ///
     /// After `stop` it takes nothing new, lets what runs end within `drain`, hands the rest back, and returns a few seconds
     /// later at most.
@@ -84,39 +99,38 @@ impl Worker {
             return Ok(());
         }
         let running = Running::default();
-        let mut pulse = self.heart(running.clone(), link.clone()).start()?;
+        let mail = Mail::start(self.client.clone(), name.clone(), link.clone(), self.broker.clone());
+        let mut pulse = self.heart(running.clone(), mail.kept.clone(), link.clone()).start()?;
         if stop.run_until_cancelled(pulse.first()).await.is_none() {
             pulse.stop().await;
             return Ok(());
         }
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
-
-        let (courier, reports) = Courier::new(self.client.clone(), name.clone(), link.clone());
-        let (last_word, no_more) = (CancellationToken::new(), CancellationToken::new());
-        let mail = TaskTracker::new();
-        let (last, end) = (last_word.clone(), no_more.clone());
-        mail.spawn(async move { end.run_until_cancelled(courier.run(last)).await });
-        mail.close();
         let desk = Arc::new(Desk {
             operations: Arc::clone(&self.operations),
             running,
-            reports: reports.clone(),
+            reports: mail.reports.clone(),
             tracker: TaskTracker::new(),
             release: CancellationToken::new(),
         });
         // Whoever drops this future instead of cancelling `stop` leaves nothing running either.
-        let _abandoned = (desk.release.clone().drop_guard(), no_more.drop_guard());
-
-        self.take(&desk, link, &stop).await;
+        let gone = CancellationToken::new();
+        let _gone = (desk.release.clone().drop_guard(), gone.clone().drop_guard());
+        let kafka = TaskTracker::new();
+        self.take(&desk, link, &stop, (&kafka, &gone)).await?;
         self.drain(&desk).await;
-        last_word.cancel();
-        self.flush(&mail, &reports).await;
+        mail.flush(name).await;
+        gone.cancel();
+        kafka.close();
+        if timeout(LEAVE_LIMIT, kafka.wait()).await.is_err() {
+            warn!(worker.name = %name, "worker {name} leaves before Kafka has taken notice");
+        }
         pulse.stop().await;
         info!(worker.name = %name, "worker {name} has stopped");
         Ok(())
     }
 
-    fn heart(&self, running: Running, link: Link) -> Heart {
+    fn heart(&self, running: Running, kept: Option<Kept>, link: Link) -> Heart {
         Heart {
             client: self.client.clone(),
             worker: self.settings.name.clone(),
@@ -124,53 +138,50 @@ impl Worker {
             types: self.operations.types(),
             period: self.settings.heartbeat,
             running,
+            kept,
             link,
         }
     }
 
-    /// Asks for as many tasks as there are free slots, one ask at a time, until `stop`.
-    async fn take(&self, desk: &Arc<Desk>, link: Link, stop: &CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.slots()));
-        let asker = Asker {
-            client: self.client.clone(),
-            worker: self.settings.name.clone(),
-            types: self.operations.types(),
-            link,
+    /// Takes work until `stop`: by pull, or by ticket and by pull. What must outlive that for Kafka runs among `kafka`
+    /// until `gone`.
+    async fn take(
+        &self,
+        desk: &Arc<Desk>,
+        link: Link,
+        stop: &CancellationToken,
+        (kafka, gone): (&TaskTracker, &CancellationToken),
+    ) -> Result<(), WorkerError> {
+        let crew = Arc::new(Crew {
+            desk: Arc::clone(desk),
+            slots: Arc::new(Semaphore::new(self.slots())),
+            size: self.slots(),
+            delay: self.settings.delay_between_tasks,
             stop: stop.clone(),
+        });
+        let (client, worker, types) =
+            (self.client.clone(), self.settings.name.clone(), self.operations.types());
+        let asker = Asker { client, worker, types, link, stop: stop.clone() };
+        let Some(broker) = &self.broker else {
+            pull::take_all(crew, asker).await;
+            return Ok(());
         };
-        loop {
-            let Some(mut free) = stop.run_until_cancelled(self.free(&slots, &desk.reports)).await else {
-                return;
-            };
-            let wanted = u32::try_from(free.num_permits()).unwrap_or(u32::MAX);
-            let Some((sent, grants)) = asker.ask(wanted).await else { return };
-            for grant in grants.tasks {
-                let deadline = Deadline::of(sent, grants.held_ms, grant.remaining_ms);
-                match free.split(1).filter(|_| !stop.is_cancelled()) {
-                    Some(slot) => {
-                        let (desk, stop, delay) =
-                            (Arc::clone(desk), stop.clone(), self.settings.delay_between_tasks);
-                        let tracker = desk.tracker.clone();
-                        tracker.spawn(async move {
-                            desk.attend(grant, deadline).await;
-                            stop.run_until_cancelled(tokio::time::sleep(delay)).await;
-                            drop(slot);
-                        });
-                    }
-                    None => desk.hand_back(&grant, deadline),
-                }
-            }
+        let queues: BTreeSet<QueueName> =
+            self.operations.specifications().map(|operation| operation.queue.clone()).collect();
+        let tide = Arc::new(Tide::of(broker.clone(), queues.iter().cloned().collect()));
+        let takers = TaskTracker::new();
+        for queue in queues {
+            let (feed, pump) = broker.tickets(&queue, self.slots())?;
+            kafka.spawn(pump.run());
+            let (crew, asker, tide) = (Arc::clone(&crew), asker.clone(), Arc::clone(&tide));
+            takers.spawn(Taker { crew, asker, tide, feed }.run());
         }
-    }
-
-    /// Every slot that is free, once there is one and reports do not pile up.
-    async fn free(&self, slots: &Arc<Semaphore>, reports: &Reports) -> OwnedSemaphorePermit {
-        let mut free = Arc::clone(slots).acquire_owned().await.expect("the slots are never closed");
-        reports.at_most(self.slots().saturating_mul(REPORTS_PER_SLOT)).await;
-        while let Ok(more) = Arc::clone(slots).try_acquire_owned() {
-            free.merge(more);
-        }
-        free
+        kafka.spawn(broker.clone().keep(Role::Worker, gone.clone()));
+        pull::take_what_waits(crew, asker, tide, self.settings.steal_after).await;
+        // What they have just been granted is put to work, or back.
+        takers.close();
+        takers.wait().await;
+        Ok(())
     }
 
     fn slots(&self) -> usize {
@@ -191,13 +202,6 @@ impl Worker {
             // Not handed back: it would run twice at once. The sweep ends them.
             let deaf = desk.running.count();
             warn!(worker.name = %name, "worker {name} leaves {deaf} tasks that do not stop to their deadlines");
-        }
-    }
-
-    async fn flush(&self, mail: &TaskTracker, reports: &Reports) {
-        if timeout(FLUSH_LIMIT, mail.wait()).await.is_err() {
-            let (name, left) = (&self.settings.name, reports.count());
-            warn!(worker.name = %name, "worker {name} leaves {left} reports that the Backend did not take");
         }
     }
 }

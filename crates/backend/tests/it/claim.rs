@@ -170,3 +170,22 @@ async fn asks_that_break_a_rule_are_refused() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_worker_may_decline_what_it_was_offered_with_its_claim_or_without_one() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let (mine, foreign) = (ann.created().await, ann.created().await);
+        let ask = |ids: &[&str], declined: &[&str]| json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined});
+        let request = |ask| rig.post("/api/Task/request").json(ask);
+        assert_eq!(request(ask(&[&mine], &[&foreign])).await.grants().len(), 1);
+        assert!(request(ask(&[], &[&foreign])).await.grants().is_empty());
+        assert_eq!(ann.task(&foreign).await["status"], "CREATED");
+        let unknown = Uuid::new_v4().to_string();
+        assert!(request(ask(&[], &[&unknown])).await.grants().is_empty(), "it is nobody's by now");
+        assert_eq!(request(ask(&[], &[])).await.problem(), (422, "ids-out-of-range".to_owned()));
+        let many: Vec<&str> = vec![&unknown; 1001];
+        assert_eq!(request(ask(&[], &many)).await.problem(), (422, "too-many-declined".to_owned()));
+    })
+    .await;
+}

@@ -98,6 +98,7 @@ async fn fill(service: &Service, owner: Uuid, count: usize) -> Vec<String> {
         parameters: None::<Json>,
         ttl: Ttl::DEFAULT_MAX,
         start_within: Ttl::DEFAULT_MAX,
+        trace: None,
     };
     let batch: Vec<Submission> = (0..count).map(|_| submission()).collect();
     service.store.submit(&batch).await.unwrap();

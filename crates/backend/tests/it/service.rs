@@ -62,7 +62,7 @@ impl Service {
         let mut settings = settings(&issuer.url);
         adjust(&mut settings);
         let stop = CancellationToken::new();
-        let backend = Backend::open(store.clone(), settings, &operations(), stop.clone()).await.unwrap();
+        let backend = Backend::open(store.clone(), settings, &operations(), None, stop.clone()).await.unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", tcp.local_addr().unwrap());
         let (router, stopped) = (backend.router(), stop.clone());
@@ -165,6 +165,7 @@ pub(crate) fn settings(identity_url: &str) -> Settings {
     Settings {
         identity_url: identity_url.to_owned(),
         check_period: NEVER,
+        resend_period: NEVER,
         default_ttl: None,
         max_ttl: Ttl::DEFAULT_MAX,
         start_within: Ttl::DEFAULT_MAX,

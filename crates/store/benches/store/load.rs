@@ -148,6 +148,7 @@ pub(crate) fn submission(store: &Store) -> Submission {
         parameters: Some(Json::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
         ttl: Ttl::try_from(3_600_000).unwrap(),
         start_within: Ttl::DEFAULT_MAX,
+        trace: None,
     }
 }
 

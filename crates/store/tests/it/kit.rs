@@ -115,6 +115,7 @@ impl Bench {
             parameters: Some(json(r#"{"say":"hello"}"#)),
             ttl: millis(5000),
             start_within: millis(60_000),
+            trace: None,
         }
     }
 

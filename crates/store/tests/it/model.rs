@@ -187,7 +187,7 @@ impl Line {
     }
 
     pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission { id, owner, name, queue, parameters, ttl, start_within } = self.task.clone();
+        let Submission { id, owner, name, queue, parameters, ttl, start_within, .. } = self.task.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
         (id.0, owner.0, name.into(), queue.into(), parameters, ttl, start_within, self.created)

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use client::Secret;
 use store::Db;
@@ -28,6 +29,9 @@ pub enum Credentials {
         secret: Secret,
     },
 }
+
+/// No Backend takes a longer `minAgeMs`.
+const LONGEST_STEAL_MS: u64 = 60_000;
 
 /// A worker may miss all but one of so many beats and is not lost.
 const BEATS: u64 = 3;
@@ -156,6 +160,17 @@ impl Worker {
         }
     }
 
+    /// After how long a free slot takes over what waits elsewhere; `None`: never.
+    pub fn steal_after(&self) -> Result<Option<Duration>, BadConfig> {
+        match self.steal_after_ms {
+            0 => Ok(None),
+            millis @ 1..=LONGEST_STEAL_MS => Ok(Some(Duration::from_millis(millis))),
+            millis => Err(BadConfig::new(format!(
+                "worker.steal_after_ms = {millis}: at most {LONGEST_STEAL_MS}, or 0 to leave others' tasks to them"
+            ))),
+        }
+    }
+
     /// The bounds of the pretended work, in order.
     pub fn simulated_work(&self) -> Result<[u64; 2], BadConfig> {
         match self.simulate_work_ms {
@@ -278,6 +293,9 @@ mod tests {
         let quicker = config(&["backend.worker_lost_ms=3000", "worker.heartbeat_ms=1000"]);
         assert_eq!(quicker.check_backend(), Ok(()));
         let work = config(&["worker.simulate_work_ms=[2, 1]"]);
+        let steal = |millis: u64| config(&[&format!("worker.steal_after_ms={millis}")]).worker.steal_after();
+        assert_eq!((steal(0), steal(300)), (Ok(None), Ok(Some(Duration::from_millis(300)))));
+        assert!(steal(60_001).unwrap_err().to_string().starts_with("worker.steal_after_ms = 60001"));
         assert!(work.worker.simulated_work().unwrap_err().to_string().contains("worker.simulate_work_ms"));
     }
 }

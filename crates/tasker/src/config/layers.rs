@@ -19,8 +19,14 @@ const FILE: &str = "tasker.toml";
 const PREFIX: &str = "TASKER__";
 
 /// Settings that the environment may also name by a file: `TASKER__WORKER__PASSWORD_FILE`.
-const SECRETS: [&str; 4] =
-    ["database.url", "identity.database_url", "worker.password", "worker.client_secret"];
+const SECRETS: [&str; 6] = [
+    "database.url",
+    "identity.database_url",
+    "kafka.sasl_password",
+    "kafka.ssl_key_password",
+    "worker.password",
+    "worker.client_secret",
+];
 
 /// The settings gathered so far; what is added later wins.
 #[derive(Debug, Default)]

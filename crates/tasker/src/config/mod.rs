@@ -2,6 +2,7 @@
 
 mod check;
 mod environment;
+mod kafka;
 mod layers;
 mod sections;
 mod values;
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_default_file_names_every_key() {
-        for section in ["database", "backend", "identity", "worker", "log"] {
+        for section in ["database", "kafka", "backend", "identity", "worker", "log"] {
             let refusal =
                 Layers::default().assignment(&format!("{section}.no_such_key=1")).unwrap_err().to_string();
             let keys: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();

@@ -9,6 +9,7 @@ use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
 use serde::Deserialize;
 
+use super::kafka::Kafka;
 use super::values::Address;
 
 /// The whole configuration.
@@ -17,6 +18,8 @@ use super::values::Address;
 pub struct Config {
     /// Where tasks are kept.
     pub database: Database,
+    /// How workers hear of work.
+    pub kafka: Kafka,
     /// The REST API.
     pub backend: Backend,
     /// Accounts and tokens.
@@ -45,6 +48,8 @@ pub struct Backend {
     pub allow_plaintext: bool,
     /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
     pub identity_url: Address,
+    /// How long a task stays ready before it is offered over Kafka again.
+    pub resend_period_ms: NonZeroU64,
     /// How often it looks for what is due.
     pub check_period_ms: NonZeroU64,
     /// The life of a task whose submitter names none.
@@ -67,6 +72,7 @@ impl Default for Backend {
             listen: loopback(8080),
             allow_plaintext: false,
             identity_url: address("http://127.0.0.1:8081"),
+            resend_period_ms: positive(5000),
             check_period_ms: positive(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,
@@ -140,6 +146,8 @@ pub struct Worker {
     pub slots: NonZeroU32,
     /// How long a slot rests after a task.
     pub delay_between_tasks_ms: u64,
+    /// With Kafka: a free slot takes over what has waited for so long elsewhere. 0: never.
+    pub steal_after_ms: u64,
     /// Where the Backend is.
     pub backend_url: Address,
     /// Where tokens come from.
@@ -166,6 +174,7 @@ impl Default for Worker {
             name: None,
             slots: count(8),
             delay_between_tasks_ms: 0,
+            steal_after_ms: 300,
             backend_url: address("http://127.0.0.1:8080"),
             identity_url: address("http://127.0.0.1:8081"),
             username: None,

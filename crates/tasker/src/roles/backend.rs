@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use backend::{Backend, Settings};
+use broker::Broker;
 use domain::Operation;
 use store::{Clock, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -30,8 +31,9 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let store = Store::new(config.open_tasks()?, Clock::System);
     let listener = Listener::bind("backend.listen", config.backend.listen).await?;
     let builtin = super::worker::specifications(&config.worker)?;
+    let broker = super::broker(&config)?;
     super::until_stopped(async |stop| {
-        if let Some(backend) = open(&store, settings(&config), &builtin, &stop).await? {
+        if let Some(backend) = open(&store, settings(&config), &builtin, broker, &stop).await? {
             info!("the Backend listens on {}", listener.address());
             serve(backend, listener, stop).await?;
         }
@@ -46,11 +48,12 @@ pub async fn open(
     store: &Store,
     settings: Settings,
     builtin: &[Operation],
+    broker: Option<Broker>,
     stop: &CancellationToken,
 ) -> Result<Option<Backend>> {
     let open = async || {
         store.migrate().await?;
-        Backend::open(store.clone(), settings.clone(), builtin, stop.clone()).await
+        Backend::open(store.clone(), settings.clone(), builtin, broker.clone(), stop.clone()).await
     };
     Ok(wait::until_there("the database of tasks", stop, StoreError::is_unavailable, open).await?)
 }
@@ -78,6 +81,7 @@ pub fn settings(config: &Config) -> Settings {
         start_within: ours.start_within_ms,
         keep_ended: Duration::from_hours(24 * u64::from(ours.keep_ended_days.get())),
         worker_lost: millis(ours.worker_lost_ms),
+        resend_period: millis(ours.resend_period_ms),
         cors_origins: ours.cors_origins.clone(),
         max_parameters: MAX_PARAMETERS,
         max_result: MAX_RESULT,

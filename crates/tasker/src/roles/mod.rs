@@ -9,13 +9,24 @@ pub mod worker;
 use std::pin::pin;
 
 use anyhow::{Context, Result, bail};
+use broker::Broker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::config::{BadConfig, Config};
 use crate::exit::Exit;
 
 pub use up::Up;
+
+/// The way to Kafka, if the settings name one. Nothing is sent yet, and Kafka need not be there.
+fn broker(config: &Config) -> Result<Option<Broker>> {
+    let Some(settings) = config.kafka.settings()? else { return Ok(None) };
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(Broker::open(settings).map_err(|error| BadConfig::new(domain::chain(&error)))?))
+}
 
 /// Runs a role until it ends or until SIGTERM or SIGINT; then it may finish what is in hand. A second signal ends that.
 async fn until_stopped<F>(role: impl FnOnce(CancellationToken) -> F) -> Result<Exit>

@@ -141,10 +141,10 @@ impl Ground {
         let mut settings = backend_role::settings(&self.config);
         settings.identity_url = identity_role::settings(&self.config, &self.listeners.identity)?.issuer;
         let builtin = worker_role::specifications(&self.config.worker)?;
-        backend_role::open(&self.store, settings, &builtin, stop).await
+        backend_role::open(&self.store, settings, &builtin, super::broker(&self.config)?, stop).await
     }
 
-    /// A worker like any other: it speaks HTTP.
+    /// A worker like any other: it speaks HTTP, and hears of work over Kafka where that is set.
     fn worker(&self) -> Result<Worker> {
         let credentials = Credentials::Client {
             identity: self.listeners.identity.url(),
@@ -153,8 +153,12 @@ impl Ground {
         };
         let client = client::Settings { backend: self.listeners.backend.url(), credentials };
         let (operations, settings) =
-            (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker));
-        Ok(Worker::new(Client::new(client)?, operations, settings))
+            (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker)?);
+        let worker = Worker::new(Client::new(client)?, operations, settings);
+        Ok(match super::broker(&self.config)? {
+            Some(broker) => worker.over(broker),
+            None => worker,
+        })
     }
 
     /// Tells the user, and the command line, where everything is.

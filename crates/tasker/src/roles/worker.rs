@@ -19,7 +19,11 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let operations = builtin(&config.worker)?;
     telemetry::start(&config.log, environment)?;
     let client = client::Settings { backend: config.worker.backend_url.to_string(), credentials };
-    let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker));
+    let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker)?);
+    let worker = match super::broker(&config)? {
+        Some(broker) => worker.over(broker),
+        None => worker,
+    };
     super::until_stopped(async |stop| Ok(worker.run(stop).await?)).await
 }
 
@@ -35,14 +39,15 @@ pub fn specifications(config: &config::Worker) -> Result<Vec<Operation>, BadConf
 }
 
 /// The worker's settings out of ours.
-pub fn settings(config: &config::Worker) -> Settings {
-    Settings {
+pub fn settings(config: &config::Worker) -> Result<Settings, BadConfig> {
+    Ok(Settings {
         name: config.name.clone().unwrap_or_else(own_name),
         slots: config.slots,
         delay_between_tasks: Duration::from_millis(config.delay_between_tasks_ms),
+        steal_after: config.steal_after()?,
         heartbeat: Duration::from_millis(config.heartbeat_ms.get()),
         drain: Duration::from_millis(config.drain_ms),
-    }
+    })
 }
 
 fn credentials(config: &config::Worker) -> Result<Credentials, BadConfig> {

@@ -2,10 +2,12 @@
 
 #![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
 
+mod audit;
 mod cluster;
 mod commands;
 mod crash;
 mod lateness;
+mod many;
 mod person;
 mod process;
 mod roles;

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use std::time::Duration;
+
 use domain::{Task, TaskId, TaskList};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::{interval, timeout};
 
 /// Where the two services that a person meets are.
 #[derive(Debug, Clone)]
@@ -35,7 +38,6 @@ impl Person {
 
     /// Someone who has registered before.
     pub async fn sign_in(at: &Addresses, name: &str) -> Self {
-        let http = Client::new();
         let token = [
             ("grant_type", "password"),
             ("username", name),
@@ -43,7 +45,18 @@ impl Person {
             ("client_id", "tasker_backend"),
             ("scope", "openid profile TaskerWebAPI"),
         ];
-        let answer = http.post(format!("{}/connect/token", at.identity)).form(&token).send().await.unwrap();
+        Self::with(at, &token).await
+    }
+
+    /// A program, one of `identity.clients`.
+    pub async fn program(at: &Addresses, id: &str, secret: &str) -> Self {
+        let token = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+        Self::with(at, &token).await
+    }
+
+    async fn with(at: &Addresses, token: &[(&str, &str)]) -> Self {
+        let http = Client::new();
+        let answer = http.post(format!("{}/connect/token", at.identity)).form(token).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let answer: Value = answer.json().await.unwrap();
         let token = answer["access_token"].as_str().expect("a token").to_owned();
@@ -81,7 +94,9 @@ impl Person {
     pub async fn ended(&self, id: TaskId) -> Task {
         loop {
             let request = self.with_token(self.http.get(self.address(&format!("/api/Task/{id}"))));
-            let task: Task = request.header("Prefer", "wait=30").send().await.unwrap().json().await.unwrap();
+            // A Backend that is killed meanwhile is asked again.
+            let Ok(answer) = request.header("Prefer", "wait=30").send().await else { continue };
+            let Ok(task) = answer.json::<Task>().await else { continue };
             if task.status.is_final() {
                 return task;
             }
@@ -99,6 +114,38 @@ impl Person {
     pub async fn cancel(&self, id: TaskId) -> Response {
         let request = self.http.post(self.address(&format!("/api/Task/{id}/cancel")));
         self.with_token(request).send().await.unwrap()
+    }
+
+    /// A cancellation that may meet a dead server; whether it was heard.
+    pub async fn try_cancel(&self, id: TaskId) -> bool {
+        let request = self.http.post(self.address(&format!("/api/Task/{id}/cancel")));
+        let answer = self.with_token(request).send().await;
+        answer.is_ok_and(|answer| matches!(answer.status(), StatusCode::OK | StatusCode::CONFLICT))
+    }
+
+    /// Enters an operation into the catalogue; it takes any parameters.
+    pub async fn enter_operation(&self, name: &str) {
+        let operation = json!({"type": name, "parameters": {}, "result": {}});
+        let request = self.http.put(self.address(&format!("/api/Operation/{name}")));
+        let answer = self.with_token(request).json(&operation).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// Waits until the Backend says of its health what `holds`.
+    pub async fn until_health(&self, holds: impl Fn(&Value) -> bool) {
+        let look = async {
+            let mut looks = interval(Duration::from_millis(50));
+            loop {
+                looks.tick().await;
+                let answer = self.http.get(self.address("/health/ready")).send().await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK, "it serves");
+                let health = answer.json().await.unwrap();
+                if holds(&health) {
+                    return;
+                }
+            }
+        };
+        timeout(Duration::from_mins(1), look).await.expect("its health changes");
     }
 
     pub async fn get(&self, path: &str) -> Response {

@@ -85,6 +85,11 @@ impl Process {
         }
     }
 
+    /// Reads what it has said by now.
+    pub fn listen(&mut self) {
+        self.seen.extend(self.lines.try_iter());
+    }
+
     /// Every line that was read so far.
     pub fn seen(&self) -> &[String] {
         &self.seen

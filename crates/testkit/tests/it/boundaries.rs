@@ -5,14 +5,15 @@ use toml::{Table, Value};
 use crate::{assert_none, crates, read, root};
 
 /// A crate, those of ours that it may lean on, and the foreign ones that it must never know.
-const BOUNDARIES: [(&str, &[&str], &[&str]); 8] = [
+const BOUNDARIES: [(&str, &[&str], &[&str]); 9] = [
     ("domain", &[], &["axum", "rdkafka", "reqwest", "sqlx", "tokio"]),
     ("store", &["domain"], &["axum", "rdkafka", "reqwest"]),
+    ("broker", &["domain"], &["axum", "reqwest", "sqlx"]),
     ("identity", &["store"], &["rdkafka"]),
-    ("backend", &["domain", "store"], &[]),
+    ("backend", &["broker", "domain", "store"], &["rdkafka"]),
     ("client", &["domain"], &["axum", "sqlx"]),
-    ("worker", &["client", "domain"], &["axum", "sqlx"]),
-    ("tasker", &["backend", "client", "domain", "identity", "store", "worker"], &[]),
+    ("worker", &["broker", "client", "domain"], &["axum", "rdkafka", "sqlx"]),
+    ("tasker", &["backend", "broker", "client", "domain", "identity", "store", "worker"], &["rdkafka"]),
     ("testkit", &["store"], &[]),
 ];
 

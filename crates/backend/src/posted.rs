@@ -1,0 +1,70 @@
+//! Results that come over Kafka: settled in batches, and only then done with.
+
+use std::time::Duration;
+
+use broker::{Feed, Incoming, Posted};
+use domain::chain;
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::results;
+
+/// The most results that are settled together.
+const MOST: usize = 500;
+
+/// What cannot be settled now is tried again after this; each try doubles it.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Settles what comes until `stop`. What is not settled by then is seen again, by another Backend or after the restart.
+pub(crate) async fn settle(app: App, mut feed: Feed<Posted>, stop: CancellationToken) {
+    while let Some(Some(first)) = stop.run_until_cancelled(feed.next()).await {
+        let mut batch = vec![first];
+        batch.extend(feed.more(MOST - 1));
+        let mut pause = SHORTEST;
+        loop {
+            batch = settle_once(&app, &feed, batch).await;
+            if batch.is_empty() {
+                break;
+            }
+            tracing::debug!(results = batch.len(), "results wait for the database");
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}
+
+/// Settles what can be settled now; the rest comes back. What never can be settled is put aside with its cause.
+async fn settle_once(
+    app: &App,
+    feed: &Feed<Posted>,
+    batch: Vec<Incoming<Posted>>,
+) -> Vec<Incoming<Posted>> {
+    let limit = app.settings.max_result;
+    let report = |posted: &Posted| results::bounded(posted.report.clone(), limit);
+    let settled =
+        join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
+    let mut again = Vec::new();
+    for (incoming, settled) in batch.into_iter().zip(settled) {
+        let Posted { worker, report } = &incoming.message;
+        match settled {
+            Ok(settled) => {
+                results::note(worker, report.id, report.attempt, settled);
+                feed.done(incoming.mark);
+            }
+            Err(ApiError::Busy | ApiError::Away(_)) => again.push(incoming),
+            Err(ApiError::Internal(cause)) => {
+                tracing::error!(task.id = %report.id, error = %chain(cause.as_ref()), "a result cannot be settled");
+                feed.senseless(incoming.mark, chain(cause.as_ref()));
+            }
+            Err(other) => feed.senseless(incoming.mark, other.to_string()),
+        }
+    }
+    again
+}

@@ -1,0 +1,105 @@
+//! A breaker for one topic: after failures in a row nothing is sent to it for a while, then one message tries.
+
+use std::time::{Duration, Instant};
+
+/// So many failures in a row open it.
+const FAILURES: u32 = 5;
+
+/// How long it stays open the first time; each failed try doubles it.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// The longest that it stays open.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// Whether messages may go to a topic.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    failures: u32,
+    pause: Duration,
+    /// Open until then; the first message after that tries.
+    open: Option<Instant>,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 0, pause: SHORTEST, open: None }
+    }
+}
+
+impl Breaker {
+    /// Whether a message may go now. If it is the one that tries, no other may until it has failed or succeeded, or a
+    /// pause has passed.
+    pub(crate) fn lets_through(&mut self, now: Instant) -> bool {
+        match self.open {
+            None => true,
+            Some(until) if now < until => false,
+            Some(_) => {
+                self.open = Some(now + self.pause);
+                true
+            }
+        }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// A message has arrived. True if that closes the breaker.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        let was_open = self.is_open();
+        *self = Self::default();
+        was_open
+    }
+
+    /// A message was refused or timed out. True if that opens the breaker.
+    pub(crate) fn failed(&mut self, now: Instant) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < FAILURES {
+            return false;
+        }
+        let was_open = self.is_open();
+        if was_open {
+            self.pause = (self.pause * 2).min(LONGEST);
+        }
+        self.open = Some(now + self.pause);
+        !was_open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_open_it_and_one_success_closes_it() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        for _ in 1..FAILURES {
+            assert!(!breaker.failed(now) && breaker.lets_through(now));
+        }
+        assert!(breaker.failed(now), "it opens, and says so once");
+        assert!(!breaker.failed(now) && !breaker.lets_through(now));
+        let later = now + LONGEST;
+        assert!(breaker.lets_through(later), "one tries");
+        assert!(!breaker.lets_through(later), "and no other");
+        assert!(breaker.succeeded() && breaker.lets_through(later));
+        assert!(!breaker.succeeded(), "it was closed");
+    }
+
+    #[test]
+    fn every_try_that_fails_doubles_the_pause() {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::default();
+        for _ in 0..FAILURES {
+            breaker.failed(now);
+        }
+        let mut pause = SHORTEST;
+        for _ in 0..8 {
+            assert!(!breaker.lets_through(now + pause - Duration::from_millis(1)));
+            now += pause;
+            assert!(breaker.lets_through(now));
+            breaker.failed(now);
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}

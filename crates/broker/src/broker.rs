@@ -1,0 +1,163 @@
+//! The way to Kafka of one process: a producer, the picture of the topics, and the feeds that it reads.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use domain::QueueName;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{Producer as _, ThreadedProducer};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+
+use crate::feed::Feed;
+use crate::line::Line;
+use crate::message::{Posted, Ticket};
+use crate::producer::Deliveries;
+use crate::pump::Pump;
+use crate::settings::{BadSetting, Settings};
+use crate::topics::{Names, Topics};
+
+/// The most results that wait for the Backend to settle them, before it pauses its partitions.
+const RESULTS: usize = 1000;
+
+/// How long what is on its way may take to arrive when a process ends.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// What a process does with the topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Offers tickets and reads results; it makes topics that are missing, if the settings let it.
+    Backend,
+    /// Reads tickets and posts results.
+    Worker,
+}
+
+/// The settings make no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// One of them is refused by us.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    /// One of them is refused by librdkafka.
+    #[error("librdkafka refuses the settings of kafka")]
+    Client(#[from] KafkaError),
+}
+
+/// The way to Kafka. Clones are one.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    names: Names,
+    line: Line,
+    topics: Arc<Topics>,
+    deliveries: Deliveries,
+    producer: Arc<ThreadedProducer<Deliveries>>,
+    wanted: Notify,
+    buried: AtomicU64,
+}
+
+impl Broker {
+    /// Makes the clients; nothing is sent before [`Broker::keep`] runs, and Kafka need not be there.
+    pub fn open(settings: Settings) -> Result<Self, BrokerError> {
+        settings.check()?;
+        let (names, line) = (Names::of(&settings.topic_prefix), Line::new());
+        let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
+        let deliveries = Deliveries { line: line.clone(), topics: topics.clone() };
+        let producer = Arc::new(settings.producer().create_with_context(deliveries.clone())?);
+        let (wanted, buried) = (Notify::new(), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { settings, names, line, topics, deliveries, producer, wanted, buried })))
+    }
+
+    /// Tickets of these queues are offered or read here: their topics are wanted.
+    pub fn want<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
+        let new: Vec<bool> =
+            queues.into_iter().map(|queue| self.topics().want(self.names().tickets(queue))).collect();
+        if new.contains(&true) {
+            self.0.wanted.notify_one();
+        }
+    }
+
+    /// The tickets of one queue, shared with its other workers; no more than `room` are held for the reader.
+    pub fn tickets(&self, queue: &QueueName, room: usize) -> Result<(Feed<Ticket>, Pump<Ticket>), BrokerError> {
+        self.want([queue]);
+        Pump::of(self.clone(), self.names().tickets(queue), &self.names().workers(queue), room)
+    }
+
+    /// The results, shared with the other Backends.
+    pub fn results(&self) -> Result<(Feed<Posted>, Pump<Posted>), BrokerError> {
+        Pump::of(self.clone(), self.names().results(), &self.names().backends(), RESULTS)
+    }
+
+    /// Whether messages of these queues can come: the brokers answer, and the topics are there.
+    pub fn serves<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) -> bool {
+        let there = self.topics().there();
+        let there = there.borrow();
+        self.line().is_up() && queues.into_iter().all(|queue| there.contains(&self.names().tickets(queue)))
+    }
+
+    /// What does not work at the moment, as sentences; nothing if all is well.
+    pub fn troubles(&self) -> Vec<String> {
+        if let Some(cause) = self.line().trouble() {
+            return vec![format!("Kafka cannot be reached: {cause}")];
+        }
+        let missing = self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
+        let broken = self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
+        missing.chain(broken).collect()
+    }
+
+    /// Waits until the brokers answer, or do no more.
+    pub async fn line_changes(&self, was_up: bool) {
+        let mut changes = self.line().changes();
+        // Its sender lives as long as this.
+        let _ = changes.wait_for(|up| *up != was_up).await;
+    }
+
+    /// Lets what is on its way arrive, for a moment. What does not is offered again by others.
+    pub async fn flush(&self) {
+        if !self.line().is_up() {
+            return;
+        }
+        let producer = self.producer().clone();
+        match spawn_blocking(move || producer.flush(FLUSH)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = %error, "some messages were not sent"),
+            Err(error) => tracing::debug!(error = %error, "some messages were not sent"),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.0.topics
+    }
+
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
+    }
+
+    pub(crate) fn producer(&self) -> &Arc<ThreadedProducer<Deliveries>> {
+        &self.0.producer
+    }
+
+    /// Rings when a topic is wanted that was not before.
+    pub(crate) fn wanted(&self) -> &Notify {
+        &self.0.wanted
+    }
+
+    pub(crate) fn buried(&self) -> &AtomicU64 {
+        &self.0.buried
+    }
+}

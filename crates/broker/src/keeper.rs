@@ -1,0 +1,192 @@
+//! Looks at the brokers' metadata now and then, makes the topics that are missing, or says that they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Broker, Role};
+use crate::line::Line;
+use crate::settings::Settings;
+
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks while all is well.
+const CALM: Duration = Duration::from_secs(10);
+
+/// The same while the brokers are away, or a topic is missing.
+const TROUBLE: Duration = Duration::from_millis(500);
+
+/// What the metadata shows of our topics: their partitions, and on how many brokers each is kept.
+type Seen = BTreeMap<String, (i32, usize)>;
+
+/// Keeps a process's picture of the topics.
+pub(crate) struct Keeper {
+    broker: Broker,
+    role: Role,
+    /// What is missing and has been said to be.
+    said: BTreeSet<String>,
+    checked: BTreeSet<String>,
+}
+
+impl Keeper {
+    pub(crate) fn of(broker: Broker, role: Role) -> Self {
+        Self { broker, role, said: BTreeSet::new(), checked: BTreeSet::new() }
+    }
+
+    /// Looks until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let calm = self.look().await;
+            let broker = self.broker.clone();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = broker.line().doubted() => {}
+                () = broker.wanted().notified() => {}
+                () = tokio::time::sleep(if calm { CALM } else { TROUBLE }) => {}
+            }
+        }
+    }
+
+    /// Looks once; whether all is well.
+    async fn look(&mut self) -> bool {
+        let producer = self.broker.producer().clone();
+        let prefix = format!("{}.", self.broker.settings().topic_prefix);
+        let look = move || {
+            let metadata = producer.client().fetch_metadata(None, PATIENCE)?;
+            let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
+            let seen = ours.map(|topic| {
+                let kept = topic.partitions().iter().map(|partition| partition.replicas().len());
+                let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+                (topic.name().to_owned(), (partitions, kept.min().unwrap_or(0)))
+            });
+            Ok::<Seen, KafkaError>(seen.collect())
+        };
+        match spawn_blocking(look).await.expect("a look does not panic") {
+            Ok(seen) => {
+                self.broker.line().heard();
+                let partitions = seen.iter().map(|(name, (partitions, _))| (name.clone(), *partitions));
+                self.broker.topics().seen(&partitions.collect());
+                self.check(&seen);
+                self.provide().await
+            }
+            Err(error) => {
+                self.broker.line().lost(&error.to_string());
+                false
+            }
+        }
+    }
+
+    /// Makes what is missing, if that is ours to do; else says so, once.
+    async fn provide(&mut self) -> bool {
+        let missing = self.broker.topics().missing();
+        self.said.retain(|topic| missing.contains(topic));
+        if missing.is_empty() {
+            return true;
+        }
+        if self.role == Role::Backend && self.broker.settings().provision {
+            self.create(&missing).await;
+            return false;
+        }
+        for topic in missing {
+            if self.said.insert(topic.clone()) {
+                let Settings { partitions, replication, .. } = self.broker.settings();
+                tracing::warn!(
+                    topic,
+                    "the topic {topic} is not there: its work goes by pull, and results over HTTP, until somebody makes it \
+                     ({partitions} partitions, replication {replication}); a Backend does with kafka.provision = true"
+                );
+            }
+        }
+        false
+    }
+
+    async fn create(&mut self, missing: &[String]) {
+        let settings = self.broker.settings();
+        let retention: Vec<String> =
+            missing.iter().map(|topic| self.broker.retention_of(topic).as_millis().to_string()).collect();
+        let topics: Vec<NewTopic<'_>> = missing
+            .iter()
+            .zip(&retention)
+            .map(|(topic, retention)| {
+                NewTopic::new(topic, settings.partitions, TopicReplication::Fixed(settings.replication))
+                    .set("cleanup.policy", "delete")
+                    .set("retention.ms", retention)
+            })
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+        let admin: Result<AdminClient<Line>, _> = settings.admin().create_with_context(self.broker.line().clone());
+        let made = match &admin {
+            Ok(admin) => admin.create_topics(&topics, &options).await,
+            Err(error) => Err(error.clone()),
+        };
+        let all = |error: KafkaError| missing.iter().map(|topic| (topic.clone(), error.to_string())).collect();
+        let refused: Vec<(String, String)> = match made {
+            Ok(results) => results.into_iter().filter_map(|result| self.made(result)).collect(),
+            Err(error) => all(error),
+        };
+        for (topic, error) in refused {
+            if self.said.insert(topic.clone()) {
+                tracing::warn!(topic, error, "the topic {topic} cannot be made: {error}; its work goes by pull");
+            }
+        }
+        // Its threads are waited for.
+        spawn_blocking(move || drop(admin)).await.expect("an admin client ends");
+    }
+
+    fn made(&self, result: Result<String, (String, RDKafkaErrorCode)>) -> Option<(String, String)> {
+        match result {
+            Ok(topic) => {
+                let partitions = self.broker.settings().partitions;
+                tracing::info!(topic, partitions, "made the topic {topic}");
+                None
+            }
+            // Another Backend was quicker.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => None,
+            Err((topic, code)) => Some((topic, code.to_string())),
+        }
+    }
+
+    /// Says of each topic, once, in what it differs from the settings.
+    fn check(&mut self, seen: &Seen) {
+        if self.role != Role::Backend {
+            return;
+        }
+        let Settings { partitions, replication, .. } = *self.broker.settings();
+        for (topic, (found, kept)) in seen {
+            let is_wanted = self.broker.topics().there().borrow().contains(topic);
+            if !is_wanted || !self.checked.insert(topic.clone()) {
+                continue;
+            }
+            if *found != partitions {
+                tracing::info!(topic, "the topic {topic} has {found} partitions; kafka.partitions = {partitions} is for new ones");
+            }
+            if usize::try_from(replication).is_ok_and(|wanted| *kept < wanted) {
+                tracing::warn!(topic, "the topic {topic} is kept on {kept} brokers; kafka.replication = {replication} is for new ones");
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// Looks after the topics until `stop`. Nothing is sent and nothing is received before this runs.
+    pub async fn keep(self, role: Role, stop: CancellationToken) {
+        Keeper::of(self, role).run(stop).await;
+    }
+
+    fn retention_of(&self, topic: &str) -> Duration {
+        let (names, retention) = (self.names(), self.settings().retention);
+        if topic == names.results() {
+            retention.results
+        } else if topic == names.dead() {
+            retention.dead
+        } else {
+            retention.tickets
+        }
+    }
+}

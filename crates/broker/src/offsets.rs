@@ -1,0 +1,70 @@
+//! Which offset of a partition may be stored: the last one up to which every message has been decided.
+
+use std::collections::{BTreeSet, HashMap};
+
+/// The partitions of one topic, as far as messages of them have been taken.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets(HashMap<i32, Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    undecided: BTreeSet<i64>,
+    last: i64,
+    stored: i64,
+}
+
+impl Offsets {
+    /// A message has been taken; it waits for its decision.
+    pub(crate) fn take(&mut self, partition: i32, offset: i64) {
+        let begin = || Taken { undecided: BTreeSet::new(), last: offset - 1, stored: offset - 1 };
+        let taken = self.0.entry(partition).or_insert_with(begin);
+        if offset <= taken.last {
+            // It is read again from an earlier place: after a rebalance, a replay, or because the topic was made anew.
+            *taken = begin();
+        }
+        taken.last = offset;
+        taken.undecided.insert(offset);
+    }
+
+    /// A message has been decided. The offset that may be stored now, if it is a later one than before.
+    pub(crate) fn decide(&mut self, partition: i32, offset: i64) -> Option<i64> {
+        let taken = self.0.get_mut(&partition)?;
+        taken.undecided.remove(&offset);
+        let done = taken.undecided.first().map_or(taken.last, |first| first - 1);
+        (done > taken.stored).then(|| {
+            taken.stored = done;
+            done
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_undecided_lies_below_what_is_stored() {
+        let mut offsets = Offsets::default();
+        for offset in [10, 11, 12] {
+            offsets.take(0, offset);
+        }
+        offsets.take(1, 5);
+        assert_eq!(offsets.decide(0, 12), None, "two before it wait");
+        assert_eq!(offsets.decide(0, 10), Some(10));
+        assert_eq!(offsets.decide(0, 11), Some(12));
+        assert_eq!(offsets.decide(0, 11), None, "it is stored already");
+        assert_eq!(offsets.decide(1, 5), Some(5));
+        assert_eq!(offsets.decide(2, 5), None, "nothing was taken there");
+    }
+
+    #[test]
+    fn a_topic_that_is_read_again_from_its_start_is_stored_again() {
+        let mut offsets = Offsets::default();
+        offsets.take(0, 7);
+        offsets.take(0, 8);
+        assert_eq!(offsets.decide(0, 7), Some(7));
+        offsets.take(0, 0);
+        assert_eq!(offsets.decide(0, 8), None, "of the time before");
+        assert_eq!(offsets.decide(0, 0), Some(0));
+    }
+}

@@ -1,0 +1,173 @@
+//! What goes out: tickets, without waiting; results, until the brokers have them. One producer for a process.
+
+use std::sync::Arc;
+
+use domain::{QueueName, TaskId, Trace};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
+use tokio::sync::oneshot;
+
+use crate::broker::Broker;
+use crate::line::Line;
+use crate::message::{Posted, Ticket};
+use crate::topics::{Shut, Topics};
+
+/// A result that is longer goes over HTTP, in bytes.
+const LONGEST_RESULT: usize = 256 << 10;
+
+/// Hears what became of each message.
+#[derive(Clone)]
+pub(crate) struct Deliveries {
+    pub(crate) line: Line,
+    pub(crate) topics: Arc<Topics>,
+}
+
+/// Who waits to hear what became of a message.
+pub(crate) type Waiting = Option<oneshot::Sender<Result<(), KafkaError>>>;
+
+/// Why the brokers do not have a result; it goes over HTTP then.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPosted {
+    /// No broker can be reached, or the topic takes nothing at the moment.
+    #[error("Kafka takes no results at the moment")]
+    Shut,
+    /// It is too long for a message, or is none.
+    #[error("it is not sent as a message")]
+    Unfit,
+    /// The brokers did not take it.
+    #[error("the brokers did not take it")]
+    Refused(#[from] KafkaError),
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.line.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.line.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Waiting>;
+
+    fn delivery(&self, delivery: &DeliveryResult<'_>, waiting: Self::DeliveryOpaque) {
+        let done = match delivery {
+            Ok(message) => {
+                self.succeeded(message.topic());
+                Ok(())
+            }
+            Err((error, message)) => {
+                self.failed(message.topic(), error);
+                Err(error.clone())
+            }
+        };
+        if let Some(waiting) = *waiting {
+            // Whoever gave up waiting does not need to know.
+            drop(waiting.send(done));
+        }
+    }
+}
+
+impl Deliveries {
+    fn succeeded(&self, topic: &str) {
+        if self.topics.succeeded(topic) {
+            tracing::info!(topic, "the topic {topic} takes messages again");
+        }
+    }
+
+    /// A message that is too long says nothing of its topic.
+    fn failed(&self, topic: &str, error: &KafkaError) {
+        let is_about_one = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+        if !is_about_one && self.topics.failed(topic) {
+            tracing::warn!(topic, error = %error, "the topic {topic} takes no messages: {error}; it is tried now and then");
+        }
+    }
+}
+
+impl Broker {
+    /// Offers a task to the workers of its queue; says whether the message is on its way. Never waits. `again` numbers the
+    /// rounds of offers after the first: each goes to another partition than the first, and than the round before it.
+    pub fn offer(&self, queue: &QueueName, ticket: &Ticket, trace: Option<Trace>, again: Option<u64>) -> bool {
+        let topic = self.names().tickets(queue);
+        let open = if self.line().is_up() { self.topics().open(&topic) } else { Err(Shut::Open) };
+        let Ok(partitions) = open else { return false };
+        let (key, payload) = (ticket.id.to_string(), ticket.encode());
+        let record = BaseRecord::with_opaque_to(&topic, Box::new(None))
+            .key(&key)
+            .payload(&payload)
+            .partition(partition(ticket.id, again, partitions))
+            .headers(headers(trace));
+        self.send(record)
+    }
+
+    /// Posts a result; returns when the brokers have it, or why they do not. Cancelled, it is sent all the same.
+    pub async fn post(&self, posted: &Posted, trace: Option<Trace>) -> Result<(), NotPosted> {
+        let payload = posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
+        let topic = self.names().results();
+        if !self.line().is_up() || self.topics().open(&topic).is_err() {
+            return Err(NotPosted::Shut);
+        }
+        let (told, hears) = oneshot::channel();
+        let key = posted.report.id.to_string();
+        let record = BaseRecord::with_opaque_to(&topic, Box::new(Some(told)))
+            .key(&key)
+            .payload(&payload)
+            .headers(headers(trace));
+        if !self.send(record) {
+            return Err(NotPosted::Shut);
+        }
+        // Gone without a word: the producer has ended.
+        Ok(hears.await.map_err(|_| NotPosted::Shut)??)
+    }
+
+    /// Gives a message to librdkafka. A queue that is full is a failure of the topic: its brokers are too slow.
+    pub(crate) fn send(&self, record: BaseRecord<'_, String, Vec<u8>, Box<Waiting>>) -> bool {
+        match self.producer().send(record) {
+            Ok(()) => true,
+            Err((error, record)) => {
+                self.deliveries().failed(record.topic, &error);
+                false
+            }
+        }
+    }
+}
+
+fn headers(trace: Option<Trace>) -> OwnedHeaders {
+    let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") });
+    match trace {
+        Some(trace) => headers.insert(Header { key: Trace::HEADER, value: Some(&trace.to_string()) }),
+        None => headers,
+    }
+}
+
+/// The first offer goes where the id says; a later one elsewhere, if there is another place.
+fn partition(id: TaskId, again: Option<u64>, partitions: i32) -> i32 {
+    let count = u64::from(partitions.cast_unsigned());
+    let others = count.saturating_sub(1).max(1);
+    let home = id.0.as_u64_pair().1 % count.max(1);
+    let place = (home + again.map_or(0, |round| 1 + round % others)) % count.max(1);
+    i32::try_from(place).expect("less than the partitions")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_after_the_first_goes_elsewhere_and_the_next_one_too() {
+        let id: TaskId = "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1".parse().unwrap();
+        let first = partition(id, None, 12);
+        for round in 0..40 {
+            let place = partition(id, Some(round), 12);
+            assert!((0..12).contains(&place) && place != first);
+            assert_ne!(place, partition(id, Some(round + 1), 12));
+            assert_eq!(partition(id, Some(round), 1), 0);
+            assert_ne!(partition(id, Some(round), 2), partition(id, None, 2));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The topics: how they are called, which of them are wanted, which are there, and whether messages may go to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use domain::QueueName;
+use tokio::sync::watch;
+
+use crate::breaker::Breaker;
+
+/// How topics and groups are called.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub(crate) fn of(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// The tickets of one queue.
+    pub(crate) fn tickets(&self, queue: &QueueName) -> String {
+        format!("{}.tasks.{queue}", self.prefix)
+    }
+
+    /// What workers report.
+    pub(crate) fn results(&self) -> String {
+        format!("{}.results", self.prefix)
+    }
+
+    /// What nobody could read.
+    pub(crate) fn dead(&self) -> String {
+        format!("{}.dlq", self.prefix)
+    }
+
+    /// The workers that share a queue's tickets.
+    pub(crate) fn workers(&self, queue: &QueueName) -> String {
+        format!("{}.workers.{queue}", self.prefix)
+    }
+
+    /// The Backends that share the results.
+    pub(crate) fn backends(&self) -> String {
+        format!("{}.backends", self.prefix)
+    }
+}
+
+/// The topics that this process wants, as the brokers' metadata last showed them.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    wanted: Mutex<BTreeMap<String, Topic>>,
+    there: watch::Sender<BTreeSet<String>>,
+}
+
+/// One topic.
+#[derive(Debug, Default)]
+struct Topic {
+    /// 0: it is not there.
+    partitions: i32,
+    breaker: Breaker,
+}
+
+/// Why no message may go to a topic now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Shut {
+    #[error("the topic is not there")]
+    Missing,
+    #[error("its breaker is open")]
+    Open,
+}
+
+impl Topics {
+    pub(crate) fn wanting(topics: impl IntoIterator<Item = String>) -> Self {
+        let wanted = topics.into_iter().map(|name| (name, Topic::default())).collect();
+        Self { wanted: Mutex::new(wanted), there: watch::Sender::default() }
+    }
+
+    /// This topic is wanted too. True if it was not before.
+    pub(crate) fn want(&self, topic: String) -> bool {
+        let mut wanted = self.wanted();
+        let is_new = !wanted.contains_key(&topic);
+        if is_new {
+            wanted.insert(topic, Topic::default());
+        }
+        is_new
+    }
+
+    /// The partitions of a topic to which a message may go now.
+    pub(crate) fn open(&self, topic: &str) -> Result<i32, Shut> {
+        let mut wanted = self.wanted();
+        let topic = wanted.get_mut(topic).filter(|topic| topic.partitions > 0).ok_or(Shut::Missing)?;
+        if topic.breaker.lets_through(Instant::now()) { Ok(topic.partitions) } else { Err(Shut::Open) }
+    }
+
+    /// A message has arrived there. True if that closes the topic's breaker.
+    pub(crate) fn succeeded(&self, topic: &str) -> bool {
+        self.wanted().get_mut(topic).is_some_and(|topic| topic.breaker.succeeded())
+    }
+
+    /// A message has not arrived there. True if that opens the topic's breaker.
+    pub(crate) fn failed(&self, topic: &str) -> bool {
+        self.wanted().get_mut(topic).is_some_and(|topic| topic.breaker.failed(Instant::now()))
+    }
+
+    /// What the metadata shows: each topic that is there, and its partitions.
+    pub(crate) fn seen(&self, partitions: &BTreeMap<String, i32>) {
+        let mut wanted = self.wanted();
+        for (name, topic) in wanted.iter_mut() {
+            topic.partitions = partitions.get(name).copied().unwrap_or(0);
+        }
+        let there = wanted.iter().filter(|(_, topic)| topic.partitions > 0).map(|(name, _)| name.clone());
+        let there: BTreeSet<String> = there.collect();
+        drop(wanted);
+        self.there.send_if_modified(|before| *before != there && {
+            *before = there;
+            true
+        });
+    }
+
+    /// The wanted topics that are not there.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.wanted().iter().filter(|(_, topic)| topic.partitions == 0).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The topics whose breakers are open.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        self.wanted().iter().filter(|(_, topic)| topic.breaker.is_open()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The topics that are there, as they change.
+    pub(crate) fn there(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.there.subscribe()
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_takes_messages_once_it_has_been_seen_and_each_for_itself() {
+        let topics = Topics::wanting(["a".to_owned()]);
+        assert!(topics.want("b".to_owned()) && !topics.want("b".to_owned()));
+        assert_eq!(topics.open("a"), Err(Shut::Missing));
+        topics.seen(&[("a".to_owned(), 12), ("b".to_owned(), 3), ("other".to_owned(), 1)].into());
+        assert_eq!((topics.open("a"), topics.open("other")), (Ok(12), Err(Shut::Missing)));
+        while !topics.failed("a") {}
+        assert_eq!((topics.open("a"), topics.open("b")), (Err(Shut::Open), Ok(3)));
+        assert_eq!(topics.broken(), ["a"]);
+        assert!(topics.succeeded("a"));
+        topics.seen(&BTreeMap::new());
+        assert_eq!(topics.missing(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,55 @@
+//! What nobody can read is put aside with its cause, and the next message comes.
+
+use rdkafka::ClientConfig;
+use rdkafka::message::{Headers, Message as _, OwnedMessage};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use crate::kit::{Bench, PATIENCE, next, posted, settings};
+
+fn header(message: &OwnedMessage, key: &str) -> String {
+    let headers = message.headers().expect("a dead letter has headers");
+    let value = headers.iter().find(|header| header.key == key).and_then(|header| header.value);
+    String::from_utf8(value.expect(key).to_vec()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_messages_go_to_the_dead_letters_with_their_cause_and_block_nothing() {
+    let bench = Bench::ready(settings()).await;
+    let foreign: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", &bench.settings.bootstrap_servers)
+        .set("message.max.bytes", "1100000")
+        .create()
+        .unwrap();
+    let results = format!("{}.results", bench.settings.topic_prefix);
+    let long = vec![b' '; (1 << 20) + 1];
+    let bad: [(&[u8], &str); 4] = [
+        (b"\xff not JSON", "undecodable: "),
+        (br#"{"v":99}"#, "unknown version 99"),
+        (br#"{"v":1,"id":"no id"}"#, "undecodable: "),
+        (&long, "too long: 1048577 bytes"),
+    ];
+    for (payload, _) in bad {
+        let record = FutureRecord::to(&results).key("k").payload(payload).partition(0);
+        // The broker itself takes no more than a megabyte unless it is told to: that one never gets in.
+        let sent = foreign.send(record, PATIENCE).await;
+        assert!(sent.is_ok() || payload.len() > 1_000_000, "{sent:?}");
+    }
+    let mut feed = bench.results();
+    let good = posted("1");
+    bench.broker.post(&good, None).await.unwrap();
+    let incoming = next(&mut feed).await;
+    assert_eq!(incoming.message, good);
+    // What its reader calls senseless goes the same way.
+    feed.senseless(incoming.mark, "a rule of the database".to_owned());
+
+    let dead = bench.content("dlq", 4);
+    let causes: Vec<String> = dead.iter().map(|message| header(message, "tasker-error")).collect();
+    for (payload, cause) in &bad[..3] {
+        let letter = dead.iter().find(|letter| letter.payload() == Some(*payload)).expect(cause);
+        assert!(header(letter, "tasker-error").starts_with(cause), "{causes:?}");
+        assert_eq!(header(letter, "tasker-topic"), results);
+        assert_eq!((header(letter, "tasker-partition").as_str(), letter.key()), ("0", Some(&b"k"[..])));
+    }
+    assert!(causes.contains(&"cannot be settled: a rule of the database".to_owned()), "{causes:?}");
+    assert_eq!(bench.broker.dead_letters(), 4);
+}

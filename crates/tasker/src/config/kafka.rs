@@ -1,0 +1,223 @@
+//! `[kafka]`: how the brokers are reached and used; without `bootstrap_servers` there is no Kafka, and workers pull.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use broker::{GroupProtocol, Password, Retention, Sasl, SaslMechanism, Security, Settings};
+use client::Secret;
+use serde::Deserialize;
+
+use super::BadConfig;
+
+/// `[kafka]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port`, several with commas between them. Absent: no Kafka.
+    pub bootstrap_servers: Option<String>,
+    /// What topics and groups begin with.
+    pub topic_prefix: String,
+    /// How many partitions a topic is made with.
+    pub partitions: NonZeroU32,
+    /// How many brokers keep each message.
+    pub replication: NonZeroU32,
+    /// Whether the Backend makes topics that are missing.
+    pub provision: bool,
+    /// How long tickets are kept.
+    pub tickets_retention_hours: NonZeroU32,
+    /// How long results are kept.
+    pub results_retention_hours: NonZeroU32,
+    /// How long is kept what could not be read.
+    pub dead_letters_retention_hours: NonZeroU32,
+    /// How members of a group share its partitions.
+    pub group_protocol: Protocol,
+    /// Whether the way is encrypted, and whether we say who we are.
+    pub security_protocol: SecurityProtocol,
+    /// How the password is shown.
+    pub sasl_mechanism: Option<Mechanism>,
+    /// Who we are.
+    pub sasl_username: Option<String>,
+    /// Its password.
+    pub sasl_password: Option<Secret>,
+    /// The authorities that brokers are checked against. Absent: the system's.
+    pub ssl_ca_location: Option<PathBuf>,
+    /// Our own certificate, and what it leads back to.
+    pub ssl_certificate_location: Option<PathBuf>,
+    /// The certificate's key.
+    pub ssl_key_location: Option<PathBuf>,
+    /// The key's password.
+    pub ssl_key_password: Option<Secret>,
+    /// Anything else that librdkafka knows.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// `kafka.group_protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Any broker.
+    Classic,
+    /// Kafka 4.0 and newer (KIP-848).
+    Consumer,
+}
+
+/// `kafka.security_protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecurityProtocol {
+    /// Neither.
+    Plaintext,
+    /// Encrypted.
+    Ssl,
+    /// By name and password.
+    SaslPlaintext,
+    /// Both.
+    SaslSsl,
+}
+
+/// `kafka.sasl_mechanism`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Mechanism {
+    /// As it is.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// By a proof, with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// By a proof, with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        let count = |number| NonZeroU32::new(number).expect("our own number");
+        Self {
+            bootstrap_servers: None,
+            topic_prefix: "tasker".to_owned(),
+            partitions: count(12),
+            replication: count(1),
+            provision: true,
+            tickets_retention_hours: count(24),
+            results_retention_hours: count(7 * 24),
+            dead_letters_retention_hours: count(30 * 24),
+            group_protocol: Protocol::Classic,
+            security_protocol: SecurityProtocol::Plaintext,
+            sasl_mechanism: None,
+            sasl_username: None,
+            sasl_password: None,
+            ssl_ca_location: None,
+            ssl_certificate_location: None,
+            ssl_key_location: None,
+            ssl_key_password: None,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl Kafka {
+    /// What the broker is told, or nothing where there is none; refuses what makes no sense.
+    pub fn settings(&self) -> Result<Option<Settings>, BadConfig> {
+        let Some(servers) = &self.bootstrap_servers else { return Ok(None) };
+        let count = |key: &str, number: NonZeroU32, most: i32| match i32::try_from(number.get()) {
+            Ok(number) if number <= most => Ok(number),
+            _ => Err(BadConfig::new(format!("kafka.{key} = {number}: at most {most}"))),
+        };
+        let hours = |hours: NonZeroU32| Duration::from_hours(u64::from(hours.get()));
+        let settings = Settings {
+            bootstrap_servers: servers.clone(),
+            topic_prefix: self.topic_prefix.clone(),
+            partitions: count("partitions", self.partitions, 10_000)?,
+            replication: count("replication", self.replication, 100)?,
+            retention: Retention {
+                tickets: hours(self.tickets_retention_hours),
+                results: hours(self.results_retention_hours),
+                dead: hours(self.dead_letters_retention_hours),
+            },
+            provision: self.provision,
+            group_protocol: match self.group_protocol {
+                Protocol::Classic => GroupProtocol::Classic,
+                Protocol::Consumer => GroupProtocol::Consumer,
+            },
+            security: self.security()?,
+            properties: self.properties.clone(),
+        };
+        settings.check().map_err(|error| BadConfig::new(error.to_string()))?;
+        Ok(Some(settings))
+    }
+
+    fn security(&self) -> Result<Security, BadConfig> {
+        let refuse = |sentence: &str| Err(BadConfig::new(sentence));
+        let (tls, by_name) = match self.security_protocol {
+            SecurityProtocol::Plaintext => (false, false),
+            SecurityProtocol::Ssl => (true, false),
+            SecurityProtocol::SaslPlaintext => (false, true),
+            SecurityProtocol::SaslSsl => (true, true),
+        };
+        let ours = [&self.ssl_ca_location, &self.ssl_certificate_location, &self.ssl_key_location];
+        if !tls && ours.iter().any(|path| path.is_some()) {
+            return refuse("kafka.ssl_… is set, and kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"");
+        }
+        let certificate = match (&self.ssl_certificate_location, &self.ssl_key_location) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => return refuse("kafka.ssl_certificate_location and kafka.ssl_key_location belong together"),
+        };
+        let password = |secret: &Secret| Password::from(secret.expose().to_owned());
+        let sasl = match (self.sasl_mechanism, &self.sasl_username, &self.sasl_password) {
+            (Some(mechanism), Some(username), Some(secret)) if by_name => Some(Sasl {
+                mechanism: match mechanism {
+                    Mechanism::Plain => SaslMechanism::Plain,
+                    Mechanism::ScramSha256 => SaslMechanism::ScramSha256,
+                    Mechanism::ScramSha512 => SaslMechanism::ScramSha512,
+                },
+                username: username.clone(),
+                password: password(secret),
+            }),
+            (None, None, None) if !by_name => None,
+            _ if by_name => {
+                return refuse("kafka.security_protocol says who we are by name: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password");
+            }
+            _ => return refuse("kafka.sasl_… is set, and kafka.security_protocol uses none of it: say \"sasl_ssl\""),
+        };
+        let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.as_ref().map(password));
+        Ok(Security { tls, sasl, ca, certificate, key_password })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layers;
+    use super::*;
+
+    fn settings(settings: &[&str]) -> Result<Option<Settings>, BadConfig> {
+        let servers = Layers::default().assignment("kafka.bootstrap_servers=127.0.0.1:9092").unwrap();
+        let assign = |layers: Layers, setting: &&str| layers.assignment(setting).unwrap();
+        settings.iter().fold(servers, assign).build().unwrap().kafka.settings()
+    }
+
+    #[test]
+    fn without_servers_there_is_no_kafka_and_with_them_the_usual_settings() {
+        assert_eq!(Kafka::default().settings(), Ok(None));
+        assert_eq!(settings(&[]), Ok(Some(Settings::of("127.0.0.1:9092"))));
+        let rack = settings(&[r#"kafka.properties={ "client.rack" = "a" }"#]).unwrap().unwrap();
+        assert_eq!(rack.properties["client.rack"], "a");
+    }
+
+    #[test]
+    fn half_a_proof_is_refused_with_what_is_missing() {
+        let refusal = |all: &[&str]| settings(all).unwrap_err().to_string();
+        let sasl = ["kafka.security_protocol=sasl_ssl", "kafka.sasl_mechanism=SCRAM-SHA-512"];
+        assert!(refusal(&sasl).contains("kafka.sasl_password"));
+        assert!(refusal(&["kafka.sasl_username=u"]).contains("say \"sasl_ssl\""));
+        assert!(refusal(&["kafka.ssl_ca_location=ca.pem"]).contains("encrypts nothing"));
+        let half = ["kafka.security_protocol=ssl", "kafka.ssl_key_location=key.pem"];
+        assert!(refusal(&half).contains("belong together"));
+        assert!(refusal(&["kafka.partitions=10001"]).contains("at most 10000"));
+        assert!(refusal(&[r#"kafka.properties={ acks = "0" }"#]).starts_with("kafka.properties.acks: "));
+        let whole = [&sasl[..], &["kafka.sasl_username=u", "kafka.sasl_password=p"]].concat();
+        assert!(settings(&whole).unwrap().unwrap().security.sasl.is_some());
+    }
+}

@@ -1,0 +1,100 @@
+//! A Kafka for tests: the shared one with names of a test's own, or one that a test may kill.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
+
+use crate::variable;
+
+/// The variable that names the shared Kafka, in plain text; `make test` sets it, and those below.
+pub const KAFKA: &str = "TASKER_TEST_KAFKA";
+
+/// The shared Kafka's other doors, and what opens them.
+#[derive(Debug)]
+pub struct Doors {
+    /// TLS, with a name and a password.
+    pub secure: String,
+    /// TLS, with a certificate of one's own.
+    pub mutual: String,
+    /// Who signed the broker's certificate.
+    pub ca: PathBuf,
+    /// A name that may come in.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// A certificate that may come in.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The shared Kafka's address.
+pub fn kafka_server() -> String {
+    variable(KAFKA)
+}
+
+/// The shared Kafka's other doors.
+pub fn kafka_doors() -> Doors {
+    let named = |part: &str| variable(&format!("{KAFKA}_{part}"));
+    Doors {
+        secure: named("SECURE"),
+        mutual: named("MUTUAL"),
+        ca: named("CA").into(),
+        user: named("USER"),
+        password: named("PASSWORD"),
+        certificate: named("CERT").into(),
+        key: named("KEY").into(),
+    }
+}
+
+/// A prefix of topics and groups that no other test has.
+pub fn own_prefix() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A Kafka of one test's own, which it may kill and start again. It is gone with the test.
+#[derive(Debug)]
+pub struct OwnKafka {
+    directory: TempDir,
+}
+
+impl OwnKafka {
+    /// Starts one, and waits until it answers.
+    pub fn start() -> Self {
+        let own = Self { directory: TempDir::new().expect("a temporary directory") };
+        own.run("start");
+        own
+    }
+
+    /// Where it is reached; the same after a restart.
+    pub fn address(&self) -> String {
+        let env = std::fs::read_to_string(self.directory.path().join("env")).expect("it has been started");
+        let line = env.lines().find_map(|line| line.strip_prefix("export TASKER_TEST_KAFKA="));
+        line.expect("its address").trim_matches(['"', '\'']).to_owned()
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&self) {
+        self.run("kill");
+    }
+
+    /// Starts it again, with what it had.
+    pub fn start_again(&self) {
+        self.run("start");
+    }
+
+    fn run(&self, what: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
+        let done = Command::new(script).arg(what).arg(self.directory.path()).output().expect("the script runs");
+        assert!(done.status.success(), "scripts/kafka {what}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        self.run("kill");
+    }
+}

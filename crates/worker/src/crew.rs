@@ -1,0 +1,73 @@
+//! The worker's slots, and how what is granted is put to work in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Grants, TaskId, Trace};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::attend::Desk;
+use crate::deadline::{Deadline, Moment};
+
+/// A worker that has this many unsettled reports per slot takes no more work: they are held in memory.
+const REPORTS_PER_SLOT: usize = 10;
+
+/// Everything that runs tasks.
+pub(crate) struct Crew {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) slots: Arc<Semaphore>,
+    /// How many slots there are.
+    pub(crate) size: usize,
+    /// How long a slot rests after a task.
+    pub(crate) delay: Duration,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Crew {
+    /// Every slot that is free, once there is one and reports do not pile up; `None` once the worker stops.
+    pub(crate) async fn free(&self) -> Option<OwnedSemaphorePermit> {
+        let free = async {
+            let first = Arc::clone(&self.slots).acquire_owned().await.expect("the slots are never closed");
+            self.desk.reports.at_most(self.size.saturating_mul(REPORTS_PER_SLOT)).await;
+            self.others(first)
+        };
+        self.stop.run_until_cancelled(free).await
+    }
+
+    /// Whether a slot is free now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.slots.available_permits() > 0
+    }
+
+    fn others(&self, mut free: OwnedSemaphorePermit) -> OwnedSemaphorePermit {
+        while let Ok(more) = Arc::clone(&self.slots).try_acquire_owned() {
+            free.merge(more);
+        }
+        free
+    }
+
+    /// Puts what was granted to work in the `free` slots; what finds none is handed back.
+    pub(crate) fn start(
+        &self,
+        (sent, grants): (Moment, Grants),
+        mut free: OwnedSemaphorePermit,
+        traces: &HashMap<TaskId, Trace>,
+    ) {
+        for grant in grants.tasks {
+            let deadline = Deadline::of(sent, grants.held_ms, grant.remaining_ms);
+            let Some(slot) = free.split(1).filter(|_| !self.stop.is_cancelled()) else {
+                self.desk.hand_back(&grant, deadline);
+                continue;
+            };
+            let trace = traces.get(&grant.id).copied();
+            let (desk, stop, delay) = (Arc::clone(&self.desk), self.stop.clone(), self.delay);
+            self.desk.tracker.spawn(async move {
+                desk.attend(grant, deadline, trace).await;
+                stop.run_until_cancelled(tokio::time::sleep(delay)).await;
+                drop(slot);
+            });
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Reports over Kafka: each is sent as it comes, and what Kafka does not take goes over HTTP.
+
+use broker::{Broker, NotPosted, Posted};
+use domain::WorkerName;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::kept::Kept;
+use crate::report::{Pending, Reports, next};
+
+/// Sends reports over Kafka.
+pub(crate) struct Postman {
+    pub(crate) broker: Broker,
+    pub(crate) worker: WorkerName,
+    pub(crate) kept: Kept,
+    /// What operations report.
+    pub(crate) receiver: mpsc::UnboundedReceiver<Pending>,
+    /// What goes over HTTP.
+    pub(crate) over_http: Reports,
+    /// Counts what is on its way.
+    pub(crate) reports: Reports,
+}
+
+impl Postman {
+    /// Sends until `last` is cancelled and everything that was put there by then has arrived in Kafka or goes over HTTP;
+    /// what Kafka has and nobody has settled goes over HTTP then, too.
+    pub(crate) async fn run(mut self, last: CancellationToken) {
+        let on_the_way = TaskTracker::new();
+        while let Some(pending) = next(&mut self.receiver, &last).await {
+            // A report that Kafka cannot take is not one that waits for it.
+            if !self.kept.has_room() {
+                self.hand_over(pending);
+                continue;
+            }
+            let posted = Posted { worker: self.worker.clone(), report: pending.report.clone() };
+            let (broker, trace) = (self.broker.clone(), pending.trace);
+            let (kept, over_http, reports) =
+                (self.kept.clone(), self.over_http.clone(), self.reports.clone());
+            on_the_way.spawn(async move {
+                match broker.post(&posted, trace).await {
+                    Ok(()) => kept.keep(pending),
+                    Err(not) => {
+                        if let NotPosted::Refused(error) = &not {
+                            tracing::debug!(task.id = %pending.report.id, error = %error, "Kafka refused a result: it goes over HTTP");
+                        }
+                        over_http.add(pending);
+                    }
+                }
+                reports.forget(1);
+            });
+        }
+        on_the_way.close();
+        on_the_way.wait().await;
+        self.kept.clear();
+    }
+
+    fn hand_over(&self, pending: Pending) {
+        self.over_http.add(pending);
+        self.reports.forget(1);
+    }
+}
