@@ -6,13 +6,16 @@ WORKSPACE := --workspace --locked
 unexport UPDATE_GOLDEN
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint fmt golden bench ci
+.PHONY: help up cluster test lint fmt golden bench ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## runs Tasker: every service in one process, on SQLite
 	cargo run --locked --bin tasker -- up
+
+cluster: ## runs Tasker as a cluster of processes on this machine: PostgreSQL, Kafka, two Backends, three workers
+	scripts/cluster
 
 test: ## runs every test, beside a PostgreSQL and a Kafka of its own
 	scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
