@@ -1,5 +1,6 @@
 //! How Kafka is reached and used: the settings, what of them is refused, and the properties of librdkafka they become.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -109,7 +110,7 @@ impl fmt::Debug for Password {
 #[error("kafka.{key}: {rule}")]
 pub struct BadSetting {
     key: String,
-    rule: &'static str,
+    rule: Cow<'static, str>,
 }
 
 /// What our promises rest on, or what has a setting of its own.
@@ -151,7 +152,7 @@ impl Settings {
 
     /// Refuses what would break a promise or open a door.
     pub fn check(&self) -> Result<(), BadSetting> {
-        let refuse = |key: &str, rule| Err(BadSetting { key: key.to_owned(), rule });
+        let refuse = |key: &str, rule: &'static str| Err(BadSetting { key: key.to_owned(), rule: rule.into() });
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if self.bootstrap_servers.split(',').any(|server| server.trim().is_empty()) {
             return refuse("bootstrap_servers", "host:port, several with commas between them");
@@ -165,6 +166,21 @@ impl Settings {
             && !self.is_loopback()
         {
             return refuse("sasl_mechanism", "PLAIN shows the password to the network: use it with TLS only");
+        }
+        // librdkafka says that a file cannot be read, and not which one.
+        let files = [("ssl_ca_location", self.security.ca.as_ref())].into_iter();
+        let own = self.security.certificate.as_ref();
+        let files = files.chain([
+            ("ssl_certificate_location", own.map(|(certificate, _)| certificate)),
+            ("ssl_key_location", own.map(|(_, key)| key)),
+        ]);
+        for (key, path) in files.filter_map(|(key, path)| Some((key, path?))) {
+            if let Err(error) = std::fs::File::open(path) {
+                return Err(BadSetting {
+                    key: key.to_owned(),
+                    rule: format!("the file {} cannot be read: {error}", path.display()).into(),
+                });
+            }
         }
         for (key, value) in &self.properties {
             let named = format!("properties.{key}");
