@@ -1,5 +1,7 @@
 //! What tests of every crate share: a database of their own, on both kinds.
 
+mod authority;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,8 +9,13 @@ use sqlx::{Connection, Executor, PgConnection};
 use store::Db;
 use tempfile::TempDir;
 
+pub use authority::{Authority, Signed};
+
 /// The variable that names a PostgreSQL server on which a test may create databases; `make test` sets it.
 pub const POSTGRES: &str = "TASKER_TEST_POSTGRES";
+
+/// The variable that names the certificate of whoever signed that server's; `make test` sets it too.
+pub const POSTGRES_CA: &str = "TASKER_TEST_POSTGRES_CA";
 
 /// An empty database for one test.
 #[derive(Debug)]
@@ -53,8 +60,17 @@ impl Scratch {
 }
 
 /// The test server's address.
-#[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
 pub fn postgres_server() -> String {
-    std::env::var(POSTGRES)
-        .unwrap_or_else(|_| panic!("{POSTGRES} is not set: run `make test`, which starts a server"))
+    told(POSTGRES)
+}
+
+/// The file with the certificate of whoever signed the test server's.
+pub fn postgres_ca() -> PathBuf {
+    told(POSTGRES_CA).into()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
+fn told(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run `make test`, which starts a server"))
 }

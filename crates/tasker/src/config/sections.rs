@@ -41,10 +41,16 @@ pub struct Database {
 pub struct Backend {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
     /// Listening without TLS where other machines can reach it.
     pub allow_plaintext: bool,
     /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
     pub identity_url: Address,
+    /// The authorities that vouch for Identity. Absent: the platform's.
+    pub tls_ca: Option<PathBuf>,
     /// How often it looks for what is due.
     pub check_period_ms: NonZeroU64,
     /// The life of a task whose submitter names none.
@@ -65,8 +71,11 @@ impl Default for Backend {
     fn default() -> Self {
         Self {
             listen: loopback(8080),
+            tls_cert: None,
+            tls_key: None,
             allow_plaintext: false,
             identity_url: address("http://127.0.0.1:8081"),
+            tls_ca: None,
             check_period_ms: positive(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,
@@ -84,6 +93,10 @@ impl Default for Backend {
 pub struct Identity {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
     /// Listening without TLS where other machines can reach it.
     pub allow_plaintext: bool,
     /// Its public address, as tokens name it. Absent: the loopback address where it listens.
@@ -106,6 +119,8 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             listen: loopback(8081),
+            tls_cert: None,
+            tls_key: None,
             allow_plaintext: false,
             issuer: None,
             database_url: None,
@@ -144,6 +159,8 @@ pub struct Worker {
     pub backend_url: Address,
     /// Where tokens come from.
     pub identity_url: Address,
+    /// The authorities that vouch for both. Absent: the platform's.
+    pub tls_ca: Option<PathBuf>,
     /// An account with the role Worker, and its password.
     pub username: Option<String>,
     /// The account's password.
@@ -168,6 +185,7 @@ impl Default for Worker {
             delay_between_tasks_ms: 0,
             backend_url: address("http://127.0.0.1:8080"),
             identity_url: address("http://127.0.0.1:8081"),
+            tls_ca: None,
             username: None,
             password: None,
             client_id: None,

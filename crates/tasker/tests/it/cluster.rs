@@ -89,6 +89,7 @@ impl Cluster {
         Addresses {
             backend: format!("http://{}", self.backend_at),
             identity: format!("http://{}", self.identity_at),
+            ca: None,
         }
     }
 

@@ -11,5 +11,6 @@ mod process;
 mod roles;
 mod settings;
 mod system;
+mod tls;
 mod transcript;
 mod up;

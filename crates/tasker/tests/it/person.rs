@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use domain::{Task, TaskId, TaskList};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 /// Where the two services that a person meets are.
@@ -11,6 +11,17 @@ use serde_json::{Value, json};
 pub struct Addresses {
     pub backend: String,
     pub identity: String,
+    /// The authority that vouches for both, PEM, where it is not one of the platform's.
+    pub ca: Option<String>,
+}
+
+impl Addresses {
+    /// A program that goes there, and stays where it is sent.
+    pub fn http(&self) -> Client {
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none());
+        let trusted = self.ca.iter().map(|pem| Certificate::from_pem(pem.as_bytes()).unwrap());
+        client.tls_certs_only(trusted).build().unwrap()
+    }
 }
 
 /// Someone with an account and a token.
@@ -26,7 +37,7 @@ const PASSWORD: &str = "seven-green-herons";
 impl Person {
     /// Registers `name` through the page and signs in as a program does.
     pub async fn register(at: &Addresses, name: &str) -> Self {
-        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = at.http();
         let form = [("Username", name), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
         let page = http.post(format!("{}/Auth/Register", at.identity)).form(&form).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::SEE_OTHER, "{}", page.text().await.unwrap());
@@ -35,7 +46,7 @@ impl Person {
 
     /// Someone who has registered before.
     pub async fn sign_in(at: &Addresses, name: &str) -> Self {
-        let http = Client::new();
+        let http = at.http();
         let token = [
             ("grant_type", "password"),
             ("username", name),
