@@ -28,6 +28,8 @@ const ENTRY: usize = 512;
 pub struct Settings {
     /// The issuer whose tokens count, and where its keys are found.
     pub identity_url: String,
+    /// The authorities whose certificates count there, as PEM, and no others; without it those of the platform.
+    pub identity_ca: Option<Vec<u8>>,
     /// How often overdue tasks and silent workers are looked for anyway.
     pub check_period: Duration,
     /// The life of a task whose submitter and operation name none; without it `ttl` is required.

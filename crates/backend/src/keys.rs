@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use domain::chain;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -13,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::ApiError;
+
+/// How long a fetch may take.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Keys are fetched anew this often, so that one that was withdrawn stops counting.
 const FRESH: Duration = Duration::from_mins(5);
@@ -51,7 +56,7 @@ struct KeySet {
 #[derive(Debug)]
 pub(crate) struct Keys {
     issuer: String,
-    http: reqwest::Client,
+    http: Client,
     known: RwLock<Vec<(String, DecodingKey)>>,
     /// One fetch at a time.
     last: Mutex<Last>,
@@ -65,8 +70,10 @@ struct Last {
 }
 
 impl Keys {
-    pub(crate) fn of(issuer: String, http: reqwest::Client) -> Self {
-        Self { issuer, http, known: RwLock::default(), last: Mutex::default() }
+    /// The keys of `issuer`, whose certificate must come from `ca`, or else from an authority of the platform.
+    pub(crate) fn of(issuer: String, ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+        let http = connections(&issuer, ca)?;
+        Ok(Self { issuer, http, known: RwLock::default(), last: Mutex::default() })
     }
 
     pub(crate) fn issuer(&self) -> &str {
@@ -121,6 +128,21 @@ impl Keys {
     }
 }
 
+/// Identity is where the settings say, whatever the environment or an answer says: it is not found through a proxy, nor
+/// by a redirect, and an issuer with TLS is believed over TLS alone.
+fn connections(issuer: &str, ca: Option<&[u8]>) -> reqwest::Result<Client> {
+    let is_https = issuer.starts_with("https:");
+    let connections =
+        Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).https_only(is_https);
+    match ca {
+        Some(pem) => connections.tls_certs_only(Certificate::from_pem_bundle(pem)?),
+        None if is_https => connections,
+        // A small container has no authorities, and needs none for plain HTTP.
+        None => connections.tls_certs_only([]),
+    }
+    .build()
+}
+
 fn usable(key: serde_json::Value) -> Option<(String, DecodingKey)> {
     let jwk: Jwk = serde_json::from_value(key).ok()?;
     let signs = jwk.common.public_key_use.as_ref().is_none_or(|told| *told == PublicKeyUse::Signature);
@@ -130,20 +152,26 @@ fn usable(key: serde_json::Value) -> Option<(String, DecodingKey)> {
 
 /// Keeps the keys fresh until `stop`, so that no request waits for those that are known.
 pub(crate) async fn run(app: App, stop: CancellationToken) {
-    let mut away = false;
+    // Each reason is told once in an outage: first nobody listens there, then it may be somebody else.
+    let mut told: Vec<String> = Vec::new();
     loop {
         let refreshed = tokio::select! {
             () = stop.cancelled() => return,
             refreshed = app.verifier.keys().refresh() => refreshed,
         };
-        match &refreshed {
-            Ok(()) if away => tracing::info!("Identity is back"),
-            Err(error) if !away => {
-                tracing::warn!(error = %chain(error.as_ref()), "the keys of Identity cannot be fetched; tokens of known keys still count");
+        let why = refreshed.err().map(|error| chain(error.as_ref()));
+        let away = why.is_some();
+        match why {
+            None if !told.is_empty() => {
+                tracing::info!("Identity is back");
+                told.clear();
             }
-            Ok(()) | Err(_) => {}
+            Some(why) if !told.contains(&why) => {
+                tracing::warn!(error = %why, "the keys of Identity cannot be fetched; tokens of known keys still count");
+                told.push(why);
+            }
+            _ => {}
         }
-        away = refreshed.is_err();
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(if away { RETRY } else { FRESH }) => {}

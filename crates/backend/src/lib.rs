@@ -28,7 +28,6 @@ mod upkeep;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -65,6 +64,17 @@ const ENVELOPE: usize = 16 * 1024;
 /// The largest body of the service API: a batch of results.
 const SERVICE_BODY: usize = 32 * 1024 * 1024;
 
+/// Why a Backend does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not even a connection to Identity can be made ready.
+    #[error("TLS to Identity cannot be set up")]
+    Tls(#[source] reqwest::Error),
+}
+
 /// The Backend, open but not yet running.
 pub struct Backend {
     app: App,
@@ -82,11 +92,11 @@ impl Backend {
         builtin: &[Operation],
         broker: Option<Broker>,
         stop: CancellationToken,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         for operation in builtin {
             match store.register(operation).await {
                 Ok(()) => {}
-                Err(store::RegisterError::Store(error)) => return Err(error),
+                Err(store::RegisterError::Store(error)) => return Err(error.into()),
                 Err(conflict) => {
                     tracing::warn!(error = %conflict, "a built-in operation stays as it was registered");
                 }
@@ -94,19 +104,13 @@ impl Backend {
         }
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
-        // Identity is where the settings say, whatever the environment or an answer says.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(5))
-            .build()
-            .expect("a plain client");
+        let keys = Keys::of(settings.identity_url.clone(), settings.identity_ca.as_deref());
+        let verifier = Verifier::new(keys.map_err(OpenError::Tls)?);
         let bells = Arc::new(Bells::default());
         let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
         let (pulls, holder) = Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone());
-        let verifier = Verifier::new(Keys::of(settings.identity_url.clone(), http));
         let parts =
             app::Parts { store, settings, verifier, catalogue, bells, broker, submit, claim, settle, pulls, stop };
         Ok(Self { app: App::new(parts), submits, claims, settles, holder })

@@ -17,6 +17,8 @@ pub struct Settings {
     pub backend: String,
     /// As whom.
     pub credentials: Credentials,
+    /// The authorities whose certificates count, as PEM, and no others; without it those of the platform.
+    pub ca: Option<Vec<u8>>,
 }
 
 /// A Backend as a program sees it. Clones share connections and token.
@@ -36,7 +38,9 @@ impl Client {
     /// A client; nothing is sent before the first verb.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
         let backend = http::base(&settings.backend)?;
-        let http = http::connections()?;
+        let is_https = [Some(&*settings.backend), settings.credentials.identity()];
+        let is_https = is_https.into_iter().flatten().any(http::is_https);
+        let http = http::connections(settings.ca.as_deref(), is_https)?;
         let tokens = Tokens::new(http.clone(), settings.credentials.clone())?;
         Ok(Self { inner: Arc::new(Inner { settings, backend, http, tokens }) })
     }

@@ -17,6 +17,15 @@ pub enum ClientError {
         #[source]
         source: Arc<reqwest::Error>,
     },
+    /// The server's certificate is not to be trusted. It may be renewed, so asking again later is right.
+    #[error("the certificate of {url} is refused")]
+    Untrusted {
+        /// Who was asked.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
     /// The server says no, and why.
     #[error("{}", problem.detail)]
     Refused {
@@ -59,16 +68,19 @@ pub enum ClientError {
     /// Not even a connection can be made ready.
     #[error("TLS cannot be set up")]
     BadTls(#[source] Arc<reqwest::Error>),
+    /// What should be trusted holds nothing to trust.
+    #[error("there is no certificate (BEGIN CERTIFICATE) of an authority to trust")]
+    NoAuthority,
 }
 
 impl ClientError {
     /// Whether the same request may go through a little later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Untrusted { .. } => true,
             Self::Refused { problem, .. } => is_passing(problem.status),
             Self::Token { status, .. } | Self::Unexpected { status, .. } => is_passing(*status),
-            Self::BadAddress { .. } | Self::BadTls(_) => false,
+            Self::BadAddress { .. } | Self::BadTls(_) | Self::NoAuthority => false,
         }
     }
 
@@ -88,9 +100,11 @@ impl ClientError {
             Self::Token { .. } => !self.is_temporary(),
             Self::Refused { problem, .. } => matches!(problem.status, 401 | 403),
             Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Unexpected { .. }
             | Self::BadAddress { .. }
-            | Self::BadTls(_) => false,
+            | Self::BadTls(_)
+            | Self::NoAuthority => false,
         }
     }
 
@@ -100,7 +114,11 @@ impl ClientError {
             Self::Refused { retry_after, .. }
             | Self::Token { retry_after, .. }
             | Self::Unexpected { retry_after, .. } => *retry_after,
-            Self::Unreachable { .. } | Self::BadAddress { .. } | Self::BadTls(_) => None,
+            Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::BadAddress { .. }
+            | Self::BadTls(_)
+            | Self::NoAuthority => None,
         }
     }
 

@@ -1,12 +1,14 @@
 //! One request and its answer: connections, time limits, and the three kinds of body that may come back.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Problem;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::{Certificate, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -25,17 +27,28 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// Connections of their own. Redirects are not followed, so that a token goes to nobody else, and proxies are not looked
 /// for in the environment.
-pub(crate) fn connections() -> Result<reqwest::Client, ClientError> {
-    reqwest::Client::builder()
+///
+/// The platform's authorities are read only where they are needed: a small container has none, and could not even speak
+/// plain HTTP.
+pub(crate) fn connections(ca: Option<&[u8]>, is_https: bool) -> Result<reqwest::Client, ClientError> {
+    let broken = |error| ClientError::BadTls(Arc::new(error));
+    let connections = reqwest::Client::builder()
         .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)
         .timeout(LIMIT)
         .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)
         .redirect(Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|error| ClientError::BadTls(Arc::new(error)))
+        .no_proxy();
+    let connections = match ca {
+        Some(pem) => match Certificate::from_pem_bundle(pem).map_err(broken)? {
+            none if none.is_empty() => return Err(ClientError::NoAuthority),
+            authorities => connections.tls_certs_only(authorities),
+        },
+        None if is_https => connections,
+        None => connections.tls_certs_only([]),
+    };
+    connections.build().map_err(broken)
 }
 
 /// `address` as a base for paths; what it has of a path of its own is kept.
@@ -44,6 +57,11 @@ pub(crate) fn base(address: &str) -> Result<Url, ClientError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(ClientError::BadAddress { address: address.to_owned() }),
     }
+}
+
+/// Whether `address` is asked over TLS.
+pub(crate) fn is_https(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| url.scheme() == "https")
 }
 
 /// `path` below `base`.
@@ -130,7 +148,22 @@ impl Answer {
 
 fn unreachable(error: reqwest::Error) -> ClientError {
     let url = error.url().map(ToString::to_string).unwrap_or_default();
-    ClientError::Unreachable { url, source: Arc::new(error.without_url()) }
+    match refusal(&error) {
+        Some(refusal) => ClientError::Untrusted { url, source: refusal.clone() },
+        None => ClientError::Unreachable { url, source: Arc::new(error.without_url()) },
+    }
+}
+
+/// Why the server's certificate was refused, if that is behind `error`. An `io::Error` calls what it holds its own text
+/// and not its cause, so it is looked into.
+fn refusal<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(refusal @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return Some(refusal);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => refusal(held),
+        None => refusal(error.source()?),
+    }
 }
 
 #[cfg(test)]

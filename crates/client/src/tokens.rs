@@ -65,6 +65,16 @@ pub enum Credentials {
     Token(Secret),
 }
 
+impl Credentials {
+    /// The address of the Identity that gives the token, if one is asked for it.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Password { identity, .. } | Self::Client { identity, .. } => Some(identity),
+            Self::Token(_) => None,
+        }
+    }
+}
+
 /// Where tokens come from. Clones share the token.
 #[derive(Clone)]
 pub(crate) struct Tokens {
@@ -267,7 +277,7 @@ mod tests {
             id: "rig".to_owned(),
             secret: "hush".into(),
         };
-        let tokens = Tokens::new(http::connections().unwrap(), credentials).unwrap();
+        let tokens = Tokens::new(http::connections(None, false).unwrap(), credentials).unwrap();
         let Source::Identity(identity) = &tokens.source else { panic!("there is an Identity") };
         let now = Instant::now();
         let old = Token { secret: "old".into(), renew: now, end: now + Duration::from_mins(1) };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -87,6 +87,17 @@ impl Db {
         Some(path.strip_prefix("//").unwrap_or(path))
     }
 
+    /// The host of a PostgreSQL that `url` says to speak to without TLS (`sslmode=disable`; `allow` is no more).
+    pub fn plain_host(url: &str) -> Option<String> {
+        if Self::sqlite_path(url).is_some() {
+            return None;
+        }
+        let options = PgConnectOptions::from_str(url).ok()?;
+        let is_plain = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow);
+        let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+        (is_plain && !is_socket).then(|| options.get_host().to_owned())
+    }
+
     /// Whether the database answers now.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, read, pool => pool.execute("select 1").await.map(drop))?;
@@ -154,5 +165,15 @@ mod tests {
         assert_eq!(Db::sqlite_path("sqlite://data/tasks.db"), Some("data/tasks.db"));
         assert_eq!(Db::sqlite_path("sqlite:///var/tasks.db"), Some("/var/tasks.db"));
         assert_eq!(Db::sqlite_path("postgres://127.0.0.1/tasks"), None);
+    }
+
+    #[test]
+    fn a_server_without_tls_is_known_by_its_sslmode() {
+        let host = |query: &str| Db::plain_host(&format!("postgres://ann@db.example.org/tasks{query}"));
+        assert_eq!(host("?sslmode=disable").as_deref(), Some("db.example.org"));
+        assert_eq!(host("?sslmode=allow").as_deref(), Some("db.example.org"));
+        assert_eq!(host("?sslmode=verify-full"), None);
+        assert_eq!(Db::plain_host("sqlite:tasks.db"), None);
+        assert_eq!(Db::plain_host("postgres://ann@%2Frun%2Fpostgresql/tasks?sslmode=disable"), None);
     }
 }

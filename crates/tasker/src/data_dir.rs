@@ -19,6 +19,9 @@ pub struct Addresses {
     pub backend: String,
     /// Accounts and tokens.
     pub identity: String,
+    /// The authorities that vouch for both, if not those of the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// Held by the one `tasker up` of a directory; the system releases it, however that process ends.
@@ -165,7 +168,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(home.path());
         assert_eq!(data.addresses().unwrap(), None);
-        let addresses = Addresses { backend: "http://a".to_owned(), identity: "http://b".to_owned() };
+        let (backend, identity) = ("http://a".to_owned(), "http://b".to_owned());
+        let addresses = Addresses { backend, identity, tls_ca: Some("/ca.pem".into()) };
         data.write_addresses(&addresses).unwrap();
         assert_eq!(data.addresses().unwrap(), Some(addresses));
     }

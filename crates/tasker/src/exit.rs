@@ -55,7 +55,7 @@ impl Exit {
     fn of_request(error: &ClientError) -> Self {
         match error {
             ClientError::BadAddress { .. } => Self::Usage,
-            ClientError::Unreachable { .. } => Self::Unreachable,
+            ClientError::Unreachable { .. } | ClientError::Untrusted { .. } => Self::Unreachable,
             refusal if refusal.is_about_the_caller() => Self::Denied,
             refusal => match refusal.problem().and_then(|problem| problem.task_status) {
                 Some(Status::Cancelled) => Self::Cancelled,

@@ -10,10 +10,12 @@ mod command;
 mod config;
 mod data_dir;
 mod exit;
+mod plaintext;
 mod roles;
 mod serve;
 mod show;
 mod telemetry;
+mod tls;
 mod wait;
 
 use std::process::ExitCode;

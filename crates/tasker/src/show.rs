@@ -37,6 +37,9 @@ fn sentence(error: &anyhow::Error) -> String {
         Some(ClientError::Unreachable { .. }) => {
             format!("{error}: {}\nis `tasker up` running?", error.root_cause())
         }
+        Some(ClientError::Untrusted { .. }) => {
+            format!("{error:#}\nis its authority in the file that --tls-ca or TASKER_TLS_CA names?")
+        }
         _ => format!("{error:#}"),
     }
 }

@@ -1,5 +1,6 @@
 //! What tests of every crate share: a database of their own, on both kinds, and a Kafka.
 
+mod authority;
 mod kafka;
 
 use std::path::PathBuf;
@@ -9,10 +10,14 @@ use sqlx::{Connection, Executor, PgConnection};
 use store::Db;
 use tempfile::TempDir;
 
+pub use authority::{Authority, Signed};
 pub use kafka::{Doors, KAFKA, OwnKafka, kafka_doors, kafka_server, own_prefix};
 
 /// The variable that names a PostgreSQL server on which a test may create databases; `make test` sets it.
 pub const POSTGRES: &str = "TASKER_TEST_POSTGRES";
+
+/// The variable that names the certificate of whoever signed that server's; `make test` sets it too.
+pub const POSTGRES_CA: &str = "TASKER_TEST_POSTGRES_CA";
 
 /// An empty database for one test.
 #[derive(Debug)]
@@ -59,6 +64,11 @@ impl Scratch {
 /// The test server's address.
 pub fn postgres_server() -> String {
     variable(POSTGRES)
+}
+
+/// The file with the certificate of whoever signed the test server's.
+pub fn postgres_ca() -> PathBuf {
+    variable(POSTGRES_CA).into()
 }
 
 /// What `make test` says of its servers.

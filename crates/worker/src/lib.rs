@@ -39,6 +39,8 @@
 //!             id: "greeter".to_owned(),
 //!             secret: secret.into(),
 //!         },
+//!         // With https the platform's authorities are trusted; or this one alone, as PEM.
+//!         ca: None,
 //!     })?;
 //!     let settings = Settings::named("greeter-7".parse()?);
 //!     Worker::new(client, Operations::new().with(Greet), settings).run(stop).await?;

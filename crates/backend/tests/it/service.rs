@@ -164,6 +164,7 @@ pub(crate) async fn forget(store: Store, scratch: Scratch) {
 pub(crate) fn settings(identity_url: &str) -> Settings {
     Settings {
         identity_url: identity_url.to_owned(),
+        identity_ca: None,
         check_period: NEVER,
         resend_period: NEVER,
         default_ttl: None,

@@ -66,7 +66,7 @@ impl Server {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(Settings { backend: self.address.clone(), credentials }).unwrap()
+        Client::new(Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
     }
 
     /// The next request to `path` is answered with this, after those answers that were given before.

@@ -104,8 +104,8 @@ async fn an_answer_outside_the_contract_keeps_its_cause() {
 #[tokio::test]
 async fn nobody_at_home_is_temporary() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let settings =
-        Settings { backend: format!("http://{nobody}"), credentials: Credentials::Token("t".into()) };
+    let credentials = Credentials::Token("t".into());
+    let settings = Settings { backend: format!("http://{nobody}"), credentials, ca: None };
     let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
     assert_eq!(error.to_string(), format!("no answer from http://{nobody}/api/Task/{ID}"));

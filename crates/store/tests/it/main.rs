@@ -19,4 +19,5 @@ mod schema;
 mod settle;
 mod submit;
 mod sweep;
+mod tls;
 mod workers;

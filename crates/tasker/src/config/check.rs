@@ -42,7 +42,7 @@ impl Config {
         let Backend {
             listen, allow_plaintext, default_ttl_ms, max_ttl_ms, worker_lost_ms, cors_origins, ..
         } = &self.backend;
-        check_listener("backend", *listen, *allow_plaintext)?;
+        check_listener("backend", *listen, self.backend.tls()?.is_some() || *allow_plaintext)?;
         if default_ttl_ms.is_some_and(|default| default > *max_ttl_ms) {
             return Err(BadConfig::new(
                 "backend.default_ttl_ms is above backend.max_ttl_ms: lower the first",
@@ -66,7 +66,7 @@ impl Config {
     /// Refuses what would make an Identity unsafe or senseless.
     pub fn check_identity(&self) -> Result<(), BadConfig> {
         let Identity { listen, allow_plaintext, issuer, open_registration, .. } = &self.identity;
-        check_listener("identity", *listen, *allow_plaintext)?;
+        check_listener("identity", *listen, self.identity.tls()?.is_some() || *allow_plaintext)?;
         for (section, listen) in [("backend", self.backend.listen), ("identity", *listen)] {
             if !open_registration.may_listen_on(listen.ip()) {
                 return Err(BadConfig::new(format!(
@@ -112,9 +112,12 @@ impl Config {
 
     /// Opens the database of accounts; nothing is connected yet.
     pub fn open_accounts(&self) -> Result<Db, BadConfig> {
-        let own = self.identity.database_url.is_some();
-        let key = if own { "identity.database_url" } else { "database.url" };
-        open(key, &self.identity_database_url()?)
+        open(self.accounts_setting(), &self.identity_database_url()?)
+    }
+
+    /// The setting that names the database of accounts.
+    pub fn accounts_setting(&self) -> &'static str {
+        if self.identity.database_url.is_some() { "identity.database_url" } else { "database.url" }
     }
 
     /// The file of the key that seals Identity's signing keys.
@@ -144,9 +147,10 @@ fn open(key: &str, url: &str) -> Result<Db, BadConfig> {
 impl Worker {
     /// How the worker proves who it is: exactly one way.
     pub fn credentials(&self) -> Result<Credentials, BadConfig> {
-        let account = pair(("username", self.username.clone()), ("password", self.password.clone()))?;
-        let client =
-            pair(("client_id", self.client_id.clone()), ("client_secret", self.client_secret.clone()))?;
+        let (username, password) = (self.username.clone(), self.password.clone());
+        let account = pair("worker", ("username", username), ("password", password))?;
+        let (id, secret) = (self.client_id.clone(), self.client_secret.clone());
+        let client = pair("worker", ("client_id", id), ("client_secret", secret))?;
         match (account, client) {
             (Some((username, password)), None) => Ok(Credentials::Password { username, password }),
             (None, Some((id, secret))) => Ok(Credentials::Client { id, secret }),
@@ -183,26 +187,31 @@ impl Worker {
 }
 
 /// Two settings that make sense together only.
-fn pair<A, B>(
+pub(super) fn pair<A, B>(
+    section: &str,
     (first, a): (&str, Option<A>),
     (second, b): (&str, Option<B>),
 ) -> Result<Option<(A, B)>, BadConfig> {
     match (a, b) {
         (Some(a), Some(b)) => Ok(Some((a, b))),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(BadConfig::new(format!("worker.{first} is set and worker.{second} is not"))),
-        (None, Some(_)) => Err(BadConfig::new(format!("worker.{second} is set and worker.{first} is not"))),
+        (Some(_), None) => {
+            Err(BadConfig::new(format!("{section}.{first} is set and {section}.{second} is not")))
+        }
+        (None, Some(_)) => {
+            Err(BadConfig::new(format!("{section}.{second} is set and {section}.{first} is not")))
+        }
     }
 }
 
-fn check_listener(section: &str, listen: SocketAddr, allow_plaintext: bool) -> Result<(), BadConfig> {
-    if allow_plaintext || listen.ip().to_canonical().is_loopback() {
+fn check_listener(section: &str, listen: SocketAddr, may_be_reached: bool) -> Result<(), BadConfig> {
+    if may_be_reached || listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     Err(BadConfig::new(format!(
         "{section}.listen = {listen} can be reached by other machines, and passwords and tokens would travel \
-         unencrypted: listen on 127.0.0.1 behind a proxy that speaks TLS, or say {section}.allow_plaintext = true \
-         where the network itself is protected"
+         unencrypted: set {section}.tls_cert and {section}.tls_key, or listen on 127.0.0.1 behind a proxy that speaks \
+         TLS, or say {section}.allow_plaintext = true where the network itself is protected"
     )))
 }
 

@@ -5,6 +5,7 @@ mod environment;
 mod kafka;
 mod layers;
 mod sections;
+mod tls;
 mod values;
 
 use std::fmt;
@@ -13,6 +14,7 @@ pub use check::Credentials;
 pub use environment::Environment;
 pub use layers::Layers;
 pub use sections::{Config, Format, Log, Worker};
+pub use tls::authorities;
 pub use values::Address;
 
 /// A setting that makes no sense, as a sentence that says which one and what to do.

@@ -44,12 +44,18 @@ pub struct Database {
 pub struct Backend {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
     /// Listening without TLS where other machines can reach it.
     pub allow_plaintext: bool,
     /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
     pub identity_url: Address,
     /// How long a task stays ready before it is offered over Kafka again.
     pub resend_period_ms: NonZeroU64,
+    /// The authorities that vouch for Identity. Absent: the platform's.
+    pub tls_ca: Option<PathBuf>,
     /// How often it looks for what is due.
     pub check_period_ms: NonZeroU64,
     /// The life of a task whose submitter names none.
@@ -70,9 +76,12 @@ impl Default for Backend {
     fn default() -> Self {
         Self {
             listen: loopback(8080),
+            tls_cert: None,
+            tls_key: None,
             allow_plaintext: false,
             identity_url: address("http://127.0.0.1:8081"),
             resend_period_ms: positive(5000),
+            tls_ca: None,
             check_period_ms: positive(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,
@@ -90,6 +99,10 @@ impl Default for Backend {
 pub struct Identity {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
     /// Listening without TLS where other machines can reach it.
     pub allow_plaintext: bool,
     /// Its public address, as tokens name it. Absent: the loopback address where it listens.
@@ -112,6 +125,8 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             listen: loopback(8081),
+            tls_cert: None,
+            tls_key: None,
             allow_plaintext: false,
             issuer: None,
             database_url: None,
@@ -152,6 +167,8 @@ pub struct Worker {
     pub backend_url: Address,
     /// Where tokens come from.
     pub identity_url: Address,
+    /// The authorities that vouch for both. Absent: the platform's.
+    pub tls_ca: Option<PathBuf>,
     /// An account with the role Worker, and its password.
     pub username: Option<String>,
     /// The account's password.
@@ -177,6 +194,7 @@ impl Default for Worker {
             steal_after_ms: 300,
             backend_url: address("http://127.0.0.1:8080"),
             identity_url: address("http://127.0.0.1:8081"),
+            tls_ca: None,
             username: None,
             password: None,
             client_id: None,

@@ -9,6 +9,19 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Address(String);
 
+impl Address {
+    /// Its host, if it is spoken to without TLS.
+    pub fn plain_host(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix("http://")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        match place.split_once(']') {
+            Some((inside, _)) => Some(inside.trim_start_matches('[')),
+            None => place.split(':').next(),
+        }
+    }
+}
+
 impl TryFrom<String> for Address {
     type Error = &'static str;
 
@@ -46,5 +59,14 @@ mod tests {
         for bad in ["", "127.0.0.1:8081", "ftp://a", "https://", "http:///"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_host_stands_between_the_scheme_and_the_port() {
+        let host = |text: &str| text.parse::<Address>().unwrap().plain_host().map(str::to_owned);
+        assert_eq!(host("http://backend:8080/tasker").as_deref(), Some("backend"));
+        assert_eq!(host("http://ann@10.0.0.1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(host("http://[::1]:8080").as_deref(), Some("::1"));
+        assert_eq!(host("https://backend:8080"), None);
     }
 }

@@ -4,18 +4,18 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::Result;
-use backend::{Backend, Settings};
+use backend::{Backend, OpenError, Settings};
 use broker::Broker;
 use domain::Operation;
-use store::{Clock, Store, StoreError};
+use store::{Clock, Store};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::command::Sources;
-use crate::config::{Config, Environment, Layers};
+use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
 use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};
-use crate::{telemetry, wait};
+use crate::{plaintext, telemetry, wait};
 
 /// The largest parameters, in bytes.
 const MAX_PARAMETERS: usize = 256 * 1024;
@@ -29,11 +29,13 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     config.check_backend()?;
     telemetry::start(&config.log, environment)?;
     let store = Store::new(config.open_tasks()?, Clock::System);
-    let listener = Listener::bind("backend.listen", config.backend.listen).await?;
-    let builtin = super::worker::specifications(&config.worker)?;
-    let broker = super::broker(&config)?;
+    let (settings, builtin) = (settings(&config)?, super::worker::specifications(&config.worker)?);
+    let (tls, broker) = (config.backend.tls()?, super::broker(&config)?);
+    let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;
+    plaintext::tell_tasks(&config);
+    plaintext::tell_service("backend.identity_url", &config.backend.identity_url);
     super::until_stopped(async |stop| {
-        if let Some(backend) = open(&store, settings(&config), &builtin, broker, &stop).await? {
+        if let Some(backend) = open(&store, settings, &builtin, broker, &stop).await? {
             info!("the Backend listens on {}", listener.address());
             serve(backend, listener, stop).await?;
         }
@@ -55,7 +57,8 @@ pub async fn open(
         store.migrate().await?;
         Backend::open(store.clone(), settings.clone(), builtin, broker.clone(), stop.clone()).await
     };
-    Ok(wait::until_there("the database of tasks", stop, StoreError::is_unavailable, open).await?)
+    let is_passing = |error: &OpenError| matches!(error, OpenError::Store(error) if error.is_unavailable());
+    Ok(wait::until_there("the database of tasks", stop, is_passing, open).await?)
 }
 
 /// Serves until `stop` rings and the requests in hand are answered.
@@ -70,11 +73,12 @@ pub async fn serve(backend: Backend, listener: Listener, stop: CancellationToken
 }
 
 /// The Backend's settings out of ours.
-pub fn settings(config: &Config) -> Settings {
+pub fn settings(config: &Config) -> Result<Settings, BadConfig> {
     let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
     let ours = &config.backend;
-    Settings {
+    Ok(Settings {
         identity_url: ours.identity_url.to_string(),
+        identity_ca: ours.authorities()?,
         check_period: millis(ours.check_period_ms),
         default_ttl: ours.default_ttl_ms,
         max_ttl: ours.max_ttl_ms,
@@ -86,5 +90,5 @@ pub fn settings(config: &Config) -> Settings {
         max_parameters: MAX_PARAMETERS,
         max_result: MAX_RESULT,
         request_timeout: REQUEST_TIMEOUT,
-    }
+    })
 }

@@ -12,7 +12,7 @@ use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
 use crate::serve::{Listener, within_grace};
-use crate::{show, telemetry, wait};
+use crate::{plaintext, show, telemetry, wait};
 
 /// Runs the role until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
@@ -20,8 +20,10 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     config.check_identity()?;
     telemetry::start(&config.log, environment)?;
     let db = config.open_accounts()?;
-    let listener = Listener::bind("identity.listen", config.identity.listen).await?;
+    let tls = config.identity.tls()?;
+    let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
     let settings = settings(&config, &listener)?;
+    plaintext::tell_accounts(&config);
     super::until_stopped(async |stop| {
         if let Some(identity) = open(&db, settings, &stop).await? {
             info!("Identity listens on {}", listener.address());

@@ -7,13 +7,17 @@ use store::{StoreError, TASKS};
 use crate::command::Sources;
 use crate::config::{Environment, Layers};
 use crate::exit::Exit;
-use crate::{show, telemetry, wait};
+use crate::{plaintext, show, telemetry, wait};
 
 /// Migrates when the database is there, and says what it did.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let parts = [(TASKS, config.open_tasks()?), (ACCOUNTS, config.open_accounts()?)];
     telemetry::start(&config.log, environment)?;
+    plaintext::tell_tasks(&config);
+    if config.accounts_setting() != "database.url" {
+        plaintext::tell_accounts(&config);
+    }
     super::until_stopped(async |stop| {
         for (part, db) in &parts {
             let migrate = async || part.migrate(db).await;

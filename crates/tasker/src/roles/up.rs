@@ -86,9 +86,11 @@ impl Up {
 
 impl Ground {
     async fn prepare(config: Config, data: DataDir) -> Result<Self> {
+        let (backend, identity) = (&config.backend, &config.identity);
+        let bind = async |setting, listen, tls| Listener::bind(setting, listen, tls).await;
         let listeners = Listeners {
-            backend: Listener::bind("backend.listen (--backend-addr)", config.backend.listen).await?,
-            identity: Listener::bind("identity.listen (--identity-addr)", config.identity.listen).await?,
+            backend: bind("backend.listen (--backend-addr)", backend.listen, backend.tls()?).await?,
+            identity: bind("identity.listen (--identity-addr)", identity.listen, identity.tls()?).await?,
         };
         let accounts = config.open_accounts()?;
         let store = Store::new(config.open_tasks()?, Clock::System);
@@ -138,7 +140,7 @@ impl Ground {
     }
 
     async fn open_backend(&self, stop: &CancellationToken) -> Result<Option<Backend>> {
-        let mut settings = backend_role::settings(&self.config);
+        let mut settings = backend_role::settings(&self.config)?;
         settings.identity_url = identity_role::settings(&self.config, &self.listeners.identity)?.issuer;
         let builtin = worker_role::specifications(&self.config.worker)?;
         backend_role::open(&self.store, settings, &builtin, super::broker(&self.config)?, stop).await
@@ -151,7 +153,8 @@ impl Ground {
             id: WORKER.to_owned(),
             secret: self.secret.clone().into(),
         };
-        let client = client::Settings { backend: self.listeners.backend.url(), credentials };
+        let (backend, ca) = (self.listeners.backend.url(), self.config.worker.authorities()?);
+        let client = client::Settings { backend, credentials, ca };
         let (operations, settings) =
             (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker)?);
         let worker = Worker::new(Client::new(client)?, operations, settings);
@@ -163,8 +166,11 @@ impl Ground {
 
     /// Tells the user, and the command line, where everything is.
     async fn announce(&self, identity: &Identity) -> Result<()> {
-        let addresses =
-            Addresses { backend: self.listeners.backend.url(), identity: self.listeners.identity.url() };
+        let addresses = Addresses {
+            backend: self.listeners.backend.url(),
+            identity: self.listeners.identity.url(),
+            tls_ca: self.config.worker.tls_ca.as_deref().map(std::path::absolute).transpose()?,
+        };
         self.data.write_addresses(&addresses)?;
         show::line(&format!("Backend:    {}", addresses.backend))?;
         show::line(&format!("Identity:   {}", addresses.identity))?;

@@ -10,15 +10,18 @@ use worker::{Operations, Settings, Worker, operations};
 use crate::command::Sources;
 use crate::config::{self, BadConfig, Environment, Layers};
 use crate::exit::Exit;
-use crate::telemetry;
+use crate::{plaintext, telemetry};
 
 /// Runs the role until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let credentials = credentials(&config.worker)?;
     let operations = builtin(&config.worker)?;
+    let (backend, ca) = (config.worker.backend_url.to_string(), config.worker.authorities()?);
     telemetry::start(&config.log, environment)?;
-    let client = client::Settings { backend: config.worker.backend_url.to_string(), credentials };
+    plaintext::tell_service("worker.backend_url", &config.worker.backend_url);
+    plaintext::tell_service("worker.identity_url", &config.worker.identity_url);
+    let client = client::Settings { backend, credentials, ca };
     let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker)?);
     let worker = match super::broker(&config)? {
         Some(broker) => worker.over(broker),

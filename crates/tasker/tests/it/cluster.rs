@@ -160,6 +160,7 @@ impl Cluster {
         Addresses {
             backend: format!("http://{}", self.backends_at[backend]),
             identity: format!("http://{}", self.identity_at),
+            ca: None,
         }
     }
 

@@ -13,5 +13,6 @@ mod process;
 mod roles;
 mod settings;
 mod system;
+mod tls;
 mod transcript;
 mod up;

@@ -172,7 +172,7 @@ impl Up {
 
     /// Where a person meets it.
     pub fn addresses(&self) -> Addresses {
-        Addresses { backend: self.backend.clone(), identity: self.identity.clone() }
+        Addresses { backend: self.backend.clone(), identity: self.identity.clone(), ca: None }
     }
 
     /// Kills it with SIGKILL and gives its home back.

@@ -25,7 +25,7 @@ async fn a_process_for_each_role_and_two_workers_on_postgresql_serve_as_promised
 }
 
 /// What anybody may expect of a running Tasker, however it is put together.
-async fn serves_as_promised(at: &Addresses) {
+pub async fn serves_as_promised(at: &Addresses) {
     let ann = Person::register(at, "ann").await;
     let bob = Person::register(at, "bob").await;
 

@@ -116,7 +116,7 @@ impl Backend {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(client::Settings { backend: self.address.clone(), credentials }).unwrap()
+        Client::new(client::Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
     }
 
     /// Makes a task ready to be granted for `life`.

@@ -44,6 +44,7 @@ async fn a_worker_that_waits_can_be_stopped() {
     let client = client::Client::new(client::Settings {
         backend: "http://127.0.0.1:9".to_owned(),
         credentials: Credentials::Token("t".into()),
+        ca: None,
     });
     let worker = Worker::new(client.unwrap(), Operations::new().with(operations::Echo), settings(1));
     let stop = CancellationToken::new();
