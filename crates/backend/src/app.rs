@@ -28,6 +28,8 @@ pub struct Settings {
     pub identity_url: String,
     /// How often overdue tasks and silent workers are looked for anyway.
     pub check_period: Duration,
+    /// How often those who wait look for themselves: word from another Backend may be lost.
+    pub slow_check: Duration,
     /// The life of a task whose submitter and operation name none; without it `ttl` is required.
     pub default_ttl: Option<Ttl>,
     /// The longest life.

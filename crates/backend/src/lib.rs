@@ -9,6 +9,7 @@ mod health;
 mod keys;
 mod life;
 mod limits;
+mod look;
 mod openapi;
 mod paths;
 mod pipeline;
@@ -100,7 +101,8 @@ impl Backend {
         let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (pulls, holder) = Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone());
+        let (pulls, holder) =
+            Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone(), settings.slow_check);
         let verifier = Verifier::new(Keys::of(settings.identity_url.clone(), http));
         let parts =
             app::Parts { store, settings, verifier, catalogue, bells, submit, claim, settle, pulls, stop };

@@ -19,7 +19,6 @@ use crate::limits::{AnswerBy, Payload};
 use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
 use crate::submission::submission;
-use crate::watch::SLOW_CHECK;
 
 /// A task submission.
 #[derive(utoipa::ToSchema)]
@@ -209,7 +208,7 @@ async fn ended(app: &App, owner: OwnerId, id: TaskId, until: Option<Instant>) ->
             return Ok(task);
         }
         tokio::select! {
-            _ = timeout(left.min(SLOW_CHECK), rings) => {}
+            _ = timeout(left.min(app.settings.slow_check), rings) => {}
             () = app.stop.cancelled() => {}
         }
     }

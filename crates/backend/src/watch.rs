@@ -2,13 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use domain::TaskId;
 use tokio::sync::oneshot;
-
-/// How often what is waited for is looked at anyway: another backend may have ended it.
-pub(crate) const SLOW_CHECK: Duration = Duration::from_secs(1);
 
 /// Everyone who waits, by task.
 #[derive(Debug, Default)]

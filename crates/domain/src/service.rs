@@ -37,6 +37,10 @@ pub enum Wanted {
         types: Vec<TypeName>,
         /// As many as this, at most.
         slots: u32,
+        /// Only those that have been ready for at least so long, in milliseconds; at most 60,000. An idle worker asks so
+        /// for what waits in vain for another.
+        #[serde(default)]
+        min_age_ms: u64,
     },
 }
 

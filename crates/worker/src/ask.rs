@@ -60,7 +60,7 @@ impl Asker {
         Ask {
             claim: ClaimId::random(),
             worker: self.worker.clone(),
-            wanted: Wanted::Pull { types: self.types.clone(), slots },
+            wanted: Wanted::Pull { types: self.types.clone(), slots, min_age_ms: 0 },
             wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -71,7 +71,8 @@ async fn a_task_that_was_accepted_is_answered_so_though_the_database_goes_away_w
     let store = Store::new(Db::open(&through(&scratch, &proxy)).unwrap(), Clock::System);
     store.migrate().await.unwrap();
     let issuer = Issuer::up(&TaskTracker::new()).await;
-    let service = Service::on(store, scratch, issuer, |_| {}).await;
+    let look = |settings: &mut backend::Settings| settings.slow_check = Duration::from_millis(100);
+    let service = Service::on(store, scratch, issuer, look).await;
     let ann = service.user();
     let submit = ann.submit(json!({"type": "ECHO", "ttl": 60_000})).prefer("wait=60").into_future();
     let cut = async {

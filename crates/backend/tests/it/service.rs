@@ -165,6 +165,7 @@ pub(crate) fn settings(identity_url: &str) -> Settings {
     Settings {
         identity_url: identity_url.to_owned(),
         check_period: NEVER,
+        slow_check: NEVER,
         default_ttl: None,
         max_ttl: Ttl::DEFAULT_MAX,
         start_within: Ttl::DEFAULT_MAX,

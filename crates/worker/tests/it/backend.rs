@@ -258,7 +258,7 @@ impl Script {
         if let Some(before) = told.claims.get(&ask.claim) {
             return before.clone();
         }
-        let Wanted::Pull { slots, types } = &ask.wanted else { panic!("these workers pull") };
+        let Wanted::Pull { slots, types, .. } = &ask.wanted else { panic!("these workers pull") };
         assert!(*slots > 0 && !types.is_empty(), "an ask wants something");
         told.most_open = told.most_open.max(told.open.len());
         let wanted = if told.is_generous { usize::MAX } else { usize::try_from(*slots).unwrap() };
