@@ -11,14 +11,12 @@ use store::{Granted, IdClaim, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::bells::Bells;
 use crate::caller::Verifier;
 use crate::catalogue::Catalogue;
 use crate::pipeline::{Pipeline, Verb};
 use crate::pulls::Pulls;
-use crate::ready::Ready;
-use crate::sweep::Alarm;
 use crate::tickets;
-use crate::watch::Watch;
 
 /// What an item of a pipeline holds beside its texts, about.
 const ENTRY: usize = 512;
@@ -32,6 +30,8 @@ pub struct Settings {
     pub identity_ca: Option<Vec<u8>>,
     /// How often overdue tasks and silent workers are looked for anyway.
     pub check_period: Duration,
+    /// How often those who wait look for themselves: word from another Backend may be lost.
+    pub slow_check: Duration,
     /// The life of a task whose submitter and operation name none; without it `ttl` is required.
     pub default_ttl: Option<Ttl>,
     /// The longest life.
@@ -89,14 +89,6 @@ impl Deref for App {
     }
 }
 
-/// Who hears of what has been committed.
-#[derive(Debug, Default)]
-pub(crate) struct Bells {
-    pub(crate) ended: Watch,
-    pub(crate) ready: Ready,
-    pub(crate) alarm: Alarm,
-}
-
 /// Accepts tasks, then tells those who wait for work.
 pub(crate) struct Submit {
     pub(crate) store: Store,
@@ -121,7 +113,7 @@ impl Verb for Submit {
         if let Some(broker) = &self.broker {
             tickets::offer(broker, batch);
         }
-        self.bells.ready.ring(batch.iter().map(|task| &task.name));
+        self.bells.ready(batch.iter().map(|task| &task.name));
         Ok(vec![(); batch.len()])
     }
 }
@@ -189,11 +181,11 @@ impl Verb for Settle {
         let over = |settled: &Settled| {
             matches!(settled, Settled::Finished | Settled::Cancelled { .. } | Settled::Late { .. })
         };
-        let ended =
-            batch.iter().zip(&settled).filter(|(_, settled)| over(settled)).map(|(report, _)| report.id);
-        self.bells.ended.ended(ended);
+        let ended: Vec<TaskId> =
+            batch.iter().zip(&settled).filter(|(_, settled)| over(settled)).map(|(report, _)| report.id).collect();
+        self.bells.ended(&ended);
         if settled.contains(&Settled::Released) {
-            self.bells.ready.ring_all();
+            self.bells.any_ready();
         }
         Ok(settled)
     }

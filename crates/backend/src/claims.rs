@@ -22,6 +22,9 @@ use crate::submission::read;
 /// The most tasks that one ask may name or take.
 const MOST: usize = 1000;
 
+/// The greatest age that a pull may ask for, in milliseconds.
+const OLDEST: u64 = 60_000;
+
 /// The original's query.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PatchQuery {
@@ -92,7 +95,7 @@ pub(crate) async fn request(
     if !declined.is_empty() {
         // Whoever holds an ask for their types may have them; the others hear of them again.
         tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker was offered tasks that it does not run");
-        app.bells.ready.ring_all();
+        app.bells.any_ready();
     }
     match wanted {
         Wanted::Ids(ids) if ids.is_empty() && !declined.is_empty() => Ok(Body(grants(arrived, Vec::new()))),
@@ -109,11 +112,15 @@ pub(crate) async fn request(
             let claimed = futures_util::future::try_join_all(asks).await?;
             Ok(Body(grants(arrived, claimed.into_iter().flatten().collect())))
         }
-        Wanted::Pull { types, slots, .. } => {
+        Wanted::Pull { types, slots, min_age_ms } => {
             let most = u32::try_from(MOST).expect("a thousand");
             if !(1..=MOST).contains(&types.len()) || !(1..=most).contains(&slots) {
                 let rule = format!("1 to {MOST} types, and 1 to {most} slots");
                 return Err(ApiError::invalid("pull-out-of-range", "/wanted/pull", rule));
+            }
+            if min_age_ms > OLDEST {
+                let rule = format!("0 to {OLDEST} milliseconds");
+                return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
             }
             let sent = Instant::now();
             let again = app.store.held(&worker, claim).await?;
@@ -126,7 +133,8 @@ pub(crate) async fn request(
             let longest = pulls::LONGEST.min(app.settings.worker_lost / 2);
             let until = arrived + Duration::from_millis(wait_ms).min(longest);
             let puller = Puller { claim, worker, slots };
-            Ok(Body(grants(arrived, app.pulls.ask(puller, types, until).await?)))
+            let age = Duration::from_millis(min_age_ms);
+            Ok(Body(grants(arrived, app.pulls.ask(puller, types, age, until).await?)))
         }
     }
 }

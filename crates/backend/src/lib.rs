@@ -1,14 +1,17 @@
 //! The Backend: the REST API, its pipelines and its sweeps. Every route is on this screen.
 
 mod app;
+mod bells;
 mod caller;
 mod catalogue;
 mod claims;
 mod error;
 mod health;
+mod hear;
 mod keys;
 mod life;
 mod limits;
+mod look;
 mod openapi;
 mod paths;
 mod pipeline;
@@ -24,6 +27,7 @@ mod tasks;
 mod tickets;
 mod traced;
 mod unique;
+mod untold;
 mod upkeep;
 mod watch;
 
@@ -48,7 +52,8 @@ pub use app::Settings;
 pub use life::Dead;
 pub use limits::{BadOrigin, origin};
 
-use app::{App, Bells, Claim, Settle, Submit};
+use app::{App, Claim, Settle, Submit};
+use bells::Bells;
 use caller::Verifier;
 use catalogue::Catalogue;
 use error::ApiError;
@@ -110,7 +115,8 @@ impl Backend {
         let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (pulls, holder) = Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone());
+        let (pulls, holder) =
+            Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone(), settings.slow_check);
         let parts =
             app::Parts { store, settings, verifier, catalogue, bells, broker, submit, claim, settle, pulls, stop };
         Ok(Self { app: App::new(parts), submits, claims, settles, holder })
@@ -152,6 +158,7 @@ impl Backend {
         settles.start("writer of reports", 2, &mut parts);
         parts.spawn("holder of asks", holder.run(stop.clone()));
         parts.spawn("keeper of keys", keys::run(app.clone(), stop.clone()));
+        parts.spawn("ear", hear::run(app.clone(), stop.clone()));
         parts.spawn("pruning", upkeep::forget(app.clone(), stop.clone()));
         parts.spawn("upkeep", upkeep::refresh(app.clone(), stop.clone()));
         if let Some(broker) = app.broker.clone() {

@@ -12,18 +12,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Bells, Claimed, Settle};
+use crate::app::{Claimed, Settle};
+use crate::bells::Bells;
 use crate::catalogue::Catalogue;
 use crate::error::ApiError;
+use crate::look::Look;
 use crate::pipeline::Pipeline;
-use crate::ready::Rung;
 use crate::recent::Recent;
 
 /// The longest that an ask is held.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
-
-/// How often everything is looked at anyway: another backend may have accepted a task.
-const SLOW_CHECK: Duration = Duration::from_millis(500);
 
 /// The most asks that are held at once; more are told to come back.
 const MOST: usize = 10_000;
@@ -46,6 +44,7 @@ struct Held {
     until: Instant,
     /// Nobody has looked for it yet.
     new: bool,
+    look: Look,
     answer: oneshot::Sender<Vec<Claimed>>,
     /// Its place among the most that are held.
     _place: OwnedSemaphorePermit,
@@ -60,6 +59,8 @@ pub(crate) struct Holder {
     settle: Pipeline<Settle>,
     asks: mpsc::Receiver<Held>,
     held: Vec<Held>,
+    /// How often everybody looks anyway.
+    slow_check: Duration,
     /// The claims that something may have been granted under a moment ago.
     recent: Recent,
 }
@@ -70,34 +71,27 @@ impl Pulls {
         catalogue: Catalogue,
         bells: Arc<Bells>,
         settle: Pipeline<Settle>,
+        slow_check: Duration,
     ) -> (Self, Holder) {
-        Self::with_places(MOST, store, catalogue, bells, settle)
+        let (sender, asks) = mpsc::channel(MOST);
+        let (held, recent) = (Vec::new(), Recent::default());
+        let holder = Holder { store, catalogue, bells, settle, asks, held, slow_check, recent };
+        (Self { asks: sender, places: Arc::new(Semaphore::new(MOST)) }, holder)
     }
 
-    fn with_places(
-        most: usize,
-        store: Store,
-        catalogue: Catalogue,
-        bells: Arc<Bells>,
-        settle: Pipeline<Settle>,
-    ) -> (Self, Holder) {
-        let (sender, asks) = mpsc::channel(most);
-        let holder =
-            Holder { store, catalogue, bells, settle, asks, held: Vec::new(), recent: Recent::default() };
-        (Self { asks: sender, places: Arc::new(Semaphore::new(most)) }, holder)
-    }
-
-    /// Waits until `puller` has been granted something, or until `until`.
+    /// Waits until `puller` has been granted something that was ready for `age`, or until `until`.
     pub(crate) async fn ask(
         &self,
         puller: Puller,
         types: Vec<TypeName>,
+        age: Duration,
         until: Instant,
     ) -> Result<Vec<Claimed>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let types = Arc::new(types.into_iter().collect());
         let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
-        let held = Held { puller, types, until, new: true, answer, _place: place };
+        let look = Look::new(age, Instant::now());
+        let held = Held { puller, types, until, new: true, look, answer, _place: place };
         match self.asks.try_send(held) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(ApiError::Busy),
@@ -111,24 +105,35 @@ impl Pulls {
 impl Holder {
     /// Serves asks until `stop`; then everyone is answered with what there is: nothing.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut slow = tokio::time::interval(SLOW_CHECK);
+        let mut slow = tokio::time::interval(self.slow_check);
         loop {
-            let next_end = self.held.iter().map(|ask| ask.until).min();
+            let next = self
+                .held
+                .iter()
+                .map(|ask| ask.look.next().map_or(ask.until, |look| look.min(ask.until)))
+                .min();
             let mut everything = false;
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(ask) = self.asks.recv() => self.hold(ask),
-                () = self.bells.ready.bell.notified() => {}
+                () = self.bells.something_ready() => {}
                 _ = slow.tick() => everything = true,
-                () = tokio::time::sleep_until(next_end.unwrap_or_else(Instant::now)), if next_end.is_some() => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
             while let Ok(ask) = self.asks.try_recv() {
                 self.hold(ask);
             }
-            let mut rung = self.bells.ready.take();
-            rung.all |= everything;
+            let (rung, now) = (self.bells.rung(), Instant::now());
             self.held.retain(|ask| !ask.answer.is_closed());
-            self.serve(&rung).await;
+            for ask in &mut self.held {
+                if rung.any_of(&ask.types) {
+                    ask.look.rung(now);
+                }
+                if everything {
+                    ask.look.hurry(now);
+                }
+            }
+            self.serve(now).await;
             let now = Instant::now();
             for ask in self.held.extract_if(.., |ask| ask.until <= now) {
                 ask.answer_with(Vec::new());
@@ -170,16 +175,17 @@ impl Holder {
         }
     }
 
-    /// Looks for work for those who are new and those whose types have been rung.
-    async fn serve(&mut self, rung: &Rung) {
+    /// Looks for work for those whose look is due. Who asks for the same types and the same age shares a statement.
+    async fn serve(&mut self, now: Instant) {
         self.repeat().await;
         let known = self.catalogue.all();
-        let mut groups: BTreeMap<Arc<BTreeSet<TypeName>>, Vec<Held>> = BTreeMap::new();
-        for mut ask in self.held.extract_if(.., |ask| ask.new || rung.any_of(&ask.types)) {
+        let mut groups: BTreeMap<(Arc<BTreeSet<TypeName>>, Duration), Vec<Held>> = BTreeMap::new();
+        for mut ask in self.held.extract_if(.., |ask| ask.look.is_due(now)) {
             ask.new = false;
-            groups.entry(ask.types.clone()).or_default().push(ask);
+            ask.look.looks(now);
+            groups.entry((ask.types.clone(), ask.look.age())).or_default().push(ask);
         }
-        for (types, asks) in groups {
+        for ((types, age), asks) in groups {
             // A type that nobody has registered has no tasks, and the store shall not learn of it. It may come: the asks stay.
             let types: Vec<TypeName> =
                 types.iter().filter(|name| known.contains_key(*name)).cloned().collect();
@@ -187,7 +193,7 @@ impl Holder {
                 self.held.extend(asks);
                 continue;
             }
-            match self.serve_alike(asks, &types).await {
+            match self.serve_alike(asks, &types, age).await {
                 Ok(unserved) => self.held.extend(unserved),
                 // Dropped without an answer: the workers are told that the database is away.
                 Err(error) if error.is_unavailable() => {
@@ -199,11 +205,12 @@ impl Holder {
         }
     }
 
-    /// Serves asks for the same types, the oldest first, until nothing is left to take; the rest come back.
+    /// Serves asks for the same types and age, the oldest first, until nothing is left to take; the rest come back.
     async fn serve_alike(
         &mut self,
         mut asks: Vec<Held>,
         types: &[TypeName],
+        age: Duration,
     ) -> Result<Vec<Held>, StoreError> {
         let mut unserved = Vec::new();
         let mut more = true;
@@ -215,7 +222,7 @@ impl Holder {
             });
             let turn: Vec<Held> = asks.drain(..fits.count().max(1)).collect();
             let seats: usize = turn.iter().map(|ask| ask.puller.slots as usize).sum();
-            let granted = self.pull(turn, types, &mut unserved).await?;
+            let granted = self.pull(turn, types, age, &mut unserved).await?;
             more = granted == seats;
         }
         unserved.extend(asks);
@@ -227,11 +234,12 @@ impl Holder {
         &mut self,
         turn: Vec<Held>,
         types: &[TypeName],
+        age: Duration,
         unserved: &mut Vec<Held>,
     ) -> Result<usize, StoreError> {
         let pullers: Vec<Puller> = turn.iter().map(|ask| ask.puller.clone()).collect();
         let sent = Instant::now();
-        let granted = match self.store.pull(&pullers, types).await {
+        let granted = match self.store.pull(&pullers, types, age).await {
             // Another transaction stood in the way: the next look is soon enough.
             Err(error) if error.is_conflict() => Vec::new(),
             Err(error) => {
@@ -291,19 +299,20 @@ mod tests {
         let store = Store::new(scratch.open(), Clock::System);
         let bells = Arc::new(Bells::default());
         let (settle, _writers) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (pulls, mut holder) = Pulls::with_places(1, store, Catalogue::default(), bells, settle);
+        let (mut pulls, mut holder) = Pulls::new(store, Catalogue::default(), bells, settle, LONGEST);
+        pulls.places = Arc::new(Semaphore::new(1));
         let puller = || Puller { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1 };
         let until = Instant::now() + LONGEST;
-        let mut first = Box::pin(pulls.ask(puller(), Vec::new(), until));
+        let mut first = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
         assert!(futures_util::poll!(&mut first).is_pending());
         let held = holder.asks.recv().await.unwrap();
         assert!(
-            matches!(pulls.ask(puller(), Vec::new(), until).await, Err(ApiError::Busy)),
+            matches!(pulls.ask(puller(), Vec::new(), Duration::ZERO, until).await, Err(ApiError::Busy)),
             "the queue is free"
         );
         held.answer_with(Vec::new());
         assert!(first.await.is_ok());
-        let mut next = Box::pin(pulls.ask(puller(), Vec::new(), until));
+        let mut next = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
         assert!(futures_util::poll!(&mut next).is_pending(), "its place is free again");
     }
 }

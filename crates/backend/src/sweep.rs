@@ -137,7 +137,7 @@ async fn check_all(app: &App, ear: &mut Ear) -> Result<(), StoreError> {
 
 /// Tells those who wait that these have ended.
 pub(crate) fn tell(app: &App, ended: &[Ended]) {
-    app.bells.ended.ended(ended.iter().map(|ended| ended.id));
+    app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());
     for ended in ended {
         let reason = ended.reason.map_or("-", domain::Reason::as_str);
         tracing::debug!(task.id = %ended.id, reason, late_us = ended.late, "cancelled a task");

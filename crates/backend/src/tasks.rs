@@ -20,7 +20,6 @@ use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
 use crate::traced::Traced;
 use crate::submission::submission;
-use crate::watch::SLOW_CHECK;
 
 /// A task submission.
 #[derive(utoipa::ToSchema)]
@@ -193,7 +192,7 @@ pub(crate) async fn cancel(
     Id(id): Id,
 ) -> Result<Body<Task>, ApiError> {
     let ended = app.store.cancel(owner, &[id]).await?;
-    app.bells.ended.ended(ended.iter().map(|ended| ended.id));
+    app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());
     let task = app.store.get(owner, id).await?.ok_or(ApiError::NoTask)?;
     match (task.status, task.reason) {
         (Status::Cancelled, Some(Reason::Requested)) => Ok(Body(task)),
@@ -206,14 +205,14 @@ async fn ended(app: &App, owner: OwnerId, id: TaskId, until: Option<Instant>) ->
     let look = async || app.store.get(owner, id).await?.ok_or(ApiError::NoTask);
     let Some(until) = until else { return look().await };
     loop {
-        let rings = app.bells.ended.on(id);
+        let rings = app.bells.end_of(id);
         let task = look().await?;
         let left = until.saturating_duration_since(Instant::now());
         if task.status.is_final() || left.is_zero() || app.stop.is_cancelled() {
             return Ok(task);
         }
         tokio::select! {
-            _ = timeout(left.min(SLOW_CHECK), rings) => {}
+            _ = timeout(left.min(app.settings.slow_check), rings) => {}
             () = app.stop.cancelled() => {}
         }
     }

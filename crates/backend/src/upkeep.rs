@@ -23,7 +23,7 @@ pub(crate) async fn refresh(app: App, stop: CancellationToken) {
         // Neither waits for the other to succeed.
         clock.heard(&app.store.learn_clock().await);
         catalogue.heard(&app.catalogue.reload(&app.store).await);
-        app.bells.ended.tidy();
+        app.bells.tidy();
         if let Some(broker) = &app.broker {
             tickets::want_queues(&app, broker);
         }

@@ -2,13 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use domain::TaskId;
 use tokio::sync::oneshot;
-
-/// How often what is waited for is looked at anyway: another backend may have ended it.
-pub(crate) const SLOW_CHECK: Duration = Duration::from_secs(1);
 
 /// Everyone who waits, by task.
 #[derive(Debug, Default)]
@@ -28,12 +24,20 @@ impl Watch {
     }
 
     /// These tasks have ended.
-    pub(crate) fn ended(&self, tasks: impl IntoIterator<Item = TaskId>) {
+    pub(crate) fn ended(&self, tasks: &[TaskId]) {
         let mut waiting = self.waiting.lock().expect("no panic while it is held");
         for task in tasks {
-            for bell in waiting.remove(&task).into_iter().flatten() {
+            for bell in waiting.remove(task).into_iter().flatten() {
                 bell.send(()).ok();
             }
+        }
+    }
+
+    /// Any of them may have ended: all who wait look for themselves.
+    pub(crate) fn all(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().expect("no panic while it is held"));
+        for bell in waiting.into_values().flatten() {
+            bell.send(()).ok();
         }
     }
 
@@ -57,7 +61,7 @@ mod tests {
         let watch = Watch::default();
         let [ended, other] = [1, 2].map(|task| TaskId(Uuid::from_u128(task)));
         let (first, second, mut third) = (watch.on(ended), watch.on(ended), watch.on(other));
-        watch.ended([ended]);
+        watch.ended(&[ended]);
         assert!(first.await.is_ok() && second.await.is_ok());
         assert!(third.try_recv().is_err());
         drop(third);

@@ -40,13 +40,14 @@ impl Breaker {
         }
     }
 
-    pub(crate) const fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// Whether nothing may go. One that waits for a message to try is not known to be broken any more.
+    pub(crate) fn is_shut(&self, now: Instant) -> bool {
+        self.open.is_some_and(|until| now < until)
     }
 
     /// A message has arrived. True if that closes the breaker.
     pub(crate) fn succeeded(&mut self) -> bool {
-        let was_open = self.is_open();
+        let was_open = self.open.is_some();
         *self = Self::default();
         was_open
     }
@@ -57,7 +58,7 @@ impl Breaker {
         if self.failures < FAILURES {
             return false;
         }
-        let was_open = self.is_open();
+        let was_open = self.open.is_some();
         if was_open {
             self.pause = (self.pause * 2).min(LONGEST);
         }

@@ -69,7 +69,9 @@ impl Keeper {
         };
         match spawn_blocking(look).await.expect("a look does not panic") {
             Ok(seen) => {
-                self.broker.line().heard();
+                if self.broker.line().heard() {
+                    self.broker.topics().mend();
+                }
                 let partitions = seen.iter().map(|(name, (partitions, _))| (name.clone(), *partitions));
                 self.broker.topics().seen(&partitions.collect());
                 self.check(&seen);

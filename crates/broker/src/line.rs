@@ -58,15 +58,15 @@ impl Line {
         self.0.doubted.notified().await;
     }
 
-    /// A broker has answered.
-    pub(crate) fn heard(&self) {
+    /// A broker has answered. True if that ends an outage.
+    pub(crate) fn heard(&self) -> bool {
         let mut outage = self.outage();
         if let Some(since) = outage.since.take() {
             tracing::info!("Kafka is back after {:.1?}", since.elapsed());
         }
         outage.cause = None;
         drop(outage);
-        self.0.up.send_if_modified(|up| !std::mem::replace(up, true));
+        self.0.up.send_if_modified(|up| !std::mem::replace(up, true))
     }
 
     /// No broker can be reached.

@@ -118,6 +118,13 @@ impl Topics {
         });
     }
 
+    /// The brokers are back: what failed while they were away says nothing of now.
+    pub(crate) fn mend(&self) {
+        for topic in self.wanted().values_mut() {
+            topic.breaker.succeeded();
+        }
+    }
+
     /// The wanted topics that are not there.
     pub(crate) fn missing(&self) -> Vec<String> {
         self.wanted().iter().filter(|(_, topic)| topic.partitions == 0).map(|(name, _)| name.clone()).collect()
@@ -125,7 +132,8 @@ impl Topics {
 
     /// The topics whose breakers are open.
     pub(crate) fn broken(&self) -> Vec<String> {
-        self.wanted().iter().filter(|(_, topic)| topic.breaker.is_open()).map(|(name, _)| name.clone()).collect()
+        let now = Instant::now();
+        self.wanted().iter().filter(|(_, topic)| topic.breaker.is_shut(now)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The topics that are there, as they change.
@@ -152,7 +160,10 @@ mod tests {
         while !topics.failed("a") {}
         assert_eq!((topics.open("a"), topics.open("b")), (Err(Shut::Open), Ok(3)));
         assert_eq!(topics.broken(), ["a"]);
-        assert!(topics.succeeded("a"));
+        assert!(topics.succeeded("a") && topics.broken().is_empty());
+        while !topics.failed("a") {}
+        topics.mend();
+        assert_eq!(topics.open("a"), Ok(12));
         topics.seen(&BTreeMap::new());
         assert_eq!(topics.missing(), ["a", "b"]);
     }

@@ -37,27 +37,50 @@ impl Floor {
     }
 }
 
-/// The floor of each type's ready tasks, and of the due index.
+/// The floors of everything that is walked.
 #[derive(Debug, Default)]
 pub(crate) struct Floors {
-    ready: Mutex<HashMap<TypeName, Floor>>,
+    ready: Lanes,
+    /// Of walks that leave the young alone: their ends lie lower, and when they were at the bottom says nothing of what
+    /// lies higher.
+    aged: Lanes,
     due: Mutex<Option<Floor>>,
 }
 
-impl Floors {
+/// The floor of each type's ready tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(Mutex<HashMap<TypeName, Floor>>);
+
+impl Lanes {
     /// Where a walk over each of `types` begins.
     pub(crate) fn of(&self, types: &[TypeName], now: i64) -> Vec<i64> {
-        let mut ready = self.ready.lock().expect("no panic while it is held");
+        let mut lanes = self.0.lock().expect("no panic while it is held");
         let begin = |floor: &mut Floor| floor.begin(now, FULL_READY, Instant::now());
-        types.iter().map(|name| ready.get_mut(name).map_or(i64::MIN, begin)).collect()
+        types.iter().map(|name| lanes.get_mut(name).map_or(i64::MIN, begin)).collect()
     }
 
     /// A walk found its first task of `name` at `place`.
     pub(crate) fn found(&self, name: &TypeName, place: i64) {
-        let mut ready = self.ready.lock().expect("no panic while it is held");
+        self.floor(name, place, |_| place);
+    }
+
+    /// A walk found no task of `name` and came to `end`, where it left off. Another may have come further.
+    pub(crate) fn walked_to(&self, name: &TypeName, end: i64) {
+        self.floor(name, end, |at| at.max(end));
+    }
+
+    fn floor(&self, name: &TypeName, first: i64, next: impl FnOnce(i64) -> i64) {
+        let mut lanes = self.0.lock().expect("no panic while it is held");
         let floor =
-            ready.entry(name.clone()).or_insert_with(|| Floor { at: place, walked_fully: Instant::now() });
-        floor.at = place;
+            lanes.entry(name.clone()).or_insert_with(|| Floor { at: first, walked_fully: Instant::now() });
+        floor.at = next(floor.at);
+    }
+}
+
+impl Floors {
+    /// The lanes of walks that ask for tasks of at least `age`.
+    pub(crate) fn lanes(&self, age: i64) -> &Lanes {
+        if age > 0 { &self.aged } else { &self.ready }
     }
 
     /// Where the sweep begins.

@@ -1,5 +1,7 @@
 //! Claim by type: waiting workers share one statement that takes the oldest ready tasks.
 
+use std::time::Duration;
+
 use domain::{ClaimId, TypeName, WorkerName};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use crate::claim::{GrantRow, Granted, on_sqlite, readable};
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::floor::Lanes;
 use crate::sqlite::{batch, transaction};
 use crate::store::Store;
 
@@ -21,7 +24,8 @@ pub struct Puller {
     pub slots: u32,
 }
 
-/// Each lane (a type) is walked from its floor; the walk locks what it picks, so two pulls never pick the same task.
+/// Each lane (a type) is walked from its floor; the walk locks what it picks, so two pulls never pick the same task. Its
+/// end is open unless an age is asked for: what became ready since the statement began is as good as what was.
 const POSTGRES: &str = "
     with picked as materialized (
         select r.id, row_number() over (order by r.place, r.id) as seat
@@ -31,6 +35,7 @@ const POSTGRES: &str = "
             cross join lateral (
                 select l.id, l.place from live l
                 where l.type = lane.type and l.priority = 0 and l.place >= lane.floor and l.phase = 1
+                    and l.place <= case when $6::bigint > 0 then (select now_us()) - $6 else 9223372036854775807 end
                     and l.due + 0 >= (select now_us())
                 order by l.place limit $3
                 for update skip locked
@@ -47,7 +52,7 @@ const POSTGRES: &str = "
 
 const SQLITE_PICK: &str = "
     select id, place from live
-    where type = ?1 and priority = 0 and phase = 1 and due >= ?2
+    where type = ?1 and priority = 0 and phase = 1 and due >= ?2 and place <= ?4
     order by place limit ?3";
 
 const HELD_POSTGRES: &str = "
@@ -63,32 +68,42 @@ const HELD_SQLITE: &str = "
 type PulledRow = (Uuid, String, Option<String>, i32, Uuid, String, i64, i64);
 
 impl Store {
-    /// Gives the oldest ready tasks of `types` to `pullers`, one each in turn until their slots or the tasks run out.
-    pub async fn pull(&self, pullers: &[Puller], types: &[TypeName]) -> Result<Vec<Granted>, StoreError> {
+    /// Gives the oldest ready tasks of `types` to `pullers`, one each in turn until their slots or the tasks run out; only
+    /// tasks that have been ready for at least `min_age`.
+    pub async fn pull(
+        &self,
+        pullers: &[Puller],
+        types: &[TypeName],
+        min_age: Duration,
+    ) -> Result<Vec<Granted>, StoreError> {
         let seats = seats(pullers);
         if seats.is_empty() || types.is_empty() {
             return Ok(Vec::new());
         }
+        let age = i64::try_from(min_age.as_micros()).unwrap_or(i64::MAX);
         match &self.db {
             Db::Postgres(pools) => {
                 let before = self.now().0;
-                let floors = self.floors().of(types, before);
+                let lanes = self.floors().lanes(age);
+                let floors = lanes.of(types, before);
                 let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
                     .bind(types.iter().map(TypeName::as_str).collect::<Vec<_>>())
                     .bind(floors)
                     .bind(i64::try_from(seats.len()).expect("fewer seats than that"))
                     .bind(seats.iter().map(|seat| seat.claim.0).collect::<Vec<_>>())
                     .bind(seats.iter().map(|seat| seat.worker.as_str()).collect::<Vec<_>>())
+                    .bind(age)
                     .fetch_all(&pools.write)
                     .await?;
-                self.remember(types, &rows, seats.len(), before);
+                remember(lanes, types, &rows, (rows.len() < seats.len()).then(|| before.saturating_sub(age)));
                 Ok(readable(rows.into_iter().map(|(a, b, c, d, e, f, g, _)| (a, b, c, d, e, f, g))))
             }
             Db::Sqlite(pools) => {
                 let seats: Vec<_> = seats.into_iter().map(|seat| (seat.claim, seat.worker.clone())).collect();
                 let types = types.to_vec();
                 let rows = transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(pull_on_sqlite(connection, types, seats, now))
+                    let youngest = if age > 0 { now.saturating_sub(age) } else { i64::MAX };
+                    Box::pin(pull_on_sqlite(connection, types, seats, now, youngest))
                 });
                 Ok(readable(rows.await?))
             }
@@ -110,17 +125,16 @@ impl Store {
         };
         Ok(readable(rows))
     }
+}
 
-    /// Raises the floor of each type: to its oldest find, or to the moment `before` the walk if it came to the end of
-    /// the lane.
-    fn remember(&self, types: &[TypeName], rows: &[PulledRow], limit: usize, before: i64) {
-        for name in types {
-            let found = rows.iter().filter(|row| row.1 == name.as_str()).map(|row| row.7).min();
-            match found {
-                Some(place) => self.floors().found(name, place),
-                None if rows.len() < limit => self.floors().found(name, before),
-                None => {}
-            }
+/// Raises the floor of each type: to its oldest find, or to the end of the lane if the walk came to it.
+fn remember(lanes: &Lanes, types: &[TypeName], rows: &[PulledRow], end: Option<i64>) {
+    for name in types {
+        let found = rows.iter().filter(|row| row.1 == name.as_str()).map(|row| row.7).min();
+        match (found, end) {
+            (Some(place), _) => lanes.found(name, place),
+            (None, Some(end)) => lanes.walked_to(name, end),
+            (None, None) => {}
         }
     }
 }
@@ -136,6 +150,7 @@ async fn pull_on_sqlite(
     types: Vec<TypeName>,
     seats: Vec<(ClaimId, WorkerName)>,
     now: i64,
+    youngest: i64,
 ) -> Result<Vec<GrantRow>, StoreError> {
     let limit = i64::try_from(seats.len()).expect("fewer seats than that");
     let mut picked: Vec<(Uuid, i64)> = Vec::new();
@@ -144,6 +159,7 @@ async fn pull_on_sqlite(
             .bind(name.as_str())
             .bind(now)
             .bind(limit)
+            .bind(youngest)
             .fetch_all(&mut *connection)
             .await?;
         picked.extend(lane);

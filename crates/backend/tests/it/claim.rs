@@ -157,12 +157,16 @@ async fn asks_that_break_a_rule_are_refused() {
             (pull(json!([]), json!(1)), "pull-out-of-range"),
             (pull(json!(["ECHO"]), json!(0)), "pull-out-of-range"),
             (pull(json!(["ECHO"]), json!(1001)), "pull-out-of-range"),
+            (json!({"pull": {"types": ["ECHO"], "slots": 1, "minAgeMs": 60_001}}), "min-age-out-of-range"),
             (pull(json!(["two words"]), json!(1)), "wrong-shape"),
             (pull(json!(["ECHO"]), json!(-1)), "wrong-shape"),
         ] {
             let ask = json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": wanted});
             let answer = rig.post("/api/Task/request").json(ask.clone()).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{ask}");
+            if slug == "min-age-out-of-range" {
+                assert!(answer.faults().contains_key("/wanted/pull/minAgeMs"), "{}", answer.text);
+            }
         }
         let unknown =
             json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": [Uuid::new_v4()]}, "wait": 1});

@@ -15,6 +15,7 @@ mod catalogue;
 mod claim;
 mod deadline;
 mod edge;
+mod hear;
 mod heartbeat;
 mod isolation;
 mod list;

@@ -71,7 +71,8 @@ async fn a_task_that_was_accepted_is_answered_so_though_the_database_goes_away_w
     let store = Store::new(Db::open(&through(&scratch, &proxy)).unwrap(), Clock::System);
     store.migrate().await.unwrap();
     let issuer = Issuer::up(&TaskTracker::new()).await;
-    let service = Service::on(store, scratch, issuer, |_| {}).await;
+    let look = |settings: &mut backend::Settings| settings.slow_check = Duration::from_millis(100);
+    let service = Service::on(store, scratch, issuer, look).await;
     let ann = service.user();
     let submit = ann.submit(json!({"type": "ECHO", "ttl": 60_000})).prefer("wait=60").into_future();
     let cut = async {
@@ -89,13 +90,13 @@ async fn a_task_that_was_accepted_is_answered_so_though_the_database_goes_away_w
 }
 
 /// Where the test server listens.
-fn host(scratch: &Scratch) -> String {
+pub(crate) fn host(scratch: &Scratch) -> String {
     let (_, rest) = scratch.url.split_once('@').unwrap();
     rest.split_once('/').unwrap().0.to_owned()
 }
 
 /// The same database by way of the proxy.
-fn through(scratch: &Scratch, proxy: &Proxy) -> String {
+pub(crate) fn through(scratch: &Scratch, proxy: &Proxy) -> String {
     scratch.url.replace(&host(scratch), &format!("127.0.0.1:{}", proxy.port))
 }
 

@@ -110,6 +110,14 @@ impl Person<'_> {
         self.post("/api/Task/request").json(ask)
     }
 
+    /// The same for what has been ready for a while.
+    pub(crate) fn pull_older(&self, age_ms: u64, worker: &str, wait_ms: u64) -> Call {
+        let pull = json!({"types": ["ECHO"], "slots": 1, "minAgeMs": age_ms});
+        let ask =
+            json!({"claim": Uuid::new_v4(), "worker": worker, "wanted": {"pull": pull}, "waitMs": wait_ms});
+        self.post("/api/Task/request").json(ask)
+    }
+
     /// Reports of grants, each with what happened.
     pub(crate) fn reports(&self, worker: &str, reports: &[(&Grant, Value)]) -> Call {
         let report = |(grant, reported): &(&Grant, Value)| json!({"id": grant.id, "attempt": grant.attempt, "claim": grant.claim, "reported": reported});

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use domain::Task;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -221,6 +222,44 @@ async fn an_ask_for_a_type_that_nobody_knows_yet_is_held_until_it_is_known() {
         };
         let (answer, id) = tokio::join!(ask, meanwhile);
         assert_eq!(answer.grants()[0].id.to_string(), id);
+    })
+    .await;
+}
+
+/// G11: an idle worker takes over what waits for a busy one.
+#[tokio::test]
+async fn a_waiting_pull_with_an_age_is_answered_when_a_task_has_been_ready_for_so_long() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        for _ in 0..3 {
+            // One is asked for before it comes, one after.
+            let early = rig.pull_older(200, "idle", 30_000).into_future();
+            let (early, submitted) =
+                tokio::join!(early, async { [ann.created().await, ann.created().await] });
+            let late = rig.pull_older(200, "idle", 30_000).await;
+            let granted = [early, late].map(|answer| answer.grants()[0].id.to_string());
+            assert_eq!(granted, submitted);
+            for id in granted {
+                let task: Task = ann.get(&format!("/api/Task/{id}")).await.ok();
+                let ready = task.start_date.unwrap().micros_since(task.creation_date);
+                // The dates are told in whole milliseconds.
+                assert!(ready >= 199_000, "{ready} us");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pulls_of_different_ages_share_no_statement() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        let idle = rig.pull_older(60_000, "idle", 1000).into_future();
+        let busy = rig.pull(Uuid::new_v4(), "busy", "ECHO", 1, 30_000).into_future();
+        let submits = async { [ann.created().await, ann.created().await] };
+        let (idle, busy, submitted) = tokio::join!(idle, busy, submits);
+        assert!(idle.grants().is_empty(), "nothing has waited for a minute");
+        assert_eq!(busy.grants()[0].id.to_string(), submitted[0]);
     })
     .await;
 }

@@ -88,6 +88,11 @@ impl Service {
         Self::on(store, Scratch::sqlite(), self.issuer.clone(), adjust).await
     }
 
+    /// Its database.
+    pub(crate) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
     /// Stops it: whoever waits is answered, and it returns. The books balance.
     pub(crate) async fn down(self) {
         let (store, scratch, _) = self.stopped().await;
@@ -167,6 +172,7 @@ pub(crate) fn settings(identity_url: &str) -> Settings {
         identity_ca: None,
         check_period: NEVER,
         resend_period: NEVER,
+        slow_check: NEVER,
         default_ttl: None,
         max_ttl: Ttl::DEFAULT_MAX,
         start_within: Ttl::DEFAULT_MAX,

@@ -128,7 +128,7 @@ impl Writer {
             Way::ByPull => {
                 let slots = u32::try_from(self.batch).unwrap();
                 let puller = Puller { claim: ClaimId::random(), worker: self.worker.clone(), slots };
-                self.store.pull(&[puller], &[kind()]).await.unwrap()
+                self.store.pull(&[puller], &[kind()], Duration::ZERO).await.unwrap()
             }
         }
     }

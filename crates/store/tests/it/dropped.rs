@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use domain::{Json, Submission};
 use sqlx::{AssertSqlSafe, Connection};
@@ -90,7 +91,7 @@ async fn dropped_verbs_leave_the_books_balanced() {
             // Of a type of its own: a pull that was hung up on goes on, and would take the next round's tasks.
             let ready = Submission { name: kind("demo.pulled"), ..bench.submission() };
             bench.store.submit(&[ready]).await.unwrap();
-            abandon(bench.store.pull(&[puller], &[kind("demo.pulled")]), polls).await;
+            abandon(bench.store.pull(&[puller], &[kind("demo.pulled")], Duration::ZERO), polls).await;
             bench.advance(61_000_000).await;
             abandon(bench.store.sweep(), polls).await;
         }

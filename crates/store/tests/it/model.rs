@@ -177,6 +177,10 @@ impl Line {
         }
     }
 
+    pub(crate) fn is_created(&self) -> bool {
+        matches!(self.state, State::Created { .. })
+    }
+
     pub(crate) fn attempt(&self) -> u32 {
         match &self.state {
             State::Created { attempt, .. }

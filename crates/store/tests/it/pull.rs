@@ -1,12 +1,16 @@
 //! Claims by type: the oldest first, shared fairly, none twice (G5, G11).
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use domain::{ClaimId, Reported, Submission, TaskId};
 use store::{Granted, IdClaim, Puller};
 use tokio::task::JoinSet;
 
 use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
+
+/// No age is asked for.
+const NOW: Duration = Duration::ZERO;
 
 fn puller(name: &str, slots: u32) -> Puller {
     Puller { claim: ClaimId::random(), worker: worker(name), slots }
@@ -29,7 +33,7 @@ async fn the_oldest_ready_task_goes_first() {
         }
         let types = [kind("b"), kind("a"), kind("nobody.asks")];
         for expected in [vec![tasks[0], tasks[1]], vec![tasks[3], tasks[4]], vec![]] {
-            let granted = bench.store.pull(&[puller("w1", 2)], &types).await.unwrap();
+            let granted = bench.store.pull(&[puller("w1", 2)], &types, NOW).await.unwrap();
             assert_eq!(ids(&granted), expected.into_iter().collect());
             assert!(
                 granted
@@ -49,7 +53,7 @@ async fn waiting_workers_take_turns() {
         let tasks = bench.many(3).await;
         let (greedy, modest) = (puller("greedy", 5), puller("modest", 1));
         let pullers = [greedy.clone(), modest.clone()];
-        let granted = bench.store.pull(&pullers, &[kind("demo.echo")]).await.unwrap();
+        let granted = bench.store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap();
         assert_eq!(ids(&granted), tasks.into_iter().collect());
         for puller in pullers {
             let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
@@ -74,7 +78,7 @@ async fn racing_pulls_never_share_a_task() {
             for racer in 0..8 {
                 let store = if racer % 2 == 0 { bench.store.clone() } else { bench.another() };
                 let pullers = [puller(&format!("w{racer}"), 5), puller(&format!("v{racer}"), 5)];
-                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")]).await.unwrap() });
+                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap() });
             }
             let round: Vec<Granted> = race.join_all().await.into_iter().flatten().collect();
             assert!(!round.is_empty(), "{} of {} were found", granted.len(), tasks.len());
@@ -92,7 +96,8 @@ async fn what_is_held_is_what_still_runs() {
     each_database(|bench| async move {
         bench.many(4).await;
         let puller = puller("w1", 4);
-        let granted = bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")]).await.unwrap();
+        let granted =
+            bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")], NOW).await.unwrap();
         bench.report(&granted[0].grant, crate::kit::result("1")).await;
         bench.report(&granted[1].grant, Reported::Released).await;
         bench.advance(2 * SECOND).await;
@@ -121,7 +126,7 @@ async fn a_pull_passes_over_what_may_not_start_any_more() {
         let edge = Submission { start_within: millis(11), ..bench.submission() };
         bench.store.submit(&[hasty, edge.clone()]).await.unwrap();
         bench.advance(11 * MILLI).await;
-        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")]).await.unwrap();
+        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")], NOW).await.unwrap();
         assert_eq!(ids(&granted), HashSet::from([edge.id]));
     })
     .await;
@@ -136,7 +141,7 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
         let pull = |slots| {
             let store = bench.store.clone();
             let types = types.clone();
-            async move { store.pull(&[puller("w1", slots)], &types).await.unwrap() }
+            async move { store.pull(&[puller("w1", slots)], &types, NOW).await.unwrap() }
         };
         for round in 0..3 {
             assert!(pull(1).await.is_empty());
@@ -154,6 +159,38 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
     .await;
 }
 
+/// G11: what has not been ready for so long is left alone until it has, to the microsecond, and hides nothing behind a
+/// floor: neither from the next such pull nor from one that asks for less.
+#[tokio::test]
+async fn a_pull_that_asks_for_an_age_leaves_the_young_alone() {
+    each_database(|bench| async move {
+        let types = [kind("demo.echo")];
+        let pull = |millis| {
+            let (store, types) = (bench.store.clone(), types.clone());
+            async move {
+                ids(&store.pull(&[puller("w1", 1)], &types, Duration::from_millis(millis)).await.unwrap())
+            }
+        };
+        for _ in 0..3 {
+            let first = bench.created().await;
+            bench.advance(100 * MILLI).await;
+            let second = bench.created().await;
+            for _ in 0..2 {
+                assert!(pull(1000).await.is_empty());
+                bench.advance(100 * MILLI).await;
+                assert!(pull(60_000).await.is_empty());
+            }
+            bench.advance(700 * MILLI - 1).await;
+            assert!(pull(1000).await.is_empty(), "a microsecond is left");
+            bench.advance(1).await;
+            assert_eq!(pull(1000).await, HashSet::from([first]));
+            assert!(pull(1000).await.is_empty());
+            assert_eq!(pull(0).await, HashSet::from([second]));
+        }
+    })
+    .await;
+}
+
 /// A row that makes no sense is granted to nobody, and the grants beside it arrive.
 #[tokio::test]
 async fn a_corrupt_task_takes_no_other_with_it() {
@@ -164,7 +201,7 @@ async fn a_corrupt_task_takes_no_other_with_it() {
         bench.execute("update task set parameters = 'what' where type = 'demo.echo'").await.unwrap();
         let puller = puller("w1", 4);
         let types = [kind("demo.echo"), kind("demo.sleep")];
-        let granted = bench.store.pull(std::slice::from_ref(&puller), &types).await.unwrap();
+        let granted = bench.store.pull(std::slice::from_ref(&puller), &types, NOW).await.unwrap();
         assert_eq!(ids(&granted), HashSet::from([whole.id]));
         let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
         assert_eq!(ids(&held), HashSet::from([whole.id]));
@@ -184,9 +221,9 @@ async fn a_corrupt_task_takes_no_other_with_it() {
 async fn no_slots_or_no_types_is_no_work() {
     each_database(|bench| async move {
         bench.created().await;
-        assert!(bench.store.pull(&[], &[kind("demo.echo")]).await.unwrap().is_empty());
-        assert!(bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")]).await.unwrap().is_empty());
-        assert!(bench.store.pull(&[puller("w1", 1)], &[]).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[], &[kind("demo.echo")], NOW).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")], NOW).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[puller("w1", 1)], &[], NOW).await.unwrap().is_empty());
     })
     .await;
 }

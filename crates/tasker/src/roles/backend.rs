@@ -23,6 +23,9 @@ const MAX_PARAMETERS: usize = 256 * 1024;
 /// The largest result, in bytes.
 const MAX_RESULT: usize = 1024 * 1024;
 
+/// How often those who wait look for themselves, whatever word has reached them.
+const SLOW_CHECK: Duration = Duration::from_secs(1);
+
 /// Runs the role until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
@@ -80,6 +83,7 @@ pub fn settings(config: &Config) -> Result<Settings, BadConfig> {
         identity_url: ours.identity_url.to_string(),
         identity_ca: ours.authorities()?,
         check_period: millis(ours.check_period_ms),
+        slow_check: SLOW_CHECK,
         default_ttl: ours.default_ttl_ms,
         max_ttl: ours.max_ttl_ms,
         start_within: ours.start_within_ms,

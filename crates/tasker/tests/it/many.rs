@@ -30,7 +30,7 @@ pub enum Fate {
 const SUBMITTERS: usize = 16;
 
 fn plan(kafka: &str) -> Plan {
-    let settings = vec!["log.level=info,worker=debug".to_owned()];
+    let settings = vec!["log.level=info,worker=debug,broker=debug".to_owned()];
     Plan { backends: 2, workers: 3, slots: 32, kafka: Some(kafka.to_owned()), settings }
 }
 

@@ -21,7 +21,7 @@ use crate::rows::Books;
 pub(super) enum Call {
     Submit(Vec<Submission>),
     Claim(Vec<IdClaim>),
-    Pull(Vec<Puller>, Vec<TypeName>),
+    Pull(Vec<Puller>, Vec<TypeName>, Duration),
     Settle(Vec<Report>),
     Sweep,
     Lose,
@@ -62,6 +62,11 @@ fn typed(number: u8) -> TypeName {
     kind(&format!("demo.t{number}"))
 }
 
+/// Whether the task has been ready for so long, if it is ready.
+fn is_old(line: &Line, age: Duration, now: i64) -> bool {
+    line.place + i64::try_from(age.as_micros()).unwrap() <= now
+}
+
 /// The `number`th task, going round.
 fn nth(model: &Model, number: usize) -> Option<&Line> {
     model.lines.values().nth(number.checked_rem(model.lines.len())?)
@@ -83,14 +88,14 @@ impl Call {
                 asks.dedup_by_key(|ask| ask.id);
                 Self::Claim(asks)
             }
-            Verb::Pull { kinds, pullers } => {
+            Verb::Pull { kinds, pullers, age } => {
                 let kinds: BTreeSet<TypeName> = kinds.iter().map(|kind| typed(*kind)).collect();
                 let pullers = pullers.iter().enumerate();
                 let pullers = pullers.map(|(n, (worker, slots))| {
                     let claim = claim(16 + u8::try_from(n).unwrap() + worker * 4);
                     Puller { claim, worker: named(*worker), slots: *slots }
                 });
-                Self::Pull(pullers.collect(), kinds.into_iter().collect())
+                Self::Pull(pullers.collect(), kinds.into_iter().collect(), Duration::from_micros(*age))
             }
             Verb::Settle(said) => {
                 let reports =
@@ -133,7 +138,9 @@ impl Call {
                 Answered::Done
             }
             Self::Claim(asks) => Answered::Granted(store.claim(asks).await.unwrap()),
-            Self::Pull(pullers, kinds) => Answered::Granted(store.pull(pullers, kinds).await.unwrap()),
+            Self::Pull(pullers, kinds, age) => {
+                Answered::Granted(store.pull(pullers, kinds, *age).await.unwrap())
+            }
             Self::Settle(reports) => Answered::Settled(store.settle(reports).await.unwrap()),
             Self::Sweep => Answered::Ended(store.sweep().await.unwrap()),
             Self::Lose => {
@@ -160,7 +167,15 @@ impl Call {
                 });
                 asks.collect()
             }
-            (Self::Pull(..), Answered::Granted(granted)) => granted.iter().map(pulled).collect(),
+            (Self::Pull(_, _, age), Answered::Granted(granted)) => {
+                let mut lines = granted.iter().map(|granted| &model.lines[&granted.grant.id]);
+                // What a racing verb hands back becomes ready now.
+                let is_young = |line: &&Line| !line.is_created() || !is_old(line, *age, now);
+                if let Some(young) = lines.find(|line| !age.is_zero() && is_young(line)) {
+                    return Err(format!("{young:?} is not {age:?} old"));
+                }
+                granted.iter().map(pulled).collect()
+            }
             (Self::Settle(reports), Answered::Settled(settled)) => {
                 let pairs = reports.iter().zip(settled);
                 pairs
@@ -201,9 +216,12 @@ impl Call {
 
     /// What can be said of a verb that nothing raced: a pull takes exactly the oldest, and its workers take turns.
     pub(super) fn check_alone(&self, said: &Answered, before: &Model, now: i64) -> Result<(), String> {
-        let (Self::Pull(pullers, kinds), Answered::Granted(granted)) = (self, said) else { return Ok(()) };
+        let (Self::Pull(pullers, kinds, age), Answered::Granted(granted)) = (self, said) else {
+            return Ok(());
+        };
         let ready = before.lines.values().filter(|line| {
             kinds.contains(&line.task.name)
+                && is_old(line, *age, now)
                 && matches!(line.state, State::Created { start_by, .. } if now <= start_by.0)
         });
         let mut places: Vec<i64> = ready.map(|line| line.place).collect();

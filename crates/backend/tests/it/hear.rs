@@ -1,0 +1,123 @@
+//! Two Backends on one PostgreSQL: who waits at one hears at once of what is committed at the other.
+//!
+//! No slow check and no periodic check comes while a test runs: what is heard here was told.
+
+use serde_json::json;
+use store::{Clock, Db, Store};
+use testkit::Scratch;
+use uuid::Uuid;
+
+use crate::outage::{host, through};
+use crate::people::Person;
+use crate::proxy::Proxy;
+use crate::service::Service;
+
+/// Two of them.
+async fn both(test: impl AsyncFn(&Service, &Service)) {
+    let one = Service::up(Scratch::postgres().await, |_| {}).await;
+    let other = one.again(|_| {}).await;
+    test(&one, &other).await;
+    other.stopped().await.0.close().await;
+    one.down().await;
+}
+
+/// The same person at the other Backend.
+fn also<'a>(person: &Person<'_>, there: &'a Service) -> Person<'a> {
+    there.bearer(person.token.clone().unwrap())
+}
+
+#[tokio::test]
+async fn who_waits_for_a_task_hears_at_once_that_it_has_ended_at_another_backend() {
+    both(async |one, other| {
+        let (ann, rig) = (one.user(), one.worker());
+        let waits = also(&ann, other);
+        for _ in 0..20 {
+            let id = ann.created().await;
+            let settle = async {
+                let grant = rig.granted(&id, "w").await;
+                rig.report(&grant, json!({"result": 1})).await
+            };
+            assert_eq!(tokio::join!(waits.ended(&id), settle).0["status"], "FINISHED");
+        }
+        let id = ann.created().await;
+        let cancel = ann.cancel(&id).into_future();
+        assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+        let id = ann.submit(json!({"type": "ECHO", "ttl": 100})).await.id();
+        let claim = rig.granted(&id, "w");
+        assert_eq!(tokio::join!(waits.ended(&id), claim).0["reason"], "TTL_EXPIRED");
+        let id = ann.created().await;
+        rig.granted(&id, "again").await;
+        let first = json!({"worker": "again", "slots": 1, "types": [], "running": [], "first": true});
+        let first = rig.post("/api/Worker/heartbeat").json(first).into_future();
+        assert_eq!(tokio::join!(waits.ended(&id), first).0["reason"], "WORKER_LOST");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_is_granted_at_once_what_becomes_ready_at_another_backend() {
+    both(async |one, other| {
+        let (ann, rig) = (one.user(), one.worker());
+        let waits = also(&rig, other);
+        for _ in 0..20 {
+            let pull = waits.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
+            let (answer, id) = tokio::join!(pull, ann.created());
+            assert_eq!(answer.grants()[0].id.to_string(), id);
+        }
+        let id = ann.created().await;
+        let grant = rig.granted(&id, "stopping").await;
+        let pull = waits.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
+        let (answer, _) = tokio::join!(pull, rig.report(&grant, json!("released")));
+        assert_eq!(answer.grants()[0].attempt, 2);
+        let pull = waits.pull_older(100, "idle", 30_000).into_future();
+        let (answer, id) = tokio::join!(pull, ann.created());
+        assert_eq!(answer.grants()[0].id.to_string(), id, "once it is old enough");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_missed_while_nobody_hears_is_looked_for_when_they_hear_again() {
+    both(async |one, other| {
+        let (ann, rig) = (one.user(), one.worker());
+        let (waits, pulls) = (also(&ann, other), also(&rig, other));
+        for _ in 0..5 {
+            let ended = ann.created().await;
+            let pull = pulls.pull(Uuid::new_v4(), "w", "BRIEF", 1, 30_000).into_future();
+            let meanwhile = async {
+                one.sql(DEAFEN.to_owned()).await;
+                ann.cancel(&ended).await.is(200);
+                ann.submit(json!({"type": "BRIEF"})).await.id()
+            };
+            let (task, answer, ready) = tokio::join!(waits.ended(&ended), pull, meanwhile);
+            assert_eq!(task["reason"], "REQUESTED");
+            assert_eq!(answer.grants()[0].id.to_string(), ready);
+        }
+    })
+    .await;
+}
+
+/// Ends the connections on which Backends hear each other.
+const DEAFEN: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name = 'tasker ear'";
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_through_any_more_is_noticed() {
+    let one = Service::up(Scratch::postgres().await, |_| {}).await;
+    let proxy = Proxy::to(host(one.scratch())).await;
+    let url = format!("{}?sslmode=disable", through(one.scratch(), &proxy));
+    let store = Store::new(Db::open(&url).unwrap(), Clock::System);
+    let other = Service::on(store, Scratch::sqlite(), one.issuer.clone(), |_| {}).await;
+    let ann = one.user();
+    let waits = also(&ann, &other);
+    // Once an end is heard, both listen.
+    let id = ann.created().await;
+    let cancel = ann.cancel(&id).into_future();
+    assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+    let id = ann.created().await;
+    proxy.mute();
+    let cancel = ann.cancel(&id).into_future();
+    assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+    other.stopped().await.0.close().await;
+    one.down().await;
+}
