@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tempfile::TempDir;
-
 use crate::variable;
 
 /// The variable that names the shared Kafka, in plain text; `make test` sets it, and those below.
 pub const KAFKA: &str = "TASKER_TEST_KAFKA";
+
+/// The variable that names the directory of all services of `make test`.
+const SERVICES: &str = "TASKER_TEST_SERVICES";
 
 /// The shared Kafka's other doors, and what opens them.
 #[derive(Debug)]
@@ -58,20 +59,22 @@ pub fn own_prefix() -> String {
 /// A Kafka of one test's own, which it may kill and start again. It is gone with the test.
 #[derive(Debug)]
 pub struct OwnKafka {
-    directory: TempDir,
+    directory: PathBuf,
 }
 
 impl OwnKafka {
     /// Starts one, and waits until it answers.
     pub fn start() -> Self {
-        let own = Self { directory: TempDir::new().expect("a temporary directory") };
+        // What is there ends with `make test`, even if this test is killed.
+        let own = Self { directory: PathBuf::from(variable(SERVICES)).join("brokers").join(own_prefix()) };
+        std::fs::create_dir_all(&own.directory).expect("a directory of its own");
         own.run("start");
         own
     }
 
     /// Where it is reached; the same after a restart.
     pub fn address(&self) -> String {
-        let env = std::fs::read_to_string(self.directory.path().join("env")).expect("it has been started");
+        let env = std::fs::read_to_string(self.directory.join("env")).expect("it has been started");
         let line = env.lines().find_map(|line| line.strip_prefix("export TASKER_TEST_KAFKA="));
         line.expect("its address").trim_matches(['"', '\'']).to_owned()
     }
@@ -88,7 +91,7 @@ impl OwnKafka {
 
     fn run(&self, what: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-        let done = Command::new(script).arg(what).arg(self.directory.path()).output().expect("the script runs");
+        let done = Command::new(script).arg(what).arg(&self.directory).output().expect("the script runs");
         assert!(done.status.success(), "scripts/kafka {what}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }
@@ -96,5 +99,7 @@ impl OwnKafka {
 impl Drop for OwnKafka {
     fn drop(&mut self) {
         self.run("kill");
+        // Else it is gone with the other services.
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
