@@ -116,8 +116,11 @@ impl<M: Message> Pump<M> {
             Event::Complaint(error) => self.complain(&error),
             Event::Rebalance => self.pause_or_resume(),
         }
-        if self.paused == self.waiting.is_empty() {
-            self.paused = !self.paused;
+        // A partition that runs again waits for the fetch that is on its way, so it is not stopped for a single message's sake.
+        let half = self.out.max_capacity() / 2;
+        let pause = !self.waiting.is_empty() || (self.paused && self.out.capacity() < half);
+        if self.paused != pause {
+            self.paused = pause;
             self.pause_or_resume();
         }
         true

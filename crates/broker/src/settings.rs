@@ -264,7 +264,7 @@ impl Settings {
             .set("queued.min.messages", "64")
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.queue.backoff.ms", "20")
-            .set("fetch.wait.max.ms", "250")
+            .set("fetch.wait.max.ms", "100")
             .set("max.poll.interval.ms", "60000");
         match self.group_protocol {
             GroupProtocol::Classic => {

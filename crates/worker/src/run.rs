@@ -25,7 +25,7 @@ use crate::mail::Mail;
 use crate::pull;
 use crate::register::{WorkerError, register};
 use crate::running::Running;
-use crate::tickets::Taker;
+use crate::tickets::{AHEAD, Taker};
 use crate::tide::Tide;
 
 /// How much a worker does, and how it leaves.
@@ -171,7 +171,7 @@ impl Worker {
         let tide = Arc::new(Tide::of(broker.clone(), queues.iter().cloned().collect()));
         let takers = TaskTracker::new();
         for queue in queues {
-            let (feed, pump) = broker.tickets(&queue, self.slots())?;
+            let (feed, pump) = broker.tickets(&queue, AHEAD)?;
             kafka.spawn(pump.run());
             let (crew, asker, tide) = (Arc::clone(&crew), asker.clone(), Arc::clone(&tide));
             takers.spawn(Taker { crew, asker, tide, feed }.run());

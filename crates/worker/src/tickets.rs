@@ -12,6 +12,10 @@ use crate::tide::Tide;
 /// The most tickets of one call.
 const MOST: usize = 500;
 
+/// How many tickets are held while all slots are busy. They are of our own partitions, and cost little: a feed that stops
+/// takes a moment to run again.
+pub(crate) const AHEAD: usize = 1000;
+
 /// Takes the tickets of one queue.
 pub(crate) struct Taker {
     pub(crate) crew: Arc<Crew>,
