@@ -181,8 +181,12 @@ impl Verb for Settle {
         let over = |settled: &Settled| {
             matches!(settled, Settled::Finished | Settled::Cancelled { .. } | Settled::Late { .. })
         };
-        let ended: Vec<TaskId> =
-            batch.iter().zip(&settled).filter(|(_, settled)| over(settled)).map(|(report, _)| report.id).collect();
+        let ended: Vec<TaskId> = batch
+            .iter()
+            .zip(&settled)
+            .filter(|(_, settled)| over(settled))
+            .map(|(report, _)| report.id)
+            .collect();
         self.bells.ended(&ended);
         if settled.contains(&Settled::Released) {
             self.bells.any_ready();

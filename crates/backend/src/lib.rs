@@ -112,13 +112,25 @@ impl Backend {
         let keys = Keys::of(settings.identity_url.clone(), settings.identity_ca.as_deref());
         let verifier = Verifier::new(keys.map_err(OpenError::Tls)?);
         let bells = Arc::new(Bells::default());
-        let (submit, submits) = Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
+        let (submit, submits) =
+            Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
         let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
         let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
         let (pulls, holder) =
             Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone(), settings.slow_check);
-        let parts =
-            app::Parts { store, settings, verifier, catalogue, bells, broker, submit, claim, settle, pulls, stop };
+        let parts = app::Parts {
+            store,
+            settings,
+            verifier,
+            catalogue,
+            bells,
+            broker,
+            submit,
+            claim,
+            settle,
+            pulls,
+            stop,
+        };
         Ok(Self { app: App::new(parts), submits, claims, settles, holder })
     }
 

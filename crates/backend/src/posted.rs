@@ -41,15 +41,10 @@ pub(crate) async fn settle(app: App, mut feed: Feed<Posted>, stop: CancellationT
 }
 
 /// Settles what can be settled now; the rest comes back. What never can be settled is put aside with its cause.
-async fn settle_once(
-    app: &App,
-    feed: &Feed<Posted>,
-    batch: Vec<Incoming<Posted>>,
-) -> Vec<Incoming<Posted>> {
+async fn settle_once(app: &App, feed: &Feed<Posted>, batch: Vec<Incoming<Posted>>) -> Vec<Incoming<Posted>> {
     let limit = app.settings.max_result;
     let report = |posted: &Posted| results::bounded(posted.report.clone(), limit);
-    let settled =
-        join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
+    let settled = join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
     let mut again = Vec::new();
     for (incoming, settled) in batch.into_iter().zip(settled) {
         let Posted { worker, report } = &incoming.message;

@@ -24,7 +24,12 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// Makes a submission of a `POST /api/Task/` body, or says everything that is wrong with it.
-pub(crate) async fn submission(app: &App, owner: OwnerId, trace: Trace, body: &Bytes) -> Result<Submission, ApiError> {
+pub(crate) async fn submission(
+    app: &App,
+    owner: OwnerId,
+    trace: Trace,
+    body: &Bytes,
+) -> Result<Submission, ApiError> {
     let fields = fields(body)?;
     let name = match fields.get("type").map(Json::read::<String>) {
         Some(Ok(name)) => name,

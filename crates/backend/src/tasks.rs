@@ -18,8 +18,8 @@ use crate::error::ApiError;
 use crate::limits::{AnswerBy, Payload};
 use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
-use crate::traced::Traced;
 use crate::submission::submission;
+use crate::traced::Traced;
 
 /// A task submission.
 #[derive(utoipa::ToSchema)]

@@ -81,7 +81,11 @@ impl Broker {
     }
 
     /// The tickets of one queue, shared with its other workers; no more than `room` are held for the reader.
-    pub fn tickets(&self, queue: &QueueName, room: usize) -> Result<(Feed<Ticket>, Pump<Ticket>), BrokerError> {
+    pub fn tickets(
+        &self,
+        queue: &QueueName,
+        room: usize,
+    ) -> Result<(Feed<Ticket>, Pump<Ticket>), BrokerError> {
         self.want([queue]);
         Pump::of(self.clone(), self.names().tickets(queue), &self.names().workers(queue), room)
     }
@@ -103,8 +107,10 @@ impl Broker {
         if let Some(cause) = self.line().trouble() {
             return vec![format!("Kafka cannot be reached: {cause}")];
         }
-        let missing = self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
-        let broken = self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
+        let missing =
+            self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
+        let broken =
+            self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
         missing.chain(broken).collect()
     }
 

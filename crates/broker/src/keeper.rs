@@ -122,19 +122,25 @@ impl Keeper {
             })
             .collect();
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let admin: Result<AdminClient<Line>, _> = settings.admin().create_with_context(self.broker.line().clone());
+        let admin: Result<AdminClient<Line>, _> =
+            settings.admin().create_with_context(self.broker.line().clone());
         let made = match &admin {
             Ok(admin) => admin.create_topics(&topics, &options).await,
             Err(error) => Err(error.clone()),
         };
-        let all = |error: KafkaError| missing.iter().map(|topic| (topic.clone(), error.to_string())).collect();
+        let all =
+            |error: KafkaError| missing.iter().map(|topic| (topic.clone(), error.to_string())).collect();
         let refused: Vec<(String, String)> = match made {
             Ok(results) => results.into_iter().filter_map(|result| self.made(result)).collect(),
             Err(error) => all(error),
         };
         for (topic, error) in refused {
             if self.said.insert(topic.clone()) {
-                tracing::warn!(topic, error, "the topic {topic} cannot be made: {error}; its work goes by pull");
+                tracing::warn!(
+                    topic,
+                    error,
+                    "the topic {topic} cannot be made: {error}; its work goes by pull"
+                );
             }
         }
         // Its threads are waited for.
@@ -166,10 +172,16 @@ impl Keeper {
                 continue;
             }
             if *found != partitions {
-                tracing::info!(topic, "the topic {topic} has {found} partitions; kafka.partitions = {partitions} is for new ones");
+                tracing::info!(
+                    topic,
+                    "the topic {topic} has {found} partitions; kafka.partitions = {partitions} is for new ones"
+                );
             }
             if usize::try_from(replication).is_ok_and(|wanted| *kept < wanted) {
-                tracing::warn!(topic, "the topic {topic} is kept on {kept} brokers; kafka.replication = {replication} is for new ones");
+                tracing::warn!(
+                    topic,
+                    "the topic {topic} is kept on {kept} brokers; kafka.replication = {replication} is for new ones"
+                );
             }
         }
     }

@@ -92,7 +92,13 @@ impl Deliveries {
 impl Broker {
     /// Offers a task to the workers of its queue; says whether the message is on its way. Never waits. `again` numbers the
     /// rounds of offers after the first: each goes to another partition than the first, and than the round before it.
-    pub fn offer(&self, queue: &QueueName, ticket: &Ticket, trace: Option<Trace>, again: Option<u64>) -> bool {
+    pub fn offer(
+        &self,
+        queue: &QueueName,
+        ticket: &Ticket,
+        trace: Option<Trace>,
+        again: Option<u64>,
+    ) -> bool {
         let topic = self.names().tickets(queue);
         let open = if self.line().is_up() { self.topics().open(&topic) } else { Err(Shut::Open) };
         let Ok(partitions) = open else { return false };
@@ -107,7 +113,8 @@ impl Broker {
 
     /// Posts a result; returns when the brokers have it, or why they do not. Cancelled, it is sent all the same.
     pub async fn post(&self, posted: &Posted, trace: Option<Trace>) -> Result<(), NotPosted> {
-        let payload = posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
+        let payload =
+            posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
         let topic = self.names().results();
         if !self.line().is_up() || self.topics().open(&topic).is_err() {
             return Err(NotPosted::Shut);

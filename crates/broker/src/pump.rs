@@ -176,7 +176,8 @@ impl<M: Message> Pump<M> {
     /// Applies the wanted state to all partitions: those that were away and came back keep theirs, new ones run.
     fn pause_or_resume(&self) {
         let Ok(partitions) = self.consumer.assignment() else { return };
-        let done = if self.paused { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
+        let done =
+            if self.paused { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
         if let Err(error) = done {
             tracing::debug!(topic = self.topic, error = %error, "the partitions were not paused or resumed");
         }

@@ -152,7 +152,8 @@ impl Settings {
 
     /// Refuses what would break a promise or open a door.
     pub fn check(&self) -> Result<(), BadSetting> {
-        let refuse = |key: &str, rule: &'static str| Err(BadSetting { key: key.to_owned(), rule: rule.into() });
+        let refuse =
+            |key: &str, rule: &'static str| Err(BadSetting { key: key.to_owned(), rule: rule.into() });
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if self.bootstrap_servers.split(',').any(|server| server.trim().is_empty()) {
             return refuse("bootstrap_servers", "host:port, several with commas between them");
@@ -188,7 +189,10 @@ impl Settings {
                 return refuse(&named, "it has a setting of its own, or Tasker's promises rest on it");
             }
             if UNSAFE.iter().any(|(name, safe)| name == key && value != safe) {
-                return refuse(&named, "anybody could play the broker; name its authority in ssl_ca_location");
+                return refuse(
+                    &named,
+                    "anybody could play the broker; name its authority in ssl_ca_location",
+                );
             }
         }
         Ok(())
@@ -209,7 +213,9 @@ impl Settings {
     }
 
     fn is_loopback(&self) -> bool {
-        let host = |server: &str| server.trim().rsplit_once(':').map_or(server.to_owned(), |(host, _)| host.to_owned());
+        let host = |server: &str| {
+            server.trim().rsplit_once(':').map_or(server.to_owned(), |(host, _)| host.to_owned())
+        };
         let is_loopback = |host: &str| {
             let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
             host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
@@ -267,11 +273,9 @@ impl Settings {
             .set("fetch.wait.max.ms", "100")
             .set("max.poll.interval.ms", "60000");
         match self.group_protocol {
-            GroupProtocol::Classic => {
-                consumer
-                    .set("session.timeout.ms", "15000")
-                    .set("partition.assignment.strategy", "cooperative-sticky")
-            }
+            GroupProtocol::Classic => consumer
+                .set("session.timeout.ms", "15000")
+                .set("partition.assignment.strategy", "cooperative-sticky"),
             GroupProtocol::Consumer => consumer.set("group.protocol", "consumer"),
         };
         self.put_properties(&mut consumer);
@@ -336,7 +340,9 @@ mod tests {
     fn what_promises_rest_on_cannot_be_set_and_the_rest_can() {
         assert_eq!(with("client.rack", "a").check(), Ok(()));
         assert_eq!(with("ssl.endpoint.identification.algorithm", "https").check(), Ok(()));
-        for (key, value) in [("acks", "0"), ("group.id", "x"), ("enable.ssl.certificate.verification", "false")] {
+        for (key, value) in
+            [("acks", "0"), ("group.id", "x"), ("enable.ssl.certificate.verification", "false")]
+        {
             let refusal = with(key, value).check().unwrap_err().to_string();
             assert!(refusal.starts_with(&format!("kafka.properties.{key}: ")), "{refusal}");
         }

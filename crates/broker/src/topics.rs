@@ -112,9 +112,11 @@ impl Topics {
         let there = wanted.iter().filter(|(_, topic)| topic.partitions > 0).map(|(name, _)| name.clone());
         let there: BTreeSet<String> = there.collect();
         drop(wanted);
-        self.there.send_if_modified(|before| *before != there && {
-            *before = there;
-            true
+        self.there.send_if_modified(|before| {
+            *before != there && {
+                *before = there;
+                true
+            }
         });
     }
 
@@ -127,13 +129,21 @@ impl Topics {
 
     /// The wanted topics that are not there.
     pub(crate) fn missing(&self) -> Vec<String> {
-        self.wanted().iter().filter(|(_, topic)| topic.partitions == 0).map(|(name, _)| name.clone()).collect()
+        self.wanted()
+            .iter()
+            .filter(|(_, topic)| topic.partitions == 0)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// The topics whose breakers are open.
     pub(crate) fn broken(&self) -> Vec<String> {
         let now = Instant::now();
-        self.wanted().iter().filter(|(_, topic)| topic.breaker.is_shut(now)).map(|(name, _)| name.clone()).collect()
+        self.wanted()
+            .iter()
+            .filter(|(_, topic)| topic.breaker.is_shut(now))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// The topics that are there, as they change.

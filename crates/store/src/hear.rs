@@ -94,7 +94,9 @@ impl Ear {
     /// nothing comes through.
     pub async fn hello(&mut self) -> Result<(), StoreError> {
         if !std::mem::take(&mut self.hears_itself) {
-            return Err(sqlx::Error::from(io::Error::new(io::ErrorKind::TimedOut, "no word came back")).into());
+            return Err(
+                sqlx::Error::from(io::Error::new(io::ErrorKind::TimedOut, "no word came back")).into()
+            );
         }
         self.tell(&News::default()).await
     }
@@ -104,7 +106,8 @@ impl Ear {
     pub async fn hear(&mut self) -> Result<(Speaker, News), StoreError> {
         loop {
             let word = self.listener.try_recv().await?;
-            let word = word.ok_or_else(|| sqlx::Error::from(io::Error::from(io::ErrorKind::ConnectionReset)))?;
+            let word =
+                word.ok_or_else(|| sqlx::Error::from(io::Error::from(io::ErrorKind::ConnectionReset)))?;
             let (from, news) = read(word.payload());
             if from != self.me {
                 return Ok((from, news));
@@ -214,7 +217,15 @@ mod tests {
     #[test]
     fn what_is_not_understood_may_be_anything() {
         let me = "00000000000000000000000000000001";
-        for text in ["", "x", me, &format!("{me}?"), &format!("{me}e123"), &format!("{me}rno/type"), &format!("{me}é")] {
+        for text in [
+            "",
+            "x",
+            me,
+            &format!("{me}?"),
+            &format!("{me}e123"),
+            &format!("{me}rno/type"),
+            &format!("{me}é"),
+        ] {
             assert_eq!(read(text).1, News::anything(), "{text}");
         }
     }

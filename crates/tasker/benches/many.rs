@@ -53,7 +53,8 @@ async fn division() {
         let ann = warm(&cluster).await;
         let tasks = 200 * workers;
         at_once(&ann, tasks, || ("SLEEP", json!({ "ms": 200 }))).await;
-        let (first, last): (i64, i64) = ask(&cluster, "select min(started), max(ended) from outcome where type = 'SLEEP'", tasks).await;
+        let (first, last): (i64, i64) =
+            ask(&cluster, "select min(started), max(ended) from outcome where type = 'SLEEP'", tasks).await;
         let rate = tasks as f64 / ((last - first) as f64 / 1e6);
         let ideal = workers as f64 * 4.0 / 0.2;
         println!("| {workers} | {tasks} | {rate:.1} | {:.0} % |", rate / ideal * 100.0);
@@ -82,7 +83,10 @@ async fn stealing() {
         let at = |share: usize| waits[(waits.len() - 1) * share / 1000];
         println!(
             "| {stealing} | {mean:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
-            at(500), at(900), at(990), at(1000)
+            at(500),
+            at(900),
+            at(990),
+            at(1000)
         );
         cluster.stop();
     }
@@ -91,7 +95,9 @@ async fn stealing() {
 /// The same work by pull and over Kafka: throughput, CPU for each task, and how long a task waits for its start.
 async fn kafka_beside_pull() {
     const TASKS: usize = 20_000;
-    println!("\n| way | full tasks/s | CPU us/task: backends | workers | postgres | kafka | at 100/s submit→start ms p50 / p99 | at 1000/s |");
+    println!(
+        "\n| way | full tasks/s | CPU us/task: backends | workers | postgres | kafka | at 100/s submit→start ms p50 / p99 | at 1000/s |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for (way, with_kafka) in [("pull", false), ("Kafka", true)] {
         let mut cluster = Cluster::of(plan(3, 200, with_kafka)).await;
@@ -127,7 +133,10 @@ async fn warm(cluster: &Cluster) -> Person {
     let mut connection = PgConnection::connect(&cluster.database().url).await.expect("the database");
     for table in ["outcome", "task"] {
         let forget = format!("delete from {table}");
-        sqlx::query(sqlx::AssertSqlSafe(forget)).execute(&mut connection).await.expect("the warm-up is forgotten");
+        sqlx::query(sqlx::AssertSqlSafe(forget))
+            .execute(&mut connection)
+            .await
+            .expect("the warm-up is forgotten");
     }
     ann
 }
@@ -186,7 +195,8 @@ async fn until_ended(cluster: &Cluster, name: &str, tasks: usize) {
     loop {
         looks.tick().await;
         let ended = "select count(*) from outcome where type = $1 and status = 'FINISHED'";
-        let (ended,): (i64,) = sqlx::query_as(ended).bind(name).fetch_one(&mut connection).await.expect("a count");
+        let (ended,): (i64,) =
+            sqlx::query_as(ended).bind(name).fetch_one(&mut connection).await.expect("a count");
         if usize::try_from(ended).expect("a count") >= tasks {
             return;
         }
@@ -197,7 +207,8 @@ async fn until_ended(cluster: &Cluster, name: &str, tasks: usize) {
 fn cpu(cluster: &Cluster) -> BTreeMap<&'static str, u64> {
     let mut used = BTreeMap::new();
     for (role, process) in cluster.processes() {
-        *used.entry(role).or_default() += ticks(&format!("/proc/{process}/stat")).map_or(0, |(_, ticks)| ticks);
+        *used.entry(role).or_default() +=
+            ticks(&format!("/proc/{process}/stat")).map_or(0, |(_, ticks)| ticks);
     }
     for entry in fs::read_dir("/proc").expect("processes").flatten() {
         let Some((name, ticks)) = ticks(&entry.path().join("stat").display().to_string()) else { continue };

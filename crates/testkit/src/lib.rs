@@ -74,5 +74,6 @@ pub fn postgres_ca() -> PathBuf {
 /// What `make test` says of its servers.
 #[expect(clippy::disallowed_methods, reason = "tests are told where their servers are")]
 fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, which starts the servers"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, which starts the servers"))
 }

@@ -41,7 +41,8 @@ impl Mail {
         if let Some(broker) = broker {
             let (put, receiver) = over_http.beside();
             let shelf = Kept::before(over_http.clone());
-            let postman = Postman { broker, worker, kept: shelf.clone(), receiver, over_http, reports: put.clone() };
+            let postman =
+                Postman { broker, worker, kept: shelf.clone(), receiver, over_http, reports: put.clone() };
             let (last, done, end) = (last_word.clone(), CancellationToken::new(), no_more.clone());
             courier_last = done.clone();
             carriers.spawn(async move {

@@ -227,7 +227,10 @@ impl Doubtful {
 }
 
 /// The next report; none once `last` is cancelled and everything that was put there by then has been taken.
-pub(crate) async fn next(receiver: &mut mpsc::UnboundedReceiver<Pending>, last: &CancellationToken) -> Option<Pending> {
+pub(crate) async fn next(
+    receiver: &mut mpsc::UnboundedReceiver<Pending>,
+    last: &CancellationToken,
+) -> Option<Pending> {
     tokio::select! {
         biased;
         next = receiver.recv() => next,

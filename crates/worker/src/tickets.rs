@@ -64,7 +64,11 @@ impl Taker {
                 break;
             }
             let Incoming { message: Ticket { id, .. }, trace, mark } = at_hand.pop_front()?;
-            if runs { ids.push(id) } else { declined.push(id) }
+            if runs {
+                ids.push(id)
+            } else {
+                declined.push(id)
+            }
             traces.extend(trace.map(|trace| (id, trace)));
             marks.push(mark);
         }

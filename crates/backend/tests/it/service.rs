@@ -62,7 +62,8 @@ impl Service {
         let mut settings = settings(&issuer.url);
         adjust(&mut settings);
         let stop = CancellationToken::new();
-        let backend = Backend::open(store.clone(), settings, &operations(), None, stop.clone()).await.unwrap();
+        let backend =
+            Backend::open(store.clone(), settings, &operations(), None, stop.clone()).await.unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", tcp.local_addr().unwrap());
         let (router, stopped) = (backend.router(), stop.clone());

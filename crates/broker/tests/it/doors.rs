@@ -36,8 +36,10 @@ async fn every_door_opens_with_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_is_named_and_nothing_is_sent() {
     let no_certificate = by_certificate();
-    let no_certificate =
-        Settings { security: Security { certificate: None, ..no_certificate.security.clone() }, ..no_certificate };
+    let no_certificate = Settings {
+        security: Security { certificate: None, ..no_certificate.security.clone() },
+        ..no_certificate
+    };
     let stranger = by_password(SaslMechanism::ScramSha512, &kafka_doors().password);
     let own = kafka_doors().certificate;
     let stranger = Settings { security: Security { ca: Some(own), ..stranger.security.clone() }, ..stranger };

@@ -44,6 +44,9 @@ async fn a_process_starts_before_kafka_and_outlives_its_death() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_where_nobody_is_says_so() {
-    let bench = Bench::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
-    bench.until("it is said", |broker| broker.troubles().iter().any(|said| said.contains("127.0.0.1:1"))).await;
+    let bench =
+        Bench::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
+    bench
+        .until("it is said", |broker| broker.troubles().iter().any(|said| said.contains("127.0.0.1:1")))
+        .await;
 }

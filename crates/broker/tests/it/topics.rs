@@ -17,7 +17,9 @@ async fn missing_topics_are_made_as_the_settings_say() {
     let prefix = &bench.settings.topic_prefix;
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let hours = |hours: u64| (hours * 3_600_000).to_string();
-    for (topic, retention) in [("tasks.default", hours(24)), ("results", hours(7 * 24)), ("dlq", hours(30 * 24))] {
+    for (topic, retention) in
+        [("tasks.default", hours(24)), ("results", hours(7 * 24)), ("dlq", hours(30 * 24))]
+    {
         let topic = format!("{prefix}.{topic}");
         let resource = ResourceSpecifier::Topic(&topic);
         let found = admin(&bench).describe_configs([&resource], &options).await.unwrap();

@@ -116,7 +116,13 @@ async fn the_service_speaks_the_domains_types() {
     let server = Server::start().await;
     server.answer("/api/Task/request", 200, &json!({ "heldMs": 3, "tasks": [] }));
     let wanted = Wanted::Pull { types: vec!["ECHO".parse().unwrap()], slots: 2, min_age_ms: 0 };
-    let ask = Ask { claim: ClaimId::random(), worker: "rig 7".parse().unwrap(), wanted, wait_ms: 10, declined: Vec::new() };
+    let ask = Ask {
+        claim: ClaimId::random(),
+        worker: "rig 7".parse().unwrap(),
+        wanted,
+        wait_ms: 10,
+        declined: Vec::new(),
+    };
     assert_eq!(client(&server).ask(&ask).await.unwrap().held_ms, 3);
     let said: Ask = serde_json::from_str(&server.requests("/api/Task/request")[0].body).unwrap();
     assert_eq!(said, ask);

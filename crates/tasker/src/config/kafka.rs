@@ -158,7 +158,9 @@ impl Kafka {
         };
         let ours = [&self.ssl_ca_location, &self.ssl_certificate_location, &self.ssl_key_location];
         if !tls && ours.iter().any(|path| path.is_some()) {
-            return refuse("kafka.ssl_… is set, and kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"");
+            return refuse(
+                "kafka.ssl_… is set, and kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"",
+            );
         }
         let certificate = match (&self.ssl_certificate_location, &self.ssl_key_location) {
             (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
@@ -178,9 +180,15 @@ impl Kafka {
             }),
             (None, None, None) if !by_name => None,
             _ if by_name => {
-                return refuse("kafka.security_protocol says who we are by name: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password");
+                return refuse(
+                    "kafka.security_protocol says who we are by name: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password",
+                );
             }
-            _ => return refuse("kafka.sasl_… is set, and kafka.security_protocol uses none of it: say \"sasl_ssl\""),
+            _ => {
+                return refuse(
+                    "kafka.sasl_… is set, and kafka.security_protocol uses none of it: say \"sasl_ssl\"",
+                );
+            }
         };
         let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.as_ref().map(password));
         Ok(Security { tls, sasl, ca, certificate, key_password })

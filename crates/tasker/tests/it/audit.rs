@@ -31,7 +31,10 @@ pub async fn books_balance(cluster: &Cluster, at_least: u64, exactly: Option<u64
     store.close().await;
     assert!(counts.balance(), "{counts:?}");
     assert_eq!((counts.created, counts.running), (0, 0), "{counts:?}");
-    assert!(counts.accepted >= at_least && exactly.is_none_or(|exactly| counts.accepted == exactly), "{counts:?}");
+    assert!(
+        counts.accepted >= at_least && exactly.is_none_or(|exactly| counts.accepted == exactly),
+        "{counts:?}"
+    );
 }
 
 /// The end of every task.
@@ -64,7 +67,8 @@ pub fn nothing_ran_twice(cluster: &mut Cluster) {
 pub fn by_ticket_and_by_pull(cluster: &mut Cluster) -> (usize, usize) {
     let said = cluster.said_by_workers();
     let count = |way: &str| {
-        let counts = said.iter().filter_map(|line| line.split_once(way)?.0.rsplit(' ').next()?.parse::<usize>().ok());
+        let counts =
+            said.iter().filter_map(|line| line.split_once(way)?.0.rsplit(' ').next()?.parse::<usize>().ok());
         counts.sum()
     };
     (count(" tasks were granted by ticket"), count(" tasks were granted by pull"))

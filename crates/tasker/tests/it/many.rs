@@ -123,7 +123,9 @@ async fn all_end_right(person: &Person, accepted: &[Accepted], may_be_lost: bool
     for &(n, id, fate) in accepted {
         let task = person.ended(id).await;
         let end = (task.status, task.reason);
-        if may_be_lost && matches!(end, (_, Some(Reason::WorkerLost | Reason::TtlExpired | Reason::LateResult))) {
+        if may_be_lost
+            && matches!(end, (_, Some(Reason::WorkerLost | Reason::TtlExpired | Reason::LateResult)))
+        {
             lost += usize::from(fate == Fate::Finishes);
             continue;
         }
@@ -189,7 +191,9 @@ async fn kafka_may_be_away_at_the_start_and_die_under_load() {
     // Without Kafka all of it works, and it is said what does not.
     let before = submit(&people, 0, 300).await;
     all_end_right(&people[0], &before, false).await;
-    people[0].until_health(|health| health["degraded"][0].as_str().is_some_and(|said| said.contains("Kafka"))).await;
+    people[0]
+        .until_health(|health| health["degraded"][0].as_str().is_some_and(|said| said.contains("Kafka")))
+        .await;
 
     kafka.start_again();
     people[0].until_health(|health| health.get("degraded").is_none()).await;
