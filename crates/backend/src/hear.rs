@@ -31,7 +31,7 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
     let mut pause = SHORTEST;
     loop {
         let began = Instant::now();
-        let talk = talk(&app, &mut trouble);
+        let talk = Box::pin(talk(&app, &mut trouble));
         let Some(Err(error)) = stop.run_until_cancelled(talk).await else { return };
         trouble.heard(&Err(error));
         if began.elapsed() > LONGEST {

@@ -30,7 +30,7 @@ pub(crate) async fn offer_again(app: App, broker: Broker, stop: CancellationToke
     let mut trouble = Trouble::with("offering waiting tasks again");
     while stop.run_until_cancelled(period.tick()).await.is_some() {
         // While Kafka is away, workers pull.
-        if broker.troubles().is_empty() {
+        if broker.is_up() {
             trouble.heard(&again(&app, &broker).await);
         }
     }

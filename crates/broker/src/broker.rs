@@ -102,6 +102,11 @@ impl Broker {
         self.line().is_up() && queues.into_iter().all(|queue| there.contains(&self.names().tickets(queue)))
     }
 
+    /// Whether the brokers answer.
+    pub fn is_up(&self) -> bool {
+        self.line().is_up()
+    }
+
     /// What does not work at the moment, as sentences; nothing if all is well.
     pub fn troubles(&self) -> Vec<String> {
         if let Some(cause) = self.line().trouble() {

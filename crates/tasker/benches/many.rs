@@ -112,9 +112,9 @@ async fn kafka_beside_pull() {
             format!("{:.0}", ticks as f64 * 10_000.0 / TASKS as f64)
         };
         let mut starts = Vec::new();
-        for (name, rate) in [("GENERATE_LOGIN", 100.0), ("GENERATE_NUMBER", 1000.0)] {
-            let tasks = rate as usize * 10;
-            paced(&ann, rate, tasks, |_| (name, Value::Null)).await;
+        for (name, rate) in [("GENERATE_LOGIN", 100_u32), ("GENERATE_NUMBER", 1000)] {
+            let tasks = usize::try_from(rate * 10).expect("a count");
+            paced(&ann, f64::from(rate), tasks, |_| (name, Value::Null)).await;
             let waits = waits(&cluster, name, tasks).await;
             let at = |share: usize| waits[(waits.len() - 1) * share / 100];
             starts.push(format!("{:.1} / {:.1}", at(50), at(99)));

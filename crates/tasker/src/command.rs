@@ -69,7 +69,7 @@ impl Tasker {
     /// Does what was asked.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {
-            Self::Up(up) => up.run(environment).await,
+            Self::Up(up) => Box::pin(up.run(environment)).await,
             Self::Backend(sources) => roles::backend::run(&sources, environment).await,
             Self::Identity(sources) => roles::identity::run(&sources, environment).await,
             Self::Worker(sources) => roles::worker::run(&sources, environment).await,

@@ -40,17 +40,17 @@ impl Kept {
 
     /// Whether one more may be kept.
     pub(crate) fn has_room(&self) -> bool {
-        let shelf = self.shelf();
-        shelf.entries.len() < MOST && shelf.bytes < MOST_BYTES
+        let place = self.shelf();
+        place.entries.len() < MOST && place.bytes < MOST_BYTES
     }
 
     /// Keeps a result that Kafka has.
     pub(crate) fn keep(&self, pending: Pending) {
         let held = pending.held();
-        let mut shelf = self.shelf();
-        shelf.bytes += pending.length();
-        if let Some(before) = shelf.entries.insert(held, Entry { pending, beats: 0 }) {
-            shelf.bytes -= before.pending.length();
+        let mut place = self.shelf();
+        place.bytes += pending.length();
+        if let Some(before) = place.entries.insert(held, Entry { pending, beats: 0 }) {
+            place.bytes -= before.pending.length();
         }
     }
 
@@ -62,15 +62,15 @@ impl Kept {
     /// The answer to a heartbeat that named `asked`: what must `stop` has ended, and is forgotten; what is still open after
     /// two answers is reported over HTTP.
     pub(crate) fn heard(&self, asked: &[Held], stop: &[Held]) {
-        let mut shelf = self.shelf();
+        let mut place = self.shelf();
         for ended in stop {
-            shelf.take(ended);
+            place.take(ended);
         }
         for held in asked {
-            let Some(entry) = shelf.entries.get_mut(held) else { continue };
+            let Some(entry) = place.entries.get_mut(held) else { continue };
             entry.beats += 1;
             if entry.beats >= BEATS
-                && let Some(pending) = shelf.take(held)
+                && let Some(pending) = place.take(held)
             {
                 tracing::debug!(task.id = %held.id, "Kafka had the result and nobody settled it: it goes over HTTP");
                 self.reports.add(pending);
@@ -80,9 +80,9 @@ impl Kept {
 
     /// The worker stops: what nobody has confirmed is reported over HTTP.
     pub(crate) fn clear(&self) {
-        let mut shelf = self.shelf();
-        shelf.bytes = 0;
-        for (_, entry) in shelf.entries.drain() {
+        let mut place = self.shelf();
+        place.bytes = 0;
+        for (_, entry) in place.entries.drain() {
             self.reports.add(entry.pending);
         }
     }

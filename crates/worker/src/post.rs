@@ -1,13 +1,19 @@
 //! Reports over Kafka: each is sent as it comes, and what Kafka does not take goes over HTTP.
 
+use std::time::Duration;
+
 use broker::{Broker, NotPosted, Posted};
 use domain::WorkerName;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::kept::Kept;
 use crate::report::{Pending, Reports, next};
+
+/// How long Kafka may take over a result, if its task's life is not shorter.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends reports over Kafka.
 pub(crate) struct Postman {
@@ -37,13 +43,18 @@ impl Postman {
             let (broker, trace) = (self.broker.clone(), pending.trace);
             let (kept, over_http, reports) =
                 (self.kept.clone(), self.over_http.clone(), self.reports.clone());
+            // Time to say it over HTTP must be left. What Kafka takes after all is said twice, which is harmless.
+            let patience = (pending.left() / 2).min(PATIENCE);
             on_the_way.spawn(async move {
-                match broker.post(&posted, trace).await {
-                    Ok(()) => kept.keep(pending),
-                    Err(not) => {
-                        if let NotPosted::Refused(error) = &not {
-                            tracing::debug!(task.id = %pending.report.id, error = %error, "Kafka refused a result: it goes over HTTP");
-                        }
+                match timeout(patience, broker.post(&posted, trace)).await {
+                    Ok(Ok(())) => kept.keep(pending),
+                    Ok(Err(NotPosted::Shut | NotPosted::Unfit)) => over_http.add(pending),
+                    Ok(Err(NotPosted::Refused(error))) => {
+                        tracing::debug!(task.id = %pending.report.id, error = %error, "Kafka refused a result: it goes over HTTP");
+                        over_http.add(pending);
+                    }
+                    Err(_) => {
+                        tracing::debug!(task.id = %pending.report.id, "Kafka takes too long over a result: it goes over HTTP");
                         over_http.add(pending);
                     }
                 }

@@ -256,6 +256,11 @@ impl Pending {
         Held { id: self.report.id, attempt: self.report.attempt }
     }
 
+    /// How long its task has to live.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.left(Moment::now())
+    }
+
     /// Its longest part, in bytes.
     pub(crate) fn length(&self) -> usize {
         match &self.report.reported {

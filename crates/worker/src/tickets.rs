@@ -65,9 +65,9 @@ impl Taker {
             }
             let Incoming { message: Ticket { id, .. }, trace, mark } = at_hand.pop_front()?;
             if runs {
-                ids.push(id)
+                ids.push(id);
             } else {
-                declined.push(id)
+                declined.push(id);
             }
             traces.extend(trace.map(|trace| (id, trace)));
             marks.push(mark);

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// How long a test waits for what must come; only a broken program lets it pass.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The way to Kafka of one process, kept until it is dropped.
 pub(crate) struct Bench {

@@ -8,7 +8,10 @@ use rdkafka::client::DefaultClientContext;
 use crate::kit::{Bench, PATIENCE, next, posted, queue, settings, ticket};
 
 fn admin(bench: &Bench) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", &bench.settings.bootstrap_servers).create().unwrap()
+    ClientConfig::new()
+        .set("bootstrap.servers", &bench.settings.bootstrap_servers)
+        .create()
+        .expect("a plain client")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,7 +147,7 @@ fn content(server: &str, topic: &str) -> Vec<OwnedMessage> {
 }
 
 /// Sends every message of the topics once more, in another order.
-pub async fn double_messages(server: &str, prefix: &str) {
+pub fn double_messages(server: &str, prefix: &str) {
     let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", server).create().unwrap();
     for topic in topics(prefix) {
         for message in content(server, &topic).iter().rev() {

@@ -139,7 +139,6 @@ async fn all_end_right(person: &Person, accepted: &[Accepted], may_be_lost: bool
             assert_eq!(result["result"], json!({ "n": n }));
         }
     }
-    println!("{} tasks ended; {lost} of them were lost with their workers", accepted.len());
     assert!(lost * 4 < accepted.len(), "most of the work goes on");
 }
 
@@ -152,6 +151,7 @@ async fn people(cluster: &Cluster) -> [Person; 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_mixed_tasks_end_right_with_two_backends_and_three_workers() {
     let mut cluster = Cluster::of(plan(&kafka_server())).await;
+    assert_eq!(cluster.processes().len(), 5);
     let people = people(&cluster).await;
     let accepted = submit(&people, 0, 10_000).await;
     all_end_right(&people[1], &accepted, false).await;
@@ -240,9 +240,9 @@ async fn messages_that_are_doubled_and_replayed_from_the_start_change_nothing() 
     let people = people(&cluster).await;
     let accepted = submit(&people, 0, 1000).await;
     // Doubled while they are fresh, then once more when all has ended.
-    audit::double_messages(&kafka_server(), cluster.prefix()).await;
+    audit::double_messages(&kafka_server(), cluster.prefix());
     all_end_right(&people[0], &accepted, false).await;
-    audit::double_messages(&kafka_server(), cluster.prefix()).await;
+    audit::double_messages(&kafka_server(), cluster.prefix());
     let before = audit::outcomes(&cluster).await;
     audit::nothing_ran_twice(&mut cluster);
 
