@@ -1,7 +1,7 @@
 //! The way to Kafka of one process: a producer, the picture of the topics, and the feeds that it reads.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::QueueName;
@@ -57,6 +57,7 @@ struct Inner {
     producer: Arc<ThreadedProducer<Deliveries>>,
     wanted: Notify,
     buried: AtomicU64,
+    seen_again: AtomicU64,
 }
 
 impl Broker {
@@ -67,8 +68,9 @@ impl Broker {
         let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
         let deliveries = Deliveries { line: line.clone(), topics: topics.clone() };
         let producer = Arc::new(settings.producer().create_with_context(deliveries.clone())?);
-        let (wanted, buried) = (Notify::new(), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { settings, names, line, topics, deliveries, producer, wanted, buried })))
+        let (wanted, buried, seen_again) = (Notify::new(), AtomicU64::new(0), AtomicU64::new(0));
+        let inner = Inner { settings, names, line, topics, deliveries, producer, wanted, buried, seen_again };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Tickets of these queues are offered or read here: their topics are wanted.
@@ -119,11 +121,16 @@ impl Broker {
         missing.chain(broken).collect()
     }
 
-    /// Waits until the brokers answer, or do no more.
-    pub async fn line_changes(&self, was_up: bool) {
-        let mut changes = self.line().changes();
-        // Its sender lives as long as this.
-        let _ = changes.wait_for(|up| *up != was_up).await;
+    /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.
+    pub async fn turns(&self, queues: &[QueueName], served: bool) {
+        let (mut line, mut there) = (self.line().changes(), self.topics().there());
+        while self.serves(queues) == served {
+            // Their senders live as long as this.
+            tokio::select! {
+                _ = line.changed() => {}
+                _ = there.changed() => {}
+            }
+        }
     }
 
     /// Lets what is on its way arrive, for a moment. What does not is offered again by others.
@@ -137,6 +144,17 @@ impl Broker {
             Ok(Err(error)) => tracing::debug!(error = %error, "some messages were not sent"),
             Err(error) => tracing::debug!(error = %error, "some messages were not sent"),
         }
+    }
+
+    /// How many messages have come to this process again: after a rebalance, or because somebody replayed a topic. They
+    /// are harmless: the database has decided.
+    pub fn seen_again(&self) -> u64 {
+        self.0.seen_again.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub(crate) fn count_again(&self) -> u64 {
+        self.0.seen_again.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -11,19 +11,25 @@ struct Taken {
     undecided: BTreeSet<i64>,
     last: i64,
     stored: i64,
+    /// The highest that was ever taken.
+    highest: i64,
 }
 
 impl Offsets {
-    /// A message has been taken; it waits for its decision.
-    pub(crate) fn take(&mut self, partition: i32, offset: i64) {
-        let begin = || Taken { undecided: BTreeSet::new(), last: offset - 1, stored: offset - 1 };
-        let taken = self.0.entry(partition).or_insert_with(begin);
+    /// A message has been taken; it waits for its decision. True if one of that place was taken before.
+    pub(crate) fn take(&mut self, partition: i32, offset: i64) -> bool {
+        let begin =
+            |highest| Taken { undecided: BTreeSet::new(), last: offset - 1, stored: offset - 1, highest };
+        let taken = self.0.entry(partition).or_insert_with(|| begin(offset - 1));
         if offset <= taken.last {
             // It is read again from an earlier place: after a rebalance, a replay, or because the topic was made anew.
-            *taken = begin();
+            *taken = begin(taken.highest);
         }
         taken.last = offset;
         taken.undecided.insert(offset);
+        let again = offset <= taken.highest;
+        taken.highest = taken.highest.max(offset);
+        again
     }
 
     /// A message has been decided. The offset that may be stored now, if it is a later one than before.
@@ -46,7 +52,7 @@ mod tests {
     fn nothing_undecided_lies_below_what_is_stored() {
         let mut offsets = Offsets::default();
         for offset in [10, 11, 12] {
-            offsets.take(0, offset);
+            assert!(!offsets.take(0, offset));
         }
         offsets.take(1, 5);
         assert_eq!(offsets.decide(0, 12), None, "two before it wait");
@@ -63,6 +69,7 @@ mod tests {
         offsets.take(0, 7);
         offsets.take(0, 8);
         assert_eq!(offsets.decide(0, 7), Some(7));
+        assert!(offsets.take(0, 0) && offsets.take(0, 8), "both are counted as seen again");
         offsets.take(0, 0);
         assert_eq!(offsets.decide(0, 8), None, "of the time before");
         assert_eq!(offsets.decide(0, 0), Some(0));

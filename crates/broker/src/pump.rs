@@ -141,7 +141,16 @@ impl<M: Message> Pump<M> {
 
     fn take(&mut self, message: OwnedMessage) {
         let mark = Mark { partition: message.partition(), offset: message.offset() };
-        self.offsets.take(mark.partition, mark.offset);
+        if self.offsets.take(mark.partition, mark.offset) {
+            let count = self.broker.count_again();
+            tracing::debug!(
+                topic = self.topic,
+                partition = mark.partition,
+                offset = mark.offset,
+                seen_again = count,
+                "a message came again"
+            );
+        }
         match M::decode(message.payload().unwrap_or_default()) {
             Ok(decoded) => {
                 let trace = trace(&message);

@@ -65,7 +65,7 @@ impl Tide {
         let mut hands = self.hands.subscribe();
         tokio::select! {
             _ = hands.wait_for(|hands| hands.short > 0) => {}
-            () = self.broker.line_changes(was_live) => {}
+            () = self.broker.turns(&self.queues, was_live) => {}
         }
     }
 }
