@@ -63,17 +63,21 @@ pub enum Protocol {
     Consumer,
 }
 
-/// `kafka.security_protocol`
+/// `kafka.security_protocol`, also in capitals, as Kafka's own documentation writes it
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityProtocol {
     /// Neither.
+    #[serde(alias = "PLAINTEXT")]
     Plaintext,
     /// Encrypted.
+    #[serde(alias = "SSL")]
     Ssl,
     /// By name and password.
+    #[serde(alias = "SASL_PLAINTEXT")]
     SaslPlaintext,
     /// Both.
+    #[serde(alias = "SASL_SSL")]
     SaslSsl,
 }
 
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn half_a_proof_is_refused_with_what_is_missing() {
         let refusal = |all: &[&str]| settings(all).unwrap_err().to_string();
-        let sasl = ["kafka.security_protocol=sasl_ssl", "kafka.sasl_mechanism=SCRAM-SHA-512"];
+        let sasl = ["kafka.security_protocol=SASL_SSL", "kafka.sasl_mechanism=SCRAM-SHA-512"];
         assert!(refusal(&sasl).contains("kafka.sasl_password"));
         assert!(refusal(&["kafka.sasl_username=u"]).contains("say \"sasl_ssl\""));
         assert!(refusal(&["kafka.ssl_ca_location=ca.pem"]).contains("encrypts nothing"));
