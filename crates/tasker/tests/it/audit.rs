@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -25,8 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub type Outcome = (Uuid, String, i32, i64);
 
 /// Everything that was accepted has ended, and the books say so.
-pub async fn books_balance(cluster: &Cluster, at_least: u64, exactly: Option<u64>) {
-    let store = Store::new(Db::open(&cluster.database().url).unwrap(), Clock::System);
+pub async fn books_balance(url: &str, at_least: u64, exactly: Option<u64>) {
+    let store = Store::new(Db::open(url).unwrap(), Clock::System);
     let counts = store.counts().await.unwrap();
     store.close().await;
     assert!(counts.balance(), "{counts:?}");
@@ -160,15 +161,26 @@ pub fn double_messages(server: &str, prefix: &str) {
     rdkafka::producer::Producer::flush(&producer, PATIENCE).unwrap();
 }
 
-/// Lets the groups, which nobody is a member of now, begin at the first message again.
-pub fn rewind_groups(server: &str, prefix: &str) {
+/// Lets the groups begin at the first message again, as soon as nobody is a member of them: who has gone without a goodbye
+/// that was heard is one until its session is over.
+pub async fn rewind_groups(server: &str, prefix: &str) {
     for (topic, group) in topics(prefix).iter().zip(groups(prefix)) {
         let consumer = client(server, &group);
         let mut all = TopicPartitionList::new();
         for (partition, low, _) in ends(&consumer, topic) {
             all.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
         }
-        consumer.commit(&all, CommitMode::Sync).unwrap();
+        let rewind = async {
+            let mut tries = interval(Duration::from_millis(100));
+            loop {
+                tries.tick().await;
+                match consumer.commit(&all, CommitMode::Sync) {
+                    Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => {}
+                    done => break done,
+                }
+            }
+        };
+        timeout(PATIENCE, rewind).await.expect("members that stay").unwrap();
     }
 }
 

@@ -89,7 +89,7 @@ async fn counting(people: &[Person], from: usize, to: usize, count: &watch::Send
             for n in (from + first..to).step_by(SUBMITTERS) {
                 let (name, parameters, ttl, fate) = mixed(n);
                 let person = &people[n % people.len()];
-                let id = accept(person, name, &parameters, ttl).await;
+                let id = person.accepted(name, &parameters, ttl).await;
                 if fate == Fate::IsCancelled {
                     while !person.try_cancel(id).await {
                         tokio::task::yield_now().await;
@@ -102,19 +102,6 @@ async fn counting(people: &[Person], from: usize, to: usize, count: &watch::Send
         });
     }
     submitters.join_all().await.concat()
-}
-
-async fn accept(person: &Person, name: &str, parameters: &Value, ttl: u64) -> TaskId {
-    loop {
-        match person.try_submit(name, parameters.clone(), ttl).await {
-            Ok(answer) if answer.status() == StatusCode::CREATED => {
-                if let Ok(id) = answer.json().await {
-                    return id;
-                }
-            }
-            _ => tokio::task::yield_now().await,
-        }
-    }
 }
 
 /// Waits for the end of each, which must be its fate, or the loss of its worker where that may be.
@@ -158,7 +145,7 @@ async fn ten_thousand_mixed_tasks_end_right_with_two_backends_and_three_workers(
     let (by_ticket, by_pull) = audit::by_ticket_and_by_pull(&mut cluster);
     println!("{by_ticket} tasks came by ticket, {by_pull} by pull");
     assert!(by_ticket > by_pull, "tickets bring the work");
-    audit::books_balance(&cluster, 10_000, Some(10_000)).await;
+    audit::books_balance(&cluster.database().url, 10_000, Some(10_000)).await;
     cluster.stop_work();
     assert_eq!(audit::dead_letters(&kafka_server(), cluster.prefix()), 0);
     cluster.stop();
@@ -174,7 +161,7 @@ async fn a_worker_and_a_backend_killed_under_load_lose_nothing_over_kafka() {
     cluster.kill_backend();
     let accepted = flow.end().await;
     all_end_right(&people[1], &accepted, true).await;
-    audit::books_balance(&cluster, 3000, None).await;
+    audit::books_balance(&cluster.database().url, 3000, None).await;
     // What comes now is served as if nothing had been.
     let after = submit(&people, 3000, 3500).await;
     all_end_right(&people[0], &after, false).await;
@@ -208,7 +195,7 @@ async fn kafka_may_be_away_at_the_start_and_die_under_load() {
     people[1].until_health(|health| health.get("degraded").is_none()).await;
     let after = submit(&people, 3000, 3300).await;
     all_end_right(&people[0], &after, false).await;
-    audit::books_balance(&cluster, 3600, Some(3600)).await;
+    audit::books_balance(&cluster.database().url, 3600, Some(3600)).await;
     audit::nothing_ran_twice(&mut cluster);
     cluster.stop();
 }
@@ -229,7 +216,7 @@ async fn topics_that_are_emptied_and_topics_that_are_gone_cost_time_only() {
     people[0].until_health(|health| health.get("degraded").is_none()).await;
     let after = submit(&people, 3000, 3300).await;
     all_end_right(&people[0], &after, false).await;
-    audit::books_balance(&cluster, 3300, Some(3300)).await;
+    audit::books_balance(&cluster.database().url, 3300, Some(3300)).await;
     audit::nothing_ran_twice(&mut cluster);
     cluster.stop();
 }
@@ -247,7 +234,7 @@ async fn messages_that_are_doubled_and_replayed_from_the_start_change_nothing() 
     audit::nothing_ran_twice(&mut cluster);
 
     cluster.stop_work();
-    audit::rewind_groups(&kafka_server(), cluster.prefix());
+    audit::rewind_groups(&kafka_server(), cluster.prefix()).await;
     cluster.start_workers(3);
     cluster.start_backends();
     cluster.until_workers_take();
@@ -256,7 +243,7 @@ async fn messages_that_are_doubled_and_replayed_from_the_start_change_nothing() 
     audit::everything_was_read(&kafka_server(), cluster.prefix()).await;
     let unchanged = audit::outcomes(&cluster).await;
     assert!(before.iter().all(|row| unchanged.contains(row)), "what had ended was changed");
-    audit::books_balance(&cluster, 1300, Some(1300)).await;
+    audit::books_balance(&cluster.database().url, 1300, Some(1300)).await;
     audit::nothing_ran_twice(&mut cluster);
     cluster.stop();
 }
@@ -280,7 +267,7 @@ async fn workers_that_come_and_go_under_load_share_the_work_anew() {
         }
         let accepted = flow.end().await;
         all_end_right(&people[1], &accepted, false).await;
-        audit::books_balance(&cluster, 3000, Some(3000)).await;
+        audit::books_balance(&cluster.database().url, 3000, Some(3000)).await;
         audit::nothing_ran_twice(&mut cluster);
         cluster.stop();
     }

@@ -90,6 +90,20 @@ impl Person {
         self.with_token(self.http.post(self.address("/api/Task/"))).json(&body).send().await
     }
 
+    /// Submits until it is accepted; a submission that meets a dead server counts for nothing.
+    pub async fn accepted(&self, name: &str, parameters: &Value, ttl: u64) -> TaskId {
+        loop {
+            match self.try_submit(name, parameters.clone(), ttl).await {
+                Ok(answer) if answer.status() == StatusCode::CREATED => {
+                    if let Ok(id) = answer.json().await {
+                        return id;
+                    }
+                }
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    }
+
     /// Submits and waits for the end in the same request.
     pub async fn submitted_and_ended(&self, name: &str, parameters: Value, ttl: u64) -> Task {
         let body = json!({"type": name, "parameters": parameters, "ttl": ttl});
