@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use domain::{Grant, Report, Reported, Settled, Submission, TaskId, Ttl};
+use domain::{Grant, Report, Reported, Settled, Submission, TaskId, Timestamp, Ttl};
 use store::{Granted, IdClaim, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,11 @@ pub(crate) struct Parts {
 impl App {
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// The moment so long ago, by the database's clock.
+    pub(crate) fn ago(&self, span: Duration) -> Timestamp {
+        self.store.now().plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
     }
 }
 

@@ -1,10 +1,9 @@
 //! What is ready is offered over Kafka: after the commit that made it so, and again while it stays ready.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use broker::{Broker, Ticket};
-use domain::{QueueName, Submission, Timestamp, TypeName};
+use domain::{QueueName, Submission, TypeName};
 use store::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -39,9 +38,10 @@ pub(crate) async fn offer_again(app: App, broker: Broker, stop: CancellationToke
 
 async fn again(app: &App, broker: &Broker) -> Result<(), StoreError> {
     // Counted by the clock, so that it goes on after a restart.
-    let round = app.store.now().0.unsigned_abs() / micros(app.settings.resend_period).max(1).unsigned_abs();
+    let period = u64::try_from(app.settings.resend_period.as_micros()).unwrap_or(u64::MAX).max(1);
+    let round = app.store.now().0.unsigned_abs() / period;
     let served = served(app).await?;
-    let since = before(app, app.settings.resend_period);
+    let since = app.ago(app.settings.resend_period);
     let waiting = app.store.ready(&served, since, MOST).await?;
     let offered = waiting.iter().filter(|task| {
         let ticket = Ticket { id: task.id, name: task.name.clone(), attempt: task.attempt + 1 };
@@ -56,18 +56,10 @@ async fn again(app: &App, broker: &Broker) -> Result<(), StoreError> {
 
 /// The types that a live worker runs: one that nobody runs must not stand before the others.
 async fn served(app: &App) -> Result<Vec<TypeName>, StoreError> {
-    let alive = before(app, app.settings.worker_lost);
+    let alive = app.ago(app.settings.worker_lost);
     let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen >= alive);
     let types: BTreeSet<TypeName> = workers.flat_map(|worker| worker.types).collect();
     Ok(types.into_iter().collect())
-}
-
-fn before(app: &App, span: Duration) -> Timestamp {
-    app.store.now().plus_micros(-micros(span))
-}
-
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Every queue of the catalogue.

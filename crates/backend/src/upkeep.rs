@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Timestamp, chain};
+use domain::chain;
 use store::StoreError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -41,8 +41,7 @@ pub(crate) async fn forget(app: App, stop: CancellationToken) {
 }
 
 async fn forget_all(app: &App, stop: &CancellationToken) -> Result<(), StoreError> {
-    let keep = i64::try_from(app.settings.keep_ended.as_micros()).unwrap_or(i64::MAX);
-    let before: Timestamp = app.store.now().plus_micros(-keep);
+    let before = app.ago(app.settings.keep_ended);
     let mut forgotten = 0;
     loop {
         let began = Instant::now();

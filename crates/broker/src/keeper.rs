@@ -128,11 +128,9 @@ impl Keeper {
             Ok(admin) => admin.create_topics(&topics, &options).await,
             Err(error) => Err(error.clone()),
         };
-        let all =
-            |error: KafkaError| missing.iter().map(|topic| (topic.clone(), error.to_string())).collect();
         let refused: Vec<(String, String)> = match made {
             Ok(results) => results.into_iter().filter_map(|result| self.made(result)).collect(),
-            Err(error) => all(error),
+            Err(error) => missing.iter().map(|topic| (topic.clone(), error.to_string())).collect(),
         };
         for (topic, error) in refused {
             if self.said.insert(topic.clone()) {

@@ -21,4 +21,4 @@ pub use feed::{Feed, Incoming, Mark};
 pub use message::{BadMessage, Message, Posted, Ticket};
 pub use producer::NotPosted;
 pub use pump::Pump;
-pub use settings::{BadSetting, GroupProtocol, Password, Retention, Sasl, SaslMechanism, Security, Settings};
+pub use settings::{BadSetting, GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::broker::Broker;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
-use crate::topics::{Shut, Topics};
+use crate::topics::Topics;
 
 /// A result that is longer goes over HTTP, in bytes.
 const LONGEST_RESULT: usize = 256 << 10;
@@ -100,8 +100,7 @@ impl Broker {
         again: Option<u64>,
     ) -> bool {
         let topic = self.names().tickets(queue);
-        let open = if self.line().is_up() { self.topics().open(&topic) } else { Err(Shut::Open) };
-        let Ok(partitions) = open else { return false };
+        let Some(partitions) = self.way_to(&topic) else { return false };
         let (key, payload) = (ticket.id.to_string(), ticket.encode());
         let record = BaseRecord::with_opaque_to(&topic, Box::new(None))
             .key(&key)
@@ -116,7 +115,7 @@ impl Broker {
         let payload =
             posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
         let topic = self.names().results();
-        if !self.line().is_up() || self.topics().open(&topic).is_err() {
+        if self.way_to(&topic).is_none() {
             return Err(NotPosted::Shut);
         }
         let (told, hears) = oneshot::channel();
@@ -130,6 +129,11 @@ impl Broker {
         }
         // Gone without a word: the producer has ended.
         Ok(hears.await.map_err(|_| NotPosted::Shut)??)
+    }
+
+    /// The partitions of a topic, if a message may go there now.
+    fn way_to(&self, topic: &str) -> Option<i32> {
+        if self.is_up() { self.topics().open(topic).ok() } else { None }
     }
 
     /// Gives a message to librdkafka. A queue that is full is a failure of the topic: its brokers are too slow.

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::Secret;
 use rdkafka::ClientConfig;
+use serde::Deserialize;
 
 /// How Kafka is reached and used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,8 @@ pub struct Retention {
 }
 
 /// How members of a group share its partitions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum GroupProtocol {
     /// By agreement among the clients, moving only what must move (KIP-429). Any broker of the last years.
     #[default]
@@ -64,7 +66,7 @@ pub struct Security {
     /// PEM files of our own certificate and its key, for brokers that want one.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// The password of the key.
-    pub key_password: Option<Password>,
+    pub key_password: Option<Secret>,
 }
 
 /// A name and its password.
@@ -75,34 +77,21 @@ pub struct Sasl {
     /// The name.
     pub username: String,
     /// The password.
-    pub password: Password,
+    pub password: Secret,
 }
 
 /// How a password is shown to the broker (RFC 4616, RFC 5802).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum SaslMechanism {
     /// As it is: on encrypted ways only.
+    #[serde(rename = "PLAIN")]
     Plain,
     /// By a proof that does not tell it, with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
     ScramSha256,
     /// The same with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
     ScramSha512,
-}
-
-/// A secret that `Debug` does not show.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl From<String> for Password {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// A setting that would break a promise or open a door.
@@ -311,7 +300,7 @@ impl Security {
             client
                 .set("sasl.mechanisms", mechanism)
                 .set("sasl.username", &sasl.username)
-                .set("sasl.password", &sasl.password.0);
+                .set("sasl.password", sasl.password.expose());
         }
         if let Some(ca) = &self.ca {
             client.set("ssl.ca.location", ca.to_string_lossy());
@@ -322,7 +311,7 @@ impl Security {
                 .set("ssl.key.location", key.to_string_lossy());
         }
         if let Some(password) = &self.key_password {
-            client.set("ssl.key.password", &password.0);
+            client.set("ssl.key.password", password.expose());
         }
     }
 }
@@ -354,7 +343,7 @@ mod tests {
         let warnings = |servers| Settings::of(servers).warnings().len();
         assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
-        let password = Password::from("hush".to_owned());
+        let password = Secret::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };
         let security = Security { sasl: Some(sasl), ..Security::default() };
         let open = Settings { security, ..Settings::of("kafka.example.org:9092") };

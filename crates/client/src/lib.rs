@@ -10,5 +10,6 @@ mod tokens;
 
 pub use backoff::Backoff;
 pub use client::{Client, Settings};
+pub use domain::Secret;
 pub use error::ClientError;
-pub use tokens::{Credentials, Secret};
+pub use tokens::Credentials;

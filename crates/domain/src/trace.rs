@@ -24,14 +24,13 @@ impl Trace {
 
     /// A new trace, not sampled: nobody asked for more than its id.
     pub fn new() -> Self {
-        let span = Uuid::new_v4().as_u64_pair().1;
-        Self { id: Uuid::new_v4().as_u128(), span, flags: 0 }
+        Self { id: Uuid::new_v4().as_u128(), span: new_span(), flags: 0 }
     }
 
     /// The next step of the same trace.
     #[must_use]
     pub fn step(self) -> Self {
-        Self { span: Self::new().span, ..self }
+        Self { span: new_span(), ..self }
     }
 
     /// The trace's id as logs and other tools show it.
@@ -68,6 +67,10 @@ impl FromStr for Trace {
         let trace = Self { id: number(id)?, span: number(span)?, flags: number::<u8>(flags)? & 1 };
         if trace.id == 0 || trace.span == 0 { Err(BadTrace) } else { Ok(trace) }
     }
+}
+
+fn new_span() -> u64 {
+    Uuid::new_v4().as_u64_pair().1
 }
 
 fn is_hex(field: &str, digits: usize) -> bool {

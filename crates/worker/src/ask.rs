@@ -34,10 +34,11 @@ impl Asker {
     /// once the worker stops. The Backend holds the ask until there is work, but no longer than until `give_way` rings.
     pub(crate) async fn pull(
         &self,
-        slots: u32,
+        slots: usize,
         min_age: Duration,
         give_way: impl Future<Output = ()>,
     ) -> Option<(Moment, Grants)> {
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         let pull = Wanted::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
         let ask = self.fresh(pull, millis(WAIT), Vec::new());
         let asked = Moment::now();

@@ -35,22 +35,29 @@ impl Mail {
         let (courier, over_http) = Courier::new(client, worker.clone(), link);
         let (carriers, last_word, no_more) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        // The postman's last words go through the courier.
-        let mut courier_last = last_word.clone();
-        let (mut reports, mut kept) = (over_http.clone(), None);
-        if let Some(broker) = broker {
-            let (put, receiver) = over_http.beside();
-            let shelf = Kept::before(over_http.clone());
-            let postman =
-                Postman { broker, worker, kept: shelf.clone(), receiver, over_http, reports: put.clone() };
-            let (last, done, end) = (last_word.clone(), CancellationToken::new(), no_more.clone());
-            courier_last = done.clone();
-            carriers.spawn(async move {
-                let _done = done.drop_guard();
-                end.run_until_cancelled(postman.run(last)).await
-            });
-            (reports, kept) = (put, Some(shelf));
-        }
+        let (reports, kept, courier_last) = match broker {
+            None => (over_http, None, last_word.clone()),
+            Some(broker) => {
+                let (reports, receiver) = over_http.beside();
+                let kept = Kept::before(over_http.clone());
+                let postman = Postman {
+                    broker,
+                    worker,
+                    kept: kept.clone(),
+                    receiver,
+                    over_http,
+                    reports: reports.clone(),
+                };
+                let (last, done, end) = (last_word.clone(), CancellationToken::new(), no_more.clone());
+                // The postman's last words go through the courier.
+                let courier_last = done.clone();
+                carriers.spawn(async move {
+                    let _done = done.drop_guard();
+                    end.run_until_cancelled(postman.run(last)).await
+                });
+                (reports, Some(kept), courier_last)
+            }
+        };
         let end = no_more.clone();
         carriers.spawn(async move { end.run_until_cancelled(courier.run(courier_last)).await });
         carriers.close();

@@ -13,8 +13,7 @@ use crate::tide::Tide;
 /// Asks for as many tasks as there are free slots, one ask at a time, until the worker stops.
 pub(crate) async fn take_all(crew: Arc<Crew>, asker: Asker) {
     while let Some(free) = crew.free().await {
-        let slots = u32::try_from(free.num_permits()).unwrap_or(u32::MAX);
-        let Some(granted) = asker.pull(slots, Duration::ZERO, pending()).await else { return };
+        let Some(granted) = asker.pull(free.num_permits(), Duration::ZERO, pending()).await else { return };
         crew.start(granted, free, &HashMap::new());
     }
 }
@@ -44,8 +43,9 @@ pub(crate) async fn take_what_waits(
             // Half of the slots stay for tickets, which then need not wait until the ask has given way.
             drop(free.split(free.num_permits() / 2));
         }
-        let slots = u32::try_from(free.num_permits()).unwrap_or(u32::MAX);
-        let Some(granted) = asker.pull(slots, min_age, tide.turns(is_live)).await else { return };
+        let Some(granted) = asker.pull(free.num_permits(), min_age, tide.turns(is_live)).await else {
+            return;
+        };
         if !granted.1.tasks.is_empty() {
             tracing::debug!("{} tasks were granted by pull", granted.1.tasks.len());
         }

@@ -29,12 +29,7 @@ impl Taker {
     /// another worker's or over, and what is lost all the same is offered again.
     pub(crate) async fn run(mut self) {
         let mut at_hand: VecDeque<Incoming<Ticket>> = VecDeque::new();
-        while let Some(()) = self.fill(&mut at_hand).await {
-            let turn = self.turn(&mut at_hand).await;
-            if turn.is_none() {
-                break;
-            }
-        }
+        while self.fill(&mut at_hand).await.is_some() && self.turn(&mut at_hand).await.is_some() {}
         self.count(at_hand.len(), 0);
     }
 
@@ -51,7 +46,7 @@ impl Taker {
 
     /// Claims the first of what is at hand, as many as there are slots.
     async fn turn(&mut self, at_hand: &mut VecDeque<Incoming<Ticket>>) -> Option<()> {
-        let free = if self.crew.has_room() {
+        let mut free = if self.crew.has_room() {
             self.crew.free().await?
         } else {
             self.tide.short(self.crew.free()).await?
@@ -72,7 +67,6 @@ impl Taker {
             traces.extend(trace.map(|trace| (id, trace)));
             marks.push(mark);
         }
-        let mut free = free;
         drop(free.split(free.num_permits() - ids.len()));
         let granted = self.asker.claim(ids, declined).await?;
         if !granted.1.tasks.is_empty() {

@@ -222,13 +222,8 @@ fn beside_sqlite(url: &str, name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layers;
+    use super::super::config;
     use super::*;
-
-    fn config(settings: &[&str]) -> Config {
-        let assign = |layers: Layers, setting: &&str| layers.assignment(setting).unwrap();
-        settings.iter().fold(Layers::default(), assign).build().unwrap()
-    }
 
     #[test]
     fn plaintext_stays_on_loopback_unless_it_is_allowed() {

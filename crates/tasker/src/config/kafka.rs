@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use broker::{GroupProtocol, Password, Retention, Sasl, SaslMechanism, Security, Settings};
+use broker::{GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
 use client::Secret;
 use serde::Deserialize;
 
@@ -32,11 +32,11 @@ pub struct Kafka {
     /// How long is kept what could not be read.
     pub dead_letters_retention_hours: NonZeroU32,
     /// How members of a group share its partitions.
-    pub group_protocol: Protocol,
+    pub group_protocol: GroupProtocol,
     /// Whether the way is encrypted, and whether we say who we are.
     pub security_protocol: SecurityProtocol,
     /// How the password is shown.
-    pub sasl_mechanism: Option<Mechanism>,
+    pub sasl_mechanism: Option<SaslMechanism>,
     /// Who we are.
     pub sasl_username: Option<String>,
     /// Its password.
@@ -51,16 +51,6 @@ pub struct Kafka {
     pub ssl_key_password: Option<Secret>,
     /// Anything else that librdkafka knows.
     pub properties: BTreeMap<String, String>,
-}
-
-/// `kafka.group_protocol`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// Any broker.
-    Classic,
-    /// Kafka 4.0 and newer (KIP-848).
-    Consumer,
 }
 
 /// `kafka.security_protocol`, also in capitals, as Kafka's own documentation writes it
@@ -81,20 +71,6 @@ pub enum SecurityProtocol {
     SaslSsl,
 }
 
-/// `kafka.sasl_mechanism`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Mechanism {
-    /// As it is.
-    #[serde(rename = "PLAIN")]
-    Plain,
-    /// By a proof, with SHA-256.
-    #[serde(rename = "SCRAM-SHA-256")]
-    ScramSha256,
-    /// By a proof, with SHA-512.
-    #[serde(rename = "SCRAM-SHA-512")]
-    ScramSha512,
-}
-
 impl Default for Kafka {
     fn default() -> Self {
         let count = |number| NonZeroU32::new(number).expect("our own number");
@@ -107,7 +83,7 @@ impl Default for Kafka {
             tickets_retention_hours: count(24),
             results_retention_hours: count(7 * 24),
             dead_letters_retention_hours: count(30 * 24),
-            group_protocol: Protocol::Classic,
+            group_protocol: GroupProtocol::default(),
             security_protocol: SecurityProtocol::Plaintext,
             sasl_mechanism: None,
             sasl_username: None,
@@ -141,10 +117,7 @@ impl Kafka {
                 dead: hours(self.dead_letters_retention_hours),
             },
             provision: self.provision,
-            group_protocol: match self.group_protocol {
-                Protocol::Classic => GroupProtocol::Classic,
-                Protocol::Consumer => GroupProtocol::Consumer,
-            },
+            group_protocol: self.group_protocol,
             security: self.security()?,
             properties: self.properties.clone(),
         };
@@ -171,17 +144,10 @@ impl Kafka {
             (None, None) => None,
             _ => return refuse("kafka.ssl_certificate_location and kafka.ssl_key_location belong together"),
         };
-        let password = |secret: &Secret| Password::from(secret.expose().to_owned());
-        let sasl = match (self.sasl_mechanism, &self.sasl_username, &self.sasl_password) {
-            (Some(mechanism), Some(username), Some(secret)) if by_name => Some(Sasl {
-                mechanism: match mechanism {
-                    Mechanism::Plain => SaslMechanism::Plain,
-                    Mechanism::ScramSha256 => SaslMechanism::ScramSha256,
-                    Mechanism::ScramSha512 => SaslMechanism::ScramSha512,
-                },
-                username: username.clone(),
-                password: password(secret),
-            }),
+        let sasl = match (self.sasl_mechanism, self.sasl_username.clone(), self.sasl_password.clone()) {
+            (Some(mechanism), Some(username), Some(password)) if by_name => {
+                Some(Sasl { mechanism, username, password })
+            }
             (None, None, None) if !by_name => None,
             _ if by_name => {
                 return refuse(
@@ -194,20 +160,19 @@ impl Kafka {
                 );
             }
         };
-        let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.as_ref().map(password));
+        let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.clone());
         Ok(Security { tls, sasl, ca, certificate, key_password })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layers;
+    use super::super::config;
     use super::*;
 
     fn settings(settings: &[&str]) -> Result<Option<Settings>, BadConfig> {
-        let servers = Layers::default().assignment("kafka.bootstrap_servers=127.0.0.1:9092").unwrap();
-        let assign = |layers: Layers, setting: &&str| layers.assignment(setting).unwrap();
-        settings.iter().fold(servers, assign).build().unwrap().kafka.settings()
+        let servers = ["kafka.bootstrap_servers=127.0.0.1:9092"];
+        config(&[&servers, settings].concat()).kafka.settings()
     }
 
     #[test]

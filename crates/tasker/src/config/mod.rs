@@ -36,6 +36,13 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
+/// The configuration that these make, each as `--set` spells it.
+#[cfg(test)]
+fn config(settings: &[&str]) -> Config {
+    let assign = |layers: Layers, setting: &&str| layers.assignment(setting).expect("a setting");
+    settings.iter().fold(Layers::default(), assign).build().expect("a configuration")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,13 +63,8 @@ pub fn authorities(origin: &str, path: &Path) -> Result<Vec<u8>, BadConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Layers};
+    use super::super::config;
     use super::*;
-
-    fn config(settings: &[&str]) -> Config {
-        let assign = |layers: Layers, setting: &&str| layers.assignment(setting).unwrap();
-        settings.iter().fold(Layers::default(), assign).build().unwrap()
-    }
 
     #[test]
     fn a_certificate_without_its_key_is_refused() {
