@@ -2,6 +2,9 @@
 //!
 //! No slow check and no periodic check comes while a test runs: what is heard here was told.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
 use serde_json::json;
 use store::{Clock, Db, Store};
 use testkit::Scratch;
@@ -72,6 +75,63 @@ async fn a_worker_that_waits_is_granted_at_once_what_becomes_ready_at_another_ba
         let pull = waits.pull_older(100, "idle", 30_000).into_future();
         let (answer, id) = tokio::join!(pull, ann.created());
         assert_eq!(answer.grants()[0].id.to_string(), id, "once it is old enough");
+    })
+    .await;
+}
+
+/// G5: the answer was lost, and the worker asks another Backend while the first may still be granting.
+#[tokio::test]
+async fn an_ask_that_is_repeated_at_another_backend_is_granted_nothing_more() {
+    both(async |one, other| {
+        let (ann, rig) = (one.user(), one.worker());
+        let elsewhere = also(&rig, other);
+        for round in 0..20 {
+            let ids = join_all((0..6).map(|_| ann.created())).await;
+            let claim = Uuid::new_v4();
+            let ask = |at: &Person<'_>| at.pull(claim, "w", "ECHO", 2, 0).into_future();
+            let asks = join_all([ask(&rig), ask(&elsewhere), ask(&rig), ask(&elsewhere)]).await;
+            let mut granted = BTreeSet::new();
+            for answer in asks.into_iter().filter(|answer| answer.status == 200) {
+                granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
+            }
+            // Who was told to come back comes back.
+            let last = loop {
+                let answer = ask(&elsewhere).await;
+                if answer.status == 200 {
+                    break answer.grants();
+                }
+            };
+            let last: BTreeSet<String> = last.iter().map(|grant| grant.id.to_string()).collect();
+            assert_eq!(last.len(), 2, "round {round}: two slots, however often and wherever it was asked");
+            assert!(granted.is_subset(&last), "round {round}: {granted:?}, then {last:?}");
+            for id in &ids {
+                let running = ann.task(id).await["status"] == "RUNNING";
+                assert_eq!(running, last.contains(id), "round {round}");
+                ann.cancel(id).await.is(200);
+            }
+        }
+    })
+    .await;
+}
+
+/// A worker that hangs up at one Backend and asks the other is answered there by what the first has granted it meanwhile.
+#[tokio::test]
+async fn what_was_granted_to_an_ask_whose_answer_was_lost_is_answered_at_another_backend() {
+    both(async |one, other| {
+        let (ann, rig) = (one.user(), one.worker());
+        let elsewhere = also(&rig, other);
+        let claim = Uuid::new_v4();
+        let granted = rig.pull(claim, "w", "ECHO", 2, 0).await.grants();
+        assert!(granted.is_empty(), "nothing is there yet");
+        // The other holds the same ask when the first grants to it.
+        let waits = elsewhere.pull(claim, "w", "BRIEF", 2, 1000).into_future();
+        let grant = async {
+            let id = ann.created().await;
+            assert_eq!(rig.pull(claim, "w", "ECHO", 2, 0).await.grants().len(), 1);
+            id
+        };
+        let (answer, id) = tokio::join!(waits, grant);
+        assert_eq!(answer.grants()[0].id.to_string(), id);
     })
     .await;
 }
