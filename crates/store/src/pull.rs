@@ -197,7 +197,7 @@ fn seats(pullers: &[Puller]) -> Vec<(i32, &Puller)> {
 }
 
 /// The first seat of each.
-fn askers<'a, T>(seats: &'a [(i32, T)]) -> impl Iterator<Item = &'a (i32, T)> {
+fn askers<T>(seats: &[(i32, T)]) -> impl Iterator<Item = &(i32, T)> {
     let most = seats.iter().map(|(asker, _)| *asker).max().unwrap_or(0);
     seats.iter().take(usize::try_from(most).unwrap_or(0))
 }

@@ -268,8 +268,8 @@ pub(super) fn check_claims(
     for (number, (call, answered)) in calls.iter().zip(said).enumerate() {
         let (Call::Pull(pullers, ..), Answered::Pulled(pulled)) = (call, answered) else { continue };
         for Granted { grant, .. } in &pulled.granted {
-            let puller = pullers.iter().find(|puller| puller.claim == grant.claim).unwrap();
-            if before.holds(puller, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
+            let by = pullers.iter().find(|by| by.claim == grant.claim).unwrap();
+            if before.holds(by, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
                 return Err(format!("{:?} was granted something twice", grant.claim));
             }
         }
