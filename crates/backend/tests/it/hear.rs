@@ -3,9 +3,10 @@
 //! No slow check and no periodic check comes while a test runs: what is heard here was told.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Clock, Db, Store};
 use testkit::Scratch;
 use uuid::Uuid;
@@ -24,6 +25,14 @@ async fn both(test: impl AsyncFn(&Service, &Service)) {
     one.down().await;
 }
 
+/// How the task has ended. That it was told of the end, and not that the wait was over, shows by the time: a wait lasts 30 s.
+async fn told(person: &Person<'_>, id: &str) -> Value {
+    let began = Instant::now();
+    let task = person.ended(id).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "nobody told of {task}");
+    task
+}
+
 /// The same person at the other Backend.
 fn also<'a>(person: &Person<'_>, there: &'a Service) -> Person<'a> {
     there.bearer(person.token.clone().unwrap())
@@ -40,19 +49,19 @@ async fn who_waits_for_a_task_hears_at_once_that_it_has_ended_at_another_backend
                 let grant = rig.granted(&id, "w").await;
                 rig.report(&grant, json!({"result": 1})).await
             };
-            assert_eq!(tokio::join!(waits.ended(&id), settle).0["status"], "FINISHED");
+            assert_eq!(tokio::join!(told(&waits, &id), settle).0["status"], "FINISHED");
         }
         let id = ann.created().await;
         let cancel = ann.cancel(&id).into_future();
-        assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+        assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
         let id = ann.submit(json!({"type": "ECHO", "ttl": 100})).await.id();
         let claim = rig.granted(&id, "w");
-        assert_eq!(tokio::join!(waits.ended(&id), claim).0["reason"], "TTL_EXPIRED");
+        assert_eq!(tokio::join!(told(&waits, &id), claim).0["reason"], "TTL_EXPIRED");
         let id = ann.created().await;
         rig.granted(&id, "again").await;
         let first = json!({"worker": "again", "slots": 1, "types": [], "running": [], "first": true});
         let first = rig.post("/api/Worker/heartbeat").json(first).into_future();
-        assert_eq!(tokio::join!(waits.ended(&id), first).0["reason"], "WORKER_LOST");
+        assert_eq!(tokio::join!(told(&waits, &id), first).0["reason"], "WORKER_LOST");
     })
     .await;
 }
@@ -149,12 +158,31 @@ async fn what_is_missed_while_nobody_hears_is_looked_for_when_they_hear_again() 
                 ann.cancel(&ended).await.is(200);
                 ann.submit(json!({"type": "BRIEF"})).await.id()
             };
-            let (task, answer, ready) = tokio::join!(waits.ended(&ended), pull, meanwhile);
+            let (task, answer, ready) = tokio::join!(told(&waits, &ended), pull, meanwhile);
             assert_eq!(task["reason"], "REQUESTED");
             assert_eq!(answer.grants()[0].id.to_string(), ready);
         }
     })
     .await;
+}
+
+/// Whoever committed it may be gone before it could tell.
+#[tokio::test]
+async fn a_backend_that_hears_again_looks_for_what_it_was_not_told() {
+    let service = Service::up(Scratch::postgres().await, |_| {}).await;
+    let ann = service.user();
+    let id = ann.created().await;
+    let deafen = async {
+        let ended = format!(
+            "with gone as (delete from live where id = '{id}' returning *)
+            insert into outcome (id, owner, type, status, reason, attempt, ended)
+            select id, owner, type, 'CANCELLED', 'NOT_STARTED', 0, now_us() from gone"
+        );
+        service.sql(ended).await;
+        service.sql(DEAFEN.to_owned()).await;
+    };
+    assert_eq!(tokio::join!(told(&ann, &id), deafen).0["reason"], "NOT_STARTED");
+    service.down().await;
 }
 
 /// Ends the connections on which Backends hear each other.
@@ -173,11 +201,11 @@ async fn a_connection_on_which_nothing_comes_through_any_more_is_noticed() {
     // Once an end is heard, both listen.
     let id = ann.created().await;
     let cancel = ann.cancel(&id).into_future();
-    assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+    assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
     let id = ann.created().await;
     proxy.mute();
     let cancel = ann.cancel(&id).into_future();
-    assert_eq!(tokio::join!(waits.ended(&id), cancel).0["reason"], "REQUESTED");
+    assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
     other.stopped().await.0.close().await;
     one.down().await;
 }
