@@ -33,6 +33,13 @@ async fn told(person: &Person<'_>, id: &str) -> Value {
     task
 }
 
+/// Long after a wait that was sent before has begun.
+async fn later(person: &Person<'_>, id: &str) {
+    for _ in 0..20 {
+        person.task(id).await;
+    }
+}
+
 /// The same person at the other Backend.
 fn also<'a>(person: &Person<'_>, there: &'a Service) -> Person<'a> {
     there.bearer(person.token.clone().unwrap())
@@ -154,6 +161,7 @@ async fn what_is_missed_while_nobody_hears_is_looked_for_when_they_hear_again() 
             let ended = ann.created().await;
             let pull = pulls.pull(Uuid::new_v4(), "w", "BRIEF", 1, 30_000).into_future();
             let meanwhile = async {
+                later(&waits, &ended).await;
                 one.sql(DEAFEN.to_owned()).await;
                 ann.cancel(&ended).await.is(200);
                 ann.submit(json!({"type": "BRIEF"})).await.id()
@@ -173,6 +181,7 @@ async fn a_backend_that_hears_again_looks_for_what_it_was_not_told() {
     let ann = service.user();
     let id = ann.created().await;
     let deafen = async {
+        later(&ann, &id).await;
         let ended = format!(
             "with gone as (delete from live where id = '{id}' returning *)
             insert into outcome (id, owner, type, status, reason, attempt, ended)
@@ -203,8 +212,11 @@ async fn a_connection_on_which_nothing_comes_through_any_more_is_noticed() {
     let cancel = ann.cancel(&id).into_future();
     assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
     let id = ann.created().await;
-    proxy.mute();
-    let cancel = ann.cancel(&id).into_future();
+    let cancel = async {
+        later(&waits, &id).await;
+        proxy.mute();
+        ann.cancel(&id).await.is(200);
+    };
     assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
     other.stopped().await.0.close().await;
     one.down().await;
