@@ -32,6 +32,11 @@ impl Bells {
         self.untold.ready(types);
     }
 
+    /// Tasks of these types are ready still, as the others know.
+    pub(crate) fn ready_here(&self, types: &[TypeName]) {
+        self.ready.ring(types.iter());
+    }
+
     /// A task has become ready, and nobody knows of which type.
     pub(crate) fn any_ready(&self) {
         self.ready.ring_all();

@@ -122,19 +122,20 @@ pub(crate) async fn request(
                 let rule = format!("0 to {OLDEST} milliseconds");
                 return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
             }
-            let sent = Instant::now();
-            let again = app.store.held(&worker, claim).await?;
-            if !again.is_empty() {
-                let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
-                return Ok(Body(grants(arrived, again.collect())));
-            }
             // No longer than half the silence that loses a worker: what a host that has died still asks for is granted
             // to it in vain.
             let longest = pulls::LONGEST.min(app.settings.worker_lost / 2);
             let until = arrived + Duration::from_millis(wait_ms).min(longest);
-            let puller = Puller { claim, worker, slots };
+            let puller = Puller { claim, worker: worker.clone(), slots, new: true };
             let age = Duration::from_millis(min_age_ms);
-            Ok(Body(grants(arrived, app.pulls.ask(puller, types, age, until).await?)))
+            let mut claimed = app.pulls.ask(puller, types, age, until).await?;
+            if claimed.is_empty() {
+                // Nothing is no answer while something runs: another Backend may still have held the same ask.
+                let sent = Instant::now();
+                let held = app.store.held(&worker, claim).await?.into_iter();
+                claimed = held.map(|granted| Claimed { grant: granted.grant, sent }).collect();
+            }
+            Ok(Body(grants(arrived, claimed)))
         }
     }
 }

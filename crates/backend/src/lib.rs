@@ -19,7 +19,6 @@ mod posted;
 mod prefer;
 mod pulls;
 mod ready;
-mod recent;
 mod results;
 mod submission;
 mod sweep;

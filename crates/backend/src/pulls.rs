@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{ClaimId, Report, Reported, TypeName, chain};
 use futures_util::future::join_all;
-use store::{Granted, Puller, Store, StoreError};
+use store::{Granted, Pulled, Puller, Store, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -18,7 +18,6 @@ use crate::catalogue::Catalogue;
 use crate::error::ApiError;
 use crate::look::Look;
 use crate::pipeline::Pipeline;
-use crate::recent::Recent;
 
 /// The longest that an ask is held.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
@@ -42,8 +41,6 @@ struct Held {
     puller: Puller,
     types: Arc<BTreeSet<TypeName>>,
     until: Instant,
-    /// Nobody has looked for it yet.
-    new: bool,
     look: Look,
     answer: oneshot::Sender<Vec<Claimed>>,
     /// Its place among the most that are held.
@@ -61,8 +58,6 @@ pub(crate) struct Holder {
     held: Vec<Held>,
     /// How often everybody looks anyway.
     slow_check: Duration,
-    /// The claims that something may have been granted under a moment ago.
-    recent: Recent,
 }
 
 impl Pulls {
@@ -74,8 +69,7 @@ impl Pulls {
         slow_check: Duration,
     ) -> (Self, Holder) {
         let (sender, asks) = mpsc::channel(MOST);
-        let (held, recent) = (Vec::new(), Recent::default());
-        let holder = Holder { store, catalogue, bells, settle, asks, held, slow_check, recent };
+        let holder = Holder { store, catalogue, bells, settle, asks, held: Vec::new(), slow_check };
         (Self { asks: sender, places: Arc::new(Semaphore::new(MOST)) }, holder)
     }
 
@@ -91,7 +85,7 @@ impl Pulls {
         let types = Arc::new(types.into_iter().collect());
         let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
         let look = Look::new(age, Instant::now());
-        let held = Held { puller, types, until, new: true, look, answer, _place: place };
+        let held = Held { puller, types, until, look, answer, _place: place };
         match self.asks.try_send(held) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(ApiError::Busy),
@@ -154,34 +148,27 @@ impl Holder {
         self.held.push(ask);
     }
 
-    /// Answers those who repeat an ask whose grants were still on their way when it was looked for: they are granted the
-    /// same, and nothing more.
-    async fn repeat(&mut self) {
-        let recent = &self.recent;
-        let repeats: Vec<Held> =
-            self.held.extract_if(.., |ask| ask.new && recent.has(ask.puller.claim)).collect();
-        for ask in repeats {
-            let sent = Instant::now();
-            match self.store.held(&ask.puller.worker, ask.puller.claim).await {
-                Ok(again) if again.is_empty() => self.held.push(ask),
-                Ok(again) => {
-                    let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
-                    // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
-                    ask.answer_with(again.collect());
-                }
-                // Dropped without an answer: the worker is told to come back.
-                Err(error) => tracing::debug!(error = %chain(&error), "a repeated ask could not be answered"),
+    /// Answers with what runs under the ask's claim; an ask under which nothing does comes back.
+    async fn answer_again(&self, ask: Held) -> Option<Held> {
+        let sent = Instant::now();
+        match self.store.held(&ask.puller.worker, ask.puller.claim).await {
+            Ok(again) if again.is_empty() => return Some(ask),
+            Ok(again) => {
+                let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
+                // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
+                ask.answer_with(again.collect());
             }
+            // Dropped without an answer: the worker is told to come back.
+            Err(error) => tracing::debug!(error = %chain(&error), "a repeated ask could not be answered"),
         }
+        None
     }
 
     /// Looks for work for those whose look is due. Who asks for the same types and the same age shares a statement.
     async fn serve(&mut self, now: Instant) {
-        self.repeat().await;
         let known = self.catalogue.all();
         let mut groups: BTreeMap<(Arc<BTreeSet<TypeName>>, Duration), Vec<Held>> = BTreeMap::new();
         for mut ask in self.held.extract_if(.., |ask| ask.look.is_due(now)) {
-            ask.new = false;
             ask.look.looks(now);
             groups.entry((ask.types.clone(), ask.look.age())).or_default().push(ask);
         }
@@ -239,15 +226,14 @@ impl Holder {
     ) -> Result<usize, StoreError> {
         let pullers: Vec<Puller> = turn.iter().map(|ask| ask.puller.clone()).collect();
         let sent = Instant::now();
-        let granted = match self.store.pull(&pullers, types, age).await {
+        let Pulled { granted, refused } = match self.store.pull(&pullers, types, age).await {
             // Another transaction stood in the way: the next look is soon enough.
-            Err(error) if error.is_conflict() => Vec::new(),
-            Err(error) => {
-                // It may have been committed all the same.
-                self.recent.add(pullers.iter().map(|puller| puller.claim));
-                return Err(error);
+            Err(error) if error.is_conflict() => {
+                unserved.extend(turn);
+                return Ok(0);
             }
-            Ok(granted) => granted,
+            Err(error) => return Err(error),
+            Ok(pulled) => pulled,
         };
         self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let count = granted.len();
@@ -255,16 +241,29 @@ impl Holder {
         for Granted { grant, .. } in granted {
             grants.entry(grant.claim).or_default().push(Claimed { grant, sent });
         }
-        self.recent.add(grants.keys().copied());
-        let mut unheard = Vec::new();
+        let (mut unheard, mut repeats) = (Vec::new(), Vec::new());
         for ask in turn {
             match grants.remove(&ask.puller.claim) {
                 Some(tasks) => unheard.extend(ask.answer_with(tasks)),
-                None => unserved.push(ask),
+                None if refused.contains(&ask.puller.claim) => repeats.push(ask),
+                None => unserved.push(ask.looked_for()),
             }
         }
         self.give_back(unheard).await;
+        self.refuse(repeats, types).await;
         Ok(count)
+    }
+
+    /// Answers asks that repeat others, here or at another Backend, by what was granted to those. If that is not committed
+    /// yet, the worker is told to come back, and finds it then.
+    async fn refuse(&self, repeats: Vec<Held>, types: &[TypeName]) {
+        if !repeats.is_empty() {
+            // What they were meant to take is ready for the others.
+            self.bells.ready_here(types);
+        }
+        for ask in repeats {
+            drop(self.answer_again(ask).await);
+        }
     }
 
     /// Releases what was granted to workers that had hung up.
@@ -280,6 +279,12 @@ impl Holder {
 }
 
 impl Held {
+    /// The next look is not its first.
+    fn looked_for(mut self) -> Self {
+        self.puller.new = false;
+        self
+    }
+
     /// Answers; if the worker has hung up, what it was granted comes back.
     fn answer_with(self, tasks: Vec<Claimed>) -> Vec<Claimed> {
         self.answer.send(tasks).err().unwrap_or_default()
@@ -301,7 +306,8 @@ mod tests {
         let (settle, _writers) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
         let (mut pulls, mut holder) = Pulls::new(store, Catalogue::default(), bells, settle, LONGEST);
         pulls.places = Arc::new(Semaphore::new(1));
-        let puller = || Puller { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1 };
+        let puller =
+            || Puller { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1, new: true };
         let until = Instant::now() + LONGEST;
         let mut first = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
         assert!(futures_util::poll!(&mut first).is_pending());

@@ -31,7 +31,7 @@ pub use db::{Db, Pools};
 pub use error::StoreError;
 pub use hear::{Ear, News, Speaker};
 pub use migrate::{Migration, Part};
-pub use pull::Puller;
+pub use pull::{Pulled, Puller};
 pub use read::Ending;
 pub use store::{Ended, Ready, Store, TASKS};
 pub use sweep::SWEEP;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{ClaimId, TypeName, WorkerName};
-use sqlx::SqliteConnection;
+use sqlx::{PgPool, SqliteConnection};
 use uuid::Uuid;
 
 use crate::claim::{GrantRow, Granted, on_sqlite, readable};
@@ -22,10 +22,25 @@ pub struct Puller {
     pub worker: WorkerName,
     /// How many tasks it can take.
     pub slots: u32,
+    /// Whether nobody has looked for it yet: another Backend may have been asked the same before.
+    pub new: bool,
+}
+
+/// What came of a pull.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// What was granted.
+    pub granted: Vec<Granted>,
+    /// The claims under which something runs already, or is being granted by another statement at this moment. They were
+    /// granted nothing; what was meant for them stays ready.
+    pub refused: Vec<ClaimId>,
 }
 
 /// Each lane (a type) is walked from its floor; the walk locks what it picks, so two pulls never pick the same task. Its
 /// end is open unless an age is asked for: what became ready since the statement began is as good as what was.
+///
+/// Everyone's first seat comes first: an asker's number is that of its first seat. The claim of an asker who is new, or has a
+/// task for that seat, is looked at, once; one that is not free comes back as a row of attempt 0.
 const POSTGRES: &str = "
     with picked as materialized (
         select r.id, row_number() over (order by r.place, r.id) as seat
@@ -42,18 +57,35 @@ const POSTGRES: &str = "
             ) ready
             order by ready.place limit $3
         ) r
+    ), free as materialized (
+        select array_agg(
+            case when new or seat <= (select count(*) from picked)
+                then claim_is_free(($5::text[])[seat], ($4::uuid[])[seat]) else true end
+            order by seat) as askers
+        from unnest($8::boolean[]) with ordinality as asker (new, seat)
+    ), granted as (
+        update live l
+        set phase = 2, attempt = l.attempt + 1, claim = ($4::uuid[])[p.seat], worker = ($5::text[])[p.seat],
+            started = (select now_us()), due = (select now_us()) + t.ttl * 1000
+        from picked p join task t on t.id = p.id
+        where l.id = p.id and (select askers from free)[($7::integer[])[p.seat]]
+        returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), l.place
     )
-    update live l
-    set phase = 2, attempt = l.attempt + 1, claim = ($4::uuid[])[p.seat], worker = ($5::text[])[p.seat],
-        started = (select now_us()), due = (select now_us()) + t.ttl * 1000
-    from picked p join task t on t.id = p.id
-    where l.id = p.id
-    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), l.place";
+    select * from granted
+    union all
+    select ($4::uuid[])[seat], '', null, 0, ($4::uuid[])[seat], '', 0, 0
+    from free, unnest(askers) with ordinality as asker (free, seat) where not asker.free";
 
 const SQLITE_PICK: &str = "
     select id, place from live
     where type = ?1 and priority = 0 and phase = 1 and due >= ?2 and place <= ?4
     order by place limit ?3";
+
+const SQLITE_REFUSED: &str = "
+    select unhex(value->>0, '-') from json_each(?1)
+    where exists (
+        select 1 from live l
+        where l.worker = value->>1 and l.claim = unhex(value->>0, '-') and l.phase = 2 and l.due >= ?2)";
 
 const HELD_POSTGRES: &str = "
     select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
@@ -69,45 +101,62 @@ type PulledRow = (Uuid, String, Option<String>, i32, Uuid, String, i64, i64);
 
 impl Store {
     /// Gives the oldest ready tasks of `types` to `pullers`, one each in turn until their slots or the tasks run out; only
-    /// tasks that have been ready for at least `min_age`.
+    /// tasks that have been ready for at least `min_age`, and only to those under whose claim nothing runs. No two of
+    /// `pullers` have the same claim.
     pub async fn pull(
         &self,
         pullers: &[Puller],
         types: &[TypeName],
         min_age: Duration,
-    ) -> Result<Vec<Granted>, StoreError> {
+    ) -> Result<Pulled, StoreError> {
         let seats = seats(pullers);
         if seats.is_empty() || types.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Pulled::default());
         }
         let age = i64::try_from(min_age.as_micros()).unwrap_or(i64::MAX);
         match &self.db {
-            Db::Postgres(pools) => {
-                let before = self.now().0;
-                let lanes = self.floors().lanes(age);
-                let floors = lanes.of(types, before);
-                let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
-                    .bind(types.iter().map(TypeName::as_str).collect::<Vec<_>>())
-                    .bind(floors)
-                    .bind(i64::try_from(seats.len()).expect("fewer seats than that"))
-                    .bind(seats.iter().map(|seat| seat.claim.0).collect::<Vec<_>>())
-                    .bind(seats.iter().map(|seat| seat.worker.as_str()).collect::<Vec<_>>())
-                    .bind(age)
-                    .fetch_all(&pools.write)
-                    .await?;
-                remember(lanes, types, &rows, (rows.len() < seats.len()).then(|| before.saturating_sub(age)));
-                Ok(readable(rows.into_iter().map(|(a, b, c, d, e, f, g, _)| (a, b, c, d, e, f, g))))
-            }
+            Db::Postgres(pools) => self.pull_on_postgres(&pools.write, &seats, types, age).await,
             Db::Sqlite(pools) => {
-                let seats: Vec<_> = seats.into_iter().map(|seat| (seat.claim, seat.worker.clone())).collect();
+                let seats: Vec<(i32, Puller)> =
+                    seats.into_iter().map(|(asker, seat)| (asker, seat.clone())).collect();
                 let types = types.to_vec();
-                let rows = transaction(&pools.write, &self.clock, move |connection, now| {
+                transaction(&pools.write, &self.clock, move |connection, now| {
                     let youngest = if age > 0 { now.saturating_sub(age) } else { i64::MAX };
                     Box::pin(pull_on_sqlite(connection, types, seats, now, youngest))
-                });
-                Ok(readable(rows.await?))
+                })
+                .await
             }
         }
+    }
+
+    async fn pull_on_postgres(
+        &self,
+        pool: &PgPool,
+        seats: &[(i32, &Puller)],
+        types: &[TypeName],
+        age: i64,
+    ) -> Result<Pulled, StoreError> {
+        let before = self.now().0;
+        let lanes = self.floors().lanes(age);
+        let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
+            .bind(types.iter().map(TypeName::as_str).collect::<Vec<_>>())
+            .bind(lanes.of(types, before))
+            .bind(i64::try_from(seats.len()).expect("fewer seats than that"))
+            .bind(seats.iter().map(|(_, seat)| seat.claim.0).collect::<Vec<_>>())
+            .bind(seats.iter().map(|(_, seat)| seat.worker.as_str()).collect::<Vec<_>>())
+            .bind(age)
+            .bind(seats.iter().map(|(asker, _)| *asker).collect::<Vec<_>>())
+            .bind(askers(seats).map(|(_, seat)| seat.new).collect::<Vec<_>>())
+            .fetch_all(pool)
+            .await?;
+        let (rows, refused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.3 > 0);
+        if refused.is_empty() {
+            remember(lanes, types, &rows, (rows.len() < seats.len()).then(|| before.saturating_sub(age)));
+        }
+        Ok(Pulled {
+            granted: readable(rows.into_iter().map(|(a, b, c, d, e, f, g, _)| (a, b, c, d, e, f, g))),
+            refused: refused.into_iter().map(|row| ClaimId(row.4)).collect(),
+        })
     }
 
     /// What still runs under `claim`: the answer to an ask that is repeated because its answer was lost.
@@ -139,19 +188,27 @@ fn remember(lanes: &Lanes, types: &[TypeName], rows: &[PulledRow], end: Option<i
     }
 }
 
-/// One entry for each free slot: everyone's first, then everyone's second, and so on.
-fn seats(pullers: &[Puller]) -> Vec<&Puller> {
+/// One entry for each free slot: everyone's first, then everyone's second, and so on. With it goes the asker's number, which
+/// is that of its first seat.
+fn seats(pullers: &[Puller]) -> Vec<(i32, &Puller)> {
     let most = pullers.iter().map(|puller| puller.slots).max().unwrap_or(0);
-    (0..most).flat_map(|round| pullers.iter().filter(move |puller| puller.slots > round)).collect()
+    let asking = (1..).zip(pullers.iter().filter(|puller| puller.slots > 0));
+    (0..most).flat_map(|round| asking.clone().filter(move |(_, puller)| puller.slots > round)).collect()
+}
+
+/// The first seat of each.
+fn askers<T>(seats: &[(i32, T)]) -> impl Iterator<Item = &(i32, T)> {
+    let most = seats.iter().map(|(asker, _)| *asker).max().unwrap_or(0);
+    seats.iter().take(usize::try_from(most).unwrap_or(0))
 }
 
 async fn pull_on_sqlite(
     connection: &mut SqliteConnection,
     types: Vec<TypeName>,
-    seats: Vec<(ClaimId, WorkerName)>,
+    seats: Vec<(i32, Puller)>,
     now: i64,
     youngest: i64,
-) -> Result<Vec<GrantRow>, StoreError> {
+) -> Result<Pulled, StoreError> {
     let limit = i64::try_from(seats.len()).expect("fewer seats than that");
     let mut picked: Vec<(Uuid, i64)> = Vec::new();
     for name in types {
@@ -165,9 +222,19 @@ async fn pull_on_sqlite(
         picked.extend(lane);
     }
     picked.sort_unstable_by_key(|&(id, place)| (place, id));
-    let asks =
-        batch(picked.into_iter().zip(seats).map(|((id, _), (claim, worker))| (id, claim, worker, false)));
-    on_sqlite(connection, asks, now).await
+    let given = 1..=i32::try_from(picked.len()).expect("a seat each");
+    let asking = askers(&seats).filter(|(asker, seat)| seat.new || given.contains(asker));
+    let asking: Vec<_> = asking.map(|(_, seat)| (seat.claim, &seat.worker)).collect();
+    if asking.is_empty() {
+        return Ok(Pulled::default());
+    }
+    let refused: Vec<(Uuid,)> =
+        sqlx::query_as(SQLITE_REFUSED).bind(batch(asking)).bind(now).fetch_all(&mut *connection).await?;
+    let refused: Vec<ClaimId> = refused.into_iter().map(|(claim,)| ClaimId(claim)).collect();
+    let seated = picked.into_iter().zip(seats).filter(|(_, (_, seat))| !refused.contains(&seat.claim));
+    let asks: Vec<_> = seated.map(|((id, _), (_, seat))| (id, seat.claim, seat.worker, false)).collect();
+    let granted = if asks.is_empty() { Vec::new() } else { on_sqlite(connection, batch(asks), now).await? };
+    Ok(Pulled { granted: readable(granted), refused })
 }
 
 #[cfg(test)]
@@ -176,10 +243,17 @@ mod tests {
 
     #[test]
     fn seats_go_round() {
-        let puller =
-            |n, slots| Puller { claim: ClaimId(Uuid::from_u128(n)), worker: "w".parse().unwrap(), slots };
-        let pullers = [puller(1, 3), puller(2, 1)];
-        let order: Vec<u128> = seats(&pullers).iter().map(|seat| seat.claim.0.as_u128()).collect();
-        assert_eq!(order, [1, 2, 1, 1]);
+        let puller = |n, slots| Puller {
+            claim: ClaimId(Uuid::from_u128(n)),
+            worker: "w".parse().unwrap(),
+            slots,
+            new: false,
+        };
+        let pullers = [puller(1, 3), puller(3, 0), puller(2, 1)];
+        let order: Vec<(i32, u128)> =
+            seats(&pullers).iter().map(|(asker, seat)| (*asker, seat.claim.0.as_u128())).collect();
+        assert_eq!(order, [(1, 1), (2, 2), (1, 1), (1, 1)]);
+        let firsts: Vec<i32> = askers(&seats(&pullers)).map(|(asker, _)| *asker).collect();
+        assert_eq!(firsts, [1, 2]);
     }
 }

@@ -16,11 +16,18 @@ use crate::migrate::{Migration, Part};
 /// The tables of tasks, catalogue and workers.
 pub const TASKS: Part = Part {
     name: "tasks",
-    steps: &[Migration {
-        postgres: include_str!("../migrations/postgres/0001_tasks.sql"),
-        sqlite: include_str!("../migrations/sqlite/0001_tasks.sql"),
-        oldest: 1,
-    }],
+    steps: &[
+        Migration {
+            postgres: include_str!("../migrations/postgres/0001_tasks.sql"),
+            sqlite: include_str!("../migrations/sqlite/0001_tasks.sql"),
+            oldest: 1,
+        },
+        Migration {
+            postgres: include_str!("../migrations/postgres/0002_claim_is_free.sql"),
+            sqlite: include_str!("../migrations/sqlite/0002_claim_is_free.sql"),
+            oldest: 1,
+        },
+    ],
 };
 
 /// Tasks at rest. Cheap to clone: the clones share connections.

@@ -127,8 +127,9 @@ impl Writer {
             }
             Way::ByPull => {
                 let slots = u32::try_from(self.batch).unwrap();
-                let puller = Puller { claim: ClaimId::random(), worker: self.worker.clone(), slots };
-                self.store.pull(&[puller], &[kind()], Duration::ZERO).await.unwrap()
+                let puller =
+                    Puller { claim: ClaimId::random(), worker: self.worker.clone(), slots, new: true };
+                self.store.pull(&[puller], &[kind()], Duration::ZERO).await.unwrap().granted
             }
         }
     }

@@ -87,7 +87,8 @@ async fn dropped_verbs_leave_the_books_balanced() {
             let reports = [report(&settled, result("1")), report(&released, domain::Reported::Released)];
             abandon(bench.store.settle(&reports), polls).await;
             abandon(bench.store.cancel(ANN, &[bench.created().await]), polls).await;
-            let puller = Puller { claim: domain::ClaimId::random(), worker: worker("w1"), slots: 2 };
+            let puller =
+                Puller { claim: domain::ClaimId::random(), worker: worker("w1"), slots: 2, new: true };
             // Of a type of its own: a pull that was hung up on goes on, and would take the next round's tasks.
             let ready = Submission { name: kind("demo.pulled"), ..bench.submission() };
             bench.store.submit(&[ready]).await.unwrap();

@@ -110,6 +110,7 @@ async fn verbs_at_once(bench: &Bench, model: &mut Model, verbs: &[Verb]) -> Resu
     if let ([call], [answer]) = (&*calls, &*answers) {
         call.check_alone(answer, &before, bench.now())?;
     }
+    call::check_claims(&calls, &answers, &before, bench.now())?;
     let raced = (calls.len() > 1).then_some(&found);
     for call in &calls {
         call.forget_silent(model, raced, bench.now());

@@ -7,6 +7,7 @@ mod catalogue;
 mod claim;
 mod dropped;
 mod error;
+mod hear;
 mod history;
 mod kit;
 mod migrate;

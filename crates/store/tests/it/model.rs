@@ -6,7 +6,7 @@ use domain::{
     Event, Grant, OwnerId, Reason, Report, Reported, Settled, State, Status, Submission, TaskId, Timestamp,
     WorkerName,
 };
-use store::{Ended, Granted, IdClaim};
+use store::{Ended, Granted, IdClaim, Puller};
 
 use crate::rows::{LiveRow, OutcomeRow, TaskRow};
 
@@ -46,6 +46,16 @@ pub(crate) enum Answer {
     Granted(Granted),
     Ended(Ended),
     Settled(Settled),
+}
+
+impl Model {
+    /// Whether something runs under the puller's claim.
+    pub(crate) fn holds(&self, puller: &Puller, now: i64) -> bool {
+        self.lines.values().any(|line| {
+            matches!(&line.state, State::Running { claim, worker, deadline, .. }
+                if *claim == puller.claim && *worker == puller.worker && now <= deadline.0)
+        })
+    }
 }
 
 impl Line {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{ClaimId, Reported, Submission, TaskId};
-use store::{Granted, IdClaim, Puller};
+use store::{Granted, IdClaim, Pulled, Puller, Store};
 use tokio::task::JoinSet;
 
 use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
@@ -13,7 +13,7 @@ use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
 const NOW: Duration = Duration::ZERO;
 
 fn puller(name: &str, slots: u32) -> Puller {
-    Puller { claim: ClaimId::random(), worker: worker(name), slots }
+    Puller { claim: ClaimId::random(), worker: worker(name), slots, new: true }
 }
 
 fn ids(granted: &[Granted]) -> HashSet<TaskId> {
@@ -33,7 +33,7 @@ async fn the_oldest_ready_task_goes_first() {
         }
         let types = [kind("b"), kind("a"), kind("nobody.asks")];
         for expected in [vec![tasks[0], tasks[1]], vec![tasks[3], tasks[4]], vec![]] {
-            let granted = bench.store.pull(&[puller("w1", 2)], &types, NOW).await.unwrap();
+            let granted = bench.store.pull(&[puller("w1", 2)], &types, NOW).await.unwrap().granted;
             assert_eq!(ids(&granted), expected.into_iter().collect());
             assert!(
                 granted
@@ -53,7 +53,7 @@ async fn waiting_workers_take_turns() {
         let tasks = bench.many(3).await;
         let (greedy, modest) = (puller("greedy", 5), puller("modest", 1));
         let pullers = [greedy.clone(), modest.clone()];
-        let granted = bench.store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap();
+        let granted = bench.store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), tasks.into_iter().collect());
         for puller in pullers {
             let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
@@ -78,7 +78,9 @@ async fn racing_pulls_never_share_a_task() {
             for racer in 0..8 {
                 let store = if racer % 2 == 0 { bench.store.clone() } else { bench.another() };
                 let pullers = [puller(&format!("w{racer}"), 5), puller(&format!("v{racer}"), 5)];
-                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap() });
+                race.spawn(
+                    async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted },
+                );
             }
             let round: Vec<Granted> = race.join_all().await.into_iter().flatten().collect();
             assert!(!round.is_empty(), "{} of {} were found", granted.len(), tasks.len());
@@ -90,6 +92,83 @@ async fn racing_pulls_never_share_a_task() {
     .await;
 }
 
+/// G5: the answer was lost, and the ask is repeated at another Backend while the first statement is under way. One of them
+/// grants; the others say that they did not.
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_asks_under_one_claim_are_granted_once() {
+    each_database(|bench| async move {
+        let stores: Vec<Store> = (0..4).map(|_| bench.another()).collect();
+        for round in 0..100 {
+            let tasks = bench.many(20).await;
+            let same = puller("w1", 2);
+            let mut race = JoinSet::new();
+            for racer in 0..8 {
+                let (store, beside) = (stores[racer % 4].clone(), puller("w2", u32::from(racer == 0)));
+                let pullers = [same.clone(), beside];
+                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap() });
+            }
+            let pulled: Vec<Pulled> = race.join_all().await;
+            let under = |pulled: &Pulled| {
+                pulled.granted.iter().filter(|granted| granted.grant.claim == same.claim).count()
+            };
+            let winners: Vec<&Pulled> = pulled.iter().filter(|pulled| under(pulled) > 0).collect();
+            assert_eq!(winners.len(), 1, "round {round}: {pulled:#?}");
+            assert!(winners[0].refused.is_empty());
+            let others = pulled.iter().filter(|pulled| under(pulled) == 0);
+            assert!(
+                others.clone().all(|pulled| pulled.refused == [same.claim]),
+                "round {round}: {pulled:#?}"
+            );
+            // Nothing of what the others might have taken is hidden behind a floor of theirs.
+            let mut taken: HashSet<TaskId> = pulled.iter().flat_map(|pulled| ids(&pulled.granted)).collect();
+            taken.extend(ids(&stores[1]
+                .pull(&[puller("w3", 20)], &[kind("demo.echo")], NOW)
+                .await
+                .unwrap()
+                .granted));
+            assert_eq!(taken, tasks.into_iter().collect(), "round {round}");
+        }
+    })
+    .await;
+}
+
+/// G5: as long as something runs under a claim, it is granted nothing more; the others beside it are.
+#[tokio::test]
+async fn a_claim_under_which_something_runs_is_granted_nothing_more() {
+    each_database(|bench| async move {
+        let types = [kind("demo.echo")];
+        let tasks = bench.many(9).await;
+        let same = puller("w1", 2);
+        let pull = async |pullers: &[Puller]| bench.store.pull(pullers, &types, NOW).await.unwrap();
+        let first = pull(std::slice::from_ref(&same)).await;
+        assert_eq!((first.granted.len(), first.refused.len()), (2, 0));
+        let looked = Puller { new: false, ..same.clone() };
+        for again in [&same, &looked] {
+            let beside = puller("w2", 1);
+            let pulled = pull(&[again.clone(), beside.clone()]).await;
+            assert_eq!(pulled.refused, [same.claim]);
+            assert_eq!(pulled.granted.len(), 1);
+            assert_eq!(pulled.granted[0].grant.claim, beside.claim);
+        }
+        bench.report(&first.granted[0].grant, crate::kit::result("1")).await;
+        assert_eq!(pull(std::slice::from_ref(&same)).await.refused, [same.claim], "one runs still");
+        bench.report(&first.granted[1].grant, crate::kit::result("1")).await;
+        let anew = pull(std::slice::from_ref(&same)).await;
+        assert_eq!((anew.granted.len(), anew.refused.len()), (2, 0));
+        // At the deadline it runs; after it, swept or not, nothing does.
+        bench.advance(5 * SECOND).await;
+        assert_eq!(pull(std::slice::from_ref(&same)).await.refused, [same.claim]);
+        bench.advance(1).await;
+        assert_eq!(pull(std::slice::from_ref(&same)).await.granted.len(), 2);
+        let rest = pull(&[puller("w3", 9)]).await;
+        assert_eq!(rest.granted.len(), tasks.len() - 2 - 2 - 2 - 2, "what was refused is found at once");
+        // With nothing to give, only who is new is told.
+        assert_eq!(pull(std::slice::from_ref(&same)).await.refused, [same.claim]);
+        assert!(pull(std::slice::from_ref(&looked)).await.refused.is_empty());
+    })
+    .await;
+}
+
 /// G5: what still runs under a claim, with the time that is left: the answer to a repeated ask.
 #[tokio::test]
 async fn what_is_held_is_what_still_runs() {
@@ -97,7 +176,7 @@ async fn what_is_held_is_what_still_runs() {
         bench.many(4).await;
         let puller = puller("w1", 4);
         let granted =
-            bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")], NOW).await.unwrap();
+            bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")], NOW).await.unwrap().granted;
         bench.report(&granted[0].grant, crate::kit::result("1")).await;
         bench.report(&granted[1].grant, Reported::Released).await;
         bench.advance(2 * SECOND).await;
@@ -126,7 +205,7 @@ async fn a_pull_passes_over_what_may_not_start_any_more() {
         let edge = Submission { start_within: millis(11), ..bench.submission() };
         bench.store.submit(&[hasty, edge.clone()]).await.unwrap();
         bench.advance(11 * MILLI).await;
-        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")], NOW).await.unwrap();
+        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")], NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), HashSet::from([edge.id]));
     })
     .await;
@@ -141,7 +220,7 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
         let pull = |slots| {
             let store = bench.store.clone();
             let types = types.clone();
-            async move { store.pull(&[puller("w1", slots)], &types, NOW).await.unwrap() }
+            async move { store.pull(&[puller("w1", slots)], &types, NOW).await.unwrap().granted }
         };
         for round in 0..3 {
             assert!(pull(1).await.is_empty());
@@ -168,7 +247,11 @@ async fn a_pull_that_asks_for_an_age_leaves_the_young_alone() {
         let pull = |millis| {
             let (store, types) = (bench.store.clone(), types.clone());
             async move {
-                ids(&store.pull(&[puller("w1", 1)], &types, Duration::from_millis(millis)).await.unwrap())
+                ids(&store
+                    .pull(&[puller("w1", 1)], &types, Duration::from_millis(millis))
+                    .await
+                    .unwrap()
+                    .granted)
             }
         };
         for _ in 0..3 {
@@ -201,7 +284,7 @@ async fn a_corrupt_task_takes_no_other_with_it() {
         bench.execute("update task set parameters = 'what' where type = 'demo.echo'").await.unwrap();
         let puller = puller("w1", 4);
         let types = [kind("demo.echo"), kind("demo.sleep")];
-        let granted = bench.store.pull(std::slice::from_ref(&puller), &types, NOW).await.unwrap();
+        let granted = bench.store.pull(std::slice::from_ref(&puller), &types, NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), HashSet::from([whole.id]));
         let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
         assert_eq!(ids(&held), HashSet::from([whole.id]));
@@ -221,9 +304,11 @@ async fn a_corrupt_task_takes_no_other_with_it() {
 async fn no_slots_or_no_types_is_no_work() {
     each_database(|bench| async move {
         bench.created().await;
-        assert!(bench.store.pull(&[], &[kind("demo.echo")], NOW).await.unwrap().is_empty());
-        assert!(bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")], NOW).await.unwrap().is_empty());
-        assert!(bench.store.pull(&[puller("w1", 1)], &[], NOW).await.unwrap().is_empty());
+        assert!(bench.store.pull(&[], &[kind("demo.echo")], NOW).await.unwrap().granted.is_empty());
+        assert!(
+            bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")], NOW).await.unwrap().granted.is_empty()
+        );
+        assert!(bench.store.pull(&[puller("w1", 1)], &[], NOW).await.unwrap().granted.is_empty());
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! A verb with its real arguments: called on the store, and told to the model task by task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
@@ -8,7 +8,7 @@ use domain::{
     WorkerName,
 };
 use futures_util::future::join_all;
-use store::{Ended, Granted, IdClaim, Puller, Store};
+use store::{Ended, Granted, IdClaim, Pulled, Puller, Store};
 use uuid::Uuid;
 
 use super::steps::{Asked, By, New, Said, Verb};
@@ -34,6 +34,7 @@ pub(super) enum Call {
 pub(super) enum Answered {
     Done,
     Granted(Vec<Granted>),
+    Pulled(Pulled),
     Settled(Vec<Settled>),
     Ended(Vec<Ended>),
 }
@@ -91,9 +92,9 @@ impl Call {
             Verb::Pull { kinds, pullers, age } => {
                 let kinds: BTreeSet<TypeName> = kinds.iter().map(|kind| typed(*kind)).collect();
                 let pullers = pullers.iter().enumerate();
-                let pullers = pullers.map(|(n, (worker, slots))| {
+                let pullers = pullers.map(|(n, (worker, slots, new))| {
                     let claim = claim(16 + u8::try_from(n).unwrap() + worker * 4);
-                    Puller { claim, worker: named(*worker), slots: *slots }
+                    Puller { claim, worker: named(*worker), slots: *slots, new: *new }
                 });
                 Self::Pull(pullers.collect(), kinds.into_iter().collect(), Duration::from_micros(*age))
             }
@@ -139,7 +140,7 @@ impl Call {
             }
             Self::Claim(asks) => Answered::Granted(store.claim(asks).await.unwrap()),
             Self::Pull(pullers, kinds, age) => {
-                Answered::Granted(store.pull(pullers, kinds, *age).await.unwrap())
+                Answered::Pulled(store.pull(pullers, kinds, *age).await.unwrap())
             }
             Self::Settle(reports) => Answered::Settled(store.settle(reports).await.unwrap()),
             Self::Sweep => Answered::Ended(store.sweep().await.unwrap()),
@@ -167,7 +168,7 @@ impl Call {
                 });
                 asks.collect()
             }
-            (Self::Pull(_, _, age), Answered::Granted(granted)) => {
+            (Self::Pull(_, _, age), Answered::Pulled(Pulled { granted, .. })) => {
                 let mut lines = granted.iter().map(|granted| &model.lines[&granted.grant.id]);
                 // What a racing verb hands back becomes ready now.
                 let is_young = |line: &&Line| !line.is_created() || !is_old(line, *age, now);
@@ -214,9 +215,10 @@ impl Call {
         }
     }
 
-    /// What can be said of a verb that nothing raced: a pull takes exactly the oldest, and its workers take turns.
+    /// What can be said of a verb that nothing raced: a pull takes exactly the oldest, its workers take turns, and who holds
+    /// something already gets nothing.
     pub(super) fn check_alone(&self, said: &Answered, before: &Model, now: i64) -> Result<(), String> {
-        let (Self::Pull(pullers, kinds, age), Answered::Granted(granted)) = (self, said) else {
+        let (Self::Pull(pullers, kinds, age), Answered::Pulled(pulled)) = (self, said) else {
             return Ok(());
         };
         let ready = before.lines.values().filter(|line| {
@@ -226,35 +228,60 @@ impl Call {
         });
         let mut places: Vec<i64> = ready.map(|line| line.place).collect();
         places.sort_unstable();
-        let slots: usize = pullers.iter().map(|puller| puller.slots as usize).sum();
-        places.truncate(slots);
-        let mut taken: Vec<i64> =
-            granted.iter().map(|granted| before.lines[&granted.grant.id].place).collect();
-        taken.sort_unstable();
-        if taken != places {
-            return Err(format!("the oldest are of {places:?}, taken were {taken:?}"));
-        }
-        let mut turns = vec![0; pullers.len()];
-        while turns.iter().sum::<u32>() < u32::try_from(taken.len()).unwrap() {
-            let least =
-                (0..turns.len()).filter(|n| turns[*n] < pullers[*n].slots).min_by_key(|n| turns[*n]).unwrap();
-            turns[least] += 1;
-        }
-        for (turns, puller) in turns.into_iter().zip(pullers) {
-            let given = granted.iter().filter(|granted| granted.grant.claim == puller.claim).count();
-            if given != turns as usize {
-                return Err(format!("{given} for {puller:?}, not {turns}"));
-            }
+        let rounds = 0..pullers.iter().map(|puller| puller.slots).max().unwrap_or(0);
+        let turns = rounds.flat_map(|round| pullers.iter().filter(move |puller| puller.slots > round));
+        let seated: Vec<(&Puller, i64)> = turns.zip(places).collect();
+        let looked_at = |puller: &&Puller| {
+            puller.slots > 0 && puller.new && !kinds.is_empty() || seated.iter().any(|(at, _)| at == puller)
+        };
+        let refused: BTreeSet<ClaimId> =
+            pullers.iter().filter(looked_at).filter(|by| before.holds(by, now)).map(|by| by.claim).collect();
+        let mut expected: Vec<(ClaimId, i64)> = seated
+            .iter()
+            .map(|(by, place)| (by.claim, *place))
+            .filter(|(by, _)| !refused.contains(by))
+            .collect();
+        let place = |granted: &Granted| before.lines[&granted.grant.id].place;
+        let mut granted: Vec<(ClaimId, i64)> =
+            pulled.granted.iter().map(|granted| (granted.grant.claim, place(granted))).collect();
+        expected.sort_unstable();
+        granted.sort_unstable();
+        if granted != expected || !pulled.refused.iter().copied().eq(refused.iter().copied()) {
+            return Err(format!("{pulled:?}, but {expected:?} were to be granted and {refused:?} refused"));
         }
         Ok(())
     }
+}
+
+/// However verbs race, no claim is granted something by two pulls, nor while something of before runs under it, unless a
+/// third verb may have ended that in between.
+pub(super) fn check_claims(
+    calls: &[Call],
+    said: &[Answered],
+    before: &Model,
+    now: i64,
+) -> Result<(), String> {
+    if calls.iter().any(|call| !matches!(call, Call::Submit(_) | Call::Claim(_) | Call::Pull(..))) {
+        return Ok(());
+    }
+    let mut granted_by: BTreeMap<ClaimId, usize> = BTreeMap::new();
+    for (number, (call, answered)) in calls.iter().zip(said).enumerate() {
+        let (Call::Pull(pullers, ..), Answered::Pulled(pulled)) = (call, answered) else { continue };
+        for Granted { grant, .. } in &pulled.granted {
+            let by = pullers.iter().find(|by| by.claim == grant.claim).unwrap();
+            if before.holds(by, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
+                return Err(format!("{:?} was granted something twice", grant.claim));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Answered {
     fn len(&self) -> usize {
         match self {
             Self::Done => 0,
-            Self::Granted(granted) => granted.len(),
+            Self::Granted(granted) | Self::Pulled(Pulled { granted, .. }) => granted.len(),
             Self::Settled(settled) => settled.len(),
             Self::Ended(ended) => ended.len(),
         }

@@ -18,7 +18,7 @@ pub(super) enum Verb {
     Submit(Vec<New>),
     Repeat(Vec<usize>),
     Claim(Vec<Asked>),
-    Pull { kinds: Vec<u8>, pullers: Vec<(u8, u32)>, age: u64 },
+    Pull { kinds: Vec<u8>, pullers: Vec<(u8, u32, bool)>, age: u64 },
     Settle(Vec<(usize, By, Said)>),
     Sweep,
     Lose,
@@ -84,7 +84,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         3 => vec(new(), 1..5).prop_map(Verb::Submit),
         1 => vec(0..12_usize, 1..4).prop_map(Verb::Repeat),
         5 => vec(asked(), 1..5).prop_map(Verb::Claim),
-        3 => (vec(0..2_u8, 1..3), vec((0..3_u8, 0..3_u32), 1..3), select(vec![0, 0, 1, 500_000, 1_000_000]))
+        3 => (vec(0..2_u8, 1..3), vec((0..3_u8, 0..3_u32, any::<bool>()), 1..3), select(vec![0, 0, 1, 500_000, 1_000_000]))
             .prop_map(|(kinds, pullers, age)| Verb::Pull { kinds, pullers, age }),
         5 => vec((0..12_usize, by(), said()), 1..4).prop_map(Verb::Settle),
         2 => Just(Verb::Sweep),

@@ -1,0 +1,1 @@
+-- Nothing: SQLite has one writer, which asks within its transaction.
