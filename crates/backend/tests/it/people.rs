@@ -248,7 +248,15 @@ impl Answer {
             self.text
         );
         let kind = self.header("content-type").unwrap_or_default();
-        assert!(documented["content"][kind].is_object(), "{method} {template} does not document {kind}");
+        let content = &documented["content"][kind];
+        assert!(content.is_object(), "{method} {template} does not document {kind}");
+        // The parts that the schema names stand in the document.
+        let mut schema = content["schema"].clone();
+        schema["components"] = document["components"].clone();
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        if let Err(fault) = jsonschema::validate(&schema, &body) {
+            panic!("{method} {template} answers {} with what it does not document: {fault}", self.status);
+        }
     }
 }
 
