@@ -132,6 +132,10 @@ impl From<StoreError> for ApiError {
             tracing::debug!(error = %chain(&error), "the database is away");
             return Self::Away("the database");
         }
+        if error.is_conflict() {
+            tracing::debug!(error = %chain(&error), "others stood in the way at every try");
+            return Self::Busy;
+        }
         Self::Internal(Box::new(error))
     }
 }

@@ -95,6 +95,7 @@ impl<V: Verb> Pipeline<V> {
         answered.await.map_err(|_| ApiError::Busy)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
             Err(shared) if shared.is_unavailable() => ApiError::Away("the database"),
+            Err(shared) if shared.is_conflict() => ApiError::Busy,
             Err(shared) => ApiError::Internal(Box::new(shared)),
         })
     }
@@ -164,14 +165,14 @@ fn turns<T>(batch: Vec<T>, task: impl Fn(&T) -> TaskId) -> Vec<Vec<T>> {
     turns
 }
 
-/// Runs a batch; one that fails is halved until the item that broke it stands alone.
+/// Runs a batch; one that fails for what is in it is halved until the item that broke it stands alone.
 async fn run<V: Verb>(verb: &V, inputs: &[V::Input]) -> Vec<Result<V::Output, Arc<StoreError>>> {
     let mut outputs = Vec::with_capacity(inputs.len());
     let mut parts = vec![inputs];
     while let Some(part) = parts.pop() {
         match patiently(verb, part).await {
             Ok(done) => outputs.extend(done.into_iter().map(Ok)),
-            Err(error) if part.len() > 1 && !error.is_unavailable() => {
+            Err(error) if part.len() > 1 && error.is_about_a_row() => {
                 tracing::warn!(error = %chain(&error), batch = part.len(), "a batch failed and is halved");
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([second, first]);
@@ -233,7 +234,12 @@ mod tests {
         }
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
-            if batch.contains(&13) { Err(StoreError::Url) } else { Ok(batch.iter().map(|n| n * 2).collect()) }
+            match batch.iter().find(|input| **input == 13) {
+                Some(_) => {
+                    Err(StoreError::Corrupt { table: "live", row: Uuid::nil(), what: "13".to_owned() })
+                }
+                None => Ok(batch.iter().map(|input| input * 2).collect()),
+            }
         }
     }
 

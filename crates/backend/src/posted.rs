@@ -1,15 +1,18 @@
 //! Results that come over Kafka: settled in batches, and only then done with.
 
+use std::error::Error;
 use std::time::Duration;
 
 use broker::{Feed, Incoming, Posted};
 use domain::chain;
 use futures_util::future::join_all;
+use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::results;
+use crate::upkeep::Trouble;
 
 /// The most results that are settled together.
 const MOST: usize = 500;
@@ -22,12 +25,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Settles what comes until `stop`. What is not settled by then is seen again, by another Backend or after the restart.
 pub(crate) async fn settle(app: App, mut feed: Feed<Posted>, stop: CancellationToken) {
+    let mut trouble = Trouble::with("settling results");
     while let Some(Some(first)) = stop.run_until_cancelled(feed.next()).await {
         let mut batch = vec![first];
         batch.extend(feed.more(MOST - 1));
         let mut pause = SHORTEST;
         loop {
-            batch = settle_once(&app, &feed, batch).await;
+            batch = settle_once(&app, &feed, batch, &mut trouble).await;
             if batch.is_empty() {
                 break;
             }
@@ -40,8 +44,14 @@ pub(crate) async fn settle(app: App, mut feed: Feed<Posted>, stop: CancellationT
     }
 }
 
-/// Settles what can be settled now; the rest comes back. What never can be settled is put aside with its cause.
-async fn settle_once(app: &App, feed: &Feed<Posted>, batch: Vec<Incoming<Posted>>) -> Vec<Incoming<Posted>> {
+/// Settles what can be settled now; the rest comes back, whatever the database has against it: a right that was taken away
+/// is given again. Only what no try will ever write is put aside with its cause.
+async fn settle_once(
+    app: &App,
+    feed: &Feed<Posted>,
+    batch: Vec<Incoming<Posted>>,
+    trouble: &mut Trouble,
+) -> Vec<Incoming<Posted>> {
     let limit = app.settings.max_result;
     let report = |posted: &Posted| results::bounded(posted.report.clone(), limit);
     let settled = join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
@@ -53,13 +63,24 @@ async fn settle_once(app: &App, feed: &Feed<Posted>, batch: Vec<Incoming<Posted>
                 results::note(worker, report.id, report.attempt, settled);
                 feed.done(incoming.mark);
             }
-            Err(ApiError::Busy | ApiError::Away(_)) => again.push(incoming),
-            Err(ApiError::Internal(cause)) => {
+            Err(ApiError::Internal(cause)) if is_about_a_row(cause.as_ref()) => {
                 tracing::error!(task.id = %report.id, error = %chain(cause.as_ref()), "a result cannot be settled");
                 feed.senseless(incoming.mark, chain(cause.as_ref()));
             }
-            Err(other) => feed.senseless(incoming.mark, other.to_string()),
+            Err(error) => {
+                if let ApiError::Internal(cause) = error {
+                    trouble.failed(cause.as_ref());
+                }
+                again.push(incoming);
+            }
         }
     }
+    if again.is_empty() {
+        trouble.passed();
+    }
     again
+}
+
+fn is_about_a_row(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(StoreError::is_about_a_row)
 }

@@ -1,5 +1,6 @@
 //! What may wait: the catalogue and the clock are read anew, and what is old enough is forgotten, beside the sweep.
 
+use std::error::Error;
 use std::time::Duration;
 
 use domain::chain;
@@ -73,12 +74,20 @@ impl Trouble {
 
     pub(crate) fn heard(&mut self, done: &Result<(), StoreError>) {
         match done {
-            Ok(()) if self.lasts => tracing::info!("{}: it works again", self.what),
-            Err(error) if !self.lasts => {
-                tracing::warn!(error = %chain(error), "{}: it failed; it is tried again", self.what);
-            }
-            Ok(()) | Err(_) => {}
+            Ok(()) => self.passed(),
+            Err(error) => self.failed(error),
         }
-        self.lasts = done.is_err();
+    }
+
+    pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) {
+        if !std::mem::replace(&mut self.lasts, true) {
+            tracing::warn!(error = %chain(error), "{}: it failed; it is tried again", self.what);
+        }
+    }
+
+    pub(crate) fn passed(&mut self) {
+        if std::mem::take(&mut self.lasts) {
+            tracing::info!("{}: it works again", self.what);
+        }
     }
 }

@@ -18,11 +18,13 @@ pub(crate) struct Breaker {
     pause: Duration,
     /// Open until then; the first message after that tries.
     open: Option<Instant>,
+    /// That one is on its way.
+    is_tried: bool,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { failures: 0, pause: SHORTEST, open: None }
+        Self { failures: 0, pause: SHORTEST, open: None, is_tried: false }
     }
 }
 
@@ -35,6 +37,7 @@ impl Breaker {
             Some(until) if now < until => false,
             Some(_) => {
                 self.open = Some(now + self.pause);
+                self.is_tried = true;
                 true
             }
         }
@@ -52,18 +55,22 @@ impl Breaker {
         was_open
     }
 
-    /// A message was refused or timed out. True if that opens the breaker.
+    /// A message was refused or timed out. True if that opens the breaker. Those that were on their way when it opened
+    /// count no more.
     pub(crate) fn failed(&mut self, now: Instant) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures < FAILURES {
+        if self.open.is_some() {
+            if std::mem::take(&mut self.is_tried) {
+                self.pause = (self.pause * 2).min(LONGEST);
+                self.open = Some(now + self.pause);
+            }
             return false;
         }
-        let was_open = self.open.is_some();
-        if was_open {
-            self.pause = (self.pause * 2).min(LONGEST);
+        self.failures += 1;
+        let opens = self.failures == FAILURES;
+        if opens {
+            self.open = Some(now + self.pause);
         }
-        self.open = Some(now + self.pause);
-        !was_open
+        opens
     }
 }
 
@@ -99,7 +106,9 @@ mod tests {
             assert!(!breaker.lets_through(now + pause / 2));
             now += pause;
             assert!(breaker.lets_through(now));
-            breaker.failed(now);
+            for _ in 0..3 {
+                assert!(!breaker.failed(now), "those that were on their way before change nothing");
+            }
             pause = (pause * 2).min(LONGEST);
         }
     }

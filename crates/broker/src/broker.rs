@@ -1,15 +1,17 @@
 //! The way to Kafka of one process: a producer, the picture of the topics, and the feeds that it reads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::QueueName;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+use crate::dead::DeadLetters;
 use crate::feed::Feed;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
@@ -54,9 +56,9 @@ struct Inner {
     line: Line,
     topics: Arc<Topics>,
     deliveries: Deliveries,
-    producer: Arc<ThreadedProducer<Deliveries>>,
+    producer: RwLock<Arc<ThreadedProducer<Deliveries>>>,
     wanted: Notify,
-    buried: AtomicU64,
+    buried: DeadLetters,
     seen_again: AtomicU64,
 }
 
@@ -68,7 +70,10 @@ impl Broker {
         let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
         let deliveries = Deliveries { line: line.clone(), topics: topics.clone() };
         let producer = Arc::new(settings.producer().create_with_context(deliveries.clone())?);
-        let (wanted, buried, seen_again) = (Notify::new(), AtomicU64::new(0), AtomicU64::new(0));
+        let producer = RwLock::new(producer);
+        // What it would refuse of a consumer's properties is told now.
+        let _: BaseConsumer<Line> = settings.consumer(&names.backends()).create_with_context(line.clone())?;
+        let (wanted, buried, seen_again) = (Notify::new(), DeadLetters::default(), AtomicU64::new(0));
         let inner = Inner { settings, names, line, topics, deliveries, producer, wanted, buried, seen_again };
         Ok(Self(Arc::new(inner)))
     }
@@ -97,11 +102,12 @@ impl Broker {
         Pump::of(self.clone(), self.names().results(), &self.names().backends(), RESULTS)
     }
 
-    /// Whether messages of these queues can come: the brokers answer, and the topics are there.
+    /// Whether messages of these queues can come: the brokers answer, the topics are there, and we may read them.
     pub fn serves<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) -> bool {
-        let there = self.topics().there();
-        let there = there.borrow();
-        self.line().is_up() && queues.into_iter().all(|queue| there.contains(&self.names().tickets(queue)))
+        let (there, deaf) = (self.topics().there(), self.topics().deaf());
+        let (there, deaf) = (there.borrow(), deaf.borrow());
+        let can_come = |topic: &String| there.contains(topic) && !deaf.contains_key(topic);
+        self.line().is_up() && queues.into_iter().all(|queue| can_come(&self.names().tickets(queue)))
     }
 
     /// Whether the brokers answer.
@@ -118,17 +124,22 @@ impl Broker {
             self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
         let broken =
             self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
-        missing.chain(broken).collect()
+        let deaf = self.topics().deaf();
+        let deaf = deaf.borrow();
+        let unread = deaf.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
+        missing.chain(broken).chain(unread).collect()
     }
 
     /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.
     pub async fn turns(&self, queues: &[QueueName], served: bool) {
-        let (mut line, mut there) = (self.line().changes(), self.topics().there());
+        let (mut line, mut there, mut deaf) =
+            (self.line().changes(), self.topics().there(), self.topics().deaf());
         while self.serves(queues) == served {
             // Their senders live as long as this.
             tokio::select! {
                 _ = line.changed() => {}
                 _ = there.changed() => {}
+                _ = deaf.changed() => {}
             }
         }
     }
@@ -138,7 +149,7 @@ impl Broker {
         if !self.line().is_up() {
             return;
         }
-        let producer = self.producer().clone();
+        let producer = self.producer();
         match spawn_blocking(move || producer.flush(FLUSH)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(error = %error, "some messages were not sent"),
@@ -177,8 +188,17 @@ impl Broker {
         &self.0.deliveries
     }
 
-    pub(crate) fn producer(&self) -> &Arc<ThreadedProducer<Deliveries>> {
-        &self.0.producer
+    pub(crate) fn producer(&self) -> Arc<ThreadedProducer<Deliveries>> {
+        self.0.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The one that it was before.
+    pub(crate) fn replace_producer(
+        &self,
+        producer: Arc<ThreadedProducer<Deliveries>>,
+    ) -> Arc<ThreadedProducer<Deliveries>> {
+        let mut place = self.0.producer.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut place, producer)
     }
 
     /// Rings when a topic is wanted that was not before.
@@ -186,7 +206,7 @@ impl Broker {
         &self.0.wanted
     }
 
-    pub(crate) fn buried(&self) -> &AtomicU64 {
+    pub(crate) fn buried(&self) -> &DeadLetters {
         &self.0.buried
     }
 }

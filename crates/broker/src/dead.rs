@@ -1,40 +1,95 @@
 //! Dead letters: what nobody could read goes to a topic of its own, with its cause and where it came from.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
-use rdkafka::producer::BaseRecord;
 
 use crate::broker::Broker;
 use crate::message::BadMessage;
 
+/// Of many that come together the log has one in so long, with the count of all.
+const ONE_IN: Duration = Duration::from_secs(10);
+
+/// What this process has put aside.
+#[derive(Debug, Default)]
+pub(crate) struct DeadLetters {
+    count: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+impl DeadLetters {
+    /// One more: how many that makes, and whether the log shall have it.
+    fn count(&self) -> (u64, bool) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let tells = told.is_none_or(|told| told.elapsed() >= ONE_IN);
+        if tells {
+            *told = Some(Instant::now());
+        }
+        (count, tells)
+    }
+}
+
 impl Broker {
-    /// Puts a message aside. If even that fails, the log has where it was.
-    pub(crate) fn bury(&self, message: &OwnedMessage, cause: &BadMessage) {
-        let count = self.buried().fetch_add(1, Ordering::Relaxed) + 1;
+    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for; if they do not
+    /// take it, the log has where it was.
+    pub(crate) async fn bury(&self, message: &OwnedMessage, cause: &BadMessage) {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         let dead = self.names().dead();
-        let put =
-            |headers: OwnedHeaders, key, value: &str| headers.insert(Header { key, value: Some(value) });
-        let mut headers = OwnedHeaders::new();
-        headers = put(headers, "tasker-error", &cause.to_string());
-        headers = put(headers, "tasker-topic", topic);
-        headers = put(headers, "tasker-partition", &partition.to_string());
-        headers = put(headers, "tasker-offset", &offset.to_string());
-        let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
-        let payload = message.payload().unwrap_or_default().to_vec();
-        let record =
-            BaseRecord::with_opaque_to(&dead, Box::new(None)).key(&key).payload(&payload).headers(headers);
-        let is_open = self.topics().open(&dead).is_ok();
-        if is_open && self.send(record) {
-            tracing::warn!(topic, partition, offset, cause = %cause, dead_letters = count, "a message was put aside as a dead letter: {cause}");
-        } else {
-            tracing::error!(topic, partition, offset, cause = %cause, dead_letters = count, "a message is dropped: {cause}; and {dead} does not take it");
+        let key = String::from_utf8_lossy(message.key().unwrap_or_default());
+        let payload = message.payload().unwrap_or_default();
+        let refused = loop {
+            match self.deliver(&dead, &key, payload, headers(message, cause)).await {
+                Ok(()) => break None,
+                Err(_) if !self.is_up() => self.line().comes_up().await,
+                Err(error) => break Some(error),
+            }
+        };
+        let (count, tells) = self.buried().count();
+        match refused {
+            Some(error) => {
+                tracing::error!(
+                    topic,
+                    partition,
+                    offset,
+                    dead_letters = count,
+                    "a message is dropped: {cause}; and {dead} does not take it: {error}"
+                );
+            }
+            None if tells => {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    offset,
+                    dead_letters = count,
+                    "a message was put aside as a dead letter: {cause}"
+                );
+            }
+            None => {
+                tracing::debug!(
+                    topic,
+                    partition,
+                    offset,
+                    dead_letters = count,
+                    "one more dead letter: {cause}"
+                );
+            }
         }
     }
 
     /// How many messages this process has put aside.
     pub fn dead_letters(&self) -> u64 {
-        self.buried().load(Ordering::Relaxed)
+        self.buried().count.load(Ordering::Relaxed)
     }
+}
+
+fn headers(message: &OwnedMessage, cause: &BadMessage) -> OwnedHeaders {
+    let put = |headers: OwnedHeaders, key, value: &str| headers.insert(Header { key, value: Some(value) });
+    let mut headers = OwnedHeaders::new();
+    headers = put(headers, "tasker-error", &cause.to_string());
+    headers = put(headers, "tasker-topic", message.topic());
+    headers = put(headers, "tasker-partition", &message.partition().to_string());
+    put(headers, "tasker-offset", &message.offset().to_string())
 }

@@ -1,6 +1,7 @@
 //! Looks at the brokers' metadata now and then, makes the topics that are missing, or says that they are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks while all is well.
 const CALM: Duration = Duration::from_secs(10);
 
-/// The same while the brokers are away, or a topic is missing.
+/// The same while the brokers are away; and at first while a topic is missing, which may be for long: each look doubles it
+/// then.
 const TROUBLE: Duration = Duration::from_millis(500);
 
 /// What the metadata shows of our topics: their partitions, and on how many brokers each is kept.
@@ -32,30 +34,55 @@ pub(crate) struct Keeper {
     /// What is missing and has been said to be.
     said: BTreeSet<String>,
     checked: BTreeSet<String>,
+    /// Makes topics, while some are missing.
+    admin: Option<Arc<AdminClient<Line>>>,
+}
+
+/// What a look has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AllThere,
+    Missing,
+    Away,
 }
 
 impl Keeper {
     pub(crate) fn of(broker: Broker, role: Role) -> Self {
-        Self { broker, role, said: BTreeSet::new(), checked: BTreeSet::new() }
+        Self { broker, role, said: BTreeSet::new(), checked: BTreeSet::new(), admin: None }
     }
 
     /// Looks until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut patience = TROUBLE;
         while !stop.is_cancelled() {
-            let calm = self.look().await;
+            let pause = match self.look().await {
+                Shown::AllThere => {
+                    self.dismiss().await;
+                    patience = TROUBLE;
+                    CALM
+                }
+                Shown::Missing => {
+                    let pause = patience;
+                    patience = (patience * 2).min(CALM);
+                    pause
+                }
+                Shown::Away => TROUBLE,
+            };
             let broker = self.broker.clone();
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
                 () = broker.line().doubted() => {}
-                () = broker.wanted().notified() => {}
-                () = tokio::time::sleep(if calm { CALM } else { TROUBLE }) => {}
+                () = broker.wanted().notified() => patience = TROUBLE,
+                () = tokio::time::sleep(pause) => {}
             }
         }
+        self.dismiss().await;
     }
 
-    /// Looks once; whether all is well.
-    async fn look(&mut self) -> bool {
-        let producer = self.broker.producer().clone();
+    /// Looks once.
+    async fn look(&mut self) -> Shown {
+        self.broker.mend_producer().await;
+        let producer = self.broker.producer();
         let prefix = format!("{}.", self.broker.settings().topic_prefix);
         let look = move || {
             let metadata = producer.client().fetch_metadata(None, PATIENCE)?;
@@ -79,21 +106,21 @@ impl Keeper {
             }
             Err(error) => {
                 self.broker.line().lost(&error.to_string());
-                false
+                Shown::Away
             }
         }
     }
 
     /// Makes what is missing, if that is ours to do; else says so, once.
-    async fn provide(&mut self) -> bool {
+    async fn provide(&mut self) -> Shown {
         let missing = self.broker.topics().missing();
         self.said.retain(|topic| missing.contains(topic));
         if missing.is_empty() {
-            return true;
+            return Shown::AllThere;
         }
         if self.role == Role::Backend && self.broker.settings().provision {
             self.create(&missing).await;
-            return false;
+            return Shown::Missing;
         }
         for topic in missing {
             if self.said.insert(topic.clone()) {
@@ -105,11 +132,12 @@ impl Keeper {
                 );
             }
         }
-        false
+        Shown::Missing
     }
 
     async fn create(&mut self, missing: &[String]) {
-        let settings = self.broker.settings();
+        let broker = self.broker.clone();
+        let settings = broker.settings();
         let retention: Vec<String> =
             missing.iter().map(|topic| self.broker.retention_of(topic).as_millis().to_string()).collect();
         let topics: Vec<NewTopic<'_>> = missing
@@ -122,11 +150,9 @@ impl Keeper {
             })
             .collect();
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let admin: Result<AdminClient<Line>, _> =
-            settings.admin().create_with_context(self.broker.line().clone());
-        let made = match &admin {
+        let made = match self.admin() {
             Ok(admin) => admin.create_topics(&topics, &options).await,
-            Err(error) => Err(error.clone()),
+            Err(error) => Err(error),
         };
         let refused: Vec<(String, String)> = match made {
             Ok(results) => results.into_iter().filter_map(|result| self.made(result)).collect(),
@@ -141,8 +167,25 @@ impl Keeper {
                 );
             }
         }
-        // Its threads are waited for.
-        spawn_blocking(move || drop(admin)).await.expect("an admin client ends");
+    }
+
+    fn admin(&mut self) -> Result<Arc<AdminClient<Line>>, KafkaError> {
+        if let Some(admin) = &self.admin {
+            return Ok(admin.clone());
+        }
+        let line = self.broker.line().clone();
+        let admin: AdminClient<Line> = self.broker.settings().admin().create_with_context(line)?;
+        let admin = Arc::new(admin);
+        self.admin = Some(admin.clone());
+        Ok(admin)
+    }
+
+    /// Lets the maker of topics go.
+    async fn dismiss(&mut self) {
+        if let Some(admin) = self.admin.take() {
+            // Its threads are waited for.
+            spawn_blocking(move || drop(admin)).await.expect("an admin client ends");
+        }
     }
 
     fn made(&self, result: Result<String, (String, RDKafkaErrorCode)>) -> Option<(String, String)> {

@@ -53,6 +53,11 @@ impl Line {
         self.outage().cause.clone().unwrap_or_else(|| "no broker has answered yet".to_owned())
     }
 
+    /// Waits until it is up.
+    pub(crate) async fn comes_up(&self) {
+        let _ = self.changes().wait_for(|up| *up).await;
+    }
+
     /// Waits until a client doubts that it is up.
     pub(crate) async fn doubted(&self) {
         self.0.doubted.notified().await;
@@ -106,7 +111,7 @@ impl ClientContext for Line {
             RDKafkaErrorCode::SSL,
         ];
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.0.doubted.notify_one(),
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal) => self.0.doubted.notify_one(),
             Some(code) if causes.contains(&code) => {
                 self.outage().cause = Some(reason.to_owned());
                 self.0.doubted.notify_one();
@@ -115,6 +120,9 @@ impl ClientContext for Line {
         }
     }
 }
+
+/// A consumer that only shows whether its settings are sound.
+impl ConsumerContext for Line {}
 
 /// What a consumer tells its pump.
 #[derive(Debug, Clone)]

@@ -32,6 +32,16 @@ impl Offsets {
         again
     }
 
+    /// These partitions are ours. What waits in others is another member's to decide.
+    pub(crate) fn keep(&mut self, ours: &BTreeSet<i32>) {
+        for (partition, taken) in &mut self.0 {
+            if !ours.contains(partition) {
+                taken.undecided.clear();
+                taken.stored = taken.last;
+            }
+        }
+    }
+
     /// A message has been decided. The offset that may be stored now, if it is a later one than before.
     pub(crate) fn decide(&mut self, partition: i32, offset: i64) -> Option<i64> {
         let taken = self.0.get_mut(&partition)?;
@@ -61,6 +71,18 @@ mod tests {
         assert_eq!(offsets.decide(0, 11), None, "it is stored already");
         assert_eq!(offsets.decide(1, 5), Some(5));
         assert_eq!(offsets.decide(2, 5), None, "nothing was taken there");
+    }
+
+    #[test]
+    fn what_another_member_decided_meanwhile_holds_nothing_up() {
+        let mut offsets = Offsets::default();
+        offsets.take(0, 7);
+        offsets.keep(&BTreeSet::from([1]));
+        assert_eq!(offsets.decide(0, 7), None, "it is another's");
+        offsets.keep(&BTreeSet::from([0, 1]));
+        assert!(!offsets.take(0, 20));
+        assert_eq!(offsets.decide(0, 20), Some(20));
+        assert_eq!(offsets.decide(0, 7), None, "of the time before");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use crate::broker::Broker;
 use crate::line::Line;
@@ -103,8 +104,8 @@ impl Broker {
         let Some(partitions) = self.way_to(&topic) else { return false };
         let (key, payload) = (ticket.id.to_string(), ticket.encode());
         let record = BaseRecord::with_opaque_to(&topic, Box::new(None))
-            .key(&key)
-            .payload(&payload)
+            .key(key.as_str())
+            .payload(payload.as_slice())
             .partition(partition(ticket.id, again, partitions))
             .headers(headers(trace));
         self.send(record)
@@ -114,16 +115,26 @@ impl Broker {
     pub async fn post(&self, posted: &Posted, trace: Option<Trace>) -> Result<(), NotPosted> {
         let payload =
             posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
-        let topic = self.names().results();
-        if self.way_to(&topic).is_none() {
+        let key = posted.report.id.to_string();
+        self.deliver(&self.names().results(), &key, &payload, headers(trace)).await
+    }
+
+    /// Sends a message; returns when the brokers have it, or why they do not.
+    pub(crate) async fn deliver(
+        &self,
+        topic: &str,
+        key: &str,
+        payload: &[u8],
+        headers: OwnedHeaders,
+    ) -> Result<(), NotPosted> {
+        if self.way_to(topic).is_none() {
             return Err(NotPosted::Shut);
         }
         let (told, hears) = oneshot::channel();
-        let key = posted.report.id.to_string();
-        let record = BaseRecord::with_opaque_to(&topic, Box::new(Some(told)))
-            .key(&key)
-            .payload(&payload)
-            .headers(headers(trace));
+        let record = BaseRecord::with_opaque_to(topic, Box::new(Some(told)))
+            .key(key)
+            .payload(payload)
+            .headers(headers);
         if !self.send(record) {
             return Err(NotPosted::Shut);
         }
@@ -137,12 +148,31 @@ impl Broker {
     }
 
     /// Gives a message to librdkafka. A queue that is full is a failure of the topic: its brokers are too slow.
-    pub(crate) fn send(&self, record: BaseRecord<'_, String, Vec<u8>, Box<Waiting>>) -> bool {
+    fn send(&self, record: BaseRecord<'_, str, [u8], Box<Waiting>>) -> bool {
         match self.producer().send(record) {
             Ok(()) => true,
             Err((error, record)) => {
                 self.deliveries().failed(record.topic, &error);
                 false
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// With a producer that has met a fatal error librdkafka sends nothing more: another takes its place.
+    pub(crate) async fn mend_producer(&self) {
+        let Some((_, cause)) = self.producer().client().fatal_error() else { return };
+        match self.settings().producer().create_with_context(self.deliveries().clone()) {
+            Ok(producer) => {
+                tracing::warn!(error = %cause, "Kafka's producer is broken: {cause}; another takes its place");
+                let broken = self.replace_producer(Arc::new(producer));
+                self.topics().mend();
+                // Its thread is waited for.
+                spawn_blocking(move || drop(broken)).await.expect("a producer ends");
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "Kafka's producer is broken: {cause}; and none can be made");
             }
         }
     }

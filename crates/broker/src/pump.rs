@@ -1,16 +1,18 @@
 //! The loop behind a feed. It never stops polling: with a reader that is busy it pauses its partitions instead.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use domain::Trace;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
 
 use crate::broker::{Broker, BrokerError};
 use crate::feed::{Feed, Incoming, Mark, Word};
@@ -21,19 +23,37 @@ use crate::offsets::Offsets;
 /// How long a pump that ends may take to say what is done with and leave its group.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// A consumer that is broken for good is replaced after this.
+const ANEW: Duration = Duration::from_secs(5);
+
+/// With so many bytes that wait for their decision the partitions pause, until half of them are decided.
+const MOST_BYTES: usize = 64 << 20;
+
 /// Moves the messages of one topic to a [`Feed`].
 pub struct Pump<M> {
     broker: Broker,
     topic: String,
+    group: String,
     consumer: StreamConsumer<Ear>,
     out: mpsc::Sender<Incoming<M>>,
     words: mpsc::UnboundedReceiver<Word>,
-    /// What has come and finds no room with the reader.
+    reading: Reading<M>,
+    paused: bool,
+    /// Nothing can be read, as far as we know.
+    deaf: bool,
+}
+
+/// What a consumer has brought and is not stored as done with.
+struct Reading<M> {
+    /// What finds no room with the reader.
     waiting: VecDeque<Incoming<M>>,
     offsets: Offsets,
     /// What the reader may still call senseless.
     undecided: HashMap<(i32, i64), OwnedMessage>,
-    paused: bool,
+    /// What is on its way to the dead letters, and how many bytes each has.
+    buried: JoinSet<(Mark, usize)>,
+    /// How many bytes all of them have.
+    bytes: usize,
 }
 
 /// What a pump does next.
@@ -41,8 +61,16 @@ enum Event {
     Word(Word),
     Room,
     Message(OwnedMessage),
+    Buried(Mark, usize),
     Complaint(KafkaError),
     Rebalance,
+}
+
+impl<M> Default for Reading<M> {
+    fn default() -> Self {
+        let (waiting, offsets, undecided) = (VecDeque::new(), Offsets::default(), HashMap::new());
+        Self { waiting, offsets, undecided, buried: JoinSet::new(), bytes: 0 }
+    }
 }
 
 impl<M: Message> Pump<M> {
@@ -53,23 +81,24 @@ impl<M: Message> Pump<M> {
         group: &str,
         room: usize,
     ) -> Result<(Feed<M>, Self), BrokerError> {
-        let ear = Ear::of(broker.line());
-        let consumer: StreamConsumer<Ear> = broker.settings().consumer(group).create_with_context(ear)?;
+        let (consumer, group) = (consumer(&broker, group)?, group.to_owned());
         let (out, incoming) = mpsc::channel(room.max(1));
         let (say, words) = mpsc::unbounded_channel();
-        let (waiting, offsets, undecided) = (VecDeque::new(), Offsets::default(), HashMap::new());
-        let pump = Self { broker, topic, consumer, out, words, waiting, offsets, undecided, paused: false };
+        let (reading, paused, deaf) = (Reading::default(), false, false);
+        let pump = Self { broker, topic, group, consumer, out, words, reading, paused, deaf };
         Ok((Feed { incoming, words: say }, pump))
     }
 
     /// Pumps until the feed is dropped; then stores what is done with and leaves the group.
     pub async fn run(mut self) {
-        if self.topic_is_there().await {
-            if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
-                tracing::error!(topic = self.topic, error = %error, "cannot subscribe");
-                return;
+        while self.topic_is_there().await
+            && let Some(cause) = self.serve().await
+        {
+            self.deafened(&cause);
+            tokio::select! {
+                () = self.out.closed() => break,
+                () = sleep(ANEW) => self.begin_anew(),
             }
-            while self.turn().await {}
         }
         let leave = spawn_blocking(move || {
             if let Err(error) = self.consumer.commit_consumer_state(CommitMode::Sync) {
@@ -94,15 +123,47 @@ impl<M: Message> Pump<M> {
         }
     }
 
-    /// Does the next thing there is to do; false once the feed is gone and every word of it has been heard.
-    async fn turn(&mut self) -> bool {
+    /// Pumps until the feed is gone, or until the consumer is broken for good: the cause.
+    async fn serve(&mut self) -> Option<KafkaError> {
+        if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
+            return Some(error);
+        }
+        loop {
+            if let ControlFlow::Break(end) = self.turn().await {
+                return end;
+            }
+        }
+    }
+
+    /// Another consumer takes the place of the broken one; what that had brought comes again.
+    fn begin_anew(&mut self) {
+        match consumer(&self.broker, &self.group) {
+            Ok(consumer) => {
+                let broken = std::mem::replace(&mut self.consumer, consumer);
+                // Its threads are waited for.
+                drop(spawn_blocking(move || drop(broken)));
+                (self.reading, self.paused) = (Reading::default(), false);
+            }
+            Err(error) => {
+                tracing::debug!(topic = self.topic, error = %error, "a consumer cannot be made");
+            }
+        }
+    }
+
+    /// Does the next thing there is to do. It is the last one if the feed is gone and every word of it has been heard, or if
+    /// the consumer is broken for good.
+    async fn turn(&mut self) -> ControlFlow<Option<KafkaError>> {
         let rebalanced = &self.consumer.context().rebalanced;
         let event = tokio::select! {
             word = self.words.recv() => match word {
                 Some(word) => Event::Word(word),
-                None => return false,
+                None => return ControlFlow::Break(None),
             },
-            _ = self.out.reserve(), if !self.waiting.is_empty() => Event::Room,
+            _ = self.out.reserve(), if !self.reading.waiting.is_empty() => Event::Room,
+            Some(buried) = self.reading.buried.join_next() => {
+                let (mark, bytes) = buried.expect("a dead letter is sent without a panic");
+                Event::Buried(mark, bytes)
+            }
             message = self.consumer.recv() => match message {
                 Ok(message) => Event::Message(message.detach()),
                 Err(error) => Event::Complaint(error),
@@ -113,26 +174,42 @@ impl<M: Message> Pump<M> {
             Event::Word(word) => self.hear(word),
             Event::Room => self.hand_out(),
             Event::Message(message) => self.take(message),
+            Event::Buried(mark, bytes) => {
+                self.reading.bytes -= bytes;
+                self.decided(mark);
+            }
+            Event::Complaint(error @ KafkaError::MessageConsumptionFatal(_)) => {
+                return ControlFlow::Break(Some(error));
+            }
             Event::Complaint(error) => self.complain(&error),
-            Event::Rebalance => self.pause_or_resume(),
+            Event::Rebalance => self.rebalanced(),
         }
-        // A partition that runs again waits for the fetch that is on its way, so it is not stopped for a single message's sake.
-        let half = self.out.max_capacity() / 2;
-        let pause = !self.waiting.is_empty() || (self.paused && self.out.capacity() < half);
+        self.pause_if_full();
+        ControlFlow::Continue(())
+    }
+
+    /// A partition that runs again waits for the fetch that is on its way, so it is not stopped for a single message's sake.
+    fn pause_if_full(&mut self) {
+        let (capacity, bytes) = (self.out.capacity(), self.reading.bytes);
+        let goes_on = if self.paused {
+            capacity >= self.out.max_capacity() / 2 && bytes <= MOST_BYTES / 2
+        } else {
+            bytes <= MOST_BYTES
+        };
+        let pause = !self.reading.waiting.is_empty() || !goes_on;
         if self.paused != pause {
             self.paused = pause;
             self.pause_or_resume();
         }
-        true
     }
 
     /// Gives the reader as much as it has room for.
     fn hand_out(&mut self) {
-        while let Some(next) = self.waiting.pop_front() {
+        while let Some(next) = self.reading.waiting.pop_front() {
             match self.out.try_send(next) {
                 Ok(()) => {}
                 Err(TrySendError::Full(next) | TrySendError::Closed(next)) => {
-                    self.waiting.push_front(next);
+                    self.reading.waiting.push_front(next);
                     return;
                 }
             }
@@ -140,8 +217,9 @@ impl<M: Message> Pump<M> {
     }
 
     fn take(&mut self, message: OwnedMessage) {
+        self.hears();
         let mark = Mark { partition: message.partition(), offset: message.offset() };
-        if self.offsets.take(mark.partition, mark.offset) {
+        if self.reading.offsets.take(mark.partition, mark.offset) {
             let count = self.broker.count_again();
             tracing::debug!(
                 topic = self.topic,
@@ -151,35 +229,58 @@ impl<M: Message> Pump<M> {
                 "a message came again"
             );
         }
+        self.reading.bytes += weight(&message);
         match M::decode(message.payload().unwrap_or_default()) {
             Ok(decoded) => {
                 let trace = trace(&message);
-                self.undecided.insert((mark.partition, mark.offset), message);
-                self.waiting.push_back(Incoming { message: decoded, trace, mark });
+                let before = self.reading.undecided.insert((mark.partition, mark.offset), message);
+                self.reading.bytes -= before.as_ref().map_or(0, weight);
+                self.reading.waiting.push_back(Incoming { message: decoded, trace, mark });
                 self.hand_out();
             }
-            Err(cause) => {
-                self.broker.bury(&message, &cause);
-                self.decided(mark);
-            }
+            Err(cause) => self.bury(message, cause, mark),
         }
     }
 
     fn hear(&mut self, word: Word) {
         let (Word::Done(mark) | Word::Senseless(mark, _)) = word;
-        let message = self.undecided.remove(&(mark.partition, mark.offset));
-        if let (Word::Senseless(_, cause), Some(message)) = (word, message) {
-            self.broker.bury(&message, &BadMessage::Unsettled(cause));
+        match (word, self.reading.undecided.remove(&(mark.partition, mark.offset))) {
+            (Word::Senseless(_, cause), Some(message)) => {
+                self.bury(message, BadMessage::Unsettled(cause), mark);
+            }
+            (_, message) => {
+                self.reading.bytes -= message.as_ref().map_or(0, weight);
+                self.decided(mark);
+            }
         }
-        self.decided(mark);
+    }
+
+    /// Puts a message aside; it is decided when the brokers have it there.
+    fn bury(&mut self, message: OwnedMessage, cause: BadMessage, mark: Mark) {
+        let (broker, bytes) = (self.broker.clone(), weight(&message));
+        self.reading.buried.spawn(async move {
+            broker.bury(&message, &cause).await;
+            (mark, bytes)
+        });
     }
 
     fn decided(&mut self, mark: Mark) {
-        let Some(offset) = self.offsets.decide(mark.partition, mark.offset) else { return };
+        let Some(offset) = self.reading.offsets.decide(mark.partition, mark.offset) else { return };
         // Refused if the partition is another member's by now: that one sees the messages again.
         if let Err(error) = self.consumer.store_offset(&self.topic, mark.partition, offset) {
             tracing::debug!(topic = self.topic, partition = mark.partition, error = %error, "an offset was not stored");
         }
+    }
+
+    /// What is paused is paused anew, and what is another's is not waited for.
+    fn rebalanced(&mut self) {
+        let Ok(ours) = self.consumer.assignment() else { return };
+        let ours: BTreeSet<i32> = ours.elements().iter().map(TopicPartitionListElem::partition).collect();
+        self.reading.offsets.keep(&ours);
+        if !ours.is_empty() {
+            self.hears();
+        }
+        self.pause_or_resume();
     }
 
     /// Applies the wanted state to all partitions: those that were away and came back keep theirs, new ones run.
@@ -192,10 +293,42 @@ impl<M: Message> Pump<M> {
         }
     }
 
-    /// An error is an item among the messages: the brokers go and come back, and so do topics.
-    fn complain(&self, error: &KafkaError) {
-        tracing::debug!(topic = self.topic, error = %error, "nothing comes at the moment");
+    /// An error is an item among the messages: the brokers go and come back, and so do topics. A right that is missing stays
+    /// so until somebody gives it.
+    fn complain(&mut self, error: &KafkaError) {
+        let rights = [RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::GroupAuthorizationFailed];
+        if error.rdkafka_error_code().is_some_and(|code| rights.contains(&code)) {
+            self.deafened(error);
+        } else {
+            tracing::debug!(topic = self.topic, error = %error, "nothing comes at the moment");
+        }
     }
+
+    fn deafened(&mut self, cause: &KafkaError) {
+        self.deaf = true;
+        let topic = &self.topic;
+        if self.broker.topics().deafened(topic, &cause.to_string()) {
+            tracing::warn!(
+                topic,
+                error = %cause,
+                "the topic {topic} cannot be read: {cause}; its work goes by pull, and results over HTTP, meanwhile"
+            );
+        }
+    }
+
+    fn hears(&mut self) {
+        if std::mem::take(&mut self.deaf) && self.broker.topics().hears(&self.topic) {
+            tracing::info!(topic = self.topic, "the topic {} can be read again", self.topic);
+        }
+    }
+}
+
+fn consumer(broker: &Broker, group: &str) -> Result<StreamConsumer<Ear>, KafkaError> {
+    broker.settings().consumer(group).create_with_context(Ear::of(broker.line()))
+}
+
+fn weight(message: &OwnedMessage) -> usize {
+    message.payload().map_or(0, <[u8]>::len)
 }
 
 fn trace(message: &OwnedMessage) -> Option<Trace> {

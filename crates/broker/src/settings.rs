@@ -28,8 +28,8 @@ pub struct Settings {
     pub group_protocol: GroupProtocol,
     /// Who may read along, and who we are.
     pub security: Security,
-    /// Anything else that librdkafka knows.
-    pub properties: BTreeMap<String, String>,
+    /// Anything else that librdkafka knows; some of it opens doors.
+    pub properties: BTreeMap<String, Secret>,
 }
 
 /// How long the messages of each kind of topic are kept.
@@ -103,7 +103,7 @@ pub struct BadSetting {
 }
 
 /// What our promises rest on, or what has a setting of its own.
-const OURS: [&str; 12] = [
+const OURS: [&str; 17] = [
     "acks",
     "bootstrap.servers",
     "enable.auto.commit",
@@ -111,11 +111,16 @@ const OURS: [&str; 12] = [
     "enable.idempotence",
     "group.id",
     "group.protocol",
+    "metadata.broker.list",
     "partition.assignment.strategy",
     "request.required.acks",
+    "sasl.mechanism",
+    "sasl.mechanisms",
     "sasl.password",
+    "sasl.username",
     "security.protocol",
     "ssl.key.password",
+    "transactional.id",
 ];
 
 /// What would let anybody play the broker.
@@ -177,7 +182,7 @@ impl Settings {
             if OURS.contains(&key.as_str()) {
                 return refuse(&named, "it has a setting of its own, or Tasker's promises rest on it");
             }
-            if UNSAFE.iter().any(|(name, safe)| name == key && value != safe) {
+            if UNSAFE.iter().any(|(name, safe)| name == key && value.expose() != *safe) {
                 return refuse(
                     &named,
                     "anybody could play the broker; name its authority in ssl_ca_location",
@@ -277,7 +282,7 @@ impl Settings {
 
     fn put_properties(&self, client: &mut ClientConfig) {
         for (key, value) in &self.properties {
-            client.set(key, value);
+            client.set(key, value.expose());
         }
     }
 }
@@ -321,7 +326,7 @@ mod tests {
     use super::*;
 
     fn with(key: &str, value: &str) -> Settings {
-        let properties = [(key.to_owned(), value.to_owned())].into();
+        let properties = [(key.to_owned(), Secret::from(value))].into();
         Settings { properties, ..Settings::of("127.0.0.1:9092") }
     }
 
@@ -330,7 +335,7 @@ mod tests {
         assert_eq!(with("client.rack", "a").check(), Ok(()));
         assert_eq!(with("ssl.endpoint.identification.algorithm", "https").check(), Ok(()));
         for (key, value) in
-            [("acks", "0"), ("group.id", "x"), ("enable.ssl.certificate.verification", "false")]
+            [("acks", "0"), ("sasl.username", "x"), ("enable.ssl.certificate.verification", "false")]
         {
             let refusal = with(key, value).check().unwrap_err().to_string();
             assert!(refusal.starts_with(&format!("kafka.properties.{key}: ")), "{refusal}");
@@ -349,6 +354,7 @@ mod tests {
         let open = Settings { security, ..Settings::of("kafka.example.org:9092") };
         assert!(open.check().unwrap_err().to_string().starts_with("kafka.sasl_mechanism: "));
         assert!(!format!("{open:?}").contains("hush"));
+        assert!(!format!("{:?}", with("sasl.oauthbearer.client.secret", "hush")).contains("hush"));
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl Names {
 pub(crate) struct Topics {
     wanted: Mutex<BTreeMap<String, Topic>>,
     there: watch::Sender<BTreeSet<String>>,
+    /// Those that we may not or cannot read, and why.
+    deaf: watch::Sender<BTreeMap<String, String>>,
 }
 
 /// One topic.
@@ -73,7 +75,7 @@ pub(crate) enum Shut {
 impl Topics {
     pub(crate) fn wanting(topics: impl IntoIterator<Item = String>) -> Self {
         let wanted = topics.into_iter().map(|name| (name, Topic::default())).collect();
-        Self { wanted: Mutex::new(wanted), there: watch::Sender::default() }
+        Self { wanted: Mutex::new(wanted), there: watch::Sender::default(), deaf: watch::Sender::default() }
     }
 
     /// This topic is wanted too. True if it was not before.
@@ -149,6 +151,21 @@ impl Topics {
     /// The topics that are there, as they change.
     pub(crate) fn there(&self) -> watch::Receiver<BTreeSet<String>> {
         self.there.subscribe()
+    }
+
+    /// Nothing can be read from this topic, for a reason that does not pass with the next try. True if that is new.
+    pub(crate) fn deafened(&self, topic: &str, cause: &str) -> bool {
+        self.deaf.send_if_modified(|deaf| deaf.insert(topic.to_owned(), cause.to_owned()).is_none())
+    }
+
+    /// This topic is read, as far as anybody can tell. True if it was not.
+    pub(crate) fn hears(&self, topic: &str) -> bool {
+        self.deaf.send_if_modified(|deaf| deaf.remove(topic).is_some())
+    }
+
+    /// The topics that nothing can be read from, and why, as they change.
+    pub(crate) fn deaf(&self) -> watch::Receiver<BTreeMap<String, String>> {
+        self.deaf.subscribe()
     }
 
     fn wanted(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {

@@ -58,11 +58,36 @@ impl StoreError {
         }
     }
 
+    /// It is about what was to be written, which no other try will write either; all else may pass.
+    pub fn is_about_a_row(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Database(sqlx::Error::Database(refusal)) => is_about_a_row(&**refusal),
+            Self::Database(error) => {
+                matches!(
+                    error,
+                    sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
+                )
+            }
+            _ => false,
+        }
+    }
+
     /// Two transactions stood in each other's way and this one was chosen to go: doing it again is right.
     pub fn is_conflict(&self) -> bool {
         let Self::Database(sqlx::Error::Database(refusal)) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
     }
+}
+
+fn is_about_a_row(refusal: &dyn DatabaseError) -> bool {
+    let Some(code) = refusal.code() else { return false };
+    if refusal.try_downcast_ref::<SqliteError>().is_some() {
+        // Too big, a constraint, a type that does not fit.
+        return code.parse::<i32>().is_ok_and(|code| [18, 19, 20].contains(&(code & 0xff)));
+    }
+    // 22: data that is none; 23: a constraint; 54: too large.
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
 }
 
 fn is_away(refusal: &dyn DatabaseError) -> bool {

@@ -84,6 +84,14 @@ impl OwnKafka {
         self.run("kill");
     }
 
+    /// Sets a property of its server, for the next start.
+    pub fn set(&self, property: &str, value: &str) {
+        let path = self.directory.join("server.properties");
+        let before = std::fs::read_to_string(&path).expect("it has been started");
+        // Of several the last one counts.
+        std::fs::write(path, format!("{before}\n{property}={value}\n")).expect("its properties");
+    }
+
     /// Starts it again, with what it had.
     pub fn start_again(&self) {
         self.run("start");

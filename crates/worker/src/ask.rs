@@ -13,8 +13,8 @@ use crate::link::{Link, Part};
 /// How long the Backend may hold an ask for which it has no work.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Between asks of a Backend that answers at once with nothing.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The most slots that one ask may name, as the Backend has it.
+pub(crate) const MOST: usize = 1000;
 
 /// How long a stopping worker listens for the answer to an ask that it has already sent.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -38,15 +38,9 @@ impl Asker {
         min_age: Duration,
         give_way: impl Future<Output = ()>,
     ) -> Option<(Moment, Grants)> {
-        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        let slots = u32::try_from(slots.min(MOST)).expect("a thousand");
         let pull = Wanted::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
-        let ask = self.fresh(pull, millis(WAIT), Vec::new());
-        let asked = Moment::now();
-        let (sent, grants) = self.answered(Part::Asks, ask, give_way).await?;
-        if grants.tasks.is_empty() && asked.elapsed() < PAUSE {
-            self.pause(PAUSE).await?;
-        }
-        Some((sent, grants))
+        self.answered(Part::Asks, self.fresh(pull, millis(WAIT), Vec::new()), give_way).await
     }
 
     /// What is granted of certain tasks, and the moment from which its time is counted; `None` once the worker stops.
@@ -87,7 +81,7 @@ impl Asker {
         }
     }
 
-    async fn pause(&self, pause: Duration) -> Option<()> {
+    pub(crate) async fn pause(&self, pause: Duration) -> Option<()> {
         self.stop.run_until_cancelled(tokio::time::sleep(pause)).await
     }
 

@@ -30,15 +30,21 @@ impl Crew {
     pub(crate) async fn free(&self) -> Option<OwnedSemaphorePermit> {
         let free = async {
             let first = Arc::clone(&self.slots).acquire_owned().await.expect("the slots are never closed");
-            self.desk.reports.at_most(self.size.saturating_mul(REPORTS_PER_SLOT)).await;
+            self.desk.reports.at_most(self.most_reports()).await;
             self.others(first)
         };
         self.stop.run_until_cancelled(free).await
     }
 
-    /// Whether a slot is free now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.slots.available_permits() > 0
+    /// The same, if it need not be waited for.
+    pub(crate) fn free_now(&self) -> Option<OwnedSemaphorePermit> {
+        let first = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let may_take = self.desk.reports.count() <= self.most_reports() && !self.stop.is_cancelled();
+        may_take.then(|| self.others(first))
+    }
+
+    fn most_reports(&self) -> usize {
+        self.size.saturating_mul(REPORTS_PER_SLOT)
     }
 
     fn others(&self, mut free: OwnedSemaphorePermit) -> OwnedSemaphorePermit {

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client};
-use domain::{Heartbeat, Held, TypeName, WorkerName};
+use domain::{Heartbeat, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -56,18 +56,21 @@ impl Heart {
         // Repeated until it is heard: a predecessor of this name, killed, may hold what is ended then.
         let mut first = true;
         loop {
+            // What Kafka has only before the answer comes was not asked about as such.
+            let (running, asked) =
+                (self.running.held(), self.kept.as_ref().map(Kept::held).unwrap_or_default());
             let beat = Heartbeat {
                 worker: self.worker.clone(),
                 slots: self.slots,
                 types: self.types.clone(),
-                running: self.held(),
+                running: [running, asked.clone()].concat(),
                 first,
             };
             let pause = match self.client.heartbeat(&beat, LIMIT).await {
                 Ok(answer) => {
                     answer.stop.iter().for_each(|held| self.running.stop(held));
                     if let Some(kept) = &self.kept {
-                        kept.heard(&beat.running, &answer.stop);
+                        kept.heard(&asked, &answer.stop);
                     }
                     backoff.reset();
                     self.link.went_through(Part::Heart);
@@ -82,14 +85,6 @@ impl Heart {
             };
             tokio::time::sleep(pause).await;
         }
-    }
-}
-
-impl Heart {
-    fn held(&self) -> Vec<Held> {
-        let mut held = self.running.held();
-        held.extend(self.kept.iter().flat_map(Kept::held));
-        held
     }
 }
 

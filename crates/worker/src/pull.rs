@@ -6,15 +6,22 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ask::Asker;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::ask::{Asker, MOST};
 use crate::crew::Crew;
+use crate::deadline::Moment;
 use crate::tide::Tide;
+
+/// Between asks of a Backend that answers at once with nothing.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks for as many tasks as there are free slots, one ask at a time, until the worker stops.
 pub(crate) async fn take_all(crew: Arc<Crew>, asker: Asker) {
     while let Some(free) = crew.free().await {
-        let Some(granted) = asker.pull(free.num_permits(), Duration::ZERO, pending()).await else { return };
-        crew.start(granted, free, &HashMap::new());
+        if take(&crew, &asker, free, Duration::ZERO, pending()).await.is_none() {
+            return;
+        }
     }
 }
 
@@ -28,10 +35,10 @@ pub(crate) async fn take_what_waits(
     steal_after: Option<Duration>,
 ) {
     loop {
-        if crew.stop.run_until_cancelled(tide.lull()).await.is_none() {
+        let is_live = tide.is_live();
+        if is_live && crew.stop.run_until_cancelled(tide.lull()).await.is_none() {
             return;
         }
-        let is_live = tide.is_live();
         let Some(min_age) = (if is_live { steal_after } else { Some(Duration::ZERO) }) else {
             if crew.stop.run_until_cancelled(tide.turns(is_live)).await.is_none() {
                 return;
@@ -40,15 +47,33 @@ pub(crate) async fn take_what_waits(
         };
         let Some(mut free) = crew.free().await else { return };
         if is_live {
-            // Half of the slots stay for tickets, which then need not wait until the ask has given way.
+            // Half of the slots, if there are several, stay for tickets, which then need not wait until the ask gives way.
             drop(free.split(free.num_permits() / 2));
         }
-        let Some(granted) = asker.pull(free.num_permits(), min_age, tide.turns(is_live)).await else {
+        if take(&crew, &asker, free, min_age, tide.turns(is_live)).await.is_none() {
             return;
-        };
-        if !granted.1.tasks.is_empty() {
-            tracing::debug!("{} tasks were granted by pull", granted.1.tasks.len());
         }
-        crew.start(granted, free, &HashMap::new());
     }
+}
+
+/// One ask for as many tasks as there are `free` slots; `None` once the worker stops.
+async fn take(
+    crew: &Crew,
+    asker: &Asker,
+    mut free: OwnedSemaphorePermit,
+    min_age: Duration,
+    give_way: impl Future<Output = ()>,
+) -> Option<()> {
+    // What one ask may not name is free for the next one.
+    drop(free.split(free.num_permits().saturating_sub(MOST)));
+    let sent = Moment::now();
+    let granted = asker.pull(free.num_permits(), min_age, give_way).await?;
+    let count = granted.1.tasks.len();
+    crew.start(granted, free, &HashMap::new());
+    if count > 0 {
+        tracing::debug!("{count} tasks were granted by pull");
+    } else if sent.elapsed() < PAUSE {
+        asker.pause(PAUSE).await?;
+    }
+    Some(())
 }

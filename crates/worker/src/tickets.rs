@@ -46,10 +46,9 @@ impl Taker {
 
     /// Claims the first of what is at hand, as many as there are slots.
     async fn turn(&mut self, at_hand: &mut VecDeque<Incoming<Ticket>>) -> Option<()> {
-        let mut free = if self.crew.has_room() {
-            self.crew.free().await?
-        } else {
-            self.tide.short(self.crew.free()).await?
+        let mut free = match self.crew.free_now() {
+            Some(free) => free,
+            None => self.tide.short(self.crew.free()).await?,
         };
         let (mut ids, mut declined, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         let mut traces = HashMap::new();

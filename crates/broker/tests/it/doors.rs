@@ -56,6 +56,13 @@ async fn a_wrong_key_is_named_and_nothing_is_sent() {
 }
 
 #[test]
+fn a_property_that_no_consumer_can_have_is_told_at_once() {
+    let properties = [("max.poll.interval.ms".to_owned(), "1000".into())].into();
+    let refusal = Broker::open(Settings { properties, ..settings() }).err().unwrap();
+    assert!(domain::chain(&refusal).contains("max.poll.interval.ms"), "{}", domain::chain(&refusal));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told_at_once() {
     let security = Security { tls: true, ca: Some("/nowhere/ca.pem".into()), ..Security::default() };
     let refusal = Broker::open(Settings { security, ..settings() }).err().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use broker::{NotPosted, Role, Settings};
+use broker::{GroupProtocol, NotPosted, Role, Settings};
 use testkit::{OwnKafka, own_prefix};
 
 use crate::kit::{Bench, next, posted, queue, settings, ticket};
@@ -47,6 +47,36 @@ async fn a_process_starts_before_kafka_and_outlives_its_death() {
     assert_eq!(next(&mut results).await.message, result);
     // They say goodbye while somebody hears it.
     drop((tickets, results));
+    bench.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_cannot_be_read_is_named_and_read_once_it_can_be() {
+    let kafka = OwnKafka::start();
+    kafka.kill();
+    // A broker that does not know the protocol of our groups: librdkafka's consumer is broken for good then.
+    kafka.set("group.coordinator.rebalance.protocols", "classic");
+    kafka.start_again();
+    let bench = Bench::ready(Settings {
+        topic_prefix: own_prefix(),
+        group_protocol: GroupProtocol::Consumer,
+        ..Settings::of(&kafka.address())
+    })
+    .await;
+    let mut feed = bench.tickets(1);
+    let topic = format!("{}.tasks.default", bench.settings.topic_prefix);
+    let named = |said: &String| said.starts_with(&format!("the topic {topic} cannot be read: "));
+    bench.until("the topic is named", |broker| broker.troubles().iter().any(named)).await;
+    assert!(!bench.broker.serves([&queue()]), "who waits for tickets must know that none come");
+
+    kafka.kill();
+    kafka.set("group.coordinator.rebalance.protocols", "classic,consumer");
+    kafka.start_again();
+    bench.until("it is read", |broker| broker.serves([&queue()])).await;
+    let ticket = ticket();
+    assert!(bench.broker.offer(&queue(), &ticket, None, None));
+    assert_eq!(next(&mut feed).await.message, ticket);
+    drop(feed);
     bench.leave().await;
 }
 

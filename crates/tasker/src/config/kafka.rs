@@ -50,7 +50,7 @@ pub struct Kafka {
     /// The key's password.
     pub ssl_key_password: Option<Secret>,
     /// Anything else that librdkafka knows.
-    pub properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, Secret>,
 }
 
 /// `kafka.security_protocol`, also in capitals, as Kafka's own documentation writes it
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(Kafka::default().settings(), Ok(None));
         assert_eq!(settings(&[]), Ok(Some(Settings::of("127.0.0.1:9092"))));
         let rack = settings(&[r#"kafka.properties={ "client.rack" = "a" }"#]).unwrap().unwrap();
-        assert_eq!(rack.properties["client.rack"], "a");
+        assert_eq!(rack.properties["client.rack"].expose(), "a");
     }
 
     #[test]

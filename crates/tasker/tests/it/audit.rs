@@ -12,7 +12,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use store::{Clock, Db, Store};
 use tokio::time::{interval, timeout};
 use uuid::Uuid;
@@ -46,6 +46,13 @@ pub async fn outcomes(cluster: &Cluster) -> HashSet<Outcome> {
         .await
         .unwrap();
     rows.into_iter().collect()
+}
+
+/// Gives a table another name.
+pub async fn rename_table(cluster: &Cluster, from: &str, to: &str) {
+    let mut connection = PgConnection::connect(&cluster.database().url).await.unwrap();
+    let rename = AssertSqlSafe(format!("alter table {from} rename to {to}"));
+    connection.execute(rename).await.unwrap();
 }
 
 /// By the workers' own words no task was worked on twice, unless it was handed back between.

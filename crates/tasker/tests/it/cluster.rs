@@ -179,6 +179,11 @@ impl Cluster {
         said
     }
 
+    /// Waits until the first Backend has said this.
+    pub fn until_backend_says(&mut self, said: &str) {
+        self.backends[0].after(said);
+    }
+
     /// Every process with its role.
     pub fn processes(&self) -> Vec<(&'static str, u32)> {
         let of = |role, processes: &[Process]| {

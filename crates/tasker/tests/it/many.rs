@@ -287,3 +287,20 @@ async fn a_ticket_of_a_type_that_nobody_runs_is_declined_and_stands_in_nobodys_w
     assert_eq!(people[0].cancel(foreign).await.status(), StatusCode::OK);
     cluster.stop();
 }
+
+/// A refusal that says nothing of the results themselves (here a table is away) passes: they wait, and none is put aside.
+#[tokio::test]
+async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
+    let mut cluster = Cluster::of(Plan { backends: 1, workers: 1, ..plan(&kafka_server()) }).await;
+    let person = Person::register(&cluster.addresses(), "ann").await;
+    audit::rename_table(&cluster, "outcome", "away").await;
+    let mut accepted = Vec::new();
+    for n in 0..20 {
+        accepted.push((n, person.accepted("ECHO", &json!({ "n": n }), 60_000).await, Fate::Finishes));
+    }
+    cluster.until_backend_says("settling results: it failed");
+    audit::rename_table(&cluster, "away", "outcome").await;
+    all_end_right(&person, &accepted, false).await;
+    assert_eq!(audit::dead_letters(&kafka_server(), cluster.prefix()), 0);
+    cluster.stop();
+}

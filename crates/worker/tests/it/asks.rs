@@ -58,6 +58,22 @@ async fn slots_are_never_exceeded() {
     worker.stopped().await;
 }
 
+/// The Backend takes no ask for more than a thousand.
+#[tokio::test]
+async fn a_worker_with_more_slots_than_one_ask_may_name_asks_again_for_the_rest() {
+    let mut backend = Backend::start();
+    for _ in 0..1200 {
+        backend.give("PROBE", "{}", LONG);
+    }
+    let (worker, mut seen) = run(&backend, settings(1500));
+    assert_eq!(slots(&backend.ask().await), 1000);
+    for _ in 0..1200 {
+        seen.begun().await;
+    }
+    assert_eq!(slots(&backend.ask().await), 500);
+    worker.stopped().await;
+}
+
 #[tokio::test]
 async fn what_was_not_asked_for_is_handed_back() {
     let mut backend = Backend::start();
