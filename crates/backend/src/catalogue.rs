@@ -5,13 +5,11 @@ use std::sync::{Arc, RwLock};
 
 use axum::Json as Body;
 use axum::extract::State;
-use domain::{Fault, Json, Operation, TypeName, chain};
+use domain::{Fault, Json, Operation, OperationList, TypeName, chain};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde::Serialize;
 use serde_json::Value;
 use store::{RegisterError, Store, StoreError};
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::caller::{Caller, Service};
@@ -44,12 +42,6 @@ pub(crate) struct Catalogue {
 }
 
 type All = BTreeMap<TypeName, Arc<Known>>;
-
-/// Every operation that may be asked for, at its highest version.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OperationList {
-    operations: Vec<Operation>,
-}
 
 impl Catalogue {
     /// Reads what is new in the catalogue. Versions only rise, so a reading that comes late changes nothing; an operation

@@ -212,6 +212,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(claims::request))
         .routes(routes!(results::report))
         .routes(routes!(results::heartbeat))
+        .routes(routes!(results::workers))
         .routes(routes!(catalogue::register))
         .layer(DefaultBodyLimit::max(SERVICE_BODY));
     let health = OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready));

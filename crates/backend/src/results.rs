@@ -2,7 +2,7 @@
 
 use axum::Json as Body;
 use axum::extract::State;
-use domain::{Attempt, Heard, Heartbeat, Report, Reported, Reports, Settled, TaskId, WorkerName};
+use domain::{Attempt, Heard, Heartbeat, Report, Reported, Reports, Settled, TaskId, WorkerList, WorkerName};
 use futures_util::future::join_all;
 
 use crate::app::App;
@@ -75,6 +75,13 @@ pub(crate) fn bounded(report: Report, limit: usize) -> Report {
         fine => fine,
     };
     Report { reported, ..report }
+}
+
+/// The workers that have been heard lately: what each runs, and how much of it at once.
+#[utoipa::path(get, path = "/api/Worker", tag = "Service", security(("bearer" = [])),
+    responses((status = 200, body = WorkerList)))]
+pub(crate) async fn workers(State(app): State<App>, _: Service) -> Result<Body<WorkerList>, ApiError> {
+    Ok(Body(WorkerList { workers: app.store.workers().await? }))
 }
 
 /// A worker's sign of life; the answer names what it must stop. One that has sent heartbeats and falls silent loses its

@@ -57,7 +57,7 @@ async fn again(app: &App, broker: &Broker) -> Result<(), StoreError> {
 /// The types that a live worker runs: one that nobody runs must not stand before the others.
 async fn served(app: &App) -> Result<Vec<TypeName>, StoreError> {
     let alive = app.ago(app.settings.worker_lost);
-    let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen >= alive);
+    let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen_date >= alive);
     let types: BTreeSet<TypeName> = workers.flat_map(|worker| worker.types).collect();
     Ok(types.into_iter().collect())
 }

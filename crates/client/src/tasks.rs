@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Json, Page, Task, TaskId, TaskList, TaskResult, Ttl, TypeName};
+use domain::{Json, OperationList, Page, Task, TaskId, TaskList, TaskResult, Ttl, TypeName, WorkerList};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 
@@ -72,6 +72,16 @@ impl Client {
     /// none.
     pub async fn result(&self, id: TaskId) -> Result<TaskResult, ClientError> {
         self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "result"])).await?.read()
+    }
+
+    /// Every type that a task may name.
+    pub async fn operations(&self) -> Result<OperationList, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Operation"])).await?.read()
+    }
+
+    /// The workers that live; for the roles Admin and Worker.
+    pub async fn workers(&self) -> Result<WorkerList, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Worker"])).await?.read()
     }
 
     /// Cancels a task; what comes back is final.

@@ -90,15 +90,9 @@ impl Tokens {
     pub(crate) fn new(http: reqwest::Client, credentials: Credentials) -> Result<Self, ClientError> {
         let (identity, form) = match credentials {
             Credentials::Token(token) => return Ok(Self { source: Source::Fixed(token) }),
-            Credentials::Password { identity, username, password } => (
-                identity,
-                vec![
-                    ("grant_type", "password".into()),
-                    ("username", username.into()),
-                    ("password", password),
-                    ("client_id", "tasker_backend".into()),
-                ],
-            ),
+            Credentials::Password { identity, username, password } => {
+                (identity, by_password(username.into(), password))
+            }
             Credentials::Client { identity, id, secret } => (
                 identity,
                 vec![
@@ -108,7 +102,7 @@ impl Tokens {
                 ],
             ),
         };
-        let endpoint = http::below(&http::base(&identity)?, &["connect", "token"]);
+        let endpoint = http::below(&http::base(&identity)?, &ENDPOINT);
         let (kept, asking) = (Mutex::default(), tokio::sync::Mutex::default());
         Ok(Self { source: Source::Identity(Arc::new(Identity { http, endpoint, form, kept, asking })) })
     }
@@ -194,24 +188,44 @@ impl Identity {
     }
 }
 
+/// Where tokens are given.
+pub(crate) const ENDPOINT: [&str; 2] = ["connect", "token"];
+
+/// What Identity is told by somebody who has a password.
+pub(crate) fn by_password(username: Secret, password: Secret) -> Vec<(&'static str, Secret)> {
+    vec![
+        ("grant_type", "password".into()),
+        ("username", username),
+        ("password", password),
+        ("client_id", "tasker_backend".into()),
+    ]
+}
+
 /// Identity's answer (RFC 6749, 5.1).
 #[derive(Deserialize)]
-struct Issued {
-    access_token: String,
+pub(crate) struct Issued {
+    pub(crate) access_token: Secret,
     expires_in: Option<u64>,
 }
 
-impl Token {
+impl Issued {
     /// What is said of its life when Identity says nothing, in seconds.
     const UNSAID: u64 = 300;
 
     /// No token is kept for longer than a day, in seconds.
     const LONGEST: u64 = 24 * 60 * 60;
 
+    /// How long the token counts.
+    pub(crate) fn life(&self) -> Duration {
+        Duration::from_secs(self.expires_in.unwrap_or(Self::UNSAID).min(Self::LONGEST))
+    }
+}
+
+impl Token {
     /// Its life is counted from the ask, so it ends here no later than there, and is renewed after four fifths.
     fn of(issued: Issued, asked: Instant) -> Self {
-        let life = Duration::from_secs(issued.expires_in.unwrap_or(Self::UNSAID).min(Self::LONGEST));
-        Self { secret: issued.access_token.into(), renew: asked + life * 4 / 5, end: asked + life }
+        let life = issued.life();
+        Self { secret: issued.access_token, renew: asked + life * 4 / 5, end: asked + life }
     }
 }
 
@@ -233,7 +247,7 @@ mod tests {
     #[test]
     fn a_token_is_renewed_before_its_end() {
         let asked = Instant::now();
-        let token = |expires_in| Token::of(Issued { access_token: "t".to_owned(), expires_in }, asked);
+        let token = |expires_in| Token::of(Issued { access_token: "t".into(), expires_in }, asked);
         assert_eq!(token(Some(3600)).renew, asked + Duration::from_mins(48));
         assert_eq!(token(Some(3600)).end, asked + Duration::from_hours(1));
         assert_eq!(token(Some(u64::MAX)).end, asked + Duration::from_hours(24));

@@ -21,11 +21,14 @@ pub use id::{ClaimId, OwnerId, TaskId};
 pub use json::Json;
 pub use machine::{Event, Refused, State};
 pub use name::{BadName, QueueName, TypeName, WorkerName};
-pub use operation::{Isolation, Operation, TtlBounds};
+pub use operation::{Isolation, Operation, OperationList, TtlBounds};
 pub use page::Page;
 pub use problem::{Fault, Problem};
 pub use secret::Secret;
-pub use service::{Ask, Grant, Grants, Heard, Heartbeat, Held, Report, Reported, Reports, Settled, Wanted};
+pub use service::{
+    Ask, Grant, Grants, Heard, Heartbeat, Held, LiveWorker, Report, Reported, Reports, Settled, Wanted,
+    WorkerList,
+};
 pub use status::{Reason, Status};
 pub use task::{Attempt, Counts, Submission, Summary, Task, TaskList, TaskResult};
 pub use timestamp::Timestamp;

@@ -38,6 +38,13 @@ const fn first() -> u32 {
     1
 }
 
+/// Every operation that may be asked for, at its highest version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OperationList {
+    /// By name.
+    pub operations: Vec<Operation>,
+}
+
 /// What an operation says about the life of its tasks, in milliseconds; the installation's own limits hold as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,4 +64,13 @@ pub enum Isolation {
     /// Inside the worker: it stops at its next await. The outcome is certain, the end of the code is not.
     #[default]
     Async,
+}
+
+impl Isolation {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::json::Json;
 use crate::name::{TypeName, WorkerName};
 use crate::status::Reason;
 use crate::task::Attempt;
+use crate::timestamp::Timestamp;
 
 /// A worker's ask for work (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -56,6 +57,27 @@ pub struct Grants {
     pub held_ms: u64,
     /// What was granted; possibly nothing.
     pub tasks: Vec<Grant>,
+}
+
+/// A worker as its last heartbeat showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveWorker {
+    /// Its name.
+    pub name: WorkerName,
+    /// How many tasks it runs at once.
+    pub slots: u32,
+    /// The types that it runs.
+    pub types: Vec<TypeName>,
+    /// When it was last heard, by the database's clock.
+    pub seen_date: Timestamp,
+}
+
+/// The workers that live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerList {
+    /// By name.
+    pub workers: Vec<LiveWorker>,
 }
 
 /// A yes: this task is yours for so long.

@@ -35,4 +35,3 @@ pub use pull::{Pulled, Puller};
 pub use read::Ending;
 pub use store::{Ended, Ready, Store, TASKS};
 pub use sweep::SWEEP;
-pub use workers::WorkerRow;

@@ -1,6 +1,6 @@
 //! Workers at rest: who has sent a heartbeat, what it runs, and what it must stop.
 
-use domain::{Heartbeat, Held, TaskId, Timestamp, TypeName, WorkerName};
+use domain::{Heartbeat, Held, LiveWorker, TaskId, Timestamp};
 use uuid::Uuid;
 
 use crate::db::Db;
@@ -29,19 +29,6 @@ const STOP_SQLITE: &str = "
         where l.id = unhex(value->>0, '-') and l.phase = 2 and l.attempt = value->>1 and l.worker = ?2)";
 
 const ALL: &str = "select name, slots, types, seen from worker order by name";
-
-/// A worker as its last heartbeat showed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerRow {
-    /// Its name.
-    pub name: WorkerName,
-    /// How many tasks it runs at once.
-    pub slots: u32,
-    /// The types that it runs.
-    pub types: Vec<TypeName>,
-    /// When it was last heard, by the database's clock.
-    pub seen: Timestamp,
-}
 
 impl Store {
     /// Keeps a worker's sign of life; answers with what it runs but does not hold any more.
@@ -75,23 +62,23 @@ impl Store {
     }
 
     /// The workers that live, by name.
-    pub async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
+    pub async fn workers(&self) -> Result<Vec<LiveWorker>, StoreError> {
         let rows: Vec<(String, i32, String, i64)> =
             on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
         rows.into_iter().map(worker).collect()
     }
 }
 
-fn worker((name, slots, types, seen): (String, i32, String, i64)) -> Result<WorkerRow, StoreError> {
+fn worker((name, slots, types, seen): (String, i32, String, i64)) -> Result<LiveWorker, StoreError> {
     let types = serde_json::from_str(&types).map_err(|error| StoreError::Corrupt {
         table: "worker",
         row: Uuid::nil(),
         what: error.to_string(),
     })?;
-    Ok(WorkerRow {
+    Ok(LiveWorker {
         name: word_of("worker", Uuid::nil(), &name)?,
         slots: slots.cast_unsigned(),
         types,
-        seen: Timestamp(seen),
+        seen_date: Timestamp(seen),
     })
 }

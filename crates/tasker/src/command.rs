@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, Parser};
+use clap_complete::Shell;
 
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
-use crate::{client, roles};
+use crate::{client, roles, show};
 
 /// Runs tasks for a limited time: the result is there within the time to live, or the task is cancelled.
 ///
@@ -43,6 +44,11 @@ pub enum Tasker {
     Migrate(Sources),
     #[command(flatten)]
     Client(client::Command),
+    /// Prints a script that completes these commands: tasker completions bash
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
 }
 
 /// Where settings come from.
@@ -75,14 +81,18 @@ impl Tasker {
             Self::Worker(sources) => roles::worker::run(&sources, environment).await,
             Self::Migrate(sources) => roles::migrate::run(&sources, environment).await,
             Self::Client(command) => command.run(environment).await,
+            Self::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "tasker", &mut script);
+                show::line(String::from_utf8(script)?.trim_end())?;
+                Ok(Exit::Done)
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,12 +1,13 @@
 //! The directory of `tasker up`: what it keeps there, and what the command line finds there.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::private;
 
 /// A directory that only its owner may enter.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ impl DataDir {
             .mode(0o700)
             .create(&self.0)
             .with_context(|| format!("--data-dir {shown} cannot be made"))?;
-        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
+        let file = private::options(OpenOptions::new().write(true).create(true).truncate(false))
             .open(self.file(LOCK))
             .with_context(|| format!("--data-dir {shown} cannot be written"))?;
         match file.try_lock() {
@@ -96,31 +97,12 @@ impl DataDir {
     }
 
     fn read(&self, name: &str) -> Result<Option<String>> {
-        let path = self.file(name);
-        let mut text = String::new();
-        match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
-            Ok(_) => Ok(Some(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
-        }
+        private::read(&self.file(name))
     }
 
-    /// Whole or not at all: a new file takes the place of the old one.
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        let (path, new) = (self.file(name), self.file(&format!("{name}.new")));
-        let write = || -> std::io::Result<()> {
-            let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&new, &path)
-        };
-        write().with_context(|| format!("{} cannot be written", path.display()))
+        private::write(&self.file(name), text)
     }
-}
-
-/// Files that only their owner may read.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600)
 }
 
 #[cfg(test)]

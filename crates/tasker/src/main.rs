@@ -11,6 +11,7 @@ mod config;
 mod data_dir;
 mod exit;
 mod plaintext;
+mod private;
 mod roles;
 mod serve;
 mod show;

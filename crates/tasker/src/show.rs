@@ -1,9 +1,12 @@
 //! What is printed: data to standard output, remarks and errors to standard error.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 
 use client::ClientError;
-use domain::Problem;
+use domain::{Problem, Status};
+
+use crate::config::Environment;
 
 /// Prints a line of data. A reader that has gone (`tasker list | head -1`) is no error.
 pub fn line(text: &str) -> Result<()> {
@@ -21,26 +24,69 @@ pub fn note(text: &str) {
 
 /// Prints why a command failed, with what can be done about it.
 pub fn error(error: &anyhow::Error) {
-    note(&format!("error: {}", sentence(error)));
+    note(&format!("error: {}", plain(&sentence(error))));
+    if let Some(hint) = error.downcast_ref().and_then(hint) {
+        note(&format!("hint: {hint}"));
+    }
 }
 
-/// Draws a line that the next one replaces; only where somebody is looking.
-pub fn progress(text: &str) {
-    if stderr().is_terminal() {
-        let _ = write!(stderr(), "\r\x1b[2K{text}");
+/// Asks for something, on the same line.
+pub fn prompt(text: &str) {
+    let _ = write!(stderr(), "{text}");
+}
+
+/// Whether data on standard output may have colours: somebody sees them, and has not declined them (no-color.org).
+pub fn colours(environment: &Environment) -> bool {
+    let is_dumb = environment.get("TERM").is_none_or(|term| term == "dumb");
+    stdout().is_terminal() && environment.get("NO_COLOR").is_none() && !is_dumb
+}
+
+/// A text of somebody else's: what would command the terminal is spelt out.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let commands = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
     }
+    let spell = |character: char| {
+        if commands(character) { character.escape_unicode().to_string() } else { character.to_string() }
+    };
+    Cow::Owned(text.chars().map(spell).collect())
+}
+
+/// Data as it is, byte for byte; on a terminal without what would command it.
+pub fn data(text: &str) -> String {
+    if stdout().is_terminal() { plain(text).into_owned() } else { text.to_owned() }
 }
 
 fn sentence(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused { problem, .. }) => problem_text(problem),
-        Some(ClientError::Unreachable { .. }) => {
-            format!("{error}: {}\nis `tasker up` running?", error.root_cause())
-        }
-        Some(ClientError::Untrusted { .. }) => {
-            format!("{error:#}\nis its authority in the file that --tls-ca or TASKER_TLS_CA names?")
-        }
+        Some(ClientError::Unreachable { .. }) => format!("{error}: {}", error.root_cause()),
         _ => format!("{error:#}"),
+    }
+}
+
+/// What can be done about it.
+fn hint(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::Unreachable { .. } => Some("is `tasker up` running?"),
+        ClientError::Untrusted { .. } => {
+            Some("is its authority in the file that --tls-ca or TASKER_TLS_CA names?")
+        }
+        ClientError::Token { .. } if error.is_about_the_caller() => Some("`tasker login` signs in"),
+        ClientError::Refused { problem, .. } => match (problem.status, problem.task_status) {
+            (401, _) => Some("`tasker login` signs in"),
+            (403, _) => {
+                Some("`tasker whoami` shows the roles of this account; an administrator gives others")
+            }
+            (404, None) => Some("`tasker list` shows your tasks"),
+            (404, Some(Status::Created | Status::Running)) => {
+                Some("`tasker watch ID` waits for the end of a task")
+            }
+            (503, _) => Some("try again in a moment"),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -37,6 +37,22 @@ async fn the_answer_names_what_must_stop() {
 }
 
 #[tokio::test]
+async fn workers_are_listed_for_those_who_serve_and_for_nobody_else() {
+    each(async |service| {
+        let rig = service.worker();
+        rig.beat("b", &[]).await.is(200);
+        rig.beat("a", &[]).await.is(200);
+        let list: Value = rig.get("/api/Worker").await.ok();
+        let workers = list["workers"].as_array().unwrap();
+        assert_eq!(workers.len(), 2);
+        assert_eq!((&workers[0]["name"], &workers[1]["slots"]), (&json!("a"), &json!(8)));
+        assert_eq!(workers[0]["types"], json!(["ECHO"]));
+        service.user().get("/api/Worker").await.is(403);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_worker_that_falls_silent_loses_its_tasks_and_one_that_never_spoke_does_not() {
     let adjust = |settings: &mut backend::Settings| {
         settings.worker_lost = Duration::from_millis(300);

@@ -60,6 +60,7 @@ fn the_document_names_every_door() {
             "GET /api/Task",
             "GET /api/Task/{id}",
             "GET /api/Task/{id}/result",
+            "GET /api/Worker",
             "GET /health/live",
             "GET /health/ready",
             "PATCH /api/Task/request/{id}",

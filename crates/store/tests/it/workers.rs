@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Heartbeat, Held, Reason, Reported, Settled, Status, Timestamp};
+use domain::{Heartbeat, Held, LiveWorker, Reason, Reported, Settled, Status, Timestamp};
 use sqlx::Executor;
-use store::{Db, Ended, WorkerRow};
+use store::{Db, Ended};
 
 use crate::kit::{ANN, Bench, MILLI, SECOND, each_database, kind, report, result, worker};
 
@@ -36,9 +36,9 @@ async fn a_worker_is_what_it_last_said() {
         let workers = bench.store.workers().await.unwrap();
         let names: Vec<&str> = workers.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["w1", "w2"]);
-        let WorkerRow { slots, types, seen, .. } = &workers[0];
+        let LiveWorker { slots, types, seen_date: seen, .. } = &workers[0];
         assert_eq!((*slots, types.len(), *seen), (8, 2, Timestamp(bench.now() - SECOND)));
-        let WorkerRow { types, seen, .. } = &workers[1];
+        let LiveWorker { types, seen_date: seen, .. } = &workers[1];
         assert_eq!((types.len(), *seen), (0, Timestamp(bench.now())));
     })
     .await;

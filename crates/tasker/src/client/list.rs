@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use clap::Args;
-use domain::{Page, TaskId};
+use domain::{Page, TaskId, TaskList};
 
+use super::print::Output;
 use super::server::Server;
-use super::view;
+use super::view::View;
 use crate::config::Environment;
 use crate::show;
 
@@ -28,7 +29,12 @@ impl List {
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let page = Page { before: self.before, limit: self.limit };
         let found = self.server.connect(environment)?.list(page).await?;
-        self.server.print(&found, view::list)?;
+        let view = View::of(environment);
+        let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
+        self.server.output.print(&found, |found| view.list(found), ids)?;
+        if self.server.output != Output::Table {
+            return Ok(());
+        }
         match found.tasks.last() {
             None if self.before.is_some() => show::note("no older tasks"),
             None => show::note("no tasks yet; this submits one: tasker submit GENERATE_LOGIN --ttl 5s"),

@@ -1,28 +1,37 @@
-//! The commands of a user: submit, list, get, result, cancel.
+//! The commands of a user: sign in, submit, look, wait, cancel.
 
+mod catalogue;
 mod list;
 mod parameters;
+mod print;
 mod server;
+mod session;
+mod sign_in;
 mod submit;
 mod ttl;
 mod view;
+mod watch;
 
-use std::io;
+use std::error::Error;
+use std::fmt;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use domain::{TaskId, TaskResult};
-use serde::Serialize;
+use domain::{Task, TaskId, TaskResult};
 
 use crate::config::Environment;
 use crate::exit::Exit;
 use crate::show;
 
-pub use server::NoServer;
+pub use server::{NoServer, NotSignedIn};
 
+use catalogue::{Operations, Workers};
 use list::List;
 use server::Server;
+use sign_in::{Login, Whoami};
 use submit::Submit;
+use view::View;
+use watch::Watch;
 
 /// What a user asks for.
 #[derive(Debug, Subcommand)]
@@ -37,6 +46,18 @@ pub enum Command {
     Result(One),
     /// Cancels a task
     Cancel(One),
+    /// Waits for a task's end and prints its result; or prints what happens to your tasks
+    Watch(Watch),
+    /// Lists the operations that a task may ask for, or shows one
+    Operations(Operations),
+    /// Lists the workers that live; for administrators
+    Workers(Workers),
+    /// Signs in: the other commands act as that account then
+    Login(Login),
+    /// Forgets the sign-in
+    Logout,
+    /// Says as whom the commands act
+    Whoami(Whoami),
 }
 
 /// A command about one task.
@@ -48,40 +69,48 @@ pub struct One {
     server: Server,
 }
 
+/// There is no such thing.
+#[derive(Debug)]
+pub struct NotFound(String);
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for NotFound {}
+
 impl Command {
     /// Asks the server and prints its answer.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {
             Self::Submit(submit) => return submit.run(environment).await,
+            Self::Watch(watch) => return watch.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(One { id, server }) => {
-                server.print(&server.connect(environment)?.get(id).await?, view::task)?;
+                let task = server.connect(environment)?.get(id).await?;
+                print(&server, &task, &View::of(environment))?;
             }
             Self::Result(One { id, server }) => {
-                server.print(&server.connect(environment)?.result(id).await?, result)?;
+                let result = server.connect(environment)?.result(id).await?;
+                let table = |found: &TaskResult| show::data(found.result.text());
+                server.output.print(&result, table, |_| vec![id.to_string()])?;
             }
             Self::Cancel(One { id, server }) => {
-                server.print(&server.connect(environment)?.cancel(id).await?, view::task)?;
+                let task = server.connect(environment)?.cancel(id).await?;
+                print(&server, &task, &View::of(environment))?;
             }
+            Self::Operations(operations) => operations.run(environment).await?,
+            Self::Workers(workers) => workers.run(environment).await?,
+            Self::Login(login) => login.run(environment).await?,
+            Self::Logout => sign_in::logout(environment)?,
+            Self::Whoami(whoami) => whoami.run(environment).await?,
         }
         Ok(Exit::Done)
     }
 }
 
-impl Server {
-    /// Prints an answer as the user wants to read it.
-    fn print<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
-        match self.output {
-            server::Output::Json => show::line(&serde_json::to_string(answer)?),
-            server::Output::Text => match text(answer) {
-                nothing if nothing.is_empty() => Ok(()),
-                text => show::line(&text),
-            },
-        }
-    }
-}
-
-/// The bytes that the operation returned.
-fn result(TaskResult { result }: &TaskResult) -> String {
-    result.text().to_owned()
+fn print(server: &Server, task: &Task, view: &View) -> std::io::Result<()> {
+    server.output.print(task, |task| view.task(task), |task| vec![task.id.to_string()])
 }

@@ -1,15 +1,19 @@
-//! Which server the commands talk to, and as whom: the `tasker up` of a data directory, or a token and an address.
+//! Which server the commands talk to, and as whom: a token, a sign-in, or the `tasker up` of a data directory.
 
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use client::{Client, Credentials, Settings};
+use domain::Timestamp;
+use store::Clock;
 
-use crate::config::{Address, BadConfig, Environment, authorities};
-use crate::data_dir::{ACCOUNT, DataDir};
+use super::print::Output;
+use super::session::{Place, Session};
+use crate::config::{Address, Environment, authorities};
+use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 
 /// The variable that may hold the token, where a flag would show it to every user of the machine.
 const TOKEN: &str = "TASKER_TOKEN";
@@ -17,34 +21,36 @@ const TOKEN: &str = "TASKER_TOKEN";
 /// The variable that may name the file of authorities.
 const TLS_CA: &str = "TASKER_TLS_CA";
 
+/// Where a `tasker up` keeps its data if it is told nothing else.
+const HERE: &str = "./.tasker";
+
 /// Where to ask, and how to print the answer.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Whom to ask (a token, else --data-dir, else the sign-in, else ./.tasker)")]
 pub struct Server {
-    /// How to print: `text` for eyes, `json` for machines
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    /// How to print: `table` for eyes, `json` for machines, `id` for the next command
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-    /// The data directory of a `tasker up` on this machine: its addresses and its account `local` are used
-    #[arg(long, value_name = "DIR", default_value = "./.tasker")]
-    data_dir: PathBuf,
-    /// The Backend of another Tasker; needs a token
-    #[arg(long, value_name = "URL")]
-    backend_url: Option<Address>,
-    /// An access token of its Identity; better put into `TASKER_TOKEN`, for a flag can be seen by others
+    #[command(flatten)]
+    pub at: At,
+    /// An access token; better put into `TASKER_TOKEN`, for a flag can be seen by others
     #[arg(long)]
     token: Option<String>,
-    /// The authorities (PEM) whose certificates count, and no others; or `TASKER_TLS_CA` [default: as that `tasker up`
-    /// is told, else the platform's]
-    #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
 }
 
-/// For whom the answer is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For eyes.
-    Text,
-    /// For machines: what the API answered.
-    Json,
+/// Where to ask.
+#[derive(Debug, Clone, Args)]
+pub struct At {
+    /// The data directory of a `tasker up` on this machine: its addresses and its account `local` are used
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The Backend of another Tasker
+    #[arg(long, value_name = "URL")]
+    backend_url: Option<Address>,
+    /// The authorities (PEM) whose certificates count, and no others; or `TASKER_TLS_CA` [default: as at the sign-in,
+    /// or as that `tasker up` is told, else the platform's]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
 }
 
 /// There is nothing in the data directory to talk to.
@@ -55,7 +61,7 @@ impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no Tasker has run on {}: start one with `tasker up`, name its --data-dir, or give --backend-url and {TOKEN}",
+            "no Tasker has run on {}: start one with `tasker up`, name its --data-dir, or sign in to another with `tasker login`",
             self.0.display()
         )
     }
@@ -63,47 +69,129 @@ impl fmt::Display for NoServer {
 
 impl Error for NoServer {}
 
+/// Nobody is signed in there.
+#[derive(Debug)]
+pub enum NotSignedIn {
+    /// Nobody ever was.
+    Nobody(String),
+    /// The token has ended.
+    Ended(String),
+}
+
+impl fmt::Display for NotSignedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody(backend) => {
+                write!(f, "nobody is signed in at {backend}: use `tasker login`, or put a token into {TOKEN}")
+            }
+            Self::Ended(username) => {
+                write!(f, "the sign-in of {username} has ended: use `tasker login` again")
+            }
+        }
+    }
+}
+
+impl Error for NotSignedIn {}
+
+/// Whom the commands talk to, and as whom.
+pub struct Standing {
+    /// The Backend, the credentials and the authorities.
+    pub settings: Settings,
+    /// Where the account is, if that is known.
+    pub identity: Option<String>,
+}
+
 impl Server {
     /// A client of that server; nothing is sent yet.
     pub fn connect(&self, environment: &Environment) -> Result<Client> {
+        Ok(Client::new(self.standing(environment)?.settings)?)
+    }
+
+    /// Whom the commands talk to, and as whom.
+    pub fn standing(&self, environment: &Environment) -> Result<Standing> {
         let token = self.token.as_deref().or(environment.get(TOKEN));
-        let mut settings = match (&self.backend_url, token) {
-            (Some(_), None) => {
-                return Err(BadConfig::new(format!("--backend-url needs a token: set {TOKEN}")).into());
+        let session = Place::of(environment).read()?.filter(|_| self.at.data_dir.is_none());
+        let wanted = self.at.backend_url.as_ref().map(ToString::to_string);
+        let session =
+            session.filter(|session| wanted.as_ref().is_none_or(|wanted| *wanted == session.backend));
+        let mut standing = match (wanted, session) {
+            (_, Some(session)) => of(session, token)?,
+            (Some(backend), None) => {
+                let Some(token) = token else { return Err(NotSignedIn::Nobody(backend).into()) };
+                let settings = Settings { backend, credentials: Credentials::Token(token.into()), ca: None };
+                Standing { settings, identity: None }
             }
-            (Some(backend), Some(token)) => remote(backend.to_string(), token),
-            (None, Some(token)) => {
-                Settings { credentials: Credentials::Token(token.into()), ..self.local()? }
-            }
-            (None, None) => self.local()?,
+            (None, None) => self.local(token)?,
         };
-        if let Some(path) = &self.tls_ca {
-            settings.ca = Some(authorities("--tls-ca", path)?);
-        } else if let Some(path) = environment.get(TLS_CA) {
-            settings.ca = Some(authorities(TLS_CA, Path::new(path))?);
+        if let Some(ca) = self.at.authorities(environment)? {
+            standing.settings.ca = Some(ca);
         }
-        Ok(Client::new(settings)?)
+        Ok(standing)
     }
 
     /// What `tasker up` left in the data directory.
-    fn local(&self) -> Result<Settings> {
-        let data = DataDir::at(&self.data_dir);
-        let (Some(addresses), Some(secret)) = (data.addresses()?, data.secret()?) else {
-            return Err(NoServer(self.data_dir.clone()).into());
-        };
-        let credentials = Credentials::Password {
-            identity: addresses.identity,
-            username: ACCOUNT.to_owned(),
-            password: secret.into(),
+    fn local(&self, token: Option<&str>) -> Result<Standing> {
+        let addresses = self.at.local()?;
+        let credentials = if let Some(token) = token {
+            Credentials::Token(token.into())
+        } else {
+            let Some(secret) = self.at.data().secret()? else { return Err(self.at.nobody().into()) };
+            let identity = addresses.identity.clone();
+            Credentials::Password { identity, username: ACCOUNT.to_owned(), password: secret.into() }
         };
         let ca = addresses
             .tls_ca
             .map(|path| authorities("worker.tls_ca of that `tasker up`", &path))
             .transpose()?;
-        Ok(Settings { backend: addresses.backend, credentials, ca })
+        let settings = Settings { backend: addresses.backend, credentials, ca };
+        Ok(Standing { settings, identity: Some(addresses.identity) })
     }
 }
 
-fn remote(backend: String, token: &str) -> Settings {
-    Settings { backend, credentials: Credentials::Token(token.into()), ca: None }
+impl At {
+    /// The Backend that was named.
+    pub fn backend(&self) -> Option<String> {
+        self.backend_url.as_ref().map(ToString::to_string)
+    }
+
+    /// The file of authorities that was named.
+    pub fn tls_ca(&self, environment: &Environment) -> Option<PathBuf> {
+        self.tls_ca.clone().or_else(|| environment.get(TLS_CA).map(PathBuf::from))
+    }
+
+    /// What stands in that file.
+    pub fn authorities(&self, environment: &Environment) -> Result<Option<Vec<u8>>> {
+        if let Some(path) = &self.tls_ca {
+            return Ok(Some(authorities("--tls-ca", path)?));
+        }
+        Ok(environment.get(TLS_CA).map(|path| authorities(TLS_CA, Path::new(path))).transpose()?)
+    }
+
+    /// Where the `tasker up` of the data directory listens.
+    pub fn local(&self) -> Result<Addresses> {
+        self.data().addresses()?.ok_or_else(|| self.nobody().into())
+    }
+
+    fn data(&self) -> DataDir {
+        DataDir::at(self.path())
+    }
+
+    fn path(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or(Path::new(HERE))
+    }
+
+    fn nobody(&self) -> NoServer {
+        NoServer(self.path().to_owned())
+    }
+}
+
+/// As whoever is signed in, unless there is a `token` of somebody else.
+fn of(session: Session, token: Option<&str>) -> Result<Standing> {
+    let Session { backend, identity, username, token: own, ends, tls_ca } = session;
+    if token.is_none() && ends <= Timestamp(Clock::System.now()) {
+        return Err(NotSignedIn::Ended(username).into());
+    }
+    let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;
+    let credentials = Credentials::Token(token.map_or_else(|| own.into(), Into::into));
+    Ok(Standing { settings: Settings { backend, credentials, ca }, identity: Some(identity) })
 }

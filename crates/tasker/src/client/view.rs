@@ -1,32 +1,68 @@
-//! Answers as text for eyes.
+//! Tasks as text for eyes.
 
-use domain::{Json, Task, TaskList};
+use anstyle::{AnsiColor, Style};
+use domain::{Json, Status, Summary, Task, TaskList};
 
-/// One line for each task: id, status, type.
-pub fn list(TaskList { tasks }: &TaskList) -> String {
-    let line = |task: &domain::Summary| format!("{}  {:<9}  {}", task.id, task.status.as_str(), task.name);
-    tasks.iter().map(line).collect::<Vec<_>>().join("\n")
+use crate::config::Environment;
+use crate::show;
+
+/// How tasks are drawn: with colours or without.
+pub struct View {
+    colours: bool,
 }
 
-/// One line for each thing that is known about a task.
-pub fn task(task: &Task) -> String {
-    let known = |value: Option<String>| value.unwrap_or_default();
-    let lines = [
-        ("id", task.id.to_string()),
-        ("type", task.name.to_string()),
-        ("parameters", known(task.parameters.clone().map(|json: Json| json.into()))),
-        ("status", task.status.to_string()),
-        ("reason", known(task.reason.map(|reason| reason.to_string()))),
-        ("error", known(task.error.clone())),
-        ("ttl", format!("{} ms", task.ttl.millis())),
-        ("created", task.creation_date.to_string()),
-        ("started", known(task.start_date.map(|date| date.to_string()))),
-        ("deadline", known(task.deadline.map(|date| date.to_string()))),
-        ("ended", known(task.end_date.map(|date| date.to_string()))),
-        ("worker", known(task.worker_name.as_ref().map(ToString::to_string))),
-    ];
-    let lines = lines.iter().filter(|(_, value)| !value.is_empty());
-    lines.map(|(name, value)| format!("{name:<10}  {value}")).collect::<Vec<_>>().join("\n")
+impl View {
+    /// With colours where somebody sees them and has not declined them.
+    pub fn of(environment: &Environment) -> Self {
+        Self { colours: show::colours(environment) }
+    }
+
+    /// One line for each task: id, status, type.
+    pub fn list(&self, TaskList { tasks }: &TaskList) -> String {
+        tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A line of a list.
+    pub fn summary(&self, task: &Summary) -> String {
+        format!("{}  {}  {}", task.id, self.status(task.status, 9), task.name)
+    }
+
+    /// One line for each thing that is known about a task.
+    pub fn task(&self, task: &Task) -> String {
+        let known = |value: Option<String>| value.unwrap_or_default();
+        let parameters = task.parameters.clone().map(|json: Json| json.into());
+        let lines = [
+            ("id", task.id.to_string()),
+            ("type", task.name.to_string()),
+            ("parameters", known(parameters.map(|text: String| show::plain(&text).into_owned()))),
+            ("status", self.status(task.status, 0)),
+            ("reason", known(task.reason.map(|reason| reason.to_string()))),
+            ("error", known(task.error.as_deref().map(|error| show::plain(error).into_owned()))),
+            ("ttl", format!("{} ms", task.ttl.millis())),
+            ("created", task.creation_date.to_string()),
+            ("started", known(task.start_date.map(|date| date.to_string()))),
+            ("deadline", known(task.deadline.map(|date| date.to_string()))),
+            ("ended", known(task.end_date.map(|date| date.to_string()))),
+            ("worker", known(task.worker_name.as_ref().map(ToString::to_string))),
+        ];
+        let lines = lines.iter().filter(|(_, value)| !value.is_empty());
+        lines.map(|(name, value)| format!("{name:<10}  {value}")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn status(&self, status: Status, width: usize) -> String {
+        let word = format!("{:<width$}", status.as_str());
+        if !self.colours {
+            return word;
+        }
+        let colour = match status {
+            Status::Created => AnsiColor::Yellow,
+            Status::Running => AnsiColor::Blue,
+            Status::Finished => AnsiColor::Green,
+            Status::Cancelled => AnsiColor::Red,
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{word}{style:#}")
+    }
 }
 
 #[cfg(test)]
@@ -34,6 +70,8 @@ mod tests {
     use domain::{Reason, Status, Summary, Timestamp};
 
     use super::*;
+
+    const PLAIN: View = View { colours: false };
 
     #[test]
     fn a_task_shows_what_is_known() {
@@ -60,7 +98,12 @@ reason      REQUESTED
 ttl         5000 ms
 created     2026-11-24T09:30:00.125Z
 ended       2026-11-24T09:30:01.000Z";
-        assert_eq!(task(&cancelled), expected);
+        assert_eq!(PLAIN.task(&cancelled), expected);
+        let hostile = Task { error: Some("red \u{1b}[31m alert".to_owned()), ..cancelled };
+        assert!(
+            PLAIN.task(&hostile).contains(r"red \u{1b}[31m alert"),
+            "a terminal is not commanded by a task"
+        );
     }
 
     #[test]
@@ -74,6 +117,8 @@ ended       2026-11-24T09:30:01.000Z";
         let expected = "\
 01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN
 01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN";
-        assert_eq!(list(&tasks), expected);
+        assert_eq!(PLAIN.list(&tasks), expected);
+        let coloured = View { colours: true }.list(&tasks);
+        assert!(coloured.contains("\u{1b}[34mRUNNING  \u{1b}[0m  GENERATE_LOGIN"), "{coloured:?}");
     }
 }

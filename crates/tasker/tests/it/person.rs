@@ -47,6 +47,21 @@ impl Person {
         Self::sign_in(at, name).await
     }
 
+    /// Registers the first administrator, by the setup `link`.
+    pub async fn administrator(at: &Addresses, link: &str, name: &str) -> Self {
+        let (_, setup) = link.split_once("setup=").expect("a setup link");
+        let form = [
+            ("Username", name),
+            ("Password", PASSWORD),
+            ("ConfirmPassword", PASSWORD),
+            ("IsAdmin", "true"),
+            ("setup", setup),
+        ];
+        let page = at.http().post(format!("{}/Auth/Register", at.identity)).form(&form).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::SEE_OTHER, "{}", page.text().await.unwrap());
+        Self::sign_in(at, name).await
+    }
+
     /// Someone who has registered before.
     pub async fn sign_in(at: &Addresses, name: &str) -> Self {
         let token = [

@@ -1,6 +1,6 @@
 //! The binary as a process: started in a directory of its own, watched line by line, gone when dropped.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -34,7 +34,16 @@ pub struct Said {
 
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Said {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("the binary starts");
+    run_with(command, "")
+}
+
+/// The same, with something to read.
+pub fn run_with(command: &mut Command, input: &str) -> Said {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    // Who does not read it has ended already.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("our own child");
     let text = |bytes| String::from_utf8(bytes).expect("text").trim_end().to_owned();
     Said { code: status.code().expect("not killed"), out: text(stdout), err: text(stderr) }
 }
@@ -108,8 +117,28 @@ impl Process {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.id());
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, named without its SIG.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    }
+
+    /// Waits until it would hear SIGINT rather than die of it.
+    pub fn until_it_hears_ctrl_c(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let caught = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim();
+            // SIGINT is 2, and the mask begins with 1.
+            u64::from_str_radix(mask, 16).expect("hexadecimal") & 0b10 != 0
+        };
+        while !caught() {
+            assert!(Instant::now() < deadline, "it does not listen for Ctrl-C");
+            thread::yield_now();
+        }
     }
 
     /// Waits for its end: both outputs are closed then.
@@ -146,6 +175,8 @@ pub struct Up {
     pub backend: String,
     /// Where Identity listens.
     pub identity: String,
+    /// The link that makes the first administrator, if there is none.
+    pub setup: String,
 }
 
 impl Up {
@@ -162,7 +193,9 @@ impl Up {
         let backend = process.after("Backend:");
         let identity = process.after("Identity:");
         process.after("Ready.");
-        Self { home, process, backend, identity }
+        let link = process.seen().iter().find_map(|line| line.strip_prefix("Setup link: "));
+        let setup = link.unwrap_or_default().to_owned();
+        Self { home, process, backend, identity, setup }
     }
 
     /// Starts one in a new home with `settings`.

@@ -155,11 +155,11 @@ async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Gr
     assert_eq!(list(&["--tls-ca", "ca.pem"], "absent.pem").code, 0, "the flag wins");
     std::fs::write(ground.home().join("other.pem"), Authority::new().pem()).unwrap();
     let refused = list(&[], "other.pem");
-    assert_eq!(refused.code, 4);
+    assert_eq!(refused.code, 9);
     let says = format!("error: the certificate of {}/api/Task/?limit=50 is refused: ", at.backend);
     assert!(refused.err.starts_with(&says), "{}", refused.err);
     assert!(
-        refused.err.contains("UnknownIssuer\nis its authority in the file that --tls-ca"),
+        refused.err.contains("UnknownIssuer\nhint: is its authority in the file that --tls-ca"),
         "{}",
         refused.err
     );

@@ -1,4 +1,4 @@
-//! The README's first five minutes, run word for word; `…` stands for what differs each time.
+//! The terminal sessions of the README and of the book, run word for word; `…` stands for what differs each time.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +6,9 @@ use std::process::Command;
 use crate::process::Up;
 
 const README: &str = include_str!("../../../../README.md");
+
+/// Pages of the book whose sessions begin beside a `tasker up`.
+const PAGES: [(&str, &str); 1] = [("command-line.md", include_str!("../../../../docs/command-line.md"))];
 
 /// Between the outputs of two commands.
 const MARK: &str = "--- next ---";
@@ -58,31 +61,53 @@ fn run(home: &Path, commands: &[String]) -> Vec<String> {
     let script = commands.join(&format!("\necho\necho '{MARK}'\n"));
     let binary = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("it is in a directory");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
+    // A sign-in of whoever runs the test is none of ours.
+    let state = home.join("state");
     let shell = Command::new("bash")
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(home)
         .env("PATH", path)
+        .env("XDG_STATE_HOME", state)
+        .env_remove("TASKER_TOKEN")
         .output();
     let output = String::from_utf8(shell.expect("a shell").stdout).expect("text");
     output.split(&format!("{MARK}\n")).map(|said| said.trim_end().to_owned()).collect()
 }
 
+/// The steps of a text, as they are where this `tasker up` listens.
+fn steps_beside(up: &Up, text: &str) -> Vec<Step> {
+    let at = up.addresses();
+    steps(&text.replace("http://127.0.0.1:8080", &at.backend).replace("http://127.0.0.1:8081", &at.identity))
+}
+
+fn run_and_check(up: &Up, steps: &[Step]) {
+    let commands: Vec<String> = steps.iter().map(|step| step.command.clone()).collect();
+    for (step, said) in steps.iter().zip(run(up.home(), &commands)) {
+        check(&step.command, &step.output, &said.lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_sessions_of_the_book_are_true() {
+    for (page, text) in PAGES {
+        let up = Up::start();
+        let steps = steps_beside(&up, text);
+        assert!(!steps.is_empty(), "{page} has sessions");
+        run_and_check(&up, &steps);
+    }
+}
+
 #[test]
 fn the_readmes_five_minutes_are_true() {
     let mut up = Up::start();
-    let (at, printed) = (up.addresses(), up.process().seen().to_vec());
-    let here =
-        README.replace("http://127.0.0.1:8080", &at.backend).replace("http://127.0.0.1:8081", &at.identity);
-    let steps = steps(&here);
+    let printed = up.process().seen().to_vec();
+    let steps = steps_beside(&up, README);
     let (start, rest) = steps.split_first().expect("the README has a transcript");
     assert_eq!(start.command, "cargo run --release -- up");
     check(&start.command, &start.output, &printed.iter().map(String::as_str).collect::<Vec<_>>());
 
     assert!(rest.len() > 5, "the transcript is longer than that");
-    let commands: Vec<String> = rest.iter().map(|step| step.command.clone()).collect();
-    for (step, said) in rest.iter().zip(run(up.home(), &commands)) {
-        check(&step.command, &step.output, &said.lines().collect::<Vec<_>>());
-    }
+    run_and_check(&up, rest);
 }
 
 #[test]

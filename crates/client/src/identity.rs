@@ -1,0 +1,60 @@
+//! What a person asks Identity for: a token to keep, and whose it is.
+
+use std::time::Duration;
+
+use domain::Secret;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::http::{self, Answer};
+use crate::tokens::{self, Issued};
+
+/// An Identity as a person's program sees it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    address: Url,
+    http: reqwest::Client,
+}
+
+/// A token and how long it lasts.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The access token.
+    pub token: Secret,
+    /// How long it counts, from the moment at which it was asked for.
+    pub life: Duration,
+}
+
+/// Whose a token is (OpenID Connect Core 5.3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The account's id.
+    pub sub: String,
+    /// The account's name.
+    pub name: String,
+    /// What it may do.
+    pub roles: Vec<String>,
+}
+
+impl Identity {
+    /// The Identity at `address`; nothing is sent yet. `ca` as in [`crate::Settings`].
+    pub fn at(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {
+        Ok(Self { address: http::base(address)?, http: http::connections(ca, http::is_https(address))? })
+    }
+
+    /// A token for a name and its password (RFC 6749, 4.3).
+    pub async fn sign_in(&self, username: &str, password: &Secret) -> Result<SignedIn, ClientError> {
+        let form = tokens::by_password(username.into(), password.clone());
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.expose())).collect();
+        let request = self.http.post(http::below(&self.address, &tokens::ENDPOINT)).form(&form);
+        let issued: Issued = http::exchange(request).await.and_then(Answer::or_token_error)?.read()?;
+        Ok(SignedIn { life: issued.life(), token: issued.access_token })
+    }
+
+    /// Whose `token` is, if it still counts.
+    pub async fn who(&self, token: &Secret) -> Result<Who, ClientError> {
+        let request = self.http.get(http::below(&self.address, &["connect", "userinfo"]));
+        http::exchange(request.bearer_auth(token.expose())).await.and_then(Answer::or_token_error)?.read()
+    }
+}

@@ -1,0 +1,154 @@
+//! `tasker login`, `logout`, `whoami`: as whom the other commands act.
+
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use client::{Credentials, Identity, Who};
+use domain::{Secret, Timestamp};
+use serde::Serialize;
+use store::Clock;
+
+use super::server::{At, NotSignedIn, Server};
+use super::session::{Place, Session};
+use crate::config::{Address, BadConfig, Environment};
+use crate::show;
+
+/// Signs in.
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The account's name; asked for if it is not given
+    #[arg(value_name = "NAME")]
+    username: Option<String>,
+    /// The Identity where the account is, with --backend-url [default: that of the data directory's `tasker up`]
+    #[arg(long, value_name = "URL", requires = "backend_url")]
+    identity_url: Option<Address>,
+    /// Read the password from standard input, to its end or to the first new line
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Says as whom the commands act.
+#[derive(Debug, Args)]
+pub struct Whoami {
+    /// The Identity of the token, where it is not known otherwise
+    #[arg(long, value_name = "URL")]
+    identity_url: Option<Address>,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// The answer of `whoami`.
+#[derive(Serialize)]
+struct Acting {
+    #[serde(flatten)]
+    who: Who,
+    backend: String,
+    identity: String,
+}
+
+impl Login {
+    /// Gets a token and keeps it.
+    pub async fn run(self, environment: &Environment) -> Result<()> {
+        let place = Place::of(environment);
+        let (backend, identity, tls_ca) = self.addresses(environment)?;
+        let ca = tls_ca.as_deref().map(|path| crate::config::authorities("--tls-ca", path)).transpose()?;
+        let username = self.username()?;
+        let password = self.password(&username)?;
+        let asked = Timestamp(Clock::System.now());
+        let signed_in = Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
+        let ends = asked.plus_micros(i64::try_from(signed_in.life.as_micros()).unwrap_or(i64::MAX));
+        let token = signed_in.token.expose().to_owned();
+        let tls_ca = tls_ca.map(std::path::absolute).transpose()?;
+        place.write(&Session {
+            backend: backend.clone(),
+            identity,
+            username: username.clone(),
+            token,
+            ends,
+            tls_ca,
+        })?;
+        show::note(&format!(
+            "signed in as {username} at {backend}, for {} min",
+            signed_in.life.as_secs() / 60
+        ));
+        Ok(())
+    }
+
+    fn addresses(&self, environment: &Environment) -> Result<(String, String, Option<PathBuf>)> {
+        let tls_ca = self.at.tls_ca(environment);
+        match (self.at.backend(), &self.identity_url) {
+            (Some(backend), Some(identity)) => Ok((backend, identity.to_string(), tls_ca)),
+            (Some(_), None) => {
+                Err(BadConfig::new("--backend-url needs --identity-url: where is the account?").into())
+            }
+            (None, _) => {
+                let addresses = self.at.local()?;
+                Ok((addresses.backend, addresses.identity, tls_ca.or(addresses.tls_ca)))
+            }
+        }
+    }
+
+    fn username(&self) -> Result<String> {
+        if let Some(name) = &self.username {
+            return Ok(name.clone());
+        }
+        if !stdin().is_terminal() || self.password_stdin {
+            return Err(BadConfig::new("whose account? tasker login NAME").into());
+        }
+        show::prompt("Name: ");
+        let mut name = String::new();
+        stdin().read_line(&mut name).context("the name cannot be read")?;
+        Ok(name.trim().to_owned())
+    }
+
+    fn password(&self, username: &str) -> Result<Secret> {
+        if self.password_stdin {
+            let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
+            return Ok(text.lines().next().unwrap_or_default().into());
+        }
+        if !stdin().is_terminal() || !stderr().is_terminal() {
+            return Err(
+                BadConfig::new("a password is typed on a terminal, or read with --password-stdin").into()
+            );
+        }
+        let typed = rpassword::prompt_password(format!("Password of {username}: "));
+        Ok(typed.context("the password cannot be read")?.into())
+    }
+}
+
+/// Forgets the sign-in. Its token counts until it ends, for those who have it.
+pub fn logout(environment: &Environment) -> Result<()> {
+    let was_there = Place::of(environment).clear()?;
+    show::note(if was_there { "signed out" } else { "nobody was signed in" });
+    Ok(())
+}
+
+impl Whoami {
+    /// Asks Identity, and prints.
+    pub async fn run(self, environment: &Environment) -> Result<()> {
+        let standing = self.server.standing(environment)?;
+        let identity = self.identity_url.map(|url| url.to_string()).or(standing.identity);
+        let Some(identity) = identity else {
+            return Err(BadConfig::new("whose token is it? --identity-url names who gave it").into());
+        };
+        let accounts = Identity::at(&identity, standing.settings.ca.as_deref())?;
+        let token = match standing.settings.credentials {
+            Credentials::Token(token) => token,
+            Credentials::Password { username, password, .. } => {
+                accounts.sign_in(&username, &password).await?.token
+            }
+            Credentials::Client { id, .. } => return Err(NotSignedIn::Ended(id).into()),
+        };
+        let who = accounts.who(&token).await?;
+        let acting = Acting { who, backend: standing.settings.backend, identity };
+        let table = |Acting { who, backend, .. }: &Acting| {
+            format!("{} ({}) at {backend}", show::plain(&who.name), who.roles.join(", "))
+        };
+        self.server.output.print(&acting, table, |acting| vec![acting.who.name.clone()])?;
+        Ok(())
+    }
+}
