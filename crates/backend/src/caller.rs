@@ -121,6 +121,15 @@ impl Verifier {
     }
 }
 
+impl Caller {
+    /// Its role does not open this door.
+    fn lacks(&self, parts: &Parts, role: &'static str) -> ApiError {
+        let (subject, method, path) = (&self.subject, &parts.method, parts.uri.path());
+        tracing::info!(target: "audit", { audit.event = "role_missing", account.id = subject }, "{subject} asked for {method} {path}, which wants {role}");
+        ApiError::NoRole(role)
+    }
+}
+
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
         let has = |role: &str| claims.roles.iter().any(|held| held == role);
@@ -156,7 +165,7 @@ impl FromRequestParts<App> for User {
         let caller = Caller::from_request_parts(parts, app).await?;
         // A client's own token names no user (RFC 9700, 4.15).
         let owner = caller.subject.parse().ok().filter(|_| caller.is_user);
-        owner.map(Self).ok_or(ApiError::NoRole("a person's token with the role User or Admin"))
+        owner.map(Self).ok_or_else(|| caller.lacks(parts, "a person's token with the role User or Admin"))
     }
 }
 
@@ -165,6 +174,6 @@ impl FromRequestParts<App> for Service {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.is_worker { Ok(Self) } else { Err(ApiError::NoRole("the role Worker or Admin")) }
+        if caller.is_worker { Ok(Self) } else { Err(caller.lacks(parts, "the role Worker or Admin")) }
     }
 }

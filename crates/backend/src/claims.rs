@@ -65,7 +65,11 @@ pub(crate) async fn patch(
         name.parse().map_err(|_| ApiError::Malformed(format!("workerName: {}", WorkerName::RULE)))?;
     let ask = IdClaim { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };
     let Some(claimed) = app.claim.put(ask).await? else {
-        return Err(if app.store.exists(id).await? { ApiError::NotGranted } else { ApiError::NoTask });
+        if !app.store.exists(id).await? {
+            return Err(ApiError::NoTask);
+        }
+        tracing::info!(target: "audit", { audit.event = "claim_refused", task.id = %id, worker.name = %worker }, "task {id} was not granted to {worker}");
+        return Err(ApiError::NotGranted);
     };
     let prefer = Prefer { wait: None, ..prefer };
     let permission = if prefer.representation {

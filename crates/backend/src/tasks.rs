@@ -192,6 +192,9 @@ pub(crate) async fn cancel(
     Id(id): Id,
 ) -> Result<Body<Task>, ApiError> {
     let ended = app.store.cancel(owner, &[id]).await?;
+    if !ended.is_empty() {
+        tracing::info!(target: "audit", { audit.event = "task_cancelled", task.id = %id, owner.id = %owner }, "{owner} cancelled task {id}");
+    }
     app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());
     let task = app.store.get(owner, id).await?.ok_or(ApiError::NoTask)?;
     match (task.status, task.reason) {

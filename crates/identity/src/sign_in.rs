@@ -64,7 +64,7 @@ pub(crate) async fn sign_in(
         let counted = if misses == Misses::Wait { Uuid::nil() } else { account.id };
         app.throttle.miss(counted).await?;
         app.throttle.spend(Allowance::SignIn, from).await?;
-        info!(account.id = %account.id, client.address = %from, "refused a sign-in from {from}");
+        info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %from }, "refused a sign-in from {from}");
         return Err(Refusal::NotThem);
     }
     if misses == Misses::Some {

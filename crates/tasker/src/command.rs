@@ -52,7 +52,7 @@ pub enum Tasker {
 }
 
 /// Where settings come from.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings (the later wins: file, environment TASKER__SECTION__KEY, flags)")]
 pub struct Sources {
     /// The settings file [default: tasker.toml, if it is there]

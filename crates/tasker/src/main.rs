@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod data_dir;
 mod exit;
+mod log_file;
 mod plaintext;
 mod private;
 mod roles;

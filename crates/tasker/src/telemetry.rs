@@ -1,16 +1,90 @@
-//! Where the logs go: to standard error, as text for eyes or as JSON for machines.
+//! Where the logs go: to standard error or to a file, as text for eyes or as JSON for machines; how loud, a hangup may change.
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::TaskTracker;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::Subscriber;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::{BadConfig, Environment, Format, Log};
+use crate::log_file::LogFile;
 
-/// Comes before what the settings say: the driver logs each connection that fails or is cut, and so do we, once for an
-/// outage.
-const QUIET: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error";
+/// Comes before what the settings say. The driver logs each connection that fails or is cut, and so do we, once for an
+/// outage. Who did what is told however quiet the rest is, unless `audit=off` says otherwise.
+const FIRST: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error,audit=info";
+
+/// The log of this process. What waits for the disk is written when it is dropped.
+pub struct Telemetry {
+    file: Option<LogFile>,
+    level: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Starts the log of this process.
+pub fn start(log: &Log, environment: &Environment) -> Result<Telemetry, BadConfig> {
+    let (level, handle) = reload::Layer::new(filter(&log.level)?);
+    let file = log.file.as_ref().map(|path| {
+        LogFile::open(path, log.rotate, log.keep).map_err(|error| {
+            BadConfig::new(format!("log.file: {} cannot be written: {error}", path.display()))
+        })
+    });
+    let file = file.transpose()?;
+    let writer = file.clone().map_or_else(|| BoxMakeWriter::new(stderr), BoxMakeWriter::new);
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match log.format {
+        Format::Text => {
+            let colour = file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+            lines.compact().with_ansi(colour).boxed()
+        }
+        Format::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(level).with(lines).init();
+    Ok(Telemetry { file, level: handle })
+}
+
+impl Telemetry {
+    /// From now on SIGHUP opens the file anew and reads the level again, by `load`.
+    pub fn hear_hangups(
+        &self,
+        load: impl Fn() -> Result<Log, BadConfig> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let mut hangups = signal(SignalKind::hangup())?;
+        let (file, level) = (self.file.clone(), self.level.clone());
+        // It ends with the process.
+        TaskTracker::new().spawn(async move {
+            while hangups.recv().await.is_some() {
+                if let Some(file) = &file {
+                    file.open_anew();
+                }
+                match load().and_then(|log| Ok((filter(&log.level)?, log.level))) {
+                    Ok((filter, name)) => {
+                        level.reload(filter).expect("the log lasts as long as the process");
+                        tracing::info!("the level of the log is {name}");
+                    }
+                    Err(error) => tracing::warn!(error = %error, "the settings were not read again"),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            file.close();
+        }
+    }
+}
+
+fn filter(levels: &str) -> Result<EnvFilter, BadConfig> {
+    check(levels)?;
+    EnvFilter::try_new(format!("{FIRST},{levels}"))
+        .map_err(|error| BadConfig::new(format!("log.level = \"{levels}\": {error}")))
+}
 
 /// A lone word is a level: the filter would take a mistyped one for the name of a part, and log nothing.
 fn check(levels: &str) -> Result<(), BadConfig> {
@@ -23,22 +97,5 @@ fn check(levels: &str) -> Result<(), BadConfig> {
             )));
         }
     }
-    Ok(())
-}
-
-/// Starts the log of this process.
-pub fn start(log: &Log, environment: &Environment) -> Result<(), BadConfig> {
-    check(&log.level)?;
-    let level = EnvFilter::try_new(format!("{QUIET},{}", log.level))
-        .map_err(|error| BadConfig::new(format!("log.level = \"{}\": {error}", log.level)))?;
-    let lines = Subscriber::builder().with_env_filter(level).with_writer(stderr);
-    let started = match log.format {
-        Format::Text => {
-            let colour = stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-            tracing::subscriber::set_global_default(lines.compact().with_ansi(colour).finish())
-        }
-        Format::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
-    };
-    started.expect("a process starts its log once");
     Ok(())
 }

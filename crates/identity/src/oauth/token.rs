@@ -94,7 +94,7 @@ async fn recognise<'a>(
     let recognised = Caller::recognise(headers, form, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = recognised {
         app.throttle.spend(Allowance::SignIn, from).await?;
-        info!(client.address = %from, "refused a client from {from}");
+        info!(target: "audit", { audit.event = "client_refused", client.address = %from }, "refused a client from {from}");
     }
     recognised
 }
@@ -104,7 +104,7 @@ async fn by_password(app: &App, from: IpAddr, client: &str, form: &Form) -> Resu
     let name = form.field("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
     let password = form.field("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
     let account = sign_in(app, name, password.to_owned(), from).await?;
-    info!(account.id = %account.id, client.id = client, grant = "password", "gave {} a token", account.id);
+    info!(target: "audit", { audit.event = "token_given", account.id = %account.id, client.id = client, grant = "password" }, "gave {} a token", account.id);
     let (sub, roles) = (account.id.to_string(), account.role.claims());
     Ok(granted(app, Grantee { sub, client, scopes: &scopes, roles, amr: &["pwd"] }))
 }
@@ -112,7 +112,7 @@ async fn by_password(app: &App, from: IpAddr, client: &str, form: &Form) -> Resu
 fn by_client(app: &App, client: &Client, form: &Form) -> Result<Granted, TokenError> {
     let scopes = Scopes::grant(form.field("scope"), OF_PROGRAMS).ok_or(TokenError::InvalidScope)?;
     let Client { id, roles, .. } = client;
-    info!(client.id = id, grant = "client_credentials", "gave {id} a token");
+    info!(target: "audit", { audit.event = "token_given", client.id = id, grant = "client_credentials" }, "gave {id} a token");
     Ok(granted(app, Grantee { sub: id.clone(), client: id, scopes: &scopes, roles: roles.clone(), amr: &[] }))
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn invite(
     }
     let role = Role::named(form.text("Role")).ok_or(PageError::NoSuchRole)?;
     let token = app.proofs.mint(Kind::Invitation, role, Some(account.id)).await?;
-    info!(account.id = %account.id, role = role.name(), "{} made an invitation ({})", account.id, role.name());
+    info!(target: "audit", { audit.event = "invitation_made", account.id = %account.id, role = role.name() }, "{} made an invitation ({})", account.id, role.name());
     let link = link::register(&app.settings, Kind::Invitation, &token);
     Ok(home::page(account, Some(Invitation { role, link })))
 }

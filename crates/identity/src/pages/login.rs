@@ -74,7 +74,7 @@ pub(crate) async fn login(
         app.sessions.end(session).await?;
     }
     let session = app.sessions.begin(account.id).await?;
-    info!(account.id = %account.id, client.address = %from, "{} signed in", account.id);
+    info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %from }, "{} signed in", account.id);
     let mut response = lead_to(return_url.as_location());
     response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
     Ok(response)

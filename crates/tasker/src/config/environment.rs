@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use super::BadConfig;
 
 /// The variables that the process was started with.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {

@@ -15,7 +15,7 @@ pub use environment::Environment;
 pub use layers::Layers;
 pub use sections::{Config, Format, Log, Worker};
 pub use tls::authorities;
-pub use values::Address;
+pub use values::{Address, Rotate};
 
 /// A setting that makes no sense, as a sentence that says which one and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use identity::{OpenRegistration, Role};
 use serde::Deserialize;
 
 use super::kafka::Kafka;
-use super::values::Address;
+use super::values::{Address, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -214,11 +214,18 @@ pub struct Log {
     pub level: String,
     /// For eyes or for machines.
     pub format: Format,
+    /// Where lines go; absent: to standard error.
+    pub file: Option<PathBuf>,
+    /// When the file is begun anew.
+    pub rotate: Rotate,
+    /// How many of its predecessors are kept.
+    pub keep: u32,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: Format::Text }
+        let (level, rotate) = ("info".to_owned(), Rotate::default());
+        Self { level, format: Format::Text, file: None, rotate, keep: 7 }
     }
 }
 

@@ -1,7 +1,8 @@
-//! A value with a rule of its own: an address ends without a slash.
+//! Values with rules of their own: an address ends without a slash, a log is begun anew by size or by age.
 
 use std::fmt;
 
+use domain::Timestamp;
 use serde::Deserialize;
 
 /// The address of a service, without a slash at its end, so that two spellings of one issuer are one issuer.
@@ -49,6 +50,63 @@ impl fmt::Display for Address {
     }
 }
 
+/// When a log file is begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Rotate {
+    /// By somebody else, or not at all.
+    Never,
+    /// Before it has more bytes than this.
+    Size(u64),
+    /// With each hour, UTC.
+    Hourly,
+    /// With each day, UTC.
+    Daily,
+}
+
+impl Default for Rotate {
+    fn default() -> Self {
+        Self::Size(100_000_000)
+    }
+}
+
+impl Rotate {
+    /// Whether a file of so many bytes is too large.
+    pub const fn is_full(self, bytes: u64) -> bool {
+        matches!(self, Self::Size(most) if bytes > most)
+    }
+
+    /// The number of the hour or of the day; always the same where neither counts.
+    pub const fn period(self, at: Timestamp) -> i64 {
+        match self {
+            Self::Never | Self::Size(_) => 0,
+            Self::Hourly => at.0.div_euclid(3_600_000_000),
+            Self::Daily => at.0.div_euclid(86_400_000_000),
+        }
+    }
+}
+
+impl TryFrom<String> for Rotate {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1)];
+        match text.as_str() {
+            "never" => Ok(Self::Never),
+            "hourly" => Ok(Self::Hourly),
+            "daily" => Ok(Self::Daily),
+            size => units
+                .iter()
+                .find_map(|(unit, bytes)| {
+                    size.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes)
+                })
+                .filter(|bytes| *bytes > 0)
+                .map(Self::Size)
+                .ok_or("\"daily\", \"hourly\", \"never\", or a size like \"100MB\""),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +117,22 @@ mod tests {
         for bad in ["", "127.0.0.1:8081", "ftp://a", "https://", "http:///"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_log_is_begun_anew_by_size_or_by_age() {
+        let read = |text: &str| Rotate::try_from(text.to_owned());
+        assert_eq!(read("100MB"), Ok(Rotate::Size(100_000_000)));
+        assert_eq!(read("2 GB"), Ok(Rotate::Size(2_000_000_000)));
+        for bad in ["", "0MB", "100", "MB", "weekly", "99999999999GB"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let (evening, midnight) = (Timestamp(86_399_999_999), Timestamp(86_400_000_000));
+        assert_ne!(Rotate::Daily.period(evening), Rotate::Daily.period(midnight));
+        assert_eq!(Rotate::Daily.period(Timestamp(0)), Rotate::Daily.period(evening));
+        assert!(
+            Rotate::Size(10).is_full(11) && !Rotate::Size(10).is_full(10) && !Rotate::Daily.is_full(u64::MAX)
+        );
     }
 
     #[test]

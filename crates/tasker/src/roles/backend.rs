@@ -15,7 +15,7 @@ use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
 use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};
-use crate::{plaintext, telemetry, wait};
+use crate::{plaintext, wait};
 
 /// The largest parameters, in bytes.
 const MAX_PARAMETERS: usize = 256 * 1024;
@@ -30,7 +30,7 @@ const SLOW_CHECK: Duration = Duration::from_secs(1);
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_backend()?;
-    telemetry::start(&config.log, environment)?;
+    let _log = super::start_log_of(&config, environment, sources)?;
     let store = Store::new(config.open_tasks()?, Clock::System);
     let (settings, builtin) = (settings(&config)?, super::worker::specifications(&config.worker)?);
     let (tls, broker) = (config.backend.tls()?, super::broker(&config)?);

@@ -12,13 +12,13 @@ use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
 use crate::serve::{Listener, within_grace};
-use crate::{plaintext, show, telemetry, wait};
+use crate::{plaintext, show, wait};
 
 /// Runs the role until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_identity()?;
-    telemetry::start(&config.log, environment)?;
+    let _log = super::start_log_of(&config, environment, sources)?;
     let db = config.open_accounts()?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;

@@ -13,7 +13,7 @@ use crate::{plaintext, show, telemetry, wait};
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let parts = [(TASKS, config.open_tasks()?), (ACCOUNTS, config.open_accounts()?)];
-    telemetry::start(&config.log, environment)?;
+    let _log = telemetry::start(&config.log, environment)?;
     plaintext::tell_tasks(&config);
     if config.accounts_setting() != "database.url" {
         plaintext::tell_accounts(&config);

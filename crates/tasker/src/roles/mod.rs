@@ -14,8 +14,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::{BadConfig, Config};
+use crate::command::Sources;
+use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
+use crate::telemetry::{self, Telemetry};
 
 pub use up::Up;
 
@@ -26,6 +28,25 @@ fn broker(config: &Config) -> Result<Option<Broker>> {
         tracing::warn!("{warning}");
     }
     Ok(Some(Broker::open(settings).map_err(|error| BadConfig::new(domain::chain(&error)))?))
+}
+
+/// Starts the log. A hangup reads its level again, by `load`, from wherever the settings come from.
+fn start_log(
+    config: &Config,
+    environment: &Environment,
+    load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + 'static,
+) -> Result<Telemetry> {
+    let log = telemetry::start(&config.log, environment)?;
+    let environment = environment.clone();
+    let load = move || load(&environment).map(|config| config.log);
+    log.hear_hangups(load).context("signals cannot be heard")?;
+    Ok(log)
+}
+
+/// The same for a role of its own.
+fn start_log_of(config: &Config, environment: &Environment, sources: &Sources) -> Result<Telemetry> {
+    let sources = sources.clone();
+    start_log(config, environment, move |environment| sources.load(Layers::default(), environment))
 }
 
 /// Runs a role until it ends or until SIGTERM or SIGINT; then it may finish what is in hand. A second signal ends that.

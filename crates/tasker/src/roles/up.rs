@@ -20,13 +20,13 @@ use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 use crate::exit::Exit;
 use crate::serve::Listener;
-use crate::{show, telemetry};
+use crate::show;
 
 /// The client of Identity as which the bundled worker asks; its secret is new at each start and never leaves the process.
 const WORKER: &str = "bundled-worker";
 
 /// Runs everything in one process.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Up {
     /// Where everything is kept; one `tasker up` at a time
     #[arg(long, value_name = "DIR", default_value = "./.tasker")]
@@ -62,7 +62,9 @@ impl Up {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let data = DataDir::at(&self.data_dir);
         let config = self.configure(&data, environment)?;
-        telemetry::start(&config.log, environment)?;
+        let (again, place) = (self.clone(), data.clone());
+        let load = move |environment: &Environment| again.configure(&place, environment);
+        let _log = super::start_log(&config, environment, load)?;
         let _lock = data.take()?;
         let ground = Ground::prepare(config, data).await?;
         super::until_stopped(|stop| ground.serve(stop)).await
@@ -74,7 +76,7 @@ impl Up {
         let defaults = Layers::default()
             .key("tasker up", "database.url", &database)?
             .key("tasker up", "worker.simulate_work_ms", "[500, 1500]")?
-            .key("tasker up", "log.level", "warn")?;
+            .key("tasker up", "log.level", "warn,audit=off")?;
         let mut config = self.sources.load(defaults, environment)?;
         config.backend.listen = self.backend_addr.unwrap_or(config.backend.listen);
         config.identity.listen = self.identity_addr.unwrap_or(config.identity.listen);

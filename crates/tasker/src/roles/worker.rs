@@ -10,7 +10,7 @@ use worker::{Operations, Settings, Worker, operations};
 use crate::command::Sources;
 use crate::config::{self, BadConfig, Environment, Layers};
 use crate::exit::Exit;
-use crate::{plaintext, telemetry};
+use crate::plaintext;
 
 /// Runs the role until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
@@ -18,7 +18,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let credentials = credentials(&config.worker)?;
     let operations = builtin(&config.worker)?;
     let (backend, ca) = (config.worker.backend_url.to_string(), config.worker.authorities()?);
-    telemetry::start(&config.log, environment)?;
+    let _log = super::start_log_of(&config, environment, sources)?;
     plaintext::tell_service("worker.backend_url", &config.worker.backend_url);
     plaintext::tell_service("worker.identity_url", &config.worker.identity_url);
     let client = client::Settings { backend, credentials, ca };

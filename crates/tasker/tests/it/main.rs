@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod crash;
 mod lateness;
+mod logs;
 mod many;
 mod person;
 mod process;

@@ -192,6 +192,10 @@ impl Person {
         self.with_token(self.http.get(self.address(path))).send().await.unwrap()
     }
 
+    pub async fn patch(&self, path: &str) -> Response {
+        self.with_token(self.http.patch(self.address(path))).send().await.unwrap()
+    }
+
     fn address(&self, path: &str) -> String {
         format!("{}{path}", self.backend)
     }

@@ -83,7 +83,7 @@ pub(crate) async fn register(
         Ok(grant) => grant,
         Err(Objection::Closed) => return Err(PageError::Closed),
         Err(Objection::Box(status, said)) => {
-            info!(client.address = %from, "refused Full Access to {from}");
+            info!(target: "audit", { audit.event = "full_access_refused", client.address = %from }, "refused Full Access to {from}");
             return again(status, Errors { full_access: Some(said), ..Errors::default() });
         }
     };
@@ -94,7 +94,7 @@ pub(crate) async fn register(
     let opened = open(&app, from, &name, form.text("Password"), &grant).await?;
     match opened {
         Opened::Account(id) => {
-            info!(account.id = %id, client.address = %from, "made the account {id} ({name})");
+            info!(target: "audit", { audit.event = "account_made", account.id = %id, client.address = %from }, "made the account {id} ({name})");
             Ok(lead_to(&return_url.through_login()))
         }
         Opened::NameTaken => {

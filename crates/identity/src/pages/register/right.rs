@@ -45,7 +45,7 @@ impl Carried {
             return Ok(Some(Self { kind, token: token.to_owned(), proof }));
         }
         app.throttle.spend(Allowance::Proof, from).await?;
-        info!(client.address = %from, proof.kind = kind.name(), "refused a proof ({}) from {from}", kind.name());
+        info!(target: "audit", { audit.event = "proof_refused", client.address = %from, proof.kind = kind.name() }, "refused a proof ({}) from {from}", kind.name());
         Err(PageError::SpentProof)
     }
 
