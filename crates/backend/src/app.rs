@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bells::Bells;
 use crate::caller::Verifier;
 use crate::catalogue::Catalogue;
+use crate::figures;
 use crate::pipeline::{Pipeline, Verb};
 use crate::pulls::Pulls;
 use crate::tickets;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The largest parameters.
     pub max_parameters: usize,
+    /// Whether the database is sampled for the figures.
+    pub is_sampled: bool,
     /// The largest result.
     pub max_result: usize,
     /// The time limit of a request, waiting that it asked for not counted.
@@ -102,6 +105,8 @@ pub(crate) struct Submit {
 }
 
 impl Verb for Submit {
+    const NAME: &'static str = "submit";
+
     type Input = Submission;
     type Output = ();
 
@@ -115,6 +120,7 @@ impl Verb for Submit {
 
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, StoreError> {
         self.store.submit(batch).await?;
+        figures::accepted(batch.len());
         if let Some(broker) = &self.broker {
             tickets::offer(broker, batch);
         }
@@ -130,6 +136,8 @@ pub(crate) struct Claim {
 }
 
 impl Verb for Claim {
+    const NAME: &'static str = "claim";
+
     type Input = IdClaim;
     type Output = Option<Claimed>;
 
@@ -144,6 +152,7 @@ impl Verb for Claim {
     async fn run(&self, batch: &[IdClaim]) -> Result<Vec<Option<Claimed>>, StoreError> {
         let sent = Instant::now();
         let granted = self.store.claim(batch).await?;
+        figures::granted("id", granted.len());
         self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let mut granted: HashMap<_, _> =
             granted.into_iter().map(|Granted { grant, .. }| (grant.id, Claimed { grant, sent })).collect();
@@ -165,6 +174,8 @@ pub(crate) struct Settle {
 }
 
 impl Verb for Settle {
+    const NAME: &'static str = "settle";
+
     type Input = Report;
     type Output = Settled;
 
@@ -183,6 +194,9 @@ impl Verb for Settle {
 
     async fn run(&self, batch: &[Report]) -> Result<Vec<Settled>, StoreError> {
         let settled = self.store.settle(batch).await?;
+        for settled in &settled {
+            figures::settled(*settled);
+        }
         let over = |settled: &Settled| {
             matches!(settled, Settled::Finished | Settled::Cancelled { .. } | Settled::Late { .. })
         };

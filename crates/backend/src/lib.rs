@@ -6,6 +6,7 @@ mod caller;
 mod catalogue;
 mod claims;
 mod error;
+mod figures;
 mod health;
 mod hear;
 mod keys;
@@ -48,6 +49,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use app::Settings;
+pub use figures::FIGURES;
 pub use life::Dead;
 pub use limits::{BadOrigin, origin};
 
@@ -145,6 +147,7 @@ impl Backend {
             .fallback(|| async { ApiError::NoRoute })
             .method_not_allowed_fallback(|| async { ApiError::NoMethod })
             .layer(axum::middleware::from_fn_with_state(self.app.clone(), limits::in_time))
+            .layer(axum::middleware::from_fn(figures::request))
             .layer(CatchPanicLayer::custom(|_| {
                 ApiError::Internal("a handler panicked".into()).into_response()
             }))
@@ -170,6 +173,9 @@ impl Backend {
         parts.spawn("holder of asks", holder.run(stop.clone()));
         parts.spawn("keeper of keys", keys::run(app.clone(), stop.clone()));
         parts.spawn("ear", hear::run(app.clone(), stop.clone()));
+        if app.settings.is_sampled {
+            parts.spawn("samples", figures::sample(app.clone(), stop.clone()));
+        }
         parts.spawn("pruning", upkeep::forget(app.clone(), stop.clone()));
         parts.spawn("upkeep", upkeep::refresh(app.clone(), stop.clone()));
         if let Some(broker) = app.broker.clone() {

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::figures;
 use crate::life::Parts;
 
 /// The most items of one statement.
@@ -32,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A verb of the store as the pipeline runs it: a batch in, as many answers out, in order.
 pub(crate) trait Verb: Send + Sync + 'static {
+    /// What the figures call it.
+    const NAME: &'static str;
+
     type Input: Send + Sync + 'static;
     type Output: Send + 'static;
 
@@ -90,8 +94,12 @@ impl<V: Verb> Pipeline<V> {
     pub(crate) async fn put(&self, input: V::Input) -> Result<V::Output, ApiError> {
         let (answer, answered) = oneshot::channel();
         let weight = u32::try_from(V::weight(&input)).unwrap_or(u32::MAX);
-        let room = self.room.clone().try_acquire_many_owned(weight).map_err(|_| ApiError::Busy)?;
-        self.jobs.try_send(Job { input, answer, room }).map_err(|_| ApiError::Busy)?;
+        let full = || {
+            figures::full(V::NAME);
+            ApiError::Busy
+        };
+        let room = self.room.clone().try_acquire_many_owned(weight).map_err(|_| full())?;
+        self.jobs.try_send(Job { input, answer, room }).map_err(|_| full())?;
         answered.await.map_err(|_| ApiError::Busy)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
             Err(shared) if shared.is_unavailable() => ApiError::Away("the database"),
@@ -191,7 +199,10 @@ async fn patiently<V: Verb>(verb: &V, part: &[V::Input]) -> Result<Vec<V::Output
     let began = Instant::now();
     let mut tries = 1;
     loop {
-        match verb.run(part).await {
+        let sent = std::time::Instant::now();
+        let done = verb.run(part).await;
+        figures::statement(V::NAME, part.len(), sent);
+        match done {
             Err(error)
                 if tries < TRIES
                     && began.elapsed() < PATIENCE
@@ -222,6 +233,8 @@ mod tests {
     struct Picky;
 
     impl Verb for Picky {
+        const NAME: &'static str = "picky";
+
         type Input = u32;
         type Output = u32;
 
@@ -250,6 +263,8 @@ mod tests {
     }
 
     impl Verb for Blocked {
+        const NAME: &'static str = "blocked";
+
         type Input = u32;
         type Output = u32;
 

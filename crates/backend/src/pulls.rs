@@ -16,6 +16,7 @@ use crate::app::{Claimed, Settle};
 use crate::bells::Bells;
 use crate::catalogue::Catalogue;
 use crate::error::ApiError;
+use crate::figures;
 use crate::look::Look;
 use crate::pipeline::Pipeline;
 
@@ -237,6 +238,8 @@ impl Holder {
         };
         self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let count = granted.len();
+        figures::statement("pull", count, sent.into_std());
+        figures::granted("pull", count);
         let mut grants: HashMap<ClaimId, Vec<Claimed>> = HashMap::new();
         for Granted { grant, .. } in granted {
             grants.entry(grant.claim).or_default().push(Claimed { grant, sent });

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::figures;
 
 /// Deadlines are grouped by this, rounded up.
 const GRAIN_MS: u64 = 5;
@@ -139,6 +140,7 @@ async fn check_all(app: &App, ear: &mut Ear) -> Result<(), StoreError> {
 pub(crate) fn tell(app: &App, ended: &[Ended]) {
     app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());
     for ended in ended {
+        figures::verdict(ended);
         let reason = ended.reason.map_or("-", domain::Reason::as_str);
         tracing::debug!(task.id = %ended.id, reason, late_us = ended.late, "cancelled a task");
     }

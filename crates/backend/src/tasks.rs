@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::app::App;
 use crate::caller::User;
 use crate::error::ApiError;
+use crate::figures;
 use crate::limits::{AnswerBy, Payload};
 use crate::paths::{Asked, Id};
 use crate::prefer::Prefer;
@@ -193,6 +194,7 @@ pub(crate) async fn cancel(
 ) -> Result<Body<Task>, ApiError> {
     let ended = app.store.cancel(owner, &[id]).await?;
     if !ended.is_empty() {
+        ended.iter().for_each(figures::verdict);
         tracing::info!(target: "audit", { audit.event = "task_cancelled", task.id = %id, owner.id = %owner }, "{owner} cancelled task {id}");
     }
     app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::dead::DeadLetters;
 use crate::feed::Feed;
+use crate::figures;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
 use crate::producer::Deliveries;
@@ -165,6 +166,7 @@ impl Broker {
 
     /// One more.
     pub(crate) fn count_again(&self) -> u64 {
+        figures::again();
         self.0.seen_again.fetch_add(1, Ordering::Relaxed) + 1
     }
 

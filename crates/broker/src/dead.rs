@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
 
 use crate::broker::Broker;
+use crate::figures;
 use crate::message::BadMessage;
 
 /// Of many that come together the log has one in so long, with the count of all.
@@ -22,6 +23,7 @@ pub(crate) struct DeadLetters {
 impl DeadLetters {
     /// One more: how many that makes, and whether the log shall have it.
     fn count(&self) -> (u64, bool) {
+        figures::dead();
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let tells = told.is_none_or(|told| told.elapsed() >= ONE_IN);

@@ -7,6 +7,7 @@ mod breaker;
 mod broker;
 mod dead;
 mod feed;
+mod figures;
 mod keeper;
 mod line;
 mod message;
@@ -18,6 +19,7 @@ mod topics;
 
 pub use broker::{Broker, BrokerError, Role};
 pub use feed::{Feed, Incoming, Mark};
+pub use figures::FIGURES;
 pub use message::{BadMessage, Message, Posted, Ticket};
 pub use producer::NotPosted;
 pub use pump::Pump;

@@ -7,7 +7,10 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 use tokio::sync::{Notify, watch};
+
+use crate::figures;
 
 /// Whether the brokers can be reached. Clones are one; every client of the process shares it.
 #[derive(Debug, Clone)]
@@ -71,6 +74,7 @@ impl Line {
         }
         outage.cause = None;
         drop(outage);
+        figures::up(true);
         self.0.up.send_if_modified(|up| !std::mem::replace(up, true))
     }
 
@@ -83,6 +87,7 @@ impl Line {
             tracing::warn!(error = %cause, "Kafka cannot be reached: workers pull and report over HTTP meanwhile");
         }
         drop(outage);
+        figures::up(false);
         self.0.up.send_if_modified(|up| std::mem::replace(up, false));
     }
 
@@ -145,6 +150,10 @@ impl ClientContext for Ear {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.line.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        figures::lag(&statistics);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::broker::Broker;
+use crate::figures;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
 use crate::topics::Topics;
@@ -83,6 +84,7 @@ impl Deliveries {
 
     /// A message that is too long says nothing of its topic.
     fn failed(&self, topic: &str, error: &KafkaError) {
+        figures::unsent(topic);
         let is_about_one = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
         if !is_about_one && self.topics.failed(topic) {
             tracing::warn!(topic, error = %error, "the topic {topic} takes no messages: {error}; it is tried now and then");

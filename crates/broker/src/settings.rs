@@ -265,6 +265,7 @@ impl Settings {
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.wait.max.ms", "100")
+            .set("statistics.interval.ms", "10000")
             .set("max.poll.interval.ms", "60000");
         match self.group_protocol {
             GroupProtocol::Classic => consumer

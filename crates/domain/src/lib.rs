@@ -1,6 +1,7 @@
 //! The words and the rules of Tasker: what a task is and the only ways in which it may change.
 
 mod chain;
+mod figure;
 mod id;
 mod json;
 mod machine;
@@ -17,6 +18,7 @@ mod trace;
 mod ttl;
 
 pub use chain::chain;
+pub use figure::{Figure, Kind};
 pub use id::{ClaimId, OwnerId, TaskId};
 pub use json::Json;
 pub use machine::{Event, Refused, State};

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::figures;
 use crate::opaque::random_bytes;
 
 /// 19 MiB and three passes: above the minimum of OWASP, below what a small machine notices.
@@ -105,7 +107,9 @@ impl Place {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> (Self, T) {
         let worked = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
             let done = work(&mut self.memory);
+            figures::hashed(began);
             (self, done)
         });
         worked.await.expect("hashing does not panic")

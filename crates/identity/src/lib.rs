@@ -5,6 +5,7 @@ mod accounts;
 mod address;
 mod app;
 mod edge;
+mod figures;
 mod form;
 mod hashing;
 mod health;
@@ -40,6 +41,7 @@ use crate::app::App;
 use crate::proofs::Kind;
 use crate::username::UserName;
 
+pub use crate::figures::{COUNTERS, HISTOGRAMS};
 pub use crate::hashing::Busy;
 pub use crate::keys::KeyError;
 pub use crate::role::Role;

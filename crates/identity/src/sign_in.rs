@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::accounts::Account;
 use crate::app::App;
+use crate::figures;
 use crate::hashing::{self, Busy, Place};
 use crate::role::Role;
 use crate::throttle::{Allowance, Misses, TooMany};
@@ -64,9 +65,11 @@ pub(crate) async fn sign_in(
         let counted = if misses == Misses::Wait { Uuid::nil() } else { account.id };
         app.throttle.miss(counted).await?;
         app.throttle.spend(Allowance::SignIn, from).await?;
+        figures::not_signed_in();
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %from }, "refused a sign-in from {from}");
         return Err(Refusal::NotThem);
     }
+    figures::signed_in();
     if misses == Misses::Some {
         app.throttle.clear(account.id).await?;
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use domain::{Attempt, QueueName, Reason, TaskId, Timestamp, TypeName};
 use uuid::{ContextV7, Uuid};
@@ -114,6 +115,12 @@ impl Store {
             Db::Postgres(_) => self.clock.steady().saturating_add(self.shared.ahead.load(Ordering::Relaxed)),
             Db::Sqlite(_) => self.clock.now(),
         })
+    }
+
+    /// The database's clock less the machine's, in seconds.
+    pub(crate) fn clock_offset_seconds(&self) -> f64 {
+        let micros = self.now().0.saturating_sub(self.clock.now());
+        Duration::from_micros(micros.unsigned_abs()).as_secs_f64() * if micros < 0 { -1.0 } else { 1.0 }
     }
 
     /// A new id, greater than all that this process minted before.

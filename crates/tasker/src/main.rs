@@ -11,6 +11,7 @@ mod config;
 mod data_dir;
 mod exit;
 mod log_file;
+mod metrics;
 mod plaintext;
 mod private;
 mod roles;

@@ -12,6 +12,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use crate::catalogue::Operations;
 use crate::context::Context;
 use crate::deadline::{Deadline, Moment};
+use crate::figures::Run;
 use crate::operation::Failure;
 use crate::report::{Pending, Reports};
 use crate::running::Running;
@@ -48,6 +49,19 @@ enum End {
     Released,
 }
 
+impl End {
+    /// What the figures call it.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Result(_) => "result",
+            Self::Failed(_) => "failed",
+            Self::OutOfTime => "out_of_time",
+            Self::Stopped => "stopped",
+            Self::Released => "released",
+        }
+    }
+}
+
 impl Desk {
     /// Runs what was granted, and reports it if there is anything to report.
     pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline, trace: Option<Trace>) {
@@ -57,7 +71,9 @@ impl Desk {
         if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }
+        let run = Run::of(&grant.name);
         let end = self.work(&grant, deadline, &entry.stop).instrument(span.clone()).await;
+        run.ended(end.word());
         drop(entry);
         let id = grant.id;
         let reported = span.in_scope(|| match end {

@@ -54,6 +54,7 @@ mod catalogue;
 mod context;
 mod crew;
 mod deadline;
+mod figures;
 mod heartbeat;
 mod kept;
 mod link;
@@ -72,6 +73,7 @@ mod tide;
 
 pub use catalogue::Operations;
 pub use context::Context;
+pub use figures::FIGURES;
 pub use operation::{Failure, Operation};
 pub use register::WorkerError;
 pub use run::{Settings, Worker};

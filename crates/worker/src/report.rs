@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::deadline::{Deadline, Moment};
+use crate::figures;
 use crate::link::{Link, Part};
 
 /// The most reports of one request.
@@ -76,6 +77,7 @@ impl Reports {
     /// Adds one.
     pub(crate) fn add(&self, pending: Pending) {
         self.unsettled.send_modify(|count| *count += 1);
+        figures::unsettled(self.count());
         if self.sender.send(pending).is_err() {
             self.forget(1);
             debug!("a report came after the worker's last");
@@ -85,6 +87,7 @@ impl Reports {
     /// So many are settled, or no longer ours to see to.
     pub(crate) fn forget(&self, settled: usize) {
         self.unsettled.send_modify(|count| *count -= settled);
+        figures::unsettled(self.count());
     }
 
     /// Waits until no more than `limit` have not been settled.

@@ -18,6 +18,7 @@ use crate::ask::Asker;
 use crate::attend::Desk;
 use crate::catalogue::Operations;
 use crate::crew::Crew;
+use crate::figures;
 use crate::heartbeat::Heart;
 use crate::kept::Kept;
 use crate::link::Link;
@@ -105,6 +106,7 @@ impl Worker {
             pulse.stop().await;
             return Ok(());
         }
+        figures::slots(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
         let desk = Arc::new(Desk {
             operations: Arc::clone(&self.operations),

@@ -182,6 +182,7 @@ pub(crate) fn settings(identity_url: &str) -> Settings {
         cors_origins: vec!["https://pages.example".to_owned()],
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
+        is_sampled: true,
         request_timeout: Duration::from_secs(10),
     }
 }

@@ -16,6 +16,7 @@ use super::error::TokenError;
 use super::scope::{OF_PEOPLE, OF_PROGRAMS, Scopes};
 use crate::address::Address;
 use crate::app::App;
+use crate::figures;
 use crate::form::{BadForm, Form};
 use crate::mint::{self, Grantee};
 use crate::settings::Client;
@@ -105,6 +106,7 @@ async fn by_password(app: &App, from: IpAddr, client: &str, form: &Form) -> Resu
     let password = form.field("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
     let account = sign_in(app, name, password.to_owned(), from).await?;
     info!(target: "audit", { audit.event = "token_given", account.id = %account.id, client.id = client, grant = "password" }, "gave {} a token", account.id);
+    figures::token("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());
     Ok(granted(app, Grantee { sub, client, scopes: &scopes, roles, amr: &["pwd"] }))
 }
@@ -113,6 +115,7 @@ fn by_client(app: &App, client: &Client, form: &Form) -> Result<Granted, TokenEr
     let scopes = Scopes::grant(form.field("scope"), OF_PROGRAMS).ok_or(TokenError::InvalidScope)?;
     let Client { id, roles, .. } = client;
     info!(target: "audit", { audit.event = "token_given", client.id = id, grant = "client_credentials" }, "gave {id} a token");
+    figures::token("client_credentials");
     Ok(granted(app, Grantee { sub: id.clone(), client: id, scopes: &scopes, roles: roles.clone(), amr: &[] }))
 }
 

@@ -9,7 +9,7 @@ use store::Db;
 
 use super::BadConfig;
 use super::layers::read_secret;
-use super::sections::{Backend, Config, Identity, Worker};
+use super::sections::{Backend, Config, Identity, Metrics, Worker};
 
 /// How a worker proves who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +201,14 @@ pub(super) fn pair<A, B>(
         (None, Some(_)) => {
             Err(BadConfig::new(format!("{section}.{second} is set and {section}.{first} is not")))
         }
+    }
+}
+
+impl Metrics {
+    /// Refuses what other machines could read along.
+    pub fn check(&self) -> Result<(), BadConfig> {
+        let Some(listen) = self.listen else { return Ok(()) };
+        check_listener("metrics", listen, self.allow_plaintext || self.tls()?.is_some())
     }
 }
 

@@ -13,7 +13,7 @@ use std::fmt;
 pub use check::Credentials;
 pub use environment::Environment;
 pub use layers::Layers;
-pub use sections::{Config, Format, Log, Worker};
+pub use sections::{Config, Format, Log, Metrics, Worker};
 pub use tls::authorities;
 pub use values::{Address, Rotate};
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_default_file_names_every_key() {
-        for section in ["database", "kafka", "backend", "identity", "worker", "log"] {
+        for section in ["database", "kafka", "backend", "identity", "worker", "metrics", "log"] {
             let refusal =
                 Layers::default().assignment(&format!("{section}.no_such_key=1")).unwrap_err().to_string();
             let keys: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();

@@ -28,6 +28,8 @@ pub struct Config {
     pub worker: Worker,
     /// What is said about all that.
     pub log: Log,
+    /// What is counted and measured of it.
+    pub metrics: Metrics,
 }
 
 /// `[database]`
@@ -227,6 +229,20 @@ impl Default for Log {
         let (level, rotate) = ("info".to_owned(), Rotate::default());
         Self { level, format: Format::Text, file: None, rotate, keep: 7 }
     }
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Where `/metrics` is served; absent: nothing is counted.
+    pub listen: Option<SocketAddr>,
+    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Listening without TLS where other machines can reach it.
+    pub allow_plaintext: bool,
 }
 
 /// How a line of the log looks.

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::BadConfig;
 use super::check::pair;
-use super::sections::{Backend, Identity, Worker};
+use super::sections::{Backend, Identity, Metrics, Worker};
 use crate::tls::Files;
 
 impl Backend {
@@ -34,6 +34,13 @@ impl Worker {
     /// Whom it trusts to vouch for Backend and Identity; `None` is the platform's list.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, BadConfig> {
         self.tls_ca.as_deref().map(|path| authorities("worker.tls_ca", path)).transpose()
+    }
+}
+
+impl Metrics {
+    /// What its listener shows, if it speaks TLS.
+    pub fn tls(&self) -> Result<Option<Files>, BadConfig> {
+        files("metrics", self.tls_cert.as_ref(), self.tls_key.as_ref())
     }
 }
 

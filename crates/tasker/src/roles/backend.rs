@@ -14,6 +14,7 @@ use tracing::info;
 use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
+use crate::metrics::{Door, serve_metrics};
 use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};
 use crate::{plaintext, wait};
 
@@ -31,6 +32,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_backend()?;
     let _log = super::start_log_of(&config, environment, sources)?;
+    let metrics = Door::open(&config.metrics).await?;
     let store = Store::new(config.open_tasks()?, Clock::System);
     let (settings, builtin) = (settings(&config)?, super::worker::specifications(&config.worker)?);
     let (tls, broker) = (config.backend.tls()?, super::broker(&config)?);
@@ -38,6 +40,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     plaintext::tell_tasks(&config);
     plaintext::tell_service("backend.identity_url", &config.backend.identity_url);
     super::until_stopped(async |stop| {
+        serve_metrics(metrics, &stop);
         if let Some(backend) = open(&store, settings, &builtin, broker, &stop).await? {
             info!("the Backend listens on {}", listener.address());
             serve(backend, listener, stop).await?;
@@ -93,6 +96,7 @@ pub fn settings(config: &Config) -> Result<Settings, BadConfig> {
         cors_origins: ours.cors_origins.clone(),
         max_parameters: MAX_PARAMETERS,
         max_result: MAX_RESULT,
+        is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })
 }

@@ -11,6 +11,7 @@ use tracing::info;
 use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
+use crate::metrics::{Door, serve_metrics};
 use crate::serve::{Listener, within_grace};
 use crate::{plaintext, show, wait};
 
@@ -19,12 +20,14 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_identity()?;
     let _log = super::start_log_of(&config, environment, sources)?;
+    let metrics = Door::open(&config.metrics).await?;
     let db = config.open_accounts()?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
     let settings = settings(&config, &listener)?;
     plaintext::tell_accounts(&config);
     super::until_stopped(async |stop| {
+        serve_metrics(metrics, &stop);
         if let Some(identity) = open(&db, settings, &stop).await? {
             info!("Identity listens on {}", listener.address());
             show_setup_link(&identity).await?;

@@ -19,6 +19,7 @@ use crate::command::Sources;
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 use crate::exit::Exit;
+use crate::metrics::{Door, serve_metrics};
 use crate::serve::Listener;
 use crate::show;
 
@@ -66,8 +67,13 @@ impl Up {
         let load = move |environment: &Environment| again.configure(&place, environment);
         let _log = super::start_log(&config, environment, load)?;
         let _lock = data.take()?;
+        let metrics = Door::open(&config.metrics).await?;
         let ground = Ground::prepare(config, data).await?;
-        super::until_stopped(|stop| ground.serve(stop)).await
+        super::until_stopped(|stop| {
+            serve_metrics(metrics, &stop);
+            Box::pin(ground.serve(stop))
+        })
+        .await
     }
 
     /// What has no setting of the user's is chosen for one machine and one user.

@@ -10,6 +10,7 @@ use worker::{Operations, Settings, Worker, operations};
 use crate::command::Sources;
 use crate::config::{self, BadConfig, Environment, Layers};
 use crate::exit::Exit;
+use crate::metrics::{Door, serve_metrics};
 use crate::plaintext;
 
 /// Runs the role until it is stopped.
@@ -19,6 +20,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let operations = builtin(&config.worker)?;
     let (backend, ca) = (config.worker.backend_url.to_string(), config.worker.authorities()?);
     let _log = super::start_log_of(&config, environment, sources)?;
+    let metrics = Door::open(&config.metrics).await?;
     plaintext::tell_service("worker.backend_url", &config.worker.backend_url);
     plaintext::tell_service("worker.identity_url", &config.worker.identity_url);
     let client = client::Settings { backend, credentials, ca };
@@ -27,7 +29,11 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
         Some(broker) => worker.over(broker),
         None => worker,
     };
-    super::until_stopped(async |stop| Ok(worker.run(stop).await?)).await
+    super::until_stopped(async |stop| {
+        serve_metrics(metrics, &stop);
+        Ok(worker.run(stop).await?)
+    })
+    .await
 }
 
 /// The built-in operations.

@@ -184,6 +184,11 @@ impl Cluster {
         self.backends[0].after(said);
     }
 
+    /// Where the first Backend and the first worker serve their metrics.
+    pub fn metrics(&mut self) -> (String, String) {
+        (self.backends[0].metrics(), self.workers[0].metrics())
+    }
+
     /// Every process with its role.
     pub fn processes(&self) -> Vec<(&'static str, u32)> {
         let of = |role, processes: &[Process]| {

@@ -9,6 +9,7 @@ mod crash;
 mod lateness;
 mod logs;
 mod many;
+mod metrics;
 mod person;
 mod process;
 mod roles;

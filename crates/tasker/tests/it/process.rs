@@ -94,6 +94,13 @@ impl Process {
         }
     }
 
+    /// Where it serves its metrics, as it has said by now.
+    pub fn metrics(&mut self) -> String {
+        self.listen();
+        let told = self.seen.iter().find_map(|line| line.split_once("metrics are served on "));
+        told.expect("it says where").1.trim().trim_end_matches("/metrics").to_owned()
+    }
+
     /// Reads what it has said by now.
     pub fn listen(&mut self) {
         self.seen.extend(self.lines.try_iter());
