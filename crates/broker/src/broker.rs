@@ -116,6 +116,11 @@ impl Broker {
         self.line().is_up()
     }
 
+    /// Waits until the brokers answer.
+    pub async fn comes_up(&self) {
+        self.line().comes_up().await;
+    }
+
     /// What does not work at the moment, as sentences; nothing if all is well.
     pub fn troubles(&self) -> Vec<String> {
         if let Some(cause) = self.line().trouble() {

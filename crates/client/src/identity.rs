@@ -52,6 +52,17 @@ impl Identity {
         Ok(SignedIn { life: issued.life(), token: issued.access_token })
     }
 
+    /// What Identity calls itself in the tokens that it gives (OpenID Connect Discovery 1.0, 3).
+    pub async fn issuer(&self) -> Result<String, ClientError> {
+        #[derive(Deserialize)]
+        struct Discovery {
+            issuer: String,
+        }
+        let url = http::below(&self.address, &[".well-known", "openid-configuration"]);
+        let found = http::exchange(self.http.get(url)).await.and_then(Answer::or_token_error)?;
+        found.read().map(|Discovery { issuer }| issuer)
+    }
+
     /// Whose `token` is, if it still counts.
     pub async fn who(&self, token: &Secret) -> Result<Who, ClientError> {
         let request = self.http.get(http::below(&self.address, &["connect", "userinfo"]));

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
-use crate::{client, roles, show};
+use crate::{client, roles, settings, show};
 
 /// Runs tasks for a limited time: the result is there within the time to live, or the task is cancelled.
 ///
@@ -42,6 +42,9 @@ pub enum Tasker {
     ///
     /// The services do it themselves when they start; this is for those who want it done before.
     Migrate(Sources),
+    /// Writes, shows and checks settings
+    #[command(subcommand)]
+    Config(settings::Command),
     #[command(flatten)]
     Client(client::Command),
     /// Prints a script that completes these commands: tasker completions bash
@@ -66,8 +69,13 @@ pub struct Sources {
 impl Sources {
     /// The configuration that they make on top of `defaults`.
     pub fn load(&self, defaults: Layers, environment: &Environment) -> Result<Config, BadConfig> {
+        self.layers(defaults, environment)?.build()
+    }
+
+    /// They themselves on top of `defaults`.
+    pub fn layers(&self, defaults: Layers, environment: &Environment) -> Result<Layers, BadConfig> {
         let layers = defaults.file(self.config.as_deref())?.environment(environment)?;
-        self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))?.build()
+        self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))
     }
 }
 
@@ -80,6 +88,7 @@ impl Tasker {
             Self::Identity(sources) => roles::identity::run(&sources, environment).await,
             Self::Worker(sources) => roles::worker::run(&sources, environment).await,
             Self::Migrate(sources) => roles::migrate::run(&sources, environment).await,
+            Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,
             Self::Completions { shell } => {
                 let mut script = Vec::new();

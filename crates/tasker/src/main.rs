@@ -16,6 +16,7 @@ mod plaintext;
 mod private;
 mod roles;
 mod serve;
+mod settings;
 mod show;
 mod telemetry;
 mod tls;

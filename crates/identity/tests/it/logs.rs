@@ -39,7 +39,7 @@ impl<'a> MakeWriter<'a> for Log {
 async fn s121_no_password_token_cookie_or_link_is_ever_logged() {
     let log = Log::default();
     // The tests' own HTTP client lives in this process too, and hyper tells everything at this level.
-    let ours = "identity=trace,store=trace,sqlx=trace,axum=trace,tower_http=trace";
+    let ours = "audit=trace,identity=trace,store=trace,sqlx=trace,axum=trace,tower_http=trace";
     let subscriber = tracing_subscriber::fmt().with_env_filter(ours).with_writer(log.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     each_database(|house| {

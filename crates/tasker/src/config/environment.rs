@@ -35,6 +35,15 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// Variables that look like ours and are none: Kubernetes makes such for a service called `tasker`.
+    pub fn strangers(&self) -> Vec<&str> {
+        let known = ["TASKER_TOKEN", "TASKER_TLS_CA"];
+        let ours = self.beginning_with("TASKER_").map(|(name, _)| name);
+        ours.filter(|name| !name.starts_with("TASKER__") && !known.contains(name)).collect()
+    }
+}
+
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self(variables.into_iter().collect())

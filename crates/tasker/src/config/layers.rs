@@ -3,9 +3,11 @@
 //! Every setting has a default, so each source is read as a configuration of its own before it is laid over the
 //! others. That is how an error can name its place: the line of the file, the variable, the flag.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::environment::Environment;
@@ -19,7 +21,7 @@ const FILE: &str = "tasker.toml";
 const PREFIX: &str = "TASKER__";
 
 /// Settings that the environment may also name by a file: `TASKER__WORKER__PASSWORD_FILE`.
-const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 6] = [
     "database.url",
     "identity.database_url",
     "kafka.sasl_password",
@@ -30,7 +32,11 @@ const SECRETS: [&str; 6] = [
 
 /// The settings gathered so far; what is added later wins.
 #[derive(Debug, Default)]
-pub struct Layers(Table);
+pub struct Layers {
+    table: Table,
+    /// Where each of them comes from, by its name.
+    origins: BTreeMap<String, String>,
+}
 
 impl Layers {
     /// Adds the file at `path`, or `tasker.toml` where there is one.
@@ -51,7 +57,11 @@ impl Layers {
             BadConfig::new(format!("{name}: {}{}", error.to_string().trim_end(), hint(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
-        self.overlay(text.parse().map_err(refuse)?);
+        let lines = lines(text);
+        self.overlay(text.parse().map_err(refuse)?, |setting| match lines.get(setting) {
+            Some(line) => format!("{name}, line {line}"),
+            None => name.to_owned(),
+        });
         Ok(self)
     }
 
@@ -99,24 +109,48 @@ impl Layers {
         let fitting = fitting.map_err(|refusal| {
             BadConfig::new(format!("{origin}: {}{}", refusal.message(), hint(refusal.message())))
         })?;
-        self.overlay(fitting);
+        self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
     }
 
     /// The configuration that all layers make together.
     pub fn build(self) -> Result<Config, BadConfig> {
-        Config::deserialize(self.0).map_err(|error| BadConfig::new(error.message()))
+        Config::deserialize(self.table).map_err(|error| BadConfig::new(error.message()))
     }
 
-    /// Keys of `over` replace ours, one by one.
-    fn overlay(&mut self, over: Table) {
+    /// What one of the sources says of a setting, and which; `None`: the default counts.
+    pub fn find(&self, setting: &str) -> Option<(&Value, &str)> {
+        let (section, key) = setting.split_once('.')?;
+        Some((self.table.get(section)?.get(key)?, self.origins.get(setting)?))
+    }
+
+    /// Keys of `over` replace ours, one by one; `origin` says where each comes from.
+    fn overlay(&mut self, over: Table, origin: impl Fn(&str) -> String) {
         for (section, keys) in over {
-            match (self.0.get_mut(&section), keys) {
+            for key in keys.as_table().into_iter().flat_map(Table::keys) {
+                let setting = format!("{section}.{key}");
+                let origin = origin(&setting);
+                self.origins.insert(setting, origin);
+            }
+            match (self.table.get_mut(&section), keys) {
                 (Some(Value::Table(ours)), Value::Table(theirs)) => ours.extend(theirs),
-                (_, keys) => drop(self.0.insert(section, keys)),
+                (_, keys) => drop(self.table.insert(section, keys)),
             }
         }
     }
+}
+
+/// The line of each setting.
+fn lines(text: &str) -> BTreeMap<String, usize> {
+    let Ok(document) = DeTable::parse(text) else { return BTreeMap::new() };
+    let mut lines = BTreeMap::new();
+    for (section, keys) in document.get_ref() {
+        for (key, _) in keys.get_ref().as_table().into_iter().flatten() {
+            let line = 1 + text[..key.span().start].matches('\n').count();
+            lines.insert(format!("{}.{}", section.get_ref(), key.get_ref()), line);
+        }
+    }
+    lines
 }
 
 /// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
@@ -168,6 +202,23 @@ mod tests {
         assert_eq!(config.worker.drain_ms, 3);
         assert_eq!(config.worker.heartbeat_ms.get(), 2);
         assert_eq!(config.worker.delay_between_tasks_ms, 0);
+    }
+
+    #[test]
+    fn every_value_knows_where_it_comes_from() {
+        let layers = Layers::default()
+            .text("tasker.toml", "[worker]\n\nslots = 2\ndrain_ms = 2\n[log]\nlevel = \"warn\"")
+            .unwrap()
+            .environment(&environment(&[("TASKER__WORKER__SLOTS", "3")]))
+            .unwrap()
+            .assignment("log.format=json")
+            .unwrap();
+        let origin = |setting: &str| layers.find(setting).map(|(_, origin)| origin.to_owned());
+        assert_eq!(origin("worker.slots").as_deref(), Some("TASKER__WORKER__SLOTS"));
+        assert_eq!(origin("worker.drain_ms").as_deref(), Some("tasker.toml, line 4"));
+        assert_eq!(origin("log.level").as_deref(), Some("tasker.toml, line 6"));
+        assert_eq!(origin("log.format").as_deref(), Some("--set log.format"));
+        assert_eq!(origin("worker.name"), None);
     }
 
     #[test]

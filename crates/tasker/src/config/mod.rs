@@ -4,6 +4,7 @@ mod check;
 mod environment;
 mod kafka;
 mod layers;
+mod reference;
 mod sections;
 mod tls;
 mod values;
@@ -12,7 +13,8 @@ use std::fmt;
 
 pub use check::Credentials;
 pub use environment::Environment;
-pub use layers::Layers;
+pub use layers::{Layers, SECRETS};
+pub use reference::{DEFAULT_FILE, Entry, entries};
 pub use sections::{Config, Format, Log, Metrics, Worker};
 pub use tls::authorities;
 pub use values::{Address, Rotate};
@@ -46,8 +48,6 @@ fn config(settings: &[&str]) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DEFAULT_FILE: &str = include_str!("../../tasker.default.toml");
 
     #[test]
     fn the_default_file_says_the_defaults() {

@@ -37,6 +37,13 @@ fn start_log(
     load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + 'static,
 ) -> Result<Telemetry> {
     let log = telemetry::start(&config.log, environment)?;
+    let strangers = environment.strangers();
+    if !strangers.is_empty() {
+        tracing::warn!(
+            "{}: no settings of ours, they change nothing; ours begin with TASKER__",
+            strangers.join(", ")
+        );
+    }
     let environment = environment.clone();
     let load = move || load(&environment).map(|config| config.log);
     log.hear_hangups(load).context("signals cannot be heard")?;

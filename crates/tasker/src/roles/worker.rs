@@ -59,7 +59,8 @@ pub fn settings(config: &config::Worker) -> Result<Settings, BadConfig> {
     })
 }
 
-fn credentials(config: &config::Worker) -> Result<Credentials, BadConfig> {
+/// As whom it asks, out of our settings.
+pub fn credentials(config: &config::Worker) -> Result<Credentials, BadConfig> {
     let identity = config.identity_url.to_string();
     Ok(match config.credentials()? {
         config::Credentials::Password { username, password } => {

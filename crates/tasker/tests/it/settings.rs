@@ -1,9 +1,12 @@
 //! Settings that make no sense are refused with a sentence that names them, before anything is opened.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
+use testkit::{kafka_server, own_prefix};
 
+use crate::cluster::Cluster;
 use crate::process::{Said, run, tasker};
 
 fn home() -> TempDir {
@@ -61,7 +64,8 @@ fn a_variable_is_named_by_its_error() {
 #[test]
 fn variables_of_kubernetes_services_do_no_harm() {
     let sentence = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
-    assert!(sentence.starts_with("error: database.url is not set"), "{sentence}");
+    assert!(sentence.contains("TASKER_PORT: no settings of ours, they change nothing"), "{sentence}");
+    assert!(sentence.contains("\nerror: database.url is not set"), "{sentence}");
 }
 
 #[test]
@@ -125,4 +129,86 @@ fn a_database_or_a_level_that_is_none_is_named_with_its_setting() {
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(said.err.contains(says), "{}", said.err);
     }
+}
+
+#[test]
+fn a_file_with_every_setting_is_written_and_not_written_over() {
+    let home = home();
+    let config = |arguments: &[&str]| run(&mut tasker(home.path(), [&["config"], arguments].concat()));
+    assert_eq!(config(&["init"]).code, 0);
+    let file = home.path().join("tasker.toml");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = config(&["init"]);
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("tasker.toml is there already; --force writes it anew"), "{}", again.err);
+    assert_eq!(config(&["init", "--force"]).code, 0);
+    let shown = config(&["show"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert!(shown.out.contains("(tasker.toml, line "), "{}", shown.out);
+}
+
+#[test]
+fn every_value_is_shown_with_its_origin_and_no_secret_is() {
+    let home = home();
+    std::fs::write(home.path().join("tasker.toml"), "[worker]\nslots = 3\n").unwrap();
+    let mut show = tasker(home.path(), ["config", "show", "-o", "json", "--set", "log.level=debug"]);
+    let said = run(show
+        .env("TASKER__WORKER__PASSWORD", "hush")
+        .env("TASKER__DATABASE__URL", "postgres://a:hush@b/c"));
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.out.contains("hush") && !said.err.contains("hush"), "{}", said.out);
+    let all: Vec<serde_json::Value> = serde_json::from_str(&said.out).unwrap();
+    let of = |name: &str| all.iter().find(|shown| shown["setting"] == name).expect(name);
+    assert_eq!(
+        (&of("worker.slots")["value"], &of("worker.slots")["origin"]),
+        (&"3".into(), &"tasker.toml, line 2".into())
+    );
+    assert_eq!(of("worker.password")["origin"], "TASKER__WORKER__PASSWORD");
+    assert_eq!(of("log.level")["origin"], "--set log.level");
+    assert_eq!(of("log.keep")["origin"], "default");
+    assert_eq!(of("log.keep")["variable"], "TASKER__LOG__KEEP");
+}
+
+#[tokio::test]
+async fn what_settings_name_is_tried() {
+    let mut cluster = Cluster::start(1, 1).await;
+    let at = cluster.addresses();
+    let sets = [
+        format!("database.url={}", cluster.database().url),
+        format!("kafka.bootstrap_servers={}", kafka_server()),
+        format!("kafka.topic_prefix={}", own_prefix()),
+        format!("backend.identity_url={}", at.identity),
+        format!("worker.identity_url={}", at.identity),
+        format!("worker.backend_url={}", at.backend),
+        "worker.client_id=rig".to_owned(),
+        "worker.client_secret=a secret of the test".to_owned(),
+    ];
+    let check = |more: &[&str]| {
+        let home = home();
+        let sets = sets.iter().map(String::as_str).chain(more.iter().copied()).flat_map(|set| ["--set", set]);
+        run(&mut tasker(home.path(), ["config", "check"].into_iter().chain(sets)))
+    };
+    let sound = check(&[]);
+    assert_eq!(sound.code, 0, "{}", sound.out);
+    for said in [
+        "ok   settings",
+        "ok   database.url            the database answers",
+        "ok   kafka                   the brokers answer; ",
+        "ok   backend.identity_url    Identity answers at",
+        "ok   worker                  it signs in",
+    ] {
+        assert!(sound.out.contains(said), "{said}: {}", sound.out);
+    }
+    for (set, said) in [
+        ("database.url=postgres://nobody@127.0.0.1:1/none", "BAD  database.url"),
+        ("kafka.bootstrap_servers=127.0.0.1:1", "BAD  kafka"),
+        ("backend.identity_url=http://127.0.0.1:1", "is Identity running there?"),
+        ("worker.client_secret=wrong", "BAD  worker"),
+        ("worker.simulate_work_ms=[2, 1]", "the first is the least"),
+    ] {
+        let bad = check(&[set]);
+        assert_eq!(bad.code, 2, "{set}: {}", bad.out);
+        assert!(bad.out.contains(said), "{set}: {}", bad.out);
+    }
+    cluster.stop();
 }

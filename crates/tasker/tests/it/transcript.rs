@@ -8,7 +8,10 @@ use crate::process::Up;
 const README: &str = include_str!("../../../../README.md");
 
 /// Pages of the book whose sessions begin beside a `tasker up`.
-const PAGES: [(&str, &str); 1] = [("command-line.md", include_str!("../../../../docs/command-line.md"))];
+const PAGES: [(&str, &str); 2] = [
+    ("command-line.md", include_str!("../../../../docs/command-line.md")),
+    ("api.md", include_str!("../../../../docs/api.md")),
+];
 
 /// Between the outputs of two commands.
 const MARK: &str = "--- next ---";

@@ -1,5 +1,6 @@
 //! The rules of the house that no compiler knows.
 
+mod book;
 mod boundaries;
 mod guarantees;
 mod house;
