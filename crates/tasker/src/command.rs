@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::config::{BadConfig, Config, Environment, Layers};
 use crate::exit::Exit;
-use crate::{client, roles, settings, show};
+use crate::{bench, client, roles, settings, show};
 
 /// Runs tasks for a limited time: the result is there within the time to live, or the task is cancelled.
 ///
@@ -42,6 +42,9 @@ pub enum Tasker {
     ///
     /// The services do it themselves when they start; this is for those who want it done before.
     Migrate(Sources),
+    /// Loads a server and measures it; checks at the end that nothing was lost
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Writes, shows and checks settings
     #[command(subcommand)]
     Config(settings::Command),
@@ -88,6 +91,7 @@ impl Tasker {
             Self::Identity(sources) => roles::identity::run(&sources, environment).await,
             Self::Worker(sources) => roles::worker::run(&sources, environment).await,
             Self::Migrate(sources) => roles::migrate::run(&sources, environment).await,
+            Self::Bench(command) => Box::pin(command.run(environment)).await,
             Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,
             Self::Completions { shell } => {

@@ -5,6 +5,7 @@
     reason = "nothing depends on a binary: here `pub` is what a module offers to its siblings"
 )]
 
+mod bench;
 mod client;
 mod command;
 mod config;

@@ -23,11 +23,12 @@ use crate::config::Environment;
 use crate::exit::Exit;
 use crate::show;
 
-pub use server::{NoServer, NotSignedIn};
+pub use parameters::read as read_parameters;
+pub use server::{NoServer, NotSignedIn, Server};
+pub use ttl::parse as parse_ttl;
 
 use catalogue::{Operations, Workers};
 use list::List;
-use server::Server;
 use sign_in::{Login, Whoami};
 use submit::Submit;
 use view::View;

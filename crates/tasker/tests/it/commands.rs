@@ -264,3 +264,32 @@ fn a_list_is_a_page_and_says_where_the_next_one_begins() {
     assert_eq!(rest.err, "", "that was the last");
     assert_eq!(up.ask(["list", "--limit", "0"]).code, 2);
 }
+
+/// Each measurement ends with its books, and books that do not balance are an error.
+#[test]
+fn a_server_is_loaded_and_its_books_are_checked() {
+    let up = Up::start_with(&["worker.slots=64"]);
+    let bench = |arguments: &[&str]| {
+        let said = up.ask([&["bench"], arguments, &["--duration", "500ms", "-o", "json"]].concat());
+        let report: serde_json::Value = serde_json::from_str(&said.out).expect("a report");
+        (said.code, report)
+    };
+    for arguments in
+        [&["submit", "--concurrency", "4"][..], &["run", "--concurrency", "4"], &["run", "--rate", "50"]]
+    {
+        let (code, report) = bench(arguments);
+        assert_eq!(code, 0, "{report}");
+        assert!(report["times"]["p99"].as_f64().unwrap() > 0.0, "{report}");
+        assert_eq!(report["books"]["accepted"], report["books"]["ends"]["FINISHED"], "{report}");
+    }
+    let (code, report) = bench(&["ttl", "--concurrency", "8", "--ttl", "100ms"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["books"]["accepted"], report["books"]["ends"]["TTL_EXPIRED"], "{report}");
+    let (code, report) =
+        bench(&["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"]);
+    assert_eq!((code, &report["balance"]), (1, &false.into()), "they were to finish");
+    let table = up.ask(["bench", "run", "--duration", "300ms"]).out;
+    assert!(table.contains("until ended, ms: p50") && table.contains(" FINISHED"), "{table}");
+    assert_eq!(up.ask(["bench", "run", "--type", "NONE"]).code, 1);
+    assert_eq!(up.ask(["bench", "run", "--concurrency", "0"]).code, 2);
+}
