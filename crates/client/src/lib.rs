@@ -1,5 +1,6 @@
 //! The API as a program sees it: one client, its tokens, and a verb for each thing that can be asked.
 
+mod accounts;
 mod backoff;
 mod client;
 mod error;
@@ -9,6 +10,7 @@ mod service;
 mod tasks;
 mod tokens;
 
+pub use accounts::{Accounts, Change, Given, Invitation, User, UserList};
 pub use backoff::Backoff;
 pub use client::{Client, Settings};
 pub use domain::Secret;

@@ -1,10 +1,12 @@
 //! Accounts at rest.
 
+use serde::Serialize;
 use store::{Clock, Db, StoreError, on};
 use uuid::Uuid;
 
 use crate::opaque::Digest;
 use crate::role::Role;
+use crate::time::SECOND;
 use crate::username::UserName;
 
 const FIND: &str = "\
@@ -44,6 +46,39 @@ update account
 set password = $3
 where id = $1 and password = $2";
 
+const LIST: &str = "\
+select name, role, origin, created, disabled
+from account
+where folded > $1
+order by folded
+limit $2";
+
+/// The administrators are locked, so that no two of them are the last but one at once. What is `null` stays as it is.
+const CHANGE_POSTGRES: &str = "\
+with admins as materialized (
+    select id from account where role = 'Admin' and disabled is null order by id for update
+)
+update account a
+set role = coalesce($2::text, a.role),
+    disabled = case when $3::bigint is null then a.disabled when $3 = 0 then null else coalesce(a.disabled, $4) end
+where a.folded = $1
+and (a.role <> 'Admin' or a.disabled is not null
+    or (coalesce($2, 'Admin') = 'Admin' and coalesce($3, 0) = 0)
+    or exists (select 1 from admins where admins.id <> a.id))
+returning a.id";
+
+const CHANGE_SQLITE: &str = "\
+update account as a
+set role = coalesce(?2, a.role),
+    disabled = case when ?3 is null then a.disabled when ?3 = 0 then null else coalesce(a.disabled, ?4) end
+where a.folded = ?1
+and (a.role <> 'Admin' or a.disabled is not null
+    or (coalesce(?2, 'Admin') = 'Admin' and coalesce(?3, 0) = 0)
+    or exists (select 1 from account o where o.role = 'Admin' and o.disabled is null and o.id <> a.id))
+returning id";
+
+const SET_PASSWORD: &str = "update account set password = $2 where id = $1";
+
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
 /// An account, as far as the rest of Identity sees it.
@@ -73,6 +108,36 @@ pub(crate) enum Opened {
     NameTaken,
     /// The proof was spent in the meantime, or the first administrator has come another way.
     ProofSpent,
+}
+
+/// An account as an administrator sees it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Listed {
+    name: String,
+    role: Role,
+    /// By what right it was made.
+    origin: String,
+    /// Seconds since 1970.
+    created: i64,
+    disabled: bool,
+}
+
+/// What is to become otherwise; what is absent stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) role: Option<Role>,
+    pub(crate) disabled: Option<bool>,
+}
+
+/// What came of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Account(Uuid),
+    /// There would be no administrator any more.
+    LastAdmin,
+    /// There is no account of that name.
+    Nobody,
 }
 
 type Row = (Uuid, String, String, String, Option<i64>);
@@ -160,6 +225,44 @@ impl Accounts {
     pub(crate) async fn rehash(&self, id: Uuid, old: &str, new: &str) -> Result<(), StoreError> {
         on!(&self.db, write, pool =>
             sqlx::query(REHASH).bind(id).bind(old).bind(new).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Accounts whose names come after `after`, in the order of names.
+    pub(crate) async fn list(&self, after: &str, limit: i64) -> Result<Vec<Listed>, StoreError> {
+        let rows: Vec<(String, String, String, i64, Option<i64>)> = on!(&self.db, read, pool =>
+            sqlx::query_as(LIST).bind(after).bind(limit).fetch_all(pool).await)?;
+        let listed = |(name, role, origin, created, disabled): (String, String, String, i64, Option<i64>)| {
+            let role = read_role("account", Uuid::nil(), &role)?;
+            Ok(Listed { name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
+        };
+        rows.into_iter().map(listed).collect()
+    }
+
+    /// Changes the account of that name in lower case; the last administrator stays one.
+    pub(crate) async fn change(&self, folded: &str, change: Change) -> Result<Changed, StoreError> {
+        let (role, disabled) = (change.role.map(Role::name), change.disabled.map(i64::from));
+        let now = self.clock.now();
+        let row: Option<(Uuid,)> = match &self.db {
+            Db::Postgres(pools) => {
+                let query = sqlx::query_as(CHANGE_POSTGRES).bind(folded).bind(role).bind(disabled).bind(now);
+                query.fetch_optional(&pools.write).await?
+            }
+            Db::Sqlite(pools) => {
+                let query = sqlx::query_as(CHANGE_SQLITE).bind(folded).bind(role).bind(disabled).bind(now);
+                query.fetch_optional(&pools.write).await?
+            }
+        };
+        match row {
+            Some((id,)) => Ok(Changed::Account(id)),
+            None if self.find(folded).await?.is_some() => Ok(Changed::LastAdmin),
+            None => Ok(Changed::Nobody),
+        }
+    }
+
+    pub(crate) async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), StoreError> {
+        on!(&self.db, write, pool =>
+            sqlx::query(SET_PASSWORD).bind(id).bind(hash).execute(pool).await.map(drop))?;
         Ok(())
     }
 

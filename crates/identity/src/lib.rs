@@ -28,12 +28,13 @@ mod tend;
 mod throttle;
 mod time;
 mod username;
+mod users;
 mod visitor;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use store::{Clock, Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +105,11 @@ impl Identity {
             .route("/.well-known/openid-configuration", get(oauth::metadata))
             .route("/.well-known/openid-configuration/jwks", get(oauth::jwks))
             .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
+            // administrators
+            .route("/api/user", get(users::list).post(users::add))
+            .route("/api/user/{name}", patch(users::change))
+            .route("/api/user/{name}/reset", post(users::reset))
+            .route("/api/invitation", post(users::invite))
             // operators
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))

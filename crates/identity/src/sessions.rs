@@ -31,6 +31,8 @@ const SEEN: &str = "update session set seen = $2 where digest = $1 and seen < $2
 
 const END: &str = "delete from session where digest = $1";
 
+const END_ALL: &str = "delete from session where account = $1";
+
 const FORGET: &str = "delete from session where started <= $1 or seen <= $2";
 
 pub(crate) struct Sessions {
@@ -67,6 +69,12 @@ impl Sessions {
     pub(crate) async fn end(&self, session: Digest) -> Result<(), StoreError> {
         on!(&self.db, write, pool =>
             sqlx::query(END).bind(session.as_bytes()).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Ends every session of an account.
+    pub(crate) async fn end_all(&self, account: Uuid) -> Result<(), StoreError> {
+        on!(&self.db, write, pool => sqlx::query(END_ALL).bind(account).execute(pool).await.map(drop))?;
         Ok(())
     }
 

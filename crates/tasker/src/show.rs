@@ -79,7 +79,10 @@ fn hint(error: &ClientError) -> Option<&'static str> {
             (403, _) => {
                 Some("`tasker whoami` shows the roles of this account; an administrator gives others")
             }
-            (404, None) => Some("`tasker list` shows your tasks"),
+            (404, None) if problem.kind.ends_with(":no-such-task") => Some("`tasker list` shows your tasks"),
+            (404, None) if problem.kind.ends_with(":no-such-user") => {
+                Some("`tasker user list` shows the accounts")
+            }
             (404, Some(Status::Created | Status::Running)) => {
                 Some("`tasker watch ID` waits for the end of a task")
             }

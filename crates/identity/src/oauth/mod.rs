@@ -11,4 +11,4 @@ pub(crate) use client::is_legacy;
 pub(crate) use discovery::{jwks, metadata};
 pub(crate) use scope::Scopes;
 pub(crate) use token::token;
-pub(crate) use userinfo::userinfo;
+pub(crate) use userinfo::{bearer, userinfo};

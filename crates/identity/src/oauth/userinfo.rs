@@ -67,7 +67,7 @@ pub(crate) async fn userinfo(
 }
 
 /// The token of the one `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, BearerError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, BearerError> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let first = sent.next().ok_or(BearerError::Missing)?;
     if sent.next().is_some() {

@@ -14,3 +14,4 @@ mod register;
 mod session;
 mod token;
 mod userinfo;
+mod users;

@@ -9,6 +9,7 @@ mod session;
 mod sign_in;
 mod submit;
 mod ttl;
+mod user;
 mod view;
 mod watch;
 
@@ -53,6 +54,11 @@ pub enum Command {
     Operations(Operations),
     /// Lists the workers that live; for administrators
     Workers(Workers),
+    /// Makes, lists and changes accounts; for administrators
+    #[command(subcommand)]
+    User(user::Command),
+    /// Makes a link by which somebody makes an account; for administrators
+    Invite(user::Invite),
     /// Signs in: the other commands act as that account then
     Login(Login),
     /// Forgets the sign-in
@@ -104,6 +110,8 @@ impl Command {
             }
             Self::Operations(operations) => operations.run(environment).await?,
             Self::Workers(workers) => workers.run(environment).await?,
+            Self::User(command) => command.run(environment).await?,
+            Self::Invite(invite) => invite.run(environment).await?,
             Self::Login(login) => login.run(environment).await?,
             Self::Logout => sign_in::logout(environment)?,
             Self::Whoami(whoami) => whoami.run(environment).await?,

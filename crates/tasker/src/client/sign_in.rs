@@ -127,24 +127,38 @@ pub fn logout(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-impl Whoami {
-    /// Asks Identity, and prints.
-    pub async fn run(self, environment: &Environment) -> Result<()> {
-        let standing = self.server.standing(environment)?;
-        let identity = self.identity_url.map(|url| url.to_string()).or(standing.identity);
+impl Server {
+    /// Which Identity, by whose token, and who vouches for it. `named`: an Identity that was named for this command.
+    pub(super) async fn identified(
+        &self,
+        environment: &Environment,
+        named: Option<&Address>,
+    ) -> Result<(String, Secret, Option<Vec<u8>>)> {
+        let standing = self.standing(environment)?;
+        let identity = named.map(ToString::to_string).or(standing.identity);
         let Some(identity) = identity else {
-            return Err(BadConfig::new("whose token is it? --identity-url names who gave it").into());
+            let lost = "whose token is it? sign in with `tasker login`, which knows the Identity";
+            return Err(BadConfig::new(lost).into());
         };
-        let accounts = Identity::at(&identity, standing.settings.ca.as_deref())?;
+        let ca = standing.settings.ca;
         let token = match standing.settings.credentials {
             Credentials::Token(token) => token,
             Credentials::Password { username, password, .. } => {
-                accounts.sign_in(&username, &password).await?.token
+                Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?.token
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Ended(id).into()),
         };
-        let who = accounts.who(&token).await?;
-        let acting = Acting { who, backend: standing.settings.backend, identity };
+        Ok((identity, token, ca))
+    }
+}
+
+impl Whoami {
+    /// Asks Identity, and prints.
+    pub async fn run(self, environment: &Environment) -> Result<()> {
+        let (identity, token, ca) = self.server.identified(environment, self.identity_url.as_ref()).await?;
+        let who = Identity::at(&identity, ca.as_deref())?.who(&token).await?;
+        let backend = self.server.standing(environment)?.settings.backend;
+        let acting = Acting { who, backend, identity };
         let table = |Acting { who, backend, .. }: &Acting| {
             format!("{} ({}) at {backend}", show::plain(&who.name), who.roles.join(", "))
         };

@@ -293,3 +293,47 @@ fn a_server_is_loaded_and_its_books_are_checked() {
     assert_eq!(up.ask(["bench", "run", "--type", "NONE"]).code, 1);
     assert_eq!(up.ask(["bench", "run", "--concurrency", "0"]).code, 2);
 }
+
+/// What an administrator does with the accounts of others.
+#[tokio::test]
+async fn an_administrator_looks_after_accounts() {
+    let up = Up::start();
+    let refused = up.ask(["user", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("wants a person's token with the role Admin"), "{}", refused.err);
+    let admin = Person::administrator(&up.addresses(), &up.setup, "root").await;
+    let ask = |arguments: &[&str], typed: &str| {
+        let mut command = tasker(up.home(), arguments.iter().copied());
+        run_with(command.env("TASKER_TOKEN", admin.token()), typed)
+    };
+    let made = ask(&["user", "add", "ann", "--role", "worker"], "");
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.out.contains("password  "), "{}", made.out);
+    assert_eq!(
+        ask(&["user", "add", "bob", "--password-stdin", "-o", "id"], "seven-green-herons\n").out,
+        "bob"
+    );
+    let again = ask(&["user", "add", "bob"], "");
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("there is an account of that name"), "{}", again.err);
+    assert_eq!(ask(&["user", "list", "-o", "id"], "").out, "ann\nbob\nlocal\nroot");
+    assert_eq!(ask(&["user", "disable", "bob"], "").code, 0);
+    let list = ask(&["user", "list"], "").out;
+    assert!(list.contains("bob    User    admin       out of use"), "{list}");
+    assert!(list.contains("ann    Worker  admin"), "{list}");
+    assert_eq!(ask(&["user", "enable", "bob"], "").code, 0);
+    assert_eq!(ask(&["user", "role", "bob", "admin"], "").code, 0);
+    let reset: serde_json::Value =
+        serde_json::from_str(&ask(&["user", "reset", "bob", "-o", "json"], "").out).unwrap();
+    assert!(reset["password"].is_string(), "{reset}");
+    let nobody = ask(&["user", "reset", "nobody"], "");
+    assert_eq!(nobody.code, 8);
+    assert!(nobody.err.contains("hint: `tasker user list`"), "{}", nobody.err);
+    let invited = ask(&["invite", "--role", "worker"], "");
+    assert!(invited.out.contains("/Auth/Register?ReturnUrl=Login&invitation="), "{}", invited.out);
+    // Only one who has no other beside him is the last.
+    assert_eq!(ask(&["user", "disable", "bob"], "").code, 0);
+    let alone = ask(&["user", "role", "root", "user"], "");
+    assert_eq!(alone.code, 1);
+    assert!(alone.err.contains("this is the last administrator"), "{}", alone.err);
+}
