@@ -33,6 +33,9 @@ from proof
 where proof.digest = $6
 and proof.expires > $5
 and (proof.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
+and (proof.made_by is null or exists (
+    select 1 from account maker
+    where maker.id = proof.made_by and maker.role = 'Admin' and maker.disabled is null))
 on conflict do nothing";
 
 /// What the operator's own account needs: it is there, and this is its password. Its role stays what it was.

@@ -20,7 +20,10 @@ where proof.digest = $1
 and proof.kind = $2
 and proof.expires > $3
 and not exists (select 1 from account where account.proof = proof.digest)
-and (proof.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))";
+and (proof.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))
+and (proof.made_by is null or exists (
+    select 1 from account maker
+    where maker.id = proof.made_by and maker.role = 'Admin' and maker.disabled is null))";
 
 const FORGET: &str = "delete from proof where expires < $1";
 
@@ -79,7 +82,8 @@ impl Proofs {
         Ok(token)
     }
 
-    /// The proof behind `token`, unless it is spent, expired or was never made.
+    /// The proof behind `token`, unless it is spent, expired or was never made, or whoever made it is no administrator any
+    /// more.
     pub(crate) async fn find(&self, kind: Kind, token: &str) -> Result<Option<Proof>, StoreError> {
         let (digest, now) = (Digest::of(token), self.clock.now());
         let row: Option<(String,)> = on!(&self.db, read, pool => sqlx::query_as(FIND)

@@ -14,9 +14,10 @@ const LONGEST: i64 = 12 * HOUR;
 /// `seen` is not written for each request.
 const COARSE: i64 = MINUTE;
 
+/// An account that was taken out of use in the meantime gets none.
 const BEGIN: &str = "\
 insert into session (digest, account, started, seen)
-values ($1, $2, $3, $3)";
+select $1, account.id, $3, $3 from account where account.id = $2 and account.disabled is null";
 
 const FIND: &str = "\
 select account.id, account.name, account.role, session.seen

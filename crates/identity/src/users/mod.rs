@@ -13,8 +13,9 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::info;
+use uuid::Uuid;
 
-use crate::accounts::{Change, Changed, Grant, Listed, Opened};
+use crate::accounts::{Account, Change, Changed, Grant, Listed, Opened};
 use crate::app::App;
 use crate::link;
 use crate::opaque::Opaque;
@@ -130,22 +131,39 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
     let Wanted { role, disabled } = read(&body)?;
-    match app.accounts.change(&name.to_lowercase(), Change { role, disabled }).await? {
+    if role.is_none() && disabled.is_none() {
+        return Err(Refusal::Unchanged);
+    }
+    let name = name.to_lowercase();
+    let (before, _) = app.accounts.find(&name).await?.ok_or(Refusal::Nobody)?;
+    match app.accounts.change(&name, Change { role, disabled }).await? {
         Changed::Account(id) => {
             if disabled == Some(true) {
                 app.sessions.end_all(id).await?;
             }
-            let said = match (role, disabled) {
-                (Some(_), _) => "role_changed",
-                (None, Some(true)) => "account_disabled",
-                (None, _) => "account_enabled",
-            };
-            let role = role.map_or("", Role::name);
-            info!(target: "audit", { audit.event = said, account.id = %id, by.id = %by, role }, "{by} changed the account {id}");
+            tell(by, &before, role, disabled);
             Ok(StatusCode::NO_CONTENT)
         }
         Changed::LastAdmin => Err(Refusal::LastAdmin),
         Changed::Nobody => Err(Refusal::Nobody),
+    }
+}
+
+/// Who changed what, a line for each thing that is otherwise than before.
+fn tell(by: Uuid, before: &Account, role: Option<Role>, disabled: Option<bool>) {
+    let (id, from) = (before.id, before.role.name());
+    if let Some(role) = role.filter(|role| *role != before.role) {
+        let to = role.name();
+        info!(target: "audit", { audit.event = "role_changed", account.id = %id, by.id = %by, from, to }, "{by} made the account {id} a {to}; it was a {from}");
+    }
+    match disabled.filter(|disabled| *disabled != before.is_disabled) {
+        Some(true) => {
+            info!(target: "audit", { audit.event = "account_disabled", account.id = %id, by.id = %by }, "{by} took the account {id} out of use");
+        }
+        Some(false) => {
+            info!(target: "audit", { audit.event = "account_enabled", account.id = %id, by.id = %by }, "{by} took the account {id} into use again");
+        }
+        None => {}
     }
 }
 

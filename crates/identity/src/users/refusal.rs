@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     /// Without an administrator nobody could make one.
     LastAdmin,
     Query,
+    /// A change that changes nothing.
+    Unchanged,
     NoJson(serde_json::Error),
     Shape(serde_json::Error),
     Field {
@@ -64,7 +66,7 @@ impl Refusal {
             Self::Query | Self::NoJson(_) => {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
-            Self::Shape(_) | Self::Field { .. } => {
+            Self::Unchanged | Self::Shape(_) | Self::Field { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule")
             }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
@@ -84,6 +86,7 @@ impl Refusal {
             Self::Taken => "there is an account of that name".to_owned(),
             Self::LastAdmin => "this is the last administrator: make another one before".to_owned(),
             Self::Query => "limit is 1 to 1000, after is a name; there is nothing else to ask for".to_owned(),
+            Self::Unchanged => "say what is to change: role, disabled, or both".to_owned(),
             Self::NoJson(error) | Self::Shape(error) => error.to_string(),
             Self::Field { rule, .. } => rule.clone(),
             Self::Busy => Busy.to_string(),
@@ -114,7 +117,7 @@ impl IntoResponse for Refusal {
         }
         let errors = match self {
             Self::Field { pointer, .. } => vec![Fault { pointer, detail: detail.clone() }],
-            Self::Shape(_) => vec![Fault { pointer: "", detail: detail.clone() }],
+            Self::Unchanged | Self::Shape(_) => vec![Fault { pointer: "", detail: detail.clone() }],
             _ => Vec::new(),
         };
         let r#type = format!("urn:tasker:problem:{slug}");

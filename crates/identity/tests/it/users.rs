@@ -6,9 +6,17 @@ use serde_json::{Value, json};
 use store::on;
 use tokio::task::JoinSet;
 
-use crate::house::{House, PASSWORD, each_database};
+use crate::house::{DAY, House, PASSWORD, ROBOT_SECRET, each_database};
 
 impl House {
+    /// The token of the program `robot`.
+    async fn program_token(&self) -> String {
+        let form =
+            [("grant_type", "client_credentials"), ("client_id", "robot"), ("client_secret", ROBOT_SECRET)];
+        let answer: Value = self.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
     async fn administrators(&self) -> i64 {
         let count = "select count(*) from account where role = 'Admin' and disabled is null";
         let (count,): (i64,) =
@@ -16,9 +24,9 @@ impl House {
         count
     }
 
-    /// `root` alone is an administrator.
+    /// Everyone is an administrator.
     async fn crown(&self) {
-        let crown = "update account set role = case when name = 'root' then 'Admin' else 'User' end";
+        let crown = "update account set role = 'Admin'";
         on!(&self.db, write, pool => sqlx::query(crown).execute(pool).await.map(drop)).unwrap();
     }
 
@@ -78,6 +86,13 @@ async fn an_administrator_makes_lists_and_changes_accounts() {
         let page = house.ask(&root, Method::GET, "/api/User?limit=1&after=Ann", json!(null)).await;
         assert_eq!(page.json::<Value>().await.unwrap()["users"][0]["name"], "bob");
         assert_eq!(house.change(&root, "nobody", json!({"role": "User"})).await, 404);
+        assert_eq!(house.change(&root, "bob", json!({})).await, 422, "that says nothing");
+        let program = house.program_token().await;
+        assert_eq!(
+            house.change(&program, "bob", json!({"role": "Admin"})).await,
+            403,
+            "a program is nobody's administrator"
+        );
     })
     .await;
 }
@@ -137,6 +152,23 @@ async fn an_invitation_makes_one_account_of_its_role() {
         assert_eq!(house.roles("rig").await, ["User", "Worker"]);
         let again = house.register_with("another", &[("invitation", token)]).await;
         assert_ne!(again.status(), StatusCode::SEE_OTHER);
+
+        // Who is no administrator any more invites nobody, not even by what was made before.
+        let other = json!({"name": "other", "password": PASSWORD, "role": "Admin"});
+        assert_eq!(house.ask(&root, Method::POST, "/api/User", other).await.status(), StatusCode::CREATED);
+        let other = house.token("other").await;
+        let made = house.ask(&other, Method::POST, "/api/Invitation", json!({"role": "Admin"})).await;
+        let made: Value = made.json().await.unwrap();
+        let (_, token) = made["link"].as_str().unwrap().split_once("invitation=").unwrap();
+        assert_eq!(house.change(&root, "other", json!({"disabled": true})).await, 204);
+        let late = house.register_with("late", &[("invitation", token), ("IsAdmin", "true")]).await;
+        assert_ne!(late.status(), StatusCode::SEE_OTHER);
+        assert!(!house.knows("late").await);
+        house.clock.advance(8 * DAY);
+        let root = house.token("root").await;
+        assert_eq!(house.change(&root, "other", json!({"disabled": false})).await, 204);
+        let late = house.register_with("late", &[("invitation", token)]).await;
+        assert_ne!(late.status(), StatusCode::SEE_OTHER, "and it has expired");
     })
     .await;
 }
@@ -153,22 +185,24 @@ async fn the_last_administrator_stays() {
             assert_eq!(house.change(&root, "root", change).await, 409);
         }
         assert_eq!(house.change(&root, "root", json!({"role": "Admin"})).await, 204, "that is no change");
-        for round in 0..5 {
-            let names: Vec<String> = (0..4).map(|n| format!("admin-{round}-{n}")).collect();
-            for name in &names {
-                let admin = json!({"name": name, "password": PASSWORD, "role": "Admin"});
-                let made = house.ask(&root, Method::POST, "/api/User", admin).await;
-                assert_eq!(made.status(), StatusCode::CREATED);
-            }
-            let mut race = JoinSet::new();
-            for name in names.iter().cloned().chain(["root".to_owned()]) {
-                let (house, root) = (house.clone(), root.clone());
-                race.spawn(async move { house.change(&root, &name, json!({"role": "User"})).await });
-            }
-            race.join_all().await;
-            let last = house.administrators().await;
-            assert_eq!(last, 1, "round {round}");
+        let mut admins = vec![("root".to_owned(), root.clone())];
+        for name in ["one", "two", "three"] {
+            let admin = json!({"name": name, "password": PASSWORD, "role": "Admin"});
+            let made = house.ask(&root, Method::POST, "/api/User", admin).await;
+            assert_eq!(made.status(), StatusCode::CREATED);
+            admins.push((name.to_owned(), house.token(name).await));
+        }
+        for round in 0..10 {
             house.crown().await;
+            let mut race = JoinSet::new();
+            for (name, own) in admins.clone() {
+                let house = house.clone();
+                race.spawn(async move { house.change(&own, &name, json!({"role": "User"})).await });
+            }
+            let mut answers = race.join_all().await;
+            answers.sort_unstable();
+            assert_eq!(answers, [204, 204, 204, 409], "round {round}");
+            assert_eq!(house.administrators().await, 1, "round {round}");
         }
     })
     .await;

@@ -1,6 +1,7 @@
 //! The log: to a file that is begun anew, as loud as it is told to be while it runs, with who did what, and without secrets.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,7 +91,9 @@ fn a_hangup_changes_the_level_and_opens_the_file_anew() {
     // The level is told of in the file that was opened anew.
     let told =
         || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("the level of the log is debug"));
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !told() {
+        assert!(Instant::now() < deadline, "the settings were not read again");
         std::thread::yield_now();
     }
     let id = up.ask(["submit", "ECHO", "--ttl", "30s", "--wait", "-o", "id"]).out;
