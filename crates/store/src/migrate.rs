@@ -4,6 +4,7 @@ use sqlx::{Executor, PgConnection, SqliteConnection};
 
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::on;
 
 /// One step of a part's schema. Steps are numbered 1, 2, 3 … by their place in the list.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,25 @@ impl Part {
         Ok(())
     }
 
+    /// Where the part stands in the database: its version, and the oldest one that may use it; `None` before its first
+    /// migration. It changes nothing.
+    pub async fn standing(&self, db: &Db) -> Result<Option<(i64, i64)>, StoreError> {
+        let (there,): (i64,) = match db {
+            Db::Postgres(pools) => {
+                let there = "select count(*) from pg_tables where tablename = 'schema_version' and schemaname = any (current_schemas(false))";
+                sqlx::query_as(there).fetch_one(&pools.read).await?
+            }
+            Db::Sqlite(pools) => {
+                let there = "select count(*) from sqlite_master where name = 'schema_version'";
+                sqlx::query_as(there).fetch_one(&pools.read).await?
+            }
+        };
+        if there == 0 {
+            return Ok(None);
+        }
+        Ok(on!(db, read, pool => sqlx::query_as(READ).bind(self.name).fetch_optional(pool).await)?)
+    }
+
     async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
@@ -96,7 +116,8 @@ impl Part {
         standing.map_or(ours, |theirs| theirs.max(ours))
     }
 
-    fn version(&self) -> i64 {
+    /// The version that this binary brings.
+    pub fn version(&self) -> i64 {
         i64::try_from(self.steps.len()).expect("a handful of steps")
     }
 }

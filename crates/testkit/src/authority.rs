@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    date_time_ymd,
+};
 
 /// Signs certificates that nobody but the test trusts.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -38,8 +41,20 @@ impl Authority {
 
     /// A certificate for these hosts, names or addresses.
     pub fn sign(&self, hosts: &[&str]) -> Signed {
+        self.sign_until(hosts, None)
+    }
+
+    /// The same, ended since the year 2001.
+    pub fn sign_ended(&self, hosts: &[&str]) -> Signed {
+        self.sign_until(hosts, Some(2001))
+    }
+
+    fn sign_until(&self, hosts: &[&str], year: Option<i32>) -> Signed {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let params = CertificateParams::new(hosts).expect("hosts");
+        let mut params = CertificateParams::new(hosts).expect("hosts");
+        if let Some(year) = year {
+            params.not_after = date_time_ymd(year, 1, 1);
+        }
         let key = KeyPair::generate().expect("chance is at hand");
         let certificate = params.signed_by(&key, &self.0).expect("it may sign");
         Signed { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -1,5 +1,6 @@
 //! `tasker config`: writes a settings file, shows what counts and where it comes from, checks that it holds.
 
+mod doctor;
 mod probe;
 mod show;
 
@@ -14,6 +15,8 @@ use crate::command::Sources;
 use crate::config::{BadConfig, DEFAULT_FILE, Environment, Layers};
 use crate::exit::Exit;
 use crate::{private, show as shown};
+
+pub use doctor::Doctor;
 
 /// What is asked about settings.
 #[derive(Debug, Subcommand)]

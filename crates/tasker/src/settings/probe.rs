@@ -1,5 +1,6 @@
 //! `tasker config check`: each thing that the settings name is tried, and what is wrong is said with how to mend it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use clap::{Args, ValueEnum};
 use client::{Client, Identity};
 use domain::chain;
 use serde::Serialize;
-use store::Db;
+use store::{Db, Store};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,7 +38,7 @@ pub struct Check {
 
 /// Whose settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
+pub enum Role {
     /// Every role's.
     All,
     /// Those of a Backend.
@@ -49,7 +50,7 @@ enum Role {
 }
 
 /// How a probe ended: what was found, or what is wrong and how to mend it.
-type Found = Result<String, String>;
+pub type Found = Result<String, String>;
 
 /// A probe that has ended.
 #[derive(Serialize)]
@@ -60,7 +61,8 @@ struct Probed {
 }
 
 impl Role {
-    fn has(self, role: Self) -> bool {
+    /// Whether it is that role, or all of them.
+    pub fn has(self, role: Self) -> bool {
         self == Self::All || self == role
     }
 }
@@ -72,10 +74,16 @@ impl Check {
         let mut all = Vec::new();
         self.tell(&mut all, "settings", rules(&config, self.role));
         if self.role.has(Role::Backend) {
-            self.tell(&mut all, "database.url", database(config.open_tasks()).await);
+            self.tell(
+                &mut all,
+                "database.url",
+                database(config.open_tasks(), config.database_url().ok()).await,
+            );
         }
         if self.role.has(Role::Identity) {
-            self.tell(&mut all, config.accounts_setting(), database(config.open_accounts()).await);
+            let url = config.identity_database_url().ok();
+            let found = database(config.open_accounts(), url.as_deref()).await;
+            self.tell(&mut all, config.accounts_setting(), found);
         }
         if self.role != Role::Identity && config.kafka.bootstrap_servers.is_some() {
             self.tell(&mut all, "kafka", kafka(&config).await);
@@ -104,7 +112,7 @@ impl Check {
 }
 
 /// The rules that need nobody else.
-fn rules(config: &Config, role: Role) -> Found {
+pub fn rules(config: &Config, role: Role) -> Found {
     let check = || {
         if role.has(Role::Backend) {
             config.check_backend()?;
@@ -122,11 +130,20 @@ fn rules(config: &Config, role: Role) -> Found {
     check().map(|()| "they are sound".to_owned()).map_err(|error| error.to_string())
 }
 
-async fn database(opened: Result<Db, impl ToString>) -> Found {
+async fn database(opened: Result<Db, impl ToString>, url: Option<&str>) -> Found {
     let db = opened.map_err(|error| error.to_string())?;
-    let answered = timeout(PATIENCE, db.ping()).await;
+    // To ask would be to make it.
+    if let Some(path) = url.and_then(Db::sqlite_path).filter(|path| !Path::new(path).exists()) {
+        return Ok(format!("{path} is made at the first start"));
+    }
+    let answered = answers(&db).await;
     drop(timeout(PATIENCE, db.close()).await);
-    match answered {
+    answered
+}
+
+/// Whether a database answers.
+pub async fn answers(db: &Db) -> Found {
+    match timeout(PATIENCE, db.ping()).await {
         Ok(Ok(())) => Ok("the database answers".to_owned()),
         Ok(Err(error)) => {
             Err(format!("{}: is it running, and are its name and password right?", chain(&error)))
@@ -135,8 +152,15 @@ async fn database(opened: Result<Db, impl ToString>) -> Found {
     }
 }
 
+/// The database's clock less ours, in seconds; `None` where it is ours.
+pub async fn clock_offset(store: &Store) -> Option<f64> {
+    store.learn_clock().await.ok()?;
+    let health = store.health().await.ok()?;
+    health.table.map(|_| health.clock_offset)
+}
+
 /// Nothing is made or sent.
-async fn kafka(config: &Config) -> Found {
+pub async fn kafka(config: &Config) -> Found {
     let Some(settings) = config.kafka.settings().map_err(|error| error.to_string())? else {
         return Ok("there is none".to_owned());
     };
@@ -158,7 +182,7 @@ async fn kafka(config: &Config) -> Found {
     }
 }
 
-async fn identity(config: &Config) -> Found {
+pub async fn identity(config: &Config) -> Found {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
     let identity = Identity::at(&address, ca.as_deref()).map_err(|error| chain(&error))?;
@@ -173,7 +197,7 @@ async fn identity(config: &Config) -> Found {
 }
 
 /// It signs in, and asks for the catalogue.
-async fn worker(config: &Config) -> Found {
+pub async fn worker(config: &Config) -> Found {
     let credentials = roles::worker::credentials(&config.worker).map_err(|error| error.to_string())?;
     let ca = config.worker.authorities().map_err(|error| error.to_string())?;
     let settings = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca };
