@@ -35,6 +35,9 @@ use crate::exit::Exit;
 fn main() -> ExitCode {
     let ended = run(Tasker::parse());
     let exit = ended.unwrap_or_else(|error| {
+        if show::is_reader_gone(&error) {
+            return Exit::Done;
+        }
         show::error(&error);
         Exit::of(&error)
     });

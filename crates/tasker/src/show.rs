@@ -8,13 +8,23 @@ use domain::{Problem, Status};
 
 use crate::config::Environment;
 
-/// Prints a line of data. A reader that has gone (`tasker list | head -1`) is no error.
+/// Prints a line of data.
 pub fn line(text: &str) -> Result<()> {
     let mut out = stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    writeln!(out, "{text}").and_then(|()| out.flush())
+}
+
+/// The same of a service, which goes on though nobody reads.
+pub fn tell(text: &str) -> Result<()> {
+    match line(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Whether a command ended because its reader has gone (`tasker watch | head -1`): that is no error.
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// Prints a remark. There is nobody to tell if even that fails.

@@ -16,6 +16,9 @@ const MOST: usize = 10_000;
 /// How long a task may outlast its life and its wait before it is given up.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// After a submission that was refused.
+const BREATH: Duration = Duration::from_millis(50);
+
 /// From a microsecond to an hour, with three digits.
 const LONGEST: u64 = 3_600_000_000;
 
@@ -120,7 +123,11 @@ impl Load {
     async fn one(&self, client: &Client, meant: Instant) -> One {
         let id = match client.submit(&self.name, self.parameters.as_ref(), Some(self.ttl)).await {
             Ok(id) => id,
-            Err(error) => return (None, Err(error)),
+            Err(error) => {
+                // A server that refuses at once is not asked ten thousand times a second.
+                tokio::time::sleep(BREATH).await;
+                return (None, Err(error));
+            }
         };
         let took = match self.measure {
             Measure::Submission => Ok(meant.elapsed()),

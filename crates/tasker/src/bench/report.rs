@@ -104,13 +104,11 @@ impl<'a> Report<'a> {
         if let Some(error) = self.last_error {
             let _ = writeln!(text, "the last error: {}", show::plain(error));
         }
-        let ends: Vec<String> = books.ends.iter().map(|(end, count)| format!("{count} {end}")).collect();
-        let _ = write!(text, "books: {} accepted = {}", books.accepted, ends.join(" + "));
-        for (count, what) in [(books.open, "not ended"), (books.lost, "LOST")] {
-            if count > 0 {
-                let _ = write!(text, " + {count} {what}");
-            }
-        }
+        let ends = books.ends.iter().map(|(end, count)| (*count, *end));
+        let parts = ends.chain([(books.open, "not ended"), (books.lost, "LOST")]);
+        let parts: Vec<String> =
+            parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let _ = write!(text, "books: {} accepted = {}", books.accepted, parts.join(" + "));
         if !self.balance {
             text.push_str(": THEY DO NOT BALANCE");
         }

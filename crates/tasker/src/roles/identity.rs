@@ -59,7 +59,7 @@ pub async fn serve(identity: Identity, listener: Listener, stop: CancellationTok
 pub async fn show_setup_link(identity: &Identity) -> Result<()> {
     let link = identity.setup_link().await.context("no setup link can be made")?;
     if let Some(link) = link {
-        show::line(&format!("Setup link: {link}"))?;
+        show::tell(&format!("Setup link: {link}"))?;
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ impl Ground {
         let identity = tracker.spawn(together(identity, stop.clone()));
         let backend = backend_role::serve(backend, self.listeners.backend, stop_backend.clone());
         let backend = tracker.spawn(together(backend, stop.clone()));
-        show::line("Ready.")?;
+        show::tell("Ready.")?;
 
         let run = worker.run(stop).await;
         stop_backend.cancel();
@@ -180,8 +180,8 @@ impl Ground {
             tls_ca: self.config.worker.tls_ca.as_deref().map(std::path::absolute).transpose()?,
         };
         self.data.write_addresses(&addresses)?;
-        show::line(&format!("Backend:    {}", addresses.backend))?;
-        show::line(&format!("Identity:   {}", addresses.identity))?;
+        show::tell(&format!("Backend:    {}", addresses.backend))?;
+        show::tell(&format!("Identity:   {}", addresses.identity))?;
         identity_role::show_setup_link(identity).await
     }
 }

@@ -108,6 +108,20 @@ fn what_happens_to_tasks_can_be_watched() {
 }
 
 #[test]
+fn a_reader_that_has_gone_ends_the_watch() {
+    let up = Up::start();
+    up.ask(["submit", "ECHO", "--ttl", "60s", "--wait"]);
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
+    let mut shell = std::process::Command::new("bash");
+    let script = r#"tasker watch | head -1; echo "${PIPESTATUS[0]}""#;
+    // The next line is what finds nobody there.
+    let more = "(while tasker submit ECHO --ttl 60s; do :; done) >/dev/null 2>&1 & ";
+    shell.args(["-c", &format!("{more}{script}; kill %1")]).current_dir(up.home());
+    let said = run(shell.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())));
+    assert!(said.out.contains("FINISHED") && said.out.ends_with("\n0"), "{said:?}");
+}
+
+#[test]
 fn ids_alone_are_for_the_next_command() {
     let up = Up::start();
     let id = up.ask(["submit", "ECHO", "--ttl", "60s", "-o", "id"]).out;
