@@ -142,7 +142,7 @@ pub(crate) fn tell(app: &App, ended: &[Ended]) {
     for ended in ended {
         figures::verdict(ended);
         let reason = ended.reason.map_or("-", domain::Reason::as_str);
-        tracing::debug!(task.id = %ended.id, reason, late_us = ended.late, "cancelled a task");
+        tracing::debug!(task.id = %ended.id, task.attempt = ended.attempt, reason, late_us = ended.late, "cancelled a task");
     }
 }
 

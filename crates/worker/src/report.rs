@@ -7,7 +7,8 @@ use client::{Backoff, Client, ClientError};
 use domain::{Held, Report, Reported, Settled, Trace, WorkerName, chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::field::Empty;
+use tracing::{Span, debug, error, info, info_span, warn};
 
 use crate::deadline::{Deadline, Moment};
 use crate::figures;
@@ -188,8 +189,13 @@ impl Courier {
         let now = Moment::now();
         let (late, kept): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|pending| pending.deadline.past(now) > TOO_LATE);
-        for Report { id, .. } in late.iter().map(|pending| &pending.report) {
-            warn!(task.id = %id, "the report of task {id} is given up: its time passed before the Backend could be reached");
+        for pending in &late {
+            let id = pending.report.id;
+            pending.span().in_scope(|| {
+                warn!(
+                    "the report of task {id} is given up: its time passed before the Backend could be reached"
+                );
+            });
         }
         self.reports.forget(late.len());
         kept
@@ -200,22 +206,24 @@ impl Courier {
             error!("the Backend settled {} of {} reports", settled.len(), batch.len());
         }
         for (pending, settled) in batch.iter().zip(settled) {
-            say(&pending.report, *settled);
+            say(pending, *settled);
         }
         self.reports.forget(batch.len());
     }
 
     /// The Backend will never have this one. A result that it will not have is a failure that it will.
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
-        for Pending { report, deadline, trace, broken } in batch {
+        for pending in batch {
+            let _span = pending.span().entered();
+            let Pending { report, deadline, trace, broken } = pending;
             let (id, why) = (report.id, chain(refusal));
             if matches!(report.reported, Reported::Result(_)) {
-                warn!(task.id = %id, error = why, "the result of task {id} was refused: {why}");
+                warn!(error = why, "the result of task {id} was refused: {why}");
                 let reported = Reported::Error(format!("{RESULT_REFUSED}: {why}"));
                 let report = Report { reported, ..report };
                 self.again.push_front(vec![Pending { report, deadline, trace, broken }]);
             } else {
-                error!(task.id = %id, error = why, "the report of task {id} was refused: {why}");
+                error!(error = why, "the report of task {id} was refused: {why}");
                 self.reports.forget(1);
             }
         }
@@ -265,6 +273,16 @@ impl Pending {
     }
 
     /// Its longest part, in bytes.
+    /// What every line about it shows.
+    fn span(&self) -> Span {
+        let Report { id, attempt, .. } = self.report;
+        let span = info_span!("report", task.id = %id, task.attempt = attempt, trace.id = Empty);
+        if let Some(trace) = self.trace {
+            span.record("trace.id", trace.id().to_string());
+        }
+        span
+    }
+
     pub(crate) fn length(&self) -> usize {
         match &self.report.reported {
             Reported::Result(result) => result.text().len(),
@@ -275,8 +293,8 @@ impl Pending {
 }
 
 /// What became of a report: the ordinary quietly, the rest so that it is seen.
-fn say(report: &Report, settled: Settled) {
-    let id = report.id;
+fn say(pending: &Pending, settled: Settled) {
+    let id = pending.report.id;
     match settled {
         Settled::Finished => debug!(task.id = %id, "task {id} finished"),
         Settled::Released => debug!(task.id = %id, "task {id} is ready for another worker"),
@@ -284,11 +302,16 @@ fn say(report: &Report, settled: Settled) {
             debug!(task.id = %id, task.reason = %reason, "task {id} is cancelled: {reason}");
         }
         Settled::Late { late_by_ms } => {
-            warn!(task.id = %id, late.ms = late_by_ms, "the report of task {id} was {late_by_ms} ms late and refused");
+            let _span = pending.span().entered();
+            warn!(late.ms = late_by_ms, "the report of task {id} was {late_by_ms} ms late and refused");
         }
-        Settled::Stale => info!(task.id = %id, "the report of task {id} was refused: another grant holds it"),
+        Settled::Stale => {
+            let _span = pending.span().entered();
+            info!("the report of task {id} was refused: another grant holds it");
+        }
         Settled::Unknown => {
-            warn!(task.id = %id, "the report of task {id} was refused: there is no such task");
+            let _span = pending.span().entered();
+            warn!("the report of task {id} was refused: there is no such task");
         }
     }
 }
