@@ -62,6 +62,8 @@ async fn what_happened_is_counted_and_named_by_nobody() {
     let cancelled = ann.submit("SLEEP", json!({"ms": 60_000}), 60_000).await;
     ann.cancel(cancelled).await;
     ann.get("/api/Task/not-an-id").await;
+    let odd = reqwest::Method::from_bytes(b"ODDITY").expect("a method");
+    reqwest::Client::new().request(odd, format!("{}/api/Task", up.backend)).send().await.expect("an answer");
     let seen = until(&at, "slots are sampled", |seen| {
         is(seen, "tasker_workers_slots", &[r#"type="ECHO""#], 8.0)
             && of(seen, "tasker_worker_runs_total", &[r#"type="SLEEP""#]) >= 1.0
@@ -86,7 +88,7 @@ async fn what_happened_is_counted_and_named_by_nobody() {
     assert!(of(&seen, "tasker_password_hash_seconds_count", &[]) >= 2.0);
     assert!(of(&seen, "tasker_statement_seconds_count", &[r#"verb="settle""#]) >= 1.0);
     assert!(of(&seen, "process_resident_memory_bytes", &[]) > 1e6);
-    for secret in ["ann", &expired.id.to_string(), &cancelled.to_string(), "not-an-id"] {
+    for secret in ["ann", "ODDITY", &expired.id.to_string(), &cancelled.to_string(), "not-an-id"] {
         let told = seen.keys().find(|series| series.contains(secret));
         assert!(told.is_none(), "{secret} stands in {told:?}");
     }
