@@ -8,7 +8,8 @@ use crate::process::Up;
 const README: &str = include_str!("../../../../README.md");
 
 /// Pages of the book whose sessions begin beside a `tasker up`.
-const PAGES: [(&str, &str); 2] = [
+const PAGES: [(&str, &str); 3] = [
+    ("first-minutes.md", include_str!("../../../../docs/first-minutes.md")),
     ("command-line.md", include_str!("../../../../docs/command-line.md")),
     ("api.md", include_str!("../../../../docs/api.md")),
 ];
