@@ -103,6 +103,17 @@ pub(crate) enum Grant {
     Proof(Digest),
 }
 
+impl Grant {
+    /// What the log calls it.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "open",
+            Self::Admin(_) => "admin",
+            Self::Proof(_) => "proof",
+        }
+    }
+}
+
 /// What came of making an account.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Opened {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
+use tracing::info;
 
 use super::{PageError, lead_to};
 use crate::app::App;
@@ -15,6 +16,9 @@ use crate::visitor::{Visitor, clear_cookie};
 pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
+    }
+    if let Some(account) = visitor.account {
+        info!(target: "audit", { audit.event = "signed_out", account.id = %account.id }, "{} signed out", account.id);
     }
     let mut response = lead_to(LOGIN_PAGE);
     response.headers_mut().insert(SET_COOKIE, clear_cookie(&app.settings));

@@ -94,7 +94,7 @@ pub(crate) async fn register(
     let opened = open(&app, from, &name, form.text("Password"), &grant).await?;
     match opened {
         Opened::Account(id) => {
-            info!(target: "audit", { audit.event = "account_made", account.id = %id, client.address = %from }, "made the account {id} ({name})");
+            info!(target: "audit", { audit.event = "account_made", account.id = %id, right = grant.word(), client.address = %from }, "made the account {id} ({name})");
             Ok(lead_to(&return_url.through_login()))
         }
         Opened::NameTaken => {
