@@ -1,12 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use clap::{Args, CommandFactory, Parser};
+use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::config::{Environment, Sources};
 use crate::exit::Exit;
 use crate::{bench, client, roles, settings, show};
 
@@ -57,31 +55,6 @@ pub enum Tasker {
         /// For which shell
         shell: Shell,
     },
-}
-
-/// Where settings come from.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Settings (the later wins: file, environment TASKER__SECTION__KEY, flags)")]
-pub struct Sources {
-    /// The settings file [default: tasker.toml, if it is there]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting, as in `--set worker.slots=4`; may be repeated
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    set: Vec<String>,
-}
-
-impl Sources {
-    /// The configuration that they make on top of `defaults`.
-    pub fn load(&self, defaults: Layers, environment: &Environment) -> Result<Config, BadConfig> {
-        self.layers(defaults, environment)?.build()
-    }
-
-    /// They themselves on top of `defaults`.
-    pub fn layers(&self, defaults: Layers, environment: &Environment) -> Result<Layers, BadConfig> {
-        let layers = defaults.file(self.config.as_deref())?.environment(environment)?;
-        self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))
-    }
 }
 
 impl Tasker {

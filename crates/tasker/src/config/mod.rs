@@ -6,6 +6,7 @@ mod kafka;
 mod layers;
 mod reference;
 mod sections;
+mod sources;
 mod tls;
 mod values;
 
@@ -16,6 +17,7 @@ pub use environment::Environment;
 pub use layers::{Layers, SECRETS};
 pub use reference::{DEFAULT_FILE, Entry, entries};
 pub use sections::{Config, Format, Log, Metrics, Worker};
+pub use sources::Sources;
 pub use tls::authorities;
 pub use values::{Address, Rotate};
 

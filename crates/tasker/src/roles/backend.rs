@@ -11,8 +11,7 @@ use store::{Clock, Store};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::command::Sources;
-use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::config::{BadConfig, Config, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::metrics::{Door, serve_metrics};
 use crate::serve::{Listener, REQUEST_TIMEOUT, within_grace};

@@ -4,8 +4,7 @@ use anyhow::Result;
 use identity::ACCOUNTS;
 use store::{StoreError, TASKS};
 
-use crate::command::Sources;
-use crate::config::{Environment, Layers};
+use crate::config::{Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::{plaintext, show, telemetry, wait};
 

@@ -14,8 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::command::Sources;
-use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::config::{BadConfig, Config, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::telemetry::{self, Telemetry};
 

@@ -15,8 +15,7 @@ use tokio_util::task::TaskTracker;
 use worker::Worker;
 
 use super::{backend as backend_role, identity as identity_role, worker as worker_role};
-use crate::command::Sources;
-use crate::config::{BadConfig, Config, Environment, Layers};
+use crate::config::{BadConfig, Config, Environment, Layers, Sources};
 use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 use crate::exit::Exit;
 use crate::metrics::{Door, serve_metrics};

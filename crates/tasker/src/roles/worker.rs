@@ -7,8 +7,7 @@ use client::{Client, Credentials};
 use domain::{Operation, WorkerName};
 use worker::{Operations, Settings, Worker, operations};
 
-use crate::command::Sources;
-use crate::config::{self, BadConfig, Environment, Layers};
+use crate::config::{self, BadConfig, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::metrics::{Door, serve_metrics};
 use crate::plaintext;

@@ -15,8 +15,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::probe::{self, Found, Role};
 use super::show::Form;
-use crate::command::Sources;
-use crate::config::{Config, Environment, Layers};
+use crate::config::{Config, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::show;
 

@@ -11,8 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use crate::command::Sources;
-use crate::config::{BadConfig, DEFAULT_FILE, Environment, Layers};
+use crate::config::{BadConfig, DEFAULT_FILE, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::{private, show as shown};
 

@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::show::Form;
-use crate::command::Sources;
-use crate::config::{Config, Environment, Layers};
+use crate::config::{Config, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::{roles, show};
 
