@@ -218,7 +218,7 @@ async fn nobody_else_may() {
             (Method::GET, "/api/User"),
             (Method::POST, "/api/User"),
             (Method::PATCH, "/api/User/root"),
-            (Method::POST, "/api/User/root/reset"),
+            (Method::POST, "/api/User/ann/reset"),
             (Method::POST, "/api/Invitation"),
         ];
         for (method, path) in doors.clone() {
