@@ -135,9 +135,7 @@ pub(crate) async fn request(
             let mut claimed = app.pulls.ask(puller, types, age, until).await?;
             if claimed.is_empty() {
                 // Nothing is no answer while something runs: another Backend may still have held the same ask.
-                let sent = Instant::now();
-                let held = app.store.held(&worker, claim).await?.into_iter();
-                claimed = held.map(|granted| Claimed { grant: granted.grant, sent }).collect();
+                claimed = pulls::held(&app.store, &worker, claim).await?;
             }
             Ok(Body(grants(arrived, claimed)))
         }

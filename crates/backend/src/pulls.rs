@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ClaimId, Report, Reported, TypeName, chain};
+use domain::{ClaimId, Report, Reported, TypeName, WorkerName, chain};
 use futures_util::future::join_all;
 use store::{Granted, Pulled, Puller, Store, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
@@ -149,22 +149,6 @@ impl Holder {
         self.held.push(ask);
     }
 
-    /// Answers with what runs under the ask's claim; an ask under which nothing does comes back.
-    async fn answer_again(&self, ask: Held) -> Option<Held> {
-        let sent = Instant::now();
-        match self.store.held(&ask.puller.worker, ask.puller.claim).await {
-            Ok(again) if again.is_empty() => return Some(ask),
-            Ok(again) => {
-                let again = again.into_iter().map(|granted| Claimed { grant: granted.grant, sent });
-                // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
-                ask.answer_with(again.collect());
-            }
-            // Dropped without an answer: the worker is told to come back.
-            Err(error) => tracing::debug!(error = %chain(&error), "a repeated ask could not be answered"),
-        }
-        None
-    }
-
     /// Looks for work for those whose look is due. Who asks for the same types and the same age shares a statement.
     async fn serve(&mut self, now: Instant) {
         let known = self.catalogue.all();
@@ -265,7 +249,13 @@ impl Holder {
             self.bells.ready_here(types);
         }
         for ask in repeats {
-            drop(self.answer_again(ask).await);
+            match held(&self.store, &ask.puller.worker, ask.puller.claim).await {
+                // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
+                Ok(again) if !again.is_empty() => drop(ask.answer_with(again)),
+                // Dropped without an answer: the worker is told to come back.
+                Ok(_) => {}
+                Err(error) => tracing::debug!(error = %chain(&error), "a repeated ask could not be answered"),
+            }
         }
     }
 
@@ -279,6 +269,17 @@ impl Holder {
             tracing::warn!(error = %chain(&lost), "a task that nobody heard of could not be given back");
         }
     }
+}
+
+/// What runs under a claim: the answer to an ask that is repeated.
+pub(crate) async fn held(
+    store: &Store,
+    worker: &WorkerName,
+    claim: ClaimId,
+) -> Result<Vec<Claimed>, StoreError> {
+    let sent = Instant::now();
+    let held = store.held(worker, claim).await?.into_iter();
+    Ok(held.map(|Granted { grant, .. }| Claimed { grant, sent }).collect())
 }
 
 impl Held {

@@ -1,16 +1,16 @@
 //! What an administrator does with the accounts of others, at Identity.
 
 use domain::Secret;
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{Method, RequestBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::http::{self, Answer};
+use crate::identity::Identity;
 
 /// The accounts of an Identity, as an administrator sees them.
 pub struct Accounts {
-    address: Url,
-    http: reqwest::Client,
+    identity: Identity,
     token: Secret,
 }
 
@@ -75,17 +75,16 @@ pub struct Change<'a> {
 }
 
 impl Accounts {
-    /// Those of the Identity at `address`, by the token of an administrator. `ca` as in [`crate::Settings`].
-    pub fn at(address: &str, ca: Option<&[u8]>, token: Secret) -> Result<Self, ClientError> {
-        let http = http::connections(ca, http::is_https(address))?;
-        Ok(Self { address: http::base(address)?, http, token })
+    /// Those of `identity`, by the token of an administrator.
+    pub fn of(identity: Identity, token: Secret) -> Self {
+        Self { identity, token }
     }
 
     /// A page of them, by name; those after `after`.
     pub async fn list(&self, after: Option<&str>) -> Result<UserList, ClientError> {
-        let mut url = http::below(&self.address, &["api", "User"]);
+        let mut url = self.identity.below(&["api", "User"]);
         url.query_pairs_mut().extend_pairs(after.map(|after| ("after", after)));
-        self.send(self.http.get(url)).await?.read()
+        self.send(self.identity.http.get(url)).await?.read()
     }
 
     /// Makes one. Without a password one is made and answered, once.
@@ -111,7 +110,7 @@ impl Accounts {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http.request(method, http::below(&self.address, path))
+        self.identity.http.request(method, self.identity.below(path))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {

@@ -14,7 +14,7 @@ use crate::tokens::{self, Issued};
 #[derive(Debug, Clone)]
 pub struct Identity {
     address: Url,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// A token and how long it lasts.
@@ -47,7 +47,7 @@ impl Identity {
     pub async fn sign_in(&self, username: &str, password: &Secret) -> Result<SignedIn, ClientError> {
         let form = tokens::by_password(username.into(), password.clone());
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.expose())).collect();
-        let request = self.http.post(http::below(&self.address, &tokens::ENDPOINT)).form(&form);
+        let request = self.http.post(self.below(&tokens::ENDPOINT)).form(&form);
         let issued: Issued = http::exchange(request).await.and_then(Answer::or_token_error)?.read()?;
         Ok(SignedIn { life: issued.life(), token: issued.access_token })
     }
@@ -58,14 +58,19 @@ impl Identity {
         struct Discovery {
             issuer: String,
         }
-        let url = http::below(&self.address, &[".well-known", "openid-configuration"]);
+        let url = self.below(&[".well-known", "openid-configuration"]);
         let found = http::exchange(self.http.get(url)).await.and_then(Answer::or_token_error)?;
         found.read().map(|Discovery { issuer }| issuer)
     }
 
     /// Whose `token` is, if it still counts.
     pub async fn who(&self, token: &Secret) -> Result<Who, ClientError> {
-        let request = self.http.get(http::below(&self.address, &["connect", "userinfo"]));
+        let request = self.http.get(self.below(&["connect", "userinfo"]));
         http::exchange(request.bearer_auth(token.expose())).await.and_then(Answer::or_token_error)?.read()
+    }
+
+    /// `path` of this Identity.
+    pub(crate) fn below(&self, path: &[&str]) -> Url {
+        http::below(&self.address, path)
     }
 }

@@ -272,7 +272,6 @@ impl Pending {
         self.deadline.left(Moment::now())
     }
 
-    /// Its longest part, in bytes.
     /// What every line about it shows.
     fn span(&self) -> Span {
         let Report { id, attempt, .. } = self.report;
@@ -283,6 +282,7 @@ impl Pending {
         span
     }
 
+    /// Its longest part, in bytes.
     pub(crate) fn length(&self) -> usize {
         match &self.report.reported {
             Reported::Result(result) => result.text().len(),

@@ -65,6 +65,34 @@ enum Measure {
     Lateness,
 }
 
+impl Measure {
+    /// The command that measures it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Submission => "submit",
+            Self::Life => "run",
+            Self::Lateness => "ttl",
+        }
+    }
+
+    /// What its times are.
+    const fn times(self) -> &'static str {
+        match self {
+            Self::Submission => "until accepted",
+            Self::Life => "until ended",
+            Self::Lateness => "after the deadline",
+        }
+    }
+
+    /// The usual type, and its life in milliseconds.
+    const fn usual(self) -> (&'static str, u64) {
+        match self {
+            Self::Submission | Self::Life => ("ECHO", 60_000),
+            Self::Lateness => ("SLEEP", 500),
+        }
+    }
+}
+
 impl Command {
     /// Loads, measures, checks, prints.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
@@ -91,17 +119,9 @@ impl Plan {
     }
 
     fn load(&self, measure: Measure) -> Result<Load> {
-        let usual = |lateness: &str, else_: &str| {
-            if measure == Measure::Lateness { lateness.to_owned() } else { else_.to_owned() }
-        };
-        let ttl = match self.ttl {
-            Some(ttl) => ttl,
-            None => parse_ttl(&usual("500ms", "1m")).map_err(anyhow::Error::msg)?,
-        };
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => usual("SLEEP", "ECHO").parse().expect("a type of ours"),
-        };
+        let (name, ttl) = measure.usual();
+        let name = self.name.clone().unwrap_or_else(|| name.parse().expect("a type of ours"));
+        let ttl = self.ttl.unwrap_or_else(|| ttl.try_into().expect("a life of ours"));
         let parameters = match (&self.parameters, measure) {
             (Some(given), _) => Some(crate::client::read_parameters(given)?),
             (None, Measure::Lateness) if self.name.is_none() => {

@@ -15,6 +15,8 @@ use crate::show;
 pub struct Report<'a> {
     /// `submit`, `run` or `ttl`.
     bench: &'static str,
+    #[serde(skip)]
+    measure: Measure,
     #[serde(rename = "type")]
     name: String,
     ttl_ms: u64,
@@ -52,14 +54,10 @@ impl Times {
 
 impl<'a> Report<'a> {
     pub(super) fn of(measure: Measure, load: &Load, measured: &'a Measured, books: &'a Books) -> Self {
-        let bench = match measure {
-            Measure::Submission => "submit",
-            Measure::Life => "run",
-            Measure::Lateness => "ttl",
-        };
         let seconds = measured.took.as_secs_f64();
         Self {
-            bench,
+            bench: measure.word(),
+            measure,
             name: load.name.to_string(),
             ttl_ms: load.ttl.millis(),
             concurrency: load.rate.is_none().then_some(load.concurrency),
@@ -83,11 +81,7 @@ impl<'a> Report<'a> {
             (_, Some(rate)) => format!("{rate} a second"),
             (concurrency, None) => format!("{} at a time", concurrency.unwrap_or_default()),
         };
-        let what = match *bench {
-            "submit" => "until accepted",
-            "run" => "until ended",
-            _ => "after the deadline",
-        };
+        let what = self.measure.times();
         let mut text = format!("{bench} {name}, {how}, {seconds:.1} s: {per_second:.0} tasks a second\n");
         let Times { p50, p90, p99, p999, max } = times;
         let _ = writeln!(

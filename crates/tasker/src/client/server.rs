@@ -123,8 +123,8 @@ impl Server {
             }
             (None, None) => self.local(token)?,
         };
-        if let Some(ca) = self.at.authorities(environment)? {
-            standing.settings.ca = Some(ca);
+        if let Some((origin, path)) = self.at.tls_ca(environment) {
+            standing.settings.ca = Some(authorities(origin, path)?);
         }
         Ok(standing)
     }
@@ -154,17 +154,10 @@ impl At {
         self.backend_url.as_ref().map(ToString::to_string)
     }
 
-    /// The file of authorities that was named.
-    pub fn tls_ca(&self, environment: &Environment) -> Option<PathBuf> {
-        self.tls_ca.clone().or_else(|| environment.get(TLS_CA).map(PathBuf::from))
-    }
-
-    /// What stands in that file.
-    pub fn authorities(&self, environment: &Environment) -> Result<Option<Vec<u8>>> {
-        if let Some(path) = &self.tls_ca {
-            return Ok(Some(authorities("--tls-ca", path)?));
-        }
-        Ok(environment.get(TLS_CA).map(|path| authorities(TLS_CA, Path::new(path))).transpose()?)
+    /// The file of authorities that was named, and what named it.
+    pub fn tls_ca<'a>(&'a self, environment: &'a Environment) -> Option<(&'static str, &'a Path)> {
+        let flag = self.tls_ca.as_deref().map(|path| ("--tls-ca", path));
+        flag.or_else(|| environment.get(TLS_CA).map(|path| (TLS_CA, Path::new(path))))
     }
 
     /// Where the `tasker up` of the data directory listens.

@@ -10,7 +10,7 @@ use domain::{Secret, Timestamp};
 use serde::Serialize;
 use store::Clock;
 
-use super::server::{At, NotSignedIn, Server};
+use super::server::{At, NotSignedIn, Server, Standing};
 use super::session::{Place, Session};
 use crate::config::{Address, BadConfig, Environment};
 use crate::show;
@@ -79,7 +79,7 @@ impl Login {
     }
 
     fn addresses(&self, environment: &Environment) -> Result<(String, String, Option<PathBuf>)> {
-        let tls_ca = self.at.tls_ca(environment);
+        let tls_ca = self.at.tls_ca(environment).map(|(_, path)| path.to_owned());
         match (self.at.backend(), &self.identity_url) {
             (Some(backend), Some(identity)) => Ok((backend, identity.to_string(), tls_ca)),
             (Some(_), None) => {
@@ -107,8 +107,7 @@ impl Login {
 
     fn password(&self, username: &str) -> Result<Secret> {
         if self.password_stdin {
-            let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
-            return Ok(text.lines().next().unwrap_or_default().into());
+            return read_password();
         }
         if !stdin().is_terminal() || !stderr().is_terminal() {
             return Err(
@@ -127,38 +126,52 @@ pub fn logout(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
+/// Read from standard input, to its end or to the first new line.
+pub(super) fn read_password() -> Result<Secret> {
+    let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
+    Ok(text.lines().next().unwrap_or_default().into())
+}
+
+/// Whose token the commands carry, as its Identity can tell.
+pub(super) struct Identified {
+    pub(super) identity: Identity,
+    pub(super) token: Secret,
+    /// Where that Identity is.
+    address: String,
+    /// The Backend that the commands ask.
+    backend: String,
+}
+
 impl Server {
-    /// Which Identity, by whose token, and who vouches for it. `named`: an Identity that was named for this command.
+    /// Which Identity, and by whose token. `named`: an Identity that was named for this command.
     pub(super) async fn identified(
         &self,
         environment: &Environment,
         named: Option<&Address>,
-    ) -> Result<(String, Secret, Option<Vec<u8>>)> {
-        let standing = self.standing(environment)?;
-        let identity = named.map(ToString::to_string).or(standing.identity);
-        let Some(identity) = identity else {
+    ) -> Result<Identified> {
+        let Standing { settings, identity } = self.standing(environment)?;
+        let Some(address) = named.map(ToString::to_string).or(identity) else {
             let lost = "whose token is it? sign in with `tasker login`, which knows the Identity";
             return Err(BadConfig::new(lost).into());
         };
-        let ca = standing.settings.ca;
-        let token = match standing.settings.credentials {
+        let identity = Identity::at(&address, settings.ca.as_deref())?;
+        let token = match settings.credentials {
             Credentials::Token(token) => token,
             Credentials::Password { username, password, .. } => {
-                Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?.token
+                identity.sign_in(&username, &password).await?.token
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Ended(id).into()),
         };
-        Ok((identity, token, ca))
+        Ok(Identified { identity, token, address, backend: settings.backend })
     }
 }
 
 impl Whoami {
     /// Asks Identity, and prints.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let (identity, token, ca) = self.server.identified(environment, self.identity_url.as_ref()).await?;
-        let who = Identity::at(&identity, ca.as_deref())?.who(&token).await?;
-        let backend = self.server.standing(environment)?.settings.backend;
-        let acting = Acting { who, backend, identity };
+        let found = self.server.identified(environment, self.identity_url.as_ref()).await?;
+        let who = found.identity.who(&found.token).await?;
+        let acting = Acting { who, backend: found.backend, identity: found.address };
         let table = |Acting { who, backend, .. }: &Acting| {
             format!("{} ({}) at {backend}", show::plain(&who.name), who.roles.join(", "))
         };

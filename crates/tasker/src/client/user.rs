@@ -1,13 +1,11 @@
 //! `tasker user`, `tasker invite`: what an administrator does with the accounts of others.
 
-use std::io::stdin;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use client::{Accounts, Change, Given, Invitation, User, UserList};
-use domain::Secret;
 
 use super::server::Server;
+use super::sign_in::read_password;
 use crate::config::Environment;
 use crate::show;
 
@@ -136,14 +134,9 @@ impl Invite {
 impl Server {
     /// The accounts, as whoever the commands act for sees them.
     async fn accounts(&self, environment: &Environment) -> Result<Accounts> {
-        let (identity, token, ca) = self.identified(environment, None).await?;
-        Ok(Accounts::at(&identity, ca.as_deref(), token)?)
+        let found = self.identified(environment, None).await?;
+        Ok(Accounts::of(found.identity, found.token))
     }
-}
-
-fn read_password() -> Result<Secret> {
-    let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
-    Ok(text.lines().next().unwrap_or_default().into())
 }
 
 /// What was made is shown this once.

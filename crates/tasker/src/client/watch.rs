@@ -108,7 +108,7 @@ fn why(task: &Task) -> String {
 
 /// The task when it has ended. A server that goes away for a moment does not end the waiting.
 async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Waited, ClientError> {
-    let (since, bar) = (Instant::now(), Bar::of(id));
+    let (since, mut bar) = (Instant::now(), Bar::of(id));
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut answered = since;
     loop {
@@ -139,7 +139,8 @@ async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Wa
 /// Time that passes, on a terminal; nothing elsewhere. It is gone when dropped.
 struct Bar {
     bar: ProgressBar,
-    began: std::cell::Cell<Instant>,
+    /// When the task began to run, as far as that is known.
+    began: Instant,
 }
 
 impl Bar {
@@ -148,7 +149,7 @@ impl Bar {
         bar.set_style(style("{prefix}  {msg}  {elapsed}"));
         bar.set_prefix(id.to_string());
         bar.set_message("waits for a worker");
-        Self { bar, began: std::cell::Cell::new(Instant::now()) }
+        Self { bar, began: Instant::now() }
     }
 
     fn is_seen(&self) -> bool {
@@ -156,11 +157,11 @@ impl Bar {
     }
 
     /// Once the task runs, its time is shown. `since`: when we began to wait.
-    fn learn(&self, task: &Task, since: Instant) {
+    fn learn(&mut self, task: &Task, since: Instant) {
         let (Some(start), None) = (task.start_date, self.bar.length()) else { return };
         // Both dates are the server's; what it waited is not ours to measure.
         let waited = u64::try_from(start.micros_since(task.creation_date)).unwrap_or(0);
-        self.began.set(since + Duration::from_micros(waited));
+        self.began = since + Duration::from_micros(waited);
         self.bar.set_length(task.ttl.millis());
         self.bar.set_style(style("{prefix}  ▕{wide_bar}▏ {msg}"));
         self.draw();
@@ -168,14 +169,10 @@ impl Bar {
 
     fn draw(&self) {
         if let Some(ttl) = self.bar.length() {
-            let passed = self.began.get().elapsed().min(Duration::from_millis(ttl));
-            let seconds = |span: Duration| span.as_secs_f64();
+            let life = Duration::from_millis(ttl);
+            let passed = self.began.elapsed().min(life);
             self.bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(ttl));
-            self.bar.set_message(format!(
-                "{:.1} of {} s",
-                seconds(passed),
-                seconds(Duration::from_millis(ttl))
-            ));
+            self.bar.set_message(format!("{:.1} of {} s", passed.as_secs_f64(), life.as_secs_f64()));
         }
         self.bar.tick();
     }
