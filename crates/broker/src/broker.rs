@@ -16,7 +16,8 @@ use crate::feed::Feed;
 use crate::figures;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
-use crate::producer::Deliveries;
+use crate::producer::{Deliveries, Mending};
+use crate::properties;
 use crate::pump::Pump;
 use crate::settings::{BadSetting, Settings};
 use crate::topics::{Names, Topics};
@@ -42,9 +43,16 @@ pub enum BrokerError {
     /// One of them is refused by us.
     #[error(transparent)]
     Setting(#[from] BadSetting),
-    /// One of them is refused by librdkafka.
-    #[error("librdkafka refuses the settings of kafka")]
-    Client(#[from] KafkaError),
+    /// Some of them are refused by librdkafka.
+    #[error("{0}")]
+    Client(String),
+}
+
+impl Settings {
+    /// What librdkafka has against these settings.
+    pub(crate) fn refused(&self, error: &KafkaError) -> BrokerError {
+        BrokerError::Client(properties::refusal(error, &self.properties))
+    }
 }
 
 /// The way to Kafka. Clones are one.
@@ -58,6 +66,7 @@ struct Inner {
     topics: Arc<Topics>,
     deliveries: Deliveries,
     producer: RwLock<Arc<ThreadedProducer<Deliveries>>>,
+    mending: Mending,
     wanted: Notify,
     buried: DeadLetters,
     seen_again: AtomicU64,
@@ -70,13 +79,24 @@ impl Broker {
         let (names, line) = (Names::of(&settings.topic_prefix), Line::new());
         let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
         let deliveries = Deliveries { line: line.clone(), topics: topics.clone() };
-        let producer = Arc::new(settings.producer().create_with_context(deliveries.clone())?);
-        let producer = RwLock::new(producer);
+        let refused = |error: KafkaError| settings.refused(&error);
+        let producer = settings.producer().create_with_context(deliveries.clone()).map_err(refused)?;
+        let producer = RwLock::new(Arc::new(producer));
         // What it would refuse of a consumer's properties is told now.
-        let _: BaseConsumer<Line> = settings.consumer(&names.backends()).create_with_context(line.clone())?;
-        let (wanted, buried, seen_again) = (Notify::new(), DeadLetters::default(), AtomicU64::new(0));
-        let inner = Inner { settings, names, line, topics, deliveries, producer, wanted, buried, seen_again };
-        Ok(Self(Arc::new(inner)))
+        let consumer = settings.consumer(&names.backends()).create_with_context(line.clone());
+        let _: BaseConsumer<Line> = consumer.map_err(refused)?;
+        Ok(Self(Arc::new(Inner {
+            settings,
+            names,
+            line,
+            topics,
+            deliveries,
+            producer,
+            mending: Mending::default(),
+            wanted: Notify::new(),
+            buried: DeadLetters::default(),
+            seen_again: AtomicU64::new(0),
+        })))
     }
 
     /// Tickets of these queues are offered or read here: their topics are wanted.
@@ -133,7 +153,8 @@ impl Broker {
         let deaf = self.topics().deaf();
         let deaf = deaf.borrow();
         let unread = deaf.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
-        missing.chain(broken).chain(unread).collect()
+        let mute = self.mending().cause().map(|cause| format!("Kafka's producer is broken: {cause}"));
+        mute.into_iter().chain(missing).chain(broken).chain(unread).collect()
     }
 
     /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.
@@ -197,6 +218,10 @@ impl Broker {
 
     pub(crate) fn producer(&self) -> Arc<ThreadedProducer<Deliveries>> {
         self.0.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn mending(&self) -> &Mending {
+        &self.0.mending
     }
 
     /// The one that it was before.

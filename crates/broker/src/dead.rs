@@ -5,10 +5,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
+use tokio::time::sleep;
 
 use crate::broker::Broker;
 use crate::figures;
 use crate::message::BadMessage;
+use crate::producer::NotPosted;
+
+/// How long a message waits until its topic is there and takes messages.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Of many that come together the log has one in so long, with the count of all.
 const ONE_IN: Duration = Duration::from_secs(10);
@@ -35,17 +43,19 @@ impl DeadLetters {
 }
 
 impl Broker {
-    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for; if they do not
-    /// take it, the log has where it was.
+    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for, and for a minute
+    /// that the topic is made; if they do not take it, the log has where it was.
     pub(crate) async fn bury(&self, message: &OwnedMessage, cause: &BadMessage) {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         let dead = self.names().dead();
         let key = String::from_utf8_lossy(message.key().unwrap_or_default());
         let payload = message.payload().unwrap_or_default();
+        let began = Instant::now();
         let refused = loop {
             match self.deliver(&dead, &key, payload, headers(message, cause)).await {
                 Ok(()) => break None,
                 Err(_) if !self.is_up() => self.line().comes_up().await,
+                Err(NotPosted::Shut) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
                 Err(error) => break Some(error),
             }
         };

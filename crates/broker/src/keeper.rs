@@ -55,6 +55,7 @@ impl Keeper {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut patience = TROUBLE;
         while !stop.is_cancelled() {
+            let anew = self.broker.mend_producer().await;
             let pause = match self.look().await {
                 Shown::AllThere => {
                     self.dismiss().await;
@@ -73,7 +74,7 @@ impl Keeper {
                 () = stop.cancelled() => {}
                 () = broker.line().doubted() => {}
                 () = broker.wanted().notified() => patience = TROUBLE,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(anew.map_or(pause, |anew| anew.min(pause))) => {}
             }
         }
         self.dismiss().await;
@@ -81,7 +82,6 @@ impl Keeper {
 
     /// Looks once.
     async fn look(&mut self) -> Shown {
-        self.broker.mend_producer().await;
         let producer = self.broker.producer();
         let prefix = format!("{}.", self.broker.settings().topic_prefix);
         let look = move || {

@@ -13,6 +13,7 @@ mod line;
 mod message;
 mod offsets;
 mod producer;
+mod properties;
 mod pump;
 mod settings;
 mod topics;

@@ -20,14 +20,30 @@ use crate::line::Ear;
 use crate::message::{BadMessage, Message};
 use crate::offsets::Offsets;
 
-/// How long a pump that ends may take to say what is done with and leave its group.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long a client that ends may take: a pump's says what is done with and leaves its group.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A consumer that is broken for good is replaced after this.
-const ANEW: Duration = Duration::from_secs(5);
+/// A client that is broken for good is replaced after this.
+pub(crate) const ANEW: Duration = Duration::from_secs(5);
 
 /// With so many bytes that wait for their decision the partitions pause, until half of them are decided.
 const MOST_BYTES: usize = 64 << 20;
+
+/// What a message takes beside what it carries, about, in bytes: many empty ones are not nothing.
+const EACH: usize = 256;
+
+/// What stays so until somebody gives a right, changes a setting or makes room in the group. Everything else passes.
+const LASTING: [RDKafkaErrorCode; 9] = [
+    RDKafkaErrorCode::GroupAuthorizationFailed,
+    RDKafkaErrorCode::GroupMaxSizeReached,
+    RDKafkaErrorCode::InconsistentGroupProtocol,
+    RDKafkaErrorCode::InvalidGroupId,
+    RDKafkaErrorCode::InvalidSessionTimeout,
+    RDKafkaErrorCode::TopicAuthorizationFailed,
+    RDKafkaErrorCode::UnreleasedInstanceId,
+    RDKafkaErrorCode::UnsupportedAssignor,
+    RDKafkaErrorCode::UnsupportedVersion,
+];
 
 /// Moves the messages of one topic to a [`Feed`].
 pub struct Pump<M> {
@@ -293,11 +309,9 @@ impl<M: Message> Pump<M> {
         }
     }
 
-    /// An error is an item among the messages: the brokers go and come back, and so do topics. A right that is missing stays
-    /// so until somebody gives it.
+    /// An error is an item among the messages: the brokers go and come back, and so do topics.
     fn complain(&mut self, error: &KafkaError) {
-        let rights = [RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::GroupAuthorizationFailed];
-        if error.rdkafka_error_code().is_some_and(|code| rights.contains(&code)) {
+        if error.rdkafka_error_code().is_some_and(|code| LASTING.contains(&code)) {
             self.deafened(error);
         } else {
             tracing::debug!(topic = self.topic, error = %error, "nothing comes at the moment");
@@ -323,12 +337,16 @@ impl<M: Message> Pump<M> {
     }
 }
 
-fn consumer(broker: &Broker, group: &str) -> Result<StreamConsumer<Ear>, KafkaError> {
-    broker.settings().consumer(group).create_with_context(Ear::of(broker.line()))
+fn consumer(broker: &Broker, group: &str) -> Result<StreamConsumer<Ear>, BrokerError> {
+    let made = broker.settings().consumer(group).create_with_context(Ear::of(broker.line()));
+    made.map_err(|error| broker.settings().refused(&error))
 }
 
 fn weight(message: &OwnedMessage) -> usize {
-    message.payload().map_or(0, <[u8]>::len)
+    let parts = [message.payload(), message.key()];
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len));
+    EACH + parts.into_iter().flatten().map(<[u8]>::len).chain(headers).sum::<usize>()
 }
 
 fn trace(message: &OwnedMessage) -> Option<Trace> {

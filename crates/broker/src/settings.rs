@@ -9,6 +9,8 @@ use domain::Secret;
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 
+use crate::properties;
+
 /// How Kafka is reached and used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -102,31 +104,6 @@ pub struct BadSetting {
     rule: Cow<'static, str>,
 }
 
-/// What our promises rest on, or what has a setting of its own.
-const OURS: [&str; 17] = [
-    "acks",
-    "bootstrap.servers",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "group.id",
-    "group.protocol",
-    "metadata.broker.list",
-    "partition.assignment.strategy",
-    "request.required.acks",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "sasl.password",
-    "sasl.username",
-    "security.protocol",
-    "ssl.key.password",
-    "transactional.id",
-];
-
-/// What would let anybody play the broker.
-const UNSAFE: [(&str, &str); 2] =
-    [("enable.ssl.certificate.verification", "true"), ("ssl.endpoint.identification.algorithm", "https")];
-
 impl Settings {
     /// The usual ones for these brokers, unencrypted.
     pub fn of(bootstrap_servers: &str) -> Self {
@@ -177,19 +154,10 @@ impl Settings {
                 });
             }
         }
-        for (key, value) in &self.properties {
-            let named = format!("properties.{key}");
-            if OURS.contains(&key.as_str()) {
-                return refuse(&named, "it has a setting of its own, or Tasker's promises rest on it");
-            }
-            if UNSAFE.iter().any(|(name, safe)| name == key && value.expose() != *safe) {
-                return refuse(
-                    &named,
-                    "anybody could play the broker; name its authority in ssl_ca_location",
-                );
-            }
+        match self.properties.iter().find_map(|(key, value)| Some((key, properties::rule(key, value)?))) {
+            Some((key, rule)) => Err(BadSetting { key: format!("properties.{key}"), rule }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What its user should hear of at the start.
@@ -332,15 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn what_promises_rest_on_cannot_be_set_and_the_rest_can() {
+    fn a_property_that_is_not_ours_goes_through() {
         assert_eq!(with("client.rack", "a").check(), Ok(()));
-        assert_eq!(with("ssl.endpoint.identification.algorithm", "https").check(), Ok(()));
-        for (key, value) in
-            [("acks", "0"), ("sasl.username", "x"), ("enable.ssl.certificate.verification", "false")]
-        {
-            let refusal = with(key, value).check().unwrap_err().to_string();
-            assert!(refusal.starts_with(&format!("kafka.properties.{key}: ")), "{refusal}");
-        }
+        let refusal = with("acks", "0").check().unwrap_err().to_string();
+        assert!(refusal.starts_with("kafka.properties.acks: "), "{refusal}");
         assert_eq!(with("linger.ms", "50").producer().get("linger.ms"), Some("50"));
     }
 

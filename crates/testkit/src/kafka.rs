@@ -12,7 +12,7 @@ pub const KAFKA: &str = "TASKER_TEST_KAFKA";
 /// The variable that names the directory of all services of `make test`.
 const SERVICES: &str = "TASKER_TEST_SERVICES";
 
-/// The shared Kafka's other doors, and what opens them.
+/// A Kafka's other doors, and what opens them.
 #[derive(Debug)]
 pub struct Doors {
     /// TLS, with a name and a password.
@@ -38,15 +38,22 @@ pub fn kafka_server() -> String {
 
 /// The shared Kafka's other doors.
 pub fn kafka_doors() -> Doors {
-    let named = |part: &str| variable(&format!("{KAFKA}_{part}"));
-    Doors {
-        secure: named("SECURE"),
-        mutual: named("MUTUAL"),
-        ca: named("CA").into(),
-        user: named("USER"),
-        password: named("PASSWORD"),
-        certificate: named("CERT").into(),
-        key: named("KEY").into(),
+    Doors::named(variable)
+}
+
+impl Doors {
+    /// As the variables that scripts/kafka names say.
+    fn named(variable: impl Fn(&str) -> String) -> Self {
+        let named = |part: &str| variable(&format!("{KAFKA}_{part}"));
+        Self {
+            secure: named("SECURE"),
+            mutual: named("MUTUAL"),
+            ca: named("CA").into(),
+            user: named("USER"),
+            password: named("PASSWORD"),
+            certificate: named("CERT").into(),
+            key: named("KEY").into(),
+        }
     }
 }
 
@@ -74,9 +81,19 @@ impl OwnKafka {
 
     /// Where it is reached; the same after a restart.
     pub fn address(&self) -> String {
+        self.variable(KAFKA)
+    }
+
+    /// Its other doors.
+    pub fn doors(&self) -> Doors {
+        Doors::named(|name| self.variable(name))
+    }
+
+    fn variable(&self, name: &str) -> String {
         let env = std::fs::read_to_string(self.directory.join("env")).expect("it has been started");
-        let line = env.lines().find_map(|line| line.strip_prefix("export TASKER_TEST_KAFKA="));
-        line.expect("its address").trim_matches(['"', '\'']).to_owned()
+        let export = format!("export {name}=");
+        let line = env.lines().find_map(|line| line.strip_prefix(&export));
+        line.expect(name).trim_matches(['"', '\'']).to_owned()
     }
 
     /// Kills it as a power cut would.

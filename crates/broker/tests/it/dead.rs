@@ -1,10 +1,11 @@
 //! What nobody can read is put aside with its cause, and the next message comes.
 
+use broker::{Role, Settings};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Headers, Message as _, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::kit::{Bench, PATIENCE, next, posted, settings};
+use crate::kit::{Bench, PATIENCE, make, next, posted, settings};
 
 fn header(message: &OwnedMessage, key: &str) -> String {
     let headers = message.headers().expect("a dead letter has headers");
@@ -52,4 +53,25 @@ async fn unreadable_messages_go_to_the_dead_letters_with_their_cause_and_block_n
     }
     assert!(causes.contains(&"cannot be settled: a rule of the database".to_owned()), "{causes:?}");
     bench.until("all are counted", |broker| broker.dead_letters() == 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_waits_until_its_topic_is_there() {
+    let bench = Bench::of(Settings { provision: false, ..settings() }, Role::Backend);
+    let prefix = bench.settings.topic_prefix.clone();
+    let (results, dead) = (format!("{prefix}.results"), format!("{prefix}.dlq"));
+    make(&bench, &results).await;
+    let foreign: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", &bench.settings.bootstrap_servers).create().unwrap();
+    foreign.send(FutureRecord::to(&results).key("k").payload("no JSON"), PATIENCE).await.unwrap();
+    let mut feed = bench.results();
+    bench.until("results can be sent", |broker| broker.troubles().len() == 1).await;
+    let good = posted("1");
+    bench.broker.post(&good, None).await.unwrap();
+    assert_eq!(next(&mut feed).await.message, good, "it holds nothing up");
+    assert_eq!(bench.broker.dead_letters(), 0);
+
+    make(&bench, &dead).await;
+    assert_eq!(bench.content("dlq", 1)[0].payload(), Some(&b"no JSON"[..]));
+    bench.until("it is counted", |broker| broker.dead_letters() == 1).await;
 }

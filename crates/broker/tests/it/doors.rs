@@ -63,6 +63,16 @@ fn a_property_that_no_consumer_can_have_is_told_at_once() {
 }
 
 #[test]
+fn what_a_property_says_is_not_told() {
+    for (key, named) in [("linger.ms", "linger.ms"), ("sasl.oauthbearer.confi", "sasl.oauthbearer.confi")] {
+        let properties = [(key.to_owned(), "hush-hush".into())].into();
+        let refusal = Broker::open(Settings { properties, ..settings() }).err().unwrap();
+        let refusal = domain::chain(&refusal);
+        assert!(refusal.contains(named) && !refusal.contains("hush"), "{refusal}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told_at_once() {
     let security = Security { tls: true, ca: Some("/nowhere/ca.pem".into()), ..Security::default() };
     let refusal = Broker::open(Settings { security, ..settings() }).err().unwrap();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use broker::{Broker, Feed, Message, Posted, Pump, Role, Settings, Ticket};
 use domain::{ClaimId, Json, QueueName, Report, Reported, TaskId};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedMessage;
 use rdkafka::{Offset, TopicPartitionList};
@@ -111,6 +113,22 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Whoever administers the brokers.
+pub(crate) fn admin(bench: &Bench) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new()
+        .set("bootstrap.servers", &bench.settings.bootstrap_servers)
+        .create()
+        .expect("a plain client")
+}
+
+/// Makes a topic of one partition.
+pub(crate) async fn make(bench: &Bench, topic: &str) {
+    let made = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let made = admin(bench).create_topics([&made], &options).await.expect("the brokers answer");
+    assert_eq!(made, [Ok(topic.to_owned())]);
 }
 
 /// The next message of a feed.

@@ -5,4 +5,5 @@ mod doors;
 mod feed;
 mod kit;
 mod outage;
+mod rights;
 mod topics;

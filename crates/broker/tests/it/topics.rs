@@ -1,18 +1,9 @@
 //! Topics are made where that is set, else asked for by name; nothing goes to one that is not there.
 
 use broker::{Role, Settings};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 
-use crate::kit::{Bench, PATIENCE, next, posted, queue, settings, ticket};
-
-fn admin(bench: &Bench) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new()
-        .set("bootstrap.servers", &bench.settings.bootstrap_servers)
-        .create()
-        .expect("a plain client")
-}
+use crate::kit::{Bench, PATIENCE, admin, make, next, posted, queue, settings, ticket};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_topics_are_made_as_the_settings_say() {
@@ -47,9 +38,7 @@ async fn without_provision_a_missing_topic_is_named_and_served_once_somebody_has
     assert!(!bench.broker.offer(&queue(), &ticket(), None, None));
     assert!(bench.broker.post(&posted("1"), None).await.is_err(), "nor is there a topic for results");
 
-    let made = NewTopic::new(&tickets, 1, TopicReplication::Fixed(1));
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    admin(&bench).create_topics([&made], &options).await.unwrap()[0].as_ref().unwrap();
+    make(&bench, &tickets).await;
     bench.broker.turns(&[queue()], false).await;
     assert!(bench.broker.serves([&queue()]));
     let ticket = ticket();
