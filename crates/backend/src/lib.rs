@@ -147,6 +147,7 @@ impl Backend {
             .fallback(|| async { ApiError::NoRoute })
             .method_not_allowed_fallback(|| async { ApiError::NoMethod })
             .layer(axum::middleware::from_fn_with_state(self.app.clone(), limits::in_time))
+            .layer(axum::middleware::from_fn(traced::request))
             .layer(axum::middleware::from_fn(figures::request))
             .layer(CatchPanicLayer::custom(|_| {
                 ApiError::Internal("a handler panicked".into()).into_response()

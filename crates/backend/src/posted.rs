@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::results;
+use crate::traced::Settling;
 use crate::upkeep::Trouble;
 
 /// The most results that are settled together.
@@ -54,13 +55,18 @@ async fn settle_once(
 ) -> Vec<Incoming<Posted>> {
     let limit = app.settings.max_result;
     let report = |posted: &Posted| results::bounded(posted.report.clone(), limit);
+    let begin = |incoming: &Incoming<Posted>| {
+        Settling::begin(&incoming.message.report, &incoming.message.worker, incoming.trace)
+    };
+    let steps: Vec<Settling> = batch.iter().map(begin).collect();
     let settled = join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
     let mut again = Vec::new();
-    for (incoming, settled) in batch.into_iter().zip(settled) {
+    for ((incoming, step), settled) in batch.into_iter().zip(steps).zip(settled) {
         let Posted { worker, report } = &incoming.message;
         match settled {
             Ok(settled) => {
                 results::note(worker, report.id, report.attempt, settled);
+                step.end(settled);
                 feed.done(incoming.mark);
             }
             Err(ApiError::Internal(cause)) if is_about_a_row(cause.as_ref()) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ClaimId, Report, Reported, TypeName, WorkerName, chain};
+use domain::{ClaimId, Grant, Report, Reported, TypeName, WorkerName, chain};
 use futures_util::future::join_all;
 use store::{Granted, Pulled, Puller, Store, StoreError};
 use tokio::sync::mpsc::error::TrySendError;
@@ -262,8 +262,8 @@ impl Holder {
     /// Releases what was granted to workers that had hung up.
     async fn give_back(&self, unheard: Vec<Claimed>) {
         let releases = unheard.into_iter().map(|Claimed { grant, .. }| {
-            let (id, attempt, claim) = (grant.id, grant.attempt, grant.claim);
-            self.settle.put(Report { id, attempt, claim, reported: Reported::Released })
+            let Grant { id, attempt, claim, trace, .. } = grant;
+            self.settle.put(Report { id, attempt, claim, reported: Reported::Released, trace })
         });
         for lost in join_all(releases).await.into_iter().filter_map(Result::err) {
             tracing::warn!(error = %chain(&lost), "a task that nobody heard of could not be given back");

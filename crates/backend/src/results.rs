@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::limits::Payload;
 use crate::submission::read;
 use crate::sweep;
+use crate::traced::Settling;
 
 /// The most reports of one request.
 const MOST: usize = 1000;
@@ -37,13 +38,15 @@ pub(crate) async fn report(
         ));
     }
     let named: Vec<_> = reports.iter().map(|report| (report.id, report.attempt)).collect();
+    let steps: Vec<_> = reports.iter().map(|report| Settling::begin(report, &worker, report.trace)).collect();
     let limit = app.settings.max_result;
     // One that fails is the answer, but not before the others are settled: said again, they are answered as before, and
     // a worker that divides its batch finds the one.
     let settled = join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await;
     let settled: Vec<Settled> = settled.into_iter().collect::<Result<_, ApiError>>()?;
-    for ((id, attempt), settled) in named.into_iter().zip(&settled) {
+    for (((id, attempt), step), settled) in named.into_iter().zip(steps).zip(&settled) {
         note(&worker, id, attempt, *settled);
+        step.end(*settled);
     }
     Ok(Body(settled))
 }

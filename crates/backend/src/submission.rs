@@ -27,7 +27,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 pub(crate) async fn submission(
     app: &App,
     owner: OwnerId,
-    trace: Trace,
+    trace: Option<Trace>,
     body: &Bytes,
 ) -> Result<Submission, ApiError> {
     let fields = fields(body)?;
@@ -55,7 +55,7 @@ pub(crate) async fn submission(
         parameters,
         ttl,
         start_within: app.settings.start_within,
-        trace: Some(trace),
+        trace,
     })
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Submitted {
 /// be read once it is accepted, the answer is its id after all, without `Preference-Applied`.
 #[utoipa::path(post, path = "/api/Task", tag = "Task", security(("bearer" = [])), request_body = NewTask,
     params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)"),
-        ("traceparent" = Option<String>, Header, description = "W3C Trace Context; the task's messages carry the trace on")),
+        ("traceparent" = Option<String>, Header, description = "W3C Trace Context; the task's steps are parts of the trace")),
     responses((status = 201, body = Submitted, description = "It is accepted for good",
             headers(("Location" = String, description = "The task's address"),
                 ("Preference-Applied" = Option<String>, description = "The preferences that were honoured"))),
@@ -71,7 +71,8 @@ pub(crate) async fn submit(
     let id = submission.id;
     let wait = prefer.wait.map(|wait| Instant::now() + wait);
     app.submit.put(submission).await?;
-    tracing::debug!(task.id = %id, trace.id = %trace.id(), "a task was accepted");
+    let trace = trace.map(|trace| tracing::field::display(trace.id()));
+    tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");
     let location = HeaderValue::from_str(&format!("/api/Task/{id}")).expect("an id is ASCII");
     // It is accepted: whatever goes wrong from here on is no reason to say anything else, for the task would be sent again.
     let task = if prefer.representation || wait.is_some() {

@@ -1,20 +1,87 @@
-//! The trace that a request belongs to: the caller's, else a new one.
+//! The trace that a request belongs to, and the steps of a task's trace that a Backend takes.
 
 use std::convert::Infallible;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::Method;
 use axum::http::request::Parts;
-use domain::Trace;
+use axum::middleware::Next;
+use axum::response::Response;
+use domain::{Report, Settled, Trace, WorkerName};
+use spans::{Kind, Span};
 
-/// See the module. A header that is none is as good as absent (W3C Trace Context, 3.2.2).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Traced(pub(crate) Trace);
+/// Where traces begin: elsewhere a request is a part of its caller's trace, or of none.
+const BEGINS: (Method, &str) = (Method::POST, "/api/Task");
+
+/// The step that answers this request. `None`: nobody traces it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traced(pub(crate) Option<Trace>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Traced {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let given = parts.headers.get(Trace::HEADER).and_then(|value| value.to_str().ok());
-        Ok(Self(given.and_then(|text| text.parse::<Trace>().ok()).map_or_else(Trace::new, Trace::step)))
+        Ok(parts.extensions.get().copied().unwrap_or_default())
+    }
+}
+
+/// Answers a request as a step of its caller's trace; a submission without one begins one. A header that is none is as good
+/// as absent (W3C Trace Context, 3.2.2).
+pub(crate) async fn request(mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(Trace::HEADER).and_then(|value| value.to_str().ok());
+    let given: Option<Trace> = given.and_then(|text| text.parse().ok());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    if given.is_none() && (&method, &*route) != (&BEGINS.0, BEGINS.1) {
+        return next.run(request).await;
+    }
+    let mut step = Span::begin(format!("{method} {route}"), Kind::Server, given);
+    step.note_text("http.request.method", &method);
+    step.note("http.route", route);
+    request.extensions_mut().insert(Traced(step.trace()));
+    let response = next.run(request).await;
+    let status = response.status();
+    step.note("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        step.failed(status.to_string());
+    }
+    response
+}
+
+/// The step that settles a report: a part of the one that reported. Dropped before its end, it has not settled it.
+pub(crate) struct Settling(Option<Span>);
+
+impl Settling {
+    pub(crate) fn begin(report: &Report, worker: &WorkerName, trace: Option<Trace>) -> Self {
+        Self(trace.map(|trace| {
+            let mut step = Span::begin("settle", Kind::Consumer, Some(trace));
+            step.note_text("tasker.task.id", report.id);
+            step.note("tasker.task.attempt", i64::from(report.attempt));
+            step.note_text("tasker.worker.name", worker);
+            step
+        }))
+    }
+
+    pub(crate) fn end(mut self, settled: Settled) {
+        let Some(mut step) = self.0.take() else { return };
+        let (status, reason) = match settled {
+            Settled::Finished => ("FINISHED", None),
+            Settled::Cancelled { reason } => ("CANCELLED", Some(reason.as_str())),
+            Settled::Late { .. } => ("CANCELLED", Some(domain::Reason::LateResult.as_str())),
+            Settled::Released => ("CREATED", None),
+            Settled::Stale | Settled::Unknown => return step.failed("the report speaks for no grant"),
+        };
+        step.note("tasker.task.status", status);
+        if let Some(reason) = reason {
+            step.note("tasker.task.reason", reason);
+        }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if let Some(step) = &mut self.0 {
+            step.failed("not settled now");
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Broker {
         let payload = message.payload().unwrap_or_default();
         let began = Instant::now();
         let refused = loop {
-            match self.deliver(&dead, &key, payload, headers(message, cause)).await {
+            match self.deliver(&dead, &key, payload, headers(message, cause), None).await {
                 Ok(()) => break None,
                 Err(_) if !self.is_up() => self.line().comes_up().await,
                 Err(NotPosted::Shut) if began.elapsed() < PATIENCE => sleep(PAUSE).await,

@@ -132,7 +132,7 @@ impl Message for Ticket {
 impl Posted {
     /// `None` for a release, which no message says.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let Report { id, attempt, claim, reported } = &self.report;
+        let Report { id, attempt, claim, reported, .. } = &self.report;
         let (result, error) = match reported {
             Reported::Result(result) => (Some(result), None),
             Reported::Error(error) => (None, Some(error.as_str())),
@@ -155,7 +155,7 @@ impl Message for Posted {
             (None, Some(error)) => Reported::Error(error),
             _ => return Err(BadMessage::Ambiguous),
         };
-        Ok(Self { worker, report: Report { id, attempt, claim, reported } })
+        Ok(Self { worker, report: Report { id, attempt, claim, reported, trace: None } })
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     fn posted(reported: Reported) -> Posted {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
-        let report = Report { id: ticket().id, attempt: 1, claim, reported };
+        let report = Report { id: ticket().id, attempt: 1, claim, reported, trace: None };
         Posted { worker: "rig-7".parse().unwrap(), report }
     }
 

@@ -9,6 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use spans::{Kind, Span};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -30,8 +31,12 @@ pub(crate) struct Deliveries {
     pub(crate) topics: Arc<Topics>,
 }
 
-/// Who waits to hear what became of a message.
-pub(crate) type Waiting = Option<oneshot::Sender<Result<(), KafkaError>>>;
+/// A message that is on its way: who waits to hear what became of it, and the step of its trace that sends it.
+#[derive(Default)]
+pub(crate) struct OnTheWay {
+    waiting: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    step: Option<Span>,
+}
 
 /// Why the brokers do not have a result; it goes over HTTP then.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +63,10 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Waiting>;
+    type DeliveryOpaque = Box<OnTheWay>;
 
-    fn delivery(&self, delivery: &DeliveryResult<'_>, waiting: Self::DeliveryOpaque) {
+    fn delivery(&self, delivery: &DeliveryResult<'_>, on_the_way: Self::DeliveryOpaque) {
+        let OnTheWay { waiting, step } = *on_the_way;
         let done = match delivery {
             Ok(message) => {
                 self.succeeded(message.topic());
@@ -68,10 +74,13 @@ impl ProducerContext for Deliveries {
             }
             Err((error, message)) => {
                 self.failed(message.topic(), error);
+                if let Some(mut step) = step {
+                    step.failed(error.to_string());
+                }
                 Err(error.clone())
             }
         };
-        if let Some(waiting) = *waiting {
+        if let Some(waiting) = waiting {
             // Whoever gave up waiting does not need to know.
             drop(waiting.send(done));
         }
@@ -108,20 +117,22 @@ impl Broker {
         let topic = self.names().tickets(queue);
         let Some(partitions) = self.way_to(&topic) else { return false };
         let (key, payload) = (ticket.id.to_string(), ticket.encode());
-        let record = BaseRecord::with_opaque_to(&topic, Box::new(None))
+        let step = step(&topic, trace);
+        let headers = traced(json(), step.as_ref());
+        let record = BaseRecord::with_opaque_to(&topic, Box::new(OnTheWay { waiting: None, step }))
             .key(key.as_str())
             .payload(payload.as_slice())
             .partition(partition(ticket.id, again, partitions))
-            .headers(headers(trace));
+            .headers(headers);
         self.send(record)
     }
 
     /// Posts a result; returns when the brokers have it, or why they do not. Cancelled, it is sent all the same.
-    pub async fn post(&self, posted: &Posted, trace: Option<Trace>) -> Result<(), NotPosted> {
+    pub async fn post(&self, posted: &Posted) -> Result<(), NotPosted> {
         let payload =
             posted.encode().filter(|payload| payload.len() <= LONGEST_RESULT).ok_or(NotPosted::Unfit)?;
-        let key = posted.report.id.to_string();
-        self.deliver(&self.names().results(), &key, &payload, headers(trace)).await
+        let (key, topic) = (posted.report.id.to_string(), self.names().results());
+        self.deliver(&topic, &key, &payload, json(), posted.report.trace).await
     }
 
     /// Sends a message; returns when the brokers have it, or why they do not.
@@ -131,12 +142,15 @@ impl Broker {
         key: &str,
         payload: &[u8],
         headers: OwnedHeaders,
+        trace: Option<Trace>,
     ) -> Result<(), NotPosted> {
         if self.way_to(topic).is_none() {
             return Err(NotPosted::Shut);
         }
         let (told, hears) = oneshot::channel();
-        let record = BaseRecord::with_opaque_to(topic, Box::new(Some(told)))
+        let step = step(topic, trace);
+        let headers = traced(headers, step.as_ref());
+        let record = BaseRecord::with_opaque_to(topic, Box::new(OnTheWay { waiting: Some(told), step }))
             .key(key)
             .payload(payload)
             .headers(headers);
@@ -153,10 +167,13 @@ impl Broker {
     }
 
     /// Gives a message to librdkafka. A queue that is full is a failure of the topic: its brokers are too slow.
-    fn send(&self, record: BaseRecord<'_, str, [u8], Box<Waiting>>) -> bool {
+    fn send(&self, record: BaseRecord<'_, str, [u8], Box<OnTheWay>>) -> bool {
         match self.producer().send(record) {
             Ok(()) => true,
-            Err((error, record)) => {
+            Err((error, mut record)) => {
+                if let Some(step) = &mut record.delivery_opaque.step {
+                    step.failed(error.to_string());
+                }
                 self.deliveries().failed(record.topic, &error);
                 false
             }
@@ -254,12 +271,24 @@ impl Broker {
     }
 }
 
-fn headers(trace: Option<Trace>) -> OwnedHeaders {
-    let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") });
-    match trace {
+fn json() -> OwnedHeaders {
+    OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") })
+}
+
+/// With the step that sends it.
+fn traced(headers: OwnedHeaders, step: Option<&Span>) -> OwnedHeaders {
+    match step.and_then(Span::trace) {
         Some(trace) => headers.insert(Header { key: Trace::HEADER, value: Some(&trace.to_string()) }),
         None => headers,
     }
+}
+
+/// The step of a trace that sends a message there; it lasts until the brokers have it.
+fn step(topic: &str, trace: Option<Trace>) -> Option<Span> {
+    let mut step = Span::begin(format!("publish {topic}"), Kind::Producer, Some(trace?));
+    step.note("messaging.system", "kafka");
+    step.note_text("messaging.destination.name", topic);
+    Some(step)
 }
 
 /// The first offer goes where the id says; a later one elsewhere, if there is another place.

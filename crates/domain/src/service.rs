@@ -9,6 +9,7 @@ use crate::name::{TypeName, WorkerName};
 use crate::status::Reason;
 use crate::task::Attempt;
 use crate::timestamp::Timestamp;
+use crate::trace::Trace;
 
 /// A worker's ask for work (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -98,6 +99,10 @@ pub struct Grant {
     pub claim: ClaimId,
     /// How much of its life is left, in milliseconds.
     pub remaining_ms: u64,
+    /// The trace that it belongs to (W3C Trace Context); absent: nobody traces it.
+    #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub trace: Option<Trace>,
 }
 
 /// What a worker has to say of the tasks it was granted (`POST /api/Task/results`).
@@ -122,6 +127,10 @@ pub struct Report {
     pub claim: ClaimId,
     /// What happened.
     pub reported: Reported,
+    /// The step of the trace that reports; in a message a header says it.
+    #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub trace: Option<Trace>,
 }
 
 /// How a grant went.

@@ -31,7 +31,7 @@ pub struct Submission {
     pub ttl: Ttl,
     /// How long it may wait for a claim.
     pub start_within: Ttl,
-    /// The trace that its messages belong to; not stored.
+    /// The trace that its steps belong to, if anybody traces.
     pub trace: Option<Trace>,
 }
 

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use uuid::Uuid;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A place in a trace: the header `traceparent` (<https://www.w3.org/TR/trace-context/>, version 00).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
     id: u128,
     span: u64,
-    flags: u8,
+    is_sampled: bool,
 }
 
 /// The text is no `traceparent`.
@@ -22,15 +22,9 @@ impl Trace {
     /// The header's name, in HTTP and in messages.
     pub const HEADER: &'static str = "traceparent";
 
-    /// A new trace, not sampled: nobody asked for more than its id.
-    pub fn new() -> Self {
-        Self { id: Uuid::new_v4().as_u128(), span: new_span(), flags: 0 }
-    }
-
-    /// The next step of the same trace.
-    #[must_use]
-    pub fn step(self) -> Self {
-        Self { span: new_span(), ..self }
+    /// `None`: an id that is all zeros.
+    pub const fn of(id: u128, span: u64, is_sampled: bool) -> Option<Self> {
+        if id == 0 || span == 0 { None } else { Some(Self { id, span, is_sampled }) }
     }
 
     /// The trace's id as logs and other tools show it.
@@ -38,17 +32,26 @@ impl Trace {
         let id = self.id;
         fmt::from_fn(move |f| write!(f, "{id:032x}"))
     }
-}
 
-impl Default for Trace {
-    fn default() -> Self {
-        Self::new()
+    /// The trace's id as a number.
+    pub const fn raw_id(&self) -> u128 {
+        self.id
+    }
+
+    /// The id of the step that comes before.
+    pub const fn raw_span(&self) -> u64 {
+        self.span
+    }
+
+    /// Whether its steps are recorded.
+    pub const fn is_sampled(&self) -> bool {
+        self.is_sampled
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, self.flags)
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, u8::from(self.is_sampled))
     }
 }
 
@@ -64,13 +67,21 @@ impl FromStr for Trace {
         if version == 0xff || (version == 0 && fields.next().is_some()) {
             return Err(BadTrace);
         }
-        let trace = Self { id: number(id)?, span: number(span)?, flags: number::<u8>(flags)? & 1 };
-        if trace.id == 0 || trace.span == 0 { Err(BadTrace) } else { Ok(trace) }
+        Self::of(number(id)?, number(span)?, number::<u8>(flags)? & 1 == 1).ok_or(BadTrace)
     }
 }
 
-fn new_span() -> u64 {
-    Uuid::new_v4().as_u64_pair().1
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 fn is_hex(field: &str, digits: usize) -> bool {
@@ -89,14 +100,15 @@ mod tests {
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_step_stays_in_its_trace() {
+    fn it_is_read_as_it_is_written() {
         let trace: Trace = GOOD.parse().unwrap();
         assert_eq!(trace.to_string(), GOOD);
         assert_eq!(trace.id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        let step = trace.step();
-        assert_eq!(step.id().to_string(), trace.id().to_string());
-        assert_ne!(step, trace);
-        assert_eq!(Trace::new().to_string().parse::<Trace>().unwrap().to_string().len(), GOOD.len());
+        assert!(trace.is_sampled());
+        assert_eq!(Trace::of(trace.raw_id(), trace.raw_span(), true), Some(trace));
+        assert_eq!(serde_json::to_string(&trace).unwrap(), format!("\"{GOOD}\""));
+        assert_eq!(serde_json::from_str::<Trace>(&format!("\"{GOOD}\"")).unwrap(), trace);
+        assert!(serde_json::from_str::<Trace>("\"00\"").is_err());
     }
 
     #[test]

@@ -39,12 +39,12 @@ const POSTGRES: &str = "
         started = (select now_us()), due = (select now_us()) + t.ttl * 1000
     from unnest($1::uuid[], $2::uuid[], $3::text[]) as a (id, claim, worker) join task t on t.id = a.id
     where l.id = a.id and l.phase + 0 = 1 and l.due + 0 >= (select now_us())
-    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())";
+    returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), t.trace";
 
 /// What already runs under the same claim. A statement of its own, after the first: an ask that raced its own repeat
 /// waited there for the row, and only a newer snapshot shows it what it was granted.
 const AGAIN_POSTGRES: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
+    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), t.trace
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[]) as a (id, claim, worker, by_name)
     join live l on l.id = a.id join task t on t.id = a.id
     where l.phase + 0 = 2 and l.worker = a.worker and (l.claim = a.claim or a.by_name) and l.due + 0 >= (select now_us())";
@@ -57,15 +57,15 @@ const SQLITE: &str = "
     where live.id = a.id and phase = 1 and due >= ?2;
 
     select json_group_array(json_array(
-        hex(l.id), l.type, t.parameters, l.attempt, hex(l.claim), l.worker, l.due - ?2))
+        hex(l.id), l.type, t.parameters, l.attempt, hex(l.claim), l.worker, l.due - ?2, t.trace))
     from json_each(?1) a
     join live l on l.id = unhex(a.value->>0, '-')
     join task t on t.id = l.id
     where l.phase = 2 and l.worker = a.value->>2 and (l.claim = unhex(a.value->>1, '-') or a.value->>3)
         and l.due >= ?2";
 
-/// Id, type, parameters, attempt, claim, worker, what is left in microseconds.
-pub(crate) type GrantRow = (Uuid, String, Option<String>, i32, Uuid, String, i64);
+/// Id, type, parameters, attempt, claim, worker, what is left in microseconds, trace.
+pub(crate) type GrantRow = (Uuid, String, Option<String>, i32, Uuid, String, i64, Option<String>);
 
 impl Store {
     /// Grants each task that is ready to its ask; what already runs under the same claim is granted again with the time
@@ -126,7 +126,7 @@ pub(crate) fn readable(rows: impl IntoIterator<Item = GrantRow>) -> Vec<Granted>
 }
 
 fn granted(row: GrantRow) -> Result<Granted, StoreError> {
-    let (id, name, parameters, attempt, claim, worker, remaining) = row;
+    let (id, name, parameters, attempt, claim, worker, remaining, trace) = row;
     let corrupt = |what: String| StoreError::Corrupt { table: "task", row: id, what };
     let parameters = parameters.map(Json::parse).transpose().map_err(|error| corrupt(error.to_string()))?;
     Ok(Granted {
@@ -137,6 +137,8 @@ fn granted(row: GrantRow) -> Result<Granted, StoreError> {
             attempt: Attempt::try_from(attempt).map_err(|error| corrupt(error.to_string()))?,
             claim: ClaimId(claim),
             remaining_ms: u64::try_from(remaining / 1000).unwrap_or(0),
+            // One that makes no sense is none: it may not hold up the task.
+            trace: trace.and_then(|trace| trace.parse().ok()),
         },
         worker: word_of::<WorkerName>("live", id, &worker)?,
     })

@@ -69,11 +69,11 @@ const POSTGRES: &str = "
             started = (select now_us()), due = (select now_us()) + t.ttl * 1000
         from picked p join task t on t.id = p.id
         where l.id = p.id and (select askers from free)[($7::integer[])[p.seat]]
-        returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), l.place
+        returning l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), t.trace, l.place
     )
     select * from granted
     union all
-    select ($4::uuid[])[seat], '', null, 0, ($4::uuid[])[seat], '', 0, 0
+    select ($4::uuid[])[seat], '', null, 0, ($4::uuid[])[seat], '', 0, null, 0
     from free, unnest(askers) with ordinality as asker (free, seat) where not asker.free";
 
 const SQLITE_PICK: &str = "
@@ -88,16 +88,17 @@ const SQLITE_REFUSED: &str = "
         where l.worker = value->>1 and l.claim = unhex(value->>0, '-') and l.phase = 2 and l.due >= ?2)";
 
 const HELD_POSTGRES: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us())
+    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - (select now_us()), t.trace
     from live l join task t on t.id = l.id
     where l.worker = $1 and l.claim = $2 and l.phase = 2 and l.due >= (select now_us())";
 
 const HELD_SQLITE: &str = "
-    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - ?3
+    select l.id, l.type, t.parameters, l.attempt, l.claim, l.worker, l.due - ?3, t.trace
     from live l join task t on t.id = l.id
     where l.worker = ?1 and l.claim = ?2 and l.phase = 2 and l.due >= ?3";
 
-type PulledRow = (Uuid, String, Option<String>, i32, Uuid, String, i64, i64);
+/// A grant and its place; what was refused has attempt 0.
+type PulledRow = (Uuid, String, Option<String>, i32, Uuid, String, i64, Option<String>, i64);
 
 impl Store {
     /// Gives the oldest ready tasks of `types` to `pullers`, one each in turn until their slots or the tasks run out; only
@@ -154,7 +155,7 @@ impl Store {
             remember(lanes, types, &rows, (rows.len() < seats.len()).then(|| before.saturating_sub(age)));
         }
         Ok(Pulled {
-            granted: readable(rows.into_iter().map(|(a, b, c, d, e, f, g, _)| (a, b, c, d, e, f, g))),
+            granted: readable(rows.into_iter().map(|(a, b, c, d, e, f, g, h, _)| (a, b, c, d, e, f, g, h))),
             refused: refused.into_iter().map(|row| ClaimId(row.4)).collect(),
         })
     }
@@ -179,7 +180,7 @@ impl Store {
 /// Raises the floor of each type: to its oldest find, or to the end of the lane if the walk came to it.
 fn remember(lanes: &Lanes, types: &[TypeName], rows: &[PulledRow], end: Option<i64>) {
     for name in types {
-        let found = rows.iter().filter(|row| row.1 == name.as_str()).map(|row| row.7).min();
+        let found = rows.iter().filter(|row| row.1 == name.as_str()).map(|row| row.8).min();
         match (found, end) {
             (Some(place), _) => lanes.found(name, place),
             (None, Some(end)) => lanes.walked_to(name, end),

@@ -28,6 +28,11 @@ pub const TASKS: Part = Part {
             sqlite: include_str!("../migrations/sqlite/0002_claim_is_free.sql"),
             oldest: 1,
         },
+        Migration {
+            postgres: include_str!("../migrations/postgres/0003_trace.sql"),
+            sqlite: include_str!("../migrations/sqlite/0003_trace.sql"),
+            oldest: 1,
+        },
     ],
 };
 

@@ -10,10 +10,11 @@ use crate::store::Store;
 
 const POSTGRES: &str = "
     with accepted as (
-        insert into task (id, owner, type, queue, parameters, ttl, start_within, created)
-        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl, g.start_within, (select now_us())
-        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
-            as g (id, owner, type, queue, parameters, ttl, start_within)
+        insert into task (id, owner, type, queue, parameters, ttl, start_within, created, trace)
+        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl, g.start_within, (select now_us()), g.trace
+        from unnest(
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
+            as g (id, owner, type, queue, parameters, ttl, start_within, trace)
         on conflict (id) do nothing
         returning id, owner, type, queue, created, start_within
     )
@@ -28,8 +29,9 @@ const SQLITE: &str = "
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
     on conflict (id) do nothing;
 
-    insert into task (id, owner, type, queue, parameters, ttl, start_within, created)
-    select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2
+    insert into task (id, owner, type, queue, parameters, ttl, start_within, created, trace)
+    select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2,
+        value->>7
     from json_each(?1)
     where true
     on conflict (id) do nothing";
@@ -56,13 +58,20 @@ impl Store {
                     .bind(parameters)
                     .bind(tasks.iter().map(|task| millis(task.ttl)).collect::<Vec<_>>())
                     .bind(tasks.iter().map(|task| millis(task.start_within)).collect::<Vec<_>>())
+                    .bind(
+                        tasks
+                            .iter()
+                            .map(|task| task.trace.map(|trace| trace.to_string()))
+                            .collect::<Vec<_>>(),
+                    )
                     .execute(&pools.write)
                     .await?;
             }
             Db::Sqlite(pools) => {
                 let rows = batch(tasks.iter().map(|task| {
+                    let Submission { id, owner, name, queue, ttl, start_within, trace, .. } = task;
                     let parameters = task.parameters.as_ref().map(domain::Json::text);
-                    (task.id, task.owner, &task.name, &task.queue, parameters, task.ttl, task.start_within)
+                    (id, owner, name, queue, parameters, ttl, start_within, trace)
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {

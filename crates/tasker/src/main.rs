@@ -21,6 +21,7 @@ mod settings;
 mod show;
 mod telemetry;
 mod tls;
+mod traces;
 mod wait;
 
 use std::process::ExitCode;

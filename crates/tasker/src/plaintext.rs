@@ -17,6 +17,16 @@ pub fn tell_service(setting: &str, address: &Address) {
     }
 }
 
+/// Warns of a collector of traces that is told over plain HTTP on another machine.
+pub fn tell_collector(address: &Address) {
+    if let Some(host) = address.plain_host().filter(|host| !is_here(host)) {
+        warn!(
+            "traces.endpoint = {address}: {host} is told without TLS, and whoever is on the way can read along, \
+             traces.headers included; say https://"
+        );
+    }
+}
+
 /// Warns of a database of tasks on another machine without TLS.
 pub fn tell_tasks(config: &Config) {
     tell_database("database.url", config.database_url().ok());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Grant, Held, Json, Report, Reported, Trace};
+use spans::{Kind, Span as Step};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,14 +67,24 @@ impl Desk {
     /// Runs what was granted, and reports it if there is anything to report.
     pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline, trace: Option<Trace>) {
         let Some(entry) = self.running.enter(Held { id: grant.id, attempt: grant.attempt }) else { return };
-        let report = |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported };
+        let mut step = trace.map(|trace| step(&grant, trace));
+        let trace = step.as_ref().and_then(Step::trace);
+        let report =
+            |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace };
         let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, trace.id = Empty);
         if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }
         let run = Run::of(&grant.name);
-        let end = self.work(&grant, deadline, &entry.stop).instrument(span.clone()).await;
+        let end = self.work(&grant, deadline, &entry.stop, trace).instrument(span.clone()).await;
         run.ended(end.word());
+        if let Some(step) = &mut step {
+            step.note("tasker.end", end.word());
+            if !matches!(end, End::Result(_) | End::Released) {
+                step.failed(end.word());
+            }
+        }
+        drop(step);
         drop(entry);
         let id = grant.id;
         let reported = span.in_scope(|| match end {
@@ -105,23 +116,29 @@ impl Desk {
             }
         });
         if let Some(reported) = reported {
-            self.reports.add(Pending::new(report(reported), deadline, trace));
+            self.reports.add(Pending::new(report(reported), deadline));
         }
     }
 
     /// Hands back what was granted and cannot be run here.
     pub(crate) fn hand_back(&self, grant: &Grant, deadline: Deadline) {
-        let Grant { id, attempt, claim, .. } = *grant;
-        let report = Report { id, attempt, claim, reported: Reported::Released };
-        self.reports.add(Pending::new(report, deadline, None));
+        let Grant { id, attempt, claim, trace, .. } = *grant;
+        let report = Report { id, attempt, claim, reported: Reported::Released, trace };
+        self.reports.add(Pending::new(report, deadline));
     }
 
     /// The operation runs in a task of its own: a panic is caught there, and dropping its future is the end of it.
-    async fn work(&self, grant: &Grant, deadline: Deadline, stop: &CancellationToken) -> End {
+    async fn work(
+        &self,
+        grant: &Grant,
+        deadline: Deadline,
+        stop: &CancellationToken,
+        trace: Option<Trace>,
+    ) -> End {
         let Some(operation) = self.operations.find(&grant.name) else {
             return End::Failed(Failure::new(format!("this worker has no operation {}", grant.name)));
         };
-        let context = Context::new(grant, deadline, stop.clone());
+        let context = Context::new(grant, deadline, stop.clone(), trace);
         let work = operation.start(grant.parameters.clone(), context);
         let mut work = self.tracker.spawn(work.in_current_span());
         let end = tokio::select! {
@@ -139,6 +156,15 @@ impl Desk {
             (_, end) => end,
         }
     }
+}
+
+/// The step of its task's trace that runs it.
+fn step(grant: &Grant, trace: Trace) -> Step {
+    let mut step = Step::begin(format!("run {}", grant.name), Kind::Consumer, Some(trace));
+    step.note_text("tasker.task.id", grant.id);
+    step.note_text("tasker.task.type", &grant.name);
+    step.note("tasker.task.attempt", i64::from(grant.attempt));
+    step
 }
 
 /// What an operation made, unless its deadline has passed: then the sweep has the word.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Attempt, Grant, TaskId};
+use domain::{Attempt, Grant, TaskId, Trace};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{Deadline, Moment};
@@ -14,11 +14,17 @@ pub struct Context {
     attempt: Attempt,
     deadline: Deadline,
     stop: CancellationToken,
+    trace: Option<Trace>,
 }
 
 impl Context {
-    pub(crate) fn new(grant: &Grant, deadline: Deadline, stop: CancellationToken) -> Self {
-        Self { task: grant.id, attempt: grant.attempt, deadline, stop }
+    pub(crate) fn new(
+        grant: &Grant,
+        deadline: Deadline,
+        stop: CancellationToken,
+        trace: Option<Trace>,
+    ) -> Self {
+        Self { task: grant.id, attempt: grant.attempt, deadline, stop, trace }
     }
 
     /// Which task.
@@ -29,6 +35,11 @@ impl Context {
     /// Which grant of it: 1 for the first.
     pub fn attempt(&self) -> Attempt {
         self.attempt
+    }
+
+    /// The step of the trace that runs it, if anybody traces: the header `traceparent` of requests that it makes.
+    pub fn trace(&self) -> Option<Trace> {
+        self.trace
     }
 
     /// How much of its life is left.

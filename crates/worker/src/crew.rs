@@ -67,7 +67,8 @@ impl Crew {
                 self.desk.hand_back(&grant, deadline);
                 continue;
             };
-            let trace = traces.get(&grant.id).copied();
+            // The message's step comes after the submission's.
+            let trace = traces.get(&grant.id).copied().or(grant.trace);
             let (desk, stop, delay) = (Arc::clone(&self.desk), self.stop.clone(), self.delay);
             self.desk.tracker.spawn(async move {
                 desk.attend(grant, deadline, trace).await;

@@ -112,9 +112,14 @@ mod tests {
 
     fn pending(task: u128) -> Pending {
         let reported = Reported::Result(Json::parse("1".to_owned()).unwrap());
-        let report =
-            Report { id: TaskId(Uuid::from_u128(task)), attempt: 1, claim: ClaimId::random(), reported };
-        Pending::new(report, Deadline::of(Moment::now(), 0, 60_000), None)
+        let report = Report {
+            id: TaskId(Uuid::from_u128(task)),
+            attempt: 1,
+            claim: ClaimId::random(),
+            reported,
+            trace: None,
+        };
+        Pending::new(report, Deadline::of(Moment::now(), 0, 60_000))
     }
 
     #[tokio::test]

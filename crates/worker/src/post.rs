@@ -40,13 +40,13 @@ impl Postman {
                 continue;
             }
             let posted = Posted { worker: self.worker.clone(), report: pending.report.clone() };
-            let (broker, trace) = (self.broker.clone(), pending.trace);
+            let broker = self.broker.clone();
             let (kept, over_http, reports) =
                 (self.kept.clone(), self.over_http.clone(), self.reports.clone());
             // Time to say it over HTTP must be left. What Kafka takes after all is said twice, which is harmless.
             let patience = (pending.left() / 2).min(PATIENCE);
             on_the_way.spawn(async move {
-                match timeout(patience, broker.post(&posted, trace)).await {
+                match timeout(patience, broker.post(&posted)).await {
                     Ok(Ok(())) => kept.keep(pending),
                     Ok(Err(NotPosted::Shut | NotPosted::Unfit)) => over_http.add(pending),
                     Ok(Err(NotPosted::Refused(error))) => {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use client::{Backoff, Client, ClientError};
-use domain::{Held, Report, Reported, Settled, Trace, WorkerName, chain};
+use domain::{Held, Report, Reported, Settled, WorkerName, chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -30,8 +30,6 @@ const RESULT_REFUSED: &str = "RESULT_REFUSED";
 pub(crate) struct Pending {
     pub(crate) report: Report,
     deadline: Deadline,
-    /// The trace that the task's ticket belongs to.
-    pub(crate) trace: Option<Trace>,
     /// How often the Backend broke over this one.
     broken: Backoff,
 }
@@ -215,13 +213,13 @@ impl Courier {
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
         for pending in batch {
             let _span = pending.span().entered();
-            let Pending { report, deadline, trace, broken } = pending;
+            let Pending { report, deadline, broken } = pending;
             let (id, why) = (report.id, chain(refusal));
             if matches!(report.reported, Reported::Result(_)) {
                 warn!(error = why, "the result of task {id} was refused: {why}");
                 let reported = Reported::Error(format!("{RESULT_REFUSED}: {why}"));
                 let report = Report { reported, ..report };
-                self.again.push_front(vec![Pending { report, deadline, trace, broken }]);
+                self.again.push_front(vec![Pending { report, deadline, broken }]);
             } else {
                 error!(error = why, "the report of task {id} was refused: {why}");
                 self.reports.forget(1);
@@ -258,8 +256,8 @@ fn is_about_one(error: &ClientError) -> bool {
 }
 
 impl Pending {
-    pub(crate) fn new(report: Report, deadline: Deadline, trace: Option<Trace>) -> Self {
-        Self { report, deadline, trace, broken: Backoff::default() }
+    pub(crate) fn new(report: Report, deadline: Deadline) -> Self {
+        Self { report, deadline, broken: Backoff::default() }
     }
 
     /// The grant that it speaks of.
@@ -274,9 +272,9 @@ impl Pending {
 
     /// What every line about it shows.
     fn span(&self) -> Span {
-        let Report { id, attempt, .. } = self.report;
+        let Report { id, attempt, trace, .. } = self.report;
         let span = info_span!("report", task.id = %id, task.attempt = attempt, trace.id = Empty);
-        if let Some(trace) = self.trace {
+        if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }
         span

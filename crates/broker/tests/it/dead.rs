@@ -37,7 +37,7 @@ async fn unreadable_messages_go_to_the_dead_letters_with_their_cause_and_block_n
     }
     let mut feed = bench.results();
     let good = posted("1");
-    bench.broker.post(&good, None).await.unwrap();
+    bench.broker.post(&good).await.unwrap();
     let incoming = next(&mut feed).await;
     assert_eq!(incoming.message, good);
     // What its reader calls senseless goes the same way.
@@ -67,7 +67,7 @@ async fn a_dead_letter_waits_until_its_topic_is_there() {
     let mut feed = bench.results();
     bench.until("results can be sent", |broker| broker.troubles().len() == 1).await;
     let good = posted("1");
-    bench.broker.post(&good, None).await.unwrap();
+    bench.broker.post(&good).await.unwrap();
     assert_eq!(next(&mut feed).await.message, good, "it holds nothing up");
     assert_eq!(bench.broker.dead_letters(), 0);
 

@@ -9,17 +9,19 @@ use domain::Trace;
 
 use crate::kit::{Bench, next, posted, queue, settings, ticket};
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_arrives_with_its_trace_and_a_result_as_it_was_posted() {
     let bench = Bench::ready(settings()).await;
     let (mut tickets, mut results) = (bench.tickets(8), bench.results());
-    let (ticket, trace) = (ticket(), Trace::new());
+    let (ticket, trace) = (ticket(), TRACE.parse::<Trace>().unwrap());
     assert!(bench.broker.offer(&queue(), &ticket, Some(trace), None));
     let incoming = next(&mut tickets).await;
     assert_eq!((incoming.message, incoming.trace), (ticket, Some(trace)));
 
     let result = posted(r#"{ "big": 18446744073709551616 }"#);
-    bench.broker.post(&result, None).await.unwrap();
+    bench.broker.post(&result).await.unwrap();
     let incoming = next(&mut results).await;
     assert_eq!((incoming.message, incoming.trace), (result, None));
 }
@@ -30,7 +32,7 @@ async fn what_was_not_done_with_is_seen_again_and_the_rest_is_not() {
     let results: Vec<_> = (0..6).map(|number| posted(&number.to_string())).collect();
     let mut feed = bench.results();
     for result in &results {
-        bench.broker.post(result, None).await.unwrap();
+        bench.broker.post(result).await.unwrap();
     }
     let mut undone = HashSet::new();
     for count in 0..results.len() {
@@ -48,7 +50,7 @@ async fn what_was_not_done_with_is_seen_again_and_the_rest_is_not() {
     let bench = Bench::ready(again).await;
     let mut feed = bench.results();
     let last = posted("\"last\"");
-    bench.broker.post(&last, None).await.unwrap();
+    bench.broker.post(&last).await.unwrap();
     let mut seen = HashSet::new();
     while !undone.is_subset(&seen) || !seen.contains(&last.report.id) {
         seen.insert(next(&mut feed).await.message.report.id);

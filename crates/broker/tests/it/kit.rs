@@ -142,6 +142,7 @@ pub(crate) fn ticket() -> Ticket {
 
 pub(crate) fn posted(result: &str) -> Posted {
     let reported = Reported::Result(Json::parse(result.to_owned()).expect("JSON"));
-    let report = Report { id: TaskId(Uuid::new_v4()), attempt: 1, claim: ClaimId::random(), reported };
+    let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
+    let report = Report { id, attempt: 1, claim, reported, trace: None };
     Posted { worker: "rig".parse().expect("a name"), report }
 }

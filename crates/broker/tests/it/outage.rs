@@ -31,7 +31,7 @@ async fn a_process_starts_before_kafka_and_outlives_its_death() {
     let began = Instant::now();
     let sent = (0..10_000).filter(|_| bench.broker.offer(&queue(), &ticket(), None, None)).count();
     assert!(sent == 0 && began.elapsed() < Duration::from_secs(5), "{sent} in {:?}", began.elapsed());
-    assert!(matches!(bench.broker.post(&posted("1"), None).await, Err(NotPosted::Shut)));
+    assert!(matches!(bench.broker.post(&posted("1")).await, Err(NotPosted::Shut)));
 
     kafka.start_again();
     bench.until("Kafka is back", |broker| broker.troubles().is_empty()).await;
@@ -43,7 +43,7 @@ async fn a_process_starts_before_kafka_and_outlives_its_death() {
         seen = next(&mut tickets).await.message;
     }
     assert_eq!(seen, second);
-    bench.broker.post(&result, None).await.unwrap();
+    bench.broker.post(&result).await.unwrap();
     assert_eq!(next(&mut results).await.message, result);
     // They say goodbye while somebody hears it.
     drop((tickets, results));

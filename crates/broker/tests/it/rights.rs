@@ -30,7 +30,7 @@ async fn who_may_not_send_is_told_and_sends_once_they_may() {
     let mute = |said: &String| said.starts_with("Kafka's producer is broken: ");
     bench.until("it is said", |broker| broker.troubles().iter().any(mute)).await;
     assert!(!bench.broker.offer(&queue(), &ticket(), None, None));
-    assert!(bench.broker.post(&posted("1"), None).await.is_err());
+    assert!(bench.broker.post(&posted("1")).await.is_err());
 
     kafka.kill();
     kafka.set("super.users", "User:ANONYMOUS;User:tasker");
@@ -39,7 +39,7 @@ async fn who_may_not_send_is_told_and_sends_once_they_may() {
     bench.until("all is well", |broker| broker.troubles().is_empty()).await;
     let mut results = owner.results();
     let result = posted("2");
-    bench.broker.post(&result, None).await.unwrap();
+    bench.broker.post(&result).await.unwrap();
     assert_eq!(next(&mut results).await.message, result);
     drop(results);
     owner.leave().await;

@@ -36,7 +36,7 @@ async fn without_provision_a_missing_topic_is_named_and_served_once_somebody_has
     // A worker that comes before its topic hears of work as soon as there is one.
     let mut feed = bench.tickets(1);
     assert!(!bench.broker.offer(&queue(), &ticket(), None, None));
-    assert!(bench.broker.post(&posted("1"), None).await.is_err(), "nor is there a topic for results");
+    assert!(bench.broker.post(&posted("1")).await.is_err(), "nor is there a topic for results");
 
     make(&bench, &tickets).await;
     bench.broker.turns(&[queue()], false).await;

@@ -155,5 +155,11 @@ pub(crate) fn submission(store: &Store) -> Submission {
 
 fn report(grant: &Grant) -> Report {
     let result = Json::parse("{\"length\":123456789}".to_owned()).unwrap();
-    Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported: Reported::Result(result) }
+    Report {
+        id: grant.id,
+        attempt: grant.attempt,
+        claim: grant.claim,
+        reported: Reported::Result(result),
+        trace: None,
+    }
 }

@@ -115,7 +115,7 @@ impl Bench {
             parameters: Some(json(r#"{"say":"hello"}"#)),
             ttl: millis(5000),
             start_within: millis(60_000),
-            trace: None,
+            trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
         }
     }
 
@@ -192,7 +192,7 @@ pub(crate) fn ask(id: TaskId, name: &str) -> IdClaim {
 }
 
 pub(crate) fn report(grant: &Grant, reported: Reported) -> Report {
-    Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported }
+    Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace: None }
 }
 
 pub(crate) fn result(text: &str) -> Reported {

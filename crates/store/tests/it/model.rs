@@ -111,6 +111,7 @@ impl Line {
                     attempt: *attempt,
                     claim: *claim,
                     remaining_ms: ((deadline.0 - now) / 1000).cast_unsigned(),
+                    trace: self.task.trace,
                 };
                 Answer::Granted(Granted { grant, worker: worker.clone() })
             }
@@ -201,10 +202,20 @@ impl Line {
     }
 
     pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission { id, owner, name, queue, parameters, ttl, start_within, .. } = self.task.clone();
+        let Submission { id, owner, name, queue, parameters, ttl, start_within, trace } = self.task.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
-        (id.0, owner.0, name.into(), queue.into(), parameters, ttl, start_within, self.created)
+        (
+            id.0,
+            owner.0,
+            name.into(),
+            queue.into(),
+            parameters,
+            ttl,
+            start_within,
+            self.created,
+            trace.map(|trace| trace.to_string()),
+        )
     }
 
     /// Its row in `live`, while it has not ended.

@@ -3,8 +3,8 @@
 use store::{Db, on};
 use uuid::Uuid;
 
-/// Id, owner, type, queue, parameters, ttl, startWithin, created.
-pub(crate) type TaskRow = (Uuid, Uuid, String, String, Option<String>, i64, i64, i64);
+/// Id, owner, type, queue, parameters, ttl, startWithin, created, trace.
+pub(crate) type TaskRow = (Uuid, Uuid, String, String, Option<String>, i64, i64, i64, Option<String>);
 
 /// Id, owner, type, queue, phase, place, due, attempt, claim, worker, started.
 pub(crate) type LiveRow =
@@ -39,7 +39,7 @@ pub(crate) struct Books {
 }
 
 const TASK: &str =
-    "select id, owner, type, queue, parameters, ttl, start_within, created from task order by id";
+    "select id, owner, type, queue, parameters, ttl, start_within, created, trace from task order by id";
 
 const LIVE: &str =
     "select id, owner, type, queue, phase, place, due, attempt, claim, worker, started from live order by id";

@@ -21,11 +21,12 @@ const FILE: &str = "tasker.toml";
 const PREFIX: &str = "TASKER__";
 
 /// Settings that the environment may also name by a file: `TASKER__WORKER__PASSWORD_FILE`.
-pub const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 7] = [
     "database.url",
     "identity.database_url",
     "kafka.sasl_password",
     "kafka.ssl_key_password",
+    "traces.headers",
     "worker.password",
     "worker.client_secret",
 ];

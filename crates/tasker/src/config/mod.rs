@@ -16,7 +16,7 @@ pub use check::Credentials;
 pub use environment::Environment;
 pub use layers::{Layers, SECRETS};
 pub use reference::{DEFAULT_FILE, Entry, entries};
-pub use sections::{Config, Format, Log, Metrics, Worker};
+pub use sections::{Config, Format, Log, Metrics, Traces, Worker};
 pub use sources::Sources;
 pub use tls::authorities;
 pub use values::{Address, Rotate};
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_default_file_names_every_key() {
-        for section in ["database", "kafka", "backend", "identity", "worker", "metrics", "log"] {
+        for section in ["database", "kafka", "backend", "identity", "worker", "metrics", "traces", "log"] {
             let refusal =
                 Layers::default().assignment(&format!("{section}.no_such_key=1")).unwrap_err().to_string();
             let keys: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();

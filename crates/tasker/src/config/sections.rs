@@ -10,7 +10,7 @@ use identity::{OpenRegistration, Role};
 use serde::Deserialize;
 
 use super::kafka::Kafka;
-use super::values::{Address, Rotate};
+use super::values::{Address, Rotate, Share};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub log: Log,
     /// What is counted and measured of it.
     pub metrics: Metrics,
+    /// Where the steps of tasks are recorded.
+    pub traces: Traces,
 }
 
 /// `[database]`
@@ -243,6 +245,26 @@ pub struct Metrics {
     pub tls_key: Option<PathBuf>,
     /// Listening without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+}
+
+/// `[traces]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// The collector that takes OTLP over HTTP; absent: nothing is recorded.
+    pub endpoint: Option<Address>,
+    /// The authorities that vouch for it. Absent: the platform's.
+    pub tls_ca: Option<PathBuf>,
+    /// Headers for it, `name=value`, several with commas between them.
+    pub headers: Option<Secret>,
+    /// Which part of the traces that begin here is recorded. Those that began elsewhere are as their caller says.
+    pub sample: Share,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { endpoint: None, tls_ca: None, headers: None, sample: Share::ALL }
+    }
 }
 
 /// How a line of the log looks.

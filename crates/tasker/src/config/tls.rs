@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::BadConfig;
 use super::check::pair;
-use super::sections::{Backend, Identity, Metrics, Worker};
+use super::sections::{Backend, Identity, Metrics, Traces, Worker};
 use crate::tls::Files;
 
 impl Backend {
@@ -41,6 +41,13 @@ impl Metrics {
     /// What its listener shows, if it speaks TLS.
     pub fn tls(&self) -> Result<Option<Files>, BadConfig> {
         files("metrics", self.tls_cert.as_ref(), self.tls_key.as_ref())
+    }
+}
+
+impl Traces {
+    /// Whom it trusts to vouch for the collector; `None` is the platform's list.
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, BadConfig> {
+        self.tls_ca.as_deref().map(|path| authorities("traces.tls_ca", path)).transpose()
     }
 }
 

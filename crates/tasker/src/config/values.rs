@@ -1,4 +1,4 @@
-//! Values with rules of their own: an address ends without a slash, a log is begun anew by size or by age.
+//! Values with rules of their own: an address ends without a slash, a log is begun anew by size or by age, a share is one of all.
 
 use std::fmt;
 
@@ -107,9 +107,40 @@ impl TryFrom<String> for Rotate {
     }
 }
 
+/// A part of something: from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Share(f64);
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self(1.0);
+
+    /// As a number.
+    pub const fn number(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        if (0.0..=1.0).contains(&number) { Ok(Self(number)) } else { Err("a part of all: from 0 to 1") }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_a_part_of_all() {
+        assert_eq!(Share::try_from(0.25).map(Share::number), Ok(0.25));
+        for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert!(Share::try_from(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn an_address_has_a_scheme_and_no_slash_at_its_end() {

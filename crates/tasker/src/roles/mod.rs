@@ -17,6 +17,7 @@ use tracing::info;
 use crate::config::{BadConfig, Config, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::telemetry::{self, Telemetry};
+use crate::traces::{self, Traces};
 
 pub use up::Up;
 
@@ -29,12 +30,20 @@ fn broker(config: &Config) -> Result<Option<Broker>> {
     Ok(Some(Broker::open(settings).map_err(|error| BadConfig::new(domain::chain(&error)))?))
 }
 
-/// Starts the log. A hangup reads its level again, by `load`, from wherever the settings come from.
-fn start_log(
+/// What a process tells of itself, for as long as this lives.
+struct Telling {
+    /// The last of them may have something to log.
+    _traces: Option<Traces>,
+    _log: Telemetry,
+}
+
+/// Starts the log, and the traces as `service`. A hangup reads its level again, by `load`, from wherever the settings come from.
+fn start_telling(
+    service: &'static str,
     config: &Config,
     environment: &Environment,
     load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + 'static,
-) -> Result<Telemetry> {
+) -> Result<Telling> {
     let log = telemetry::start(&config.log, environment)?;
     let strangers = environment.strangers();
     if !strangers.is_empty() {
@@ -46,13 +55,20 @@ fn start_log(
     let environment = environment.clone();
     let load = move || load(&environment).map(|config| config.log);
     log.hear_hangups(load).context("signals cannot be heard")?;
-    Ok(log)
+    Ok(Telling { _traces: traces::start(&config.traces, service)?, _log: log })
 }
 
 /// The same for a role of its own.
-fn start_log_of(config: &Config, environment: &Environment, sources: &Sources) -> Result<Telemetry> {
+fn start_telling_of(
+    service: &'static str,
+    config: &Config,
+    environment: &Environment,
+    sources: &Sources,
+) -> Result<Telling> {
     let sources = sources.clone();
-    start_log(config, environment, move |environment| sources.load(Layers::default(), environment))
+    start_telling(service, config, environment, move |environment| {
+        sources.load(Layers::default(), environment)
+    })
 }
 
 /// Runs a role until it ends or until SIGTERM or SIGINT; then it may finish what is in hand. A second signal ends that.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod cluster;
+mod collector;
 mod commands;
 mod crash;
 mod lateness;
@@ -16,5 +17,6 @@ mod roles;
 mod settings;
 mod system;
 mod tls;
+mod traces;
 mod transcript;
 mod up;

@@ -99,6 +99,15 @@ impl Person {
         answer.json().await.unwrap()
     }
 
+    /// Submits as a step of a caller's trace.
+    pub async fn submit_traced(&self, name: &str, parameters: Value, ttl: u64, traceparent: &str) -> TaskId {
+        let body = json!({"type": name, "parameters": parameters, "ttl": ttl});
+        let request = self.with_token(self.http.post(self.address("/api/Task/")));
+        let answer = request.header("traceparent", traceparent).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        answer.json().await.unwrap()
+    }
+
     /// A submission that may meet a dead server.
     pub async fn try_submit(&self, name: &str, parameters: Value, ttl: u64) -> reqwest::Result<Response> {
         let body = json!({"type": name, "parameters": parameters, "ttl": ttl});

@@ -5,14 +5,15 @@ use toml::{Table, Value};
 use crate::{assert_none, crates, read, root};
 
 /// A crate, those of ours that it may lean on, and the foreign ones that it must never know.
-const BOUNDARIES: [(&str, &[&str], &[&str]); 9] = [
-    ("domain", &[], &["axum", "rdkafka", "reqwest", "sqlx", "tokio"]),
-    ("store", &["domain"], &["axum", "rdkafka", "reqwest"]),
-    ("broker", &["domain"], &["axum", "reqwest", "sqlx"]),
-    ("identity", &["store"], &["rdkafka"]),
-    ("backend", &["broker", "domain", "store"], &["rdkafka"]),
-    ("client", &["domain"], &["axum", "sqlx"]),
-    ("worker", &["broker", "client", "domain"], &["axum", "rdkafka", "sqlx"]),
+const BOUNDARIES: [(&str, &[&str], &[&str]); 10] = [
+    ("domain", &[], &["axum", "opentelemetry", "rdkafka", "reqwest", "sqlx", "tokio"]),
+    ("spans", &["domain"], &["axum", "rdkafka", "reqwest", "sqlx", "tokio"]),
+    ("store", &["domain"], &["axum", "opentelemetry", "rdkafka", "reqwest"]),
+    ("broker", &["domain", "spans"], &["axum", "opentelemetry", "reqwest", "sqlx"]),
+    ("identity", &["store"], &["opentelemetry", "rdkafka"]),
+    ("backend", &["broker", "domain", "spans", "store"], &["opentelemetry", "rdkafka"]),
+    ("client", &["domain"], &["axum", "opentelemetry", "sqlx"]),
+    ("worker", &["broker", "client", "domain", "spans"], &["axum", "opentelemetry", "rdkafka", "sqlx"]),
     ("tasker", &["backend", "broker", "client", "domain", "identity", "store", "worker"], &["rdkafka"]),
     ("testkit", &["store"], &[]),
 ];

@@ -130,6 +130,7 @@ impl Backend {
             attempt: 1,
             claim: ClaimId::random(),
             remaining_ms: u64::try_from(life.as_millis()).unwrap(),
+            trace: None,
         };
         self.told().ready.push_back(grant);
         self.script.more.notify_one();

@@ -319,7 +319,9 @@ pub(super) async fn heartbeat(
 
 fn submission(bench: &Bench, new: &New) -> Submission {
     let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
-    Submission { owner: owner(new.owner), name: typed(new.kind), ttl, start_within, ..bench.submission() }
+    let usual = bench.submission();
+    let trace = usual.trace.filter(|_| new.owner);
+    Submission { owner: owner(new.owner), name: typed(new.kind), ttl, start_within, trace, ..usual }
 }
 
 fn ask(model: &Model, asked: &Asked) -> Option<IdClaim> {
@@ -342,7 +344,7 @@ fn report(line: &Line, by: By, said: Said) -> Report {
         Said::Error => Reported::Error("it broke".to_owned()),
         Said::Released => Reported::Released,
     };
-    Report { id: line.task.id, attempt, claim, reported }
+    Report { id: line.task.id, attempt, claim, reported, trace: None }
 }
 
 fn pulled(granted: &Granted) -> Touch {
