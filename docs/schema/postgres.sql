@@ -62,6 +62,7 @@ parameters     text
 ttl            bigint not null
 start_within   bigint not null
 created        bigint not null
+trace          text
 CHECK ((start_within > 0))
 CHECK ((ttl > 0))
 PRIMARY KEY (id)

@@ -59,7 +59,7 @@ CREATE TABLE task (
     ttl          integer not null check (ttl > 0),
     start_within integer not null check (start_within > 0),
     created      integer not null
-) strict;
+, trace text) strict;
 
 CREATE INDEX task_owner on task (owner, id);
 

@@ -62,10 +62,9 @@ async fn settle_once(
     let settled = join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
     let mut again = Vec::new();
     for ((incoming, step), settled) in batch.into_iter().zip(steps).zip(settled) {
-        let Posted { worker, report } = &incoming.message;
+        let report = &incoming.message.report;
         match settled {
             Ok(settled) => {
-                results::note(worker, report.id, report.attempt, settled);
                 step.end(settled);
                 feed.done(incoming.mark);
             }

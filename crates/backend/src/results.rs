@@ -2,7 +2,7 @@
 
 use axum::Json as Body;
 use axum::extract::State;
-use domain::{Attempt, Heard, Heartbeat, Report, Reported, Reports, Settled, TaskId, WorkerList, WorkerName};
+use domain::{Heard, Heartbeat, Report, Reported, Reports, Settled, WorkerList};
 use futures_util::future::join_all;
 
 use crate::app::App;
@@ -37,31 +37,16 @@ pub(crate) async fn report(
             format!("at most {MOST} reports at once"),
         ));
     }
-    let named: Vec<_> = reports.iter().map(|report| (report.id, report.attempt)).collect();
     let steps: Vec<_> = reports.iter().map(|report| Settling::begin(report, &worker, report.trace)).collect();
     let limit = app.settings.max_result;
     // One that fails is the answer, but not before the others are settled: said again, they are answered as before, and
     // a worker that divides its batch finds the one.
     let settled = join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await;
     let settled: Vec<Settled> = settled.into_iter().collect::<Result<_, ApiError>>()?;
-    for (((id, attempt), step), settled) in named.into_iter().zip(steps).zip(&settled) {
-        note(&worker, id, attempt, *settled);
+    for (step, settled) in steps.into_iter().zip(&settled) {
         step.end(*settled);
     }
     Ok(Body(settled))
-}
-
-/// Logs a report that was refused.
-pub(crate) fn note(worker: &WorkerName, id: TaskId, attempt: Attempt, settled: Settled) {
-    match settled {
-        Settled::Late { late_by_ms } => {
-            tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, late_by_ms, "a report came too late and was refused");
-        }
-        Settled::Stale | Settled::Unknown => {
-            tracing::warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, "a report spoke for no grant and was refused");
-        }
-        Settled::Finished | Settled::Cancelled { .. } | Settled::Released => {}
-    }
 }
 
 /// A result that is too big is a failure of its task; an error text that is too long is cut.

@@ -7,8 +7,10 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use domain::{Report, Settled, Trace, WorkerName};
+use domain::{Attempt, Reason, Report, Settled, Status, TaskId, Trace, WorkerName};
 use spans::{Kind, Span};
+use tracing::field::display;
+use tracing::warn;
 
 /// Where traces begin: elsewhere a request is a part of its caller's trace, or of none.
 const BEGINS: (Method, &str) = (Method::POST, "/api/Task");
@@ -48,39 +50,65 @@ pub(crate) async fn request(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// The step that settles a report: a part of the one that reported. Dropped before its end, it has not settled it.
-pub(crate) struct Settling(Option<Span>);
+/// A report that is being settled, and the step of its trace that settles it.
+pub(crate) struct Settling {
+    id: TaskId,
+    attempt: Attempt,
+    worker: WorkerName,
+    trace: Option<Trace>,
+    /// Dropped before its end, it has not settled the report.
+    step: Option<Span>,
+}
 
 impl Settling {
+    /// A part of the step that reported, if anybody traces the task.
     pub(crate) fn begin(report: &Report, worker: &WorkerName, trace: Option<Trace>) -> Self {
-        Self(trace.map(|trace| {
+        let Report { id, attempt, .. } = *report;
+        let step = trace.map(|trace| {
             let mut step = Span::begin("settle", Kind::Consumer, Some(trace));
-            step.note_text("tasker.task.id", report.id);
-            step.note("tasker.task.attempt", i64::from(report.attempt));
+            step.note_text("tasker.task.id", id);
+            step.note("tasker.task.attempt", i64::from(attempt));
             step.note_text("tasker.worker.name", worker);
             step
-        }))
+        });
+        Self { id, attempt, worker: worker.clone(), trace, step }
     }
 
+    /// It has become of it what `settled` says; the log has it if that is unusual.
     pub(crate) fn end(mut self, settled: Settled) {
-        let Some(mut step) = self.0.take() else { return };
+        self.log(settled);
+        let Some(mut step) = self.step.take() else { return };
         let (status, reason) = match settled {
-            Settled::Finished => ("FINISHED", None),
-            Settled::Cancelled { reason } => ("CANCELLED", Some(reason.as_str())),
-            Settled::Late { .. } => ("CANCELLED", Some(domain::Reason::LateResult.as_str())),
-            Settled::Released => ("CREATED", None),
+            Settled::Finished => (Status::Finished, None),
+            Settled::Cancelled { reason } => (Status::Cancelled, Some(reason)),
+            Settled::Late { .. } => (Status::Cancelled, Some(Reason::LateResult)),
+            Settled::Released => (Status::Created, None),
             Settled::Stale | Settled::Unknown => return step.failed("the report speaks for no grant"),
         };
-        step.note("tasker.task.status", status);
+        step.note("tasker.task.status", status.as_str());
         if let Some(reason) = reason {
-            step.note("tasker.task.reason", reason);
+            step.note("tasker.task.reason", reason.as_str());
+        }
+    }
+
+    fn log(&self, settled: Settled) {
+        let Self { id, attempt, worker, trace, .. } = self;
+        let trace = trace.map(|trace| display(trace.id()));
+        match settled {
+            Settled::Late { late_by_ms } => {
+                warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, late_by_ms, "a report came too late and was refused");
+            }
+            Settled::Stale | Settled::Unknown => {
+                warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, "a report spoke for no grant and was refused");
+            }
+            Settled::Finished | Settled::Cancelled { .. } | Settled::Released => {}
         }
     }
 }
 
 impl Drop for Settling {
     fn drop(&mut self) {
-        if let Some(step) = &mut self.0 {
+        if let Some(step) = &mut self.step {
             step.failed("not settled now");
         }
     }

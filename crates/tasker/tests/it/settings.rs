@@ -241,7 +241,7 @@ async fn an_installation_is_looked_over() {
     for said in [
         "version 0.",
         "sound.key is its owner's alone",
-        "its tables are at version 2",
+        "its tables are at version 3",
         " s from ours",
         "it ends in ",
     ] {
