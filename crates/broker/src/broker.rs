@@ -1,5 +1,6 @@
 //! The way to Kafka of one process: a producer, the picture of the topics, and the feeds that it reads.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::producer::{Deliveries, Mending};
 use crate::properties;
 use crate::pump::Pump;
 use crate::settings::{BadSetting, Settings};
-use crate::topics::{Names, Topics};
+use crate::topics::{Names, Shape, Topics};
 
 /// The most results that wait for the Backend to settle them, before it pauses its partitions.
 const RESULTS: usize = 1000;
@@ -155,6 +156,11 @@ impl Broker {
         let unread = deaf.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
         let mute = self.mending().cause().map(|cause| format!("Kafka's producer is broken: {cause}"));
         mute.into_iter().chain(missing).chain(broken).chain(unread).collect()
+    }
+
+    /// How the topics that are wanted here are made, of those that are there.
+    pub fn shapes(&self) -> BTreeMap<String, Shape> {
+        self.topics().shapes()
     }
 
     /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.

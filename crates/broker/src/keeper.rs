@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::{Broker, Role};
 use crate::line::Line;
 use crate::settings::Settings;
+use crate::topics::Shape;
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,8 +25,8 @@ const CALM: Duration = Duration::from_secs(10);
 /// then.
 const TROUBLE: Duration = Duration::from_millis(500);
 
-/// What the metadata shows of our topics: their partitions, and on how many brokers each is kept.
-type Seen = BTreeMap<String, (i32, usize)>;
+/// What the metadata shows of our topics.
+type Seen = BTreeMap<String, Shape>;
 
 /// Keeps a process's picture of the topics.
 pub(crate) struct Keeper {
@@ -88,9 +89,10 @@ impl Keeper {
             let metadata = producer.client().fetch_metadata(None, PATIENCE)?;
             let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
             let seen = ours.map(|topic| {
-                let kept = topic.partitions().iter().map(|partition| partition.replicas().len());
-                let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
-                (topic.name().to_owned(), (partitions, kept.min().unwrap_or(0)))
+                let kept = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+                let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+                let partitions = number(topic.partitions().len());
+                (topic.name().to_owned(), Shape { partitions, replicas: number(kept.unwrap_or(0)) })
             });
             Ok::<Seen, KafkaError>(seen.collect())
         };
@@ -99,9 +101,8 @@ impl Keeper {
                 if self.broker.line().heard() {
                     self.broker.topics().mend();
                 }
-                let partitions = seen.iter().map(|(name, (partitions, _))| (name.clone(), *partitions));
-                self.broker.topics().seen(&partitions.collect());
-                self.check(&seen);
+                self.broker.topics().seen(&seen);
+                self.check();
                 self.provide().await
             }
             Err(error) => {
@@ -202,23 +203,24 @@ impl Keeper {
     }
 
     /// Says of each topic, once, in what it differs from the settings.
-    fn check(&mut self, seen: &Seen) {
+    fn check(&mut self) {
         if self.role != Role::Backend {
             return;
         }
         let Settings { partitions, replication, .. } = *self.broker.settings();
-        for (topic, (found, kept)) in seen {
-            let is_wanted = self.broker.topics().there().borrow().contains(topic);
-            if !is_wanted || !self.checked.insert(topic.clone()) {
+        for (topic, found) in self.broker.shapes() {
+            if !self.checked.insert(topic.clone()) {
                 continue;
             }
-            if *found != partitions {
+            if found.partitions != partitions {
+                let found = found.partitions;
                 tracing::info!(
                     topic,
                     "the topic {topic} has {found} partitions; kafka.partitions = {partitions} is for new ones"
                 );
             }
-            if usize::try_from(replication).is_ok_and(|wanted| *kept < wanted) {
+            if found.replicas < replication {
+                let kept = found.replicas;
                 tracing::warn!(
                     topic,
                     "the topic {topic} is kept on {kept} brokers; kafka.replication = {replication} is for new ones"

@@ -25,3 +25,4 @@ pub use message::{BadMessage, Message, Posted, Ticket};
 pub use producer::NotPosted;
 pub use pump::Pump;
 pub use settings::{BadSetting, GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
+pub use topics::Shape;

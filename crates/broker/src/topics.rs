@@ -55,11 +55,19 @@ pub(crate) struct Topics {
     deaf: watch::Sender<BTreeMap<String, String>>,
 }
 
+/// How a topic is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// How many partitions it has; 0: it is not there.
+    pub partitions: i32,
+    /// On how many brokers each message of it is kept: of its partitions, the one with the fewest.
+    pub replicas: i32,
+}
+
 /// One topic.
 #[derive(Debug, Default)]
 struct Topic {
-    /// 0: it is not there.
-    partitions: i32,
+    shape: Shape,
     breaker: Breaker,
 }
 
@@ -70,6 +78,12 @@ pub(crate) enum Shut {
     Missing,
     #[error("its breaker is open")]
     Open,
+}
+
+impl Topic {
+    const fn is_there(&self) -> bool {
+        self.shape.partitions > 0
+    }
 }
 
 impl Topics {
@@ -91,8 +105,8 @@ impl Topics {
     /// The partitions of a topic to which a message may go now.
     pub(crate) fn open(&self, topic: &str) -> Result<i32, Shut> {
         let mut wanted = self.wanted();
-        let topic = wanted.get_mut(topic).filter(|topic| topic.partitions > 0).ok_or(Shut::Missing)?;
-        if topic.breaker.lets_through(Instant::now()) { Ok(topic.partitions) } else { Err(Shut::Open) }
+        let topic = wanted.get_mut(topic).filter(|topic| topic.is_there()).ok_or(Shut::Missing)?;
+        if topic.breaker.lets_through(Instant::now()) { Ok(topic.shape.partitions) } else { Err(Shut::Open) }
     }
 
     /// A message has arrived there. True if that closes the topic's breaker.
@@ -105,13 +119,13 @@ impl Topics {
         self.wanted().get_mut(topic).is_some_and(|topic| topic.breaker.failed(Instant::now()))
     }
 
-    /// What the metadata shows: each topic that is there, and its partitions.
-    pub(crate) fn seen(&self, partitions: &BTreeMap<String, i32>) {
+    /// What the metadata shows: each topic that is there.
+    pub(crate) fn seen(&self, shapes: &BTreeMap<String, Shape>) {
         let mut wanted = self.wanted();
         for (name, topic) in wanted.iter_mut() {
-            topic.partitions = partitions.get(name).copied().unwrap_or(0);
+            topic.shape = shapes.get(name).copied().unwrap_or_default();
         }
-        let there = wanted.iter().filter(|(_, topic)| topic.partitions > 0).map(|(name, _)| name.clone());
+        let there = wanted.iter().filter(|(_, topic)| topic.is_there()).map(|(name, _)| name.clone());
         let there: BTreeSet<String> = there.collect();
         drop(wanted);
         self.there.send_if_modified(|before| {
@@ -131,11 +145,14 @@ impl Topics {
 
     /// The wanted topics that are not there.
     pub(crate) fn missing(&self) -> Vec<String> {
-        self.wanted()
-            .iter()
-            .filter(|(_, topic)| topic.partitions == 0)
-            .map(|(name, _)| name.clone())
-            .collect()
+        self.wanted().iter().filter(|(_, topic)| !topic.is_there()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How the wanted topics are made, of those that are there.
+    pub(crate) fn shapes(&self) -> BTreeMap<String, Shape> {
+        let wanted = self.wanted();
+        let there = wanted.iter().filter(|(_, topic)| topic.is_there());
+        there.map(|(name, topic)| (name.clone(), topic.shape)).collect()
     }
 
     /// The topics whose breakers are open.
@@ -182,7 +199,9 @@ mod tests {
         let topics = Topics::wanting(["a".to_owned()]);
         assert!(topics.want("b".to_owned()) && !topics.want("b".to_owned()));
         assert_eq!(topics.open("a"), Err(Shut::Missing));
-        topics.seen(&[("a".to_owned(), 12), ("b".to_owned(), 3), ("other".to_owned(), 1)].into());
+        let shape = |partitions| Shape { partitions, replicas: 1 };
+        topics.seen(&[("a", 12), ("b", 3), ("other", 1)].map(|(a, n)| (a.to_owned(), shape(n))).into());
+        assert_eq!(topics.shapes().keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((topics.open("a"), topics.open("other")), (Ok(12), Err(Shut::Missing)));
         while !topics.failed("a") {}
         assert_eq!((topics.open("a"), topics.open("b")), (Err(Shut::Open), Ok(3)));

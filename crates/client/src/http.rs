@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Problem;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
@@ -95,12 +95,17 @@ struct TokenError {
 }
 
 impl Answer {
+    /// A header, if it is text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
     /// A yes of the Backend, or its problem.
     pub(crate) fn or_problem(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);
         }
-        let media_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = self.header(&CONTENT_TYPE);
         if media_type.is_some_and(|found| found.starts_with(Problem::MEDIA_TYPE))
             && let Ok(problem) = serde_json::from_slice(&self.body)
         {
@@ -141,7 +146,7 @@ impl Answer {
 
     /// `Retry-After` in seconds; its other form, a date, needs a clock that we do not trust.
     fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        let seconds = self.header(&RETRY_AFTER)?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds))
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod backoff;
 mod client;
+mod clock;
 mod error;
 mod http;
 mod identity;
@@ -13,6 +14,7 @@ mod tokens;
 pub use accounts::{Accounts, Change, Given, Invitation, User, UserList};
 pub use backoff::Backoff;
 pub use client::{Client, Settings};
+pub use clock::clock_of;
 pub use domain::Secret;
 pub use error::ClientError;
 pub use identity::{Identity, SignedIn, Who};

@@ -11,6 +11,12 @@ use utoipa::ToSchema;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// A date as HTTP writes it, like `Tue, 24 Nov 2026 09:30:00 GMT` (RFC 9110, 5.6.7).
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(date.as_microsecond()))
+    }
+
     /// This instant moved by `micros`, at the edge of the calendar rather than past it.
     #[must_use]
     pub const fn plus_micros(self, micros: i64) -> Self {
@@ -55,6 +61,13 @@ mod tests {
         let date = Timestamp(1_795_512_600_125_999);
         assert_eq!(date.to_string(), "2026-11-24T09:30:00.125Z");
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_date_of_http_is_read() {
+        let read = Timestamp::from_http_date;
+        assert_eq!(read("Tue, 24 Nov 2026 09:30:00 GMT"), Some(Timestamp(1_795_512_600_000_000)));
+        assert_eq!(read("yesterday"), None);
     }
 
     #[test]

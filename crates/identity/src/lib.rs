@@ -44,7 +44,7 @@ use crate::username::UserName;
 
 pub use crate::figures::{COUNTERS, HISTOGRAMS};
 pub use crate::hashing::Busy;
-pub use crate::keys::KeyError;
+pub use crate::keys::{KeyError, KeyStanding, check_key_file};
 pub use crate::role::Role;
 pub use crate::schema::ACCOUNTS;
 pub use crate::settings::{BadSetting, Client, OpenRegistration, Secret, Settings};

@@ -43,8 +43,8 @@ pub enum Tasker {
     /// Loads a server and measures it; checks at the end that nothing was lost
     #[command(subcommand)]
     Bench(bench::Command),
-    /// Looks an installation over: versions, clocks, rights, certificates, room; exit code 1 if something is bad
-    Doctor(settings::Doctor),
+    /// Looks an installation over: versions, clocks, rights, certificates, keys, room; exit code 1 if something is bad
+    Doctor(settings::Scope),
     /// Writes, shows and checks settings
     #[command(subcommand)]
     Config(settings::Command),
@@ -67,7 +67,7 @@ impl Tasker {
             Self::Worker(sources) => roles::worker::run(&sources, environment).await,
             Self::Migrate(sources) => roles::migrate::run(&sources, environment).await,
             Self::Bench(command) => Box::pin(command.run(environment)).await,
-            Self::Doctor(doctor) => Box::pin(doctor.run(environment)).await,
+            Self::Doctor(scope) => Box::pin(settings::look_over(scope, environment)).await,
             Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,
             Self::Completions { shell } => {

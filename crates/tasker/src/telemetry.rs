@@ -80,14 +80,28 @@ impl Drop for Telemetry {
     }
 }
 
+/// Refuses what no log can be started with. Nothing is written.
+pub fn check(log: &Log) -> Result<(), BadConfig> {
+    filter(&log.level)?;
+    let directory = log.file.as_ref().and_then(|path| path.parent());
+    match (&log.file, directory.filter(|directory| !directory.as_os_str().is_empty())) {
+        (Some(path), Some(directory)) if !directory.is_dir() => Err(BadConfig::new(format!(
+            "log.file: {} cannot be written: there is no directory {}",
+            path.display(),
+            directory.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn filter(levels: &str) -> Result<EnvFilter, BadConfig> {
-    check(levels)?;
+    check_words(levels)?;
     EnvFilter::try_new(format!("{FIRST},{levels}"))
         .map_err(|error| BadConfig::new(format!("log.level = \"{levels}\": {error}")))
 }
 
 /// A lone word is a level: the filter would take a mistyped one for the name of a part, and log nothing.
-fn check(levels: &str) -> Result<(), BadConfig> {
+fn check_words(levels: &str) -> Result<(), BadConfig> {
     let lone = levels.split(',').map(str::trim).filter(|directive| !directive.contains(['=', '[', ':']));
     for word in lone {
         let known = word.parse::<LevelFilter>().is_ok_and(|_| !word.is_empty());

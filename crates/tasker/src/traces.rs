@@ -55,6 +55,12 @@ pub fn start(settings: &config::Traces, service: &'static str) -> Result<Option<
     Ok(Some(Traces(provider)))
 }
 
+/// Refuses settings with which nothing can be recorded.
+pub fn check(settings: &config::Traces) -> Result<(), BadConfig> {
+    headers(settings)?;
+    settings.authorities().map(|_| ())
+}
+
 impl Drop for Traces {
     fn drop(&mut self) {
         // What the collector does not take by now is lost, and that has been told.

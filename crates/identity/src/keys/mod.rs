@@ -6,6 +6,7 @@ mod rows;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use store::{Clock, Db, StoreError};
@@ -58,6 +59,41 @@ pub enum KeyError {
         /// The file that does not fit.
         path: PathBuf,
     },
+}
+
+/// Whether the key file at `path` can be used, or made: nothing is made.
+pub fn check_key_file(path: &Path) -> Result<(), KeyError> {
+    match Seal::read(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(KeyError::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How the signing keys stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStanding {
+    /// How many there are: next, current, previous.
+    pub keys: usize,
+    /// For how long the current one has signed.
+    pub age: Duration,
+    /// After how long the next one does.
+    pub period: Duration,
+}
+
+impl KeyStanding {
+    /// Opens every key with the file at `path`; nothing is made. `None`: there are none yet.
+    pub async fn look(db: Db, path: &Path, clock: Clock) -> Result<Option<Self>, KeyError> {
+        if Rows::new(db.clone()).all().await?.is_empty() {
+            return Ok(None);
+        }
+        let keys = Keys::open(db, path, clock.clone(), 0).await?;
+        let (ring, now) = (keys.ring(), clock.now());
+        let micros = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        let age = micros(now - ring.current(now).signs_from);
+        Ok(Some(Self { keys: ring.0.len(), age, period: micros(PERIOD) }))
+    }
 }
 
 /// The keys that are announced, in use or still believed, oldest first. Never empty.

@@ -144,6 +144,9 @@ impl Kafka {
             (None, None) => None,
             _ => return refuse("kafka.ssl_certificate_location and kafka.ssl_key_location belong together"),
         };
+        if self.ssl_key_password.is_some() && certificate.is_none() {
+            return refuse("kafka.ssl_key_password is set, and kafka.ssl_key_location is not");
+        }
         let sasl = match (self.sasl_mechanism, self.sasl_username.clone(), self.sasl_password.clone()) {
             (Some(mechanism), Some(username), Some(password)) if by_name => {
                 Some(Sasl { mechanism, username, password })

@@ -1,8 +1,12 @@
 //! `tasker config`: writes a settings file, shows what counts and where it comes from, checks that it holds.
 
+mod around;
+mod check;
 mod doctor;
+mod files;
 mod probe;
 mod show;
+mod stores;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -15,7 +19,8 @@ use crate::config::{BadConfig, DEFAULT_FILE, Environment, Layers, Sources};
 use crate::exit::Exit;
 use crate::{private, show as shown};
 
-pub use doctor::Doctor;
+pub use doctor::run as look_over;
+pub use probe::Scope;
 
 /// What is asked about settings.
 #[derive(Debug, Subcommand)]
@@ -32,7 +37,7 @@ pub enum Command {
     /// Shows every setting, its value and where that comes from; secrets are not shown
     Show(Shown),
     /// Checks that the settings are sound, and that what they name is there: exit code 0 or 2
-    Check(probe::Check),
+    Check(Scope),
 }
 
 /// Shows settings.
@@ -53,7 +58,7 @@ impl Command {
             Self::Show(Shown { output, sources }) => {
                 show::print(&sources.layers(Layers::default(), environment)?, output)?;
             }
-            Self::Check(check) => return check.run(environment).await,
+            Self::Check(scope) => return check::run(scope, environment).await,
         }
         Ok(Exit::Done)
     }

@@ -1,4 +1,4 @@
-//! `tasker config check`: each thing that the settings name is tried, and what is wrong is said with how to mend it.
+//! The probes behind `config check` and `doctor`: what the settings name is tried; what is wrong is said with how to mend it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,32 +7,31 @@ use anyhow::Result;
 use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
 use client::{Client, Identity};
-use domain::chain;
-use serde::Serialize;
-use store::{Db, Store};
+use domain::{QueueName, chain};
+use store::Db;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::show::Form;
-use crate::config::{Config, Environment, Layers, Sources};
-use crate::exit::Exit;
-use crate::{roles, show};
+use crate::config::{BadConfig, Config, Sources};
+use crate::tls::{Files, Tls};
+use crate::{roles, telemetry, traces};
 
 /// How long each thing may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Checks settings.
+/// Whose settings are looked at, and how that is told.
 #[derive(Debug, Args)]
-pub struct Check {
-    /// The role whose settings they are
+pub struct Scope {
+    /// The role that this machine plays
     #[arg(value_enum, default_value_t = Role::All)]
-    role: Role,
+    pub role: Role,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
-    output: Form,
+    pub output: Form,
     #[command(flatten)]
-    sources: Sources,
+    pub sources: Sources,
 }
 
 /// Whose settings.
@@ -51,14 +50,6 @@ pub enum Role {
 /// How a probe ended: what was found, or what is wrong and how to mend it.
 pub type Found = Result<String, String>;
 
-/// A probe that has ended.
-#[derive(Serialize)]
-struct Probed {
-    probe: &'static str,
-    ok: bool,
-    said: String,
-}
-
 impl Role {
     /// Whether it is that role, or all of them.
     pub fn has(self, role: Self) -> bool {
@@ -66,82 +57,91 @@ impl Role {
     }
 }
 
-impl Check {
-    /// Tries one thing after the other, and prints each as it ends.
-    pub async fn run(self, environment: &Environment) -> Result<Exit> {
-        let config = self.sources.load(Layers::default(), environment)?;
-        let mut all = Vec::new();
-        self.tell(&mut all, "settings", rules(&config, self.role));
-        if self.role.has(Role::Backend) {
-            self.tell(
-                &mut all,
-                "database.url",
-                database(config.open_tasks(), config.database_url().ok()).await,
-            );
-        }
-        if self.role.has(Role::Identity) {
-            let url = config.identity_database_url().ok();
-            let found = database(config.open_accounts(), url.as_deref()).await;
-            self.tell(&mut all, config.accounts_setting(), found);
-        }
-        if self.role != Role::Identity && config.kafka.bootstrap_servers.is_some() {
-            self.tell(&mut all, "kafka", kafka(&config).await);
-        }
-        if self.role.has(Role::Backend) {
-            self.tell(&mut all, "backend.identity_url", identity(&config).await);
-        }
-        if self.role.has(Role::Worker) {
-            self.tell(&mut all, "worker", worker(&config).await);
-        }
-        if self.output == Form::Json {
-            show::line(&serde_json::to_string(&all)?)?;
-        }
-        Ok(if all.iter().all(|probed| probed.ok) { Exit::Done } else { Exit::Usage })
-    }
-
-    fn tell(&self, all: &mut Vec<Probed>, probe: &'static str, found: Found) {
-        let probed = Probed { probe, ok: found.is_ok(), said: found.unwrap_or_else(|said| said) };
-        if self.output == Form::Table {
-            let mark = if probed.ok { "ok " } else { "BAD" };
-            // Whoever reads no longer does not need to be told.
-            let _ = show::line(&format!("{mark}  {probe:<22}  {}", show::plain(&probed.said)));
-        }
-        all.push(probed);
-    }
-}
-
-/// The rules that need nobody else.
+/// The rules that need nobody else: all that a start would refuse, and all of it at once.
 pub fn rules(config: &Config, role: Role) -> Found {
-    let check = || {
-        if role.has(Role::Backend) {
-            config.check_backend()?;
-        }
-        if role.has(Role::Identity) {
-            config.check_identity()?;
-            config.identity_clients()?;
-        }
-        if role.has(Role::Worker) {
-            config.worker.credentials()?;
-            config.worker.simulated_work()?;
-        }
-        config.metrics.check()
-    };
-    check().map(|()| "they are sound".to_owned()).map_err(|error| error.to_string())
+    let mut broken = Vec::new();
+    let mut hear =
+        |checked: Result<(), BadConfig>| broken.extend(checked.err().map(|error| error.to_string()));
+    let shown = |files: Result<Option<Files>, BadConfig>| files?.map(Tls::load).transpose().map(drop);
+    let Config { backend, identity, worker, metrics, .. } = config;
+    if role.has(Role::Backend) {
+        hear(config.check_backend());
+        hear(shown(backend.tls()));
+        hear(backend.authorities().map(drop));
+    }
+    if role.has(Role::Identity) {
+        hear(config.check_identity());
+        hear(shown(identity.tls()));
+        hear(config.identity_clients().map(drop));
+        hear(identity.key_file.as_deref().map_or(Ok(()), key_file));
+    }
+    if role.has(Role::Worker) {
+        hear(worker.credentials().map(drop));
+        hear(worker.simulated_work().map(drop));
+        hear(worker.steal_after().map(drop));
+        hear(worker.authorities().map(drop));
+    }
+    hear(metrics.check());
+    hear(shown(metrics.tls()));
+    hear(traces::check(&config.traces));
+    hear(telemetry::check(&config.log));
+    broken.dedup();
+    if broken.is_empty() { Ok("they are sound".to_owned()) } else { Err(broken.join("; ")) }
 }
 
-async fn database(opened: Result<Db, impl ToString>, url: Option<&str>) -> Found {
-    let db = opened.map_err(|error| error.to_string())?;
-    // To ask would be to make it.
+fn key_file(path: &Path) -> Result<(), BadConfig> {
+    identity::check_key_file(path)
+        .map_err(|error| BadConfig::new(format!("identity.key_file: {}", chain(&error))))
+}
+
+/// Tries whatever the role asks, and tells each as it ends. What was seen of Kafka comes back.
+pub async fn neighbours(
+    config: &Config,
+    role: Role,
+    mut tell: impl FnMut(&'static str, Found),
+) -> Option<Broker> {
+    let mut seen = None;
+    if role != Role::Identity && config.kafka.bootstrap_servers.is_some() {
+        let (broker, said) = match kafka(config).await {
+            Ok((broker, said)) => (Some(broker), Ok(said)),
+            Err(said) => (None, Err(said)),
+        };
+        seen = broker;
+        tell("kafka", said);
+    }
+    if role.has(Role::Backend) {
+        tell("backend.identity_url", identity(config).await);
+    }
+    if role.has(Role::Worker) {
+        tell("worker", worker(config).await);
+    }
+    seen
+}
+
+/// A database, open if it answers. A SQLite file that is not there is not asked: that would make it.
+pub async fn database(opened: Result<Db, BadConfig>, url: Option<&str>) -> (Found, Option<Db>) {
+    let db = match opened {
+        Ok(db) => db,
+        Err(error) => return (Err(error.to_string()), None),
+    };
     if let Some(path) = url.and_then(Db::sqlite_path).filter(|path| !Path::new(path).exists()) {
-        return Ok(format!("{path} is made at the first start"));
+        return (Ok(format!("{path} is made at the first start")), None);
     }
     let answered = answers(&db).await;
+    if answered.is_err() {
+        close(db).await;
+        return (answered, None);
+    }
+    (answered, Some(db))
+}
+
+/// Closes it, however long it would take.
+pub async fn close(db: Db) {
     drop(timeout(PATIENCE, db.close()).await);
-    answered
 }
 
 /// Whether a database answers.
-pub async fn answers(db: &Db) -> Found {
+async fn answers(db: &Db) -> Found {
     match timeout(PATIENCE, db.ping()).await {
         Ok(Ok(())) => Ok("the database answers".to_owned()),
         Ok(Err(error)) => {
@@ -151,37 +151,31 @@ pub async fn answers(db: &Db) -> Found {
     }
 }
 
-/// The database's clock less ours, in seconds; `None` where it is ours.
-pub async fn clock_offset(store: &Store) -> Option<f64> {
-    store.learn_clock().await.ok()?;
-    let health = store.health().await.ok()?;
-    health.table.map(|_| health.clock_offset)
-}
-
-/// Nothing is made or sent.
-pub async fn kafka(config: &Config) -> Found {
-    let Some(settings) = config.kafka.settings().map_err(|error| error.to_string())? else {
-        return Ok("there is none".to_owned());
-    };
+/// Kafka as it is, and what there is to say of it. Nothing is made or sent.
+async fn kafka(config: &Config) -> Result<(Broker, String), String> {
+    let settings = config.kafka.settings().map_err(|error| error.to_string())?;
+    let settings = settings.ok_or("there is none")?;
     let broker = Broker::open(settings).map_err(|error| chain(&error))?;
+    broker.want([&QueueName::default()]);
     let (stop, keeper) = (CancellationToken::new(), TaskTracker::new());
     keeper.spawn(broker.clone().keep(BrokerRole::Worker, stop.clone()));
     let is_up = timeout(PATIENCE, broker.comes_up()).await.is_ok();
-    let troubles = broker.troubles();
+    let troubles = broker.troubles().join("; ");
     stop.cancel();
     keeper.close();
     keeper.wait().await;
-    match troubles.as_slice() {
-        [] => Ok("the brokers answer, and the topics are there".to_owned()),
-        missing if is_up && config.kafka.provision => {
-            Ok(format!("the brokers answer; {}, and a Backend makes it", missing.join("; ")))
-        }
-        missing if is_up => Err(format!("{}: make it, or say kafka.provision = true", missing.join("; "))),
-        away => Err(format!("{}: are kafka.bootstrap_servers and the way to them right?", away.join("; "))),
+    if troubles.is_empty() {
+        Ok((broker, "the brokers answer, and the topics are there".to_owned()))
+    } else if !is_up {
+        Err(format!("{troubles}: are kafka.bootstrap_servers and the way to them right?"))
+    } else if config.kafka.provision {
+        Ok((broker, format!("the brokers answer; {troubles}, and a Backend makes it")))
+    } else {
+        Err(format!("{troubles}: make it, or say kafka.provision = true"))
     }
 }
 
-pub async fn identity(config: &Config) -> Found {
+async fn identity(config: &Config) -> Found {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
     let identity = Identity::at(&address, ca.as_deref()).map_err(|error| chain(&error))?;
@@ -196,7 +190,7 @@ pub async fn identity(config: &Config) -> Found {
 }
 
 /// It signs in, and asks for the catalogue.
-pub async fn worker(config: &Config) -> Found {
+async fn worker(config: &Config) -> Found {
     let credentials = roles::worker::credentials(&config.worker).map_err(|error| error.to_string())?;
     let ca = config.worker.authorities().map_err(|error| error.to_string())?;
     let settings = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca };

@@ -7,6 +7,8 @@ mod cluster;
 mod collector;
 mod commands;
 mod crash;
+mod doctor;
+mod every_setting;
 mod lateness;
 mod logs;
 mod many;

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
-use testkit::{Authority, kafka_server, own_prefix};
+use testkit::{kafka_server, own_prefix};
 
 use crate::cluster::Cluster;
 use crate::process::{Said, run, tasker};
@@ -211,54 +211,4 @@ async fn what_settings_name_is_tried() {
         assert!(bad.out.contains(said), "{set}: {}", bad.out);
     }
     cluster.stop();
-}
-
-#[tokio::test]
-async fn an_installation_is_looked_over() {
-    let cluster = Cluster::start(1, 1).await;
-    let home = home();
-    let authority = Authority::new();
-    let (sound, ended) = (authority.sign(&["localhost"]), authority.sign_ended(&["localhost"]));
-    for (name, text) in [
-        ("sound.pem", &sound.certificate),
-        ("sound.key", &sound.key),
-        ("ended.pem", &ended.certificate),
-        ("ended.key", &ended.key),
-    ] {
-        std::fs::write(home.path().join(name), text).unwrap();
-    }
-    let key = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(home.path().join("sound.key"), key).unwrap();
-    let doctor = |more: &[&str]| {
-        let database = format!("database.url={}", cluster.database().url);
-        let identity = format!("backend.identity_url={}", cluster.addresses().identity);
-        let sets = [database.as_str(), &identity].into_iter().chain(more.iter().copied());
-        let arguments = ["doctor", "backend"].into_iter().chain(sets.flat_map(|set| ["--set", set]));
-        run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
-    };
-    let well = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=sound.key"]);
-    assert_eq!(well.code, 0, "{}", well.out);
-    for said in [
-        "version 0.",
-        "sound.key is its owner's alone",
-        "its tables are at version 3",
-        " s from ours",
-        "it ends in ",
-    ] {
-        assert!(well.out.contains(said), "{said}: {}", well.out);
-    }
-    let ill = doctor(&["backend.tls_cert=ended.pem", "backend.tls_key=ended.key"]);
-    assert_eq!(ill.code, 1, "{}", ill.out);
-    assert!(ill.out.contains("BAD   backend.tls_cert        it ended "), "{}", ill.out);
-    assert!(
-        ill.out.contains("warn  backend.tls_key         others may read ended.key: chmod 600"),
-        "{}",
-        ill.out
-    );
-    let away = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
-    assert_eq!(away.code, 1, "{}", away.out);
-    let asked =
-        run(&mut tasker(home.path(), ["config", "check", "backend", "--set", "database.url=sqlite:none.db"]));
-    assert!(asked.out.contains("none.db is made at the first start"), "{}", asked.out);
-    assert!(!home.path().join("none.db").exists(), "to look changes nothing");
 }

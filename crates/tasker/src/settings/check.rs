@@ -1,0 +1,64 @@
+//! `tasker config check`: whether the settings hold, and what they name is there.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::probe::{self, Found, Role, Scope};
+use super::show::Form;
+use crate::config::{Environment, Layers};
+use crate::exit::Exit;
+use crate::show;
+
+/// A probe that has ended.
+#[derive(Serialize)]
+struct Probed {
+    probe: &'static str,
+    ok: bool,
+    said: String,
+}
+
+/// What has been probed so far, and how it is told.
+struct Findings {
+    form: Form,
+    all: Vec<Probed>,
+}
+
+/// Tries one thing after the other, and prints each as it ends. Exit code 2 if something is wrong.
+pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
+    let Scope { role, output, sources } = scope;
+    let config = sources.load(Layers::default(), environment)?;
+    let mut findings = Findings { form: output, all: Vec::new() };
+    findings.tell("settings", probe::rules(&config, role));
+    if role.has(Role::Backend) {
+        let (found, db) = probe::database(config.open_tasks(), config.database_url().ok()).await;
+        findings.tell("database.url", found);
+        if let Some(db) = db {
+            probe::close(db).await;
+        }
+    }
+    if role.has(Role::Identity) {
+        let url = config.identity_database_url().ok();
+        let (found, db) = probe::database(config.open_accounts(), url.as_deref()).await;
+        findings.tell(config.accounts_setting(), found);
+        if let Some(db) = db {
+            probe::close(db).await;
+        }
+    }
+    probe::neighbours(&config, role, |probe, found| findings.tell(probe, found)).await;
+    if output == Form::Json {
+        show::line(&serde_json::to_string(&findings.all)?)?;
+    }
+    Ok(if findings.all.iter().all(|probed| probed.ok) { Exit::Done } else { Exit::Usage })
+}
+
+impl Findings {
+    fn tell(&mut self, probe: &'static str, found: Found) {
+        let probed = Probed { probe, ok: found.is_ok(), said: found.unwrap_or_else(|said| said) };
+        if self.form == Form::Table {
+            let mark = if probed.ok { "ok " } else { "BAD" };
+            // Whoever reads no longer does not need to be told.
+            let _ = show::line(&format!("{mark}  {probe:<22}  {}", show::plain(&probed.said)));
+        }
+        self.all.push(probed);
+    }
+}

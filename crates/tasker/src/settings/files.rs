@@ -1,0 +1,115 @@
+//! What `tasker doctor` looks at on this machine: who may read secrets, when certificates end, how much room there is.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use store::{Clock, Db};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::doctor::{Finding, Verdict};
+use crate::config::{Config, Environment};
+
+/// A certificate that ends so soon is warned of.
+const SOON: i64 = 14;
+
+/// So little room is warned of, and so little is bad, in bytes.
+const LITTLE: u64 = 2_000_000_000;
+const LEAST: u64 = 200_000_000;
+
+/// Files that hold secrets are nobody else's to read.
+pub fn secrets(config: &Config, environment: &Environment) -> Vec<Finding> {
+    let named = environment.beginning_with("TASKER__").filter(|(name, _)| name.ends_with("_FILE"));
+    let named = named.filter(|(name, _)| !name.ends_with("__KEY_FILE"));
+    let mut files: Vec<(String, PathBuf)> =
+        named.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).collect();
+    let clients = config.identity.clients.iter();
+    files.extend(clients.map(|client| (format!("client {}", client.id), client.secret_file.clone())));
+    for (about, path) in [
+        ("backend.tls_key", &config.backend.tls_key),
+        ("identity.tls_key", &config.identity.tls_key),
+        ("metrics.tls_key", &config.metrics.tls_key),
+        ("identity.key_file", &config.identity.key_file),
+    ] {
+        files.extend(path.clone().map(|path| (about.to_owned(), path)));
+    }
+    files.into_iter().map(|(about, path)| private(about, &path)).collect()
+}
+
+fn private(about: String, path: &Path) -> Finding {
+    let shown = path.display();
+    match path.metadata() {
+        // Identity makes its key file at its first start.
+        Err(_) if about == "identity.key_file" => {
+            Finding::new(about, Verdict::Ok, format!("{shown} is made at the first start"))
+        }
+        Err(error) => Finding::new(about, Verdict::Bad, format!("{shown} cannot be read: {error}")),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}"))
+        }
+        Ok(_) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
+    }
+}
+
+/// When what listeners show ends.
+pub fn certificates(config: &Config) -> Vec<Finding> {
+    let shown = [
+        ("backend.tls_cert", &config.backend.tls_cert),
+        ("identity.tls_cert", &config.identity.tls_cert),
+        ("metrics.tls_cert", &config.metrics.tls_cert),
+    ];
+    let shown = shown.into_iter().filter_map(|(about, path)| Some((about, path.as_ref()?)));
+    shown.map(|(about, path)| certificate(about, path)).collect()
+}
+
+fn certificate(about: &'static str, path: &Path) -> Finding {
+    let read = || -> Result<i64, String> {
+        let first = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
+        let (_, certificate) = X509Certificate::from_der(&first).map_err(|error| error.to_string())?;
+        Ok(certificate.validity().not_after.timestamp())
+    };
+    match read() {
+        Err(error) => Finding::new(about, Verdict::Bad, format!("{}: {error}", path.display())),
+        Ok(end) => {
+            let days = (end - Clock::System.now() / 1_000_000).div_euclid(86_400);
+            let verdict = if days < 0 {
+                Verdict::Bad
+            } else if days < SOON {
+                Verdict::Warn
+            } else {
+                Verdict::Ok
+            };
+            let said = match verdict {
+                Verdict::Bad => {
+                    format!("it ended {} days ago: put a new one in the place of {}", -days, path.display())
+                }
+                _ => format!("it ends in {days} days"),
+            };
+            Finding::new(about, verdict, said)
+        }
+    }
+}
+
+/// How much room there is beside a SQLite database.
+pub fn room(config: &Config) -> Option<Finding> {
+    let path = config.database_url().ok().and_then(Db::sqlite_path)?;
+    let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let free = match rustix::fs::statvfs(directory) {
+        Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
+        Err(error) => {
+            return Some(Finding::new("room", Verdict::Bad, format!("{}: {error}", directory.display())));
+        }
+    };
+    let verdict = match free {
+        0..LEAST => Verdict::Bad,
+        LEAST..LITTLE => Verdict::Warn,
+        _ => Verdict::Ok,
+    };
+    Some(Finding::new(
+        "room",
+        verdict,
+        format!("{} MB are free in {}", free / 1_000_000, directory.display()),
+    ))
+}

@@ -1,0 +1,147 @@
+//! `tasker doctor`: what it finds in a sound installation and in an ailing one, and that to look changes nothing.
+
+use std::os::unix::fs::PermissionsExt;
+
+use axum::Router;
+use axum::http::StatusCode;
+use tempfile::TempDir;
+use testkit::{Authority, kafka_server};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use crate::cluster::{Cluster, Plan};
+use crate::person::Person;
+use crate::process::{Up, run, tasker};
+
+#[tokio::test]
+async fn an_installation_is_looked_over() {
+    let cluster = Cluster::start(1, 1).await;
+    let home = TempDir::new().unwrap();
+    let authority = Authority::new();
+    let (sound, ended) = (authority.sign(&["localhost"]), authority.sign_ended(&["localhost"]));
+    for (name, text) in [
+        ("sound.pem", &sound.certificate),
+        ("sound.key", &sound.key),
+        ("ended.pem", &ended.certificate),
+        ("ended.key", &ended.key),
+    ] {
+        std::fs::write(home.path().join(name), text).unwrap();
+    }
+    let key = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(home.path().join("sound.key"), key).unwrap();
+    let doctor = |more: &[&str]| {
+        let database = format!("database.url={}", cluster.database().url);
+        let identity = format!("backend.identity_url={}", cluster.addresses().identity);
+        let sets = [database.as_str(), &identity].into_iter().chain(more.iter().copied());
+        let arguments = ["doctor", "backend"].into_iter().chain(sets.flat_map(|set| ["--set", set]));
+        run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
+    };
+    let well = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=sound.key"]);
+    assert_eq!(well.code, 0, "{}", well.out);
+    for said in [
+        "version 0.",
+        "sound.key is its owner's alone",
+        "its tables are at version 3",
+        " s from ours",
+        "it ends in ",
+    ] {
+        assert!(well.out.contains(said), "{said}: {}", well.out);
+    }
+    let ill = doctor(&["backend.tls_cert=ended.pem", "backend.tls_key=ended.key"]);
+    assert_eq!(ill.code, 1, "{}", ill.out);
+    assert!(ill.out.contains("BAD   backend.tls_cert        it ended "), "{}", ill.out);
+    assert!(
+        ill.out.contains("warn  backend.tls_key         others may read ended.key: chmod 600"),
+        "{}",
+        ill.out
+    );
+    let away = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
+    assert_eq!(away.code, 1, "{}", away.out);
+    for look in [&["doctor"][..], &["config", "check"]] {
+        let said = [look, &["backend", "--set", "database.url=sqlite:none.db"]].concat();
+        let said = run(&mut tasker(home.path(), said));
+        assert!(said.out.contains("none.db is made at the first start"), "{}", said.out);
+        assert!(!home.path().join("none.db").exists(), "to look changes nothing");
+    }
+}
+
+#[tokio::test]
+async fn kafkas_topics_are_held_against_the_settings() {
+    let plan = Plan { backends: 1, workers: 1, slots: 1, kafka: Some(kafka_server()), ..Plan::default() };
+    let mut cluster = Cluster::of(plan).await;
+    let person = Person::register(&cluster.addresses(), "ann").await;
+    person.until_health(|health| health["status"] == "ok").await;
+    let home = TempDir::new().unwrap();
+    let doctor = |more: &[&str]| {
+        let (kafka, prefix) = (kafka_server(), cluster.prefix());
+        let (kafka, prefix) =
+            (format!("kafka.bootstrap_servers={kafka}"), format!("kafka.topic_prefix={prefix}"));
+        let at = cluster.addresses();
+        let (backend, identity) =
+            (format!("worker.backend_url={}", at.backend), format!("worker.identity_url={}", at.identity));
+        let sets = [&*kafka, &prefix, &backend, &identity, "worker.client_id=rig"];
+        let sets =
+            sets.into_iter().chain(["worker.client_secret=a secret of the test"]).chain(more.iter().copied());
+        let arguments = ["doctor", "worker"].into_iter().chain(sets.flat_map(|set| ["--set", set]));
+        run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
+    };
+    let well = doctor(&[]);
+    assert_eq!(well.code, 0, "{}", well.out);
+    for topic in ["tasks.default", "results", "dlq"] {
+        let said = format!("{:<22}  12 partitions, replication 1", format!("{}.{topic}", cluster.prefix()));
+        assert!(well.out.contains(&said), "{said}: {}", well.out);
+    }
+    for about in ["worker.identity_url", "worker.backend_url"] {
+        let said = format!("ok    {about:<22}  its clock is ");
+        assert!(well.out.contains(&said), "{said}: {}", well.out);
+    }
+    let fewer = doctor(&["kafka.partitions=13"]);
+    assert!(fewer.out.contains("kafka.partitions = 13 is for new topics: add partitions"), "{}", fewer.out);
+    let safer = doctor(&["kafka.replication=3"]);
+    assert!(safer.out.contains("kafka.replication = 3 is for new topics: reassign"), "{}", safer.out);
+    assert_eq!((fewer.code, safer.code), (0, 0), "it works");
+    cluster.stop();
+}
+
+#[tokio::test]
+async fn signing_keys_must_open_with_the_key_file() {
+    let up = Up::start();
+    let key = up.home().join(".tasker/identity.key");
+    let database = format!("database.url=sqlite:{}", up.home().join(".tasker/tasks.db").display());
+    let doctor = |more: &[&str]| {
+        let sets = [database.as_str()].into_iter().chain(more.iter().copied()).flat_map(|set| ["--set", set]);
+        run(&mut tasker(up.home(), ["doctor", "identity"].into_iter().chain(sets)))
+    };
+    let well = doctor(&[]);
+    assert_eq!(well.code, 0, "{}", well.out);
+    assert!(
+        well.out.contains("it opens the signing keys (1); the current one has signed for 0 days"),
+        "{}",
+        well.out
+    );
+    let other = up.home().join("other.key");
+    let mut bytes = std::fs::read(&key).unwrap();
+    bytes[..32].reverse();
+    std::fs::write(&other, bytes).unwrap();
+    for (file, said) in
+        [("other.key", "use the file of the Identity that made them"), ("none.key", "copy it")]
+    {
+        let ill = doctor(&[&format!("identity.key_file={file}")]);
+        assert_eq!(ill.code, 1, "{file}: {}", ill.out);
+        assert!(ill.out.contains(said), "{file}: {}", ill.out);
+    }
+    assert!(!up.home().join("none.key").exists(), "to look changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_clock_is_wrong_is_told_of() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let late = [("date", "Tue, 24 Nov 2020 09:30:00 GMT")];
+    let router = Router::new().fallback(move || async move { (StatusCode::NOT_FOUND, late) });
+    TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+    let home = TempDir::new().unwrap();
+    let (identity, database) = (format!("backend.identity_url={address}"), "database.url=sqlite:none.db");
+    let said = run(&mut tasker(home.path(), ["doctor", "backend", "--set", &identity, "--set", database]));
+    assert!(said.out.contains("warn  backend.identity_url    its clock is -"), "{}", said.out);
+}
