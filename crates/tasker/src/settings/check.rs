@@ -30,7 +30,7 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let mut findings = Findings { form: output, all: Vec::new() };
     findings.tell("settings", probe::rules(&config, role));
     if role.has(Role::Backend) {
-        let (found, db) = probe::database(config.open_tasks(), config.database_url().ok()).await;
+        let (found, db) = probe::database("tasks", config.open_tasks(), config.database_url().ok()).await;
         findings.tell("database.url", found);
         if let Some(db) = db {
             probe::close(db).await;
@@ -38,7 +38,7 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     }
     if role.has(Role::Identity) {
         let url = config.identity_database_url().ok();
-        let (found, db) = probe::database(config.open_accounts(), url.as_deref()).await;
+        let (found, db) = probe::database("accounts", config.open_accounts(), url.as_deref()).await;
         findings.tell(config.accounts_setting(), found);
         if let Some(db) = db {
             probe::close(db).await;

@@ -118,8 +118,12 @@ pub async fn neighbours(
     seen
 }
 
-/// A database, open if it answers. A SQLite file that is not there is not asked: that would make it.
-pub async fn database(opened: Result<Db, BadConfig>, url: Option<&str>) -> (Found, Option<Db>) {
+/// The database of tasks or of accounts, open if it answers. A SQLite file that is not there is not asked: that would make it.
+pub async fn database(
+    of: &'static str,
+    opened: Result<Db, BadConfig>,
+    url: Option<&str>,
+) -> (Found, Option<Db>) {
     let db = match opened {
         Ok(db) => db,
         Err(error) => return (Err(error.to_string()), None),
@@ -127,7 +131,7 @@ pub async fn database(opened: Result<Db, BadConfig>, url: Option<&str>) -> (Foun
     if let Some(path) = url.and_then(Db::sqlite_path).filter(|path| !Path::new(path).exists()) {
         return (Ok(format!("{path} is made at the first start")), None);
     }
-    let answered = answers(&db).await;
+    let answered = answers(of, &db).await;
     if answered.is_err() {
         close(db).await;
         return (answered, None);
@@ -141,9 +145,9 @@ pub async fn close(db: Db) {
 }
 
 /// Whether a database answers.
-async fn answers(db: &Db) -> Found {
+async fn answers(of: &'static str, db: &Db) -> Found {
     match timeout(PATIENCE, db.ping()).await {
-        Ok(Ok(())) => Ok("the database answers".to_owned()),
+        Ok(Ok(())) => Ok(format!("the database of {of} answers")),
         Ok(Err(error)) => {
             Err(format!("{}: is it running, and are its name and password right?", chain(&error)))
         }

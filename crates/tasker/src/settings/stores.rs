@@ -10,7 +10,7 @@ use crate::config::Config;
 
 /// The database of tasks.
 pub async fn tasks(config: &Config) -> Vec<Finding> {
-    let (found, db) = probe::database(config.open_tasks(), config.database_url().ok()).await;
+    let (found, db) = probe::database("tasks", config.open_tasks(), config.database_url().ok()).await;
     let Some(db) = db else { return vec![Finding::of("database.url", found)] };
     let findings = looked_at("database.url", found, &db, TASKS).await;
     probe::close(db).await;
@@ -20,7 +20,7 @@ pub async fn tasks(config: &Config) -> Vec<Finding> {
 /// The database of accounts, and the keys in it.
 pub async fn accounts(config: &Config) -> Vec<Finding> {
     let (about, url) = (config.accounts_setting(), config.identity_database_url().ok());
-    let (found, db) = probe::database(config.open_accounts(), url.as_deref()).await;
+    let (found, db) = probe::database("accounts", config.open_accounts(), url.as_deref()).await;
     let Some(db) = db else { return vec![Finding::of(about, found)] };
     let mut findings = looked_at(about, found, &db, ACCOUNTS).await;
     if matches!(ACCOUNTS.standing(&db).await, Ok(Some(_))) {

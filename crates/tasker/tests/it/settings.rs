@@ -192,7 +192,7 @@ async fn what_settings_name_is_tried() {
     assert_eq!(sound.code, 0, "{}", sound.out);
     for said in [
         "ok   settings",
-        "ok   database.url            the database answers",
+        "ok   database.url            the database of tasks answers",
         "ok   kafka                   the brokers answer; ",
         "ok   backend.identity_url    Identity answers at",
         "ok   worker                  it signs in",

@@ -8,10 +8,13 @@ use crate::process::Up;
 const README: &str = include_str!("../../../../README.md");
 
 /// Pages of the book whose sessions begin beside a `tasker up`.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 6] = [
     ("first-minutes.md", include_str!("../../../../docs/first-minutes.md")),
     ("command-line.md", include_str!("../../../../docs/command-line.md")),
     ("api.md", include_str!("../../../../docs/api.md")),
+    ("settings.md", include_str!("../../../../docs/settings.md")),
+    ("accounts.md", include_str!("../../../../docs/accounts.md")),
+    ("running.md", include_str!("../../../../docs/running.md")),
 ];
 
 /// Between the outputs of two commands.
@@ -81,7 +84,10 @@ fn run(home: &Path, commands: &[String]) -> Vec<String> {
 /// The steps of a text, as they are where this `tasker up` listens.
 fn steps_beside(up: &Up, text: &str) -> Vec<Step> {
     let at = up.addresses();
-    steps(&text.replace("http://127.0.0.1:8080", &at.backend).replace("http://127.0.0.1:8081", &at.identity))
+    let text =
+        text.replace("http://127.0.0.1:8080", &at.backend).replace("http://127.0.0.1:8081", &at.identity);
+    let (_, proof) = up.setup.split_once("setup=").expect("a setup link");
+    steps(&text.replace("THE-END-OF-THE-LINK", proof))
 }
 
 fn run_and_check(up: &Up, steps: &[Step]) {
