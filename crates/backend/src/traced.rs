@@ -32,14 +32,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Traced {
 pub(crate) async fn request(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(Trace::HEADER).and_then(|value| value.to_str().ok());
     let given: Option<Trace> = given.and_then(|text| text.parse().ok());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    if given.is_none() && (&method, &*route) != (&BEGINS.0, BEGINS.1) {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let method = request.method();
+    if given.is_none() && (method, route) != (&BEGINS.0, BEGINS.1) {
         return next.run(request).await;
     }
     let mut step = Span::begin(format!("{method} {route}"), Kind::Server, given);
-    step.note_text("http.request.method", &method);
-    step.note("http.route", route);
+    step.note_text("http.request.method", method);
+    step.note_text("http.route", route);
     request.extensions_mut().insert(Traced(step.trace()));
     let response = next.run(request).await;
     let status = response.status();

@@ -10,6 +10,7 @@ mod feed;
 mod figures;
 mod keeper;
 mod line;
+mod mending;
 mod message;
 mod offsets;
 mod producer;

@@ -1,24 +1,20 @@
 //! What goes out: tickets, without waiting; results, until the brokers have them. One producer for a process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use domain::{QueueName, TaskId, Trace};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
 use spans::{Kind, Span};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use crate::broker::Broker;
 use crate::figures;
 use crate::line::Line;
 use crate::message::{Posted, Ticket};
-use crate::pump::{ANEW, FAREWELL};
 use crate::topics::Topics;
 
 /// A result that is longer goes over HTTP, in bytes.
@@ -181,96 +177,6 @@ impl Broker {
     }
 }
 
-/// Whether the producer is broken for good, and when another last took its place.
-#[derive(Debug, Default)]
-pub(crate) struct Mending(Mutex<Option<Broken>>);
-
-#[derive(Debug)]
-struct Broken {
-    cause: String,
-    replaced: Instant,
-}
-
-/// What is to be done about a producer.
-#[derive(Debug, PartialEq, Eq)]
-enum Turn {
-    /// Nothing, or nothing yet: the one that took its place has not had its time.
-    Wait,
-    /// Another takes its place; the log has the cause if it is a new one.
-    Replace { is_new: bool },
-    /// It works again.
-    Mended,
-}
-
-impl Mending {
-    /// A look at the producer has found this.
-    fn found(&self, fatal: Option<&str>, now: Instant) -> Turn {
-        let mut broken = self.broken();
-        match (fatal, broken.as_mut()) {
-            (None, None) => Turn::Wait,
-            (_, Some(known)) if now.saturating_duration_since(known.replaced) < ANEW => Turn::Wait,
-            (None, Some(_)) => {
-                *broken = None;
-                Turn::Mended
-            }
-            (Some(cause), known) => {
-                let is_new = known.is_none_or(|known| known.cause != cause);
-                *broken = Some(Broken { cause: cause.to_owned(), replaced: now });
-                Turn::Replace { is_new }
-            }
-        }
-    }
-
-    /// Why it is broken.
-    pub(crate) fn cause(&self) -> Option<String> {
-        self.broken().as_ref().map(|broken| broken.cause.clone())
-    }
-
-    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Broker {
-    /// With a producer that has met a fatal error librdkafka sends nothing more: another takes its place, and may meet the
-    /// same. Looks now; says after how long to look again.
-    pub(crate) async fn mend_producer(&self) -> Option<Duration> {
-        let fatal = self.producer().client().fatal_error().map(|(_, cause)| cause);
-        match self.mending().found(fatal.as_deref(), Instant::now()) {
-            Turn::Wait => {}
-            Turn::Mended => tracing::info!("Kafka's producer works again"),
-            Turn::Replace { is_new } => {
-                if is_new {
-                    let cause = fatal.unwrap_or_default();
-                    tracing::warn!(
-                        error = cause,
-                        "Kafka's producer is broken: {cause}; another takes its place each {} s until one works",
-                        ANEW.as_secs()
-                    );
-                }
-                self.another_producer().await;
-            }
-        }
-        self.mending().cause().map(|_| ANEW)
-    }
-
-    async fn another_producer(&self) {
-        match self.settings().producer().create_with_context(self.deliveries().clone()) {
-            Ok(producer) => {
-                let broken = self.replace_producer(Arc::new(producer));
-                // Its threads are waited for, and it gives up what it holds: failures that say nothing of the topics.
-                if timeout(FAREWELL, spawn_blocking(move || drop(broken))).await.is_err() {
-                    tracing::debug!("the broken producer takes its time to end");
-                }
-                self.topics().mend();
-            }
-            Err(error) => {
-                tracing::debug!(error = %self.settings().refused(&error), "no other producer can be made");
-            }
-        }
-    }
-}
-
 fn json() -> OwnedHeaders {
     OwnedHeaders::new().insert(Header { key: "content-type", value: Some("application/json") })
 }
@@ -303,21 +209,6 @@ fn partition(id: TaskId, again: Option<u64>, partitions: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_broken_producer_is_replaced_now_and_then_and_told_of_once() {
-        let (mending, start) = (Mending::default(), Instant::now());
-        let after = |pauses: u32| start + ANEW * pauses;
-        assert_eq!(mending.found(None, start), Turn::Wait);
-        assert_eq!(mending.found(Some("no right"), start), Turn::Replace { is_new: true });
-        assert_eq!(mending.found(Some("no right"), start), Turn::Wait, "the next one has not had its time");
-        assert_eq!(mending.found(None, start), Turn::Wait, "nor is it known to work");
-        assert_eq!(mending.cause().as_deref(), Some("no right"));
-        assert_eq!(mending.found(Some("no right"), after(1)), Turn::Replace { is_new: false });
-        assert_eq!(mending.found(Some("fenced"), after(2)), Turn::Replace { is_new: true });
-        assert_eq!(mending.found(None, after(3)), Turn::Mended);
-        assert_eq!((mending.cause(), mending.found(None, after(3))), (None, Turn::Wait));
-    }
 
     #[test]
     fn an_offer_after_the_first_goes_elsewhere_and_the_next_one_too() {

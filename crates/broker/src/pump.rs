@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use domain::Trace;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
@@ -17,14 +16,9 @@ use tokio::time::{sleep, timeout};
 use crate::broker::{Broker, BrokerError};
 use crate::feed::{Feed, Incoming, Mark, Word};
 use crate::line::Ear;
+use crate::mending::{ANEW, FAREWELL};
 use crate::message::{BadMessage, Message};
 use crate::offsets::Offsets;
-
-/// How long a client that ends may take: a pump's says what is done with and leaves its group.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
-
-/// A client that is broken for good is replaced after this.
-pub(crate) const ANEW: Duration = Duration::from_secs(5);
 
 /// With so many bytes that wait for their decision the partitions pause, until half of them are decided.
 const MOST_BYTES: usize = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Grant, Held, Json, Report, Reported, Trace};
+use domain::{Grant, Held, Json, Report, Reported, Trace, WorkerName};
 use spans::{Kind, Span as Step};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ const LONGEST_ERROR: usize = 16 << 10;
 
 /// What every grant needs to be attended to.
 pub(crate) struct Desk {
+    pub(crate) worker: WorkerName,
     pub(crate) operations: Arc<Operations>,
     pub(crate) running: Running,
     pub(crate) reports: Reports,
@@ -71,7 +72,7 @@ impl Desk {
         let trace = step.as_ref().and_then(Step::trace);
         let report =
             |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace };
-        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, trace.id = Empty);
+        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, worker.name = %self.worker, trace.id = Empty);
         if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }

@@ -189,7 +189,7 @@ impl Courier {
             batch.into_iter().partition(|pending| pending.deadline.past(now) > TOO_LATE);
         for pending in &late {
             let id = pending.report.id;
-            pending.span().in_scope(|| {
+            pending.span(&self.worker).in_scope(|| {
                 warn!(
                     "the report of task {id} is given up: its time passed before the Backend could be reached"
                 );
@@ -204,7 +204,7 @@ impl Courier {
             error!("the Backend settled {} of {} reports", settled.len(), batch.len());
         }
         for (pending, settled) in batch.iter().zip(settled) {
-            say(pending, *settled);
+            say(pending, *settled, &self.worker);
         }
         self.reports.forget(batch.len());
     }
@@ -212,7 +212,7 @@ impl Courier {
     /// The Backend will never have this one. A result that it will not have is a failure that it will.
     fn refused(&mut self, batch: Vec<Pending>, refusal: &ClientError) {
         for pending in batch {
-            let _span = pending.span().entered();
+            let _span = pending.span(&self.worker).entered();
             let Pending { report, deadline, broken } = pending;
             let (id, why) = (report.id, chain(refusal));
             if matches!(report.reported, Reported::Result(_)) {
@@ -271,9 +271,9 @@ impl Pending {
     }
 
     /// What every line about it shows.
-    fn span(&self) -> Span {
+    fn span(&self, worker: &WorkerName) -> Span {
         let Report { id, attempt, trace, .. } = self.report;
-        let span = info_span!("report", task.id = %id, task.attempt = attempt, trace.id = Empty);
+        let span = info_span!("report", task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = Empty);
         if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }
@@ -291,7 +291,7 @@ impl Pending {
 }
 
 /// What became of a report: the ordinary quietly, the rest so that it is seen.
-fn say(pending: &Pending, settled: Settled) {
+fn say(pending: &Pending, settled: Settled, worker: &WorkerName) {
     let id = pending.report.id;
     match settled {
         Settled::Finished => debug!(task.id = %id, "task {id} finished"),
@@ -300,15 +300,15 @@ fn say(pending: &Pending, settled: Settled) {
             debug!(task.id = %id, task.reason = %reason, "task {id} is cancelled: {reason}");
         }
         Settled::Late { late_by_ms } => {
-            let _span = pending.span().entered();
+            let _span = pending.span(worker).entered();
             warn!(late.ms = late_by_ms, "the report of task {id} was {late_by_ms} ms late and refused");
         }
         Settled::Stale => {
-            let _span = pending.span().entered();
+            let _span = pending.span(worker).entered();
             info!("the report of task {id} was refused: another grant holds it");
         }
         Settled::Unknown => {
-            let _span = pending.span().entered();
+            let _span = pending.span(worker).entered();
             warn!("the report of task {id} was refused: there is no such task");
         }
     }

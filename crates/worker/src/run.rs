@@ -109,6 +109,7 @@ impl Worker {
         figures::slots(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
         let desk = Arc::new(Desk {
+            worker: name.clone(),
             operations: Arc::clone(&self.operations),
             running,
             reports: mail.reports.clone(),

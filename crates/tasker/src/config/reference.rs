@@ -69,7 +69,7 @@ mod tests {
     fn readers(section: &str) -> &'static str {
         match section {
             "database" => "Backend and Identity",
-            "kafka" => "Backends and workers",
+            "kafka" | "traces" => "Backends and workers",
             "backend" => "Backend",
             "identity" => "Identity",
             "worker" => "workers",

@@ -30,7 +30,7 @@ const SLOW_CHECK: Duration = Duration::from_secs(1);
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_backend()?;
-    let _telling = super::start_telling_of("tasker-backend", &config, environment, sources)?;
+    let _telling = super::start_telling_of(Some("tasker-backend"), &config, environment, sources)?;
     let metrics = Door::open(&config.metrics).await?;
     let store = Store::new(config.open_tasks()?, Clock::System);
     let (settings, builtin) = (settings(&config)?, super::worker::specifications(&config.worker)?);

@@ -18,7 +18,7 @@ use crate::{plaintext, show, wait};
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_identity()?;
-    let _telling = super::start_telling_of("tasker-identity", &config, environment, sources)?;
+    let _telling = super::start_telling_of(None, &config, environment, sources)?;
     let metrics = Door::open(&config.metrics).await?;
     let db = config.open_accounts()?;
     let tls = config.identity.tls()?;

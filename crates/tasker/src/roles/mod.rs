@@ -37,9 +37,9 @@ struct Telling {
     _log: Telemetry,
 }
 
-/// Starts the log, and the traces as `service`. A hangup reads its level again, by `load`, from wherever the settings come from.
+/// Starts the log, and the traces if it is a `service` that takes steps of tasks. A hangup reads its level again, by `load`, from wherever the settings come from.
 fn start_telling(
-    service: &'static str,
+    service: Option<&'static str>,
     config: &Config,
     environment: &Environment,
     load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + 'static,
@@ -55,12 +55,13 @@ fn start_telling(
     let environment = environment.clone();
     let load = move || load(&environment).map(|config| config.log);
     log.hear_hangups(load).context("signals cannot be heard")?;
-    Ok(Telling { _traces: traces::start(&config.traces, service)?, _log: log })
+    let traces = service.map(|service| traces::start(&config.traces, service)).transpose()?;
+    Ok(Telling { _traces: traces.flatten(), _log: log })
 }
 
 /// The same for a role of its own.
 fn start_telling_of(
-    service: &'static str,
+    service: Option<&'static str>,
     config: &Config,
     environment: &Environment,
     sources: &Sources,

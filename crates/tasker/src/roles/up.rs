@@ -64,7 +64,7 @@ impl Up {
         let config = self.configure(&data, environment)?;
         let (again, place) = (self.clone(), data.clone());
         let load = move |environment: &Environment| again.configure(&place, environment);
-        let _telling = super::start_telling("tasker", &config, environment, load)?;
+        let _telling = super::start_telling(Some("tasker"), &config, environment, load)?;
         let _lock = data.take()?;
         let metrics = Door::open(&config.metrics).await?;
         let ground = Ground::prepare(config, data).await?;

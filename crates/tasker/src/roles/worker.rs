@@ -18,7 +18,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let credentials = credentials(&config.worker)?;
     let operations = builtin(&config.worker)?;
     let (backend, ca) = (config.worker.backend_url.to_string(), config.worker.authorities()?);
-    let _telling = super::start_telling_of("tasker-worker", &config, environment, sources)?;
+    let _telling = super::start_telling_of(Some("tasker-worker"), &config, environment, sources)?;
     let metrics = Door::open(&config.metrics).await?;
     plaintext::tell_service("worker.backend_url", &config.worker.backend_url);
     plaintext::tell_service("worker.identity_url", &config.worker.identity_url);

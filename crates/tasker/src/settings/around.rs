@@ -6,7 +6,7 @@ use broker::Broker;
 use client::clock_of;
 use store::Clock;
 
-use super::doctor::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use super::probe::Role;
 use crate::config::Config;
 

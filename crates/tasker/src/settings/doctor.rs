@@ -1,49 +1,14 @@
 //! `tasker doctor`: what of an installation is about to go wrong: versions, clocks, rights, certificates, keys, topics, room.
 
 use anyhow::Result;
-use serde::Serialize;
 
-use super::probe::{self, Found, Role, Scope};
+use super::finding::{Finding, Verdict};
+use super::probe::{self, Role, Scope};
 use super::show::Form;
 use super::{around, files, stores};
 use crate::config::{Environment, Layers};
 use crate::exit::Exit;
 use crate::show;
-
-/// How it stands with a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, and may not for long.
-    Warn,
-    /// It does not work.
-    Bad,
-}
-
-/// What was found.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    about: String,
-    verdict: Verdict,
-    said: String,
-}
-
-impl Finding {
-    /// `said` of `about`.
-    pub fn new(about: impl Into<String>, verdict: Verdict, said: impl Into<String>) -> Self {
-        Self { about: about.into(), verdict, said: said.into() }
-    }
-
-    /// What a probe has found.
-    pub fn of(about: impl Into<String>, found: Found) -> Self {
-        match found {
-            Ok(said) => Self::new(about, Verdict::Ok, said),
-            Err(said) => Self::new(about, Verdict::Bad, said),
-        }
-    }
-}
 
 /// What has been found so far, and how it is told.
 struct Findings {

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use store::{Clock, Db};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::doctor::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use crate::config::{Config, Environment};
 
 /// A certificate that ends so soon is warned of.

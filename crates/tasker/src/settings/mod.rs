@@ -4,6 +4,7 @@ mod around;
 mod check;
 mod doctor;
 mod files;
+mod finding;
 mod probe;
 mod show;
 mod stores;

@@ -4,7 +4,7 @@ use identity::{ACCOUNTS, KeyStanding};
 use store::{Clock, Db, Part, Store, TASKS};
 
 use super::around;
-use super::doctor::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use super::probe::{self, Found};
 use crate::config::Config;
 

@@ -55,6 +55,32 @@ async fn who_did_what_is_told_however_quiet_the_rest_is() {
     assert!(lines(&home).iter().all(|line| line["target"] == "audit"), "nothing else is told");
 }
 
+#[tokio::test]
+async fn a_line_about_a_task_says_which_grant_whose_and_of_which_trace() {
+    let up = Up::start_with(&[&TO_A_FILE[..], &["log.level=debug"]].concat());
+    let ann = Person::register(&up.addresses(), "ann").await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-00");
+    let id = ann.submit_traced("SLEEP", serde_json::json!({"ms": 60_000}), 50, &traceparent).await;
+    ann.ended(id).await;
+    let (home, _) = up.stop();
+    let (accepted, stopped) = ("a task was accepted", format!("task {id} was stopped at its deadline"));
+    for said in [accepted, &*stopped] {
+        let lines = lines(&home);
+        let line = lines.iter().find(|line| line["message"] == said).unwrap_or_else(|| panic!("{said}"));
+        let about = if said == accepted { line } else { &line["span"] };
+        assert_eq!(
+            (&about["task.id"], &about["trace.id"]),
+            (&id.to_string().into(), &trace.into()),
+            "{line}"
+        );
+        if said != accepted {
+            assert_eq!(about["task.attempt"], 1, "{line}");
+            assert!(about["worker.name"].is_string(), "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_file_is_begun_anew_and_so_many_are_kept() {
     let home = TempDir::new().expect("a directory");
