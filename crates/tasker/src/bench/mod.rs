@@ -115,7 +115,7 @@ impl Plan {
         let books = Books::check(&client, &measured.accepted, measure).await;
         let report = Report::of(measure, &load, &measured, &books);
         self.server.output.print(&report, Report::table, |_| Vec::new())?;
-        Ok(if books.balance() && measured.errors == 0 { Exit::Done } else { Exit::Error })
+        Ok(if books.are_right() && measured.errors == 0 { Exit::Done } else { Exit::Error })
     }
 
     fn load(&self, measure: Measure) -> Result<Load> {

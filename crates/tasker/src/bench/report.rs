@@ -105,6 +105,8 @@ impl<'a> Report<'a> {
         let _ = write!(text, "books: {} accepted = {}", books.accepted, parts.join(" + "));
         if !self.balance {
             text.push_str(": THEY DO NOT BALANCE");
+        } else if books.wrong > 0 {
+            let _ = write!(text, ": nothing was lost, {} did not end as they should", books.wrong);
         }
         text
     }

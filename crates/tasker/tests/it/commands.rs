@@ -279,7 +279,7 @@ fn a_list_is_a_page_and_says_where_the_next_one_begins() {
     assert_eq!(up.ask(["list", "--limit", "0"]).code, 2);
 }
 
-/// Each measurement ends with its books, and books that do not balance are an error.
+/// Each measurement ends with its books, and a task that did not end as it should is an error.
 #[test]
 fn a_server_is_loaded_and_its_books_are_checked() {
     let up = Up::start_with(&["worker.slots=64"]);
@@ -299,9 +299,11 @@ fn a_server_is_loaded_and_its_books_are_checked() {
     let (code, report) = bench(&["ttl", "--concurrency", "8", "--ttl", "100ms"]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["books"]["accepted"], report["books"]["ends"]["TTL_EXPIRED"], "{report}");
-    let (code, report) =
-        bench(&["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"]);
-    assert_eq!((code, &report["balance"]), (1, &false.into()), "they were to finish");
+    let late = ["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"];
+    let (code, report) = bench(&late);
+    assert_eq!((code, &report["balance"]), (1, &true.into()), "none is lost, and they were to finish");
+    let told = up.ask([&["bench"], &late[..], &["--duration", "100ms"]].concat()).out;
+    assert!(told.contains(" TTL_EXPIRED: nothing was lost, "), "{told}");
     let table = up.ask(["bench", "run", "--duration", "300ms"]).out;
     assert!(table.contains("until ended, ms: p50") && table.contains(" FINISHED"), "{table}");
     assert_eq!(up.ask(["bench", "run", "--type", "NONE"]).code, 1);
