@@ -1,5 +1,8 @@
 //! What can go wrong with the database: it failed, a row makes no sense, or its schema is not ours.
 
+use std::error::Error;
+use std::fmt;
+
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::SqliteError;
 use uuid::Uuid;
@@ -9,7 +12,7 @@ use uuid::Uuid;
 pub enum StoreError {
     /// The database refused, broke, or could not be reached in time.
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] Cause),
     /// A stored row that no version of Tasker writes.
     #[error("row {row} of {table} does not make sense: {what}")]
     Corrupt {
@@ -43,10 +46,36 @@ pub enum StoreError {
     },
 }
 
+/// What the driver says, told once: its texts hold their causes already.
+#[derive(Debug)]
+pub struct Cause(pub sqlx::Error);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            // Its line is one of PostgreSQL's own source code.
+            sqlx::Error::Database(refusal) => f.write_str(refusal.message()),
+            // The pool tries until its time is up where nobody listens, and does not say that.
+            sqlx::Error::PoolTimedOut => f.write_str(
+                "no connection within 5 s: the server does not listen there, or all connections are in use",
+            ),
+            error => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Cause {}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Cause(error))
+    }
+}
+
 impl StoreError {
     /// The database is away, busy or shutting down: asking again later is right.
     pub fn is_unavailable(&self) -> bool {
-        let Self::Database(error) = self else { return false };
+        let Self::Database(Cause(error)) = self else { return false };
         match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -62,8 +91,8 @@ impl StoreError {
     pub fn is_about_a_row(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
-            Self::Database(sqlx::Error::Database(refusal)) => is_about_a_row(&**refusal),
-            Self::Database(error) => {
+            Self::Database(Cause(sqlx::Error::Database(refusal))) => is_about_a_row(&**refusal),
+            Self::Database(Cause(error)) => {
                 matches!(
                     error,
                     sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
@@ -75,7 +104,7 @@ impl StoreError {
 
     /// Two transactions stood in each other's way and this one was chosen to go: doing it again is right.
     pub fn is_conflict(&self) -> bool {
-        let Self::Database(sqlx::Error::Database(refusal)) = self else { return false };
+        let Self::Database(Cause(sqlx::Error::Database(refusal))) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
     }
 }

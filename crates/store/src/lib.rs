@@ -29,7 +29,7 @@ pub use catalogue::RegisterError;
 pub use claim::{Granted, IdClaim};
 pub use clock::Clock;
 pub use db::{Db, Pools};
-pub use error::StoreError;
+pub use error::{Cause, StoreError};
 pub use health::{Depth, Health, Table};
 pub use hear::{Ear, News, Speaker};
 pub use migrate::{Migration, Part};

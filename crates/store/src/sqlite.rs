@@ -36,7 +36,7 @@ where
         }
         done
     });
-    transaction.await.map_err(|_| StoreError::Database(sqlx::Error::WorkerCrashed))?
+    transaction.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 async fn committed<T, F>(connection: &mut SqliteConnection, clock: &Clock, work: F) -> Result<T, StoreError>
@@ -62,8 +62,8 @@ pub(crate) fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
 pub(crate) fn rows<T: DeserializeOwned>(answers: Vec<(String,)>) -> Result<Vec<T>, StoreError> {
     let mut rows = Vec::new();
     for (answer,) in answers {
-        let answer: Vec<T> = serde_json::from_str(&answer)
-            .map_err(|error| StoreError::Database(sqlx::Error::Decode(error.into())))?;
+        let answer: Vec<T> =
+            serde_json::from_str(&answer).map_err(|error| sqlx::Error::Decode(error.into()))?;
         rows.extend(answer);
     }
     Ok(rows)

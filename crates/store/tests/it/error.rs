@@ -1,14 +1,15 @@
 //! Which failures pass by themselves: real ones, as the databases tell them.
 
+use std::error::Error;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
-use store::{Db, StoreError};
+use store::{Cause, Db, StoreError};
 use tempfile::TempDir;
 
 fn code(error: &StoreError) -> String {
-    let StoreError::Database(sqlx::Error::Database(refusal)) = error else { panic!("{error:?}") };
+    let StoreError::Database(Cause(sqlx::Error::Database(refusal))) = error else { panic!("{error:?}") };
     refusal.code().unwrap().into_owned()
 }
 
@@ -67,4 +68,13 @@ async fn a_wait_that_timed_out_on_postgres_is_away() {
     assert!(late.is_unavailable());
     let wrong: StoreError = connection.execute("select * from nowhere").await.unwrap_err().into();
     assert!(!wrong.is_unavailable());
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_once_in_the_databases_own_words() {
+    let mut connection = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+    let refused: StoreError = connection.execute("select * from nowhere").await.unwrap_err().into();
+    let cause = refused.source().unwrap();
+    assert_eq!(cause.to_string(), r#"relation "nowhere" does not exist"#);
+    assert!(cause.source().is_none(), "{cause:?}");
 }
