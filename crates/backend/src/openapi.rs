@@ -44,7 +44,10 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut OpenApi) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.bearer_format = Some("JWT".to_owned());
-        bearer.description = Some("An access token of Identity: POST /connect/token there.".to_owned());
+        bearer.description = Some(
+            "An access token alone, without the word Bearer: POST /connect/token at Identity gives one."
+                .to_owned(),
+        );
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }

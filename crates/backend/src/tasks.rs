@@ -24,6 +24,7 @@ use crate::traced::Traced;
 
 /// A task submission.
 #[derive(utoipa::ToSchema)]
+#[schema(example = json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000}))]
 #[expect(
     dead_code,
     reason = "documents the body; `submission.rs` reads it field by field to name each fault"
