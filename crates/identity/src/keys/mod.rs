@@ -42,7 +42,7 @@ pub enum KeyError {
     /// There are keys, and no file to open them with.
     #[error(
         "the database holds signing keys, and there is no key file {} to open them with: \
-         copy it from the Identity that made them",
+         copy it from the Identity that made them (docs/running.md says what to do when it is lost)",
         path.display()
     )]
     FileMissing {

@@ -61,7 +61,8 @@ impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no Tasker has run on {}: start one with `tasker up`, name its --data-dir, or sign in to another with `tasker login`",
+            "no Tasker has run on {}: start one with `tasker up`, name its --data-dir, or sign in to another with \
+             `tasker login NAME --backend-url URL --identity-url URL`",
             self.0.display()
         )
     }

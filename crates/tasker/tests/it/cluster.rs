@@ -63,12 +63,7 @@ impl Cluster {
         let (home, database) = (TempDir::new().expect("a temporary directory"), Scratch::postgres().await);
         std::fs::write(home.path().join("secret"), "a secret of the test\n").expect("a file");
         let identity_at = free_port();
-        let settings = [
-            format!("database.url={}", database.url),
-            format!("identity.listen={identity_at}"),
-            r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#.to_owned(),
-        ];
-        let identity = role(home.path(), "identity", &settings);
+        let identity = identity(home.path(), &database.url, &identity_at);
         let backends_at = (0..plan.backends).map(|_| free_port()).collect();
         let mut cluster = Self {
             home,
@@ -100,18 +95,22 @@ impl Cluster {
     /// Starts so many workers more, spread over the Backends.
     pub fn start_workers(&mut self, more: usize) {
         for _ in 0..more {
-            let backend = &self.backends_at[self.workers.len() % self.backends_at.len()];
-            let mut settings = vec![
-                "worker.client_id=rig".to_owned(),
-                "worker.client_secret=a secret of the test".to_owned(),
-                format!("worker.backend_url=http://{backend}"),
-                format!("worker.identity_url=http://{}", self.identity_at),
-                "worker.simulate_work_ms=[50, 100]".to_owned(),
-                format!("worker.slots={}", self.plan.slots),
-            ];
-            settings.extend(self.shared());
-            self.workers.push(role(self.home.path(), "worker", &settings));
+            self.workers.push(self.worker(self.workers.len()));
         }
+    }
+
+    fn worker(&self, number: usize) -> Process {
+        let backend = &self.backends_at[number % self.backends_at.len()];
+        let mut settings = vec![
+            "worker.client_id=rig".to_owned(),
+            "worker.client_secret=a secret of the test".to_owned(),
+            format!("worker.backend_url=http://{backend}"),
+            format!("worker.identity_url=http://{}", self.identity_at),
+            "worker.simulate_work_ms=[50, 100]".to_owned(),
+            format!("worker.slots={}", self.plan.slots),
+        ];
+        settings.extend(self.shared());
+        role(self.home.path(), "worker", &settings)
     }
 
     /// Waits until those workers that have been started last take tasks.
@@ -197,6 +196,46 @@ impl Cluster {
         [of("backend", &self.backends), of("worker", &self.workers)].concat()
     }
 
+    /// The directory in which every process runs.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Starts everything again after a [`stop`](Self::stop), on this database.
+    pub fn start_on(&mut self, database: Scratch) {
+        self.database = database;
+        self.start_again();
+    }
+
+    /// Starts everything again after a [`stop`](Self::stop).
+    pub fn start_again(&mut self) {
+        self.start_identity();
+        self.start_workers(self.plan.workers);
+        self.start_backends();
+        self.until_workers_take();
+    }
+
+    fn start_identity(&mut self) {
+        self.identity = identity(self.home.path(), &self.database.url, &self.identity_at);
+        self.identity.after("Identity listens on");
+    }
+
+    /// Stops each process politely and starts another in its place, Identity first, workers last.
+    pub fn replace_one_by_one(&mut self) {
+        end(&mut self.identity);
+        self.start_identity();
+        for number in 0..self.backends.len() {
+            end(&mut self.backends[number]);
+            self.backends[number] = self.backend(&self.backends_at[number]);
+            self.backends[number].after("the Backend listens on");
+        }
+        for number in 0..self.workers.len() {
+            end(&mut self.workers[number]);
+            self.workers[number] = self.worker(number);
+            self.workers[number].after("takes tasks");
+        }
+    }
+
     /// SIGKILL for the first Backend; another one takes its place.
     pub fn kill_backend(&mut self) {
         self.backends[0].kill();
@@ -234,6 +273,15 @@ impl Cluster {
         self.stop_work();
         end(&mut self.identity);
     }
+}
+
+fn identity(home: &Path, database: &str, at: &str) -> Process {
+    let settings = [
+        format!("database.url={database}"),
+        format!("identity.listen={at}"),
+        r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#.to_owned(),
+    ];
+    role(home, "identity", &settings)
 }
 
 fn end(process: &mut Process) {

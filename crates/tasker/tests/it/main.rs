@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
 
 mod audit;
+mod backup;
 mod cluster;
 mod collector;
 mod commands;
@@ -22,3 +23,4 @@ mod tls;
 mod traces;
 mod transcript;
 mod up;
+mod upgrade;

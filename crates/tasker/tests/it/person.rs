@@ -35,7 +35,8 @@ pub struct Person {
     token: String,
 }
 
-const PASSWORD: &str = "seven-green-herons";
+/// Everybody's password.
+pub const PASSWORD: &str = "seven-green-herons";
 
 impl Person {
     /// Registers `name` through the page and signs in as a program does.
