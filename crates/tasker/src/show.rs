@@ -79,6 +79,12 @@ fn sentence(error: &anyhow::Error) -> String {
 /// What can be done about it.
 fn hint(error: &ClientError) -> Option<&'static str> {
     match error {
+        // Somebody took the connection, and what came back was no HTTP.
+        ClientError::Unreachable { url, source }
+            if url.starts_with("http://") && !source.is_connect() && !source.is_timeout() =>
+        {
+            Some("does it speak TLS? Then its address begins with https://")
+        }
         ClientError::Unreachable { .. } => Some("is `tasker up` running?"),
         ClientError::Untrusted { .. } => {
             Some("is its authority in the file that --tls-ca or TASKER_TLS_CA names?")

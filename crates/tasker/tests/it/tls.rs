@@ -172,6 +172,10 @@ async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Gr
     );
     let absent = list(&[], "absent.pem");
     assert!(absent.err.starts_with("error: TASKER_TLS_CA = absent.pem: it cannot be read"), "{}", absent.err);
+    let plain = ["list", "--backend-url", &at.backend.replace("https:", "http:")];
+    let plain = run(tasker(ground.home(), plain).env("TASKER_TOKEN", ann.token()));
+    assert_eq!(plain.code, 9);
+    assert!(plain.err.contains("hint: does it speak TLS?"), "{}", plain.err);
 }
 
 #[tokio::test]
