@@ -125,7 +125,8 @@ fn a_database_or_a_level_that_is_none_is_named_with_its_setting() {
         ("log.level=inof", "log.level = \"inof\": `inof` is not"),
         ("log.level=", "is not error, warn"),
     ] {
-        let said = run(&mut tasker(home.path(), ["up", "--backend-addr", "127.0.0.1:0", "--set", setting]));
+        let free = ["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"];
+        let said = run(&mut tasker(home.path(), free.into_iter().chain(["--set", setting])));
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(said.err.contains(says), "{}", said.err);
     }
