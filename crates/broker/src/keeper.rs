@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::{Broker, Role};
 use crate::line::Line;
 use crate::settings::Settings;
-use crate::topics::Shape;
+use crate::topics::{Shape, Use};
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -126,10 +126,11 @@ impl Keeper {
         for topic in missing {
             if self.said.insert(topic.clone()) {
                 let Settings { partitions, replication, .. } = self.broker.settings();
+                let meanwhile = self.broker.names().use_of(&topic).meanwhile();
                 tracing::warn!(
                     topic,
-                    "the topic {topic} is not there: its work goes by pull, and results over HTTP, until somebody makes it \
-                     ({partitions} partitions, replication {replication}); a Backend does with kafka.provision = true"
+                    "the topic {topic} is not there; {meanwhile}: make it ({partitions} partitions, replication \
+                     {replication}), or a Backend does with kafka.provision = true"
                 );
             }
         }
@@ -161,11 +162,8 @@ impl Keeper {
         };
         for (topic, error) in refused {
             if self.said.insert(topic.clone()) {
-                tracing::warn!(
-                    topic,
-                    error,
-                    "the topic {topic} cannot be made: {error}; its work goes by pull"
-                );
+                let meanwhile = self.broker.names().use_of(&topic).meanwhile();
+                tracing::warn!(topic, error, "the topic {topic} cannot be made: {error}; {meanwhile}");
             }
         }
     }
@@ -237,13 +235,11 @@ impl Broker {
     }
 
     fn retention_of(&self, topic: &str) -> Duration {
-        let (names, retention) = (self.names(), self.settings().retention);
-        if topic == names.results() {
-            retention.results
-        } else if topic == names.dead() {
-            retention.dead
-        } else {
-            retention.tickets
+        let retention = self.settings().retention;
+        match self.names().use_of(topic) {
+            Use::Tickets => retention.tickets,
+            Use::Results => retention.results,
+            Use::DeadLetters => retention.dead,
         }
     }
 }

@@ -316,11 +316,8 @@ impl<M: Message> Pump<M> {
         self.deaf = true;
         let topic = &self.topic;
         if self.broker.topics().deafened(topic, &cause.to_string()) {
-            tracing::warn!(
-                topic,
-                error = %cause,
-                "the topic {topic} cannot be read: {cause}; its work goes by pull, and results over HTTP, meanwhile"
-            );
+            let meanwhile = self.broker.names().use_of(topic).meanwhile();
+            tracing::warn!(topic, error = %cause, "the topic {topic} cannot be read: {cause}; {meanwhile}");
         }
     }
 

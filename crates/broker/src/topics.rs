@@ -35,6 +35,17 @@ impl Names {
         format!("{}.dlq", self.prefix)
     }
 
+    /// What a topic of ours is for.
+    pub(crate) fn use_of(&self, topic: &str) -> Use {
+        if topic == self.results() {
+            Use::Results
+        } else if topic == self.dead() {
+            Use::DeadLetters
+        } else {
+            Use::Tickets
+        }
+    }
+
     /// The workers that share a queue's tickets.
     pub(crate) fn workers(&self, queue: &QueueName) -> String {
         format!("{}.workers.{queue}", self.prefix)
@@ -43,6 +54,25 @@ impl Names {
     /// The Backends that share the results.
     pub(crate) fn backends(&self) -> String {
         format!("{}.backends", self.prefix)
+    }
+}
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Tickets,
+    Results,
+    DeadLetters,
+}
+
+impl Use {
+    /// How it goes on while the topic cannot be used.
+    pub(crate) const fn meanwhile(self) -> &'static str {
+        match self {
+            Self::Tickets => "its work goes by pull meanwhile",
+            Self::Results => "results go over HTTP meanwhile",
+            Self::DeadLetters => "of what nobody can read only the log says where it is meanwhile",
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl Worker {
             (None, Some((id, secret))) => Ok(Credentials::Client { id, secret }),
             (None, None) => Err(BadConfig::new(
                 "a worker must say who it is: set worker.client_id and worker.client_secret (an entry of \
-                 identity.clients), or worker.username and worker.password (an account with Full Access)",
+                 identity.clients), or worker.username and worker.password (an account with the role Worker)",
             )),
             (Some(_), Some(_)) => Err(BadConfig::new(
                 "worker.username and worker.client_id are both set: keep the account or the client",

@@ -127,17 +127,20 @@ impl Kafka {
 
     fn security(&self) -> Result<Security, BadConfig> {
         let refuse = |sentence: &str| Err(BadConfig::new(sentence));
+        let useless = |key: &str, why: &str| Err(BadConfig::new(format!("kafka.{key} is set, and {why}")));
         let (tls, by_name) = match self.security_protocol {
             SecurityProtocol::Plaintext => (false, false),
             SecurityProtocol::Ssl => (true, false),
             SecurityProtocol::SaslPlaintext => (false, true),
             SecurityProtocol::SaslSsl => (true, true),
         };
-        let ours = [&self.ssl_ca_location, &self.ssl_certificate_location, &self.ssl_key_location];
-        if !tls && ours.iter().any(|path| path.is_some()) {
-            return refuse(
-                "kafka.ssl_… is set, and kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"",
-            );
+        let files = [
+            ("ssl_ca_location", &self.ssl_ca_location),
+            ("ssl_certificate_location", &self.ssl_certificate_location),
+            ("ssl_key_location", &self.ssl_key_location),
+        ];
+        if let Some((key, _)) = files.into_iter().find(|(_, path)| !tls && path.is_some()) {
+            return useless(key, "kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"");
         }
         let certificate = match (&self.ssl_certificate_location, &self.ssl_key_location) {
             (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
@@ -145,7 +148,7 @@ impl Kafka {
             _ => return refuse("kafka.ssl_certificate_location and kafka.ssl_key_location belong together"),
         };
         if self.ssl_key_password.is_some() && certificate.is_none() {
-            return refuse("kafka.ssl_key_password is set, and kafka.ssl_key_location is not");
+            return useless("ssl_key_password", "kafka.ssl_key_location is not");
         }
         let sasl = match (self.sasl_mechanism, self.sasl_username.clone(), self.sasl_password.clone()) {
             (Some(mechanism), Some(username), Some(password)) if by_name => {
@@ -157,10 +160,13 @@ impl Kafka {
                     "kafka.security_protocol says who we are by name: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password",
                 );
             }
-            _ => {
-                return refuse(
-                    "kafka.sasl_… is set, and kafka.security_protocol uses none of it: say \"sasl_ssl\"",
-                );
+            (mechanism, username, _) => {
+                let key = match (mechanism, username) {
+                    (Some(_), _) => "sasl_mechanism",
+                    (None, Some(_)) => "sasl_username",
+                    (None, None) => "sasl_password",
+                };
+                return useless(key, "kafka.security_protocol asks for no name: say \"sasl_ssl\"");
             }
         };
         let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.clone());

@@ -157,7 +157,10 @@ fn lines(text: &str) -> BTreeMap<String, usize> {
 /// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
 pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Ok(text) => match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(BadConfig::new(format!("{origin}: the secret file {} is empty", path.display()))),
+            secret => Ok(secret.to_owned()),
+        },
         Err(error) => {
             let path = path.display();
             Err(BadConfig::new(format!("{origin}: the secret file {path} cannot be read: {error}")))
@@ -293,5 +296,9 @@ mod tests {
         let sentence = Layers::default().environment(&absent).unwrap_err().to_string();
         assert!(sentence.contains("TASKER__WORKER__PASSWORD_FILE"), "{sentence}");
         assert!(sentence.contains("/nowhere/at/all"), "{sentence}");
+
+        std::fs::write(path, "\n").unwrap();
+        let empty = Layers::default().environment(&environment(&[file])).unwrap_err().to_string();
+        assert!(empty.ends_with("is empty"), "{empty}");
     }
 }

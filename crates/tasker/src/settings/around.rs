@@ -18,7 +18,7 @@ pub fn topics(kafka: &Broker, config: &Config) -> Vec<Finding> {
     let (partitions, replication) = (config.kafka.partitions.get(), config.kafka.replication.get());
     let shapes = kafka.shapes().into_iter().map(|(topic, shape)| {
         let (found, kept) = (shape.partitions.unsigned_abs(), shape.replicas.unsigned_abs());
-        let is = format!("{found} partitions, replication {kept}");
+        let is = format!("partitions {found}, replication {kept}");
         if kept < replication {
             let said =
                 format!("{is}; kafka.replication = {replication} is for new topics: reassign its partitions");

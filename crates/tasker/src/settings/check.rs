@@ -1,5 +1,7 @@
 //! `tasker config check`: whether the settings hold, and what they name is there.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -29,22 +31,23 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let mut findings = Findings { form: output, all: Vec::new() };
     findings.tell("settings", probe::rules(&config, role));
+    let mut queues = BTreeSet::new();
     if role.has(Role::Backend) {
-        let (found, db) = probe::database("tasks", config.open_tasks(), config.database_url().ok()).await;
+        let (found, db) = probe::tasks(&config).await;
         findings.tell("database.url", found);
         if let Some(db) = db {
+            queues = probe::queues(&db).await;
             probe::close(db).await;
         }
     }
     if role.has(Role::Identity) {
-        let url = config.identity_database_url().ok();
-        let (found, db) = probe::database("accounts", config.open_accounts(), url.as_deref()).await;
+        let (found, db) = probe::accounts(&config).await;
         findings.tell(config.accounts_setting(), found);
         if let Some(db) = db {
             probe::close(db).await;
         }
     }
-    probe::neighbours(&config, role, |probe, found| findings.tell(probe, found)).await;
+    probe::neighbours(&config, role, &queues, |probe, found| findings.tell(probe, found)).await;
     if output == Form::Json {
         show::line(&serde_json::to_string(&findings.all)?)?;
     }

@@ -1,5 +1,7 @@
 //! `tasker doctor`: what of an installation is about to go wrong: versions, clocks, rights, certificates, keys, topics, room.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::finding::{Finding, Verdict};
@@ -25,8 +27,11 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     findings.tell([Finding::of("settings", probe::rules(&config, role))]);
     findings.tell(files::secrets(&config, environment));
     findings.tell(files::certificates(&config));
+    let mut queues = BTreeSet::new();
     if role.has(Role::Backend) {
-        findings.tell(stores::tasks(&config).await);
+        let (told, known) = stores::tasks(&config).await;
+        findings.tell(told);
+        queues = known;
     }
     if role.has(Role::Identity) {
         findings.tell(stores::accounts(&config).await);
@@ -34,8 +39,8 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     if role != Role::Worker {
         findings.tell(files::room(&config));
     }
-    let kafka =
-        probe::neighbours(&config, role, |about, found| findings.tell([Finding::of(about, found)])).await;
+    let told = |about, found| findings.tell([Finding::of(about, found)]);
+    let kafka = probe::neighbours(&config, role, &queues, told).await;
     findings.tell(kafka.map(|kafka| around::topics(&kafka, &config)).unwrap_or_default());
     findings.tell(around::clocks(&config, role).await);
     if output == Form::Json {

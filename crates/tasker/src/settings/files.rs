@@ -1,5 +1,6 @@
 //! What `tasker doctor` looks at on this machine: who may read secrets, when certificates end, how much room there is.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -39,17 +40,25 @@ pub fn secrets(config: &Config, environment: &Environment) -> Vec<Finding> {
 
 fn private(about: String, path: &Path) -> Finding {
     let shown = path.display();
-    match path.metadata() {
+    match is_open_to_others(path) {
         // Identity makes its key file at its first start.
         Err(_) if about == "identity.key_file" => {
             Finding::new(about, Verdict::Ok, format!("{shown} is made at the first start"))
         }
         Err(error) => Finding::new(about, Verdict::Bad, format!("{shown} cannot be read: {error}")),
-        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}"))
-        }
-        Ok(_) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
+        Ok(true) => Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}")),
+        Ok(false) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
     }
+}
+
+/// Whether its bits let its group or anybody read or write it, and every directory on the way lets them pass.
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    let path = path.canonicalize()?;
+    let modes = path.ancestors().map(|path| Ok(path.metadata()?.permissions().mode()));
+    let modes = modes.collect::<io::Result<Vec<u32>>>()?;
+    let Some((file, way)) = modes.split_first() else { return Ok(false) };
+    let may = |use_it, pass| file & use_it != 0 && way.iter().all(|directory| directory & pass != 0);
+    Ok(may(0o060, 0o010) || may(0o006, 0o001))
 }
 
 /// When what listeners show ends.

@@ -1,5 +1,6 @@
 //! The probes behind `config check` and `doctor`: what the settings name is tried; what is wrong is said with how to mend it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
 use client::{Client, Identity};
 use domain::{QueueName, chain};
-use store::Db;
+use store::{Clock, Db, Store};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,15 +95,16 @@ fn key_file(path: &Path) -> Result<(), BadConfig> {
         .map_err(|error| BadConfig::new(format!("identity.key_file: {}", chain(&error))))
 }
 
-/// Tries whatever the role asks, and tells each as it ends. What was seen of Kafka comes back.
+/// Tries whatever the role asks, and tells each as it ends. What was seen of Kafka comes back: the topics of these queues.
 pub async fn neighbours(
     config: &Config,
     role: Role,
+    queues: &BTreeSet<QueueName>,
     mut tell: impl FnMut(&'static str, Found),
 ) -> Option<Broker> {
     let mut seen = None;
     if role != Role::Identity && config.kafka.bootstrap_servers.is_some() {
-        let (broker, said) = match kafka(config).await {
+        let (broker, said) = match kafka(config, queues).await {
             Ok((broker, said)) => (Some(broker), Ok(said)),
             Err(said) => (None, Err(said)),
         };
@@ -118,12 +120,19 @@ pub async fn neighbours(
     seen
 }
 
-/// The database of tasks or of accounts, open if it answers. A SQLite file that is not there is not asked: that would make it.
-pub async fn database(
-    of: &'static str,
-    opened: Result<Db, BadConfig>,
-    url: Option<&str>,
-) -> (Found, Option<Db>) {
+/// The database of tasks, open if it answers.
+pub async fn tasks(config: &Config) -> (Found, Option<Db>) {
+    database("tasks", config.open_tasks(), config.database_url().ok()).await
+}
+
+/// The database of accounts, open if it answers.
+pub async fn accounts(config: &Config) -> (Found, Option<Db>) {
+    let url = config.identity_database_url().ok();
+    database("accounts", config.open_accounts(), url.as_deref()).await
+}
+
+/// A SQLite file that is not there is not asked: that would make it.
+async fn database(of: &'static str, opened: Result<Db, BadConfig>, url: Option<&str>) -> (Found, Option<Db>) {
     let db = match opened {
         Ok(db) => db,
         Err(error) => return (Err(error.to_string()), None),
@@ -139,6 +148,12 @@ pub async fn database(
     (answered, Some(db))
 }
 
+/// The queues of the catalogue; none where there is no catalogue yet.
+pub async fn queues(db: &Db) -> BTreeSet<QueueName> {
+    let catalogue = Store::new(db.clone(), Clock::System).catalogue().await.unwrap_or_default();
+    catalogue.into_iter().map(|operation| operation.queue).collect()
+}
+
 /// Closes it, however long it would take.
 pub async fn close(db: Db) {
     drop(timeout(PATIENCE, db.close()).await);
@@ -148,19 +163,21 @@ pub async fn close(db: Db) {
 async fn answers(of: &'static str, db: &Db) -> Found {
     match timeout(PATIENCE, db.ping()).await {
         Ok(Ok(())) => Ok(format!("the database of {of} answers")),
+        // The driver says itself what keeps it from the server; of a refusal it says only that there was one.
+        Ok(Err(error)) if error.is_unavailable() => Err(chain(&error)),
         Ok(Err(error)) => {
-            Err(format!("{}: is it running, and are its name and password right?", chain(&error)))
+            Err(format!("{}: are the account, its password and the database right?", chain(&error)))
         }
         Err(_) => Err(format!("no answer within {} s: is its host right?", PATIENCE.as_secs())),
     }
 }
 
 /// Kafka as it is, and what there is to say of it. Nothing is made or sent.
-async fn kafka(config: &Config) -> Result<(Broker, String), String> {
+async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker, String), String> {
     let settings = config.kafka.settings().map_err(|error| error.to_string())?;
     let settings = settings.ok_or("there is none")?;
     let broker = Broker::open(settings).map_err(|error| chain(&error))?;
-    broker.want([&QueueName::default()]);
+    broker.want([&QueueName::default()].into_iter().chain(queues));
     let (stop, keeper) = (CancellationToken::new(), TaskTracker::new());
     keeper.spawn(broker.clone().keep(BrokerRole::Worker, stop.clone()));
     let is_up = timeout(PATIENCE, broker.comes_up()).await.is_ok();

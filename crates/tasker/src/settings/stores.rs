@@ -1,5 +1,8 @@
 //! What `tasker doctor` looks at in the databases: whose version their tables have, their clocks, the signing keys.
 
+use std::collections::BTreeSet;
+
+use domain::QueueName;
 use identity::{ACCOUNTS, KeyStanding};
 use store::{Clock, Db, Part, Store, TASKS};
 
@@ -8,19 +11,20 @@ use super::finding::{Finding, Verdict};
 use super::probe::{self, Found};
 use crate::config::Config;
 
-/// The database of tasks.
-pub async fn tasks(config: &Config) -> Vec<Finding> {
-    let (found, db) = probe::database("tasks", config.open_tasks(), config.database_url().ok()).await;
-    let Some(db) = db else { return vec![Finding::of("database.url", found)] };
+/// The database of tasks, and the queues that its catalogue knows.
+pub async fn tasks(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
+    let (found, db) = probe::tasks(config).await;
+    let Some(db) = db else { return (vec![Finding::of("database.url", found)], BTreeSet::new()) };
     let findings = looked_at("database.url", found, &db, TASKS).await;
+    let queues = probe::queues(&db).await;
     probe::close(db).await;
-    findings
+    (findings, queues)
 }
 
 /// The database of accounts, and the keys in it.
 pub async fn accounts(config: &Config) -> Vec<Finding> {
-    let (about, url) = (config.accounts_setting(), config.identity_database_url().ok());
-    let (found, db) = probe::database("accounts", config.open_accounts(), url.as_deref()).await;
+    let about = config.accounts_setting();
+    let (found, db) = probe::accounts(config).await;
     let Some(db) = db else { return vec![Finding::of(about, found)] };
     let mut findings = looked_at(about, found, &db, ACCOUNTS).await;
     if matches!(ACCOUNTS.standing(&db).await, Ok(Some(_))) {

@@ -1,6 +1,7 @@
 //! `tasker doctor`: what it finds in a sound installation and in an ailing one, and that to look changes nothing.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -27,8 +28,10 @@ async fn an_installation_is_looked_over() {
     ] {
         std::fs::write(home.path().join(name), text).unwrap();
     }
-    let key = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(home.path().join("sound.key"), key).unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(home.path(), 0o755);
+    mode(&home.path().join("sound.key"), 0o600);
     let doctor = |more: &[&str]| {
         let database = format!("database.url={}", cluster.database().url);
         let identity = format!("backend.identity_url={}", cluster.addresses().identity);
@@ -55,6 +58,9 @@ async fn an_installation_is_looked_over() {
         "{}",
         ill.out
     );
+    mode(home.path(), 0o700);
+    let hidden = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=ended.key"]);
+    assert!(hidden.out.contains("backend.tls_key         ended.key is its owner's alone"), "{}", hidden.out);
     let away = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
     assert_eq!(away.code, 1, "{}", away.out);
     for look in [&["doctor"][..], &["config", "check"]] {
@@ -72,7 +78,7 @@ async fn kafkas_topics_are_held_against_the_settings() {
     let person = Person::register(&cluster.addresses(), "ann").await;
     person.until_health(|health| health["status"] == "ok").await;
     let home = TempDir::new().unwrap();
-    let doctor = |more: &[&str]| {
+    let doctor = |role: &'static str, more: &[&str]| {
         let (kafka, prefix) = (kafka_server(), cluster.prefix());
         let (kafka, prefix) =
             (format!("kafka.bootstrap_servers={kafka}"), format!("kafka.topic_prefix={prefix}"));
@@ -82,24 +88,29 @@ async fn kafkas_topics_are_held_against_the_settings() {
         let sets = [&*kafka, &prefix, &backend, &identity, "worker.client_id=rig"];
         let sets =
             sets.into_iter().chain(["worker.client_secret=a secret of the test"]).chain(more.iter().copied());
-        let arguments = ["doctor", "worker"].into_iter().chain(sets.flat_map(|set| ["--set", set]));
+        let arguments = ["doctor", role].into_iter().chain(sets.flat_map(|set| ["--set", set]));
         run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
     };
-    let well = doctor(&[]);
+    let well = doctor("worker", &[]);
     assert_eq!(well.code, 0, "{}", well.out);
     for topic in ["tasks.default", "results", "dlq"] {
-        let said = format!("{:<22}  12 partitions, replication 1", format!("{}.{topic}", cluster.prefix()));
+        let said = format!("{:<22}  partitions 12, replication 1", format!("{}.{topic}", cluster.prefix()));
         assert!(well.out.contains(&said), "{said}: {}", well.out);
     }
     for about in ["worker.identity_url", "worker.backend_url"] {
         let said = format!("ok    {about:<22}  its clock is ");
         assert!(well.out.contains(&said), "{said}: {}", well.out);
     }
-    let fewer = doctor(&["kafka.partitions=13"]);
+    let fewer = doctor("worker", &["kafka.partitions=13"]);
     assert!(fewer.out.contains("kafka.partitions = 13 is for new topics: add partitions"), "{}", fewer.out);
-    let safer = doctor(&["kafka.replication=3"]);
+    let safer = doctor("worker", &["kafka.replication=3"]);
     assert!(safer.out.contains("kafka.replication = 3 is for new topics: reassign"), "{}", safer.out);
     assert_eq!((fewer.code, safer.code), (0, 0), "it works");
+    let rig = Person::program(&cluster.addresses(), "rig", "a secret of the test").await;
+    rig.enter_operation("HEAVY", "heavy").await;
+    let database = format!("database.url={}", cluster.database().url);
+    let queues = doctor("backend", &[&database]);
+    assert!(queues.out.contains(&format!("{}.tasks.heavy", cluster.prefix())), "{}", queues.out);
     cluster.stop();
 }
 

@@ -278,7 +278,7 @@ async fn a_ticket_of_a_type_that_nobody_runs_is_declined_and_stands_in_nobodys_w
     let mut cluster = Cluster::of(plan(&kafka_server())).await;
     let people = people(&cluster).await;
     let rig = Person::program(&cluster.addresses(), "rig", "a secret of the test").await;
-    rig.enter_operation("FOREIGN").await;
+    rig.enter_operation("FOREIGN", "default").await;
     let foreign = people[0].submit("FOREIGN", json!({}), 60_000).await;
     let accepted = submit(&people, 0, 300).await;
     all_end_right(&people[1], &accepted, false).await;

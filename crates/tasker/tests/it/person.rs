@@ -173,9 +173,9 @@ impl Person {
         answer.is_ok_and(|answer| matches!(answer.status(), StatusCode::OK | StatusCode::CONFLICT))
     }
 
-    /// Enters an operation into the catalogue; it takes any parameters.
-    pub async fn enter_operation(&self, name: &str) {
-        let operation = json!({"type": name, "parameters": {}, "result": {}});
+    /// Enters an operation of a queue into the catalogue; it takes any parameters.
+    pub async fn enter_operation(&self, name: &str, queue: &str) {
+        let operation = json!({"type": name, "queue": queue, "parameters": {}, "result": {}});
         let request = self.http.put(self.address(&format!("/api/Operation/{name}")));
         let answer = self.with_token(request).json(&operation).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
