@@ -42,11 +42,12 @@ pub(crate) async fn report(
     // One that fails is the answer, but not before the others are settled: said again, they are answered as before, and
     // a worker that divides its batch finds the one.
     let settled = join_all(reports.into_iter().map(|report| app.settle.put(bounded(report, limit)))).await;
-    let settled: Vec<Settled> = settled.into_iter().collect::<Result<_, ApiError>>()?;
     for (step, settled) in steps.into_iter().zip(&settled) {
-        step.end(*settled);
+        if let Ok(settled) = settled {
+            step.end(*settled);
+        }
     }
-    Ok(Body(settled))
+    settled.into_iter().collect::<Result<_, _>>().map(Body)
 }
 
 /// A result that is too big is a failure of its task; an error text that is too long is cut.

@@ -10,7 +10,6 @@ use tokio::time::sleep;
 use crate::broker::Broker;
 use crate::figures;
 use crate::message::BadMessage;
-use crate::producer::NotPosted;
 
 /// How long a message waits until its topic is there and takes messages.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Of many that come together the log has one in so long, with the count of all.
 const ONE_IN: Duration = Duration::from_secs(10);
 
-/// What this process has put aside.
+/// What this process could not read.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
     count: AtomicU64,
@@ -43,20 +42,25 @@ impl DeadLetters {
 }
 
 impl Broker {
-    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for, and for a minute
-    /// that the topic is made; if they do not take it, the log has where it was.
+    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for, and then for a
+    /// minute that its topic is there and takes it; if it does not, the log has where the message was.
     pub(crate) async fn bury(&self, message: &OwnedMessage, cause: &BadMessage) {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         let dead = self.names().dead();
         let key = String::from_utf8_lossy(message.key().unwrap_or_default());
         let payload = message.payload().unwrap_or_default();
-        let began = Instant::now();
+        let mut began = Instant::now();
         let refused = loop {
             match self.deliver(&dead, &key, payload, headers(message, cause), None).await {
                 Ok(()) => break None,
-                Err(_) if !self.is_up() => self.line().comes_up().await,
-                Err(NotPosted::Shut) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
-                Err(error) => break Some(error),
+                Err(_) if !self.is_up() => {
+                    self.line().comes_up().await;
+                    began = Instant::now();
+                }
+                Err(error) if error.is_about_the_message() || began.elapsed() > PATIENCE => {
+                    break Some(error);
+                }
+                Err(_) => sleep(PAUSE).await,
             }
         };
         let (count, tells) = self.buried().count();
@@ -91,7 +95,7 @@ impl Broker {
         }
     }
 
-    /// How many messages this process has put aside.
+    /// How many messages this process could not read.
     pub fn dead_letters(&self) -> u64 {
         self.buried().count.load(Ordering::Relaxed)
     }

@@ -20,7 +20,7 @@ pub const FIGURES: &[Figure] = &[
         "",
         "messages that came again: after a rebalance, or because somebody replayed a topic",
     ),
-    Figure::counter(DEAD, "", "messages that were put aside as dead letters"),
+    Figure::counter(DEAD, "", "messages that nobody could read: dead letters"),
 ];
 
 pub(crate) fn up(is_up: bool) {

@@ -98,10 +98,12 @@ impl Keeper {
         };
         match spawn_blocking(look).await.expect("a look does not panic") {
             Ok(seen) => {
-                if self.broker.line().heard() {
+                // Whoever waits for the line finds the topics as they are.
+                self.broker.topics().seen(&seen);
+                if !self.broker.is_up() {
                     self.broker.topics().mend();
                 }
-                self.broker.topics().seen(&seen);
+                self.broker.line().heard();
                 self.check();
                 self.provide().await
             }

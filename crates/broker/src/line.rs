@@ -1,5 +1,6 @@
 //! The line to the brokers as librdkafka reports it: an outage is said once, with its cause, and its end too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -66,8 +67,8 @@ impl Line {
         self.0.doubted.notified().await;
     }
 
-    /// A broker has answered. True if that ends an outage.
-    pub(crate) fn heard(&self) -> bool {
+    /// A broker has answered.
+    pub(crate) fn heard(&self) {
         let mut outage = self.outage();
         if let Some(since) = outage.since.take() {
             tracing::info!("Kafka is back after {:.1?}", since.elapsed());
@@ -75,7 +76,7 @@ impl Line {
         outage.cause = None;
         drop(outage);
         figures::up(true);
-        self.0.up.send_if_modified(|up| !std::mem::replace(up, true))
+        self.0.up.send_if_modified(|up| !std::mem::replace(up, true));
     }
 
     /// No broker can be reached.
@@ -135,11 +136,18 @@ pub(crate) struct Ear {
     line: Line,
     /// Rings after each rebalance: what is paused must be paused anew.
     pub(crate) rebalanced: Arc<Notify>,
+    /// Whether the last rebalance gave it its share, which may be none.
+    has_share: Arc<AtomicBool>,
 }
 
 impl Ear {
     pub(crate) fn of(line: &Line) -> Self {
-        Self { line: line.clone(), rebalanced: Arc::default() }
+        Self { line: line.clone(), rebalanced: Arc::default(), has_share: Arc::default() }
+    }
+
+    /// Whether it is a member of its group, as far as the last rebalance showed.
+    pub(crate) fn has_share(&self) -> bool {
+        self.has_share.load(Ordering::Relaxed)
     }
 }
 
@@ -168,6 +176,7 @@ impl ConsumerContext for Ear {
             }
             Rebalance::Error(error) => tracing::warn!(error = %error, "a rebalance failed"),
         }
+        self.has_share.store(matches!(rebalance, Rebalance::Assign(_)), Ordering::Relaxed);
         self.rebalanced.notify_one();
     }
 }

@@ -70,6 +70,10 @@ impl Broker {
     /// same. Looks now; says after how long to look again.
     pub(crate) async fn mend_producer(&self) -> Option<Duration> {
         let fatal = self.producer().client().fatal_error().map(|(_, cause)| cause);
+        // Nobody has refused anything, and nobody has taken it.
+        if fatal.is_none() && !self.is_up() {
+            return self.mending().cause().map(|_| ANEW);
+        }
         match self.mending().found(fatal.as_deref(), Instant::now()) {
             Turn::Wait => {}
             Turn::Mended => tracing::info!("Kafka's producer works again"),

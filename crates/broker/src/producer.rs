@@ -48,6 +48,21 @@ pub enum NotPosted {
     Refused(#[from] KafkaError),
 }
 
+impl NotPosted {
+    /// Another try ends in the same way.
+    pub(crate) fn is_about_the_message(&self) -> bool {
+        match self {
+            Self::Shut => false,
+            Self::Unfit => true,
+            Self::Refused(error) => is_too_long(error),
+        }
+    }
+}
+
+fn is_too_long(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.line.log(level, facility, line);
@@ -93,8 +108,7 @@ impl Deliveries {
     /// A message that is too long says nothing of its topic.
     fn failed(&self, topic: &str, error: &KafkaError) {
         figures::unsent(topic);
-        let is_about_one = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
-        if !is_about_one && self.topics.failed(topic) {
+        if !is_too_long(error) && self.topics.failed(topic) {
             tracing::warn!(topic, error = %error, "the topic {topic} takes no messages: {error}; it is tried now and then");
         }
     }
@@ -120,7 +134,7 @@ impl Broker {
             .payload(payload.as_slice())
             .partition(partition(ticket.id, again, partitions))
             .headers(headers);
-        self.send(record)
+        self.send(record).is_ok()
     }
 
     /// Posts a result; returns when the brokers have it, or why they do not. Cancelled, it is sent all the same.
@@ -150,9 +164,7 @@ impl Broker {
             .key(key)
             .payload(payload)
             .headers(headers);
-        if !self.send(record) {
-            return Err(NotPosted::Shut);
-        }
+        self.send(record)?;
         // Gone without a word: the producer has ended.
         Ok(hears.await.map_err(|_| NotPosted::Shut)??)
     }
@@ -163,17 +175,14 @@ impl Broker {
     }
 
     /// Gives a message to librdkafka. A queue that is full is a failure of the topic: its brokers are too slow.
-    fn send(&self, record: BaseRecord<'_, str, [u8], Box<OnTheWay>>) -> bool {
-        match self.producer().send(record) {
-            Ok(()) => true,
-            Err((error, mut record)) => {
-                if let Some(step) = &mut record.delivery_opaque.step {
-                    step.failed(error.to_string());
-                }
-                self.deliveries().failed(record.topic, &error);
-                false
+    fn send(&self, record: BaseRecord<'_, str, [u8], Box<OnTheWay>>) -> Result<(), KafkaError> {
+        self.producer().send(record).map_err(|(error, mut record)| {
+            if let Some(step) = &mut record.delivery_opaque.step {
+                step.failed(error.to_string());
             }
-        }
+            self.deliveries().failed(record.topic, &error);
+            error
+        })
     }
 }
 

@@ -28,8 +28,9 @@ const OURS: [(&str, &str); 16] = [
 ];
 
 /// What the promises rest on.
-const PROMISED: [&str; 7] = [
+const PROMISED: [&str; 8] = [
     "acks",
+    "delivery.report.only.error",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",

@@ -287,7 +287,7 @@ impl<M: Message> Pump<M> {
         let Ok(ours) = self.consumer.assignment() else { return };
         let ours: BTreeSet<i32> = ours.elements().iter().map(TopicPartitionListElem::partition).collect();
         self.reading.offsets.keep(&ours);
-        if !ours.is_empty() {
+        if self.consumer.context().has_share() {
             self.hears();
         }
         self.pause_or_resume();

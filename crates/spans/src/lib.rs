@@ -7,25 +7,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use domain::Trace;
+/// On which side of whose way a step is.
+pub use opentelemetry::trace::SpanKind as Kind;
 use opentelemetry::trace::{
-    Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+    Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     Tracer as _,
 };
 use opentelemetry::{Context, KeyValue, Value, global};
 
 /// Who instruments, as OpenTelemetry calls it.
 const SCOPE: &str = "tasker";
-
-/// On which side of whose way a step is (OpenTelemetry's span kind).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// It answers a request.
-    Server,
-    /// It sends something that others take up later.
-    Producer,
-    /// It takes up what others have sent.
-    Consumer,
-}
 
 /// A step of a trace, from its beginning until it is dropped.
 pub struct Span(global::BoxedSpan);
@@ -36,11 +27,6 @@ impl Span {
         let tracer = global::tracer(SCOPE);
         let before =
             parent.map_or_else(Context::new, |trace| Context::new().with_remote_span_context(context(trace)));
-        let kind = match kind {
-            Kind::Server => SpanKind::Server,
-            Kind::Producer => SpanKind::Producer,
-            Kind::Consumer => SpanKind::Consumer,
-        };
         Self(tracer.span_builder(name).with_kind(kind).start_with_context(&tracer, &before))
     }
 

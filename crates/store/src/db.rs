@@ -24,6 +24,8 @@ const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set e
 const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
 
+const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
 /// An open database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -102,6 +104,13 @@ impl Db {
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, read, pool => pool.execute("select 1").await.map(drop))?;
         Ok(())
+    }
+
+    /// What time it is there, in microseconds since 1970. `None`: SQLite has our clock.
+    pub async fn now(&self) -> Result<Option<i64>, StoreError> {
+        let Self::Postgres(pools) = self else { return Ok(None) };
+        let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(&pools.read).await?;
+        Ok(Some(now))
     }
 
     /// Returns connections and waits until they are closed.

@@ -57,7 +57,7 @@ impl fmt::Display for Cause {
             sqlx::Error::Database(refusal) => f.write_str(refusal.message()),
             // The pool tries until its time is up where nobody listens, and does not say that.
             sqlx::Error::PoolTimedOut => f.write_str(
-                "no connection within 5 s: the server does not listen there, or all connections are in use",
+                "no connection in time: the server does not listen there, or all connections are in use",
             ),
             error => error.fmt(f),
         }

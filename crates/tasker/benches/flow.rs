@@ -13,6 +13,8 @@ mod cluster;
 mod person;
 #[path = "../tests/it/process.rs"]
 mod process;
+#[path = "../tests/it/until.rs"]
+mod until;
 
 use std::fs;
 use std::sync::Arc;

@@ -14,6 +14,8 @@ mod cluster;
 mod person;
 #[path = "../tests/it/process.rs"]
 mod process;
+#[path = "../tests/it/until.rs"]
+mod until;
 
 use std::collections::BTreeMap;
 use std::fs;

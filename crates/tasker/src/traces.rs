@@ -1,16 +1,17 @@
 //! Where traces go: to a collector, in batches, from a thread of their own; what it does not take is dropped, and told once.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
+use async_trait::async_trait;
+use domain::chain;
 use opentelemetry::{KeyValue, global};
-use opentelemetry_otlp::{WithExportConfig, WithHttpConfig};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
@@ -32,22 +33,13 @@ pub struct Traces(SdkTracerProvider);
 pub fn start(settings: &config::Traces, service: &'static str) -> Result<Option<Traces>> {
     let Some(endpoint) = &settings.endpoint else { return Ok(None) };
     plaintext::tell_collector(endpoint);
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_http()
-        .with_http_client(client(endpoint, settings.authorities()?)?)
-        .with_endpoint(format!("{endpoint}/v1/traces"))
-        .with_headers(headers(settings)?)
-        .with_timeout(PATIENCE)
-        .build()
-        .context("traces.endpoint")?;
-    let told = Told { exporter, away: AtomicBool::new(false), endpoint: endpoint.to_string() };
     let resource = Resource::builder()
         .with_service_name(service)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("process.pid", i64::from(std::process::id())));
     let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample.number())));
     let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(told)
+        .with_batch_exporter(exporter(endpoint, settings)?)
         .with_sampler(sampler)
         .with_resource(resource.build())
         .build();
@@ -58,7 +50,23 @@ pub fn start(settings: &config::Traces, service: &'static str) -> Result<Option<
 /// Refuses settings with which nothing can be recorded.
 pub fn check(settings: &config::Traces) -> Result<(), BadConfig> {
     headers(settings)?;
-    settings.authorities().map(|_| ())
+    let Some(endpoint) = &settings.endpoint else { return settings.authorities().map(drop) };
+    exporter(endpoint, settings).map(drop)
+}
+
+/// What sends them. OpenTelemetry's variables have a say in it too.
+fn exporter(endpoint: &Address, settings: &config::Traces) -> Result<SpanExporter, BadConfig> {
+    let client = client(endpoint, settings.authorities()?)?;
+    let told = Told { client, away: AtomicBool::new(false), endpoint: endpoint.to_string() };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_http_client(told)
+        .with_endpoint(format!("{endpoint}/v1/traces"))
+        .with_headers(headers(settings)?)
+        .with_timeout(PATIENCE)
+        .build();
+    exporter.map_err(|error| BadConfig::new(format!("traces.endpoint: {error}")))
 }
 
 impl Drop for Traces {
@@ -70,18 +78,19 @@ impl Drop for Traces {
 
 /// A client that waits in the exporter's thread; it cannot be made where others wait. The platform's authorities are read
 /// only where they are needed: a small container has none.
-fn client(endpoint: &Address, ca: Option<Vec<u8>>) -> Result<Client> {
+fn client(endpoint: &Address, ca: Option<Vec<u8>>) -> Result<Client, BadConfig> {
     let needs_none = endpoint.plain_host().is_some();
-    let make = move || -> Result<Client> {
+    let make = move || {
         let client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).no_proxy();
         let client = match ca {
             Some(pem) => client.tls_certs_only(Certificate::from_pem_bundle(&pem)?),
             None if needs_none => client.tls_certs_only([]),
             None => client,
         };
-        client.build().context("traces.endpoint: TLS cannot be set up")
+        client.build()
     };
-    std::thread::spawn(make).join().map_err(|_| anyhow!("the collector's client cannot be made"))?
+    let client = std::thread::spawn(make).join().expect("a client is made without a panic");
+    client.map_err(|error| BadConfig::new(format!("traces.endpoint: {}", chain(&error))))
 }
 
 fn headers(settings: &config::Traces) -> Result<HashMap<String, String>, BadConfig> {
@@ -97,50 +106,31 @@ fn headers(settings: &config::Traces) -> Result<HashMap<String, String>, BadConf
 }
 
 /// Says once that the collector does not take them, and once that it does again.
+#[derive(Debug)]
 struct Told {
-    exporter: opentelemetry_otlp::SpanExporter,
+    client: Client,
     away: AtomicBool,
     endpoint: String,
 }
 
-impl fmt::Debug for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Told").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-impl SpanExporter for Told {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let done = self.exporter.export(batch).await;
-        let endpoint = &self.endpoint;
-        match &done {
-            Ok(()) => {
-                if self.away.swap(false, Ordering::Relaxed) {
-                    info!("traces go to {endpoint} again");
-                }
+#[async_trait]
+impl HttpClient for Told {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let done = self.client.send_bytes(request).await;
+        let refusal = match &done {
+            Ok(answer) if answer.status().is_success() => None,
+            Ok(answer) => Some(format!("it answers {}", answer.status())),
+            Err(error) => Some(chain(&**error)),
+        };
+        let (endpoint, was_away) = (&self.endpoint, self.away.swap(refusal.is_some(), Ordering::Relaxed));
+        match refusal {
+            Some(cause) if !was_away => {
+                warn!(error = cause, "traces do not go to {endpoint}, and are dropped meanwhile: {cause}");
             }
-            Err(error) => {
-                if !self.away.swap(true, Ordering::Relaxed) {
-                    warn!(error = cause(error), "traces do not go to {endpoint}, and are dropped meanwhile");
-                }
-            }
+            None if was_away => info!("traces go to {endpoint} again"),
+            _ => {}
         }
         done
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
-}
-
-fn cause(error: &OTelSdkError) -> String {
-    match error {
-        OTelSdkError::InternalFailure(cause) => cause.clone(),
-        other => other.to_string(),
     }
 }
 

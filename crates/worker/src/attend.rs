@@ -77,7 +77,7 @@ impl Desk {
             span.record("trace.id", trace.id().to_string());
         }
         let run = Run::of(&grant.name);
-        let end = self.work(&grant, deadline, &entry.stop, trace).instrument(span.clone()).await;
+        let end = sendable(self.work(&grant, deadline, &entry.stop, trace).instrument(span.clone()).await);
         run.ended(end.word());
         if let Some(step) = &mut step {
             step.note("tasker.end", end.word());
@@ -89,12 +89,6 @@ impl Desk {
         drop(entry);
         let id = grant.id;
         let reported = span.in_scope(|| match end {
-            End::Result(result) if result.text().len() > LONGEST_RESULT => {
-                let length = result.text().len();
-                warn!(task.id = %id, result.bytes = length, "the result of task {id} is too large: {length} bytes");
-                let limit = LONGEST_RESULT;
-                Some(Reported::Error(format!("{RESULT_TOO_LARGE}: {length} bytes, and {limit} are the most")))
-            }
             End::Result(result) => {
                 debug!("task {id} has its result");
                 Some(Reported::Result(result))
@@ -177,6 +171,17 @@ fn in_time(done: Result<Result<Json, Failure>, JoinError>, deadline: Deadline) -
         Ok(Ok(result)) => End::Result(result),
         Ok(Err(failure)) => End::Failed(failure),
         Err(error) => End::Failed(panicked(error)),
+    }
+}
+
+/// A result that is too long to be sent is a failure.
+fn sendable(end: End) -> End {
+    match end {
+        End::Result(result) if result.text().len() > LONGEST_RESULT => {
+            let (length, limit) = (result.text().len(), LONGEST_RESULT);
+            End::Failed(Failure::new(format!("{RESULT_TOO_LARGE}: {length} bytes, and {limit} are the most")))
+        }
+        end => end,
     }
 }
 

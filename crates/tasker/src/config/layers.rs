@@ -4,7 +4,7 @@
 //! others. That is how an error can name its place: the line of the file, the variable, the flag.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -37,12 +37,15 @@ pub struct Layers {
     table: Table,
     /// Where each of them comes from, by its name.
     origins: BTreeMap<String, String>,
+    /// The settings file, there or not.
+    file: Option<PathBuf>,
 }
 
 impl Layers {
     /// Adds the file at `path`, or `tasker.toml` where there is one.
-    pub fn file(self, path: Option<&Path>) -> Result<Self, BadConfig> {
+    pub fn file(mut self, path: Option<&Path>) -> Result<Self, BadConfig> {
         let chosen = path.unwrap_or(Path::new(FILE));
+        self.file = Some(chosen.to_owned());
         match std::fs::read_to_string(chosen) {
             Ok(text) => self.text(&chosen.display().to_string(), &text),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
@@ -69,17 +72,14 @@ impl Layers {
     /// Adds every `TASKER__SECTION__KEY` of the environment.
     pub fn environment(mut self, environment: &Environment) -> Result<Self, BadConfig> {
         for (name, value) in environment.beginning_with(PREFIX) {
-            let key = name[PREFIX.len()..].to_lowercase().replacen("__", ".", 1);
-            let secret = key.strip_suffix("_file").filter(|secret| SECRETS.contains(secret));
-            self = match (secret, name.strip_suffix("_FILE")) {
-                (Some(_), Some(plain)) if environment.get(plain).is_some() => {
-                    return Err(BadConfig::new(format!(
-                        "{plain} and {name} are both set; which one counts?"
-                    )));
-                }
-                (Some(secret), Some(_)) => self.key(name, secret, &read_secret(name, Path::new(value))?)?,
-                _ => self.key(name, &key, value)?,
+            let Some((plain, secret)) = secret_of(name) else {
+                self = self.key(name, &setting_of(name), value)?;
+                continue;
             };
+            if environment.get(plain).is_some() {
+                return Err(BadConfig::new(format!("{plain} and {name} are both set; which one counts?")));
+            }
+            self = self.key(name, secret, &read_secret(name, Path::new(value))?)?;
         }
         Ok(self)
     }
@@ -115,8 +115,16 @@ impl Layers {
     }
 
     /// The configuration that all layers make together.
-    pub fn build(self) -> Result<Config, BadConfig> {
-        Config::deserialize(self.table).map_err(|error| BadConfig::new(error.message()))
+    pub fn build(&self) -> Result<Config, BadConfig> {
+        Config::deserialize(self.table.clone()).map_err(|error| BadConfig::new(error.message()))
+    }
+
+    /// The settings file, and a secret that stands in it itself.
+    pub fn secret_in_file(&self) -> Option<(&Path, &'static str)> {
+        let path = self.file.as_deref()?;
+        let begin = format!("{}, ", path.display());
+        let stands = |secret: &&str| self.find(secret).is_some_and(|(_, origin)| origin.starts_with(&begin));
+        Some((path, SECRETS.into_iter().find(stands)?))
     }
 
     /// What one of the sources says of a setting, and which; `None`: the default counts.
@@ -155,6 +163,24 @@ fn lines(text: &str) -> BTreeMap<String, usize> {
 }
 
 /// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
+/// The setting that a variable names.
+fn setting_of(variable: &str) -> String {
+    variable[PREFIX.len()..].to_lowercase().replacen("__", ".", 1)
+}
+
+/// The secret that a variable names by its file, and the variable that would hold it itself.
+fn secret_of(variable: &str) -> Option<(&str, &'static str)> {
+    let plain = variable.strip_suffix("_FILE")?;
+    let setting = setting_of(plain);
+    SECRETS.into_iter().find(|secret| *secret == setting).map(|secret| (plain, secret))
+}
+
+/// The files that variables name for secrets, each with its variable.
+pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &Path)> {
+    let named = environment.beginning_with(PREFIX).filter(|(name, _)| secret_of(name).is_some());
+    named.map(|(name, path)| (name, Path::new(path)))
+}
+
 pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig> {
     match std::fs::read_to_string(path) {
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {

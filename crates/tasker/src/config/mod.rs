@@ -14,7 +14,7 @@ use std::fmt;
 
 pub use check::Credentials;
 pub use environment::Environment;
-pub use layers::{Layers, SECRETS};
+pub use layers::{Layers, SECRETS, secret_files};
 pub use reference::{DEFAULT_FILE, Entry, entries};
 pub use sections::{Config, Format, Log, Metrics, Traces, Worker};
 pub use sources::Sources;

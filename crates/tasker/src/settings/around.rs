@@ -10,8 +10,8 @@ use super::finding::{Finding, Verdict};
 use super::probe::Role;
 use crate::config::Config;
 
-/// Clocks that differ by more than this are warned of, in seconds. A service tells its time to the second.
-const SKEW: f64 = 2.0;
+/// Clocks that differ by more than this are warned of. A service tells its time to the second.
+const SKEW: Duration = Duration::from_secs(2);
 
 /// Each topic that is there: its partitions, and on how many brokers it is kept.
 pub fn topics(kafka: &Broker, config: &Config) -> Vec<Finding> {
@@ -51,17 +51,17 @@ pub async fn clocks(config: &Config, role: Role) -> Vec<Finding> {
         let before = Clock::System.now();
         if let Ok(Some(said)) = clock_of(&address.to_string(), ca.as_deref()).await {
             let micros = offset(said.0, before, Clock::System.now());
-            let seconds = Duration::from_micros(micros.unsigned_abs()).as_secs_f64();
-            findings.push(clock(about, if micros < 0 { -seconds } else { seconds }));
+            findings.push(clock(about, micros));
         }
     }
     findings
 }
 
-/// A clock that is so many seconds from ours.
-pub fn clock(about: &'static str, offset: f64) -> Finding {
-    let verdict = if offset.abs() > SKEW { Verdict::Warn } else { Verdict::Ok };
-    Finding::new(about, verdict, format!("its clock is {offset:+.3} s from ours"))
+/// A clock that is so many microseconds from ours.
+pub fn clock(about: &'static str, offset: i64) -> Finding {
+    let (by, sign) = (Duration::from_micros(offset.unsigned_abs()), if offset < 0 { '-' } else { '+' });
+    let verdict = if by > SKEW { Verdict::Warn } else { Verdict::Ok };
+    Finding::new(about, verdict, format!("its clock is {sign}{:.3} s from ours", by.as_secs_f64()))
 }
 
 /// How far a clock that says a whole second is from ours, in microseconds: by the least that explains what it said at

@@ -21,12 +21,13 @@ struct Findings {
 /// Looks at one thing after the other, and prints each. Exit code 1 if something is bad.
 pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let Scope { role, output, sources } = scope;
-    let config = sources.load(Layers::default(), environment)?;
+    let layers = sources.layers(Layers::default(), environment)?;
+    let config = layers.build()?;
     let mut findings = Findings { form: output, all: Vec::new() };
     findings.tell([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
     findings.tell([Finding::of("settings", probe::rules(&config, role))]);
-    findings.tell(files::secrets(&config, environment));
-    findings.tell(files::certificates(&config));
+    findings.tell(files::secrets(&config, &layers, environment, role));
+    findings.tell(files::certificates(&config, role));
     let mut queues = BTreeSet::new();
     if role.has(Role::Backend) {
         let (told, known) = stores::tasks(&config).await;

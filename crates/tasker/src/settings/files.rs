@@ -10,7 +10,8 @@ use store::{Clock, Db};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::finding::{Finding, Verdict};
-use crate::config::{Config, Environment};
+use super::probe::Role;
+use crate::config::{Config, Environment, Layers, secret_files};
 
 /// A certificate that ends so soon is warned of.
 const SOON: i64 = 14;
@@ -20,31 +21,39 @@ const LITTLE: u64 = 2_000_000_000;
 const LEAST: u64 = 200_000_000;
 
 /// Files that hold secrets are nobody else's to read.
-pub fn secrets(config: &Config, environment: &Environment) -> Vec<Finding> {
-    let named = environment.beginning_with("TASKER__").filter(|(name, _)| name.ends_with("_FILE"));
-    let named = named.filter(|(name, _)| !name.ends_with("__KEY_FILE"));
-    let mut files: Vec<(String, PathBuf)> =
-        named.map(|(name, path)| (name.to_owned(), PathBuf::from(path))).collect();
-    let clients = config.identity.clients.iter();
-    files.extend(clients.map(|client| (format!("client {}", client.id), client.secret_file.clone())));
-    for (about, path) in [
-        ("backend.tls_key", &config.backend.tls_key),
-        ("identity.tls_key", &config.identity.tls_key),
-        ("metrics.tls_key", &config.metrics.tls_key),
-        ("identity.key_file", &config.identity.key_file),
-    ] {
-        files.extend(path.clone().map(|path| (about.to_owned(), path)));
+pub fn secrets(config: &Config, layers: &Layers, environment: &Environment, role: Role) -> Vec<Finding> {
+    let Config { backend, identity, kafka, metrics, .. } = config;
+    let mut files: Vec<(String, PathBuf)> = Vec::new();
+    let mut hold =
+        |about: String, path: Option<&Path>| files.extend(path.map(|path| (about, path.to_owned())));
+    for (name, path) in secret_files(environment) {
+        hold(name.to_owned(), Some(path));
     }
+    if let Some((path, secret)) = layers.secret_in_file() {
+        hold(secret.to_owned(), Some(path));
+    }
+    if role.has(Role::Backend) {
+        hold("backend.tls_key".to_owned(), backend.tls_key.as_deref());
+    }
+    if role.has(Role::Identity) {
+        hold("identity.tls_key".to_owned(), identity.tls_key.as_deref());
+        // One that is not there is told of with the keys that it is for.
+        let key_file = config.identity_key_file().ok().filter(|path| path.exists());
+        hold("identity.key_file".to_owned(), key_file.as_deref());
+        for client in &identity.clients {
+            hold(format!("client {}", client.id), Some(&client.secret_file));
+        }
+    }
+    if role != Role::Identity {
+        hold("kafka.ssl_key_location".to_owned(), kafka.ssl_key_location.as_deref());
+    }
+    hold("metrics.tls_key".to_owned(), metrics.tls_key.as_deref());
     files.into_iter().map(|(about, path)| private(about, &path)).collect()
 }
 
 fn private(about: String, path: &Path) -> Finding {
     let shown = path.display();
     match is_open_to_others(path) {
-        // Identity makes its key file at its first start.
-        Err(_) if about == "identity.key_file" => {
-            Finding::new(about, Verdict::Ok, format!("{shown} is made at the first start"))
-        }
         Err(error) => Finding::new(about, Verdict::Bad, format!("{shown} cannot be read: {error}")),
         Ok(true) => Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}")),
         Ok(false) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
@@ -61,14 +70,18 @@ fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(may(0o060, 0o010) || may(0o006, 0o001))
 }
 
-/// When what listeners show ends.
-pub fn certificates(config: &Config) -> Vec<Finding> {
+/// When what this machine shows to others ends.
+pub fn certificates(config: &Config, role: Role) -> Vec<Finding> {
+    let Config { backend, identity, kafka, metrics, .. } = config;
     let shown = [
-        ("backend.tls_cert", &config.backend.tls_cert),
-        ("identity.tls_cert", &config.identity.tls_cert),
-        ("metrics.tls_cert", &config.metrics.tls_cert),
+        (role.has(Role::Backend), "backend.tls_cert", &backend.tls_cert),
+        (role.has(Role::Identity), "identity.tls_cert", &identity.tls_cert),
+        (role != Role::Identity, "kafka.ssl_certificate_location", &kafka.ssl_certificate_location),
+        (true, "metrics.tls_cert", &metrics.tls_cert),
     ];
-    let shown = shown.into_iter().filter_map(|(about, path)| Some((about, path.as_ref()?)));
+    let shown = shown
+        .into_iter()
+        .filter_map(|(is_shown, about, path)| Some((about, path.as_ref().filter(|_| is_shown)?)));
     shown.map(|(about, path)| certificate(about, path)).collect()
 }
 

@@ -14,6 +14,7 @@ use testkit::Scratch;
 use crate::cluster::{Cluster, free_port};
 use crate::person::{Addresses, PASSWORD, Person};
 use crate::process::{Process, run, tasker};
+use crate::until::until;
 
 const PAGE: &str = include_str!("../../../../docs/running.md");
 
@@ -80,9 +81,7 @@ async fn a_dump_and_the_key_file_bring_everything_back_on_postgresql() {
     let mut cluster = Cluster::start(1, 8).await;
     let kept = Belongings::gather(cluster.addresses()).await;
     let running = kept.ann.submit("SLEEP", json!({"ms": 3_600_000}), 600_000).await;
-    while kept.ann.task(running).await.status != Status::Running {
-        tokio::task::yield_now().await;
-    }
+    until("it runs", async || kept.ann.task(running).await.status == Status::Running).await;
     by_the_book("pg_dump ", cluster.home(), &cluster.database().url);
     let later = kept.ann.submit("ECHO", Value::Null, 60_000).await;
     assert_eq!(kept.ann.cancel(running).await.status(), StatusCode::OK);

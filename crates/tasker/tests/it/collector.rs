@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::serve::Listener;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -51,11 +52,21 @@ pub struct Collector {
 impl Collector {
     /// Listens from now on; it wants to hear `secret`. With a certificate it speaks TLS.
     pub async fn start(secret: &'static str, certificate: Option<&Signed>) -> Self {
+        Self::busy(0, secret, certificate).await
+    }
+
+    /// The same, and it has no time for so many batches at first.
+    pub async fn busy(times: usize, secret: &'static str, certificate: Option<&Signed>) -> Self {
         let (told, steps) = watch::channel(Vec::new());
+        let asked = Arc::new(AtomicUsize::new(0));
         let take = move |headers: HeaderMap, body: Bytes| async move {
             assert_eq!(headers["authorization"], secret);
+            if asked.fetch_add(1, Ordering::Relaxed) < times {
+                return StatusCode::SERVICE_UNAVAILABLE;
+            }
             let batch = ExportTraceServiceRequest::decode(body).expect("OTLP");
             told.send_modify(|steps| steps.extend(read(batch)));
+            StatusCode::OK
         };
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = tcp.local_addr().expect("it is bound");

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use axum::Router;
 use axum::http::StatusCode;
+use store::TASKS;
 use tempfile::TempDir;
-use testkit::{Authority, kafka_server};
+use testkit::{Authority, Scratch, kafka_server};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
@@ -28,8 +29,6 @@ async fn an_installation_is_looked_over() {
     ] {
         std::fs::write(home.path().join(name), text).unwrap();
     }
-    let mode =
-        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(home.path(), 0o755);
     mode(&home.path().join("sound.key"), 0o600);
     let doctor = |more: &[&str]| {
@@ -44,7 +43,7 @@ async fn an_installation_is_looked_over() {
     for said in [
         "version 0.",
         "sound.key is its owner's alone",
-        "its tables are at version 3",
+        &format!("its tables are at version {}", TASKS.version()),
         " s from ours",
         "it ends in ",
     ] {
@@ -72,11 +71,43 @@ async fn an_installation_is_looked_over() {
 }
 
 #[tokio::test]
+async fn each_role_is_looked_over_for_what_it_reads_and_no_more() {
+    let (home, accounts) = (TempDir::new().unwrap(), Scratch::postgres().await);
+    let settings = r#"
+        [identity]
+        clients = [{ id = "rig", secret_file = "absent", roles = ["Worker"] }]
+        [worker]
+        client_id = "rig"
+        client_secret = "of the test"
+    "#;
+    for (name, text) in [("tasker.toml", settings), ("open.key", "")] {
+        std::fs::write(home.path().join(name), text).unwrap();
+        mode(&home.path().join(name), 0o644);
+    }
+    mode(home.path(), 0o755);
+    let doctor = |role: &'static str, set: &str| {
+        let mut doctor = tasker(home.path(), ["doctor", role, "--set", set]);
+        run(doctor.env("TASKER__LOG__FILE", "absent.log")).out
+    };
+    let worker = doctor("worker", "kafka.ssl_key_location=open.key");
+    assert!(worker.contains("warn  worker.client_secret    others may read tasker.toml: "), "{worker}");
+    assert!(worker.contains("warn  kafka.ssl_key_location  others may read open.key: "), "{worker}");
+    assert!(!worker.contains("client rig") && !worker.contains("absent"), "{worker}");
+    let identity = doctor("identity", &format!("identity.database_url={}", accounts.url));
+    assert!(identity.contains("BAD   client rig              absent cannot be read: "), "{identity}");
+    assert!(identity.contains("ok    identity.database_url   its clock is "), "{identity}");
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("our own file");
+}
+
+#[tokio::test]
 async fn kafkas_topics_are_held_against_the_settings() {
     let plan = Plan { backends: 1, workers: 1, slots: 1, kafka: Some(kafka_server()), ..Plan::default() };
     let mut cluster = Cluster::of(plan).await;
     let person = Person::register(&cluster.addresses(), "ann").await;
-    person.until_health(|health| health["status"] == "ok").await;
+    person.until_health(|health| health.get("degraded").is_none()).await;
     let home = TempDir::new().unwrap();
     let doctor = |role: &'static str, more: &[&str]| {
         let (kafka, prefix) = (kafka_server(), cluster.prefix());

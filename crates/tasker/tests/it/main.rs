@@ -22,5 +22,6 @@ mod system;
 mod tls;
 mod traces;
 mod transcript;
+mod until;
 mod up;
 mod upgrade;

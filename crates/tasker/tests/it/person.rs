@@ -2,12 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::time::Duration;
-
 use domain::{Task, TaskId, TaskList};
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::{interval, timeout};
+
+use crate::until::until;
 
 /// Where the two services that a person meets are.
 #[derive(Debug, Clone)]
@@ -183,19 +182,12 @@ impl Person {
 
     /// Waits until the Backend says of its health what `holds`.
     pub async fn until_health(&self, holds: impl Fn(&Value) -> bool) {
-        let look = async {
-            let mut looks = interval(Duration::from_millis(50));
-            loop {
-                looks.tick().await;
-                let answer = self.http.get(self.address("/health/ready")).send().await.unwrap();
-                assert_eq!(answer.status(), StatusCode::OK, "it serves");
-                let health = answer.json().await.unwrap();
-                if holds(&health) {
-                    return;
-                }
-            }
-        };
-        timeout(Duration::from_mins(1), look).await.expect("its health changes");
+        until("its health changes", async || {
+            let answer = self.http.get(self.address("/health/ready")).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "it serves");
+            holds(&answer.json().await.unwrap())
+        })
+        .await;
     }
 
     pub async fn get(&self, path: &str) -> Response {

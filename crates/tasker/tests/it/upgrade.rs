@@ -16,6 +16,7 @@ use crate::audit::books_balance;
 use crate::cluster::{Cluster, Plan};
 use crate::person::Person;
 use crate::process::{run, tasker};
+use crate::until::until;
 
 /// How many submit at once.
 const SUBMITTERS: usize = 8;
@@ -31,9 +32,7 @@ impl Course {
     /// Waits until so many more have been accepted.
     async fn goes_on(&self, more: usize) {
         let wanted = self.accepted.load(Ordering::Relaxed) + more;
-        while self.accepted.load(Ordering::Relaxed) < wanted {
-            tokio::task::yield_now().await;
-        }
+        until("tasks are accepted", async || self.accepted.load(Ordering::Relaxed) >= wanted).await;
     }
 }
 
