@@ -106,7 +106,7 @@ impl Db {
         Ok(())
     }
 
-    /// What time it is there, in microseconds since 1970. `None`: SQLite has our clock.
+    /// What time it is there, with our tables or without, in microseconds since 1970. `None`: SQLite has our clock.
     pub async fn now(&self) -> Result<Option<i64>, StoreError> {
         let Self::Postgres(pools) = self else { return Ok(None) };
         let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(&pools.read).await?;

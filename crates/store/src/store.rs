@@ -138,7 +138,8 @@ impl Store {
 
     /// Asks the database what time it is. SQLite's is the process's own.
     pub async fn learn_clock(&self) -> Result<(), StoreError> {
-        if let Some(theirs) = self.db.now().await? {
+        if let Db::Postgres(pools) = &self.db {
+            let (theirs,): (i64,) = sqlx::query_as("select now_us()").fetch_one(&pools.read).await?;
             self.shared.ahead.store(theirs - self.clock.steady(), Ordering::Relaxed);
         }
         Ok(())
