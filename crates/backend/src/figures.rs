@@ -136,7 +136,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
 }
 
 /// A method that is none of ours may be any word: it gets no series of its own.
-fn word(method: &Method) -> &'static str {
+pub(crate) fn word(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -31,11 +31,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The same while Identity is away.
 const PATIENCE_AWAY: Duration = Duration::from_millis(500);
 
+/// The longest answer that is read, in bytes. Keys are short.
+const MOST: usize = 1 << 20;
+
 /// Why the keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("Identity does not answer")]
     Http(#[from] reqwest::Error),
+    #[error("what answers is no Identity: it sends more than {MOST} bytes")]
+    TooLong,
+    #[error("what answers is no Identity")]
+    Unreadable(#[from] serde_json::Error),
     #[error("Identity at {expected} calls itself {found}")]
     Issuer { expected: String, found: String },
 }
@@ -120,11 +127,19 @@ impl Keys {
         if discovery.issuer != self.issuer {
             return Err(FetchError::Issuer { expected: self.issuer.clone(), found: discovery.issuer });
         }
-        Ok(self.download(&discovery.jwks_uri).await?)
+        self.download(&discovery.jwks_uri).await
     }
 
-    async fn download<T: DeserializeOwned>(&self, address: &str) -> Result<T, reqwest::Error> {
-        self.http.get(address).send().await?.error_for_status()?.json().await
+    async fn download<T: DeserializeOwned>(&self, address: &str) -> Result<T, FetchError> {
+        let mut response = self.http.get(address).send().await?.error_for_status()?;
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if answer.len() + chunk.len() > MOST {
+                return Err(FetchError::TooLong);
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(serde_json::from_slice(&answer)?)
     }
 }
 

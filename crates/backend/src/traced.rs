@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
-use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -12,8 +11,10 @@ use spans::{Kind, Span};
 use tracing::field::display;
 use tracing::warn;
 
+use crate::figures;
+
 /// Where traces begin: elsewhere a request is a part of its caller's trace, or of none.
-const BEGINS: (Method, &str) = (Method::POST, "/api/Task");
+const BEGINS: (&str, &str) = ("POST", "/api/Task");
 
 /// The step that answers this request. `None`: nobody traces it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,12 +34,12 @@ pub(crate) async fn request(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(Trace::HEADER).and_then(|value| value.to_str().ok());
     let given: Option<Trace> = given.and_then(|text| text.parse().ok());
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let method = request.method();
-    if given.is_none() && (method, route) != (&BEGINS.0, BEGINS.1) {
+    let method = figures::word(request.method());
+    if given.is_none() && (method, route) != BEGINS {
         return next.run(request).await;
     }
     let mut step = Span::begin(format!("{method} {route}"), Kind::Server, given);
-    step.note_text("http.request.method", method);
+    step.note("http.request.method", method);
     step.note_text("http.route", route);
     request.extensions_mut().insert(Traced(step.trace()));
     let response = next.run(request).await;

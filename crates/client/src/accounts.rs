@@ -114,6 +114,6 @@ impl Accounts {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        http::exchange(request.bearer_auth(self.token.expose())).await?.or_problem()
+        http::exchange(request.bearer_auth(self.token.expose()), http::MOST_OF_IDENTITY).await?.or_problem()
     }
 }

@@ -7,7 +7,7 @@ use domain::Problem;
 use reqwest::{Method, RequestBuilder, Url};
 
 use crate::error::ClientError;
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, MOST_OF_BACKEND};
 use crate::tokens::{Credentials, Tokens};
 
 /// Whom a client talks to, and as whom.
@@ -70,10 +70,12 @@ impl Client {
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let again = request.try_clone().expect("our bodies are kept in memory");
         let token = self.inner.tokens.token().await?;
-        match http::exchange(request.bearer_auth(token.expose())).await?.or_problem() {
+        match http::exchange(request.bearer_auth(token.expose()), MOST_OF_BACKEND).await?.or_problem() {
             Err(error) if error.problem().is_some_and(is_unauthorized) => {
                 match self.inner.tokens.instead_of(&token).await? {
-                    Some(fresh) => http::exchange(again.bearer_auth(fresh.expose())).await?.or_problem(),
+                    Some(fresh) => {
+                        http::exchange(again.bearer_auth(fresh.expose()), MOST_OF_BACKEND).await?.or_problem()
+                    }
                     None => Err(error),
                 }
             }

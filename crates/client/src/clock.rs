@@ -11,6 +11,6 @@ use crate::http;
 pub async fn clock_of(address: &str, ca: Option<&[u8]>) -> Result<Option<Timestamp>, ClientError> {
     let connections = http::connections(ca, http::is_https(address))?;
     let url = http::below(&http::base(address)?, &["health", "live"]);
-    let answer = http::exchange(connections.get(url)).await?;
+    let answer = http::exchange(connections.get(url), http::MOST_OF_IDENTITY).await?;
     Ok(answer.header(&DATE).and_then(Timestamp::from_http_date))
 }

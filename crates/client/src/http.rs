@@ -25,6 +25,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// that meets the close on its way would be lost.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// The longest answer of Identity, in bytes: a list of accounts.
+pub(crate) const MOST_OF_IDENTITY: usize = 8 << 20;
+
+/// The longest answer of a Backend, in bytes: a thousand grants, each with the longest parameters.
+pub(crate) const MOST_OF_BACKEND: usize = 300 << 20;
+
 /// Connections of their own. Redirects are not followed, so that a token goes to nobody else, and proxies are not looked
 /// for in the environment.
 ///
@@ -79,12 +85,18 @@ pub(crate) struct Answer {
     body: Vec<u8>,
 }
 
-/// Sends a request and takes its answer whole.
-pub(crate) async fn exchange(request: RequestBuilder) -> Result<Answer, ClientError> {
-    let response = request.send().await.map_err(unreachable)?;
+/// Sends a request and takes its answer whole, if it has no more than `most` bytes.
+pub(crate) async fn exchange(request: RequestBuilder, most: usize) -> Result<Answer, ClientError> {
+    let mut response = request.send().await.map_err(unreachable)?;
     let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
-    let body = response.bytes().await.map_err(unreachable)?.into();
-    Ok(Answer { url, status, headers, body })
+    let mut answer = Answer { url, status, headers, body: Vec::new() };
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if answer.body.len() + chunk.len() > most {
+            return Err(answer.unexpected(None));
+        }
+        answer.body.extend_from_slice(&chunk);
+    }
+    Ok(answer)
 }
 
 /// An error as Identity writes it.

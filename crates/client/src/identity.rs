@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, MOST_OF_IDENTITY};
 use crate::tokens::{self, Issued};
 
 /// An Identity as a person's program sees it.
@@ -48,7 +48,8 @@ impl Identity {
         let form = tokens::by_password(username.into(), password.clone());
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.expose())).collect();
         let request = self.http.post(self.below(&tokens::ENDPOINT)).form(&form);
-        let issued: Issued = http::exchange(request).await.and_then(Answer::or_token_error)?.read()?;
+        let issued: Issued =
+            http::exchange(request, MOST_OF_IDENTITY).await.and_then(Answer::or_token_error)?.read()?;
         Ok(SignedIn { life: issued.life(), token: issued.access_token })
     }
 
@@ -59,14 +60,18 @@ impl Identity {
             issuer: String,
         }
         let url = self.below(&[".well-known", "openid-configuration"]);
-        let found = http::exchange(self.http.get(url)).await.and_then(Answer::or_token_error)?;
+        let found =
+            http::exchange(self.http.get(url), MOST_OF_IDENTITY).await.and_then(Answer::or_token_error)?;
         found.read().map(|Discovery { issuer }| issuer)
     }
 
     /// Whose `token` is, if it still counts.
     pub async fn who(&self, token: &Secret) -> Result<Who, ClientError> {
         let request = self.http.get(self.below(&["connect", "userinfo"]));
-        http::exchange(request.bearer_auth(token.expose())).await.and_then(Answer::or_token_error)?.read()
+        http::exchange(request.bearer_auth(token.expose()), MOST_OF_IDENTITY)
+            .await
+            .and_then(Answer::or_token_error)?
+            .read()
     }
 
     /// `path` of this Identity.

@@ -163,7 +163,8 @@ impl Identity {
     async fn fetch(&self) -> Result<Token, ClientError> {
         let asked = Instant::now();
         let form: Vec<(&str, &str)> = self.form.iter().map(|(name, value)| (*name, value.expose())).collect();
-        let answer = http::exchange(self.http.post(self.endpoint.clone()).form(&form)).await;
+        let request = self.http.post(self.endpoint.clone()).form(&form);
+        let answer = http::exchange(request, http::MOST_OF_IDENTITY).await;
         let answer = answer
             .and_then(Answer::or_token_error)
             .and_then(|answer| answer.read())

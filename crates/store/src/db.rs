@@ -15,10 +15,11 @@ use crate::error::StoreError;
 /// How long a request waits for a connection before it is told that the database is busy.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
-/// `live` churns, so its statistics are always wrong: the writers leave the planner no choice.
+/// What is accepted is on disk, whatever the server does for others. `live` churns, so its statistics are always wrong: the writers leave the planner no choice.
 const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set enable_bitmapscan = off; set jit = off; \
-    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'";
+    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
+    select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 /// Readers follow keys and indexes too: a point or a page, never a table.
 const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \

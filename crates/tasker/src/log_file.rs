@@ -129,7 +129,7 @@ impl Files {
                 Ok(()) => self.is_broken = false,
                 Err(error) if !self.is_broken => {
                     self.is_broken = true;
-                    show::note(&format!("the log file {} cannot be written: {error}", self.path.display()));
+                    show::note(&format!("the log file {}: {error}", self.path.display()));
                 }
                 Err(_) => {}
             }
@@ -140,24 +140,33 @@ impl Files {
         let period = self.rotate.period(now());
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
         let is_full = self.rotate.is_full(self.bytes.saturating_add(length)) && self.bytes > 0;
-        if is_full || period != self.period {
+        let turned = if is_full || period != self.period { self.turn_over() } else { Ok(()) };
+        // What cannot be begun anew goes on, and is tried again with the next line.
+        if turned.is_ok() {
             self.period = period;
-            self.turn_over()?;
         }
         if dropped > 0 {
             self.put(format!("{dropped} lines were dropped: the disk was too slow\n").as_bytes())?;
         }
-        self.put(line)
+        self.put(line)?;
+        turned.map_err(|error| {
+            io::Error::new(error.kind(), format!("it cannot be begun anew, and goes on: {error}"))
+        })
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.file
+            .write_all(bytes)
+            .map_err(|error| io::Error::new(error.kind(), format!("it cannot be written: {error}")))?;
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(())
     }
 
     /// `tasker.log` becomes `tasker.log.1`, that becomes `tasker.log.2`; the oldest goes.
     fn turn_over(&mut self) -> io::Result<()> {
+        if !self.path.exists() {
+            return self.open_anew();
+        }
         for number in (0..self.keep).rev() {
             match std::fs::rename(self.numbered(number), self.numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -224,6 +233,25 @@ mod tests {
         assert_eq!(text(&home, "log.3"), None);
         let home = written("10B", 0, &["one 56789\n", "two\n"]);
         assert_eq!((text(&home, "log").as_deref(), text(&home, "log.1")), (Some("two\n"), None));
+    }
+
+    #[test]
+    fn what_cannot_be_begun_anew_goes_on_and_makes_room_once_it_can() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log");
+        let log = || LogFile::open(&path, "10B".to_owned().try_into().unwrap(), 1).unwrap();
+        std::fs::create_dir(home.path().join("log.1")).unwrap();
+        let mut stuck = log();
+        for line in ["one 56789\n", "two\n", "three\n"] {
+            stuck.write_all(line.as_bytes()).unwrap();
+        }
+        stuck.close();
+        assert_eq!(text(&home, "log").as_deref(), Some("one 56789\ntwo\nthree\n"));
+        std::fs::remove_dir(home.path().join("log.1")).unwrap();
+        let mut free = log();
+        free.write_all(b"four\n").unwrap();
+        free.close();
+        assert_eq!(text(&home, "log").as_deref(), Some("four\n"));
     }
 
     #[test]

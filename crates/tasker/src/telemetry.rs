@@ -1,8 +1,12 @@
 //! Where the logs go: to standard error or to a file, as text for eyes or as JSON for machines; how loud, a hangup may change.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -16,6 +20,9 @@ use crate::log_file::LogFile;
 /// Comes before what the settings say. The driver logs each connection that fails or is cut, and so do we, once for an
 /// outage. Who did what is told however quiet the rest is, unless `audit=off` says otherwise.
 const FIRST: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error,audit=info";
+
+/// How long the settings may take to be read again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The log of this process. What waits for the disk is written when it is dropped.
 pub struct Telemetry {
@@ -49,17 +56,17 @@ impl Telemetry {
     /// From now on SIGHUP opens the file anew and reads the level again, by `load`.
     pub fn hear_hangups(
         &self,
-        load: impl Fn() -> Result<Log, BadConfig> + Send + 'static,
+        load: impl Fn() -> Result<Log, BadConfig> + Send + Sync + 'static,
     ) -> std::io::Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
-        let (file, level) = (self.file.clone(), self.level.clone());
+        let (file, level, load) = (self.file.clone(), self.level.clone(), Arc::new(load));
         // It ends with the process.
         TaskTracker::new().spawn(async move {
             while hangups.recv().await.is_some() {
                 if let Some(file) = &file {
                     file.open_anew();
                 }
-                match load().and_then(|log| Ok((filter(&log.level)?, log.level))) {
+                match read(load.clone()).await.and_then(|log| Ok((filter(&log.level)?, log.level))) {
                     Ok((filter, name)) => {
                         level.reload(filter).expect("the log lasts as long as the process");
                         tracing::info!("the level of the log is {name}");
@@ -80,6 +87,21 @@ impl Drop for Telemetry {
     }
 }
 
+/// Reads the settings in a thread of their own: a file may never end, and nothing waits for it but the level.
+async fn read(
+    load: Arc<impl Fn() -> Result<Log, BadConfig> + Send + Sync + 'static>,
+) -> Result<Log, BadConfig> {
+    let (told, hears) = oneshot::channel();
+    // Who waits no longer does not need to be told.
+    std::thread::spawn(move || drop(told.send(load())));
+    match timeout(PATIENCE, hears).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) | Err(_) => {
+            Err(BadConfig::new(format!("they could not be read within {} s", PATIENCE.as_secs())))
+        }
+    }
+}
+
 /// Refuses what no log can be started with. Nothing is written.
 pub fn check(log: &Log) -> Result<(), BadConfig> {
     filter(&log.level)?;
@@ -90,6 +112,9 @@ pub fn check(log: &Log) -> Result<(), BadConfig> {
             path.display(),
             directory.display()
         ))),
+        (Some(path), _) if path.is_dir() => {
+            Err(BadConfig::new(format!("log.file: {} cannot be written: it is a directory", path.display())))
+        }
         _ => Ok(()),
     }
 }

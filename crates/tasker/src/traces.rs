@@ -98,7 +98,10 @@ fn headers(settings: &config::Traces) -> Result<HashMap<String, String>, BadConf
     let pairs = headers.expose().split(',').map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
-        let fits = !name.is_empty() && !name.contains(char::is_whitespace) && !value.is_empty();
+        let fits = !pair.contains(char::is_control)
+            && !name.is_empty()
+            && !name.contains(char::is_whitespace)
+            && !value.is_empty();
         fits.then(|| (name.to_owned(), value.to_owned()))
     });
     let pairs: Option<HashMap<String, String>> = pairs.collect();
@@ -144,7 +147,7 @@ mod tests {
             |text: &str| headers(&config::Traces { headers: Some(text.into()), ..config::Traces::default() });
         let both = read("authorization=Bearer abc, x-scope = a=b").unwrap();
         assert_eq!((both["authorization"].as_str(), both["x-scope"].as_str()), ("Bearer abc", "a=b"));
-        for bad in ["hush", "=hush", "a b=hush", "a="] {
+        for bad in ["a=hush\nb=hush", "hush", "=hush", "a b=hush", "a="] {
             let refusal = read(bad).unwrap_err().to_string();
             assert!(refusal.starts_with("traces.headers: ") && !refusal.contains("hush"), "{refusal}");
         }

@@ -6,7 +6,7 @@ use client::{Client, ClientError, Credentials, Settings};
 use domain::{Ask, ClaimId, Json, Page, Status, TaskId, Ttl, Wanted};
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{Server, TOKEN};
 
 const ID: &str = "01938a3e-0000-7000-8000-000000000001";
 
@@ -90,6 +90,14 @@ async fn a_problem_comes_whole_with_its_pause() {
     let busy = client(&server).result(id()).await.unwrap_err();
     assert!(busy.is_temporary());
     assert_eq!(busy.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_is_not_kept() {
+    let server = Server::start().await;
+    server.answer(TOKEN, 200, &json!("x".repeat(9 << 20)));
+    let error = server.client().list(Page::FIRST).await.unwrap_err();
+    assert!(matches!(&error, ClientError::Unexpected { status: 200, source: None, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bytes;
 mod cancel;
 mod catalogue;
 mod claim;
+mod disk;
 mod dropped;
 mod error;
 mod hear;

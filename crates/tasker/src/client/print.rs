@@ -27,7 +27,8 @@ impl Output {
         ids: impl FnOnce(&T) -> Vec<String>,
     ) -> io::Result<()> {
         let text = match self {
-            Self::Json => serde_json::to_string(answer)?,
+            // What a task carries is as it was written; no text in JSON has the end of a line in it.
+            Self::Json => serde_json::to_string(answer)?.replace(['\n', '\r'], " "),
             Self::Table => table(answer),
             Self::Id => ids(answer).join("\n"),
         };

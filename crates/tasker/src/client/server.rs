@@ -110,7 +110,8 @@ impl Server {
 
     /// Whom the commands talk to, and as whom.
     pub fn standing(&self, environment: &Environment) -> Result<Standing> {
-        let token = self.token.as_deref().or(environment.get(TOKEN));
+        // From a file it comes with the end of its line.
+        let token = self.token.as_deref().or(environment.get(TOKEN)).map(str::trim);
         let session = Place::of(environment).read()?.filter(|_| self.at.data_dir.is_none());
         let wanted = self.at.backend_url.as_ref().map(ToString::to_string);
         let session =

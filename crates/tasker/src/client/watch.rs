@@ -77,14 +77,17 @@ pub async fn to_the_end(
     id: TaskId,
     limit: Option<Duration>,
 ) -> Result<Exit> {
+    let goes_on = || server.output.print(&GoesOn { id }, |_| String::new(), |_| vec![id.to_string()]);
     let task = match wait(client, id, limit).await? {
         Waited::Ended(task) => *task,
         Waited::NotYet => {
             show::note(&format!("{id} has not ended; wait on: tasker watch {id}"));
+            goes_on()?;
             return Ok(Exit::NotEnded);
         }
         Waited::Detached => {
             show::note(&format!("{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}"));
+            goes_on()?;
             return Ok(Exit::Detached);
         }
     };
@@ -97,6 +100,12 @@ pub async fn to_the_end(
         |ended: &Ended| ended.result.as_ref().map(|result| show::data(result.text())).unwrap_or_default();
     server.output.print(&Ended { task, result }, table, |ended| vec![ended.task.id.to_string()])?;
     Ok(exit)
+}
+
+/// A task that nobody waits for any more.
+#[derive(Serialize)]
+struct GoesOn {
+    id: TaskId,
 }
 
 /// Why there is no result.

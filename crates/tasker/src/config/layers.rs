@@ -58,7 +58,9 @@ impl Layers {
     /// Adds what a file called `name` says.
     pub fn text(mut self, name: &str, text: &str) -> Result<Self, BadConfig> {
         let refuse = |error: toml::de::Error| {
-            BadConfig::new(format!("{name}: {}{}", error.to_string().trim_end(), hint(error.message())))
+            let place = error.span().map(|span| place(text, span.start)).unwrap_or_default();
+            let (said, hint) = (without_value(error.message()), hint(error.message()));
+            BadConfig::new(format!("{name}{place}: {said}{hint}"))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines(text);
@@ -108,7 +110,11 @@ impl Layers {
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
         let fitting = fitting.map_err(|refusal| {
-            BadConfig::new(format!("{origin}: {}{}", refusal.message(), hint(refusal.message())))
+            BadConfig::new(format!(
+                "{origin}: {}{}",
+                without_value(refusal.message()),
+                hint(refusal.message())
+            ))
         })?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
@@ -194,6 +200,24 @@ pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig
     }
 }
 
+/// Where in a file that is. The line itself is not shown: it may hold a secret, whatever its key is.
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!(", line {line}, column {column}")
+}
+
+/// What serde says, without the value that does not fit: that may be a secret.
+fn without_value(message: &str) -> String {
+    let end = message.rfind(", expected ").filter(|_| message.starts_with("invalid "));
+    let value = end.and_then(|end| Some((message[..end].find(['`', '"'])?, end)));
+    match value {
+        Some((begin, end)) => format!("{}{}", message[..begin].trim_end(), &message[end..]),
+        None => message.to_owned(),
+    }
+}
+
 /// The word that was meant. serde says: unknown field `prot`, expected one of `port`, `host`.
 fn hint(message: &str) -> String {
     let mut words = message.split('`').skip(1).step_by(2);
@@ -274,8 +298,15 @@ mod tests {
         let sentence = |layers: Result<Layers, BadConfig>| layers.unwrap_err().to_string();
 
         let file = sentence(Layers::default().text("tasker.toml", "[worker]\nslot = 4"));
-        assert!(file.starts_with("tasker.toml: TOML parse error at line 2, column 1"), "{file}");
+        assert!(file.starts_with("tasker.toml, line 2, column 1: unknown field `slot`"), "{file}");
         assert!(file.ends_with("did you mean `slots`?"), "{file}");
+
+        for secret in
+            ["password = 1234567", "pasword = \"1234567\"", "password = \"1234567", "username = 1234567"]
+        {
+            let file = sentence(Layers::default().text("tasker.toml", &format!("[worker]\n{secret}")));
+            assert!(file.starts_with("tasker.toml, line 2, ") && !file.contains("1234567"), "{file}");
+        }
 
         let variable = environment(&[("TASKER__WROKER__SLOTS", "4")]);
         let variable = sentence(Layers::default().environment(&variable));

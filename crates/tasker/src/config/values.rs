@@ -14,8 +14,7 @@ impl Address {
     /// Its host, if it is spoken to without TLS.
     pub fn plain_host(&self) -> Option<&str> {
         let rest = self.0.strip_prefix("http://")?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let place = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         match place.split_once(']') {
             Some((inside, _)) => Some(inside.trim_start_matches('[')),
             None => place.split(':').next(),
@@ -27,11 +26,16 @@ impl TryFrom<String> for Address {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-        if host.is_some_and(|host| !host.trim_end_matches('/').is_empty()) {
-            Ok(Self(text.trim_end_matches('/').to_owned()))
-        } else {
-            Err("an address begins with http:// or https://, like https://tasker.example.org")
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        match authority {
+            None | Some("") => {
+                Err("an address begins with http:// or https://, like https://tasker.example.org")
+            }
+            Some(authority) if authority.contains('@') => {
+                Err("an address is shown, so it holds no name and no password")
+            }
+            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
         }
     }
 }
@@ -170,7 +174,8 @@ mod tests {
     fn a_host_stands_between_the_scheme_and_the_port() {
         let host = |text: &str| text.parse::<Address>().unwrap().plain_host().map(str::to_owned);
         assert_eq!(host("http://backend:8080/tasker").as_deref(), Some("backend"));
-        assert_eq!(host("http://ann@10.0.0.1").as_deref(), Some("10.0.0.1"));
+        let named: Result<Address, _> = "http://ann:hush@10.0.0.1".parse();
+        assert!(named.is_err_and(|refusal| refusal.contains("no name and no password")));
         assert_eq!(host("http://[::1]:8080").as_deref(), Some("::1"));
         assert_eq!(host("https://backend:8080"), None);
     }

@@ -42,7 +42,7 @@ fn start_telling(
     service: Option<&'static str>,
     config: &Config,
     environment: &Environment,
-    load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + 'static,
+    load: impl Fn(&Environment) -> Result<Config, BadConfig> + Send + Sync + 'static,
 ) -> Result<Telling> {
     let log = telemetry::start(&config.log, environment)?;
     let strangers = environment.strangers();

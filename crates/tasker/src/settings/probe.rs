@@ -137,8 +137,13 @@ async fn database(of: &'static str, opened: Result<Db, BadConfig>, url: Option<&
         Ok(db) => db,
         Err(error) => return (Err(error.to_string()), None),
     };
-    if let Some(path) = url.and_then(Db::sqlite_path).filter(|path| !Path::new(path).exists()) {
-        return (Ok(format!("{path} is made at the first start")), None);
+    if let Some(path) = url.and_then(Db::sqlite_path).map(Path::new).filter(|path| !path.exists()) {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let found = match directory.filter(|directory| !directory.is_dir()) {
+            Some(directory) => Err(format!("there is no directory {}: make it", directory.display())),
+            None => Ok(format!("{} is made at the first start", path.display())),
+        };
+        return (found, None);
     }
     let answered = answers(of, &db).await;
     if answered.is_err() {
@@ -164,7 +169,7 @@ async fn answers(of: &'static str, db: &Db) -> Found {
     match timeout(PATIENCE, db.ping()).await {
         Ok(Ok(())) => Ok(format!("the database of {of} answers")),
         // The driver says itself what keeps it from the server; of a refusal it says only that there was one.
-        Ok(Err(error)) if error.is_unavailable() => Err(chain(&error)),
+        Ok(Err(error)) if error.is_unavailable() || matches!(db, Db::Sqlite(_)) => Err(chain(&error)),
         Ok(Err(error)) => {
             Err(format!("{}: are the account, its password and the database right?", chain(&error)))
         }

@@ -64,6 +64,13 @@ fn a_wait_that_runs_out_leaves_the_task_alone() {
     assert_eq!((out_of_time.code, out_of_time.out.as_str()), (3, ""), "{}", out_of_time.err);
     let (_, id) = out_of_time.err.split_once("tasker watch ").expect("how to wait on");
     assert!(up.ask(["get", id]).out.contains("status      RUNNING"));
+    for (form, begin) in [("json", r#"{"id":""#), ("id", "")] {
+        let told = up.ask([&sleep[..], &["-o", form]].concat());
+        let id = told.out.trim_start_matches(begin).trim_end_matches("\"}");
+        assert!(told.code == 3 && up.ask(["get", id]).code == 0, "{told:?}");
+    }
+    let lines = up.ask(["submit", "ECHO", "{\"a\":\n1}", "--ttl", "30s", "--wait", "-o", "json"]).out;
+    assert_eq!(lines.lines().count(), 1, "{lines}");
 }
 
 /// `script` gives a command a terminal of its own.

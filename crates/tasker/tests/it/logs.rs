@@ -132,6 +132,21 @@ fn a_hangup_changes_the_level_and_opens_the_file_anew() {
 }
 
 #[test]
+fn a_hangup_waits_for_no_file_that_does_not_end() {
+    let home = TempDir::new().expect("a directory");
+    std::fs::write(home.path().join("tasker.toml"), "[log]\nlevel = \"info\"\n").expect("a file");
+    let mut up = Up::start_in(home, &[]);
+    let file = up.home().join("tasker.toml");
+    std::fs::remove_file(&file).expect("our own file");
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("it runs").success());
+    up.process().signal("HUP");
+    up.process().after("the settings were not read again");
+    assert_eq!(up.ask(["submit", "ECHO", "--ttl", "30s", "--wait"]).code, 0);
+    let (_, status) = up.stop();
+    assert!(status.success());
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_told_at_the_start() {
     let home = TempDir::new().expect("a directory");
     let said = run_with(&mut tasker(home.path(), ["up", "--set", "log.file=/nowhere/tasker.log"]), "");

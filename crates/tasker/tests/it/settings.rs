@@ -27,7 +27,7 @@ fn an_unknown_key_in_the_file_shows_its_line_and_what_was_meant() {
     let home = home();
     std::fs::write(home.path().join("tasker.toml"), "[backend]\ncheck_periodms = 5\n").unwrap();
     let sentence = refusal(&home, &["backend"], &[]);
-    assert!(sentence.starts_with("error: tasker.toml: TOML parse error at line 2, column 1"), "{sentence}");
+    assert!(sentence.starts_with("error: tasker.toml, line 2, column 1: unknown field"), "{sentence}");
     assert!(sentence.ends_with("did you mean `check_period_ms`?"), "{sentence}");
 }
 
