@@ -54,6 +54,26 @@ pub fn check(settings: &config::Traces) -> Result<(), BadConfig> {
     exporter(endpoint, settings).map(drop)
 }
 
+/// Sends nothing to the collector of these settings, as OTLP writes it, and says how that ended. It waits.
+pub fn ask(endpoint: &Address, settings: &config::Traces) -> Result<String, String> {
+    let said = |error: BadConfig| error.to_string();
+    let client = client(endpoint, settings.authorities().map_err(said)?).map_err(said)?;
+    let request =
+        client.post(format!("{endpoint}/v1/traces")).header("content-type", "application/x-protobuf");
+    let request = headers(settings)
+        .map_err(said)?
+        .into_iter()
+        .fold(request, |request, (name, value)| request.header(name, value));
+    match request.send() {
+        Ok(answer) if answer.status().is_success() => Ok("the collector takes traces".to_owned()),
+        Ok(answer) => Err(format!(
+            "the collector answers {}: are the address and traces.headers right?",
+            answer.status()
+        )),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
 /// What sends them. OpenTelemetry's variables have a say in it too.
 fn exporter(endpoint: &Address, settings: &config::Traces) -> Result<SpanExporter, BadConfig> {
     let client = client(endpoint, settings.authorities()?)?;

@@ -55,6 +55,9 @@ fn private(about: String, path: &Path) -> Finding {
     let shown = path.display();
     match is_open_to_others(path) {
         Err(error) => Finding::new(about, Verdict::Bad, format!("{shown} cannot be read: {error}")),
+        Ok(_) if path.is_dir() => {
+            Finding::new(about, Verdict::Bad, format!("{shown} is a directory, and a file is wanted"))
+        }
         Ok(true) => Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}")),
         Ok(false) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
     }

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use client::{Client, Identity};
 use domain::{QueueName, chain};
 use store::{Clock, Db, Store};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -116,6 +117,11 @@ pub async fn neighbours(
     }
     if role.has(Role::Worker) {
         tell("worker", worker(config).await);
+    }
+    if let Some(endpoint) = config.traces.endpoint.clone().filter(|_| role != Role::Identity) {
+        let settings = config.traces.clone();
+        let asked = spawn_blocking(move || traces::ask(&endpoint, &settings)).await;
+        tell("traces.endpoint", asked.expect("the collector is asked without a panic"));
     }
     seen
 }

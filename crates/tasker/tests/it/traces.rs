@@ -152,6 +152,24 @@ async fn a_collector_that_takes_nothing_is_told_of_once_and_once_that_it_does_ag
     assert!(again.contains("traces go to"), "{again}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_asks_the_collector() {
+    let (home, collector) = (tempfile::tempdir().expect("a directory"), Collector::start(SECRET, None).await);
+    let check = |endpoint: &str| {
+        let sets = [format!("traces.endpoint={endpoint}"), format!("traces.headers=authorization={SECRET}")];
+        let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
+        run(&mut tasker(home.path(), ["config", "check", "worker"].into_iter().chain(sets))).out
+    };
+    let sound = check(&collector.endpoint);
+    assert!(sound.contains("ok   traces.endpoint         the collector takes traces"), "{sound}");
+    let other = check(&format!("{}/elsewhere", collector.endpoint));
+    assert!(other.contains("BAD  traces.endpoint         the collector answers 404 "), "{other}");
+    let away = check("http://127.0.0.1:1");
+    assert!(away.contains("BAD  traces.endpoint  ") && away.contains("Connection refused"), "{away}");
+    assert!(!away.contains("of-the-test"), "{away}");
+    assert!(collector.steps().is_empty());
+}
+
 #[test]
 fn settings_of_traces_that_make_no_sense_are_refused_and_headers_are_not_told() {
     let home = tempfile::tempdir().expect("a directory");
