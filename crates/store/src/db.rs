@@ -15,7 +15,8 @@ use crate::error::StoreError;
 /// How long a request waits for a connection before it is told that the database is busy.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
-/// What is accepted is on disk, whatever the server does for others. `live` churns, so its statistics are always wrong: the writers leave the planner no choice.
+/// What is accepted is on disk, whatever the server does for others. `live` churns, so its statistics are always wrong: the
+/// writers leave the planner no choice.
 const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set enable_bitmapscan = off; set jit = off; \
     set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \

@@ -149,15 +149,11 @@ impl Files {
             self.put(format!("{dropped} lines were dropped: the disk was too slow\n").as_bytes())?;
         }
         self.put(line)?;
-        turned.map_err(|error| {
-            io::Error::new(error.kind(), format!("it cannot be begun anew, and goes on: {error}"))
-        })
+        turned.map_err(saying("it cannot be begun anew, and goes on"))
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| io::Error::new(error.kind(), format!("it cannot be written: {error}")))?;
+        self.file.write_all(bytes).map_err(saying("it cannot be written"))?;
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         Ok(())
     }
@@ -189,7 +185,7 @@ impl Files {
     }
 
     fn open_anew(&mut self) -> io::Result<()> {
-        self.file = append_to(&self.path)?;
+        self.file = append_to(&self.path).map_err(saying("it cannot be written"))?;
         self.bytes = self.file.metadata()?.len();
         Ok(())
     }
@@ -198,6 +194,11 @@ impl Files {
 /// Others need not read who did what.
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+/// The error as the cause of what it kept from being done.
+fn saying(what: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 fn now() -> Timestamp {

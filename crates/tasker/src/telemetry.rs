@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use crate::config::{BadConfig, Environment, Format, Log};
+use crate::config::{BadConfig, Environment, Format, Log, directory_of};
 use crate::log_file::LogFile;
 
 /// Comes before what the settings say. The driver logs each connection that fails or is cut, and so do we, once for an
@@ -105,18 +105,16 @@ async fn read(
 /// Refuses what no log can be started with. Nothing is written.
 pub fn check(log: &Log) -> Result<(), BadConfig> {
     filter(&log.level)?;
-    let directory = log.file.as_ref().and_then(|path| path.parent());
-    match (&log.file, directory.filter(|directory| !directory.as_os_str().is_empty())) {
-        (Some(path), Some(directory)) if !directory.is_dir() => Err(BadConfig::new(format!(
-            "log.file: {} cannot be written: there is no directory {}",
-            path.display(),
-            directory.display()
-        ))),
-        (Some(path), _) if path.is_dir() => {
-            Err(BadConfig::new(format!("log.file: {} cannot be written: it is a directory", path.display())))
-        }
-        _ => Ok(()),
-    }
+    let Some(path) = &log.file else { return Ok(()) };
+    let directory = directory_of(path);
+    let why = if !directory.is_dir() {
+        format!("there is no directory {}", directory.display())
+    } else if path.is_dir() {
+        "it is a directory".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(BadConfig::new(format!("log.file: {} cannot be written: {why}", path.display())))
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, BadConfig> {

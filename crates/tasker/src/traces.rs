@@ -58,8 +58,7 @@ pub fn check(settings: &config::Traces) -> Result<(), BadConfig> {
 pub fn ask(endpoint: &Address, settings: &config::Traces) -> Result<String, String> {
     let said = |error: BadConfig| error.to_string();
     let client = client(endpoint, settings.authorities().map_err(said)?).map_err(said)?;
-    let request =
-        client.post(format!("{endpoint}/v1/traces")).header("content-type", "application/x-protobuf");
+    let request = client.post(place(endpoint)).header("content-type", "application/x-protobuf");
     let request = headers(settings)
         .map_err(said)?
         .into_iter()
@@ -82,11 +81,16 @@ fn exporter(endpoint: &Address, settings: &config::Traces) -> Result<SpanExporte
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_http_client(told)
-        .with_endpoint(format!("{endpoint}/v1/traces"))
+        .with_endpoint(place(endpoint))
         .with_headers(headers(settings)?)
         .with_timeout(PATIENCE)
         .build();
     exporter.map_err(|error| BadConfig::new(format!("traces.endpoint: {error}")))
+}
+
+/// Where the collector takes them (OTLP/HTTP).
+fn place(endpoint: &Address) -> String {
+    format!("{endpoint}/v1/traces")
 }
 
 impl Drop for Traces {

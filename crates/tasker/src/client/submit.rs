@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use domain::{TaskId, Ttl, TypeName};
-use serde::Serialize;
+use domain::{Ttl, TypeName};
 
 use super::server::Server;
+use super::watch::GoesOn;
 use super::{parameters, ttl, watch};
 use crate::config::Environment;
 use crate::exit::Exit;
@@ -33,12 +33,6 @@ pub struct Submit {
     server: Server,
 }
 
-/// The answer of a submission that does not wait.
-#[derive(Serialize)]
-struct Submitted {
-    id: TaskId,
-}
-
 impl Submit {
     /// Submits, waits if asked to, and prints.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
@@ -46,8 +40,8 @@ impl Submit {
         let client = self.server.connect(environment)?;
         let id = client.submit(&self.name, parameters.as_ref(), self.ttl).await?;
         let Some(limit) = self.wait else {
-            let text = |submitted: &Submitted| submitted.id.to_string();
-            self.server.output.print(&Submitted { id }, text, |submitted| vec![text(submitted)])?;
+            let text = |task: &GoesOn| task.id.to_string();
+            self.server.output.print(&GoesOn { id }, text, |task| vec![text(task)])?;
             return Ok(Exit::Done);
         };
         let limit = limit.map(|limit| Duration::from_millis(limit.millis()));

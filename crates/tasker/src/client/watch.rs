@@ -102,10 +102,11 @@ pub async fn to_the_end(
     Ok(exit)
 }
 
-/// A task that nobody waits for any more.
+/// The answer about a task that nobody waits for.
 #[derive(Serialize)]
-struct GoesOn {
-    id: TaskId,
+pub struct GoesOn {
+    /// Which task.
+    pub id: TaskId,
 }
 
 /// Why there is no result.

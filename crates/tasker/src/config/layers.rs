@@ -59,8 +59,7 @@ impl Layers {
     pub fn text(mut self, name: &str, text: &str) -> Result<Self, BadConfig> {
         let refuse = |error: toml::de::Error| {
             let place = error.span().map(|span| place(text, span.start)).unwrap_or_default();
-            let (said, hint) = (without_value(error.message()), hint(error.message()));
-            BadConfig::new(format!("{name}{place}: {said}{hint}"))
+            BadConfig::new(format!("{name}{place}: {}", sentence(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines(text);
@@ -109,13 +108,8 @@ impl Layers {
             (Err(refusal), Err(_)) => Err(refusal),
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
-        let fitting = fitting.map_err(|refusal| {
-            BadConfig::new(format!(
-                "{origin}: {}{}",
-                without_value(refusal.message()),
-                hint(refusal.message())
-            ))
-        })?;
+        let fitting = fitting
+            .map_err(|refusal| BadConfig::new(format!("{origin}: {}", sentence(refusal.message()))))?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
     }
@@ -206,6 +200,11 @@ fn place(text: &str, at: usize) -> String {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!(", line {line}, column {column}")
+}
+
+/// What serde says, and what was meant.
+fn sentence(message: &str) -> String {
+    without_value(message) + &hint(message)
 }
 
 /// What serde says, without the value that does not fit: that may be a secret.

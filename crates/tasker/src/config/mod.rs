@@ -19,7 +19,7 @@ pub use reference::{DEFAULT_FILE, Entry, entries};
 pub use sections::{Config, Format, Log, Metrics, Traces, Worker};
 pub use sources::Sources;
 pub use tls::authorities;
-pub use values::{Address, Rotate};
+pub use values::{Address, Rotate, directory_of};
 
 /// A setting that makes no sense, as a sentence that says which one and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
-//! Values with rules of their own: an address ends without a slash, a log is begun anew by size or by age, a share is one of all.
+//! Values with rules of their own: an address ends without a slash, a file has a directory, a log is begun anew by size or by
+//! age, a share is one of all.
 
 use std::fmt;
+use std::path::Path;
 
 use domain::Timestamp;
 use serde::Deserialize;
@@ -52,6 +54,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The directory of a file that a setting names.
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// When a log file is begun anew.

@@ -37,7 +37,8 @@ struct Telling {
     _log: Telemetry,
 }
 
-/// Starts the log, and the traces if it is a `service` that takes steps of tasks. A hangup reads its level again, by `load`, from wherever the settings come from.
+/// Starts the log, and the traces if it is a `service` that takes steps of tasks. A hangup reads the log's level again, by
+/// `load`, from wherever the settings come from.
 fn start_telling(
     service: Option<&'static str>,
     config: &Config,
@@ -55,8 +56,11 @@ fn start_telling(
     let environment = environment.clone();
     let load = move || load(&environment).map(|config| config.log);
     log.hear_hangups(load).context("signals cannot be heard")?;
-    let traces = service.map(|service| traces::start(&config.traces, service)).transpose()?;
-    Ok(Telling { _traces: traces.flatten(), _log: log })
+    let traces = match service {
+        Some(service) => traces::start(&config.traces, service)?,
+        None => None,
+    };
+    Ok(Telling { _traces: traces, _log: log })
 }
 
 /// The same for a role of its own.

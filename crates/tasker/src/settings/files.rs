@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::finding::{Finding, Verdict};
 use super::probe::Role;
-use crate::config::{Config, Environment, Layers, secret_files};
+use crate::config::{Config, Environment, Layers, directory_of, secret_files};
 
 /// A certificate that ends so soon is warned of.
 const SOON: i64 = 14;
@@ -24,30 +24,31 @@ const LEAST: u64 = 200_000_000;
 pub fn secrets(config: &Config, layers: &Layers, environment: &Environment, role: Role) -> Vec<Finding> {
     let Config { backend, identity, kafka, metrics, .. } = config;
     let mut files: Vec<(String, PathBuf)> = Vec::new();
-    let mut hold =
-        |about: String, path: Option<&Path>| files.extend(path.map(|path| (about, path.to_owned())));
+    let mut hold = |about: &str, path: Option<&Path>| {
+        files.extend(path.map(|path| (about.to_owned(), path.to_owned())));
+    };
     for (name, path) in secret_files(environment) {
-        hold(name.to_owned(), Some(path));
+        hold(name, Some(path));
     }
     if let Some((path, secret)) = layers.secret_in_file() {
-        hold(secret.to_owned(), Some(path));
+        hold(secret, Some(path));
     }
     if role.has(Role::Backend) {
-        hold("backend.tls_key".to_owned(), backend.tls_key.as_deref());
+        hold("backend.tls_key", backend.tls_key.as_deref());
     }
     if role.has(Role::Identity) {
-        hold("identity.tls_key".to_owned(), identity.tls_key.as_deref());
+        hold("identity.tls_key", identity.tls_key.as_deref());
         // One that is not there is told of with the keys that it is for.
         let key_file = config.identity_key_file().ok().filter(|path| path.exists());
-        hold("identity.key_file".to_owned(), key_file.as_deref());
+        hold("identity.key_file", key_file.as_deref());
         for client in &identity.clients {
-            hold(format!("client {}", client.id), Some(&client.secret_file));
+            hold(&format!("client {}", client.id), Some(&client.secret_file));
         }
     }
     if role != Role::Identity {
-        hold("kafka.ssl_key_location".to_owned(), kafka.ssl_key_location.as_deref());
+        hold("kafka.ssl_key_location", kafka.ssl_key_location.as_deref());
     }
-    hold("metrics.tls_key".to_owned(), metrics.tls_key.as_deref());
+    hold("metrics.tls_key", metrics.tls_key.as_deref());
     files.into_iter().map(|(about, path)| private(about, &path)).collect()
 }
 
@@ -119,8 +120,7 @@ fn certificate(about: &'static str, path: &Path) -> Finding {
 /// How much room there is beside a SQLite database.
 pub fn room(config: &Config) -> Option<Finding> {
     let path = config.database_url().ok().and_then(Db::sqlite_path)?;
-    let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
+    let directory = directory_of(Path::new(path));
     let free = match rustix::fs::statvfs(directory) {
         Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
         Err(error) => {

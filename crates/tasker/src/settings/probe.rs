@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::show::Form;
-use crate::config::{BadConfig, Config, Sources};
+use crate::config::{BadConfig, Config, Sources, directory_of};
 use crate::tls::{Files, Tls};
 use crate::{roles, telemetry, traces};
 
@@ -144,10 +144,11 @@ async fn database(of: &'static str, opened: Result<Db, BadConfig>, url: Option<&
         Err(error) => return (Err(error.to_string()), None),
     };
     if let Some(path) = url.and_then(Db::sqlite_path).map(Path::new).filter(|path| !path.exists()) {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let found = match directory.filter(|directory| !directory.is_dir()) {
-            Some(directory) => Err(format!("there is no directory {}: make it", directory.display())),
-            None => Ok(format!("{} is made at the first start", path.display())),
+        let directory = directory_of(path);
+        let found = if directory.is_dir() {
+            Ok(format!("{} is made at the first start", path.display()))
+        } else {
+            Err(format!("there is no directory {}: make it", directory.display()))
         };
         return (found, None);
     }
