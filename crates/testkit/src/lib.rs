@@ -1,6 +1,6 @@
 //! What tests of every crate share: a database of their own, on both kinds, and a Kafka.
 
-mod authority;
+mod certificate_authority;
 mod kafka;
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use store::Db;
 use tempfile::TempDir;
 
-pub use authority::{Authority, Signed};
+pub use certificate_authority::{Authority, Signed};
 pub use kafka::{Doors, KAFKA, OwnKafka, kafka_doors, kafka_server, own_prefix};
 
 /// The variable that names a PostgreSQL server on which a test may create databases; `make test` sets it.

@@ -3,7 +3,7 @@
 mod book;
 mod boundaries;
 mod guarantees;
-mod house;
+mod source_style;
 
 use std::fs;
 use std::path::{Path, PathBuf};
