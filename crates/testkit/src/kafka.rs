@@ -1,130 +1,138 @@
-//! A Kafka for tests: the shared one with names of a test's own, or one that a test may kill.
+//! A Kafka for tests: the shared broker, used with topic names of a test's own, or a broker that one test may kill.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::variable;
+use crate::environment::variable;
 
-/// The variable that names the shared Kafka, in plain text; `make test` sets it, and those below.
-pub const KAFKA: &str = "TASKER_TEST_KAFKA";
+/// The variable with the shared broker's plaintext address. `scripts/kafka` names its other variables after it.
+const KAFKA: &str = "TASKER_TEST_KAFKA";
 
-/// The variable that names the directory of all services of `make test`.
+/// The variable with the directory of all services that `make test` starts.
 const SERVICES: &str = "TASKER_TEST_SERVICES";
 
-/// A Kafka's other doors, and what opens them.
+/// The listeners of a broker that use TLS, and the credentials that they accept.
 #[derive(Debug)]
-pub struct Doors {
-    /// TLS, with a name and a password.
-    pub secure: String,
-    /// TLS, with a certificate of one's own.
-    pub mutual: String,
-    /// Who signed the broker's certificate.
+pub struct KafkaListeners {
+    /// The address of the listener with SASL over TLS (SCRAM-SHA-512, SCRAM-SHA-256, PLAIN).
+    pub sasl_tls: String,
+    /// The address of the listener with mutual TLS, which demands a client certificate.
+    pub mutual_tls: String,
+    /// The path of the CA certificate that signed the broker's certificate.
     pub ca: PathBuf,
-    /// A name that may come in.
+    /// A SASL user name that the broker accepts.
     pub user: String,
-    /// Its password.
+    /// The password of `user`.
     pub password: String,
-    /// A certificate that may come in.
+    /// The path of a client certificate that the broker accepts.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The path of the private key of `certificate`.
     pub key: PathBuf,
 }
 
-/// The shared Kafka's address.
-pub fn kafka_server() -> String {
+/// The plaintext address (host and port) of the shared broker.
+pub fn kafka_address() -> String {
     variable(KAFKA)
 }
 
-/// The shared Kafka's other doors.
-pub fn kafka_doors() -> Doors {
-    Doors::named(variable)
+/// The TLS listeners of the shared broker.
+pub fn kafka_listeners() -> KafkaListeners {
+    KafkaListeners::from_variables(variable)
 }
 
-impl Doors {
-    /// As the variables that scripts/kafka names say.
-    fn named(variable: impl Fn(&str) -> String) -> Self {
-        let named = |part: &str| variable(&format!("{KAFKA}_{part}"));
+impl KafkaListeners {
+    /// Reads the listeners from the variables that `scripts/kafka` sets.
+    fn from_variables(variable: impl Fn(&str) -> String) -> Self {
+        let value = |suffix: &str| variable(&format!("{KAFKA}_{suffix}"));
         Self {
-            secure: named("SECURE"),
-            mutual: named("MUTUAL"),
-            ca: named("CA").into(),
-            user: named("USER"),
-            password: named("PASSWORD"),
-            certificate: named("CERT").into(),
-            key: named("KEY").into(),
+            sasl_tls: value("SECURE"),
+            mutual_tls: value("MUTUAL"),
+            ca: value("CA").into(),
+            user: value("USER"),
+            password: value("PASSWORD"),
+            certificate: value("CERT").into(),
+            key: value("KEY").into(),
         }
     }
 }
 
-/// A prefix of topics and groups that no other test has.
-pub fn own_prefix() -> String {
+/// A prefix for topics and consumer groups that no other test uses, so that tests can share a broker.
+pub fn unique_prefix() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A Kafka of one test's own, which it may kill and start again. It is gone with the test.
+/// A Kafka broker for one test alone, which the test may kill and start again. Dropping it ends the broker.
 #[derive(Debug)]
-pub struct OwnKafka {
+pub struct DedicatedKafka {
     directory: PathBuf,
 }
 
-impl OwnKafka {
-    /// Starts one, and waits until it answers.
+impl DedicatedKafka {
+    /// Starts a broker, and returns once it answers.
     pub fn start() -> Self {
-        // What is there ends with `make test`, even if this test is killed.
-        let own = Self { directory: PathBuf::from(variable(SERVICES)).join("brokers").join(own_prefix()) };
-        std::fs::create_dir_all(&own.directory).expect("a directory of its own");
-        own.run("start");
-        own
+        // `make test` ends every broker below this directory, so one whose test was killed does not stay behind.
+        let directory = PathBuf::from(variable(SERVICES)).join("brokers").join(unique_prefix());
+        let kafka = Self { directory };
+        std::fs::create_dir_all(&kafka.directory).expect("the broker's directory can be created");
+        kafka.run_script("start");
+        kafka
     }
 
-    /// Where it is reached; the same after a restart.
+    /// The plaintext address (host and port), which stays the same after a restart.
     pub fn address(&self) -> String {
         self.variable(KAFKA)
     }
 
-    /// Its other doors.
-    pub fn doors(&self) -> Doors {
-        Doors::named(|name| self.variable(name))
+    /// The TLS listeners.
+    pub fn listeners(&self) -> KafkaListeners {
+        KafkaListeners::from_variables(|name| self.variable(name))
     }
 
     fn variable(&self, name: &str) -> String {
-        let env = std::fs::read_to_string(self.directory.join("env")).expect("it has been started");
+        let path = self.directory.join("env");
+        let env = std::fs::read_to_string(path).expect("scripts/kafka wrote the broker's variables");
         let export = format!("export {name}=");
         let line = env.lines().find_map(|line| line.strip_prefix(&export));
         line.expect(name).trim_matches(['"', '\'']).to_owned()
     }
 
-    /// Kills it as a power cut would.
+    /// Kills the broker at once (SIGKILL), as a power cut would.
     pub fn kill(&self) {
-        self.run("kill");
+        self.run_script("kill");
     }
 
-    /// Sets a property of its server, for the next start.
+    /// Sets a property of the broker, which takes effect at the next start.
     pub fn set(&self, property: &str, value: &str) {
         let path = self.directory.join("server.properties");
-        let before = std::fs::read_to_string(&path).expect("it has been started");
-        // Of several the last one counts.
-        std::fs::write(path, format!("{before}\n{property}={value}\n")).expect("its properties");
+        let before = std::fs::read_to_string(&path).expect("scripts/kafka wrote the broker's properties");
+        // Kafka takes the last of several lines with one property.
+        let properties = format!("{before}\n{property}={value}\n");
+        std::fs::write(path, properties).expect("the broker's properties can be written");
     }
 
-    /// Starts it again, with what it had.
+    /// Starts the broker again after `kill`, with the data and the addresses that it had.
     pub fn start_again(&self) {
-        self.run("start");
+        self.run_script("start");
     }
 
-    fn run(&self, what: &str) {
+    fn run_script(&self, command: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-        let done = Command::new(script).arg(what).arg(&self.directory).output().expect("the script runs");
-        assert!(done.status.success(), "scripts/kafka {what}: {}", String::from_utf8_lossy(&done.stderr));
+        let output = Command::new(script)
+            .arg(command)
+            .arg(&self.directory)
+            .output()
+            .expect("scripts/kafka can be run");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "scripts/kafka {command}: {stderr}");
     }
 }
 
-impl Drop for OwnKafka {
+impl Drop for DedicatedKafka {
     fn drop(&mut self) {
-        self.run("kill");
-        // Else it is gone with the other services.
+        self.run_script("kill");
+        // A directory that cannot be removed is removed by `make test`, together with those of the other services.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
