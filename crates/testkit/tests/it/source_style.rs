@@ -1,14 +1,14 @@
-//! How a file of ours looks.
+//! How a source file looks: how it begins, how long it is, where it lies, and what it must not hold.
 
 use std::path::{Path, PathBuf};
 
-use crate::{assert_none, crates, read, root, sources};
+use crate::workspace::{assert_none, crates, files_below, read, shortened};
 
-/// A file with more lines is two files.
-const LONGEST: usize = 400;
+/// The number of lines that a file has at most.
+const MAX_LINES: usize = 400;
 
-/// What no line holds. (The words are in two pieces here, so that this file holds none of them.)
-const UNFINISHED: &[&str] = &[
+/// Marks of unfinished work. (Each is in two pieces, so that this file holds none of them.)
+const UNFINISHED_MARKS: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
     concat!("XX", "X"),
@@ -17,70 +17,71 @@ const UNFINISHED: &[&str] = &[
     concat!("#[ig", "nore"),
 ];
 
-/// A test waits for a signal or sets the clock; it never sleeps and hopes.
-const SLEEPS: &[&str] = &[concat!("thread::", "sleep"), concat!("time::", "sleep(")];
+/// Calls that wait for a fixed time.
+const SLEEP_CALLS: &[&str] = &[concat!("thread::", "sleep"), concat!("time::", "sleep(")];
 
-/// Rooms for what has no room: whatever lies there belongs somewhere else.
-const LUMBER_ROOMS: &[&str] =
-    &["common", "helper", "helpers", "models", "services", "types", "util", "utils"];
+/// Names of files and folders that do not say what belongs there.
+const VAGUE_PATHS: &[&str] = &["common", "helper", "helpers", "models", "types", "util", "utils"];
 
+/// A reader who opens a file wants to know whether it is the right one before reading its code.
 #[test]
-fn every_file_says_what_it_is() {
-    let silent = files("src").into_iter().filter(|path| !read(path).starts_with("//! "));
-    assert_none(silent.map(|path| at(&path, 1)));
+fn every_file_begins_with_a_sentence_that_describes_it() {
+    let without = files("src").into_iter().filter(|path| !read(path).starts_with("//! "));
+    assert_none(without.map(|path| place(&path, 1)));
 }
 
+/// A longer file holds more than one subject, and nobody reads it in one go.
 #[test]
-fn no_file_is_longer_than_a_sitting() {
+fn no_file_is_longer_than_400_lines() {
     let lengths = files("src").into_iter().map(|path| (read(&path).lines().count(), path));
-    let long = lengths.filter(|(lines, _)| *lines > LONGEST);
-    assert_none(long.map(|(lines, path)| at(&path, lines)));
+    let too_long = lengths.filter(|(lines, _)| *lines > MAX_LINES);
+    assert_none(too_long.map(|(lines, path)| place(&path, lines)));
 }
 
+/// What is unfinished is an issue in the tracker: a mark in the code is forgotten there, and an ignored test tests nothing.
 #[test]
-fn nothing_is_left_unfinished() {
-    assert_none(lines_with(UNFINISHED, "src").into_iter().chain(lines_with(UNFINISHED, "tests")));
+fn no_file_holds_a_mark_of_unfinished_work() {
+    let (src, tests) = (lines_with(UNFINISHED_MARKS, "src"), lines_with(UNFINISHED_MARKS, "tests"));
+    assert_none(src.into_iter().chain(tests));
 }
 
+/// A fixed time is too short on a slow machine and wasted on a fast one. A test waits for an event, or sets a clock.
 #[test]
 fn no_test_sleeps() {
-    assert_none(lines_with(SLEEPS, "tests"));
+    assert_none(lines_with(SLEEP_CALLS, "tests"));
 }
 
+/// Whatever lies in a folder such as `utils` belongs to a subject, and would be looked for there.
 #[test]
-fn every_room_has_a_name() {
-    let lumber = |path: &PathBuf| {
-        short(path).with_extension("").iter().any(|part| LUMBER_ROOMS.iter().any(|room| part == *room))
+fn every_path_says_what_is_in_the_file() {
+    let is_vague = |path: &PathBuf| {
+        let path = shortened(path).with_extension("");
+        path.iter().any(|part| VAGUE_PATHS.iter().any(|vague| part == *vague))
     };
-    assert_none(files("src").into_iter().filter(lumber).map(|path| at(&path, 1)));
+    assert_none(files("src").into_iter().filter(is_vague).map(|path| place(&path, 1)));
 }
 
-/// The Rust files in this part of every crate.
-fn files(part: &str) -> Vec<PathBuf> {
-    let files: Vec<_> = crates().iter().flat_map(|path| sources(&path.join(part))).collect();
-    assert!(!files.is_empty(), "no crate has a file in {part}");
+/// The Rust files in this folder of every crate.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let files: Vec<_> = crates().iter().flat_map(|path| files_below(&path.join(folder), "rs")).collect();
+    assert!(!files.is_empty(), "no crate has a file in {folder}");
     files
 }
 
-/// The lines that hold one of these words, in this part of every crate.
-fn lines_with(words: &[&str], part: &str) -> Vec<String> {
+/// The lines that hold one of these texts, in this folder of every crate.
+fn lines_with(texts: &[&str], folder: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for path in files(part) {
+    for path in files(folder) {
         for (index, line) in read(&path).lines().enumerate() {
-            if words.iter().any(|word| line.contains(word)) {
-                found.push(format!("{}: {}", at(&path, index + 1), line.trim()));
+            if texts.iter().any(|text| line.contains(text)) {
+                found.push(format!("{}: {}", place(&path, index + 1), line.trim()));
             }
         }
     }
     found
 }
 
-/// A place in a file, as an editor understands it.
-fn at(path: &Path, line: usize) -> String {
-    format!("{}:{line}", short(path).display())
-}
-
-/// A path as seen from the workspace.
-fn short(path: &Path) -> PathBuf {
-    path.strip_prefix(root()).unwrap_or(path).to_owned()
+/// A place in a file in the form that editors open.
+fn place(path: &Path, line: usize) -> String {
+    format!("{}:{line}", shortened(path).display())
 }
