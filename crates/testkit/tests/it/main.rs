@@ -1,5 +1,6 @@
 //! Tests of the rules of this repository that no compiler checks.
 
+mod banned_words;
 mod book;
 mod boundaries;
 mod guarantees;
