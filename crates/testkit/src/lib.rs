@@ -6,8 +6,8 @@ mod kafka;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use database::Db;
 use sqlx::{Connection, Executor, PgConnection};
-use store::Db;
 use tempfile::TempDir;
 
 pub use authority::{Authority, Signed};
