@@ -1,6 +1,7 @@
 //! What a task is and the only ways in which it may change: names, rules and wire shapes, without I/O and without a clock.
 
 mod id;
+pub mod limits;
 mod name;
 mod operation;
 mod raw_json;
