@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use domain::{Grant, Report, Reported, Settled, Submission, TaskId, Timestamp, Ttl};
-use store::{Granted, IdClaim, Store, StoreError};
+use database::DatabaseError;
+use domain::{Grant, Report, ReportOutcome, SettleResult, Submission, TaskId, Timestamp, Ttl};
+use store::{ClaimById, Granted, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::bells::Bells;
-use crate::caller::Verifier;
+use crate::auth::token_verifier::TokenVerifier;
+use crate::batching::batcher::{BatchOperation, Batcher};
 use crate::catalogue::Catalogue;
-use crate::figures;
-use crate::pipeline::{Pipeline, Verb};
-use crate::pulls::Pulls;
-use crate::tickets;
+use crate::kafka::ticket_republisher;
+use crate::long_poll::queue::LongPoll;
+use crate::metrics;
+use crate::notify::notifier::Notifier;
 
 /// What an item of a pipeline holds beside its texts, about.
 const ENTRY: usize = 512;
@@ -65,15 +66,15 @@ pub(crate) struct App(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
-    pub(crate) verifier: Verifier,
+    pub(crate) verifier: TokenVerifier,
     pub(crate) catalogue: Catalogue,
-    pub(crate) bells: Arc<Bells>,
+    pub(crate) bells: Arc<Notifier>,
     /// `None`: there is no Kafka, and workers pull.
     pub(crate) broker: Option<Broker>,
-    pub(crate) submit: Pipeline<Submit>,
-    pub(crate) claim: Pipeline<Claim>,
-    pub(crate) settle: Pipeline<Settle>,
-    pub(crate) pulls: Pulls,
+    pub(crate) submit: Batcher<Submit>,
+    pub(crate) claim: Batcher<Claim>,
+    pub(crate) settle: Batcher<Settle>,
+    pub(crate) pulls: LongPoll,
     /// Rings when the service stops: those who wait are answered at once.
     pub(crate) stop: CancellationToken,
 }
@@ -100,11 +101,11 @@ impl Deref for App {
 /// Accepts tasks, then tells those who wait for work.
 pub(crate) struct Submit {
     pub(crate) store: Store,
-    pub(crate) bells: Arc<Bells>,
+    pub(crate) bells: Arc<Notifier>,
     pub(crate) broker: Option<Broker>,
 }
 
-impl Verb for Submit {
+impl BatchOperation for Submit {
     const NAME: &'static str = "submit";
 
     type Input = Submission;
@@ -118,11 +119,11 @@ impl Verb for Submit {
         ENTRY + submission.parameters.as_ref().map_or(0, |json| json.text().len())
     }
 
-    async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, StoreError> {
+    async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
         self.store.submit(batch).await?;
-        figures::accepted(batch.len());
+        metrics::accepted(batch.len());
         if let Some(broker) = &self.broker {
-            tickets::offer(broker, batch);
+            ticket_republisher::publish_ticket(broker, batch);
         }
         self.bells.ready(batch.iter().map(|task| &task.name));
         Ok(vec![(); batch.len()])
@@ -132,37 +133,37 @@ impl Verb for Submit {
 /// Claims tasks by id, then sets the alarm for their deadlines.
 pub(crate) struct Claim {
     pub(crate) store: Store,
-    pub(crate) bells: Arc<Bells>,
+    pub(crate) bells: Arc<Notifier>,
 }
 
-impl Verb for Claim {
+impl BatchOperation for Claim {
     const NAME: &'static str = "claim";
 
-    type Input = IdClaim;
-    type Output = Option<Claimed>;
+    type Input = ClaimById;
+    type Output = Option<TimedGrant>;
 
-    fn task(ask: &IdClaim) -> TaskId {
+    fn task(ask: &ClaimById) -> TaskId {
         ask.id
     }
 
-    fn weight(_: &IdClaim) -> usize {
+    fn weight(_: &ClaimById) -> usize {
         ENTRY
     }
 
-    async fn run(&self, batch: &[IdClaim]) -> Result<Vec<Option<Claimed>>, StoreError> {
+    async fn run(&self, batch: &[ClaimById]) -> Result<Vec<Option<TimedGrant>>, DatabaseError> {
         let sent = Instant::now();
-        let granted = self.store.claim(batch).await?;
-        figures::granted("id", granted.len());
+        let granted = self.store.claim_by_id(batch).await?;
+        metrics::granted("id", granted.len());
         self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let mut granted: HashMap<_, _> =
-            granted.into_iter().map(|Granted { grant, .. }| (grant.id, Claimed { grant, sent })).collect();
+            granted.into_iter().map(|Granted { grant, .. }| (grant.id, TimedGrant { grant, sent })).collect();
         Ok(batch.iter().map(|ask| granted.remove(&ask.id)).collect())
     }
 }
 
 /// A grant, and when its claim was sent to the database.
 #[derive(Debug, Clone)]
-pub(crate) struct Claimed {
+pub(crate) struct TimedGrant {
     pub(crate) grant: Grant,
     pub(crate) sent: Instant,
 }
@@ -170,14 +171,14 @@ pub(crate) struct Claimed {
 /// Settles reports, then tells those who wait for the tasks or for work.
 pub(crate) struct Settle {
     pub(crate) store: Store,
-    pub(crate) bells: Arc<Bells>,
+    pub(crate) bells: Arc<Notifier>,
 }
 
-impl Verb for Settle {
+impl BatchOperation for Settle {
     const NAME: &'static str = "settle";
 
     type Input = Report;
-    type Output = Settled;
+    type Output = SettleResult;
 
     fn task(report: &Report) -> TaskId {
         report.id
@@ -186,19 +187,22 @@ impl Verb for Settle {
     fn weight(report: &Report) -> usize {
         ENTRY
             + match &report.reported {
-                Reported::Result(result) => result.text().len(),
-                Reported::Error(error) => error.len(),
-                Reported::Released => 0,
+                ReportOutcome::Result(result) => result.text().len(),
+                ReportOutcome::Error(error) => error.len(),
+                ReportOutcome::Released => 0,
             }
     }
 
-    async fn run(&self, batch: &[Report]) -> Result<Vec<Settled>, StoreError> {
+    async fn run(&self, batch: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
         for settled in &settled {
-            figures::settled(*settled);
+            metrics::settled(*settled);
         }
-        let over = |settled: &Settled| {
-            matches!(settled, Settled::Finished | Settled::Cancelled { .. } | Settled::Late { .. })
+        let over = |settled: &SettleResult| {
+            matches!(
+                settled,
+                SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Late { .. }
+            )
         };
         let ended: Vec<TaskId> = batch
             .iter()
@@ -207,8 +211,8 @@ impl Verb for Settle {
             .map(|(report, _)| report.id)
             .collect();
         self.bells.ended(&ended);
-        if settled.contains(&Settled::Released) {
-            self.bells.any_ready();
+        if settled.contains(&SettleResult::Released) {
+            self.bells.notify_any_ready();
         }
         Ok(settled)
     }

@@ -3,8 +3,9 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{Fault, Problem, Reason, Status, chain};
-use store::StoreError;
+use database::DatabaseError;
+use domain::{Fault, Problem, Reason, Status};
+use telemetry::error_chain;
 
 /// Why a request got no.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +43,11 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Conflict(String),
     #[error("too many requests are under way; try again shortly")]
-    Busy,
+    Overloaded,
     #[error("the request took too long")]
     TimedOut,
     #[error("{0} cannot be reached; try again shortly")]
-    Away(&'static str),
+    Unavailable(&'static str),
     #[error("something broke here; it has been logged")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -79,9 +80,9 @@ impl ApiError {
             Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "The task has already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "It is taken"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Out of time"),
-            Self::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part is away"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part is away"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -104,7 +105,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Internal(cause) = &self {
-            tracing::error!(error = %chain(cause.as_ref()), "a request failed");
+            tracing::error!(error = %error_chain(cause.as_ref()), "a request failed");
         }
         let challenge = match self {
             Self::NoToken => Some("Bearer"),
@@ -126,15 +127,15 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
         if error.is_unavailable() {
-            tracing::debug!(error = %chain(&error), "the database is away");
-            return Self::Away("the database");
+            tracing::debug!(error = %error_chain(&error), "the database is away");
+            return Self::Unavailable("the database");
         }
         if error.is_conflict() {
-            tracing::debug!(error = %chain(&error), "others stood in the way at every try");
-            return Self::Busy;
+            tracing::debug!(error = %error_chain(&error), "others stood in the way at every try");
+            return Self::Overloaded;
         }
         Self::Internal(Box::new(error))
     }

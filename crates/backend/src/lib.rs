@@ -1,35 +1,17 @@
 //! The Backend: the REST API, its pipelines and its sweeps. Every route is on this screen.
 
+mod api;
 mod app;
-mod bells;
-mod caller;
+mod auth;
+mod background;
+mod batching;
 mod catalogue;
-mod claims;
 mod error;
-mod figures;
-mod health;
-mod hear;
-mod keys;
-mod life;
-mod limits;
-mod look;
-mod openapi;
-mod paths;
-mod pipeline;
-mod posted;
-mod prefer;
-mod pulls;
-mod ready;
-mod results;
-mod submission;
-mod sweep;
-mod tasks;
-mod tickets;
-mod traced;
-mod unique;
-mod untold;
-mod upkeep;
-mod watch;
+mod kafka;
+mod long_poll;
+mod metrics;
+mod notify;
+mod supervisor;
 
 use std::sync::Arc;
 
@@ -40,42 +22,43 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use broker::{Broker, Role};
+use database::DatabaseError;
 use domain::Operation;
-use store::{Store, StoreError};
+use store::Store;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use crate::api::middleware::timeout::{InvalidOrigin, origin};
+pub use crate::metrics::METRICS;
+pub use crate::supervisor::BackgroundTaskFailed;
 pub use app::Settings;
-pub use figures::FIGURES;
-pub use life::Dead;
-pub use limits::{BadOrigin, origin};
 
+use crate::api::openapi::ApiDoc;
+use crate::auth::jwks::Jwks;
+use crate::auth::token_verifier::TokenVerifier;
+use crate::batching::batcher::{BatchWriters, Batcher};
+use crate::long_poll::queue::{LongPoll, LongPollQueue};
+use crate::notify::notifier::Notifier;
+use crate::supervisor::Parts;
 use app::{App, Claim, Settle, Submit};
-use bells::Bells;
-use caller::Verifier;
 use catalogue::Catalogue;
 use error::ApiError;
-use keys::Keys;
-use life::Parts;
-use openapi::Contract;
-use pipeline::{Pipeline, Writers};
-use pulls::{Holder, Pulls};
 
 /// What a request may hold beside its parameters.
-const ENVELOPE: usize = 16 * 1024;
+const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// The largest body of the service API: a batch of results.
-const SERVICE_BODY: usize = 32 * 1024 * 1024;
+const WORKER_API_BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Why a Backend does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Database(#[from] DatabaseError),
     /// Not even a connection to Identity can be made ready.
     #[error("TLS to Identity cannot be set up")]
     Tls(#[source] reqwest::Error),
@@ -84,10 +67,10 @@ pub enum OpenError {
 /// The Backend, open but not yet running.
 pub struct Backend {
     app: App,
-    submits: Writers<Submit>,
-    claims: Writers<Claim>,
-    settles: Writers<Settle>,
-    holder: Holder,
+    submits: BatchWriters<Submit>,
+    claims: BatchWriters<Claim>,
+    settles: BatchWriters<Settle>,
+    holder: LongPollQueue,
 }
 
 impl Backend {
@@ -102,7 +85,7 @@ impl Backend {
         for operation in builtin {
             match store.register(operation).await {
                 Ok(()) => {}
-                Err(store::RegisterError::Store(error)) => return Err(error.into()),
+                Err(store::RegisterError::Database(error)) => return Err(error.into()),
                 Err(conflict) => {
                     tracing::warn!(error = %conflict, "a built-in operation stays as it was registered");
                 }
@@ -110,15 +93,20 @@ impl Backend {
         }
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
-        let keys = Keys::of(settings.identity_url.clone(), settings.identity_ca.as_deref());
-        let verifier = Verifier::new(keys.map_err(OpenError::Tls)?);
-        let bells = Arc::new(Bells::default());
+        let keys = Jwks::of(settings.identity_url.clone(), settings.identity_ca.as_deref());
+        let verifier = TokenVerifier::new(keys.map_err(OpenError::Tls)?);
+        let bells = Arc::new(Notifier::default());
         let (submit, submits) =
-            Pipeline::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
-        let (claim, claims) = Pipeline::new(Claim { store: store.clone(), bells: bells.clone() });
-        let (settle, settles) = Pipeline::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (pulls, holder) =
-            Pulls::new(store.clone(), catalogue.clone(), bells.clone(), settle.clone(), settings.slow_check);
+            Batcher::new(Submit { store: store.clone(), bells: bells.clone(), broker: broker.clone() });
+        let (claim, claims) = Batcher::new(Claim { store: store.clone(), bells: bells.clone() });
+        let (settle, settles) = Batcher::new(Settle { store: store.clone(), bells: bells.clone() });
+        let (pulls, holder) = LongPoll::new(
+            store.clone(),
+            catalogue.clone(),
+            bells.clone(),
+            settle.clone(),
+            settings.slow_check,
+        );
         let parts = app::Parts {
             store,
             settings,
@@ -138,33 +126,37 @@ impl Backend {
     /// The whole API, for a server to serve.
     pub fn router(&self) -> Router {
         let (api, document) = api().split_for_parts();
-        let document = serde_json::to_vec(&openapi::complete(document)).expect("an OpenAPI document is JSON");
+        let document =
+            serde_json::to_vec(&api::openapi::complete(document)).expect("an OpenAPI document is JSON");
         let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
         let routes = api
-            .route(openapi::DOCUMENT, get(move || async move { (json, document).into_response() }))
-            .route("/{file}", get(openapi::file))
+            .route(api::openapi::DOCUMENT, get(move || async move { (json, document).into_response() }))
+            .route("/{file}", get(api::openapi::file))
             .route("/", get(|| async { Redirect::to("/index.html") }))
             .fallback(|| async { ApiError::NoRoute })
             .method_not_allowed_fallback(|| async { ApiError::NoMethod })
-            .layer(axum::middleware::from_fn_with_state(self.app.clone(), limits::in_time))
-            .layer(axum::middleware::from_fn(traced::request))
-            .layer(axum::middleware::from_fn(figures::request))
+            .layer(axum::middleware::from_fn_with_state(
+                self.app.clone(),
+                api::middleware::timeout::enforce_timeout,
+            ))
+            .layer(axum::middleware::from_fn(api::middleware::trace_context::request))
+            .layer(axum::middleware::from_fn(metrics::request))
             .layer(CatchPanicLayer::custom(|_| {
                 ApiError::Internal("a handler panicked".into()).into_response()
             }))
             .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(always(REFERRER_POLICY, "no-referrer"))
             .layer(always(CACHE_CONTROL, "no-store"))
-            .layer(limits::cors(&self.app.settings.cors_origins))
-            .layer(DefaultBodyLimit::max(self.app.settings.max_parameters + ENVELOPE))
+            .layer(api::middleware::timeout::cors(&self.app.settings.cors_origins))
+            .layer(DefaultBodyLimit::max(self.app.settings.max_parameters + BODY_OVERHEAD_BYTES))
             .with_state(self.app.clone());
-        paths::any_case(routes)
+        api::middleware::normalize_path::normalize_path(routes)
     }
 
     /// Runs the pipelines and the sweeps until `stop` has rung and the last request is answered, which is when the last
     /// router is gone. If a part of it breaks before, it returns at once: what is left cannot serve, and the process should
     /// end.
-    pub async fn run(self) -> Result<(), Dead> {
+    pub async fn run(self) -> Result<(), BackgroundTaskFailed> {
         let Self { app, submits, claims, settles, holder } = self;
         let mut parts = Parts::default();
         let stop = app.stop.clone();
@@ -172,34 +164,37 @@ impl Backend {
         claims.start("writer of claims", 1, &mut parts);
         settles.start("writer of reports", 2, &mut parts);
         parts.spawn("holder of asks", holder.run(stop.clone()));
-        parts.spawn("keeper of keys", keys::run(app.clone(), stop.clone()));
-        parts.spawn("ear", hear::run(app.clone(), stop.clone()));
+        parts.spawn("keeper of keys", auth::jwks::run(app.clone(), stop.clone()));
+        parts.spawn("ear", notify::peers::run(app.clone(), stop.clone()));
         if app.settings.is_sampled {
-            parts.spawn("samples", figures::sample(app.clone(), stop.clone()));
+            parts.spawn("samples", metrics::sample(app.clone(), stop.clone()));
         }
-        parts.spawn("pruning", upkeep::forget(app.clone(), stop.clone()));
-        parts.spawn("upkeep", upkeep::refresh(app.clone(), stop.clone()));
+        parts.spawn("pruning", background::pruner::forget(app.clone(), stop.clone()));
+        parts.spawn("upkeep", background::pruner::refresh(app.clone(), stop.clone()));
         if let Some(broker) = app.broker.clone() {
             kafka(&app, broker, &stop, &mut parts);
         }
-        parts.spawn("sweep", sweep::run(app, stop.clone()));
+        parts.spawn("sweep", background::deadline_sweeper::run(app, stop.clone()));
         parts.live(&stop).await
     }
 }
 
 /// What a Backend does with Kafka, among `parts`.
 fn kafka(app: &App, broker: Broker, stop: &CancellationToken, parts: &mut Parts) {
-    tickets::want_queues(app, &broker);
+    kafka::ticket_republisher::ensure_topics(app, &broker);
     let (results, pump) = broker.results().expect("settings that have made a producer make a consumer");
     parts.spawn("pump of results", pump.run());
-    parts.spawn("reader of results", posted::settle(app.clone(), results, stop.clone()));
-    parts.spawn("offers", tickets::offer_again(app.clone(), broker.clone(), stop.clone()));
-    parts.spawn("keeper of topics", broker.keep(Role::Backend, stop.clone()));
+    parts.spawn("reader of results", kafka::result_consumer::settle(app.clone(), results, stop.clone()));
+    parts.spawn(
+        "offers",
+        kafka::ticket_republisher::republish_waiting(app.clone(), broker.clone(), stop.clone()),
+    );
+    parts.spawn("keeper of topics", broker.manage_topics(Role::Backend, stop.clone()));
 }
 
 /// The contract as it is published.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::complete(api().into_openapi())
+    api::openapi::complete(api().into_openapi())
 }
 
 /// A header that every answer carries unless its handler says otherwise.
@@ -209,19 +204,19 @@ fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Heade
 
 fn api() -> OpenApiRouter<App> {
     let user = OpenApiRouter::new()
-        .routes(routes!(tasks::submit, tasks::list))
-        .routes(routes!(tasks::get))
-        .routes(routes!(tasks::result))
-        .routes(routes!(tasks::cancel))
+        .routes(routes!(api::tasks::submit, api::tasks::list))
+        .routes(routes!(api::tasks::get))
+        .routes(routes!(api::tasks::result))
+        .routes(routes!(api::tasks::cancel))
         .routes(routes!(catalogue::list));
     let service = OpenApiRouter::new()
-        .routes(routes!(claims::patch))
-        .routes(routes!(claims::request))
-        .routes(routes!(results::report))
-        .routes(routes!(results::heartbeat))
-        .routes(routes!(results::workers))
+        .routes(routes!(api::claims::patch))
+        .routes(routes!(api::claims::request))
+        .routes(routes!(api::results::report))
+        .routes(routes!(api::results::heartbeat))
+        .routes(routes!(api::results::workers))
         .routes(routes!(catalogue::register))
-        .layer(DefaultBodyLimit::max(SERVICE_BODY));
-    let health = OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready));
-    OpenApiRouter::with_openapi(Contract::empty()).merge(user).merge(service).merge(health)
+        .layer(DefaultBodyLimit::max(WORKER_API_BODY_LIMIT));
+    let health = OpenApiRouter::new().routes(routes!(api::health::live)).routes(routes!(api::health::ready));
+    OpenApiRouter::with_openapi(ApiDoc::empty()).merge(user).merge(service).merge(health)
 }

@@ -12,17 +12,17 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-use crate::dead::DeadLetters;
-use crate::feed::Feed;
-use crate::figures;
-use crate::line::Line;
-use crate::mending::Mending;
-use crate::message::{Posted, Ticket};
-use crate::producer::Deliveries;
-use crate::properties;
-use crate::pump::Pump;
-use crate::settings::{BadSetting, Settings};
-use crate::topics::{Names, Shape, Topics};
+use crate::connection::availability::BrokerAvailability;
+use crate::connection::topic_registry::{Names, TopicLayout, Topics};
+use crate::consumer::consume_loop::ConsumeLoop;
+use crate::consumer::subscription::Subscription;
+use crate::dead_letter_queue::DeadLetterQueue;
+use crate::librdkafka_properties;
+use crate::message::{ResultMessage, Ticket};
+use crate::metrics;
+use crate::producer::publisher::DeliveryReports;
+use crate::producer::recovery::ProducerRecovery;
+use crate::settings::{InvalidSetting, Settings};
 
 /// The most results that wait for the Backend to settle them, before it pauses its partitions.
 const RESULTS: usize = 1000;
@@ -44,7 +44,7 @@ pub enum Role {
 pub enum BrokerError {
     /// One of them is refused by us.
     #[error(transparent)]
-    Setting(#[from] BadSetting),
+    Setting(#[from] InvalidSetting),
     /// Some of them are refused by librdkafka.
     #[error("{0}")]
     Client(String),
@@ -53,7 +53,7 @@ pub enum BrokerError {
 impl Settings {
     /// What librdkafka has against these settings.
     pub(crate) fn refused(&self, error: &KafkaError) -> BrokerError {
-        BrokerError::Client(properties::refusal(error, &self.properties))
+        BrokerError::Client(librdkafka_properties::refusal(error, &self.properties))
     }
 }
 
@@ -64,29 +64,29 @@ pub struct Broker(Arc<Inner>);
 struct Inner {
     settings: Settings,
     names: Names,
-    line: Line,
+    line: BrokerAvailability,
     topics: Arc<Topics>,
-    deliveries: Deliveries,
-    producer: RwLock<Arc<ThreadedProducer<Deliveries>>>,
-    mending: Mending,
+    deliveries: DeliveryReports,
+    producer: RwLock<Arc<ThreadedProducer<DeliveryReports>>>,
+    mending: ProducerRecovery,
     wanted: Notify,
-    buried: DeadLetters,
-    seen_again: AtomicU64,
+    buried: DeadLetterQueue,
+    redeliveries: AtomicU64,
 }
 
 impl Broker {
     /// Makes the clients; nothing is sent before [`Broker::keep`] runs, and Kafka need not be there.
     pub fn open(settings: Settings) -> Result<Self, BrokerError> {
         settings.check()?;
-        let (names, line) = (Names::of(&settings.topic_prefix), Line::new());
+        let (names, line) = (Names::of(&settings.topic_prefix), BrokerAvailability::new());
         let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
-        let deliveries = Deliveries { line: line.clone(), topics: topics.clone() };
+        let deliveries = DeliveryReports { line: line.clone(), topics: topics.clone() };
         let refused = |error: KafkaError| settings.refused(&error);
         let producer = settings.producer().create_with_context(deliveries.clone()).map_err(refused)?;
         let producer = RwLock::new(Arc::new(producer));
         // What it would refuse of a consumer's properties is told now.
         let consumer = settings.consumer(&names.backends()).create_with_context(line.clone());
-        let _: BaseConsumer<Line> = consumer.map_err(refused)?;
+        let _: BaseConsumer<BrokerAvailability> = consumer.map_err(refused)?;
         Ok(Self(Arc::new(Inner {
             settings,
             names,
@@ -94,15 +94,15 @@ impl Broker {
             topics,
             deliveries,
             producer,
-            mending: Mending::default(),
+            mending: ProducerRecovery::default(),
             wanted: Notify::new(),
-            buried: DeadLetters::default(),
-            seen_again: AtomicU64::new(0),
+            buried: DeadLetterQueue::default(),
+            redeliveries: AtomicU64::new(0),
         })))
     }
 
     /// Tickets of these queues are offered or read here: their topics are wanted.
-    pub fn want<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
+    pub fn declare_queues<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
         let new: Vec<bool> =
             queues.into_iter().map(|queue| self.topics().want(self.names().tickets(queue))).collect();
         if new.contains(&true) {
@@ -115,21 +115,21 @@ impl Broker {
         &self,
         queue: &QueueName,
         room: usize,
-    ) -> Result<(Feed<Ticket>, Pump<Ticket>), BrokerError> {
-        self.want([queue]);
-        Pump::of(self.clone(), self.names().tickets(queue), &self.names().workers(queue), room)
+    ) -> Result<(Subscription<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
+        self.declare_queues([queue]);
+        ConsumeLoop::of(self.clone(), self.names().tickets(queue), &self.names().workers(queue), room)
     }
 
     /// The results, shared with the other Backends.
-    pub fn results(&self) -> Result<(Feed<Posted>, Pump<Posted>), BrokerError> {
-        Pump::of(self.clone(), self.names().results(), &self.names().backends(), RESULTS)
+    pub fn results(&self) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
+        ConsumeLoop::of(self.clone(), self.names().results(), &self.names().backends(), RESULTS)
     }
 
     /// Whether messages of these queues can come: the brokers answer, the topics are there, and we may read them.
-    pub fn serves<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) -> bool {
-        let (there, deaf) = (self.topics().there(), self.topics().deaf());
-        let (there, deaf) = (there.borrow(), deaf.borrow());
-        let can_come = |topic: &String| there.contains(topic) && !deaf.contains_key(topic);
+    pub fn is_serving<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) -> bool {
+        let (there, unreadable) = (self.topics().there(), self.topics().unreadable());
+        let (there, unreadable) = (there.borrow(), unreadable.borrow());
+        let can_come = |topic: &String| there.contains(topic) && !unreadable.contains_key(topic);
         self.line().is_up() && queues.into_iter().all(|queue| can_come(&self.names().tickets(queue)))
     }
 
@@ -139,12 +139,12 @@ impl Broker {
     }
 
     /// Waits until the brokers answer.
-    pub async fn comes_up(&self) {
-        self.line().comes_up().await;
+    pub async fn wait_until_up(&self) {
+        self.line().wait_until_up().await;
     }
 
     /// What does not work at the moment, as sentences; nothing if all is well.
-    pub fn troubles(&self) -> Vec<String> {
+    pub fn degraded_reasons(&self) -> Vec<String> {
         if let Some(cause) = self.line().trouble() {
             return vec![format!("Kafka cannot be reached: {cause}")];
         }
@@ -152,28 +152,29 @@ impl Broker {
             self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
         let broken =
             self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
-        let deaf = self.topics().deaf();
-        let deaf = deaf.borrow();
-        let unread = deaf.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
+        let unreadable = self.topics().unreadable();
+        let unreadable = unreadable.borrow();
+        let unread =
+            unreadable.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
         let mute = self.mending().cause().map(|cause| format!("Kafka's producer is broken: {cause}"));
         mute.into_iter().chain(missing).chain(broken).chain(unread).collect()
     }
 
     /// How the topics that are wanted here are made, of those that are there.
-    pub fn shapes(&self) -> BTreeMap<String, Shape> {
-        self.topics().shapes()
+    pub fn topic_layouts(&self) -> BTreeMap<String, TopicLayout> {
+        self.topics().layouts()
     }
 
     /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.
-    pub async fn turns(&self, queues: &[QueueName], served: bool) {
-        let (mut line, mut there, mut deaf) =
-            (self.line().changes(), self.topics().there(), self.topics().deaf());
-        while self.serves(queues) == served {
+    pub async fn serving_changed(&self, queues: &[QueueName], served: bool) {
+        let (mut line, mut there, mut unreadable) =
+            (self.line().changes(), self.topics().there(), self.topics().unreadable());
+        while self.is_serving(queues) == served {
             // Their senders live as long as this.
             tokio::select! {
                 _ = line.changed() => {}
                 _ = there.changed() => {}
-                _ = deaf.changed() => {}
+                _ = unreadable.changed() => {}
             }
         }
     }
@@ -193,14 +194,14 @@ impl Broker {
 
     /// How many messages have come to this process again: after a rebalance, or because somebody replayed a topic. They
     /// are harmless: the database has decided.
-    pub fn seen_again(&self) -> u64 {
-        self.0.seen_again.load(Ordering::Relaxed)
+    pub fn redeliveries(&self) -> u64 {
+        self.0.redeliveries.load(Ordering::Relaxed)
     }
 
     /// One more.
-    pub(crate) fn count_again(&self) -> u64 {
-        figures::again();
-        self.0.seen_again.fetch_add(1, Ordering::Relaxed) + 1
+    pub(crate) fn count_redelivery(&self) -> u64 {
+        metrics::again();
+        self.0.redeliveries.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -211,7 +212,7 @@ impl Broker {
         &self.0.names
     }
 
-    pub(crate) fn line(&self) -> &Line {
+    pub(crate) fn line(&self) -> &BrokerAvailability {
         &self.0.line
     }
 
@@ -219,23 +220,23 @@ impl Broker {
         &self.0.topics
     }
 
-    pub(crate) fn deliveries(&self) -> &Deliveries {
+    pub(crate) fn deliveries(&self) -> &DeliveryReports {
         &self.0.deliveries
     }
 
-    pub(crate) fn producer(&self) -> Arc<ThreadedProducer<Deliveries>> {
+    pub(crate) fn producer(&self) -> Arc<ThreadedProducer<DeliveryReports>> {
         self.0.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn mending(&self) -> &Mending {
+    pub(crate) fn mending(&self) -> &ProducerRecovery {
         &self.0.mending
     }
 
     /// The one that it was before.
     pub(crate) fn replace_producer(
         &self,
-        producer: Arc<ThreadedProducer<Deliveries>>,
-    ) -> Arc<ThreadedProducer<Deliveries>> {
+        producer: Arc<ThreadedProducer<DeliveryReports>>,
+    ) -> Arc<ThreadedProducer<DeliveryReports>> {
         let mut place = self.0.producer.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut place, producer)
     }
@@ -245,7 +246,7 @@ impl Broker {
         &self.0.wanted
     }
 
-    pub(crate) fn buried(&self) -> &DeadLetters {
+    pub(crate) fn buried(&self) -> &DeadLetterQueue {
         &self.0.buried
     }
 }

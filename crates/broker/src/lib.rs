@@ -3,27 +3,22 @@
 //!
 //! `docs/asyncapi.yaml` describes the topics and the messages, well enough to write a worker in another language.
 
-mod breaker;
 mod broker;
-mod dead;
-mod feed;
-mod figures;
-mod keeper;
-mod line;
-mod mending;
+mod connection;
+mod consumer;
+mod dead_letter_queue;
+mod librdkafka_properties;
 mod message;
-mod offsets;
+mod metrics;
 mod producer;
-mod properties;
-mod pump;
 mod settings;
-mod topics;
+mod topic_manager;
 
+pub use crate::connection::topic_registry::TopicLayout;
+pub use crate::consumer::consume_loop::ConsumeLoop;
+pub use crate::consumer::subscription::{Delivery, MessagePosition, Subscription};
+pub use crate::metrics::METRICS;
+pub use crate::producer::publisher::PublishError;
 pub use broker::{Broker, BrokerError, Role};
-pub use feed::{Feed, Incoming, Mark};
-pub use figures::FIGURES;
-pub use message::{BadMessage, Message, Posted, Ticket};
-pub use producer::NotPosted;
-pub use pump::Pump;
-pub use settings::{BadSetting, GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
-pub use topics::Shape;
+pub use message::{InvalidMessage, Message, ResultMessage, Ticket};
+pub use settings::{GroupProtocol, InvalidSetting, Retention, Sasl, SaslMechanism, Security, Settings};

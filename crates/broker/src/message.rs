@@ -1,6 +1,6 @@
 //! The messages: a ticket says that a task is ready, a posted result what became of a grant. JSON with a version.
 
-use domain::{Attempt, ClaimId, Json, Report, Reported, TaskId, TypeName, WorkerName};
+use domain::{Attempt, ClaimId, RawJson, Report, ReportOutcome, TaskId, TypeName, WorkerName};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version that is written; a new one is read a release before it is written.
@@ -12,12 +12,12 @@ pub trait Message: Sized + Send + 'static {
     const LONGEST: usize;
 
     /// Reads a message. Fields that it does not know may stand there.
-    fn decode(bytes: &[u8]) -> Result<Self, BadMessage>;
+    fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage>;
 }
 
 /// Why a message goes to the dead letters.
 #[derive(Debug, thiserror::Error)]
-pub enum BadMessage {
+pub enum InvalidMessage {
     /// It is longer than any of ours.
     #[error("too long: {length} bytes, and {longest} are the most")]
     TooLong {
@@ -54,7 +54,7 @@ pub struct Ticket {
 
 /// What a worker says of a grant: its result or its failure. (A release is said over HTTP.)
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
+pub struct ResultMessage {
     /// Who speaks.
     pub worker: WorkerName,
     /// About which grant, and what.
@@ -82,7 +82,7 @@ struct Written<'a> {
     claim: ClaimId,
     worker: &'a WorkerName,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a Json>,
+    result: Option<&'a RawJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
@@ -95,22 +95,22 @@ struct Read {
     claim: ClaimId,
     worker: WorkerName,
     #[serde(default, deserialize_with = "present")]
-    result: Option<Json>,
+    result: Option<RawJson>,
     error: Option<String>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    Json::deserialize(deserializer).map(Some)
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
+    RawJson::deserialize(deserializer).map(Some)
 }
 
 /// Checks what holds for every message before the rest of it is read.
-fn check(bytes: &[u8], longest: usize) -> Result<(), BadMessage> {
+fn check(bytes: &[u8], longest: usize) -> Result<(), InvalidMessage> {
     if bytes.len() > longest {
-        return Err(BadMessage::TooLong { length: bytes.len(), longest });
+        return Err(InvalidMessage::TooLong { length: bytes.len(), longest });
     }
     match serde_json::from_slice::<Head>(bytes)?.v {
         VERSION => Ok(()),
-        other => Err(BadMessage::Version(other)),
+        other => Err(InvalidMessage::Version(other)),
     }
 }
 
@@ -123,20 +123,20 @@ impl Ticket {
 impl Message for Ticket {
     const LONGEST: usize = 4 << 10;
 
-    fn decode(bytes: &[u8]) -> Result<Self, BadMessage> {
+    fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::LONGEST)?;
         Ok(serde_json::from_slice(bytes)?)
     }
 }
 
-impl Posted {
+impl ResultMessage {
     /// `None` for a release, which no message says.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let Report { id, attempt, claim, reported, .. } = &self.report;
         let (result, error) = match reported {
-            Reported::Result(result) => (Some(result), None),
-            Reported::Error(error) => (None, Some(error.as_str())),
-            Reported::Released => return None,
+            ReportOutcome::Result(result) => (Some(result), None),
+            ReportOutcome::Error(error) => (None, Some(error.as_str())),
+            ReportOutcome::Released => return None,
         };
         let (id, attempt, claim) = (*id, *attempt, *claim);
         let written = Written { v: VERSION, id, attempt, claim, worker: &self.worker, result, error };
@@ -144,16 +144,16 @@ impl Posted {
     }
 }
 
-impl Message for Posted {
+impl Message for ResultMessage {
     const LONGEST: usize = 1 << 20;
 
-    fn decode(bytes: &[u8]) -> Result<Self, BadMessage> {
+    fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::LONGEST)?;
         let Read { id, attempt, claim, worker, result, error } = serde_json::from_slice(bytes)?;
         let reported = match (result, error) {
-            (Some(result), None) => Reported::Result(result),
-            (None, Some(error)) => Reported::Error(error),
-            _ => return Err(BadMessage::Ambiguous),
+            (Some(result), None) => ReportOutcome::Result(result),
+            (None, Some(error)) => ReportOutcome::Error(error),
+            _ => return Err(InvalidMessage::Ambiguous),
         };
         Ok(Self { worker, report: Report { id, attempt, claim, reported, trace: None } })
     }
@@ -171,10 +171,10 @@ mod tests {
         Ticket { id, name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1 }
     }
 
-    fn posted(reported: Reported) -> Posted {
+    fn posted(reported: ReportOutcome) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
         let report = Report { id: ticket().id, attempt: 1, claim, reported, trace: None };
-        Posted { worker: "rig-7".parse().unwrap(), report }
+        ResultMessage { worker: "rig-7".parse().unwrap(), report }
     }
 
     #[test]
@@ -185,32 +185,34 @@ mod tests {
         };
         published(&ticket().encode());
         assert_eq!(Ticket::decode(&ticket().encode()).unwrap(), ticket());
-        let result = Json::parse(r#""q7Zp2LmX0a""#.to_owned()).unwrap();
-        for reported in [Reported::Result(result), Reported::Error("the mail server is away".to_owned())] {
+        let result = RawJson::parse(r#""q7Zp2LmX0a""#.to_owned()).unwrap();
+        for reported in
+            [ReportOutcome::Result(result), ReportOutcome::Error("the mail server is away".to_owned())]
+        {
             let message = posted(reported);
             let bytes = message.encode().unwrap();
             published(&bytes);
-            assert_eq!(Posted::decode(&bytes).unwrap(), message);
+            assert_eq!(ResultMessage::decode(&bytes).unwrap(), message);
         }
-        assert_eq!(posted(Reported::Released).encode(), None);
+        assert_eq!(posted(ReportOutcome::Released).encode(), None);
     }
 
     #[test]
     fn a_result_of_null_is_a_result_and_its_bytes_come_back() {
         for text in ["null", r#"{ "big": 18446744073709551616, "nul": "\u0000" }"#] {
-            let message = posted(Reported::Result(Json::parse(text.to_owned()).unwrap()));
-            assert_eq!(Posted::decode(&message.encode().unwrap()).unwrap(), message);
+            let message = posted(ReportOutcome::Result(RawJson::parse(text.to_owned()).unwrap()));
+            assert_eq!(ResultMessage::decode(&message.encode().unwrap()).unwrap(), message);
         }
     }
 
     #[test]
     fn what_is_none_of_ours_says_why() {
-        let cause = |bytes: &[u8]| Posted::decode(bytes).unwrap_err().to_string();
+        let cause = |bytes: &[u8]| ResultMessage::decode(bytes).unwrap_err().to_string();
         assert_eq!(cause(br#"{"v":2}"#), "unknown version 2; this program reads version 1");
         assert!(cause(b"\xff\xfe").starts_with("undecodable: "));
         assert!(cause(br#"{"v":1,"id":7}"#).starts_with("undecodable: "));
-        assert!(cause(&vec![b' '; Posted::LONGEST + 1]).starts_with("too long: 1048577 bytes"));
-        let neither = posted(Reported::Error(String::new())).encode().unwrap();
+        assert!(cause(&vec![b' '; ResultMessage::LONGEST + 1]).starts_with("too long: 1048577 bytes"));
+        let neither = posted(ReportOutcome::Error(String::new())).encode().unwrap();
         let neither = String::from_utf8(neither).unwrap().replace(r#","error":"""#, "");
         assert_eq!(cause(neither.as_bytes()), "a result message carries either a result or an error");
         let later = String::from_utf8(ticket().encode()).unwrap().replace(r#""v":1"#, r#""v":1,"later":[]"#);

@@ -1,18 +1,18 @@
 //! How Kafka is reached and used: the settings, what of them is refused, and the properties of librdkafka they become.
 
+use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::Secret;
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 
-use crate::properties;
+use crate::librdkafka_properties;
 
 /// How Kafka is reached and used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `host:port`, several with commas between them.
     pub bootstrap_servers: String,
@@ -31,7 +31,7 @@ pub struct Settings {
     /// Who may read along, and who we are.
     pub security: Security,
     /// Anything else that librdkafka knows; some of it opens doors.
-    pub properties: BTreeMap<String, Secret>,
+    pub properties: BTreeMap<String, SecretString>,
 }
 
 /// How long the messages of each kind of topic are kept.
@@ -57,7 +57,7 @@ pub enum GroupProtocol {
 }
 
 /// The way to the brokers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Security {
     /// Whether the way is encrypted.
     pub tls: bool,
@@ -68,18 +68,18 @@ pub struct Security {
     /// PEM files of our own certificate and its key, for brokers that want one.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// The password of the key.
-    pub key_password: Option<Secret>,
+    pub key_password: Option<SecretString>,
 }
 
 /// A name and its password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Sasl {
     /// How they are shown to the broker.
     pub mechanism: SaslMechanism,
     /// The name.
     pub username: String,
     /// The password.
-    pub password: Secret,
+    pub password: SecretString,
 }
 
 /// How a password is shown to the broker (RFC 4616, RFC 5802).
@@ -99,7 +99,7 @@ pub enum SaslMechanism {
 /// A setting that would break a promise or open a door.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("kafka.{key}: {rule}")]
-pub struct BadSetting {
+pub struct InvalidSetting {
     key: String,
     rule: Cow<'static, str>,
 }
@@ -122,9 +122,9 @@ impl Settings {
     }
 
     /// Refuses what would break a promise or open a door.
-    pub fn check(&self) -> Result<(), BadSetting> {
+    pub fn check(&self) -> Result<(), InvalidSetting> {
         let refuse =
-            |key: &str, rule: &'static str| Err(BadSetting { key: key.to_owned(), rule: rule.into() });
+            |key: &str, rule: &'static str| Err(InvalidSetting { key: key.to_owned(), rule: rule.into() });
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if self.bootstrap_servers.split(',').any(|server| server.trim().is_empty()) {
             return refuse("bootstrap_servers", "host:port, several with commas between them");
@@ -148,14 +148,18 @@ impl Settings {
         ]);
         for (key, path) in files.filter_map(|(key, path)| Some((key, path?))) {
             if let Err(error) = std::fs::File::open(path) {
-                return Err(BadSetting {
+                return Err(InvalidSetting {
                     key: key.to_owned(),
                     rule: format!("the file {} cannot be read: {error}", path.display()).into(),
                 });
             }
         }
-        match self.properties.iter().find_map(|(key, value)| Some((key, properties::rule(key, value)?))) {
-            Some((key, rule)) => Err(BadSetting { key: format!("properties.{key}"), rule }),
+        match self
+            .properties
+            .iter()
+            .find_map(|(key, value)| Some((key, librdkafka_properties::rule(key, value)?)))
+        {
+            Some((key, rule)) => Err(InvalidSetting { key: format!("properties.{key}"), rule }),
             None => Ok(()),
         }
     }
@@ -251,7 +255,7 @@ impl Settings {
 
     fn put_properties(&self, client: &mut ClientConfig) {
         for (key, value) in &self.properties {
-            client.set(key, value.expose());
+            client.set(key, value.expose_secret());
         }
     }
 }
@@ -274,7 +278,7 @@ impl Security {
             client
                 .set("sasl.mechanisms", mechanism)
                 .set("sasl.username", &sasl.username)
-                .set("sasl.password", sasl.password.expose());
+                .set("sasl.password", sasl.password.expose_secret());
         }
         if let Some(ca) = &self.ca {
             client.set("ssl.ca.location", ca.to_string_lossy());
@@ -285,7 +289,7 @@ impl Security {
                 .set("ssl.key.location", key.to_string_lossy());
         }
         if let Some(password) = &self.key_password {
-            client.set("ssl.key.password", password.expose());
+            client.set("ssl.key.password", password.expose_secret());
         }
     }
 }
@@ -295,7 +299,7 @@ mod tests {
     use super::*;
 
     fn with(key: &str, value: &str) -> Settings {
-        let properties = [(key.to_owned(), Secret::from(value))].into();
+        let properties = [(key.to_owned(), SecretString::from(value))].into();
         Settings { properties, ..Settings::of("127.0.0.1:9092") }
     }
 
@@ -312,7 +316,7 @@ mod tests {
         let warnings = |servers| Settings::of(servers).warnings().len();
         assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
-        let password = Secret::from("hush");
+        let password = SecretString::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };
         let security = Security { sasl: Some(sasl), ..Security::default() };
         let open = Settings { security, ..Settings::of("kafka.example.org:9092") };

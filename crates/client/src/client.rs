@@ -1,5 +1,6 @@
 //! The client: where the Backend is, who asks, and one retry with a fresh token.
 
+use secrecy::ExposeSecret;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use domain::Problem;
 use reqwest::{Method, RequestBuilder, Url};
 
 use crate::error::ClientError;
-use crate::http::{self, Answer, MOST_OF_BACKEND};
-use crate::tokens::{Credentials, Tokens};
+use crate::token_source::{Credentials, Tokens};
+use crate::transport::{self, Answer, MOST_OF_BACKEND};
 
 /// Whom a client talks to, and as whom.
 #[derive(Debug, Clone)]
@@ -37,22 +38,22 @@ struct Inner {
 impl Client {
     /// A client; nothing is sent before the first verb.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
-        let backend = http::base(&settings.backend)?;
+        let backend = transport::base(&settings.backend)?;
         let is_https = [Some(&*settings.backend), settings.credentials.identity()];
-        let is_https = is_https.into_iter().flatten().any(http::is_https);
-        let http = http::connections(settings.ca.as_deref(), is_https)?;
+        let is_https = is_https.into_iter().flatten().any(transport::is_https);
+        let http = transport::connections(settings.ca.as_deref(), is_https)?;
         let tokens = Tokens::new(http.clone(), settings.credentials.clone())?;
         Ok(Self { inner: Arc::new(Inner { settings, backend, http, tokens }) })
     }
 
     /// A client with the same settings that shares nothing with this one: connections belong to the runtime that opened
     /// them, and whoever must not wait for others has its own token too.
-    pub fn separate(&self) -> Result<Self, ClientError> {
+    pub fn with_own_connections(&self) -> Result<Self, ClientError> {
         Self::new(self.inner.settings.clone())
     }
 
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.inner.http.request(method, http::below(&self.inner.backend, path))
+        self.inner.http.request(method, transport::below(&self.inner.backend, path))
     }
 
     /// A GET with a query.
@@ -61,7 +62,7 @@ impl Client {
         path: &[&str],
         query: impl IntoIterator<Item = (&'static str, String)>,
     ) -> RequestBuilder {
-        let mut url = http::below(&self.inner.backend, path);
+        let mut url = transport::below(&self.inner.backend, path);
         url.query_pairs_mut().extend_pairs(query);
         self.inner.http.get(url)
     }
@@ -70,11 +71,16 @@ impl Client {
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let again = request.try_clone().expect("our bodies are kept in memory");
         let token = self.inner.tokens.token().await?;
-        match http::exchange(request.bearer_auth(token.expose()), MOST_OF_BACKEND).await?.or_problem() {
+        match transport::exchange(request.bearer_auth(token.expose_secret()), MOST_OF_BACKEND)
+            .await?
+            .or_problem()
+        {
             Err(error) if error.problem().is_some_and(is_unauthorized) => {
                 match self.inner.tokens.instead_of(&token).await? {
                     Some(fresh) => {
-                        http::exchange(again.bearer_auth(fresh.expose()), MOST_OF_BACKEND).await?.or_problem()
+                        transport::exchange(again.bearer_auth(fresh.expose_secret()), MOST_OF_BACKEND)
+                            .await?
+                            .or_problem()
                     }
                     None => Err(error),
                 }

@@ -1,21 +1,17 @@
 //! The API as a program sees it: one client, its tokens, and a verb for each thing that can be asked.
 
-mod accounts;
+mod api;
 mod backoff;
 mod client;
-mod clock;
 mod error;
-mod http;
-mod identity;
-mod service;
-mod tasks;
-mod tokens;
+mod server_clock;
+mod token_source;
+mod transport;
 
-pub use accounts::{Accounts, Change, Given, Invitation, User, UserList};
+pub use crate::api::accounts::{Accounts, Change, Invitation, NewPassword, User, UserList};
+pub use crate::api::identity::{Identity, SignedIn, UserInfo};
+pub use crate::server_clock::server_clock;
+pub use crate::token_source::Credentials;
 pub use backoff::Backoff;
 pub use client::{Client, Settings};
-pub use clock::clock_of;
-pub use domain::Secret;
 pub use error::ClientError;
-pub use identity::{Identity, SignedIn, Who};
-pub use tokens::Credentials;

@@ -1,38 +1,28 @@
-//! The words and the rules of Tasker: what a task is and the only ways in which it may change.
+//! What a task is and the only ways in which it may change: names, rules and wire shapes, without I/O and without a clock.
 
-mod chain;
-mod figure;
 mod id;
-mod json;
-mod machine;
+pub mod limits;
 mod name;
 mod operation;
-mod page;
-mod problem;
-mod secret;
-mod service;
-mod status;
+mod raw_json;
 mod task;
 mod timestamp;
-mod trace;
-mod ttl;
+mod trace_context;
+mod wire;
 
-pub use chain::chain;
-pub use figure::{Figure, Kind};
 pub use id::{ClaimId, OwnerId, TaskId};
-pub use json::Json;
-pub use machine::{Event, Refused, State};
-pub use name::{BadName, QueueName, TypeName, WorkerName};
+pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{Isolation, Operation, OperationList, TtlBounds};
-pub use page::Page;
-pub use problem::{Fault, Problem};
-pub use secret::Secret;
-pub use service::{
-    Ask, Grant, Grants, Heard, Heartbeat, Held, LiveWorker, Report, Reported, Reports, Settled, Wanted,
-    WorkerList,
-};
-pub use status::{Reason, Status};
-pub use task::{Attempt, Counts, Submission, Summary, Task, TaskList, TaskResult};
+pub use raw_json::RawJson;
+pub use task::state_machine::{Event, InvalidTransition, State};
+pub use task::status::{Reason, Status};
+pub use task::submission::{Attempt, Submission, TaskCounts};
+pub use task::ttl::{InvalidTtl, Ttl};
 pub use timestamp::Timestamp;
-pub use trace::{BadTrace, Trace};
-pub use ttl::{BadTtl, Ttl};
+pub use trace_context::{InvalidTraceContext, TraceContext};
+pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, Grant};
+pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
+pub use wire::page::Page;
+pub use wire::problem::{Fault, Problem};
+pub use wire::report::{Report, ReportOutcome, Reports, SettleResult};
+pub use wire::task::{Task, TaskList, TaskResult, TaskSummary};

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// A name broke its rule; the sentence says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadName(&'static str);
+pub struct InvalidName(&'static str);
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $rule:literal, $fits:expr) => {
@@ -30,18 +30,18 @@ macro_rules! name {
         }
 
         impl TryFrom<String> for $name {
-            type Error = BadName;
+            type Error = InvalidName;
 
-            fn try_from(text: String) -> Result<Self, BadName> {
+            fn try_from(text: String) -> Result<Self, InvalidName> {
                 let fits: fn(&str) -> bool = $fits;
-                if fits(&text) { Ok(Self(text)) } else { Err(BadName(Self::RULE)) }
+                if fits(&text) { Ok(Self(text)) } else { Err(InvalidName(Self::RULE)) }
             }
         }
 
         impl FromStr for $name {
-            type Err = BadName;
+            type Err = InvalidName;
 
-            fn from_str(text: &str) -> Result<Self, BadName> {
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
                 Self::try_from(text.to_owned())
             }
         }

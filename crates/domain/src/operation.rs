@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::name::{QueueName, TypeName};
-use crate::ttl::Ttl;
+use crate::task::ttl::Ttl;
 
 /// An operation as the catalogue knows it; its highest registered version validates submissions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

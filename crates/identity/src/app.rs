@@ -1,17 +1,17 @@
 //! What a handler may reach.
 
-use store::{Clock, Db};
+use database::{Clock, Db};
 use tracing::warn;
 
 use crate::OpenError;
-use crate::accounts::Accounts;
-use crate::hashing::Hashing;
-use crate::keys::Keys;
-use crate::proofs::Proofs;
+use crate::accounts::account_store::Accounts;
+use crate::accounts::registration_tokens::RegistrationTokens;
+use crate::authentication::password_hashing::Hashing;
+use crate::authentication::rate_limit::Throttle;
+use crate::authentication::session_store::Sessions;
+use crate::keys::key_ring::KeyRing;
 use crate::schema::ACCOUNTS;
-use crate::sessions::Sessions;
 use crate::settings::{OpenRegistration, Settings};
-use crate::throttle::Throttle;
 use crate::time::{SECOND, micros};
 
 pub(crate) struct App {
@@ -20,10 +20,10 @@ pub(crate) struct App {
     pub(crate) db: Db,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
-    pub(crate) proofs: Proofs,
+    pub(crate) registration_tokens: RegistrationTokens,
     pub(crate) throttle: Throttle,
     pub(crate) hashing: Hashing,
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeyRing,
 }
 
 impl App {
@@ -34,11 +34,11 @@ impl App {
         }
         ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
-        let keys = Keys::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
+        let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
         Ok(Self {
             accounts: Accounts::new(db.clone(), clock.clone()),
             sessions: Sessions::new(db.clone(), clock.clone()),
-            proofs: Proofs::new(db.clone(), clock.clone()),
+            registration_tokens: RegistrationTokens::new(db.clone(), clock.clone()),
             throttle: Throttle::new(db.clone(), clock.clone()),
             hashing: Hashing::new(),
             keys,

@@ -2,53 +2,43 @@
 //! tokens. Its door is [`Identity`]; every route is in [`Identity::router`].
 
 mod accounts;
-mod address;
+mod admin_api;
 mod app;
-mod edge;
-mod figures;
-mod form;
-mod hashing;
+mod authentication;
 mod health;
+mod http;
 mod keys;
-mod link;
-mod mint;
+mod layers;
+mod maintenance;
+mod metrics;
 mod oauth;
-mod opaque;
 mod pages;
-mod password;
-mod proofs;
-mod return_url;
 mod role;
 mod schema;
-mod seal;
-mod sessions;
+mod secret_token;
 mod settings;
 mod sign_in;
-mod tend;
-mod throttle;
 mod time;
-mod username;
-mod users;
-mod visitor;
+mod tokens;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, patch, post};
-use store::{Clock, Db, StoreError};
+use database::{Clock, DatabaseError, Db};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::registration_tokens::Kind;
+use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::proofs::Kind;
-use crate::username::UserName;
 
-pub use crate::figures::{COUNTERS, HISTOGRAMS};
-pub use crate::hashing::Busy;
-pub use crate::keys::{KeyError, KeyStanding, check_key_file};
+pub use crate::accounts::username::InvalidName;
+pub use crate::authentication::password_hashing::HashingQueueFull;
+pub use crate::keys::key_ring::{KeyError, KeyFileState, check_key_file};
+pub use crate::metrics::{COUNTERS, HISTOGRAMS};
 pub use crate::role::Role;
 pub use crate::schema::ACCOUNTS;
-pub use crate::settings::{BadSetting, Client, OpenRegistration, Secret, Settings};
-pub use crate::username::BadName;
+pub use crate::settings::{Client, InvalidSetting, OpenRegistration, Settings};
 
 /// A cheap handle on an Identity.
 #[derive(Clone)]
@@ -59,13 +49,13 @@ pub struct Identity(Arc<App>);
 pub enum OpenError {
     /// A setting makes no sense.
     #[error(transparent)]
-    Setting(#[from] BadSetting),
+    Setting(#[from] InvalidSetting),
     /// The database failed, or its schema is too new.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Database(#[from] DatabaseError),
     /// The signing keys cannot be used.
     #[error(transparent)]
-    Keys(#[from] KeyError),
+    KeyRing(#[from] KeyError),
 }
 
 /// Why an account could not be made or given its password.
@@ -73,13 +63,13 @@ pub enum OpenError {
 pub enum EnsureError {
     /// No account may have this name.
     #[error(transparent)]
-    Name(#[from] BadName),
+    Name(#[from] InvalidName),
     /// Too many passwords are being hashed already.
     #[error(transparent)]
-    Busy(#[from] Busy),
+    HashingQueueFull(#[from] HashingQueueFull),
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Database(#[from] DatabaseError),
 }
 
 impl Identity {
@@ -106,26 +96,26 @@ impl Identity {
             .route("/.well-known/openid-configuration/jwks", get(oauth::jwks))
             .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
             // administrators
-            .route("/api/user", get(users::list).post(users::add))
-            .route("/api/user/{name}", patch(users::change))
-            .route("/api/user/{name}/reset", post(users::reset))
-            .route("/api/invitation", post(users::invite))
+            .route("/api/user", get(admin_api::users::list).post(admin_api::users::add))
+            .route("/api/user/{name}", patch(admin_api::users::change))
+            .route("/api/user/{name}/reset", post(admin_api::users::reset))
+            .route("/api/invitation", post(admin_api::users::invite))
             // operators
             .route("/health/live", get(health::live))
             .route("/health/ready", get(health::ready))
             .fallback(pages::not_found)
             .with_state(Arc::clone(&self.0));
-        edge::guard(routes, &self.0)
+        layers::apply_layers(routes, &self.0)
     }
 
     /// While there is no administrator: a new link that makes the first one. Earlier links hold until they are used
     /// or a day old. `None` once there is an administrator.
-    pub async fn setup_link(&self) -> Result<Option<String>, StoreError> {
+    pub async fn setup_link(&self) -> Result<Option<String>, DatabaseError> {
         if self.0.accounts.admin_exists().await? {
             return Ok(None);
         }
-        let token = self.0.proofs.mint(Kind::Setup, Role::Admin, None).await?;
-        Ok(Some(link::register(&self.0.settings, Kind::Setup, &token)))
+        let token = self.0.registration_tokens.mint(Kind::Setup, Role::Admin, None).await?;
+        Ok(Some(accounts::registration_link::register(&self.0.settings, Kind::Setup, &token)))
     }
 
     /// Makes the ordinary account `name` unless it exists, and sets its password. The rules for passwords are for
@@ -137,12 +127,12 @@ impl Identity {
     }
 
     /// One round of keeping house: keys are announced and retired, what has expired is forgotten.
-    pub async fn tend(&self) -> Result<(), OpenError> {
-        tend::round(&self.0).await
+    pub async fn run_maintenance_once(&self) -> Result<(), OpenError> {
+        maintenance::round(&self.0).await
     }
 
     /// Keeps house until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        tend::run(&self.0, &stop).await;
+        maintenance::run(&self.0, &stop).await;
     }
 }

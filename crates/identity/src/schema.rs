@@ -1,9 +1,9 @@
 //! Identity's part of the database.
 
-use store::{Migration, Part};
+use database::{Migration, SchemaPart};
 
 /// The tables of accounts, sessions, proofs and signing keys.
-pub const ACCOUNTS: Part = Part {
+pub const ACCOUNTS: SchemaPart = SchemaPart {
     name: "identity",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_identity.sql"),

@@ -1,7 +1,7 @@
 //! What the operator decides, and what of it makes no sense.
 
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,37 +55,14 @@ pub struct Client {
     /// Its `client_id`, and the `sub` of its tokens.
     pub id: String,
     /// Its `client_secret`.
-    pub secret: Secret,
+    pub secret: SecretString,
     /// What its tokens claim.
     pub roles: Vec<Role>,
 }
 
-/// Text that is never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 /// A setting that makes no sense.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadSetting {
+pub enum InvalidSetting {
     /// The issuer is no plain address.
     #[error("`issuer` is an address like https://id.example.org, with nothing after the host and the port")]
     Issuer,
@@ -106,15 +83,15 @@ pub enum BadSetting {
 const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 
 impl Settings {
-    pub(crate) fn check(&self) -> Result<(), BadSetting> {
+    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         let host = self.issuer.strip_prefix("https://").or_else(|| self.issuer.strip_prefix("http://"));
         let plain =
             |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
         if !host.is_some_and(|host| !host.is_empty() && !host.starts_with(':') && plain(host)) {
-            return Err(BadSetting::Issuer);
+            return Err(InvalidSetting::Issuer);
         }
         if !(Duration::from_secs(1)..=LONGEST_TOKEN).contains(&self.access_token_ttl) {
-            return Err(BadSetting::TokenTtl);
+            return Err(InvalidSetting::TokenTtl);
         }
         let mut seen = HashSet::new();
         for client in &self.clients {
@@ -122,10 +99,10 @@ impl Settings {
             let confusing =
                 client.id.is_empty() || is_legacy(&client.id) || Uuid::try_parse(&client.id).is_ok();
             if !visible || confusing || !seen.insert(&client.id) {
-                return Err(BadSetting::ClientId(client.id.clone()));
+                return Err(InvalidSetting::ClientId(client.id.clone()));
             }
-            if client.secret.expose().is_empty() {
-                return Err(BadSetting::ClientSecret(client.id.clone()));
+            if client.secret.expose_secret().is_empty() {
+                return Err(InvalidSetting::ClientSecret(client.id.clone()));
             }
         }
         Ok(())
@@ -152,8 +129,7 @@ mod tests {
     }
 
     fn with_client(id: &str, secret: &str) -> Settings {
-        let client =
-            Client { id: id.to_owned(), secret: Secret(secret.to_owned()), roles: vec![Role::Worker] };
+        let client = Client { id: id.to_owned(), secret: secret.into(), roles: vec![Role::Worker] };
         Settings { clients: vec![client], ..settings("http://127.0.0.1:8081") }
     }
 
@@ -173,7 +149,7 @@ mod tests {
             "https://a#b",
             "https://u@a",
         ] {
-            assert_eq!(settings(bad).check(), Err(BadSetting::Issuer), "{bad}");
+            assert_eq!(settings(bad).check(), Err(InvalidSetting::Issuer), "{bad}");
         }
     }
 
@@ -181,9 +157,9 @@ mod tests {
     fn s52_a_client_cannot_be_taken_for_a_user_or_for_tasker_itself() {
         assert_eq!(with_client("robot", "secret").check(), Ok(()));
         for bad in ["", "a b", "a:b", "tasker-worker", "6f1f6c9e-3b3b-4f0a-9d8e-0d8f5c1f2a3b"] {
-            assert_eq!(with_client(bad, "secret").check(), Err(BadSetting::ClientId(bad.to_owned())));
+            assert_eq!(with_client(bad, "secret").check(), Err(InvalidSetting::ClientId(bad.to_owned())));
         }
-        assert_eq!(with_client("robot", "").check(), Err(BadSetting::ClientSecret("robot".to_owned())));
+        assert_eq!(with_client("robot", "").check(), Err(InvalidSetting::ClientSecret("robot".to_owned())));
     }
 
     #[test]

@@ -2,45 +2,45 @@
 
 use std::net::IpAddr;
 
-use store::StoreError;
+use database::DatabaseError;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::accounts::Account;
+use crate::accounts::account_store::Account;
+use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::figures;
-use crate::hashing::{self, Busy, Place};
+use crate::authentication::password_hashing::{self, HashingQueueFull, HashingSlot};
+use crate::authentication::rate_limit::{FailedAttempts, RateLimit, RateLimited};
+use crate::metrics;
 use crate::role::Role;
-use crate::throttle::{Allowance, Misses, TooMany};
-use crate::username::UserName;
 
 /// Why somebody does not come in.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// Unknown, wrong, disabled or made to wait: nobody outside is told which.
-    NotThem,
+    BadCredentials,
     /// The address has tried too often.
-    TooMany(TooMany),
+    RateLimited(RateLimited),
     /// Too many are at the door.
-    Busy,
-    Store(StoreError),
+    HashingQueueFull,
+    Database(DatabaseError),
 }
 
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+impl From<DatabaseError> for Refusal {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
     }
 }
 
-impl From<Busy> for Refusal {
-    fn from(_: Busy) -> Self {
-        Self::Busy
+impl From<HashingQueueFull> for Refusal {
+    fn from(_: HashingQueueFull) -> Self {
+        Self::HashingQueueFull
     }
 }
 
-impl From<TooMany> for Refusal {
-    fn from(too_many: TooMany) -> Self {
-        Self::TooMany(too_many)
+impl From<RateLimited> for Refusal {
+    fn from(too_many: RateLimited) -> Self {
+        Self::RateLimited(too_many)
     }
 }
 
@@ -55,46 +55,46 @@ pub(crate) async fn sign_in(
     password: String,
     from: IpAddr,
 ) -> Result<Account, Refusal> {
-    app.throttle.check(Allowance::SignIn, from).await??;
+    app.throttle.check(RateLimit::SignIn, from).await??;
     let place = app.hashing.place().await?;
     let (account, hash) = find(app, name).await?;
     let misses = app.throttle.misses(account.id).await?;
     let (place, is_right) = place.verify(password.clone(), hash.clone()).await;
-    if !is_right || account.is_disabled || misses == Misses::Wait {
+    if !is_right || account.is_disabled || misses == FailedAttempts::Wait {
         // While an account waits its count stands still; nobody's takes the miss, since a write is worth time too.
-        let counted = if misses == Misses::Wait { Uuid::nil() } else { account.id };
+        let counted = if misses == FailedAttempts::Wait { Uuid::nil() } else { account.id };
         app.throttle.miss(counted).await?;
-        app.throttle.spend(Allowance::SignIn, from).await?;
-        figures::not_signed_in();
+        app.throttle.consume(RateLimit::SignIn, from).await?;
+        metrics::not_signed_in();
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %from }, "refused a sign-in from {from}");
-        return Err(Refusal::NotThem);
+        return Err(Refusal::BadCredentials);
     }
-    figures::signed_in();
-    if misses == Misses::Some {
+    metrics::signed_in();
+    if misses == FailedAttempts::Some {
         app.throttle.clear(account.id).await?;
     }
-    if hashing::is_outdated(&hash) {
+    if password_hashing::is_outdated(&hash) {
         rehash(app, place, &account, password, &hash).await?;
     }
     Ok(account)
 }
 
 /// The account and its hash; nobody's where there is none.
-async fn find(app: &App, name: &str) -> Result<(Account, String), StoreError> {
+async fn find(app: &App, name: &str) -> Result<(Account, String), DatabaseError> {
     // A name that breaks the rules is looked up too: in vain, but not faster.
     let folded = UserName::parse(name).map_or_else(|_| String::new(), |name| name.folded().to_owned());
     let nobody = || Account { id: Uuid::nil(), name: String::new(), role: Role::User, is_disabled: true };
     let found = app.accounts.find(&folded).await?;
-    Ok(found.unwrap_or_else(|| (nobody(), hashing::NOBODY.to_owned())))
+    Ok(found.unwrap_or_else(|| (nobody(), password_hashing::DUMMY_HASH.to_owned())))
 }
 
 async fn rehash(
     app: &App,
-    place: Place,
+    place: HashingSlot,
     account: &Account,
     password: String,
     old: &str,
-) -> Result<(), StoreError> {
+) -> Result<(), DatabaseError> {
     let (_, new) = place.hash(password).await;
     app.accounts.rehash(account.id, old, &new).await
 }

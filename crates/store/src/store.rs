@@ -8,14 +8,14 @@ use std::time::Duration;
 use domain::{Attempt, QueueName, Reason, TaskId, Timestamp, TypeName};
 use uuid::{ContextV7, Uuid};
 
-use crate::clock::Clock;
-use crate::db::Db;
-use crate::error::StoreError;
-use crate::floor::Floors;
-use crate::migrate::{Migration, Part};
+use crate::scan_floor::Floors;
+use database::Clock;
+use database::DatabaseError;
+use database::Db;
+use database::{Migration, SchemaPart};
 
 /// The tables of tasks, catalogue and workers.
-pub const TASKS: Part = Part {
+pub const TASKS: SchemaPart = SchemaPart {
     name: "tasks",
     steps: &[
         Migration {
@@ -58,7 +58,7 @@ struct Shared {
 
 /// A task that a verb has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedTask {
     /// Which task.
     pub id: TaskId,
     /// The grant that it ended, 0 if it never had one.
@@ -73,7 +73,7 @@ pub struct Ended {
 
 /// A task that is ready and nobody's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready {
+pub struct ReadyTask {
     /// Which task.
     pub id: TaskId,
     /// Its operation.
@@ -99,13 +99,13 @@ impl Store {
     }
 
     /// Brings the tables to this binary's version and learns the database's clock.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
         TASKS.migrate(&self.db).await?;
         self.learn_clock().await
     }
 
     /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
         self.db.ping().await
     }
 
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// A new id, greater than all that this process minted before.
-    pub fn mint(&self) -> TaskId {
+    pub fn new_task_id(&self) -> TaskId {
         let now = self.now().0.max(0).cast_unsigned();
         let nanos = u32::try_from(now % 1_000_000 * 1000).expect("less than a second");
         let minted = self.shared.minted.lock().expect("minting does not panic");
@@ -137,7 +137,7 @@ impl Store {
     }
 
     /// Asks the database what time it is. SQLite's is the process's own.
-    pub async fn learn_clock(&self) -> Result<(), StoreError> {
+    pub async fn learn_clock(&self) -> Result<(), DatabaseError> {
         if let Db::Postgres(pools) = &self.db {
             let (theirs,): (i64,) = sqlx::query_as("select now_us()").fetch_one(&pools.read).await?;
             self.shared.ahead.store(theirs - self.clock.steady(), Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Whether it is the first time that this version of `name` is found unreadable.
-    pub(crate) fn is_news(&self, name: &str, version: i32) -> bool {
+    pub(crate) fn first_time_unreadable(&self, name: &str, version: i32) -> bool {
         let mut unreadable = self.shared.unreadable.lock().expect("no panic while it is held");
         unreadable.insert((name.to_owned(), version))
     }
@@ -159,22 +159,26 @@ impl Store {
 /// What a row says that a verb has just ended: id, attempt, reason, ended, lateness.
 pub(crate) type EndedRow = (Uuid, i32, Option<String>, i64, i64);
 
-pub(crate) fn ended(row: EndedRow) -> Result<Ended, StoreError> {
+pub(crate) fn ended(row: EndedRow) -> Result<EndedTask, DatabaseError> {
     let (id, attempt, reason, ended, late) = row;
-    Ok(Ended {
+    Ok(EndedTask {
         id: TaskId(id),
         attempt: attempt.cast_unsigned(),
-        reason: reason.map(|word| word_of("outcome", id, &word)).transpose()?,
+        reason: reason.map(|word| parse_column("outcome", id, &word)).transpose()?,
         ended: Timestamp(ended),
         late,
     })
 }
 
 /// Reads a stored word; a word that is not ours makes the row corrupt.
-pub(crate) fn word_of<T: std::str::FromStr>(
+pub(crate) fn parse_column<T: std::str::FromStr>(
     table: &'static str,
     row: Uuid,
     word: &str,
-) -> Result<T, StoreError> {
-    word.parse().map_err(|_| StoreError::Corrupt { table, row, what: format!("{word:?} is no word of ours") })
+) -> Result<T, DatabaseError> {
+    word.parse().map_err(|_| DatabaseError::Corrupt {
+        table,
+        row,
+        what: format!("{word:?} is no word of ours"),
+    })
 }

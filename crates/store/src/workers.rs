@@ -1,13 +1,13 @@
 //! Workers at rest: who has sent a heartbeat, what it runs, and what it must stop.
 
-use domain::{Heartbeat, Held, LiveWorker, TaskId, Timestamp};
+use domain::{GrantRef, Heartbeat, LiveWorker, TaskId, Timestamp};
 use uuid::Uuid;
 
-use crate::db::Db;
-use crate::error::StoreError;
-use crate::on;
-use crate::sqlite::batch;
-use crate::store::{Store, word_of};
+use crate::store::{Store, parse_column};
+use database::DatabaseError;
+use database::Db;
+use database::batch;
+use database::on;
 
 const HEARTBEAT_POSTGRES: &str = "
     insert into worker (name, slots, types, seen) values ($1, $2, $3, (select now_us()))
@@ -32,7 +32,7 @@ const ALL: &str = "select name, slots, types, seen from worker order by name";
 
 impl Store {
     /// Keeps a worker's sign of life; answers with what it runs but does not hold any more.
-    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Held>, StoreError> {
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<GrantRef>, DatabaseError> {
         let types = batch(&beat.types);
         let slots = i32::try_from(beat.slots).unwrap_or(i32::MAX);
         let rows: Vec<(Uuid, i32)> = match &self.db {
@@ -57,26 +57,26 @@ impl Store {
         };
         Ok(rows
             .into_iter()
-            .map(|(id, attempt)| Held { id: TaskId(id), attempt: attempt.cast_unsigned() })
+            .map(|(id, attempt)| GrantRef { id: TaskId(id), attempt: attempt.cast_unsigned() })
             .collect())
     }
 
     /// The workers that live, by name.
-    pub async fn workers(&self) -> Result<Vec<LiveWorker>, StoreError> {
+    pub async fn workers(&self) -> Result<Vec<LiveWorker>, DatabaseError> {
         let rows: Vec<(String, i32, String, i64)> =
             on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
         rows.into_iter().map(worker).collect()
     }
 }
 
-fn worker((name, slots, types, seen): (String, i32, String, i64)) -> Result<LiveWorker, StoreError> {
-    let types = serde_json::from_str(&types).map_err(|error| StoreError::Corrupt {
+fn worker((name, slots, types, seen): (String, i32, String, i64)) -> Result<LiveWorker, DatabaseError> {
+    let types = serde_json::from_str(&types).map_err(|error| DatabaseError::Corrupt {
         table: "worker",
         row: Uuid::nil(),
         what: error.to_string(),
     })?;
     Ok(LiveWorker {
-        name: word_of("worker", Uuid::nil(), &name)?,
+        name: parse_column("worker", Uuid::nil(), &name)?,
         slots: slots.cast_unsigned(),
         types,
         seen_date: Timestamp(seen),

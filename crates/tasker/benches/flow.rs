@@ -7,14 +7,13 @@
 #![expect(unreachable_pub, reason = "the modules are those of the tests")]
 #![expect(dead_code, reason = "the modules are those of the tests, and a bench needs a part of them")]
 
-#[path = "../tests/it/cluster.rs"]
-mod cluster;
-#[path = "../tests/it/person.rs"]
-mod person;
-#[path = "../tests/it/process.rs"]
-mod process;
-#[path = "../tests/it/until.rs"]
-mod until;
+#[path = "../tests/it/kit"]
+mod kit {
+    pub(crate) mod cluster;
+    pub(crate) mod person;
+    pub(crate) mod process;
+    pub(crate) mod until;
+}
 
 use std::fs;
 use std::sync::Arc;
@@ -24,9 +23,9 @@ use std::time::{Duration, Instant};
 use domain::Status;
 use serde_json::json;
 
-use cluster::Cluster;
-use person::Person;
-use process::Up;
+use crate::kit::cluster::Cluster;
+use crate::kit::person::Person;
+use crate::kit::process::Up;
 
 /// How many tasks each run takes through.
 const TASKS: usize = 20_000;
@@ -52,7 +51,7 @@ fn main() {
     footprint();
 }
 
-async fn flow(system: &str, at: &person::Addresses) {
+async fn flow(system: &str, at: &kit::person::Addresses) {
     let ann = Person::register(at, "ann").await;
     ann.ended(ann.submit("ECHO", json!(1), 60_000).await).await;
     let begun = Instant::now();

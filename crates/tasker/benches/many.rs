@@ -8,14 +8,13 @@
 #![expect(dead_code, reason = "the modules are those of the tests, and a bench needs a part of them")]
 #![expect(clippy::cast_precision_loss, reason = "figures for eyes")]
 
-#[path = "../tests/it/cluster.rs"]
-mod cluster;
-#[path = "../tests/it/person.rs"]
-mod person;
-#[path = "../tests/it/process.rs"]
-mod process;
-#[path = "../tests/it/until.rs"]
-mod until;
+#[path = "../tests/it/kit"]
+mod kit {
+    pub(crate) mod cluster;
+    pub(crate) mod person;
+    pub(crate) mod process;
+    pub(crate) mod until;
+}
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,8 +26,8 @@ use testkit::kafka_server;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use cluster::{Cluster, Plan};
-use person::Person;
+use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::person::Person;
 
 /// How many connections submit at once.
 const CONNECTIONS: usize = 64;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::private;
+use crate::private_file;
 
 /// A directory that only its owner may enter.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl DataDir {
             .mode(0o700)
             .create(&self.0)
             .with_context(|| format!("--data-dir {shown} cannot be made"))?;
-        let file = private::options(OpenOptions::new().write(true).create(true).truncate(false))
+        let file = private_file::options(OpenOptions::new().write(true).create(true).truncate(false))
             .open(self.file(LOCK))
             .with_context(|| format!("--data-dir {shown} cannot be written"))?;
         match file.try_lock() {
@@ -97,11 +97,11 @@ impl DataDir {
     }
 
     fn read(&self, name: &str) -> Result<Option<String>> {
-        private::read(&self.file(name))
+        private_file::read(&self.file(name))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        private::write(&self.file(name), text)
+        private_file::write(&self.file(name), text)
     }
 }
 

@@ -5,41 +5,33 @@
     reason = "nothing depends on a binary: here `pub` is what a module offers to its siblings"
 )]
 
-mod bench;
-mod client;
-mod command;
+mod cli;
+mod commands;
 mod config;
 mod data_dir;
-mod exit;
-mod log_file;
-mod metrics;
-mod plaintext;
-mod private;
-mod roles;
-mod serve;
-mod settings;
-mod show;
-mod telemetry;
-mod tls;
-mod traces;
-mod wait;
+mod exit_code;
+mod observability;
+mod private_file;
+mod server;
+mod services;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
 
-use crate::command::Tasker;
+use crate::cli::Tasker;
 use crate::config::Environment;
-use crate::exit::Exit;
+use crate::exit_code::Exit;
 
 fn main() -> ExitCode {
     let ended = run(Tasker::parse());
     let exit = ended.unwrap_or_else(|error| {
-        if show::is_reader_gone(&error) {
+        if terminal::is_reader_gone(&error) {
             return Exit::Done;
         }
-        show::error(&error);
+        terminal::error(&error);
         Exit::of(&error)
     });
     exit.into()

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use database::Db;
 use sqlx::{Connection, Executor, PgConnection};
-use store::Db;
 use tempfile::TempDir;
 
 use crate::environment::variable;
@@ -15,7 +15,7 @@ const POSTGRES: &str = "TASKER_TEST_POSTGRES";
 /// The variable with the path of the CA certificate that signed the PostgreSQL server's certificate.
 const POSTGRES_CA: &str = "TASKER_TEST_POSTGRES_CA";
 
-/// An empty database for one test.
+/// An empty database for one test, gone with this value.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// The URL to open the database with: `sqlite:PATH` or `postgres://…`.
@@ -55,6 +55,27 @@ impl TestDatabase {
     /// The directory of a SQLite file; none for PostgreSQL.
     pub fn directory(&self) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.path().to_owned())
+    }
+}
+
+impl Drop for TestDatabase {
+    /// Removes a PostgreSQL database from the server, whoever is still connected to it. A failure is ignored: the server itself is
+    /// removed after the tests.
+    fn drop(&mut self) {
+        if self.directory.is_some() {
+            return;
+        }
+        let Some((_, name)) = self.url.rsplit_once('/') else { return };
+        let drop = format!("drop database if exists {name} with (force)");
+        // On a thread of its own: a test drops the database inside its runtime, which cannot be entered a second time.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect(&postgres_url()).await?;
+                admin.execute(sqlx::AssertSqlSafe(drop)).await
+            })
+        });
+        let _: std::thread::Result<Result<_, sqlx::Error>> = dropping.join();
     }
 }
 

@@ -18,12 +18,12 @@ const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// An instant on both clocks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct SuspendAwareInstant {
     awake: Instant,
     booted: Duration,
 }
 
-impl Moment {
+impl SuspendAwareInstant {
     /// This instant.
     pub(crate) fn now() -> Self {
         let booted = Duration::try_from(clock_gettime(BOOT_CLOCK)).unwrap_or_default();
@@ -43,31 +43,31 @@ impl Moment {
 
 /// The end of a grant's life.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline(Moment);
+pub(crate) struct Deadline(SuspendAwareInstant);
 
 impl Deadline {
     /// The end of what was granted by an ask that was sent at `sent`, held for `held_ms` and had `remaining_ms` left.
-    pub(crate) fn of(sent: Moment, held_ms: u64, remaining_ms: u64) -> Self {
+    pub(crate) fn of(sent: SuspendAwareInstant, held_ms: u64, remaining_ms: u64) -> Self {
         let life = Duration::from_millis(held_ms.saturating_add(remaining_ms));
         Self(sent.plus(life.min(LONGEST)))
     }
 
     /// What is left at `now`, by the clock that has gone further.
-    pub(crate) fn left(self, now: Moment) -> Duration {
-        let Moment { awake, booted } = self.0;
+    pub(crate) fn left(self, now: SuspendAwareInstant) -> Duration {
+        let SuspendAwareInstant { awake, booted } = self.0;
         awake.saturating_duration_since(now.awake).min(booted.saturating_sub(now.booted))
     }
 
     /// How long ago it passed at `now`; zero before it.
-    pub(crate) fn past(self, now: Moment) -> Duration {
-        let Moment { awake, booted } = self.0;
+    pub(crate) fn past(self, now: SuspendAwareInstant) -> Duration {
+        let SuspendAwareInstant { awake, booted } = self.0;
         now.awake.saturating_duration_since(awake).max(now.booted.saturating_sub(booted))
     }
 
     /// Waits for it.
     pub(crate) async fn passed(self) {
         loop {
-            let left = self.left(Moment::now());
+            let left = self.left(SuspendAwareInstant::now());
             if left.is_zero() {
                 return;
             }
@@ -82,8 +82,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn start() -> Moment {
-        Moment { awake: Instant::now(), booted: 100 * SECOND }
+    fn start() -> SuspendAwareInstant {
+        SuspendAwareInstant { awake: Instant::now(), booted: 100 * SECOND }
     }
 
     #[test]
@@ -100,19 +100,19 @@ mod tests {
     fn a_suspended_machine_does_not_stretch_it() {
         let sent = start();
         let deadline = Deadline::of(sent, 0, 60_000);
-        let resumed = Moment { awake: sent.awake + SECOND, booted: sent.booted + 3600 * SECOND };
+        let resumed = SuspendAwareInstant { awake: sent.awake + SECOND, booted: sent.booted + 3600 * SECOND };
         assert_eq!(deadline.left(resumed), Duration::ZERO);
         assert_eq!(deadline.past(resumed), 3540 * SECOND);
     }
 
     #[test]
     fn the_longest_life_does_not_overflow() {
-        let deadline = Deadline::of(Moment::now(), u64::MAX, u64::MAX);
-        assert!(deadline.left(Moment::now()) > Duration::from_hours(24));
+        let deadline = Deadline::of(SuspendAwareInstant::now(), u64::MAX, u64::MAX);
+        assert!(deadline.left(SuspendAwareInstant::now()) > Duration::from_hours(24));
     }
 
     #[test]
     fn the_boot_clock_goes() {
-        assert!(Moment::now().booted > Duration::ZERO);
+        assert!(SuspendAwareInstant::now().booted > Duration::ZERO);
     }
 }

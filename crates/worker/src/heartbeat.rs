@@ -8,16 +8,16 @@ use domain::{Heartbeat, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::kept::Kept;
-use crate::link::{Link, Part};
-use crate::register::WorkerError;
-use crate::running::Running;
+use crate::execution::running_tasks::Running;
+use crate::outage_log::{Activity, BackendOutageLog};
+use crate::registration::WorkerError;
+use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// No beat waits longer than this for its answer, so that the next one can try.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// What a heart says, and how often.
-pub(crate) struct Heart {
+pub(crate) struct HeartbeatSender {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
     pub(crate) slots: u32,
@@ -25,20 +25,20 @@ pub(crate) struct Heart {
     pub(crate) period: Duration,
     pub(crate) running: Running,
     /// Results that Kafka has: have their tasks ended?
-    pub(crate) kept: Option<Kept>,
-    pub(crate) link: Link,
+    pub(crate) unconfirmed: Option<UnconfirmedResults>,
+    pub(crate) link: BackendOutageLog,
 }
 
 /// A heart that beats until this is dropped.
-pub(crate) struct Pulse {
+pub(crate) struct HeartbeatHandle {
     heard: watch::Receiver<bool>,
     stop: DropGuard,
 }
 
-impl Heart {
+impl HeartbeatSender {
     /// Begins to beat.
-    pub(crate) fn start(mut self) -> Result<Pulse, WorkerError> {
-        self.client = self.client.separate().map_err(WorkerError::Client)?;
+    pub(crate) fn start(mut self) -> Result<HeartbeatHandle, WorkerError> {
+        self.client = self.client.with_own_connections().map_err(WorkerError::Client)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(WorkerError::Thread)?;
         let stop = CancellationToken::new();
@@ -46,40 +46,42 @@ impl Heart {
         let stopped = stop.clone();
         thread::Builder::new()
             .name("tasker-heart".to_owned())
-            .spawn(move || runtime.block_on(stopped.run_until_cancelled(self.beat(&say))))
+            .spawn(move || runtime.block_on(stopped.run_until_cancelled(self.heartbeat_loop(&say))))
             .map_err(WorkerError::Thread)?;
-        Ok(Pulse { heard, stop: stop.drop_guard() })
+        Ok(HeartbeatHandle { heard, stop: stop.drop_guard() })
     }
 
-    async fn beat(&self, heard: &watch::Sender<bool>) {
+    async fn heartbeat_loop(&self, heard: &watch::Sender<bool>) {
         let mut backoff = Backoff::default();
         // Repeated until it is heard: a predecessor of this name, killed, may hold what is ended then.
         let mut first = true;
         loop {
             // What Kafka has only before the answer comes was not asked about as such.
-            let (running, asked) =
-                (self.running.held(), self.kept.as_ref().map(Kept::held).unwrap_or_default());
-            let beat = Heartbeat {
+            let (running, asked) = (
+                self.running.held(),
+                self.unconfirmed.as_ref().map(UnconfirmedResults::held).unwrap_or_default(),
+            );
+            let heartbeat_loop = Heartbeat {
                 worker: self.worker.clone(),
                 slots: self.slots,
                 types: self.types.clone(),
                 running: [running, asked.clone()].concat(),
                 first,
             };
-            let pause = match self.client.heartbeat(&beat, LIMIT).await {
+            let pause = match self.client.heartbeat(&heartbeat_loop, LIMIT).await {
                 Ok(answer) => {
                     answer.stop.iter().for_each(|held| self.running.stop(held));
-                    if let Some(kept) = &self.kept {
-                        kept.heard(&asked, &answer.stop);
+                    if let Some(unconfirmed) = &self.unconfirmed {
+                        unconfirmed.heard(&asked, &answer.stop);
                     }
                     backoff.reset();
-                    self.link.went_through(Part::Heart);
+                    self.link.went_through(Activity::HeartbeatSender);
                     heard.send_replace(true);
                     first = false;
                     self.period
                 }
                 Err(error) => {
-                    self.link.failed(Part::Heart, &error);
+                    self.link.failed(Activity::HeartbeatSender, &error);
                     backoff.after(&error).min(self.period)
                 }
             };
@@ -88,7 +90,7 @@ impl Heart {
     }
 }
 
-impl Pulse {
+impl HeartbeatHandle {
     /// Waits for the first beat that the Backend answers.
     pub(crate) async fn first(&mut self) {
         let _ = self.heard.wait_for(|heard| *heard).await;

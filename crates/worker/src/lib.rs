@@ -48,32 +48,21 @@
 //! }
 //! ```
 
-mod ask;
-mod attend;
-mod catalogue;
-mod context;
-mod crew;
+pub mod builtin;
+mod claiming;
 mod deadline;
-mod figures;
+mod execution;
 mod heartbeat;
-mod kept;
-mod link;
-mod mail;
-mod operation;
-pub mod operations;
-mod post;
-mod pull;
-mod register;
-mod report;
-mod run;
-mod running;
-mod schema;
-mod tickets;
-mod tide;
+mod metrics;
+mod outage_log;
+mod registration;
+mod reporting;
+mod sdk;
+mod worker;
 
-pub use catalogue::Operations;
-pub use context::Context;
-pub use figures::FIGURES;
-pub use operation::{Failure, Operation};
-pub use register::WorkerError;
-pub use run::{Settings, Worker};
+pub use crate::metrics::METRICS;
+pub use crate::registration::WorkerError;
+pub use crate::sdk::context::Context;
+pub use crate::sdk::operation::{Failure, Operation};
+pub use crate::sdk::registry::Operations;
+pub use crate::worker::{Settings, Worker};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::service::each;
+use crate::kit::service::each;
 
 #[tokio::test]
 async fn a_task_is_cancelled_once_and_asking_again_is_fine() {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::people::Call;
-use crate::service::each;
+use crate::kit::clients::Call;
+use crate::kit::service::each;
 
 fn resize(version: u32) -> Value {
     let width = json!({"type": "integer", "minimum": version});

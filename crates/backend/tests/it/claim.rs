@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::service::each;
+use crate::kit::service::each;
 
 #[tokio::test]
 async fn permission_is_the_workers_name_and_asking_again_is_fine() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Ttl;
 use serde_json::{Value, json};
 
-use crate::service::{each, each_with};
+use crate::kit::service::{each, each_with};
 
 #[tokio::test]
 async fn the_alarm_ends_what_is_overdue_long_before_the_periodic_check() {
@@ -68,14 +68,14 @@ async fn what_finished_in_time_stays_finished() {
         async |service| {
             let (ann, rig) = (service.user(), service.worker());
             let submit = async || ann.submit(json!({"type": "ECHO", "ttl": 200})).await.id();
-            let (in_time, too_late) = (submit().await, submit().await);
-            let grant = rig.granted(&in_time, "w").await;
+            let (enforce_timeout, too_late) = (submit().await, submit().await);
+            let grant = rig.granted(&enforce_timeout, "w").await;
             assert_eq!(rig.report(&grant, json!({"result": 1})).await, json!({"became": "finished"}));
-            let finished = ann.task(&in_time).await;
+            let finished = ann.task(&enforce_timeout).await;
             rig.granted(&too_late, "w").await;
             assert_eq!(ann.ended(&too_late).await["reason"], "TTL_EXPIRED");
-            assert_eq!(ann.task(&in_time).await, finished, "nothing of it changed");
-            assert_eq!(ann.result(&in_time).await.ok::<Value>(), json!({"result": 1}));
+            assert_eq!(ann.task(&enforce_timeout).await, finished, "nothing of it changed");
+            assert_eq!(ann.result(&enforce_timeout).await.ok::<Value>(), json!({"result": 1}));
         },
     )
     .await;

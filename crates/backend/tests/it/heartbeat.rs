@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::service::{Service, each, each_with};
+use crate::kit::service::{WorkerCaller, each, each_with};
 
 #[tokio::test]
 async fn the_answer_names_what_must_stop() {
@@ -114,7 +114,7 @@ async fn nobody_is_lost_by_the_silence_of_a_backend_that_was_away() {
         service.stop.cancel();
         // While it is away, time passes: as much as a worker may be silent.
         let scratch = testkit::Scratch::sqlite();
-        let clock = Service::up(scratch, |_| {}).await;
+        let clock = WorkerCaller::up(scratch, |_| {}).await;
         clock.worker().pull(uuid::Uuid::new_v4(), "w", "ECHO", 1, 700).await.is(200);
         clock.down().await;
         let again = service.again(adjust).await;

@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::people::Person;
-use crate::service::each;
+use crate::kit::clients::Person;
+use crate::kit::service::each;
 
 /// Everything of an answer that somebody could look at: status, headers but the date, body.
 async fn all_of(

@@ -1,10 +1,10 @@
 //! The list of a caller's tasks: all of them, whole, the newest first; or a page.
 
-use domain::{Json, Submission, TaskId, Ttl};
+use domain::{RawJson, Submission, TaskId, Ttl};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::service::{Service, each};
+use crate::kit::service::{WorkerCaller, each};
 
 fn ids(list: &Value) -> Vec<String> {
     let id = |task: &Value| task["id"].as_str().unwrap().to_owned();
@@ -89,13 +89,13 @@ async fn a_long_list_is_one_whole_document() {
 }
 
 /// Submits so many tasks in the store's own way; their ids.
-async fn fill(service: &Service, owner: Uuid, count: usize) -> Vec<String> {
+async fn fill(service: &WorkerCaller, owner: Uuid, count: usize) -> Vec<String> {
     let submission = || Submission {
-        id: service.store.mint(),
+        id: service.store.new_task_id(),
         owner: domain::OwnerId(owner),
         name: "ECHO".parse().unwrap(),
         queue: "default".parse().unwrap(),
-        parameters: None::<Json>,
+        parameters: None::<RawJson>,
         ttl: Ttl::DEFAULT_MAX,
         start_within: Ttl::DEFAULT_MAX,
         trace: None,

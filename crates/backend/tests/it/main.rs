@@ -3,29 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads well where it stands")]
 
-mod issuer;
-mod people;
-mod proxy;
-mod service;
-
-mod addresses;
-mod bytes;
 mod cancel;
 mod catalogue;
 mod claim;
+mod database_outage;
 mod deadline;
-mod edge;
-mod hear;
 mod heartbeat;
+mod http_layers;
 mod isolation;
+mod json_round_trip;
+mod kit;
 mod list;
+mod long_poll;
 mod openapi;
-mod outage;
-mod pull;
+mod path_normalization;
+mod peer_notifications;
+mod pruning;
 mod read;
 mod report;
-mod stop;
+mod shutdown;
 mod submit;
-mod tokens;
-mod upkeep;
+mod token_verification;
 mod validation;

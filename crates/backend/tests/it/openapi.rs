@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::service::each;
+use crate::kit::service::each;
 
 fn document() -> Value {
     serde_json::to_value(backend::openapi()).unwrap()

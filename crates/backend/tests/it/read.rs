@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::each;
+use crate::kit::service::each;
 
 #[tokio::test]
 async fn a_task_that_finished_has_a_result_and_its_dates() {

@@ -4,7 +4,7 @@ use domain::Grant;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::service::{each, each_with};
+use crate::kit::service::{each, each_with};
 
 #[tokio::test]
 async fn each_report_of_a_batch_is_answered_in_its_place() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::service::{each, each_with};
+use crate::kit::service::{each, each_with};
 
 #[tokio::test]
 async fn a_submitted_task_is_created_and_everything_about_it_can_be_read() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::each;
+use crate::kit::service::each;
 
 #[tokio::test]
 async fn each_rule_of_ttl_has_a_problem_of_its_own() {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use broker::{Broker, Feed, Message, Posted, Pump, Role, Settings, Ticket};
-use domain::{ClaimId, Json, QueueName, Report, Reported, TaskId};
+use broker::{Broker, ConsumeLoop, Message, ResultMessage, Role, Settings, Subscription, Ticket};
+use domain::{ClaimId, QueueName, RawJson, Report, ReportOutcome, TaskId};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -41,15 +41,15 @@ impl Bench {
     pub(crate) fn of(settings: Settings, role: Role) -> Self {
         let broker = Broker::open(settings.clone()).expect("sound settings");
         let (running, stop) = (TaskTracker::new(), CancellationToken::new());
-        running.spawn(broker.clone().keep(role, stop.clone()));
+        running.spawn(broker.clone().manage_topics(role, stop.clone()));
         Self { broker, settings, running, stop }
     }
 
     /// A Backend whose topics are there.
     pub(crate) async fn ready(settings: Settings) -> Self {
         let bench = Self::of(settings, Role::Backend);
-        bench.broker.want([&queue()]);
-        bench.until("all topics are there", |broker| broker.troubles().is_empty()).await;
+        bench.broker.declare_queues([&queue()]);
+        bench.until("all topics are there", |broker| broker.degraded_reasons().is_empty()).await;
         bench
     }
 
@@ -61,20 +61,20 @@ impl Bench {
                 looks.tick().await;
             }
         };
-        assert!(timeout(PATIENCE, look).await.is_ok(), "{what}: {:?}", self.broker.troubles());
+        assert!(timeout(PATIENCE, look).await.is_ok(), "{what}: {:?}", self.broker.degraded_reasons());
     }
 
     /// Joins the workers of the usual queue.
-    pub(crate) fn tickets(&self, room: usize) -> Feed<Ticket> {
+    pub(crate) fn tickets(&self, room: usize) -> Subscription<Ticket> {
         self.pumped(self.broker.tickets(&queue(), room).expect("sound settings"))
     }
 
     /// Joins the Backends.
-    pub(crate) fn results(&self) -> Feed<Posted> {
+    pub(crate) fn results(&self) -> Subscription<ResultMessage> {
         self.pumped(self.broker.results().expect("sound settings"))
     }
 
-    fn pumped<M: Message>(&self, (feed, pump): (Feed<M>, Pump<M>)) -> Feed<M> {
+    fn pumped<M: Message>(&self, (feed, pump): (Subscription<M>, ConsumeLoop<M>)) -> Subscription<M> {
         self.running.spawn(pump.run());
         feed
     }
@@ -132,7 +132,7 @@ pub(crate) async fn make(bench: &Bench, topic: &str) {
 }
 
 /// The next message of a feed.
-pub(crate) async fn next<M>(feed: &mut Feed<M>) -> broker::Incoming<M> {
+pub(crate) async fn next<M>(feed: &mut Subscription<M>) -> broker::Delivery<M> {
     timeout(PATIENCE, feed.next()).await.expect("a message comes").expect("the pump runs")
 }
 
@@ -140,9 +140,9 @@ pub(crate) fn ticket() -> Ticket {
     Ticket { id: TaskId(Uuid::new_v4()), name: "DEMO".parse().expect("a type"), attempt: 1 }
 }
 
-pub(crate) fn posted(result: &str) -> Posted {
-    let reported = Reported::Result(Json::parse(result.to_owned()).expect("JSON"));
+pub(crate) fn posted(result: &str) -> ResultMessage {
+    let reported = ReportOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
     let report = Report { id, attempt: 1, claim, reported, trace: None };
-    Posted { worker: "rig".parse().expect("a name"), report }
+    ResultMessage { worker: "rig".parse().expect("a name"), report }
 }

@@ -1,9 +1,9 @@
 //! Kafka through the crate's own door, against a real one.
 
-mod dead;
-mod doors;
-mod feed;
+mod acls;
+mod consuming;
+mod dead_letters;
+mod kafka_outage;
 mod kit;
-mod outage;
-mod rights;
+mod tls_and_sasl;
 mod topics;

@@ -22,26 +22,26 @@ async fn missing_topics_are_made_as_the_settings_say() {
         assert_eq!(kept, Some(retention), "{topic}");
     }
     // A queue that is new makes one more.
-    bench.broker.want([&"images".parse().unwrap()]);
-    bench.until("the new queue is served", |broker| broker.serves([&"images".parse().unwrap()])).await;
+    bench.broker.declare_queues([&"images".parse().unwrap()]);
+    bench.until("the new queue is served", |broker| broker.is_serving([&"images".parse().unwrap()])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_provision_a_missing_topic_is_named_and_served_once_somebody_has_made_it() {
     let bench = Bench::of(Settings { provision: false, ..settings() }, Role::Backend);
-    bench.broker.want([&queue()]);
+    bench.broker.declare_queues([&queue()]);
     let tickets = format!("{}.tasks.default", bench.settings.topic_prefix);
     let said = format!("the topic {tickets} is not there");
-    bench.until(&said, |broker| broker.troubles().contains(&said)).await;
+    bench.until(&said, |broker| broker.degraded_reasons().contains(&said)).await;
     // A worker that comes before its topic hears of work as soon as there is one.
     let mut feed = bench.tickets(1);
-    assert!(!bench.broker.offer(&queue(), &ticket(), None, None));
-    assert!(bench.broker.post(&posted("1")).await.is_err(), "nor is there a topic for results");
+    assert!(!bench.broker.publish_ticket(&queue(), &ticket(), None, None));
+    assert!(bench.broker.publish_result(&posted("1")).await.is_err(), "nor is there a topic for results");
 
     make(&bench, &tickets).await;
-    bench.broker.turns(&[queue()], false).await;
-    assert!(bench.broker.serves([&queue()]));
+    bench.broker.serving_changed(&[queue()], false).await;
+    assert!(bench.broker.is_serving([&queue()]));
     let ticket = ticket();
-    assert!(bench.broker.offer(&queue(), &ticket, None, None));
+    assert!(bench.broker.publish_ticket(&queue(), &ticket, None, None));
     assert_eq!(next(&mut feed).await.message, ticket);
 }

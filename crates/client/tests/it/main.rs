@@ -2,6 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
-mod server;
-mod tokens;
-mod verbs;
+mod calls;
+mod kit;
+mod token_source;

@@ -9,8 +9,8 @@ use axum::http::header::CACHE_CONTROL;
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 
-use super::scope::OF_PEOPLE;
 use crate::app::App;
+use crate::tokens::scope::USER_SCOPES;
 
 /// Far shorter than a key is announced before it signs.
 const CACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=300")];
@@ -41,7 +41,7 @@ pub(crate) async fn metadata(
         token_endpoint: format!("{issuer}/connect/token"),
         userinfo_endpoint: format!("{issuer}/connect/userinfo"),
         jwks_uri: format!("{issuer}/.well-known/openid-configuration/jwks"),
-        scopes_supported: OF_PEOPLE,
+        scopes_supported: USER_SCOPES,
         response_types_supported: [],
         grant_types_supported: ["client_credentials", "password"],
         token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],

@@ -6,18 +6,18 @@ use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use database::DatabaseError;
 use serde_json::json;
-use store::StoreError;
 use tracing::error;
 
-use crate::form::BadForm;
+use crate::http::form::InvalidForm;
 use crate::sign_in::Refusal;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
     #[error("{0}")]
-    Form(#[from] BadForm),
+    Form(#[from] InvalidForm),
     #[error("{0}")]
     InvalidRequest(&'static str),
     #[error("no such client, or not its secret")]
@@ -31,13 +31,13 @@ pub(super) enum TokenError {
     #[error("a scope is unknown, or not for this client")]
     InvalidScope,
     #[error("too many attempts from this address")]
-    TooMany(Duration),
+    RateLimited(Duration),
     #[error("too many are asking: try again")]
-    Busy,
+    HashingQueueFull,
     #[error("the database does not answer: try again")]
-    Unavailable(#[source] StoreError),
+    Unavailable(#[source] DatabaseError),
     #[error("something broke here; it has been logged")]
-    Internal(#[source] StoreError),
+    Internal(#[source] DatabaseError),
 }
 
 impl TokenError {
@@ -51,23 +51,25 @@ impl TokenError {
             Self::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
-            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-            Self::Busy | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+            Self::HashingQueueFull | Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+            }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(after) => Some(*after),
-            Self::Busy | Self::Unavailable(_) => Some(Duration::from_secs(1)),
+            Self::RateLimited(after) => Some(*after),
+            Self::HashingQueueFull | Self::Unavailable(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
 }
 
-impl From<StoreError> for TokenError {
-    fn from(error: StoreError) -> Self {
+impl From<DatabaseError> for TokenError {
+    fn from(error: DatabaseError) -> Self {
         if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error) }
     }
 }
@@ -75,10 +77,10 @@ impl From<StoreError> for TokenError {
 impl From<Refusal> for TokenError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotThem => Self::InvalidGrant,
-            Refusal::TooMany(too_many) => Self::TooMany(too_many.retry_after),
-            Refusal::Busy => Self::Busy,
-            Refusal::Store(error) => error.into(),
+            Refusal::BadCredentials => Self::InvalidGrant,
+            Refusal::RateLimited(too_many) => Self::RateLimited(too_many.retry_after),
+            Refusal::HashingQueueFull => Self::HashingQueueFull,
+            Refusal::Database(error) => error.into(),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The endpoints that programs use: tokens, user information, discovery.
 
-mod client;
-mod discovery;
-mod error;
-mod scope;
-mod token;
-mod userinfo;
+pub(crate) mod client_authentication;
+pub(crate) mod discovery;
+pub(crate) mod error;
+pub(crate) mod token;
+pub(crate) mod userinfo;
 
-pub(crate) use client::is_legacy;
+pub(crate) use crate::oauth::client_authentication::is_legacy;
+pub(crate) use crate::tokens::scope::Scopes;
 pub(crate) use discovery::{jwks, metadata};
-pub(crate) use scope::Scopes;
 pub(crate) use token::token;
 pub(crate) use userinfo::{bearer, userinfo};

@@ -7,15 +7,15 @@ use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use database::DatabaseError;
 use serde::Serialize;
-use store::StoreError;
 use tracing::error;
 use uuid::Uuid;
 
-use super::scope::{OPENID, PROFILE};
 use crate::app::App;
-use crate::mint;
 use crate::role::Role;
+use crate::tokens::access_token;
+use crate::tokens::scope::{OPENID, PROFILE};
 
 /// What is told about a person.
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ pub(crate) enum BearerError {
     Invalid,
     /// It is not for this.
     Scope,
-    Store(StoreError),
+    Database(DatabaseError),
 }
 
 /// `GET` and `POST /connect/userinfo`
@@ -50,13 +50,13 @@ pub(crate) async fn userinfo(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Json<Person>, BearerError> {
-    let claims = mint::read(&app, bearer(&headers)?).ok_or(BearerError::Invalid)?;
+    let claims = access_token::read(&app, bearer(&headers)?).ok_or(BearerError::Invalid)?;
     let may = |scope| claims.scope.split(' ').any(|granted| granted == scope);
     if !may(OPENID) {
         return Err(BearerError::Scope);
     }
     let id = Uuid::try_parse(&claims.sub).map_err(|_| BearerError::Invalid)?;
-    let account = app.accounts.by_id(id).await.map_err(BearerError::Store)?;
+    let account = app.accounts.by_id(id).await.map_err(BearerError::Database)?;
     let account = account.filter(|account| !account.is_disabled).ok_or(BearerError::Invalid)?;
     let profile = may(PROFILE).then(|| Profile {
         name: account.name.clone(),
@@ -84,7 +84,7 @@ impl IntoResponse for BearerError {
             Self::Missing => (StatusCode::UNAUTHORIZED, "Bearer"),
             Self::Invalid => (StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#),
             Self::Scope => (StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope", scope="openid""#),
-            Self::Store(cause) => {
+            Self::Database(cause) => {
                 error!(error = &cause as &dyn std::error::Error, "no user information: the database failed");
                 return StatusCode::SERVICE_UNAVAILABLE.into_response();
             }

@@ -7,15 +7,15 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use store::StoreError;
+use database::DatabaseError;
 use tower_http::csrf::ProtectionError;
 use tracing::error;
 
-use super::show;
-use crate::form::BadForm;
-use crate::hashing::Busy;
+use crate::authentication::password_hashing::HashingQueueFull;
+use crate::authentication::rate_limit::RateLimited;
+use crate::http::form::InvalidForm;
+use crate::pages::show;
 use crate::sign_in::Refusal;
-use crate::throttle::TooMany;
 
 /// Why there is no such page now.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub(crate) enum PageError {
     #[error("This form was sent by another site, so nothing was done.")]
     CrossSite,
     #[error("This form cannot be read: {0}.")]
-    Form(#[from] BadForm),
+    Form(#[from] InvalidForm),
     #[error("This link has been used, has expired, or was never given out. Ask for a new one.")]
     SpentProof,
     #[error("Only an administrator may invite others.")]
@@ -37,13 +37,13 @@ pub(crate) enum PageError {
     )]
     Closed,
     #[error("Too many attempts came from your address. Wait a little, then try again.")]
-    TooMany(Duration),
+    RateLimited(Duration),
     #[error("Too many people are signing in right now. Try again in a moment.")]
-    Busy,
+    HashingQueueFull,
     #[error("The database does not answer. Try again in a moment.")]
-    Unavailable(#[source] StoreError),
+    Unavailable(#[source] DatabaseError),
     #[error("Something broke here. It has been logged.")]
-    Internal(#[source] StoreError),
+    Internal(#[source] DatabaseError),
     #[error("Something broke here. It has been logged.")]
     Panicked,
 }
@@ -59,46 +59,46 @@ impl PageError {
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),
             Self::NoSuchRole => (StatusCode::UNPROCESSABLE_ENTITY, "No such role"),
             Self::Closed => (StatusCode::FORBIDDEN, "Registration is closed"),
-            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
-            Self::Busy | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
+            Self::HashingQueueFull | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
             Self::Internal(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "Something broke"),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(after) => Some(*after),
-            Self::Busy | Self::Unavailable(_) => Some(Duration::from_secs(1)),
+            Self::RateLimited(after) => Some(*after),
+            Self::HashingQueueFull | Self::Unavailable(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
 }
 
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> Self {
+impl From<DatabaseError> for PageError {
+    fn from(error: DatabaseError) -> Self {
         if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error) }
     }
 }
 
-impl From<TooMany> for PageError {
-    fn from(too_many: TooMany) -> Self {
-        Self::TooMany(too_many.retry_after)
+impl From<RateLimited> for PageError {
+    fn from(too_many: RateLimited) -> Self {
+        Self::RateLimited(too_many.retry_after)
     }
 }
 
-impl From<Busy> for PageError {
-    fn from(_: Busy) -> Self {
-        Self::Busy
+impl From<HashingQueueFull> for PageError {
+    fn from(_: HashingQueueFull) -> Self {
+        Self::HashingQueueFull
     }
 }
 
 /// What the login page makes of a refusal; `None` is its own to show.
 pub(super) fn of_refusal(refusal: Refusal) -> Option<PageError> {
     match refusal {
-        Refusal::NotThem => None,
-        Refusal::TooMany(too_many) => Some(too_many.into()),
-        Refusal::Busy => Some(PageError::Busy),
-        Refusal::Store(error) => Some(error.into()),
+        Refusal::BadCredentials => None,
+        Refusal::RateLimited(too_many) => Some(too_many.into()),
+        Refusal::HashingQueueFull => Some(PageError::HashingQueueFull),
+        Refusal::Database(error) => Some(error.into()),
     }
 }
 

@@ -4,11 +4,11 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{lead_to, show};
-use crate::accounts::Account;
-use crate::return_url::LOGIN_PAGE;
+use super::{redirect, show};
+use crate::accounts::account_store::Account;
+use crate::pages::return_url::LOGIN_PAGE;
+use crate::pages::visitor::Visitor;
 use crate::role::Role;
-use crate::visitor::Visitor;
 
 /// An invitation that was just made: its link is shown this once.
 pub(super) struct Invitation {
@@ -30,7 +30,7 @@ struct HomePage<'a> {
 pub(crate) async fn home(visitor: Visitor) -> Response {
     match visitor.account {
         Some(account) => page(&account, None),
-        None => lead_to(LOGIN_PAGE),
+        None => redirect(LOGIN_PAGE),
     }
 }
 

@@ -10,14 +10,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
 
-use super::error::of_refusal;
-use super::{PageError, lead_to, show};
-use crate::address::Address;
+use super::{PageError, redirect, show};
 use crate::app::App;
-use crate::form::{BadForm, Form};
-use crate::return_url::{DEFAULT_PAGE, ReturnUrl};
+use crate::http::client_address::Address;
+use crate::http::form::{Form, InvalidForm};
+use crate::pages::error::of_refusal;
+use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
+use crate::pages::visitor::{Visitor, set_cookie};
 use crate::sign_in::sign_in;
-use crate::visitor::{Visitor, set_cookie};
 
 /// One sentence for every reason, so that nobody learns which names exist.
 const NOT_THEM: &str = "The user name or the password is wrong, or there were too many misses: \
@@ -41,7 +41,11 @@ pub(crate) struct LoginQuery {
 pub(crate) async fn login_form(visitor: Visitor, Query(query): Query<LoginQuery>) -> Response {
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
     if visitor.account.is_some() {
-        return lead_to(if return_url == ReturnUrl::Login { DEFAULT_PAGE } else { return_url.as_location() });
+        return redirect(if return_url == ReturnUrl::Login {
+            DEFAULT_PAGE
+        } else {
+            return_url.as_location()
+        });
     }
     show(StatusCode::OK, &LoginPage { username: "", return_url: return_url.as_field(), error: None })
 }
@@ -51,7 +55,7 @@ pub(crate) async fn login(
     State(app): State<Arc<App>>,
     Address(from): Address,
     visitor: Visitor,
-    form: Result<Form, BadForm>,
+    form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
     let return_url = ReturnUrl::parse(form.field("ReturnUrl"));
@@ -75,7 +79,7 @@ pub(crate) async fn login(
     }
     let session = app.sessions.begin(account.id).await?;
     info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %from }, "{} signed in", account.id);
-    let mut response = lead_to(return_url.as_location());
+    let mut response = redirect(return_url.as_location());
     response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
     Ok(response)
 }

@@ -7,10 +7,10 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use tracing::info;
 
-use super::{PageError, lead_to};
+use super::{PageError, redirect};
 use crate::app::App;
-use crate::return_url::LOGIN_PAGE;
-use crate::visitor::{Visitor, clear_cookie};
+use crate::pages::return_url::LOGIN_PAGE;
+use crate::pages::visitor::{Visitor, clear_cookie};
 
 /// `POST /Auth/Logout`
 pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
@@ -20,7 +20,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Res
     if let Some(account) = visitor.account {
         info!(target: "audit", { audit.event = "signed_out", account.id = %account.id }, "{} signed out", account.id);
     }
-    let mut response = lead_to(LOGIN_PAGE);
+    let mut response = redirect(LOGIN_PAGE);
     response.headers_mut().insert(SET_COOKIE, clear_cookie(&app.settings));
     Ok(response)
 }

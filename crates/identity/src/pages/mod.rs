@@ -1,19 +1,21 @@
 //! The pages that people use. They work without JavaScript; what is wrong is said beside the field that is wrong.
 
-mod error;
-mod files;
-mod home;
-mod invite;
-mod login;
-mod logout;
-mod register;
+pub(crate) mod assets;
+pub(crate) mod error;
+pub(crate) mod home;
+pub(crate) mod invite;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod register;
+pub(crate) mod return_url;
+pub(crate) mod visitor;
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
+pub(crate) use crate::pages::assets::{mark, style};
 pub(crate) use error::{PageError, cross_site, not_found, panicked};
-pub(crate) use files::{mark, style};
 pub(crate) use home::home;
 pub(crate) use invite::invite;
 pub(crate) use login::{login, login_form};
@@ -27,6 +29,6 @@ fn show(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// 303: what was posted is done, and the next page is fetched.
-fn lead_to(place: &str) -> Response {
+fn redirect(place: &str) -> Response {
     Redirect::to(place).into_response()
 }

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::house::{PASSWORD, each_database, password_grant};
+use crate::kit::{PASSWORD, each_database, password_grant};
 
 #[tokio::test]
 async fn s01_s02_discovery_says_what_is_served() {

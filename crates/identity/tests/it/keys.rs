@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use database::on;
 use identity::{Identity, KeyError, OpenError};
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use reqwest::StatusCode;
 use serde_json::Value;
-use store::on;
 
-use crate::house::{DAY, HOUR, House, SECOND, each_database, header, settings};
+use crate::kit::{DAY, HOUR, House, SECOND, each_database, header, settings};
 
 const JWKS: &str = "/.well-known/openid-configuration/jwks";
 
@@ -56,26 +56,26 @@ async fn s73_keys_are_announced_used_and_retired_without_a_gap() {
     each_database(|house| async move {
         house.register("ann").await;
         let first = kids(&house).await;
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         let both = kids(&house).await;
         assert_eq!((both.len(), &both[0]), (2, &first[0]), "the next one is announced");
         assert_eq!(kid(&house.token("ann").await), both[0], "but does not sign yet");
 
         house.clock.advance(30 * DAY - SECOND);
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         let old = house.token("ann").await;
         assert_eq!(kid(&old), both[0]);
         house.clock.advance(SECOND);
         assert_eq!(kid(&house.token("ann").await), both[1], "its time has come");
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         assert_eq!(kids(&house).await.len(), 3, "next, current and previous");
         assert!(believed(&house, &old).await);
 
         house.clock.advance(HOUR - 2 * SECOND);
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         assert!(believed(&house, &old).await, "to its last second");
         house.clock.advance(HOUR);
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         let now = kids(&house).await;
         assert!(
             now.len() == 2 && !now.contains(&both[0]),
@@ -91,7 +91,7 @@ async fn a_key_that_was_late_is_still_announced_before_it_signs() {
         house.register("ann").await;
         let first = kids(&house).await;
         house.clock.advance(100 * DAY);
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         assert_eq!(kid(&house.token("ann").await), first[0]);
         house.clock.advance(DAY);
         assert_ne!(kid(&house.token("ann").await), first[0]);
@@ -107,8 +107,8 @@ async fn s74_a_restart_and_another_instance_sign_with_the_same_keys() {
         assert_eq!(kids(&house).await, kids(&other).await);
         let token = house.token("ann").await;
         assert!(believed(&other, &token).await);
-        house.identity.tend().await.unwrap();
-        other.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
+        other.identity.run_maintenance_once().await.unwrap();
         assert_eq!(kids(&house).await, kids(&other).await);
         assert_eq!(kids(&house).await.len(), 2);
     })
@@ -145,7 +145,7 @@ async fn s76_keys_that_are_taken_away_are_replaced_and_their_tokens_are_dead() {
         let old = house.token("ann").await;
         on!(&house.db, write, pool => sqlx::query("delete from signing_key").execute(pool).await.map(drop))
             .unwrap();
-        house.identity.tend().await.unwrap();
+        house.identity.run_maintenance_once().await.unwrap();
         assert!(!believed(&house, &old).await && !kids(&house).await.contains(&kid(&old)));
         assert!(believed(&house, &house.token("ann").await).await);
     })
@@ -178,16 +178,16 @@ async fn a_missing_and_a_wrong_key_file_are_clear_errors_and_nothing_is_made_ane
         let settings = settings(&house.base, absent.clone());
         let open = || Identity::open(house.open_again(), settings.clone(), house.clock.clone());
         let refused = open().await.err().unwrap();
-        assert!(matches!(&refused, OpenError::Keys(KeyError::FileMissing { path }) if *path == absent));
+        assert!(matches!(&refused, OpenError::KeyRing(KeyError::FileMissing { path }) if *path == absent));
         assert!(refused.to_string().contains("copy it from the Identity that made them"));
         assert!(!absent.exists());
         let wrong = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
         fs::write(&absent, wrong).unwrap();
         let refused = open().await.err().unwrap();
-        assert!(matches!(&refused, OpenError::Keys(KeyError::WrongFile { .. })), "{refused}");
+        assert!(matches!(&refused, OpenError::KeyRing(KeyError::WrongFile { .. })), "{refused}");
         assert_eq!(fs::read_to_string(&absent).unwrap(), wrong);
         fs::write(&absent, "short").unwrap();
-        assert!(matches!(open().await.err().unwrap(), OpenError::Keys(KeyError::File { .. })));
+        assert!(matches!(open().await.err().unwrap(), OpenError::KeyRing(KeyError::File { .. })));
     })
     .await;
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use reqwest::header::COOKIE;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::house::{PASSWORD, ROBOT_SECRET, each_database};
+use crate::kit::{PASSWORD, ROBOT_SECRET, each_database};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -2,16 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod clients;
+mod client_credentials;
 mod discovery;
-mod guessing;
-mod house;
 mod keys;
+mod kit;
+mod login_and_logout;
 mod logs;
 mod pages;
-mod proofs;
+mod rate_limit_and_lockout;
 mod register;
-mod session;
+mod registration_tokens;
 mod token;
 mod userinfo;
 mod users;

@@ -1,12 +1,12 @@
 //! Registering, and who becomes an administrator by it.
 
+use database::on;
 use identity::OpenRegistration;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, COOKIE};
 use serde_json::json;
-use store::on;
 
-use crate::house::{PASSWORD, each_database, each_database_with, location};
+use crate::kit::{PASSWORD, each_database, each_database_with, location};
 
 #[tokio::test]
 async fn s77_whoever_registers_is_a_user_and_is_led_to_the_login_page() {

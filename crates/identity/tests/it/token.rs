@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::house::{PASSWORD, claims, each_database, header, password_grant};
+use crate::kit::{PASSWORD, claims, each_database, header, password_grant};
 
 const LONG_ROLE: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
 
@@ -66,7 +66,7 @@ async fn s59_a_token_is_an_access_token_by_rfc_9068() {
         assert!(uuid::Uuid::try_parse(claims["sub"].as_str().unwrap()).is_ok());
         assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1_800_000_000), &json!(1_800_003_600)));
         assert_eq!(claims["amr"], json!(["pwd"]));
-        assert_ne!(claims["jti"], crate::house::claims(&second)["jti"]);
+        assert_ne!(claims["jti"], crate::kit::claims(&second)["jti"]);
         let known =
             ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "roles", LONG_ROLE, "amr"];
         let said: HashSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
@@ -156,7 +156,7 @@ async fn s17_s20_the_password_grant_is_for_the_originals_clients_alone() {
         house.register("ann").await;
         let mut form = password_grant("ann", PASSWORD);
         form.retain(|(name, _)| *name != "client_id");
-        let robot = [("client_id", "robot"), ("client_secret", crate::house::ROBOT_SECRET)];
+        let robot = [("client_id", "robot"), ("client_secret", crate::kit::ROBOT_SECRET)];
         let refused = house.post("/connect/token", &[form.as_slice(), &robot].concat()).send().await.unwrap();
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "unauthorized_client");
         let form = [("grant_type", "client_credentials"), ("client_id", "tasker_backend")];

@@ -1,11 +1,11 @@
 //! `/connect/userinfo`.
 
+use database::on;
 use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::Value;
-use store::on;
 
-use crate::house::{HOUR, House, PASSWORD, ROBOT_SECRET, SECOND, claims, each_database, password_grant};
+use crate::kit::{HOUR, House, PASSWORD, ROBOT_SECRET, SECOND, claims, each_database, password_grant};
 
 async fn token_with(house: &House, scope: &str) -> String {
     let mut form = password_grant("ann", PASSWORD);

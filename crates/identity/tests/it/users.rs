@@ -1,12 +1,12 @@
 //! `/api/User`: what an administrator may do with the accounts of others, and nobody else.
 
+use database::on;
 use reqwest::header::COOKIE;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use store::on;
 use tokio::task::JoinSet;
 
-use crate::house::{DAY, House, PASSWORD, ROBOT_SECRET, each_database};
+use crate::kit::{DAY, House, PASSWORD, ROBOT_SECRET, each_database};
 
 impl House {
     /// The token of the program `robot`.

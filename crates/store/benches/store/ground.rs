@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use database::{Clock, Db};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
-use store::{Clock, Db, Store};
+use store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 

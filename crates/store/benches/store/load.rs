@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{
-    ClaimId, Grant, Json, OwnerId, Report, Reported, Settled, Submission, Ttl, TypeName, WorkerName,
+    ClaimId, Grant, OwnerId, RawJson, Report, ReportOutcome, SettleResult, Submission, Ttl, TypeName,
+    WorkerName,
 };
-use store::{Granted, IdClaim, Puller, Store};
+use store::{ClaimById, Granted, PullRequest, Store};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -111,25 +112,25 @@ impl Writer {
         let granted = self.claim(&tasks).await;
         let reports: Vec<Report> = granted.iter().map(|granted| report(&granted.grant)).collect();
         let settled = self.store.settle(&reports).await.unwrap();
-        settled.into_iter().map(|settled| u64::from(settled == Settled::Finished)).sum()
+        settled.into_iter().map(|settled| u64::from(settled == SettleResult::Finished)).sum()
     }
 
     async fn claim(&self, tasks: &[Submission]) -> Vec<Granted> {
         match self.way {
             Way::ById => {
-                let ask = |task: &Submission| IdClaim {
+                let ask = |task: &Submission| ClaimById {
                     id: task.id,
                     claim: ClaimId::random(),
                     worker: self.worker.clone(),
                     by_name: false,
                 };
-                self.store.claim(&tasks.iter().map(ask).collect::<Vec<_>>()).await.unwrap()
+                self.store.claim_by_id(&tasks.iter().map(ask).collect::<Vec<_>>()).await.unwrap()
             }
             Way::ByPull => {
                 let slots = u32::try_from(self.batch).unwrap();
                 let puller =
-                    Puller { claim: ClaimId::random(), worker: self.worker.clone(), slots, new: true };
-                self.store.pull(&[puller], &[kind()], Duration::ZERO).await.unwrap().granted
+                    PullRequest { claim: ClaimId::random(), worker: self.worker.clone(), slots, new: true };
+                self.store.claim_by_type(&[puller], &[kind()], Duration::ZERO).await.unwrap().granted
             }
         }
     }
@@ -142,11 +143,11 @@ pub(crate) fn kind() -> TypeName {
 /// 120 bytes of parameters; a life that outlasts the measurement.
 pub(crate) fn submission(store: &Store) -> Submission {
     Submission {
-        id: store.mint(),
+        id: store.new_task_id(),
         owner: OwnerId(Uuid::from_u128(1)),
         name: kind(),
         queue: "default".parse().unwrap(),
-        parameters: Some(Json::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
+        parameters: Some(RawJson::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
         ttl: Ttl::try_from(3_600_000).unwrap(),
         start_within: Ttl::DEFAULT_MAX,
         trace: None,
@@ -154,12 +155,12 @@ pub(crate) fn submission(store: &Store) -> Submission {
 }
 
 fn report(grant: &Grant) -> Report {
-    let result = Json::parse("{\"length\":123456789}".to_owned()).unwrap();
+    let result = RawJson::parse("{\"length\":123456789}".to_owned()).unwrap();
     Report {
         id: grant.id,
         attempt: grant.attempt,
         claim: grant.claim,
-        reported: Reported::Result(result),
+        reported: ReportOutcome::Result(result),
         trace: None,
     }
 }

@@ -3,8 +3,8 @@
 use domain::{Reason, Status, Timestamp};
 use tokio::task::JoinSet;
 
+use crate::kit::table_dump::books;
 use crate::kit::{ANN, BOB, SECOND, each_database, report, result};
-use crate::rows::books;
 
 /// G12: from wherever it has not ended.
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn what_has_ended_stays_as_it_ended() {
         bench.store.cancel(ANN, &[cancelled]).await.unwrap();
         let before = books(&bench.db).await;
         bench.advance(SECOND).await;
-        let unknown = bench.store.mint();
+        let unknown = bench.store.new_task_id();
         assert_eq!(bench.store.cancel(ANN, &[finished.id, cancelled, unknown]).await.unwrap(), []);
         assert_eq!(bench.store.cancel(ANN, &[]).await.unwrap(), []);
         assert_eq!(books(&bench.db).await, before);
@@ -73,7 +73,7 @@ async fn a_result_and_a_cancellation_agree_who_won() {
             let status = bench.status(grant.id).await;
             assert_eq!(ended.len() == 1, status == Status::Cancelled, "{ended:?} and {status}");
             assert_eq!(
-                settled == domain::Settled::Finished,
+                settled == domain::SettleResult::Finished,
                 status == Status::Finished,
                 "{settled:?} and {status}"
             );

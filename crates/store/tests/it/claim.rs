@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use domain::{ClaimId, Status, TaskId, Timestamp};
-use store::{Granted, IdClaim};
+use store::{ClaimById, Granted};
 use tokio::task::JoinSet;
 
+use crate::kit::table_dump::books;
 use crate::kit::{ANN, MILLI, SECOND, ask, each_database, millis, result, worker};
-use crate::rows::books;
 
 /// G3, G7: the deadline is the claim's instant and the task's life.
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_hundred_racing_claims_have_one_winner() {
         let mut race = JoinSet::new();
         for racer in 0..100 {
             let store = if racer % 2 == 0 { bench.store.clone() } else { bench.another() };
-            race.spawn(async move { store.claim(&[ask(id, &format!("w{racer}"))]).await.unwrap() });
+            race.spawn(async move { store.claim_by_id(&[ask(id, &format!("w{racer}"))]).await.unwrap() });
         }
         let winners: Vec<Granted> = race.join_all().await.into_iter().flatten().collect();
         let [winner] = &*winners else { panic!("{winners:?}") };
@@ -55,8 +55,8 @@ async fn racing_batches_share_the_tasks() {
             tasks.rotate_left(racer * 25);
             race.spawn(async move {
                 let name = format!("w{racer}");
-                let asks: Vec<IdClaim> = tasks.into_iter().map(|id| ask(id, &name)).collect();
-                store.claim(&asks).await.unwrap()
+                let asks: Vec<ClaimById> = tasks.into_iter().map(|id| ask(id, &name)).collect();
+                store.claim_by_id(&asks).await.unwrap()
             });
         }
         let granted: Vec<TaskId> = race.join_all().await.into_iter().flatten().map(|g| g.grant.id).collect();
@@ -95,7 +95,7 @@ async fn the_same_claim_racing_itself_is_granted_to_both() {
             let mut race = JoinSet::new();
             for _ in 0..4 {
                 let (store, ask) = (bench.another(), ask.clone());
-                race.spawn(async move { store.claim(&[ask]).await.unwrap() });
+                race.spawn(async move { store.claim_by_id(&[ask]).await.unwrap() });
             }
             for granted in race.join_all().await {
                 let [granted] = &*granted else { panic!("{granted:?}") };
@@ -114,8 +114,8 @@ async fn another_claim_gets_nothing() {
         bench.ask(mine.clone()).await.unwrap();
         assert_eq!(bench.ask(ask(mine.id, "w2")).await, None);
         assert_eq!(bench.ask(ask(mine.id, "w1")).await, None, "a worker that asks anew");
-        assert_eq!(bench.ask(IdClaim { worker: worker("w2"), ..mine }).await, None);
-        assert_eq!(bench.ask(ask(bench.store.mint(), "w1")).await, None, "no such task");
+        assert_eq!(bench.ask(ClaimById { worker: worker("w2"), ..mine }).await, None);
+        assert_eq!(bench.ask(ask(bench.store.new_task_id(), "w1")).await, None, "no such task");
     })
     .await;
 }
@@ -125,7 +125,7 @@ async fn another_claim_gets_nothing() {
 async fn a_claim_by_name_repeats_whatever_its_claim() {
     each_database(|bench| async move {
         let id = bench.created().await;
-        let by_name = |name| IdClaim { by_name: true, ..ask(id, name) };
+        let by_name = |name| ClaimById { by_name: true, ..ask(id, name) };
         let first = bench.ask(by_name("w1")).await.unwrap();
         bench.advance(SECOND).await;
         let again = bench.ask(by_name("w1")).await.unwrap();
@@ -174,12 +174,13 @@ async fn a_batch_is_granted_task_by_task() {
         let tasks = bench.many(3).await;
         bench.claim(tasks[1], "w1").await.unwrap();
         let claim = ClaimId::random();
-        let asks: Vec<IdClaim> = tasks.iter().rev().map(|&id| IdClaim { claim, ..ask(id, "w2") }).collect();
-        let granted = bench.store.claim(&asks).await.unwrap();
+        let asks: Vec<ClaimById> =
+            tasks.iter().rev().map(|&id| ClaimById { claim, ..ask(id, "w2") }).collect();
+        let granted = bench.store.claim_by_id(&asks).await.unwrap();
         let granted: HashSet<TaskId> = granted.into_iter().map(|granted| granted.grant.id).collect();
         assert_eq!(granted, HashSet::from([tasks[0], tasks[2]]));
-        assert_eq!(bench.store.held(&worker("w2"), claim).await.unwrap().len(), 2);
-        assert!(bench.store.claim(&[]).await.unwrap().is_empty());
+        assert_eq!(bench.store.grants_under_claim(&worker("w2"), claim).await.unwrap().len(), 2);
+        assert!(bench.store.claim_by_id(&[]).await.unwrap().is_empty());
     })
     .await;
 }

@@ -1,25 +1,24 @@
 //! One suite, both databases: whatever is said of the store holds on PostgreSQL and on SQLite.
+
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
-mod bytes;
 mod cancel;
+mod cancelled_futures;
 mod catalogue;
 mod claim;
-mod disk;
-mod dropped;
-mod error;
-mod hear;
-mod history;
+mod durability;
+mod error_classes;
+mod expire;
+mod json_round_trip;
 mod kit;
 mod migrate;
-mod model;
+mod model_check;
+mod peer_notifications;
 mod prune;
 mod pull;
-mod read;
-mod rows;
+mod queries;
 mod schema;
 mod settle;
 mod submit;
-mod sweep;
 mod tls;
 mod workers;

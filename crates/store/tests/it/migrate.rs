@@ -1,6 +1,7 @@
 //! Migrations: once however many start, and closed to a binary that is too old.
 
-use store::{Clock, Db, Migration, Part, Store, TASKS, on};
+use database::{Clock, Db, Migration, SchemaPart, on};
+use store::{Store, TASKS};
 use testkit::Scratch;
 use tokio::task::JoinSet;
 
@@ -69,8 +70,8 @@ const BROKEN: Migration = Migration {
 #[tokio::test]
 async fn a_broken_step_leaves_nothing_behind() {
     each_database(|bench| async move {
-        let good = Part { name: "part", steps: &[GOOD] };
-        let broken = Part { name: "part", steps: &[GOOD, BROKEN] };
+        let good = SchemaPart { name: "part", steps: &[GOOD] };
+        let broken = SchemaPart { name: "part", steps: &[GOOD, BROKEN] };
         broken.migrate(&bench.db).await.unwrap_err();
         good.migrate(&bench.db).await.expect("nothing was made");
         broken.migrate(&bench.db).await.unwrap_err();

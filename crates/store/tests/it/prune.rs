@@ -56,7 +56,7 @@ async fn a_prune_takes_the_oldest_few() {
 #[tokio::test]
 async fn a_pruned_file_shrinks() {
     let bench = crate::kit::Bench::sqlite().await;
-    let big = domain::Json::of(&"x".repeat(100_000)).unwrap();
+    let big = domain::RawJson::of(&"x".repeat(100_000)).unwrap();
     let mut tasks = Vec::new();
     for _ in 0..20 {
         tasks.push(domain::Submission { parameters: Some(big.clone()), ..bench.submission() });

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{ClaimId, Reported, Submission, TaskId};
-use store::{Granted, IdClaim, Pulled, Puller, Store};
+use domain::{ClaimId, ReportOutcome, Submission, TaskId};
+use store::{ClaimById, Granted, PullRequest, PullResult, Store};
 use tokio::task::JoinSet;
 
 use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
@@ -12,8 +12,8 @@ use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
 /// No age is asked for.
 const NOW: Duration = Duration::ZERO;
 
-fn puller(name: &str, slots: u32) -> Puller {
-    Puller { claim: ClaimId::random(), worker: worker(name), slots, new: true }
+fn puller(name: &str, slots: u32) -> PullRequest {
+    PullRequest { claim: ClaimId::random(), worker: worker(name), slots, new: true }
 }
 
 fn ids(granted: &[Granted]) -> HashSet<TaskId> {
@@ -33,7 +33,7 @@ async fn the_oldest_ready_task_goes_first() {
         }
         let types = [kind("b"), kind("a"), kind("nobody.asks")];
         for expected in [vec![tasks[0], tasks[1]], vec![tasks[3], tasks[4]], vec![]] {
-            let granted = bench.store.pull(&[puller("w1", 2)], &types, NOW).await.unwrap().granted;
+            let granted = bench.store.claim_by_type(&[puller("w1", 2)], &types, NOW).await.unwrap().granted;
             assert_eq!(ids(&granted), expected.into_iter().collect());
             assert!(
                 granted
@@ -53,10 +53,10 @@ async fn waiting_workers_take_turns() {
         let tasks = bench.many(3).await;
         let (greedy, modest) = (puller("greedy", 5), puller("modest", 1));
         let pullers = [greedy.clone(), modest.clone()];
-        let granted = bench.store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted;
+        let granted = bench.store.claim_by_type(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), tasks.into_iter().collect());
         for puller in pullers {
-            let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+            let held = bench.store.grants_under_claim(&puller.worker, puller.claim).await.unwrap();
             let given: Vec<&Granted> =
                 granted.iter().filter(|granted| granted.worker == puller.worker).collect();
             assert_eq!(given.len(), if puller == greedy { 2 } else { 1 });
@@ -78,9 +78,9 @@ async fn racing_pulls_never_share_a_task() {
             for racer in 0..8 {
                 let store = if racer % 2 == 0 { bench.store.clone() } else { bench.another() };
                 let pullers = [puller(&format!("w{racer}"), 5), puller(&format!("v{racer}"), 5)];
-                race.spawn(
-                    async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted },
-                );
+                race.spawn(async move {
+                    store.claim_by_type(&pullers, &[kind("demo.echo")], NOW).await.unwrap().granted
+                });
             }
             let round: Vec<Granted> = race.join_all().await.into_iter().flatten().collect();
             assert!(!round.is_empty(), "{} of {} were found", granted.len(), tasks.len());
@@ -105,13 +105,15 @@ async fn racing_asks_under_one_claim_are_granted_once() {
             for racer in 0..8 {
                 let (store, beside) = (stores[racer % 4].clone(), puller("w2", u32::from(racer == 0)));
                 let pullers = [same.clone(), beside];
-                race.spawn(async move { store.pull(&pullers, &[kind("demo.echo")], NOW).await.unwrap() });
+                race.spawn(
+                    async move { store.claim_by_type(&pullers, &[kind("demo.echo")], NOW).await.unwrap() },
+                );
             }
-            let pulled: Vec<Pulled> = race.join_all().await;
-            let under = |pulled: &Pulled| {
+            let pulled: Vec<PullResult> = race.join_all().await;
+            let under = |pulled: &PullResult| {
                 pulled.granted.iter().filter(|granted| granted.grant.claim == same.claim).count()
             };
-            let winners: Vec<&Pulled> = pulled.iter().filter(|pulled| under(pulled) > 0).collect();
+            let winners: Vec<&PullResult> = pulled.iter().filter(|pulled| under(pulled) > 0).collect();
             assert_eq!(winners.len(), 1, "round {round}: {pulled:#?}");
             assert!(winners[0].refused.is_empty());
             let others = pulled.iter().filter(|pulled| under(pulled) == 0);
@@ -122,7 +124,7 @@ async fn racing_asks_under_one_claim_are_granted_once() {
             // Nothing of what the others might have taken is hidden behind a floor of theirs.
             let mut taken: HashSet<TaskId> = pulled.iter().flat_map(|pulled| ids(&pulled.granted)).collect();
             taken.extend(ids(&stores[1]
-                .pull(&[puller("w3", 20)], &[kind("demo.echo")], NOW)
+                .claim_by_type(&[puller("w3", 20)], &[kind("demo.echo")], NOW)
                 .await
                 .unwrap()
                 .granted));
@@ -139,10 +141,11 @@ async fn a_claim_under_which_something_runs_is_granted_nothing_more() {
         let types = [kind("demo.echo")];
         let tasks = bench.many(9).await;
         let same = puller("w1", 2);
-        let pull = async |pullers: &[Puller]| bench.store.pull(pullers, &types, NOW).await.unwrap();
+        let pull =
+            async |pullers: &[PullRequest]| bench.store.claim_by_type(pullers, &types, NOW).await.unwrap();
         let first = pull(std::slice::from_ref(&same)).await;
         assert_eq!((first.granted.len(), first.refused.len()), (2, 0));
-        let looked = Puller { new: false, ..same.clone() };
+        let looked = PullRequest { new: false, ..same.clone() };
         for again in [&same, &looked] {
             let beside = puller("w2", 1);
             let pulled = pull(&[again.clone(), beside.clone()]).await;
@@ -175,24 +178,28 @@ async fn what_is_held_is_what_still_runs() {
     each_database(|bench| async move {
         bench.many(4).await;
         let puller = puller("w1", 4);
-        let granted =
-            bench.store.pull(std::slice::from_ref(&puller), &[kind("demo.echo")], NOW).await.unwrap().granted;
+        let granted = bench
+            .store
+            .claim_by_type(std::slice::from_ref(&puller), &[kind("demo.echo")], NOW)
+            .await
+            .unwrap()
+            .granted;
         bench.report(&granted[0].grant, crate::kit::result("1")).await;
-        bench.report(&granted[1].grant, Reported::Released).await;
+        bench.report(&granted[1].grant, ReportOutcome::Released).await;
         bench.advance(2 * SECOND).await;
-        let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+        let held = bench.store.grants_under_claim(&puller.worker, puller.claim).await.unwrap();
         assert_eq!(ids(&held), ids(&granted[2..]));
         assert!(held.iter().all(|held| held.grant.remaining_ms == 3000));
-        assert!(bench.store.held(&worker("w2"), puller.claim).await.unwrap().is_empty());
-        assert!(bench.store.held(&puller.worker, ClaimId::random()).await.unwrap().is_empty());
+        assert!(bench.store.grants_under_claim(&worker("w2"), puller.claim).await.unwrap().is_empty());
+        assert!(bench.store.grants_under_claim(&puller.worker, ClaimId::random()).await.unwrap().is_empty());
         bench.advance(3 * SECOND).await;
         assert_eq!(
-            bench.store.held(&puller.worker, puller.claim).await.unwrap().len(),
+            bench.store.grants_under_claim(&puller.worker, puller.claim).await.unwrap().len(),
             2,
             "the last microsecond"
         );
         bench.advance(1).await;
-        assert!(bench.store.held(&puller.worker, puller.claim).await.unwrap().is_empty());
+        assert!(bench.store.grants_under_claim(&puller.worker, puller.claim).await.unwrap().is_empty());
     })
     .await;
 }
@@ -205,7 +212,8 @@ async fn a_pull_passes_over_what_may_not_start_any_more() {
         let edge = Submission { start_within: millis(11), ..bench.submission() };
         bench.store.submit(&[hasty, edge.clone()]).await.unwrap();
         bench.advance(11 * MILLI).await;
-        let granted = bench.store.pull(&[puller("w1", 5)], &[kind("demo.echo")], NOW).await.unwrap().granted;
+        let granted =
+            bench.store.claim_by_type(&[puller("w1", 5)], &[kind("demo.echo")], NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), HashSet::from([edge.id]));
     })
     .await;
@@ -220,7 +228,7 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
         let pull = |slots| {
             let store = bench.store.clone();
             let types = types.clone();
-            async move { store.pull(&[puller("w1", slots)], &types, NOW).await.unwrap().granted }
+            async move { store.claim_by_type(&[puller("w1", slots)], &types, NOW).await.unwrap().granted }
         };
         for round in 0..3 {
             assert!(pull(1).await.is_empty());
@@ -230,7 +238,7 @@ async fn an_empty_lane_hides_nothing_that_comes_later() {
             let granted = pull(2).await;
             assert_eq!(ids(&granted), HashSet::from([id]), "round {round}");
             bench.advance(SECOND).await;
-            let reports = [report(&granted[0].grant, Reported::Released)];
+            let reports = [report(&granted[0].grant, ReportOutcome::Released)];
             bench.store.settle(&reports).await.unwrap();
             assert_eq!(pull(2).await[0].grant.attempt, 2, "round {round}");
         }
@@ -248,7 +256,7 @@ async fn a_pull_that_asks_for_an_age_leaves_the_young_alone() {
             let (store, types) = (bench.store.clone(), types.clone());
             async move {
                 ids(&store
-                    .pull(&[puller("w1", 1)], &types, Duration::from_millis(millis))
+                    .claim_by_type(&[puller("w1", 1)], &types, Duration::from_millis(millis))
                     .await
                     .unwrap()
                     .granted)
@@ -284,18 +292,24 @@ async fn a_corrupt_task_takes_no_other_with_it() {
         bench.execute("update task set parameters = 'what' where type = 'demo.echo'").await.unwrap();
         let puller = puller("w1", 4);
         let types = [kind("demo.echo"), kind("demo.sleep")];
-        let granted = bench.store.pull(std::slice::from_ref(&puller), &types, NOW).await.unwrap().granted;
+        let granted =
+            bench.store.claim_by_type(std::slice::from_ref(&puller), &types, NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), HashSet::from([whole.id]));
-        let held = bench.store.held(&puller.worker, puller.claim).await.unwrap();
+        let held = bench.store.grants_under_claim(&puller.worker, puller.claim).await.unwrap();
         assert_eq!(ids(&held), HashSet::from([whole.id]));
-        let asks: Vec<IdClaim> = tasks
+        let asks: Vec<ClaimById> = tasks
             .iter()
             .chain([&whole.id])
-            .map(|id| IdClaim { id: *id, claim: puller.claim, worker: puller.worker.clone(), by_name: false })
+            .map(|id| ClaimById {
+                id: *id,
+                claim: puller.claim,
+                worker: puller.worker.clone(),
+                by_name: false,
+            })
             .collect();
-        assert_eq!(ids(&bench.store.claim(&asks).await.unwrap()), HashSet::from([whole.id]));
+        assert_eq!(ids(&bench.store.claim_by_id(&asks).await.unwrap()), HashSet::from([whole.id]));
         bench.advance(5 * SECOND + 1).await;
-        assert_eq!(bench.store.sweep().await.unwrap().len(), 4, "they end by their TTL");
+        assert_eq!(bench.store.expire().await.unwrap().len(), 4, "they end by their TTL");
     })
     .await;
 }
@@ -304,11 +318,17 @@ async fn a_corrupt_task_takes_no_other_with_it() {
 async fn no_slots_or_no_types_is_no_work() {
     each_database(|bench| async move {
         bench.created().await;
-        assert!(bench.store.pull(&[], &[kind("demo.echo")], NOW).await.unwrap().granted.is_empty());
+        assert!(bench.store.claim_by_type(&[], &[kind("demo.echo")], NOW).await.unwrap().granted.is_empty());
         assert!(
-            bench.store.pull(&[puller("w1", 0)], &[kind("demo.echo")], NOW).await.unwrap().granted.is_empty()
+            bench
+                .store
+                .claim_by_type(&[puller("w1", 0)], &[kind("demo.echo")], NOW)
+                .await
+                .unwrap()
+                .granted
+                .is_empty()
         );
-        assert!(bench.store.pull(&[puller("w1", 1)], &[], NOW).await.unwrap().granted.is_empty());
+        assert!(bench.store.claim_by_type(&[puller("w1", 1)], &[], NOW).await.unwrap().granted.is_empty());
     })
     .await;
 }

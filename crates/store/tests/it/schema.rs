@@ -36,7 +36,7 @@ async fn the_schema_is_what_the_file_shows_on_sqlite() {
 
 async fn lines(bench: &Bench, query: &'static str) -> String {
     let rows: Vec<(String,)> =
-        store::on!(&bench.db, write, pool => sqlx::query_as(query).fetch_all(pool).await).unwrap();
+        database::on!(&bench.db, write, pool => sqlx::query_as(query).fetch_all(pool).await).unwrap();
     rows.into_iter().map(|(row,)| row + "\n").collect::<Vec<_>>().join("\n")
 }
 

@@ -1,9 +1,9 @@
 //! Reports: a result counts once, by its grant and by its deadline; a release hands the task on (G3, G4, G6, G7, G17).
 
-use domain::{ClaimId, Grant, Reason, Report, Reported, Settled, Status, Timestamp};
+use domain::{ClaimId, Grant, Reason, Report, ReportOutcome, SettleResult, Status, Timestamp};
 
+use crate::kit::table_dump::books;
 use crate::kit::{ANN, Bench, MILLI, SECOND, each_database, failure, millis, report, result};
-use crate::rows::books;
 
 /// A running task and the last instant at which its result counts.
 async fn at_the_deadline(bench: &Bench) -> Grant {
@@ -17,7 +17,7 @@ async fn at_the_deadline(bench: &Bench) -> Grant {
 async fn a_result_at_the_deadline_finishes() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
-        assert_eq!(bench.report(&grant, result("42")).await, Settled::Finished);
+        assert_eq!(bench.report(&grant, result("42")).await, SettleResult::Finished);
         let task = bench.task(grant.id).await;
         assert_eq!((task.status, task.reason, task.error), (Status::Finished, None, None));
         assert_eq!(task.end_date, task.deadline);
@@ -32,7 +32,7 @@ async fn a_result_after_the_deadline_is_refused() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
         bench.advance(1).await;
-        assert_eq!(bench.report(&grant, result("\"too late\"")).await, Settled::Late { late_by_ms: 1 });
+        assert_eq!(bench.report(&grant, result("\"too late\"")).await, SettleResult::Late { late_by_ms: 1 });
         let task = bench.task(grant.id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::LateResult)));
         assert_eq!(task.end_date, Some(Timestamp(bench.now())));
@@ -40,7 +40,7 @@ async fn a_result_after_the_deadline_is_refused() {
         assert!(!format!("{:?}", books(&bench.db).await).contains("too late"));
         bench.advance(2 * SECOND).await;
         let again = bench.report(&grant, result("\"too late\"")).await;
-        assert_eq!(again, Settled::Late { late_by_ms: 2001 }, "how late this report is");
+        assert_eq!(again, SettleResult::Late { late_by_ms: 2001 }, "how late this report is");
     })
     .await;
 }
@@ -86,13 +86,13 @@ async fn a_foreign_report_is_stale() {
         let foreign = Grant { claim: ClaimId::random(), ..grant.clone() };
         let older = Grant { attempt: grant.attempt - 1, ..grant.clone() };
         for grant in [&foreign, &older] {
-            for reported in [result("666"), failure("no"), Reported::Released] {
-                assert_eq!(bench.report(grant, reported).await, Settled::Stale);
+            for reported in [result("666"), failure("no"), ReportOutcome::Released] {
+                assert_eq!(bench.report(grant, reported).await, SettleResult::Stale);
             }
         }
         assert_eq!(books(&bench.db).await, before);
-        let unknown = Grant { id: bench.store.mint(), ..grant };
-        assert_eq!(bench.report(&unknown, result("1")).await, Settled::Unknown);
+        let unknown = Grant { id: bench.store.new_task_id(), ..grant };
+        assert_eq!(bench.report(&unknown, result("1")).await, SettleResult::Unknown);
     })
     .await;
 }
@@ -105,7 +105,7 @@ async fn a_foreign_report_does_not_hide_the_true_one() {
             let grant = bench.running().await;
             let foreign = Grant { claim: ClaimId::random(), attempt: 7, ..grant.clone() };
             let mut reports = vec![report(&grant, result("1")), report(&foreign, result("666"))];
-            let mut expected = vec![Settled::Finished, Settled::Stale];
+            let mut expected = vec![SettleResult::Finished, SettleResult::Stale];
             if foreign_first {
                 reports.reverse();
                 expected.reverse();
@@ -122,18 +122,22 @@ async fn a_foreign_report_does_not_hide_the_true_one() {
 async fn a_repeated_report_changes_nothing() {
     each_database(|bench| async move {
         let grant = bench.running().await;
-        assert_eq!(bench.report(&grant, result("1")).await, Settled::Finished);
+        assert_eq!(bench.report(&grant, result("1")).await, SettleResult::Finished);
         let before = books(&bench.db).await;
         bench.advance(10 * SECOND).await;
-        assert_eq!(bench.report(&grant, result("1")).await, Settled::Finished, "however late the repeat");
-        assert_eq!(bench.report(&grant, result("2")).await, Settled::Finished);
-        assert_eq!(bench.report(&grant, failure("no")).await, Settled::Stale);
-        assert_eq!(bench.report(&grant, Reported::Released).await, Settled::Stale);
+        assert_eq!(
+            bench.report(&grant, result("1")).await,
+            SettleResult::Finished,
+            "however late the repeat"
+        );
+        assert_eq!(bench.report(&grant, result("2")).await, SettleResult::Finished);
+        assert_eq!(bench.report(&grant, failure("no")).await, SettleResult::Stale);
+        assert_eq!(bench.report(&grant, ReportOutcome::Released).await, SettleResult::Stale);
         assert_eq!(books(&bench.db).await, before);
 
         let twice = bench.running().await;
         let reports = [report(&twice, result("1")), report(&twice, result("1"))];
-        assert_eq!(bench.store.settle(&reports).await.unwrap(), [Settled::Finished; 2], "in one batch");
+        assert_eq!(bench.store.settle(&reports).await.unwrap(), [SettleResult::Finished; 2], "in one batch");
     })
     .await;
 }
@@ -143,7 +147,7 @@ async fn a_repeated_report_changes_nothing() {
 async fn a_failure_cancels() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
-        let cancelled = Settled::Cancelled { reason: Reason::OperationFailed };
+        let cancelled = SettleResult::Cancelled { reason: Reason::OperationFailed };
         assert_eq!(bench.report(&grant, failure("division by zero")).await, cancelled);
         let task = bench.task(grant.id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::OperationFailed)));
@@ -160,7 +164,7 @@ async fn a_late_failure_is_an_expiry() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
         bench.advance(1500 * MILLI).await;
-        assert_eq!(bench.report(&grant, failure("too slow")).await, Settled::Late { late_by_ms: 1500 });
+        assert_eq!(bench.report(&grant, failure("too slow")).await, SettleResult::Late { late_by_ms: 1500 });
         let task = bench.task(grant.id).await;
         assert_eq!(
             (task.status, task.reason, task.error),
@@ -175,18 +179,22 @@ async fn a_late_failure_is_an_expiry() {
 async fn a_released_task_is_ready_at_once() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
-        assert_eq!(bench.report(&grant, Reported::Released).await, Settled::Released);
+        assert_eq!(bench.report(&grant, ReportOutcome::Released).await, SettleResult::Released);
         let task = bench.task(grant.id).await;
         assert_eq!((task.status, task.attempt, task.start_date), (Status::Created, 1, None));
         assert_eq!((task.worker_name, task.deadline), (None, None));
-        assert_eq!(bench.report(&grant, Reported::Released).await, Settled::Released, "the answer was lost");
-        assert_eq!(bench.report(&grant, result("1")).await, Settled::Stale, "it gave the task away");
+        assert_eq!(
+            bench.report(&grant, ReportOutcome::Released).await,
+            SettleResult::Released,
+            "the answer was lost"
+        );
+        assert_eq!(bench.report(&grant, result("1")).await, SettleResult::Stale, "it gave the task away");
 
         bench.advance(60 * SECOND).await;
         let again = bench.claim(grant.id, "w2").await.expect("startWithin is counted from the release");
         assert_eq!(again.attempt, 2, "a claim raises the fence");
-        assert_eq!(bench.report(&grant, result("1")).await, Settled::Stale, "the older grant");
-        assert_eq!(bench.report(&again, result("2")).await, Settled::Finished);
+        assert_eq!(bench.report(&grant, result("1")).await, SettleResult::Stale, "the older grant");
+        assert_eq!(bench.report(&again, result("2")).await, SettleResult::Finished);
         assert_eq!(bench.result(grant.id).await.as_deref(), Some("2"));
     })
     .await;
@@ -198,9 +206,9 @@ async fn a_late_release_is_refused() {
     each_database(|bench| async move {
         let grant = at_the_deadline(&bench).await;
         bench.advance(1).await;
-        assert_eq!(bench.report(&grant, Reported::Released).await, Settled::Late { late_by_ms: 1 });
+        assert_eq!(bench.report(&grant, ReportOutcome::Released).await, SettleResult::Late { late_by_ms: 1 });
         assert_eq!(bench.status(grant.id).await, Status::Running, "the sweep will end it");
-        assert_eq!(bench.store.sweep().await.unwrap()[0].reason, Some(Reason::TtlExpired));
+        assert_eq!(bench.store.expire().await.unwrap()[0].reason, Some(Reason::TtlExpired));
     })
     .await;
 }
@@ -211,8 +219,8 @@ async fn a_report_after_a_cancellation_hears_why() {
     each_database(|bench| async move {
         let grant = bench.running().await;
         bench.store.cancel(ANN, &[grant.id]).await.unwrap();
-        let cancelled = Settled::Cancelled { reason: Reason::Requested };
-        for reported in [result("1"), failure("no"), Reported::Released] {
+        let cancelled = SettleResult::Cancelled { reason: Reason::Requested };
+        for reported in [result("1"), failure("no"), ReportOutcome::Released] {
             assert_eq!(bench.report(&grant, reported).await, cancelled);
         }
     })
@@ -230,20 +238,20 @@ async fn answers_stand_in_the_order_of_the_reports() {
             grants.push(bench.claim(task.id, "w1").await.unwrap());
         }
         bench.advance(2 * MILLI).await;
-        let said = [result("1"), failure("no"), Reported::Released, result("2"), failure("late")];
+        let said = [result("1"), failure("no"), ReportOutcome::Released, result("2"), failure("late")];
         let mut reports: Vec<Report> =
             grants.iter().zip(said).map(|(grant, said)| report(grant, said)).collect();
-        reports.push(Report { id: bench.store.mint(), ..reports[0].clone() });
+        reports.push(Report { id: bench.store.new_task_id(), ..reports[0].clone() });
         reports.reverse();
         let mut settled = bench.store.settle(&reports).await.unwrap();
         settled.reverse();
         let expected = [
-            Settled::Finished,
-            Settled::Cancelled { reason: Reason::OperationFailed },
-            Settled::Released,
-            Settled::Late { late_by_ms: 1 },
-            Settled::Late { late_by_ms: 1 },
-            Settled::Unknown,
+            SettleResult::Finished,
+            SettleResult::Cancelled { reason: Reason::OperationFailed },
+            SettleResult::Released,
+            SettleResult::Late { late_by_ms: 1 },
+            SettleResult::Late { late_by_ms: 1 },
+            SettleResult::Unknown,
         ];
         assert_eq!(settled, expected);
         assert!(bench.store.settle(&[]).await.unwrap().is_empty());

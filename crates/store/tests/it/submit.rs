@@ -2,8 +2,8 @@
 
 use domain::{Status, Timestamp};
 
+use crate::kit::table_dump::books;
 use crate::kit::{ANN, each_database, json, millis, result};
-use crate::rows::books;
 
 /// G3: what a new task looks like.
 #[tokio::test]
@@ -88,17 +88,17 @@ async fn nothing_may_be_submitted() {
 #[tokio::test]
 async fn ids_rise() {
     each_database(|bench| async move {
-        let mut last = bench.store.mint();
+        let mut last = bench.store.new_task_id();
         for step in 0..2000 {
             if step % 100 == 0 {
                 bench.clock.advance(1);
             }
-            let next = bench.store.mint();
+            let next = bench.store.new_task_id();
             assert!(last < next, "{last} then {next}");
             last = next;
         }
         bench.clock.advance(-5_000_000);
-        assert!(last < bench.store.mint(), "even when the clock is set back");
+        assert!(last < bench.store.new_task_id(), "even when the clock is set back");
     })
     .await;
 }

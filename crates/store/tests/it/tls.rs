@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use domain::chain;
-use store::{Clock, Db, Store};
+use database::{Clock, Db};
+use store::Store;
+use telemetry::error_chain;
 use tempfile::NamedTempFile;
 use testkit::{Authority, Scratch};
 use tokio::io::copy_bidirectional;
@@ -21,7 +22,7 @@ async fn refusal(url: &str) -> String {
     let db = Db::open(url).unwrap();
     let refusal = db.ping().await.expect_err("it is not the one that was meant");
     assert!(refusal.is_unavailable(), "a certificate may be renewed: {refusal:?}");
-    chain(&refusal)
+    error_chain(&refusal)
 }
 
 #[tokio::test]

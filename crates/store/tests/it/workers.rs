@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use domain::{Heartbeat, Held, LiveWorker, Reason, Reported, Settled, Status, Timestamp};
+use database::Db;
+use domain::{GrantRef, Heartbeat, LiveWorker, Reason, ReportOutcome, SettleResult, Status, Timestamp};
 use sqlx::Executor;
-use store::{Db, Ended};
+use store::EndedTask;
 
 use crate::kit::{ANN, Bench, MILLI, SECOND, each_database, kind, report, result, worker};
 
 const SILENCE: Duration = Duration::from_secs(10);
 
-fn beat(name: &str, running: Vec<Held>) -> Heartbeat {
+fn beat(name: &str, running: Vec<GrantRef>) -> Heartbeat {
     Heartbeat {
         worker: worker(name),
         slots: 8,
@@ -20,8 +21,8 @@ fn beat(name: &str, running: Vec<Held>) -> Heartbeat {
     }
 }
 
-async fn lose(bench: &Bench) -> Vec<Ended> {
-    bench.store.lose_workers(SILENCE).await.unwrap()
+async fn lose(bench: &Bench) -> Vec<EndedTask> {
+    bench.store.end_tasks_of_silent_workers(SILENCE).await.unwrap()
 }
 
 /// A worker is as its last heartbeat shows it.
@@ -52,19 +53,19 @@ async fn a_heartbeat_hears_what_must_stop() {
         for _ in 0..5 {
             grants.push(bench.running().await);
         }
-        let held: Vec<Held> = grants.iter().map(|g| Held { id: g.id, attempt: g.attempt }).collect();
+        let held: Vec<GrantRef> = grants.iter().map(|g| GrantRef { id: g.id, attempt: g.attempt }).collect();
         assert_eq!(bench.store.heartbeat(&beat("w1", held.clone())).await.unwrap(), []);
 
         bench.store.cancel(ANN, &[grants[1].id]).await.unwrap();
         bench.report(&grants[2], result("1")).await;
-        bench.report(&grants[3], Reported::Released).await;
-        bench.report(&grants[4], Reported::Released).await;
+        bench.report(&grants[3], ReportOutcome::Released).await;
+        bench.report(&grants[4], ReportOutcome::Released).await;
         bench.claim(grants[4].id, "w1").await.unwrap();
         let mut stop = bench.store.heartbeat(&beat("w1", held.clone())).await.unwrap();
         stop.sort_unstable_by_key(|held| held.id);
         assert_eq!(stop, held[1..], "cancelled, ended, handed back, granted anew");
 
-        let unknown = Held { id: bench.store.mint(), attempt: 1 };
+        let unknown = GrantRef { id: bench.store.new_task_id(), attempt: 1 };
         assert_eq!(bench.store.heartbeat(&beat("w1", vec![unknown])).await.unwrap(), [unknown]);
         let theirs = bench.store.heartbeat(&beat("w2", vec![held[0]])).await.unwrap();
         assert_eq!(theirs, [held[0]], "another's");
@@ -103,7 +104,7 @@ async fn what_a_silent_worker_held_ends() {
         assert_eq!(bench.store.workers().await.unwrap().len(), 2, "silent, and not forgotten yet");
         assert_eq!(lose(&bench).await, [], "once");
         let said = bench.store.settle(&[report(&mine[0], result("1"))]).await.unwrap();
-        assert_eq!(said, [Settled::Cancelled { reason: Reason::WorkerLost }]);
+        assert_eq!(said, [SettleResult::Cancelled { reason: Reason::WorkerLost }]);
     })
     .await;
 }
@@ -118,7 +119,7 @@ async fn a_claim_without_heartbeats_ends_by_its_deadline() {
         assert_eq!(bench.status(grant.id).await, Status::Running);
         bench.advance(60 * SECOND).await;
         assert_eq!(lose(&bench).await, []);
-        assert_eq!(bench.store.sweep().await.unwrap().len(), 1);
+        assert_eq!(bench.store.expire().await.unwrap().len(), 1);
     })
     .await;
 }
@@ -199,13 +200,13 @@ async fn a_predecessors_tasks_end_at_once() {
         bench.advance(SECOND).await;
         let now = Timestamp(bench.now());
         let reason = Some(Reason::WorkerLost);
-        let ended = Ended { id: mine.id, attempt: 1, reason, ended: now, late: -4 * SECOND };
-        assert_eq!(bench.store.lose_worker(&worker("w1")).await.unwrap(), [ended]);
+        let ended = EndedTask { id: mine.id, attempt: 1, reason, ended: now, late: -4 * SECOND };
+        assert_eq!(bench.store.end_tasks_of_worker(&worker("w1")).await.unwrap(), [ended]);
         assert_eq!(bench.status(waiting).await, Status::Created);
         assert_eq!(bench.status(theirs).await, Status::Running, "another's");
-        assert_eq!(bench.store.lose_worker(&worker("w1")).await.unwrap(), [], "once");
+        assert_eq!(bench.store.end_tasks_of_worker(&worker("w1")).await.unwrap(), [], "once");
         let said = bench.report(&mine, result("1")).await;
-        assert_eq!(said, Settled::Cancelled { reason: Reason::WorkerLost });
+        assert_eq!(said, SettleResult::Cancelled { reason: Reason::WorkerLost });
     })
     .await;
 }

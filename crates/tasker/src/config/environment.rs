@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 
-use super::BadConfig;
+use crate::config::ConfigError;
 
 /// The variables that the process was started with.
 #[derive(Debug, Clone, Default)]
@@ -12,11 +12,11 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// Reads all of it. What is not Unicode is refused where it could be meant for us, and left out elsewhere.
-    pub fn read() -> Result<Self, BadConfig> {
+    pub fn read() -> Result<Self, ConfigError> {
         let readable = |(name, value): (OsString, OsString)| match (name.into_string(), value.into_string()) {
             (Ok(name), Ok(value)) => Some(Ok((name, value))),
             (Ok(name), Err(_)) if name.starts_with("TASKER_") => {
-                Some(Err(BadConfig::new(format!("{name}: its value is not Unicode"))))
+                Some(Err(ConfigError::new(format!("{name}: its value is not Unicode"))))
             }
             _ => None,
         };
@@ -37,7 +37,7 @@ impl Environment {
 
 impl Environment {
     /// Variables that look like ours and are none: Kubernetes makes such for a service called `tasker`.
-    pub fn strangers(&self) -> Vec<&str> {
+    pub fn unknown_variables(&self) -> Vec<&str> {
         let known = ["TASKER_TOKEN", "TASKER_TLS_CA"];
         let ours = self.beginning_with("TASKER_").map(|(name, _)| name);
         ours.filter(|name| !name.starts_with("TASKER__") && !known.contains(name)).collect()

@@ -1,18 +1,18 @@
 //! `[kafka]`: how the brokers are reached and used; without `bootstrap_servers` there is no Kafka, and workers pull.
 
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use broker::{GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
-use client::Secret;
 use serde::Deserialize;
 
-use super::BadConfig;
+use crate::config::ConfigError;
 
 /// `[kafka]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kafka {
     /// `host:port`, several with commas between them. Absent: no Kafka.
@@ -40,7 +40,7 @@ pub struct Kafka {
     /// Who we are.
     pub sasl_username: Option<String>,
     /// Its password.
-    pub sasl_password: Option<Secret>,
+    pub sasl_password: Option<SecretString>,
     /// The authorities that brokers are checked against. Absent: the system's.
     pub ssl_ca_location: Option<PathBuf>,
     /// Our own certificate, and what it leads back to.
@@ -48,13 +48,13 @@ pub struct Kafka {
     /// The certificate's key.
     pub ssl_key_location: Option<PathBuf>,
     /// The key's password.
-    pub ssl_key_password: Option<Secret>,
+    pub ssl_key_password: Option<SecretString>,
     /// Anything else that librdkafka knows.
-    pub properties: BTreeMap<String, Secret>,
+    pub properties: BTreeMap<String, SecretString>,
 }
 
 /// `kafka.security_protocol`, also in capitals, as Kafka's own documentation writes it
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityProtocol {
     /// Neither.
@@ -99,11 +99,11 @@ impl Default for Kafka {
 
 impl Kafka {
     /// What the broker is told, or nothing where there is none; refuses what makes no sense.
-    pub fn settings(&self) -> Result<Option<Settings>, BadConfig> {
+    pub fn settings(&self) -> Result<Option<Settings>, ConfigError> {
         let Some(servers) = &self.bootstrap_servers else { return Ok(None) };
         let count = |key: &str, number: NonZeroU32, most: i32| match i32::try_from(number.get()) {
             Ok(number) if number <= most => Ok(number),
-            _ => Err(BadConfig::new(format!("kafka.{key} = {number}: at most {most}"))),
+            _ => Err(ConfigError::new(format!("kafka.{key} = {number}: at most {most}"))),
         };
         let hours = |hours: NonZeroU32| Duration::from_hours(u64::from(hours.get()));
         let settings = Settings {
@@ -121,13 +121,13 @@ impl Kafka {
             security: self.security()?,
             properties: self.properties.clone(),
         };
-        settings.check().map_err(|error| BadConfig::new(error.to_string()))?;
+        settings.check().map_err(|error| ConfigError::new(error.to_string()))?;
         Ok(Some(settings))
     }
 
-    fn security(&self) -> Result<Security, BadConfig> {
-        let refuse = |sentence: &str| Err(BadConfig::new(sentence));
-        let useless = |key: &str, why: &str| Err(BadConfig::new(format!("kafka.{key} is set, and {why}")));
+    fn security(&self) -> Result<Security, ConfigError> {
+        let refuse = |sentence: &str| Err(ConfigError::new(sentence));
+        let useless = |key: &str, why: &str| Err(ConfigError::new(format!("kafka.{key} is set, and {why}")));
         let (tls, by_name) = match self.security_protocol {
             SecurityProtocol::Plaintext => (false, false),
             SecurityProtocol::Ssl => (true, false),
@@ -176,20 +176,23 @@ impl Kafka {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config;
-    use super::*;
+    use secrecy::ExposeSecret;
 
-    fn settings(settings: &[&str]) -> Result<Option<Settings>, BadConfig> {
+    use super::*;
+    use crate::config::config;
+
+    fn settings(settings: &[&str]) -> Result<Option<Settings>, ConfigError> {
         let servers = ["kafka.bootstrap_servers=127.0.0.1:9092"];
         config(&[&servers, settings].concat()).kafka.settings()
     }
 
     #[test]
     fn without_servers_there_is_no_kafka_and_with_them_the_usual_settings() {
-        assert_eq!(Kafka::default().settings(), Ok(None));
-        assert_eq!(settings(&[]), Ok(Some(Settings::of("127.0.0.1:9092"))));
+        assert!(Kafka::default().settings().unwrap().is_none());
+        let plain = settings(&[]).unwrap().unwrap();
+        assert_eq!(format!("{plain:?}"), format!("{:?}", Settings::of("127.0.0.1:9092")));
         let rack = settings(&[r#"kafka.properties={ "client.rack" = "a" }"#]).unwrap().unwrap();
-        assert_eq!(rack.properties["client.rack"].expose(), "a");
+        assert_eq!(rack.properties["client.rack"].expose_secret(), "a");
     }
 
     #[test]

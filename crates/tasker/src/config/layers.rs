@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use super::environment::Environment;
-use super::{BadConfig, Config};
+use super::{Config, ConfigError};
+use crate::config::environment::Environment;
 
 /// The file that is read when `--config` names none.
 const FILE: &str = "tasker.toml";
@@ -43,23 +43,24 @@ pub struct Layers {
 
 impl Layers {
     /// Adds the file at `path`, or `tasker.toml` where there is one.
-    pub fn file(mut self, path: Option<&Path>) -> Result<Self, BadConfig> {
+    pub fn file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = path.unwrap_or(Path::new(FILE));
         self.file = Some(chosen.to_owned());
         match std::fs::read_to_string(chosen) {
             Ok(text) => self.text(&chosen.display().to_string(), &text),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
-            Err(error) => {
-                Err(BadConfig::new(format!("the settings file {} cannot be read: {error}", chosen.display())))
-            }
+            Err(error) => Err(ConfigError::new(format!(
+                "the settings file {} cannot be read: {error}",
+                chosen.display()
+            ))),
         }
     }
 
     /// Adds what a file called `name` says.
-    pub fn text(mut self, name: &str, text: &str) -> Result<Self, BadConfig> {
+    pub fn text(mut self, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let place = error.span().map(|span| place(text, span.start)).unwrap_or_default();
-            BadConfig::new(format!("{name}{place}: {}", sentence(error.message())))
+            ConfigError::new(format!("{name}{place}: {}", sentence(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines(text);
@@ -71,14 +72,14 @@ impl Layers {
     }
 
     /// Adds every `TASKER__SECTION__KEY` of the environment.
-    pub fn environment(mut self, environment: &Environment) -> Result<Self, BadConfig> {
+    pub fn environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
         for (name, value) in environment.beginning_with(PREFIX) {
             let Some((plain, secret)) = secret_of(name) else {
                 self = self.key(name, &setting_of(name), value)?;
                 continue;
             };
             if environment.get(plain).is_some() {
-                return Err(BadConfig::new(format!("{plain} and {name} are both set; which one counts?")));
+                return Err(ConfigError::new(format!("{plain} and {name} are both set; which one counts?")));
             }
             self = self.key(name, secret, &read_secret(name, Path::new(value))?)?;
         }
@@ -86,17 +87,17 @@ impl Layers {
     }
 
     /// Adds `SECTION.KEY=VALUE`, as `--set` spells it.
-    pub fn assignment(self, text: &str) -> Result<Self, BadConfig> {
+    pub fn assignment(self, text: &str) -> Result<Self, ConfigError> {
         let (key, value) = text
             .split_once('=')
-            .ok_or_else(|| BadConfig::new(format!("--set {text}: write it as SECTION.KEY=VALUE")))?;
+            .ok_or_else(|| ConfigError::new(format!("--set {text}: write it as SECTION.KEY=VALUE")))?;
         self.key(&format!("--set {key}"), key, value)
     }
 
     /// Adds one key. `origin` is what the user wrote it as; the value is text, or a TOML value where text does not fit.
-    pub fn key(mut self, origin: &str, key: &str, text: &str) -> Result<Self, BadConfig> {
+    pub fn key(mut self, origin: &str, key: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
-            return Err(BadConfig::new(format!("{origin}: a setting is named by its section and its key")));
+            return Err(ConfigError::new(format!("{origin}: a setting is named by its section and its key")));
         };
         let alone = |value| {
             let keys = Table::from_iter([(name.to_owned(), value)]);
@@ -109,14 +110,14 @@ impl Layers {
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
         let fitting = fitting
-            .map_err(|refusal| BadConfig::new(format!("{origin}: {}", sentence(refusal.message()))))?;
+            .map_err(|refusal| ConfigError::new(format!("{origin}: {}", sentence(refusal.message()))))?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
     }
 
     /// The configuration that all layers make together.
-    pub fn build(&self) -> Result<Config, BadConfig> {
-        Config::deserialize(self.table.clone()).map_err(|error| BadConfig::new(error.message()))
+    pub fn build(&self) -> Result<Config, ConfigError> {
+        Config::deserialize(self.table.clone()).map_err(|error| ConfigError::new(error.message()))
     }
 
     /// The settings file, and a secret that stands in it itself.
@@ -181,15 +182,15 @@ pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &P
     named.map(|(name, path)| (name, Path::new(path)))
 }
 
-pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, BadConfig> {
+pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(BadConfig::new(format!("{origin}: the secret file {} is empty", path.display()))),
+            "" => Err(ConfigError::new(format!("{origin}: the secret file {} is empty", path.display()))),
             secret => Ok(secret.to_owned()),
         },
         Err(error) => {
             let path = path.display();
-            Err(BadConfig::new(format!("{origin}: the secret file {path} cannot be read: {error}")))
+            Err(ConfigError::new(format!("{origin}: the secret file {path} cannot be read: {error}")))
         }
     }
 }
@@ -204,11 +205,11 @@ fn place(text: &str, at: usize) -> String {
 
 /// What serde says, and what was meant.
 fn sentence(message: &str) -> String {
-    without_value(message) + &hint(message)
+    redact_value(message) + &hint(message)
 }
 
 /// What serde says, without the value that does not fit: that may be a secret.
-fn without_value(message: &str) -> String {
+fn redact_value(message: &str) -> String {
     let end = message.rfind(", expected ").filter(|_| message.starts_with("invalid "));
     let value = end.and_then(|end| Some((message[..end].find(['`', '"'])?, end)));
     match value {
@@ -232,6 +233,8 @@ fn hint(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -294,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_error_names_its_place_and_what_was_meant() {
-        let sentence = |layers: Result<Layers, BadConfig>| layers.unwrap_err().to_string();
+        let sentence = |layers: Result<Layers, ConfigError>| layers.unwrap_err().to_string();
 
         let file = sentence(Layers::default().text("tasker.toml", "[worker]\nslot = 4"));
         assert!(file.starts_with("tasker.toml, line 2, column 1: unknown field `slot`"), "{file}");
@@ -324,7 +327,8 @@ mod tests {
     fn variables_of_kubernetes_services_are_not_ours() {
         let config =
             environment(&[("TASKER_PORT", "tcp://10.0.0.1:80"), ("TASKER_SERVICE_HOST", "10.0.0.1")]);
-        assert_eq!(Layers::default().environment(&config).unwrap().build().unwrap(), Config::default());
+        let built = Layers::default().environment(&config).unwrap().build().unwrap();
+        assert_eq!(format!("{built:?}"), format!("{:?}", Config::default()));
     }
 
     #[test]
@@ -343,7 +347,7 @@ mod tests {
 
         let file = ("TASKER__WORKER__PASSWORD_FILE", path);
         let config = Layers::default().environment(&environment(&[file])).unwrap().build().unwrap();
-        assert_eq!(config.worker.password.unwrap().expose(), "correct horse");
+        assert_eq!(config.worker.password.unwrap().expose_secret(), "correct horse");
 
         let both = environment(&[file, ("TASKER__WORKER__PASSWORD", "x")]);
         assert!(Layers::default().environment(&both).unwrap_err().to_string().contains("both set"));

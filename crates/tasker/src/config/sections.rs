@@ -1,19 +1,19 @@
 //! Every setting, section by section: the names of `tasker.toml` and their defaults.
 
+use secrecy::SecretString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use client::Secret;
 use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
 use serde::Deserialize;
 
-use super::kafka::Kafka;
-use super::values::{Address, Rotate, Share};
+use crate::config::kafka::Kafka;
+use crate::config::values::{Address, Rotate, Share};
 
 /// The whole configuration.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where tasks are kept.
@@ -35,15 +35,15 @@ pub struct Config {
 }
 
 /// `[database]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// `postgres://…` or `sqlite:PATH`; a secret, for it may hold a password.
-    pub url: Option<Secret>,
+    pub url: Option<SecretString>,
 }
 
 /// `[backend]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backend {
     /// Where it listens.
@@ -98,7 +98,7 @@ impl Default for Backend {
 }
 
 /// `[identity]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
     /// Where it listens.
@@ -112,7 +112,7 @@ pub struct Identity {
     /// Its public address, as tokens name it. Absent: the loopback address where it listens.
     pub issuer: Option<Address>,
     /// Absent: `database.url`; with SQLite the file `identity.db` beside it.
-    pub database_url: Option<Secret>,
+    pub database_url: Option<SecretString>,
     /// Who may register without a proof.
     pub open_registration: OpenRegistration,
     /// The fewest characters of a password.
@@ -144,7 +144,7 @@ impl Default for Identity {
 }
 
 /// An entry of `identity.clients`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// Its `client_id`.
@@ -156,7 +156,7 @@ pub struct Client {
 }
 
 /// `[worker]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
     /// Its name. Absent: host, process and a random part.
@@ -176,11 +176,11 @@ pub struct Worker {
     /// An account with the role Worker, and its password.
     pub username: Option<String>,
     /// The account's password.
-    pub password: Option<Secret>,
+    pub password: Option<SecretString>,
     /// Or a client of `identity.clients`, and its secret.
     pub client_id: Option<String>,
     /// The client's secret.
-    pub client_secret: Option<Secret>,
+    pub client_secret: Option<SecretString>,
     /// How often it says that it lives.
     pub heartbeat_ms: NonZeroU64,
     /// How long a stopping worker lets its tasks finish before it hands them back.
@@ -211,7 +211,7 @@ impl Default for Worker {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// What is worth a line: `info`, or finer: `info,backend=debug`.
@@ -234,7 +234,7 @@ impl Default for Log {
 }
 
 /// `[metrics]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
     /// Where `/metrics` is served; absent: nothing is counted.
@@ -248,7 +248,7 @@ pub struct Metrics {
 }
 
 /// `[traces]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traces {
     /// The collector that takes OTLP over HTTP; absent: nothing is recorded.
@@ -256,7 +256,7 @@ pub struct Traces {
     /// The authorities that vouch for it. Absent: the platform's.
     pub tls_ca: Option<PathBuf>,
     /// Headers for it, `name=value`, several with commas between them.
-    pub headers: Option<Secret>,
+    pub headers: Option<SecretString>,
     /// Which part of the traces that begin here is recorded. Those that began elsewhere are as their caller says.
     pub sample: Share,
 }
@@ -268,7 +268,7 @@ impl Default for Traces {
 }
 
 /// How a line of the log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For eyes.

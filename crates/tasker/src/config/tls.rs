@@ -6,47 +6,47 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::BadConfig;
-use super::check::pair;
-use super::sections::{Backend, Identity, Metrics, Traces, Worker};
-use crate::tls::Files;
+use crate::config::ConfigError;
+use crate::config::sections::{Backend, Identity, Metrics, Traces, Worker};
+use crate::config::validation::pair;
+use crate::server::tls::Files;
 
 impl Backend {
     /// What its listener shows, if it speaks TLS.
-    pub fn tls(&self) -> Result<Option<Files>, BadConfig> {
+    pub fn tls(&self) -> Result<Option<Files>, ConfigError> {
         files("backend", self.tls_cert.as_ref(), self.tls_key.as_ref())
     }
 
     /// Whom it trusts to vouch for Identity; `None` is the platform's list.
-    pub fn authorities(&self) -> Result<Option<Vec<u8>>, BadConfig> {
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         self.tls_ca.as_deref().map(|path| authorities("backend.tls_ca", path)).transpose()
     }
 }
 
 impl Identity {
     /// What its listener shows, if it speaks TLS.
-    pub fn tls(&self) -> Result<Option<Files>, BadConfig> {
+    pub fn tls(&self) -> Result<Option<Files>, ConfigError> {
         files("identity", self.tls_cert.as_ref(), self.tls_key.as_ref())
     }
 }
 
 impl Worker {
     /// Whom it trusts to vouch for Backend and Identity; `None` is the platform's list.
-    pub fn authorities(&self) -> Result<Option<Vec<u8>>, BadConfig> {
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         self.tls_ca.as_deref().map(|path| authorities("worker.tls_ca", path)).transpose()
     }
 }
 
 impl Metrics {
     /// What its listener shows, if it speaks TLS.
-    pub fn tls(&self) -> Result<Option<Files>, BadConfig> {
+    pub fn tls(&self) -> Result<Option<Files>, ConfigError> {
         files("metrics", self.tls_cert.as_ref(), self.tls_key.as_ref())
     }
 }
 
 impl Traces {
     /// Whom it trusts to vouch for the collector; `None` is the platform's list.
-    pub fn authorities(&self) -> Result<Option<Vec<u8>>, BadConfig> {
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         self.tls_ca.as_deref().map(|path| authorities("traces.tls_ca", path)).transpose()
     }
 }
@@ -55,14 +55,14 @@ fn files(
     section: &'static str,
     certificate: Option<&PathBuf>,
     key: Option<&PathBuf>,
-) -> Result<Option<Files>, BadConfig> {
+) -> Result<Option<Files>, ConfigError> {
     let both = pair(section, ("tls_cert", certificate.cloned()), ("tls_key", key.cloned()))?;
     Ok(both.map(|(certificate, key)| Files { section, certificate, key }))
 }
 
 /// The PEM file at `path`, which `origin` names, if it holds certificates of authorities and nothing broken.
-pub fn authorities(origin: &str, path: &Path) -> Result<Vec<u8>, BadConfig> {
-    let refuse = |why: String| BadConfig::new(format!("{origin} = {}: {why}", path.display()));
+pub fn authorities(origin: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let refuse = |why: String| ConfigError::new(format!("{origin} = {}: {why}", path.display()));
     let pem = std::fs::read(path).map_err(|error| refuse(format!("it cannot be read: {error}")))?;
     let mut trusted = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
@@ -77,8 +77,8 @@ pub fn authorities(origin: &str, path: &Path) -> Result<Vec<u8>, BadConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config;
     use super::*;
+    use crate::config::config;
 
     #[test]
     fn a_certificate_without_its_key_is_refused() {

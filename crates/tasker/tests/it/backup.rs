@@ -11,10 +11,10 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 use testkit::Scratch;
 
-use crate::cluster::{Cluster, free_port};
-use crate::person::{Addresses, PASSWORD, Person};
-use crate::process::{Process, run, tasker};
-use crate::until::until;
+use crate::kit::cluster::{Cluster, free_port};
+use crate::kit::person::{Addresses, PASSWORD, Person};
+use crate::kit::process::{Process, run, tasker};
+use crate::kit::until::until;
 
 const PAGE: &str = include_str!("../../../../docs/running.md");
 

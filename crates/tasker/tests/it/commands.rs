@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::person::Person;
-use crate::process::{Process, Said, Up, run, run_with, tasker};
+use crate::kit::person::Person;
+use crate::kit::process::{Process, Said, Up, run, run_with, tasker};
 
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 

@@ -11,9 +11,9 @@ use testkit::{Authority, Scratch, kafka_server};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{Cluster, Plan};
-use crate::person::Person;
-use crate::process::{Up, run, tasker};
+use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::person::Person;
+use crate::kit::process::{Up, run, tasker};
 
 #[tokio::test]
 async fn an_installation_is_looked_over() {

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{run, tasker};
+use crate::kit::process::{run, tasker};
 
 /// A setting, a value unlike its default (TOML), and one that makes no sense.
 type Line = (&'static str, &'static str, &'static str);

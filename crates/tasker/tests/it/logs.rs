@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::person::Person;
-use crate::process::{Up, run_with, tasker};
+use crate::kit::person::Person;
+use crate::kit::process::{Up, run_with, tasker};
 
 /// Every line of the log file and of those before it.
 fn lines(home: &TempDir) -> Vec<Value> {

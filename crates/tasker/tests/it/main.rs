@@ -2,26 +2,21 @@
 
 #![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
 
-mod audit;
+mod all_in_one;
 mod backup;
-mod cluster;
-mod collector;
+mod cluster_chaos;
 mod commands;
-mod crash;
+mod deadline_lateness;
 mod doctor;
+mod end_to_end;
 mod every_setting;
-mod lateness;
+mod kit;
 mod logs;
-mod many;
 mod metrics;
-mod person;
-mod process;
-mod roles;
+mod process_kill;
+mod services;
 mod settings;
-mod system;
 mod tls;
 mod traces;
 mod transcript;
-mod until;
-mod up;
 mod upgrade;

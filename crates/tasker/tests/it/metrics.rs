@@ -7,9 +7,9 @@ use serde_json::json;
 use testkit::kafka_server;
 use tokio::time::{interval, timeout};
 
-use crate::cluster::{Cluster, Plan};
-use crate::person::Person;
-use crate::process::{Up, run, tasker};
+use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::person::Person;
+use crate::kit::process::{Up, run, tasker};
 
 /// What a scrape shows: each series with its value.
 type Scrape = HashMap<String, f64>;

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 use testkit::{kafka_server, own_prefix};
 
-use crate::cluster::Cluster;
-use crate::process::{Said, run, tasker};
+use crate::kit::cluster::Cluster;
+use crate::kit::process::{Said, run, tasker};
 
 fn home() -> TempDir {
     TempDir::new().expect("a temporary directory")

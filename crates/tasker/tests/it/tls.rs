@@ -19,18 +19,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::cluster::{free_port, role};
-use crate::person::{Addresses, Person};
-use crate::process::{Process, Up, run, tasker};
-use crate::system::serves_as_promised;
+use crate::end_to_end::serves_as_promised;
+use crate::kit::cluster::{free_port, role};
+use crate::kit::person::{Addresses, Person};
+use crate::kit::process::{Process, Up, run, tasker};
 
 /// An authority, and a home in which `ca.pem`, `cert.pem` and `key.pem` lie.
-struct Ground {
+struct Prepared {
     home: TempDir,
     authority: Authority,
 }
 
-impl Ground {
+impl Prepared {
     /// With a certificate for these hosts.
     fn new(hosts: &[&str]) -> Self {
         let (home, authority) = (TempDir::new().unwrap(), Authority::new());
@@ -102,7 +102,7 @@ async fn is_alive(connection: &mut TlsStream<TcpStream>) -> bool {
 
 #[tokio::test]
 async fn a_process_for_each_role_serves_as_promised_over_tls() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let (backend_at, identity_at) = (free_port(), free_port());
     let at = Addresses {
         backend: format!("https://{backend_at}"),
@@ -143,7 +143,7 @@ async fn browsers_are_told_to_stay_with_tls(at: &Addresses) {
     assert!(login.headers()[STRICT_TRANSPORT_SECURITY].to_str().unwrap().starts_with("max-age=31536000"));
 }
 
-async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Ground) {
+async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Prepared) {
     let ann = Person::sign_in(at, "ann").await;
     let list = |more: &[&str], variable: &str| {
         let list = [&["list", "--backend-url", &at.backend][..], more].concat();
@@ -163,13 +163,9 @@ async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Gr
         "{}",
         refused.err
     );
-    let senseless = list(&["--tls-ca", "secret"], "");
-    assert_eq!(senseless.code, 2);
-    assert!(
-        senseless.err.starts_with("error: --tls-ca = secret: there is no certificate"),
-        "{}",
-        senseless.err
-    );
+    let reject = list(&["--tls-ca", "secret"], "");
+    assert_eq!(reject.code, 2);
+    assert!(reject.err.starts_with("error: --tls-ca = secret: there is no certificate"), "{}", reject.err);
     let absent = list(&[], "absent.pem");
     assert!(absent.err.starts_with("error: TASKER_TLS_CA = absent.pem: it cannot be read"), "{}", absent.err);
     let plain = ["list", "--backend-url", &at.backend.replace("https:", "http:")];
@@ -180,7 +176,7 @@ async fn the_command_line_must_be_told_the_authority(at: &Addresses, ground: &Gr
 
 #[tokio::test]
 async fn tasker_up_speaks_tls_and_its_command_line_knows_whom_to_trust() {
-    let ground = Ground::new(&["localhost"]);
+    let ground = Prepared::new(&["localhost"]);
     let ca = ground.authority.pem();
     let mut up = Up::start_in(ground.home, &ALL);
     assert!(up.backend.starts_with("https://localhost:"), "{}", up.backend);
@@ -196,7 +192,7 @@ async fn tasker_up_speaks_tls_and_its_command_line_knows_whom_to_trust() {
 
 #[tokio::test]
 async fn who_does_not_know_the_authority_says_so() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let mut up = Up::start_in(ground.home, &ALL);
     let home = TempDir::new().unwrap();
     std::fs::write(home.path().join("ca.pem"), Authority::new().pem()).unwrap();
@@ -220,7 +216,7 @@ async fn who_does_not_know_the_authority_says_so() {
 
 #[tokio::test]
 async fn a_replaced_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let (mut backend, port) = ground.backend("127.0.0.1");
     let mut open = ground.connect(port).await;
     let first = shown(&open);
@@ -253,14 +249,14 @@ async fn a_replaced_certificate_is_shown_without_a_restart_and_a_broken_one_is_n
 
 #[tokio::test]
 async fn with_tls_a_listener_may_be_reached_by_other_machines() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let (_backend, port) = ground.backend("0.0.0.0");
     assert!(is_alive(&mut ground.connect(port).await).await);
 }
 
 #[test]
 fn a_certificate_that_cannot_be_shown_is_refused_at_the_start() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let own = std::fs::read_to_string(ground.home().join("cert.pem")).unwrap();
     let key = ground.authority.sign(&["127.0.0.1"]).key;
     ground.lay(&Signed { certificate: own, key });
@@ -284,7 +280,7 @@ fn a_certificate_that_cannot_be_shown_is_refused_at_the_start() {
 
 #[tokio::test]
 async fn whoever_does_not_shake_hands_keeps_nobody_waiting() {
-    let ground = Ground::new(&["127.0.0.1"]);
+    let ground = Prepared::new(&["127.0.0.1"]);
     let mut up = Up::start_in(ground.home, &[&ALL[..], &["log.level=warn,tasker=debug"]].concat());
     let place = up.backend.strip_prefix("https://").unwrap();
     let mut silent = Plain::connect(place).unwrap();

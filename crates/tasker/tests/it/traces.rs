@@ -4,11 +4,11 @@ use domain::{Status, TaskId};
 use serde_json::json;
 use testkit::{Authority, kafka_server};
 
-use crate::cluster::{Cluster, Plan};
-use crate::collector::{Collector, Step};
-use crate::person::Person;
-use crate::process::{Up, run, tasker};
-use crate::until::until;
+use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::person::Person;
+use crate::kit::process::{Up, run, tasker};
+use crate::kit::trace_collector::{Collector, Step};
+use crate::kit::until::until;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::process::Up;
+use crate::kit::process::Up;
 
 const README: &str = include_str!("../../../../README.md");
 

@@ -12,11 +12,11 @@ use reqwest::header::RETRY_AFTER;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::audit::books_balance;
-use crate::cluster::{Cluster, Plan};
-use crate::person::Person;
-use crate::process::{run, tasker};
-use crate::until::until;
+use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::history_audit::books_balance;
+use crate::kit::person::Person;
+use crate::kit::process::{run, tasker};
+use crate::kit::until::until;
 
 /// How many submit at once.
 const SUBMITTERS: usize = 8;

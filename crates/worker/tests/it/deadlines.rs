@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Held, Reported};
+use domain::{GrantRef, ReportOutcome};
 
-use crate::backend::{Backend, in_time};
-use crate::probe::{LONG, run, settings};
+use crate::kit::probe_operation::{LONG, run, settings};
+use crate::kit::scripted_backend::{Backend, in_time};
 
 #[tokio::test]
 async fn a_task_past_its_deadline_is_stopped_and_not_reported() {
@@ -30,13 +30,13 @@ async fn a_task_that_a_heartbeats_answer_names_is_stopped_at_once() {
     let other = backend.give("PROBE", "{}", LONG);
     let (worker, mut seen) = run(&backend, settings(2));
     let contexts = [seen.begun().await, seen.begun().await];
-    backend.stop(Held { id, attempt: 1 });
+    backend.stop(GrantRef { id, attempt: 1 });
     assert_eq!(seen.dropped().await, id);
     let context = contexts.iter().find(|context| context.task() == other).unwrap();
     assert!(!context.is_stopped(), "the other goes on");
     seen.end(1);
     let report = backend.report().await;
     assert_eq!((report.id, report.attempt), (other, 1), "nothing is said of the stopped one");
-    assert!(matches!(report.reported, Reported::Result(result) if result.text() == "\"ended\""));
+    assert!(matches!(report.reported, ReportOutcome::Result(result) if result.text() == "\"ended\""));
     worker.stopped().await;
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::Reported;
+use domain::ReportOutcome;
 
-use crate::backend::{Backend, Fault, RESULTS};
-use crate::probe::{LONG, run, settings};
+use crate::kit::probe_operation::{LONG, run, settings};
+use crate::kit::scripted_backend::{Backend, Fault, RESULTS};
 
 #[tokio::test]
 async fn what_does_not_end_in_time_is_handed_back() {
@@ -19,7 +19,7 @@ async fn what_does_not_end_in_time_is_handed_back() {
     assert_eq!(seen.dropped.try_recv(), Ok(id), "its future was dropped before the worker left");
     let report = backend.report().await;
     assert_eq!((report.id, report.attempt, report.claim), (id, 1, ask.claim));
-    assert_eq!(report.reported, Reported::Released);
+    assert_eq!(report.reported, ReportOutcome::Released);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn what_ends_in_time_is_reported() {
     let (refused, accepted) = (backend.report().await, backend.report().await);
     assert_eq!(refused, accepted, "the last words are repeated too");
     assert_eq!(accepted.id, id);
-    assert!(matches!(accepted.reported, Reported::Result(_)));
+    assert!(matches!(accepted.reported, ReportOutcome::Result(_)));
 }
 
 #[tokio::test]
@@ -47,6 +47,6 @@ async fn the_late_grants_of_an_ask_in_flight_are_handed_back() {
     let id = backend.give("PROBE", "{}", LONG);
     worker.stopped().await;
     let report = backend.report().await;
-    assert_eq!((report.id, report.claim, report.reported), (id, ask.claim, Reported::Released));
+    assert_eq!((report.id, report.claim, report.reported), (id, ask.claim, ReportOutcome::Released));
     assert!(seen.begun.try_recv().is_err(), "it has not begun");
 }

@@ -2,11 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
-mod asks;
-mod backend;
+mod claiming;
 mod deadlines;
 mod drain;
-mod heart;
-mod probe;
-mod reports;
-mod start;
+mod heartbeat;
+mod kit;
+mod reporting;
+mod startup;

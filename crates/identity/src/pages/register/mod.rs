@@ -1,7 +1,7 @@
 //! The registration page.
 
-mod page;
-mod right;
+pub(crate) mod page;
+pub(crate) mod registration_policy;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
 
-use self::page::{Errors, RegisterPage, sentence};
-use self::right::{Carried, Objection, right};
-use super::{PageError, lead_to, show};
-use crate::accounts::{Grant, Opened};
-use crate::address::Address;
+use super::{PageError, redirect, show};
+use crate::accounts::account_store::{CreateResult, CreationRight};
+use crate::accounts::password_policy;
+use crate::accounts::registration_tokens::Kind;
+use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::form::{BadForm, Form};
-use crate::password;
-use crate::proofs::Kind;
-use crate::return_url::ReturnUrl;
+use crate::authentication::rate_limit::RateLimit;
+use crate::http::client_address::Address;
+use crate::http::form::{Form, InvalidForm};
+use crate::pages::register::page::{Errors, RegisterPage, sentence};
+use crate::pages::register::registration_policy::{PresentedToken, RegistrationRefusal, right};
+use crate::pages::return_url::ReturnUrl;
+use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
-use crate::throttle::Allowance;
-use crate::username::UserName;
-use crate::visitor::Visitor;
 
 /// What a link to this page may carry. Nothing else in a query is looked at.
 #[derive(Deserialize)]
@@ -53,12 +53,12 @@ pub(crate) async fn register_form(
     visitor: Visitor,
     Query(query): Query<RegisterQuery>,
 ) -> Result<Response, PageError> {
-    let carried = Carried::find(&app, from, |kind| query.token(kind)).await?;
+    let carried = PresentedToken::find(&app, from, |kind| query.token(kind)).await?;
     if carried.is_none() && !visitor.is_admin() && app.settings.open_registration == OpenRegistration::None {
         return Err(PageError::Closed);
     }
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
-    let is_ticked = carried.as_ref().is_some_and(Carried::grants_full_access);
+    let is_ticked = carried.as_ref().is_some_and(PresentedToken::grants_full_access);
     let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
     Ok(show(StatusCode::OK, &page))
 }
@@ -69,11 +69,12 @@ pub(crate) async fn register(
     Address(from): Address,
     visitor: Visitor,
     Query(query): Query<RegisterQuery>,
-    form: Result<Form, BadForm>,
+    form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    app.throttle.check(Allowance::SignIn, from).await??;
-    let carried = Carried::find(&app, from, |kind| form.field(kind.name()).or(query.token(kind))).await?;
+    app.throttle.check(RateLimit::SignIn, from).await??;
+    let carried =
+        PresentedToken::find(&app, from, |kind| form.field(kind.name()).or(query.token(kind))).await?;
     let return_url = ReturnUrl::parse(form.field("ReturnUrl").or(query.return_url.as_deref()));
     let is_ticked = form.field("IsAdmin") == Some("true");
     let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
@@ -81,8 +82,8 @@ pub(crate) async fn register(
 
     let grant = match right(&app, &visitor, carried.as_ref(), form.field("IsAdmin")) {
         Ok(grant) => grant,
-        Err(Objection::Closed) => return Err(PageError::Closed),
-        Err(Objection::Box(status, said)) => {
+        Err(RegistrationRefusal::Closed) => return Err(PageError::Closed),
+        Err(RegistrationRefusal::Box(status, said)) => {
             info!(target: "audit", { audit.event = "full_access_refused", client.address = %from }, "refused Full Access to {from}");
             return again(status, Errors { full_access: Some(said), ..Errors::default() });
         }
@@ -93,15 +94,15 @@ pub(crate) async fn register(
     };
     let opened = open(&app, from, &name, form.text("Password"), &grant).await?;
     match opened {
-        Opened::Account(id) => {
+        CreateResult::Account(id) => {
             info!(target: "audit", { audit.event = "account_made", account.id = %id, right = grant.word(), client.address = %from }, "made the account {id} ({name})");
-            Ok(lead_to(&return_url.through_login()))
+            Ok(redirect(&return_url.through_login()))
         }
-        Opened::NameTaken => {
+        CreateResult::NameTaken => {
             let said = Some("This user name is taken.".to_owned());
             again(StatusCode::CONFLICT, Errors { username: said, ..Errors::default() })
         }
-        Opened::ProofSpent => Err(PageError::SpentProof),
+        CreateResult::ProofSpent => Err(PageError::SpentProof),
     }
 }
 
@@ -110,10 +111,10 @@ async fn open(
     from: IpAddr,
     name: &UserName,
     password: &str,
-    grant: &Grant,
-) -> Result<Opened, PageError> {
+    grant: &CreationRight,
+) -> Result<CreateResult, PageError> {
     let (_place, hash) = app.hashing.place().await?.hash(password.to_owned()).await;
-    app.throttle.spend(Allowance::SignIn, from).await?;
+    app.throttle.consume(RateLimit::SignIn, from).await?;
     Ok(app.accounts.open(name, &hash, grant).await?)
 }
 
@@ -121,7 +122,7 @@ async fn open(
 fn check(form: &Form, shortest: usize) -> Result<UserName, Errors> {
     let (typed, password) = (form.text("Username"), form.text("Password"));
     let name = UserName::parse(typed);
-    let strength = password::check(password, typed, shortest);
+    let strength = password_policy::check(password, typed, shortest);
     let repeated = form.text("ConfirmPassword") == password;
     if let (Ok(name), Ok(()), true) = (&name, &strength, repeated) {
         return Ok(name.clone());

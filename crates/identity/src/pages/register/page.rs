@@ -2,12 +2,12 @@
 
 use askama::Template;
 
-use super::right::Carried;
+use crate::accounts::registration_tokens::Kind;
 use crate::app::App;
-use crate::proofs::Kind;
-use crate::return_url::ReturnUrl;
+use crate::pages::register::registration_policy::PresentedToken;
+use crate::pages::return_url::ReturnUrl;
+use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
-use crate::visitor::Visitor;
 
 /// What is wrong, field by field.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl<'a> RegisterPage<'a> {
     pub(super) fn new(
         app: &App,
         visitor: &Visitor,
-        carried: Option<&'a Carried>,
+        carried: Option<&'a PresentedToken>,
         return_url: &'a ReturnUrl,
         is_ticked: bool,
     ) -> Self {
@@ -76,14 +76,14 @@ impl RegisterPage<'_> {
     }
 }
 
-fn welcome(carried: &Carried) -> String {
+fn welcome(carried: &PresentedToken) -> String {
     match carried.kind {
         Kind::Setup => "This link makes the first administrator of this Tasker.".to_owned(),
         Kind::Invitation => format!("You are invited as {}.", carried.proof.role.name()),
     }
 }
 
-fn hint(open: OpenRegistration, visitor: &Visitor, carried: Option<&Carried>) -> Option<&'static str> {
+fn hint(open: OpenRegistration, visitor: &Visitor, carried: Option<&PresentedToken>) -> Option<&'static str> {
     match carried {
         Some(carried) => carried.grants_full_access().then_some("Granted by your link."),
         None if visitor.is_admin() => Some("Granted by you, as an administrator."),

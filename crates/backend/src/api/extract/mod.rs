@@ -1,0 +1,3 @@
+//! Extractors: what a handler reads from a request.
+
+pub(crate) mod prefer;

@@ -1,0 +1,112 @@
+//! Addresses as the original's framework takes them: fixed words in any case, a trailing slash or none.
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use domain::TaskId;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt;
+
+use crate::error::ApiError;
+
+/// A task's id as it stands in an address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Id(pub(crate) TaskId);
+
+/// A name as it stands in an address.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+/// What stands after the question mark.
+#[derive(Debug)]
+pub(crate) struct QueryParams<T>(pub(crate) T);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name)).map_err(|error| ApiError::Malformed(error.body_text()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Name(text) = Name::from_request_parts(parts, state).await?;
+        let id = text.parse().map(Self);
+        id.map_err(|_| ApiError::Malformed(format!("{text:?} is not a task's id (a UUID)")))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|error| ApiError::Malformed(error.body_text()))
+    }
+}
+
+/// Fixed words by their place; what stands where an id, a type or a name belongs is left alone.
+fn fixed(place: usize, before: &[String]) -> &'static [&'static str] {
+    match (place, before.get(1).map(String::as_str)) {
+        (0, _) => &["api", "health", "swagger", "index.html"],
+        (1, _) => &["Task", "Operation", "Worker", "live", "ready", "v1"],
+        (2, Some("Task")) => &["request", "results"],
+        (2, Some("Worker")) => &["heartbeat"],
+        (2, Some("v1")) => &["swagger.json"],
+        (3, Some("Task")) => &["result", "cancel"],
+        _ => &[],
+    }
+}
+
+/// The one spelling of `path` that the router knows.
+fn canonical(path: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (place, word) in path.trim_matches('/').split('/').enumerate() {
+        let known = fixed(place, &words).iter().find(|known| known.eq_ignore_ascii_case(word));
+        words.push(known.map_or_else(|| word.to_owned(), |known| (*known).to_owned()));
+    }
+    format!("/{}", words.join("/"))
+}
+
+/// Wraps `router` so that every spelling of an address reaches its route.
+pub(crate) fn normalize_path(router: Router) -> Router {
+    Router::new().fallback_service(router.map_request(|mut request: Request| {
+        let path = canonical(request.uri().path());
+        if path != request.uri().path() {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            let mut parts = request.uri().clone().into_parts();
+            if let Ok(path) = format!("{path}{query}").parse::<PathAndQuery>() {
+                parts.path_and_query = Some(path);
+                *request.uri_mut() = Uri::from_parts(parts).expect("the same address with another path");
+            }
+        }
+        request
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_words_have_one_spelling_and_the_rest_is_left_alone() {
+        for (given, known) in [
+            ("/API/task/", "/api/Task"),
+            ("/api/TASK/0191/RESULT", "/api/Task/0191/result"),
+            ("/api/task/Request/0191/", "/api/Task/request/0191"),
+            ("/Api/operation/Result", "/api/Operation/Result"),
+            ("/api/worker/Heartbeat", "/api/Worker/heartbeat"),
+            ("/Swagger/V1/Swagger.json", "/swagger/v1/swagger.json"),
+            ("/INDEX.html", "/index.html"),
+            ("/", "/"),
+        ] {
+            assert_eq!(canonical(given), known);
+        }
+    }
+}

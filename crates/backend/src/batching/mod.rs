@@ -1,0 +1,3 @@
+//! Group commit: concurrent requests share a statement.
+
+pub(crate) mod batcher;

@@ -1,0 +1,4 @@
+//! What the Backend does with Kafka: consumes results, republishes tickets.
+
+pub(crate) mod result_consumer;
+pub(crate) mod ticket_republisher;

@@ -1,0 +1,4 @@
+//! Workers' requests that wait until there is work.
+
+pub(crate) mod look_schedule;
+pub(crate) mod queue;

@@ -1,0 +1,56 @@
+//! Parameters and results come back as the bytes that were sent.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::kit::service::each;
+
+/// What a re-encoding would change: spaces, big integers, escapes, the order and the number of keys.
+const ODD: [&str; 6] = [
+    r#"{ "big": 9223372036854775807,   "bigger": 123456789012345678901234567890, "e": 1.0e2 }"#,
+    r#"{"nul": "a\u0000b", "slash": "\/", "crab": "🦀", "pair": "\ud83e\udd80", "quote": "\"' \\"}"#,
+    r#"[1.0, -0, 0.1e-7, true, null, [], {}, ""]"#,
+    r#""text""#,
+    "17",
+    "[\n  1,\t2\r\n]",
+];
+
+#[tokio::test]
+async fn parameters_come_back_byte_for_byte_to_the_owner_and_to_the_worker() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        for odd in ODD {
+            let id = ann
+                .post("/api/Task")
+                .body(format!(r#"{{"type":"ECHO","parameters":{odd},"ttl":9000}}"#))
+                .await
+                .id();
+            let expected = format!(r#""parameters":{odd},"#);
+            let task = ann.get(&format!("/api/Task/{id}")).await;
+            assert!(task.text.contains(&expected), "{} != {odd}", task.text);
+            let granted = rig.claim(Uuid::new_v4(), "w", &[&id]).await;
+            assert!(granted.text.contains(&expected), "{} != {odd}", granted.text);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn results_come_back_byte_for_byte() {
+    each(async |service| {
+        let (ann, rig) = (service.user(), service.worker());
+        for odd in ODD.into_iter().chain(["null", "false"]) {
+            let id = ann.created().await;
+            let grant = rig.granted(&id, "w").await;
+            let (attempt, claim) = (grant.attempt, grant.claim);
+            let report = format!(
+                r#"{{"id":"{id}","attempt":{attempt},"claim":"{claim}","reported":{{"result":{odd}}}}}"#
+            );
+            let body = format!(r#"{{"worker":"w","reports":[{report}]}}"#);
+            let settled: serde_json::Value = rig.post("/api/Task/results").body(body).await.ok();
+            assert_eq!(settled, json!([{"became": "finished"}]));
+            assert_eq!(ann.result(&id).await.is(200).text, format!(r#"{{"result":{odd}}}"#));
+        }
+    })
+    .await;
+}

@@ -1,0 +1,4 @@
+//! Publishing messages to Kafka.
+
+pub(crate) mod publisher;
+pub(crate) mod recovery;

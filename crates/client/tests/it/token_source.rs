@@ -1,0 +1,129 @@
+//! Tokens are fetched when they are needed, once for everyone, and again when they are refused.
+
+use client::{ClientError, Credentials};
+use domain::Page;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::kit::scripted_server::{Server, TOKEN};
+
+const TASKS: &str = "/api/Task/";
+
+fn tasks(server: &Server, times: usize) {
+    for _ in 0..times {
+        server.answer(TASKS, 200, &json!({ "tasks": [] }));
+    }
+}
+
+#[tokio::test]
+async fn fifty_waiters_fetch_one_token() {
+    let server = Server::start().await;
+    server.token("one", 3600);
+    tasks(&server, 50);
+    let client = server.client();
+    let answers = join_all((0..50).map(|_| client.list(Page::FIRST))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(server.requests(TOKEN).len(), 1);
+    assert!(server.requests(TASKS).iter().all(|request| request.header("authorization") == "Bearer one"));
+}
+
+#[tokio::test]
+async fn fifty_waiters_share_one_failure() {
+    let server = Server::start().await;
+    server.answer(
+        TOKEN,
+        401,
+        &json!({ "error": "invalid_client", "error_description": "there is no client `rig`" }),
+    );
+    let client = server.client();
+    for answer in join_all((0..50).map(|_| client.list(Page::FIRST))).await {
+        let error = answer.unwrap_err();
+        assert!(error.is_about_the_caller() && !error.is_temporary());
+        assert_eq!(error.to_string(), "Identity gives no token: invalid_client, there is no client `rig`");
+    }
+    assert_eq!(server.requests(TOKEN).len(), 1);
+
+    server.token("one", 3600);
+    tasks(&server, 1);
+    client.list(Page::FIRST).await.expect("who comes later asks again");
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_fetched_again() {
+    let server = Server::start().await;
+    server.token("one", 0);
+    server.token("two", 3600);
+    tasks(&server, 3);
+    let client = server.client();
+    for _ in 0..3 {
+        client.list(Page::FIRST).await.unwrap();
+    }
+    let used: Vec<_> =
+        server.requests(TASKS).iter().map(|request| request.header("authorization").to_owned()).collect();
+    assert_eq!(used, ["Bearer one", "Bearer two", "Bearer two"]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once() {
+    let server = Server::start().await;
+    server.token("old", 3600);
+    server.token("new", 3600);
+    server.problem(TASKS, 401, "the token is not good");
+    tasks(&server, 1);
+    let client = server.client();
+    client.list(Page::FIRST).await.unwrap();
+    let requests = server.requests(TASKS);
+    assert_eq!(requests[0].header("authorization"), "Bearer old");
+    assert_eq!(requests[1].header("authorization"), "Bearer new");
+
+    server.token("newest", 3600);
+    server.problem(TASKS, 401, "nor is this");
+    server.problem(TASKS, 401, "nor that");
+    let error = client.list(Page::FIRST).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().detail, "nor that");
+    assert_eq!(server.requests(TASKS).len(), 4, "there is no third try");
+}
+
+#[tokio::test]
+async fn a_fixed_token_has_no_other() {
+    let server = Server::start().await;
+    server.problem(TASKS, 401, "the token is not good");
+    let client = server.client_as(Credentials::Token("fixed".into()));
+    assert!(client.list(Page::FIRST).await.unwrap_err().is_about_the_caller());
+    assert_eq!(server.requests(TASKS).len(), 1);
+    assert!(server.requests(TOKEN).is_empty());
+}
+
+#[tokio::test]
+async fn both_grants_are_asked_as_the_standard_says() {
+    let server = Server::start().await;
+    let identity = server.address.clone();
+    let password = Credentials::Password { identity, username: "ann".to_owned(), password: "a b&c".into() };
+    for client in [server.client(), server.client_as(password)] {
+        server.token("t", 3600);
+        tasks(&server, 1);
+        client.list(Page::FIRST).await.unwrap();
+    }
+    let forms: Vec<_> = server.requests(TOKEN).into_iter().map(|request| request.body).collect();
+    assert_eq!(
+        forms,
+        [
+            "grant_type=client_credentials&client_id=rig&client_secret=hush",
+            "grant_type=password&username=ann&password=a+b%26c&client_id=tasker_backend",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_identity_is_told_apart() {
+    let server = Server::start().await;
+    let error = server.client().list(Page::FIRST).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unexpected { status: 418, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_client_does_not_show_its_secret() {
+    let server = Server::start().await;
+    let shown = format!("{:?}", server.client());
+    assert!(shown.contains("rig") && !shown.contains("hush"), "{shown}");
+}

@@ -1,0 +1,192 @@
+//! PostgreSQL or SQLite: the choice, the connections, and the macro that lets one statement serve both.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
+
+use crate::error::DatabaseError;
+
+/// How long a request waits for a connection before it is told that the database is busy.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// What is accepted is on disk, whatever the server does for others. `live` churns, so its statistics are always wrong: the
+/// writers leave the planner no choice.
+const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+    set enable_bitmapscan = off; set jit = off; \
+    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
+    select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+
+/// Readers follow keys and indexes too: a point or a page, never a table.
+const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+    set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
+
+const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// PostgreSQL 15 or newer.
+    Postgres(Pools<Postgres>),
+    /// One file, in WAL mode, every commit on disk.
+    Sqlite(Pools<Sqlite>),
+}
+
+/// Connections that write and connections that only read, so that neither starves the other.
+#[derive(Debug)]
+pub struct Pools<DB: Database> {
+    /// PostgreSQL: a handful, with the planner's settings. SQLite: the one writer.
+    pub write: Pool<DB>,
+    /// Point reads and pages.
+    pub read: Pool<DB>,
+}
+
+impl<DB: Database> Clone for Pools<DB> {
+    fn clone(&self) -> Self {
+        Self { write: self.write.clone(), read: self.read.clone() }
+    }
+}
+
+/// Runs one statement on whichever database is open, so that it is written once.
+///
+/// `on!(db, write, pool => sqlx::query("…").execute(pool).await)`
+#[macro_export]
+macro_rules! on {
+    ($db:expr, $which:ident, $pool:ident => $run:expr) => {
+        match $db {
+            $crate::Db::Postgres(pools) => {
+                let $pool = &pools.$which;
+                $run
+            }
+            $crate::Db::Sqlite(pools) => {
+                let $pool = &pools.$which;
+                $run
+            }
+        }
+    };
+}
+
+impl Db {
+    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (a file, made when absent).
+    ///
+    /// Connecting is lazy on PostgreSQL: the first statement shows whether a server answers.
+    pub fn open(url: &str) -> Result<Self, DatabaseError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?)))
+        } else if let Some(path) = Self::sqlite_path(url) {
+            Ok(Self::Sqlite(sqlite(file(path)?)))
+        } else {
+            Err(DatabaseError::Url)
+        }
+    }
+
+    /// The path in `sqlite:PATH` or `sqlite://PATH`; `None` for any other database.
+    pub fn sqlite_path(url: &str) -> Option<&str> {
+        let path = url.strip_prefix("sqlite:")?;
+        Some(path.strip_prefix("//").unwrap_or(path))
+    }
+
+    /// The host of a PostgreSQL that `url` says to speak to without TLS (`sslmode=disable`; `allow` is no more).
+    pub fn plain_host(url: &str) -> Option<String> {
+        if Self::sqlite_path(url).is_some() {
+            return None;
+        }
+        let options = PgConnectOptions::from_str(url).ok()?;
+        let is_plain = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow);
+        let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+        (is_plain && !is_socket).then(|| options.get_host().to_owned())
+    }
+
+    /// Whether the database answers now.
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
+        on!(self, read, pool => pool.execute("select 1").await.map(drop))?;
+        Ok(())
+    }
+
+    /// What time it is there, with our tables or without, in microseconds since 1970. `None`: SQLite has our clock.
+    pub async fn now(&self) -> Result<Option<i64>, DatabaseError> {
+        let Self::Postgres(pools) = self else { return Ok(None) };
+        let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(&pools.read).await?;
+        Ok(Some(now))
+    }
+
+    /// Returns connections and waits until they are closed.
+    pub async fn close(&self) {
+        on!(self, write, pool => pool.close().await);
+        on!(self, read, pool => pool.close().await);
+    }
+}
+
+fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
+    let pool = |connections: u32, settings: &'static str| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(settings).await.map(drop) })
+            })
+            .connect_lazy_with(options.clone().application_name("tasker"))
+    };
+    Pools { write: pool(10, WRITER), read: pool(6, READER) }
+}
+
+/// `path`, if every connection that opens it opens the same database.
+fn file(path: &str) -> Result<&str, DatabaseError> {
+    if path.is_empty() || path == ":memory:" {
+        return Err(DatabaseError::SqlitePath(
+            "a database in memory would be another one for each connection",
+        ));
+    }
+    if path.contains('?') {
+        return Err(DatabaseError::SqlitePath("its settings are Tasker's own, so nothing can follow a “?”"));
+    }
+    Ok(path)
+}
+
+fn sqlite(path: &str) -> Pools<Sqlite> {
+    let options = SqliteConnectOptions::new()
+        .filename(PathBuf::from(path))
+        .create_if_missing(true)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(ACQUIRE);
+    let pool = |connections: u32, options: SqliteConnectOptions| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(options)
+    };
+    Pools {
+        write: pool(1, options.clone().pragma("cache_size", "-65536")),
+        read: pool(4, options.pragma("query_only", "on")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_follows_the_scheme() {
+        assert_eq!(Db::sqlite_path("sqlite:data/tasks.db"), Some("data/tasks.db"));
+        assert_eq!(Db::sqlite_path("sqlite://data/tasks.db"), Some("data/tasks.db"));
+        assert_eq!(Db::sqlite_path("sqlite:///var/tasks.db"), Some("/var/tasks.db"));
+        assert_eq!(Db::sqlite_path("postgres://127.0.0.1/tasks"), None);
+    }
+
+    #[test]
+    fn a_server_without_tls_is_known_by_its_sslmode() {
+        let host = |query: &str| Db::plain_host(&format!("postgres://ann@db.example.org/tasks{query}"));
+        assert_eq!(host("?sslmode=disable").as_deref(), Some("db.example.org"));
+        assert_eq!(host("?sslmode=allow").as_deref(), Some("db.example.org"));
+        assert_eq!(host("?sslmode=verify-full"), None);
+        assert_eq!(Db::plain_host("sqlite:tasks.db"), None);
+        assert_eq!(Db::plain_host("postgres://ann@%2Frun%2Fpostgresql/tasks?sslmode=disable"), None);
+    }
+}

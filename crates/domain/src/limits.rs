@@ -1,0 +1,48 @@
+//! Sizes and counts that Backend and workers must agree on.
+
+/// Bytes of a task's parameters, unless the setting `backend.max_parameters_bytes` says otherwise.
+pub const DEFAULT_MAX_PARAMETERS_BYTES: usize = 256 * 1024;
+
+/// Bytes of a result, unless the setting `backend.max_result_bytes` says otherwise. A larger result is a failure of its task.
+pub const DEFAULT_MAX_RESULT_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a result beyond which a worker does not send it at all, whatever the Backend's setting: a batch of reports must
+/// stay below the limit of a request's body.
+pub const MAX_SENT_RESULT_BYTES: usize = 8 << 20;
+
+/// Bytes of a failure's text; [`truncate_error`] cuts what is longer.
+pub const MAX_ERROR_BYTES: usize = 16 * 1024;
+
+/// Tasks that one claim request may name by id, ask slots for, or decline.
+pub const MAX_TASKS_PER_CLAIM: usize = 1000;
+
+/// Reports in one request.
+pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
+
+/// The marker at the start of a failure's text that says that the operation's result was larger than allowed.
+pub const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";
+
+/// Cuts a failure's text to [`MAX_ERROR_BYTES`], at a character boundary.
+pub fn truncate_error(mut error: String) -> String {
+    error.truncate(error.floor_char_boundary(MAX_ERROR_BYTES));
+    error
+}
+
+/// The text of the failure that replaces a result of `bytes` bytes where `limit` are allowed.
+pub fn result_too_large(bytes: usize, limit: usize) -> String {
+    format!("{RESULT_TOO_LARGE}: the result has {bytes} bytes; at most {limit} are kept")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cut_between_characters() {
+        assert_eq!(truncate_error("short".to_owned()), "short");
+        let cut = truncate_error("é".repeat(MAX_ERROR_BYTES));
+        assert_eq!(cut.len(), MAX_ERROR_BYTES);
+        let odd = truncate_error(format!("x{}", "é".repeat(MAX_ERROR_BYTES)));
+        assert_eq!(odd.len(), MAX_ERROR_BYTES - 1);
+    }
+}

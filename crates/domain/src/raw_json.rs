@@ -1,0 +1,64 @@
+//! A JSON document kept as the bytes that came, so that it returns unchanged.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// Any JSON document, byte for byte: big integers, escapes and spaces survive.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = serde_json::Value)]
+pub struct RawJson(Box<RawValue>);
+
+impl RawJson {
+    /// Reads a document from its text; fails on anything that is not JSON.
+    pub fn parse(text: String) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(text).map(Self)
+    }
+
+    /// Writes `value` as a document.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// The bytes.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Whether it is the word `null`.
+    pub fn is_null(&self) -> bool {
+        self.text() == "null"
+    }
+
+    /// What it says, as a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.text())
+    }
+}
+
+impl From<RawJson> for String {
+    fn from(json: RawJson) -> Self {
+        String::from(Box::<str>::from(json.0))
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for RawJson {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back() {
+        let odd = r#"{ "big": 9223372036854775807, "nul": "\u0000", "e": 1.0e2,  "emoji": "🦀" }"#;
+        assert_eq!(RawJson::parse(odd.to_owned()).unwrap().text(), odd);
+    }
+}

@@ -1,0 +1,277 @@
+//! The whole life of a task as one `match`: the specification that the store's statements are tested against.
+
+use crate::id::ClaimId;
+use crate::name::WorkerName;
+use crate::task::status::{Reason, Status};
+use crate::task::submission::Attempt;
+use crate::task::ttl::Ttl;
+use crate::timestamp::Timestamp;
+
+/// Where a task is, with the facts that are true only there. What moves it, in time and late:
+///
+/// ```text
+#[doc = include_str!("../../../../docs/state-machine.txt")]
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for a claim.
+    Created {
+        /// Grants so far.
+        attempt: Attempt,
+        /// It ends if nobody has claimed it by then.
+        start_by: Timestamp,
+    },
+    /// Granted to a worker.
+    Running {
+        /// This grant's fence.
+        attempt: Attempt,
+        /// This grant's claim.
+        claim: ClaimId,
+        /// Its holder.
+        worker: WorkerName,
+        /// When it was claimed.
+        started: Timestamp,
+        /// Its result counts until then.
+        deadline: Timestamp,
+    },
+    /// A result arrived in time.
+    Finished {
+        /// The grant that finished.
+        attempt: Attempt,
+        /// When.
+        ended: Timestamp,
+    },
+    /// It ended without a result.
+    Cancelled {
+        /// Grants until then.
+        attempt: Attempt,
+        /// Why.
+        reason: Reason,
+        /// When.
+        ended: Timestamp,
+    },
+}
+
+/// What may happen to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A worker asks for it.
+    Claimed {
+        /// The worker's claim.
+        claim: ClaimId,
+        /// The worker.
+        worker: WorkerName,
+        /// The task's life.
+        ttl: Ttl,
+    },
+    /// The holder of `claim` reports a result.
+    Succeeded {
+        /// Whose report it is.
+        claim: ClaimId,
+    },
+    /// The holder of `claim` reports a failure.
+    Failed {
+        /// Whose report it is.
+        claim: ClaimId,
+    },
+    /// The holder of `claim` is stopping and hands the task back.
+    Released {
+        /// Whose task it was.
+        claim: ClaimId,
+        /// How long the task may wait for another worker.
+        start_within: Ttl,
+    },
+    /// The sweep looks at the clock.
+    Swept,
+    /// This worker has fallen silent.
+    WorkerLost {
+        /// Which.
+        worker: WorkerName,
+    },
+    /// The owner wants it to end.
+    CancelRequested,
+}
+
+/// The event does not move a task in this state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing moves")]
+pub struct InvalidTransition;
+
+impl State {
+    /// The state of a task that has just been accepted.
+    pub fn accepted(at: Timestamp, start_within: Ttl) -> Self {
+        Self::Created { attempt: 0, start_by: at.plus_micros(start_within.micros()) }
+    }
+
+    /// What `event` at the instant `now` makes of a task. Both bounds of a life are inside it.
+    pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, InvalidTransition> {
+        use Event::{CancelRequested, Claimed, Failed, Released, Succeeded, Swept, WorkerLost};
+        use State::{Cancelled, Created, Running};
+        let ended = now;
+        Ok(match (self, event) {
+            (Created { attempt, start_by }, Claimed { claim, worker, ttl }) if now <= start_by => Running {
+                attempt: attempt + 1,
+                claim,
+                worker,
+                started: now,
+                deadline: now.plus_micros(ttl.micros()),
+            },
+            (Created { attempt, start_by }, Swept) if now > start_by => {
+                Cancelled { attempt, reason: Reason::NotStarted, ended }
+            }
+            (Running { attempt, claim, deadline, .. }, Succeeded { claim: by }) if claim == by => {
+                if now <= deadline {
+                    Self::Finished { attempt, ended }
+                } else {
+                    Cancelled { attempt, reason: Reason::LateResult, ended }
+                }
+            }
+            (Running { attempt, claim, deadline, .. }, Failed { claim: by }) if claim == by => {
+                let reason = if now <= deadline { Reason::OperationFailed } else { Reason::TtlExpired };
+                Cancelled { attempt, reason, ended }
+            }
+            (Running { attempt, claim, deadline, .. }, Released { claim: by, start_within })
+                if claim == by && now <= deadline =>
+            {
+                Created { attempt, start_by: now.plus_micros(start_within.micros()) }
+            }
+            (Running { attempt, deadline, .. }, Swept) if now > deadline => {
+                Cancelled { attempt, reason: Reason::TtlExpired, ended }
+            }
+            (Running { attempt, worker, .. }, WorkerLost { worker: lost }) if worker == lost => {
+                Cancelled { attempt, reason: Reason::WorkerLost, ended }
+            }
+            (Created { attempt, .. } | Running { attempt, .. }, CancelRequested) => {
+                Cancelled { attempt, reason: Reason::Requested, ended }
+            }
+            _ => return Err(InvalidTransition),
+        })
+    }
+
+    /// The word that everyone sees.
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Created { .. } => Status::Created,
+            Self::Running { .. } => Status::Running,
+            Self::Finished { .. } => Status::Finished,
+            Self::Cancelled { .. } => Status::Cancelled,
+        }
+    }
+
+    /// Why it was cancelled, if it was.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Cancelled { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_000_000);
+    const LIMIT: Timestamp = Timestamp(2_000_000);
+    const IN_TIME: Timestamp = LIMIT;
+    const LATE: Timestamp = Timestamp(2_000_001);
+    const MINE: ClaimId = ClaimId(Uuid::from_u128(1));
+    const FOREIGN: ClaimId = ClaimId(Uuid::from_u128(2));
+
+    fn worker(name: &str) -> WorkerName {
+        name.parse().unwrap()
+    }
+
+    fn second() -> Ttl {
+        Ttl::try_from(1000).unwrap()
+    }
+
+    fn states() -> [State; 4] {
+        [
+            State::Created { attempt: 1, start_by: LIMIT },
+            State::Running { attempt: 1, claim: MINE, worker: worker("w"), started: START, deadline: LIMIT },
+            State::Finished { attempt: 1, ended: START },
+            State::Cancelled { attempt: 1, reason: Reason::Requested, ended: START },
+        ]
+    }
+
+    fn events() -> [(&'static str, Event); 11] {
+        [
+            ("claim", Event::Claimed { claim: MINE, worker: worker("w"), ttl: second() }),
+            ("result", Event::Succeeded { claim: MINE }),
+            ("result by another claim", Event::Succeeded { claim: FOREIGN }),
+            ("failure", Event::Failed { claim: MINE }),
+            ("failure by another claim", Event::Failed { claim: FOREIGN }),
+            ("release", Event::Released { claim: MINE, start_within: second() }),
+            ("release by another claim", Event::Released { claim: FOREIGN, start_within: second() }),
+            ("sweep", Event::Swept),
+            ("its worker lost", Event::WorkerLost { worker: worker("w") }),
+            ("another worker lost", Event::WorkerLost { worker: worker("v") }),
+            ("cancel", Event::CancelRequested),
+        ]
+    }
+
+    /// A row for each event in time and late, a column for each state; `-` means that nothing moves.
+    fn table() -> String {
+        let mut table = format!("{:<35}", "");
+        for state in states() {
+            write!(table, "{:<28}", state.status()).unwrap();
+        }
+        table.truncate(table.trim_end().len());
+        for (name, event) in events() {
+            for (when, now) in [("in time", IN_TIME), ("late", LATE)] {
+                write!(table, "\n{name:<26}{when:<9}").unwrap();
+                for state in states() {
+                    let to = state.apply(event.clone(), now).map_or_else(|_| "-".to_owned(), |to| words(&to));
+                    write!(table, "{to:<28}").unwrap();
+                }
+                table.truncate(table.trim_end().len());
+            }
+        }
+        table + "\n"
+    }
+
+    fn words(state: &State) -> String {
+        let status = state.status();
+        state.reason().map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "golden files are rewritten on request")]
+    fn the_drawing_is_the_machine() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/state-machine.txt");
+        if std::env::var("UPDATE_GOLDEN").is_ok() {
+            std::fs::write(file, table()).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(file).unwrap_or_default(),
+            table(),
+            "`make golden` rewrites {file}"
+        );
+    }
+
+    #[test]
+    fn only_a_claim_raises_the_fence() {
+        for state in states() {
+            for (_, event) in events() {
+                let raises = matches!(event, Event::Claimed { .. });
+                if let Ok(to) = state.clone().apply(event, IN_TIME) {
+                    assert_eq!(attempt(&to), attempt(&state) + Attempt::from(raises));
+                }
+            }
+        }
+    }
+
+    fn attempt(state: &State) -> Attempt {
+        match state {
+            State::Created { attempt, .. }
+            | State::Running { attempt, .. }
+            | State::Finished { attempt, .. }
+            | State::Cancelled { attempt, .. } => *attempt,
+        }
+    }
+}

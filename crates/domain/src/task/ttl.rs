@@ -1,0 +1,92 @@
+//! How long a task may run: counted in milliseconds from its claim, never overflowing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A time-to-live in whole milliseconds, at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "u64", into = "u64")]
+#[schema(value_type = u64, minimum = 1, examples(5000))]
+pub struct Ttl(u64);
+
+/// Not a time to live; the sentence says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTtl {
+    /// 0 ms: nothing could ever finish.
+    #[error("ttl is 0 ms; it is at least 1")]
+    Zero,
+    /// Above what this installation allows.
+    #[error("ttl is above {max} ms, the longest that is allowed here")]
+    TooLong {
+        /// The limit, in milliseconds.
+        max: u64,
+    },
+}
+
+impl Ttl {
+    /// Seven days: the longest life unless the settings say otherwise.
+    pub const DEFAULT_MAX: Self = Self(7 * 24 * 60 * 60 * 1000);
+
+    /// The longest that any setting may allow: a thousand years, far inside the integers of both databases.
+    pub const EVER: Self = Self(1000 * 365 * 24 * 60 * 60 * 1000);
+
+    /// `millis` as a life of at most `max`.
+    pub fn within(millis: u64, max: Self) -> Result<Self, InvalidTtl> {
+        match millis {
+            0 => Err(InvalidTtl::Zero),
+            _ if millis > max.0 => Err(InvalidTtl::TooLong { max: max.0 }),
+            _ => Ok(Self(millis)),
+        }
+    }
+
+    /// In milliseconds.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// In microseconds.
+    pub const fn micros(self) -> i64 {
+        self.0.cast_signed() * 1000
+    }
+
+    /// As a duration of the standard library.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl TryFrom<u64> for Ttl {
+    type Error = InvalidTtl;
+
+    fn try_from(millis: u64) -> Result<Self, InvalidTtl> {
+        Self::within(millis, Self::EVER)
+    }
+}
+
+impl From<Ttl> for u64 {
+    fn from(ttl: Ttl) -> Self {
+        ttl.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_has_bounds() {
+        assert_eq!(Ttl::try_from(0), Err(InvalidTtl::Zero));
+        assert!(Ttl::within(1, Ttl::DEFAULT_MAX).is_ok());
+        assert!(Ttl::within(604_800_000, Ttl::DEFAULT_MAX).is_ok());
+        let refusal = Ttl::within(604_800_001, Ttl::DEFAULT_MAX).unwrap_err();
+        assert_eq!(refusal.to_string(), "ttl is above 604800000 ms, the longest that is allowed here");
+    }
+
+    #[test]
+    fn the_longest_life_does_not_overflow() {
+        assert!(Ttl::try_from(u64::MAX).is_err());
+        assert!(Ttl::EVER.micros() > 0);
+    }
+}

@@ -1,0 +1,8 @@
+//! The JSON shapes that clients, workers and the Backend exchange.
+
+pub(crate) mod claim;
+pub(crate) mod heartbeat;
+pub(crate) mod page;
+pub(crate) mod problem;
+pub(crate) mod report;
+pub(crate) mod task;

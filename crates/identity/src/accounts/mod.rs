@@ -1,0 +1,7 @@
+//! Accounts at rest, and the rules for their names and passwords.
+
+pub(crate) mod account_store;
+pub(crate) mod password_policy;
+pub(crate) mod registration_link;
+pub(crate) mod registration_tokens;
+pub(crate) mod username;

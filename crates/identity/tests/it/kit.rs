@@ -1,0 +1,304 @@
+//! A running Identity, and the people and programs in front of it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use database::{Clock, Db, Migration, SchemaPart, on};
+use identity::{Client, Identity, OpenRegistration, Role, Settings};
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::Scratch;
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// When every test begins.
+const START: i64 = 1_800_000_000 * SECOND;
+
+/// A password that breaks no rule.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// The secret of the program `robot`.
+pub(crate) const ROBOT_SECRET: &str = "robots have secrets too";
+
+/// An Identity that serves on a port of its own.
+pub(crate) struct House {
+    pub(crate) identity: Identity,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) db: Db,
+    pub(crate) base: String,
+    http: reqwest::Client,
+    scratch: Scratch,
+    keys: TempDir,
+    _serving: JoinSet<()>,
+}
+
+/// Runs a test on SQLite and on PostgreSQL. (Shared, so that a test that looks at one field keeps the whole house.)
+pub(crate) async fn each_database<T: Future<Output = ()>>(test: impl Fn(Arc<House>) -> T) {
+    each_database_with(|_| (), test).await;
+}
+
+/// The same with other settings.
+pub(crate) async fn each_database_with<T: Future<Output = ()>>(
+    change: impl Fn(&mut Settings),
+    test: impl Fn(Arc<House>) -> T,
+) {
+    Box::pin(test(Arc::new(House::open(Scratch::sqlite(), &change).await))).await;
+    Box::pin(test(Arc::new(House::open(Scratch::postgres().await, &change).await))).await;
+}
+
+pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
+    Settings {
+        issuer: issuer.to_owned(),
+        open_registration: OpenRegistration::Users,
+        min_password_length: 8,
+        access_token_ttl: Duration::from_hours(1),
+        key_file,
+        clients: vec![Client {
+            id: "robot".to_owned(),
+            secret: ROBOT_SECRET.to_owned().into(),
+            roles: vec![Role::Worker],
+        }],
+    }
+}
+
+/// What the first house of this run has made, so that the others start with it: making a key takes half a second.
+struct FirstKey {
+    file: Vec<u8>,
+    row: (String, Vec<u8>),
+}
+
+static FIRST_KEY: OnceCell<FirstKey> = OnceCell::const_new();
+
+impl FirstKey {
+    async fn make() -> Self {
+        let (scratch, keys) = (Scratch::sqlite(), TempDir::new().unwrap());
+        let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", keys.path().join("key")));
+        Identity::open(db.clone(), settings.clone(), Clock::set_to(START)).await.unwrap();
+        let row = on!(&db, read, pool =>
+            sqlx::query_as("select kid, sealed from signing_key").fetch_one(pool).await);
+        Self { file: fs::read(settings.key_file).unwrap(), row: row.unwrap() }
+    }
+
+    async fn give(&self, db: &Db, key_file: &Path) {
+        TABLES.migrate(db).await.unwrap();
+        let (kid, sealed) = &self.row;
+        let insert = "insert into signing_key (generation, kid, sealed, signs_from) values (1, $1, $2, $3)";
+        on!(db, write, pool =>
+            sqlx::query(insert).bind(kid).bind(sealed).bind(START).execute(pool).await.map(drop))
+        .unwrap();
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file).unwrap();
+        file.write_all(&self.file).unwrap();
+    }
+}
+
+const TABLES: SchemaPart = SchemaPart {
+    name: "identity",
+    steps: &[Migration {
+        postgres: include_str!("../../migrations/postgres/0001_identity.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0001_identity.sql"),
+        oldest: 1,
+    }],
+};
+
+impl House {
+    async fn open(scratch: Scratch, change: impl Fn(&mut Settings)) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let keys = TempDir::new().unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let mut settings = settings(&issuer, keys.path().join("identity.key"));
+        change(&mut settings);
+        let db = scratch.open();
+        FIRST_KEY.get_or_init(FirstKey::make).await.give(&db, &settings.key_file).await;
+        Self::start(db, settings, Clock::set_to(START), listener, (scratch, keys)).await
+    }
+
+    /// Another Identity on the same database and with the same key file, as after a restart or beside this one.
+    pub(crate) async fn another(&self) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let places = (Scratch::sqlite(), TempDir::new().unwrap());
+        Self::start(self.scratch.open(), self.settings.clone(), self.clock.clone(), listener, places).await
+    }
+
+    async fn start(
+        db: Db,
+        settings: Settings,
+        clock: Clock,
+        listener: TcpListener,
+        (scratch, keys): (Scratch, TempDir),
+    ) -> Self {
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let identity = Identity::open(db.clone(), settings.clone(), clock.clone()).await.unwrap();
+        let service = identity.router().into_make_service_with_connect_info::<SocketAddr>();
+        let mut serving = JoinSet::new();
+        serving.spawn(async { axum::serve(listener, service).await.unwrap() });
+        let http = http(Ipv4Addr::LOCALHOST);
+        Self { identity, settings, clock, db, base, http, scratch, keys, _serving: serving }
+    }
+
+    /// The directory of the key file.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.keys.path().to_owned()
+    }
+
+    /// A second connection to the same database.
+    pub(crate) fn open_again(&self) -> Db {
+        self.scratch.open()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base)).form(form)
+    }
+
+    /// A post from another address.
+    pub(crate) fn post_from(&self, from: Ipv4Addr, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        http(from).post(format!("{}{path}", self.base)).form(form)
+    }
+
+    pub(crate) async fn page(&self, path: &str) -> String {
+        self.get(path).send().await.unwrap().text().await.unwrap()
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        self.get(path).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Registers through the page, with more fields than the ordinary ones.
+    pub(crate) async fn register_with(&self, name: &str, more: &[(&str, &str)]) -> Response {
+        let mut form = vec![("Username", name), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
+        form.extend_from_slice(more);
+        self.post("/Auth/Register", &form).send().await.unwrap()
+    }
+
+    /// An ordinary account.
+    pub(crate) async fn register(&self, name: &str) {
+        let answer = self.register_with(name, &[]).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    }
+
+    /// The token of a fresh setup link.
+    pub(crate) async fn setup_token(&self) -> String {
+        let link = self.identity.setup_link().await.unwrap().unwrap();
+        link.split_once("setup=").unwrap().1.to_owned()
+    }
+
+    /// How many accounts there are.
+    pub(crate) async fn accounts(&self) -> i64 {
+        let (count,): (i64,) = on!(&self.db, read, pool =>
+            sqlx::query_as("select count(*) from account").fetch_one(pool).await)
+        .unwrap();
+        count
+    }
+
+    /// The first administrator, through the setup link.
+    pub(crate) async fn register_admin(&self, name: &str) {
+        let token = self.setup_token().await;
+        let answer = self.register_with(name, &[("IsAdmin", "true"), ("setup", &token)]).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    }
+
+    /// Asks for a token as the original's programs do.
+    pub(crate) async fn ask_token(&self, name: &str, password: &str) -> Response {
+        self.post("/connect/token", &password_grant(name, password)).send().await.unwrap()
+    }
+
+    /// A token that is given.
+    pub(crate) async fn token(&self, name: &str) -> String {
+        let answer: Value = self.ask_token(name, PASSWORD).await.json().await.unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
+    }
+
+    /// The roles that a token of this account claims.
+    pub(crate) async fn roles(&self, name: &str) -> Vec<String> {
+        serde_json::from_value(claims(&self.token(name).await)["roles"].clone()).unwrap()
+    }
+
+    /// Whether there is an account of that name with the usual password.
+    pub(crate) async fn knows(&self, name: &str) -> bool {
+        self.ask_token(name, PASSWORD).await.status() == StatusCode::OK
+    }
+
+    /// Signs in at the page; the cookie.
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
+        let form = [("Username", name), ("Password", PASSWORD), ("ReturnUrl", "/")];
+        cookie(&self.post("/Auth/Login", &form).send().await.unwrap())
+    }
+
+    /// An invitation that the owner of the cookie makes.
+    pub(crate) async fn invite(&self, session: &str, role: &str) -> String {
+        let answer =
+            self.post("/Auth/Invite", &[("Role", role)]).header(COOKIE, session).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let page = answer.text().await.unwrap();
+        let (_, link) = page.split_once("invitation=").unwrap();
+        link.split('"').next().unwrap().to_owned()
+    }
+}
+
+fn http(from: Ipv4Addr) -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .local_address(IpAddr::V4(from))
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+/// The form of the original's README.
+pub(crate) fn password_grant<'a>(name: &'a str, password: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("grant_type", "password"),
+        ("username", name),
+        ("password", password),
+        ("client_id", "tasker_backend"),
+        ("scope", "openid profile TaskerWebAPI"),
+    ]
+}
+
+/// The `name=text` of the cookie that an answer sets.
+pub(crate) fn cookie(answer: &Response) -> String {
+    let set = answer.headers().get(SET_COOKIE).expect("a cookie").to_str().unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+pub(crate) fn location(answer: &Response) -> &str {
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    answer.headers()[LOCATION].to_str().unwrap()
+}
+
+/// What a token says, unverified.
+pub(crate) fn claims(token: &str) -> Value {
+    part(token, 1)
+}
+
+pub(crate) fn header(token: &str) -> Value {
+    part(token, 0)
+}
+
+fn part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}

@@ -1,0 +1,4 @@
+//! The catalogue of operations in the database.
+
+pub(crate) mod catalogue;
+pub(crate) mod definition_equality;

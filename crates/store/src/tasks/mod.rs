@@ -1,0 +1,11 @@
+//! The statements over tasks, one file for each verb.
+
+pub(crate) mod cancel;
+pub(crate) mod claim_by_id;
+pub(crate) mod claim_by_type;
+pub(crate) mod expire;
+pub(crate) mod prune;
+pub(crate) mod queries;
+pub(crate) mod settle;
+pub(crate) mod submit;
+pub(crate) mod worker_lost;

@@ -1,0 +1,58 @@
+//! Prune: forgets ended tasks that were submitted long ago, a few at a time.
+
+use domain::Timestamp;
+use uuid::Uuid;
+
+use crate::store::Store;
+use database::DatabaseError;
+use database::Db;
+use database::{batch, transaction};
+
+/// Ids begin with the time of submission, so the oldest tasks are the first keys. What has not ended stays.
+const POSTGRES: &str = "
+    with old as materialized (
+        select t.id from task t join outcome o on o.id = t.id
+        where t.id < $1 order by t.id limit $2
+    ), forgotten as (
+        delete from outcome o using old where o.id = old.id
+    )
+    delete from task t using old where t.id = old.id";
+
+const SQLITE_TASK: &str = "
+    delete from task where id in (
+        select t.id from task t join outcome o on o.id = t.id
+        where t.id < ?1 order by t.id limit ?2)
+    returning id";
+
+const SQLITE_OUTCOME: &str = "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
+
+impl Store {
+    /// Forgets at most `limit` ended tasks that were submitted before `before`; answers how many it forgot.
+    pub async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, DatabaseError> {
+        let (before, limit) = (first_id_at(before), i64::from(limit));
+        match &self.db {
+            Db::Postgres(pools) => {
+                let gone = sqlx::query(POSTGRES).bind(before).bind(limit).execute(&pools.write).await?;
+                Ok(gone.rows_affected())
+            }
+            Db::Sqlite(pools) => {
+                transaction(&pools.write, &self.clock, move |connection, _| {
+                    Box::pin(async move {
+                        let gone = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
+                        let gone: Vec<(Uuid,)> = gone.fetch_all(&mut *connection).await?;
+                        let ids = batch(gone.iter().map(|(id,)| id));
+                        sqlx::query(SQLITE_OUTCOME).bind(ids).execute(&mut *connection).await?;
+                        sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
+                        Ok(gone.len() as u64)
+                    })
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// Nothing that was minted at `at` or later is below it: version 7 begins with 48 bits of milliseconds.
+fn first_id_at(at: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::from(at.0.max(0).cast_unsigned() / 1000) << 80)
+}

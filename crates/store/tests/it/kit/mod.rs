@@ -1,0 +1,207 @@
+//! The bench that every test stands at: a store on an empty database, and the one clock that both kinds follow.
+
+pub(crate) mod table_dump;
+
+use std::sync::Arc;
+
+use database::{Clock, Db, on};
+use domain::{
+    ClaimId, Grant, OwnerId, RawJson, Report, ReportOutcome, SettleResult, Status, Submission, Task, TaskId,
+    Ttl, TypeName, WorkerName,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use store::{ClaimById, Granted, Store};
+use testkit::Scratch;
+use uuid::Uuid;
+
+pub(crate) const ANN: OwnerId = OwnerId(Uuid::from_u128(0xA));
+pub(crate) const BOB: OwnerId = OwnerId(Uuid::from_u128(0xB));
+
+pub(crate) const MILLI: i64 = 1000;
+pub(crate) const SECOND: i64 = 1000 * MILLI;
+
+/// Where every test's clock starts, in microseconds.
+pub(crate) const START: i64 = 1_800_000_000 * SECOND;
+
+/// PostgreSQL follows a row instead of its own clock.
+const SET_CLOCK: &str = "
+    create table test_clock (at bigint not null);
+    insert into test_clock values (1800000000000000);
+    create or replace function now_us() returns bigint language sql stable as $$ select at from test_clock $$";
+
+/// A store to test.
+#[derive(Clone)]
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) scratch: Arc<Scratch>,
+}
+
+/// Runs `test` on a new database of each kind; whatever it did, the books balance afterwards.
+pub(crate) async fn each_database<F: Future<Output = ()>>(test: impl Fn(Bench) -> F) {
+    for bench in [Bench::sqlite().await, Bench::postgres().await] {
+        test(bench.clone()).await;
+        bench.finish().await;
+    }
+}
+
+impl Bench {
+    pub(crate) async fn sqlite() -> Self {
+        Self::at(Scratch::sqlite()).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::at(Scratch::postgres().await).await
+    }
+
+    async fn at(scratch: Scratch) -> Self {
+        let (db, clock) = (scratch.open(), Clock::set_to(START));
+        let store = Store::new(db.clone(), clock.clone());
+        store.migrate().await.unwrap();
+        if let Db::Postgres(pools) = &db {
+            pools.write.execute(SET_CLOCK).await.unwrap();
+        }
+        store.learn_clock().await.unwrap();
+        Self { store, db, clock, scratch: Arc::new(scratch) }
+    }
+
+    /// Another Backend on the same tables.
+    pub(crate) fn another(&self) -> Store {
+        Store::new(self.db.clone(), self.clock.clone())
+    }
+
+    /// The books balance; nothing is left behind on the server.
+    pub(crate) async fn finish(self) {
+        assert!(self.store.counts().await.unwrap().balance(), "{:?}", self.store.counts().await.unwrap());
+        self.db.close().await;
+        if matches!(self.db, Db::Postgres(_)) {
+            let (_, name) = self.scratch.url.rsplit_once('/').unwrap();
+            let mut admin = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+            let drop = format!("drop database {name} with (force)");
+            admin.execute(AssertSqlSafe(drop)).await.unwrap();
+        }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// Moves the clock of both kinds.
+    pub(crate) async fn advance(&self, micros: i64) {
+        self.clock.advance(micros);
+        if let Db::Postgres(pools) = &self.db {
+            let moved = sqlx::query("update test_clock set at = $1").bind(self.now());
+            moved.execute(&pools.write).await.unwrap();
+        }
+    }
+
+    /// Runs a statement that the store has no verb for.
+    pub(crate) async fn execute(&self, statement: &'static str) -> Result<(), sqlx::Error> {
+        on!(&self.db, write, pool => pool.execute(statement).await.map(drop))
+    }
+
+    /// The number that `query` answers.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        let (number,): (i64,) =
+            on!(&self.db, write, pool => sqlx::query_as(query).fetch_one(pool).await).unwrap();
+        number
+    }
+
+    /// Something to submit: Ann's, with five seconds to live and a minute to start.
+    pub(crate) fn submission(&self) -> Submission {
+        Submission {
+            id: self.store.new_task_id(),
+            owner: ANN,
+            name: kind("demo.echo"),
+            queue: "default".parse().unwrap(),
+            parameters: Some(json(r#"{"say":"hello"}"#)),
+            ttl: millis(5000),
+            start_within: millis(60_000),
+            trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
+        }
+    }
+
+    /// A CREATED task of Ann's.
+    pub(crate) async fn created(&self) -> TaskId {
+        let submission = self.submission();
+        let id = submission.id;
+        self.store.submit(&[submission]).await.unwrap();
+        id
+    }
+
+    /// So many of them.
+    pub(crate) async fn many(&self, count: usize) -> Vec<TaskId> {
+        let batch: Vec<Submission> = (0..count).map(|_| self.submission()).collect();
+        self.store.submit(&batch).await.unwrap();
+        batch.into_iter().map(|task| task.id).collect()
+    }
+
+    /// A RUNNING task of Ann's.
+    pub(crate) async fn running(&self) -> Grant {
+        let id = self.created().await;
+        self.claim(id, "w1").await.expect("nobody else wants it")
+    }
+
+    /// A claim of its own.
+    pub(crate) async fn claim(&self, id: TaskId, worker: &str) -> Option<Grant> {
+        self.ask(ask(id, worker)).await
+    }
+
+    pub(crate) async fn ask(&self, ask: ClaimById) -> Option<Grant> {
+        let mut granted: Vec<Granted> = self.store.claim_by_id(&[ask]).await.unwrap();
+        assert!(granted.len() <= 1, "one ask, {granted:?}");
+        granted.pop().map(|granted| granted.grant)
+    }
+
+    pub(crate) async fn report(&self, grant: &Grant, reported: ReportOutcome) -> SettleResult {
+        self.store.settle(&[report(grant, reported)]).await.unwrap()[0]
+    }
+
+    pub(crate) async fn task(&self, id: TaskId) -> Task {
+        self.store.get(ANN, id).await.unwrap().expect("Ann has it")
+    }
+
+    pub(crate) async fn status(&self, id: TaskId) -> Status {
+        self.task(id).await.status
+    }
+
+    /// What the owner reads as the result.
+    pub(crate) async fn result(&self, id: TaskId) -> Option<String> {
+        let ending = self.store.result(ANN, id).await.unwrap().expect("Ann has it");
+        ending.result.map(String::from)
+    }
+}
+
+pub(crate) fn kind(name: &str) -> TypeName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn worker(name: &str) -> WorkerName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn json(text: &str) -> RawJson {
+    RawJson::parse(text.to_owned()).unwrap()
+}
+
+pub(crate) fn millis(millis: u64) -> Ttl {
+    Ttl::try_from(millis).unwrap()
+}
+
+/// An ask with a claim of its own.
+pub(crate) fn ask(id: TaskId, name: &str) -> ClaimById {
+    ClaimById { id, claim: ClaimId::random(), worker: worker(name), by_name: false }
+}
+
+pub(crate) fn report(grant: &Grant, reported: ReportOutcome) -> Report {
+    Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace: None }
+}
+
+pub(crate) fn result(text: &str) -> ReportOutcome {
+    ReportOutcome::Result(json(text))
+}
+
+pub(crate) fn failure(text: &str) -> ReportOutcome {
+    ReportOutcome::Error(text.to_owned())
+}

@@ -1,0 +1,8 @@
+//! The commands about tasks.
+
+pub(crate) mod list;
+pub(crate) mod parameters;
+pub(crate) mod submit;
+pub(crate) mod ttl;
+pub(crate) mod view;
+pub(crate) mod watch;

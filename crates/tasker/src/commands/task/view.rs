@@ -1,0 +1,124 @@
+//! Tasks as text for eyes.
+
+use anstyle::{AnsiColor, Style};
+use domain::{RawJson, Status, Task, TaskList, TaskSummary};
+
+use crate::config::Environment;
+use crate::terminal;
+
+/// How tasks are drawn: with colours or without.
+pub struct View {
+    colours: bool,
+}
+
+impl View {
+    /// With colours where somebody sees them and has not declined them.
+    pub fn of(environment: &Environment) -> Self {
+        Self { colours: terminal::colours(environment) }
+    }
+
+    /// One line for each task: id, status, type.
+    pub fn list(&self, TaskList { tasks }: &TaskList) -> String {
+        tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A line of a list.
+    pub fn summary(&self, task: &TaskSummary) -> String {
+        format!("{}  {}  {}", task.id, self.status(task.status, 9), task.name)
+    }
+
+    /// One line for each thing that is known about a task.
+    pub fn task(&self, task: &Task) -> String {
+        let known = |value: Option<String>| value.unwrap_or_default();
+        let parameters = task.parameters.clone().map(|json: RawJson| json.into());
+        let lines = [
+            ("id", task.id.to_string()),
+            ("type", task.name.to_string()),
+            ("parameters", known(parameters.map(|text: String| terminal::plain(&text).into_owned()))),
+            ("status", self.status(task.status, 0)),
+            ("reason", known(task.reason.map(|reason| reason.to_string()))),
+            ("error", known(task.error.as_deref().map(|error| terminal::plain(error).into_owned()))),
+            ("ttl", format!("{} ms", task.ttl.millis())),
+            ("created", task.creation_date.to_string()),
+            ("started", known(task.start_date.map(|date| date.to_string()))),
+            ("deadline", known(task.deadline.map(|date| date.to_string()))),
+            ("ended", known(task.end_date.map(|date| date.to_string()))),
+            ("worker", known(task.worker_name.as_ref().map(ToString::to_string))),
+        ];
+        let lines = lines.iter().filter(|(_, value)| !value.is_empty());
+        lines.map(|(name, value)| format!("{name:<10}  {value}")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn status(&self, status: Status, width: usize) -> String {
+        let word = format!("{:<width$}", status.as_str());
+        if !self.colours {
+            return word;
+        }
+        let colour = match status {
+            Status::Created => AnsiColor::Yellow,
+            Status::Running => AnsiColor::Blue,
+            Status::Finished => AnsiColor::Green,
+            Status::Cancelled => AnsiColor::Red,
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{word}{style:#}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Reason, Status, TaskSummary, Timestamp};
+
+    use super::*;
+
+    const PLAIN: View = View { colours: false };
+
+    #[test]
+    fn a_task_shows_what_is_known() {
+        let cancelled = Task {
+            id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+            name: "GENERATE_LOGIN".parse().unwrap(),
+            parameters: None,
+            status: Status::Cancelled,
+            reason: Some(Reason::Requested),
+            error: None,
+            creation_date: Timestamp(1_795_512_600_125_999),
+            start_date: None,
+            end_date: Some(Timestamp(1_795_512_601_000_000)),
+            deadline: None,
+            ttl: 5000.try_into().unwrap(),
+            attempt: 0,
+            worker_name: None,
+        };
+        let expected = "\
+id          01890a5d-ac96-774b-bcce-b302099a8057
+type        GENERATE_LOGIN
+status      CANCELLED
+reason      REQUESTED
+ttl         5000 ms
+created     2026-11-24T09:30:00.125Z
+ended       2026-11-24T09:30:01.000Z";
+        assert_eq!(PLAIN.task(&cancelled), expected);
+        let hostile = Task { error: Some("red \u{1b}[31m alert".to_owned()), ..cancelled };
+        assert!(
+            PLAIN.task(&hostile).contains(r"red \u{1b}[31m alert"),
+            "a terminal is not commanded by a task"
+        );
+    }
+
+    #[test]
+    fn a_list_is_a_line_for_each_task() {
+        let summary = |status| TaskSummary {
+            id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+            name: "GENERATE_LOGIN".parse().unwrap(),
+            status,
+        };
+        let tasks = TaskList { tasks: vec![summary(Status::Running), summary(Status::Cancelled)] };
+        let expected = "\
+01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN
+01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN";
+        assert_eq!(PLAIN.list(&tasks), expected);
+        let coloured = View { colours: true }.list(&tasks);
+        assert!(coloured.contains("\u{1b}[34mRUNNING  \u{1b}[0m  GENERATE_LOGIN"), "{coloured:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The services as processes: `tasker up`, `backend`, `identity`, `worker`, `migrate`.
+
+pub(crate) mod all_in_one;
+pub(crate) mod backend;
+pub(crate) mod identity;
+pub(crate) mod lifecycle;
+pub(crate) mod migrate;
+pub(crate) mod startup_retry;
+pub(crate) mod worker;

@@ -1,0 +1,11 @@
+//! What every crate needs in order to be observed: spans, metric descriptors, error chains, and a log of outages.
+
+mod error_chain;
+mod metric;
+mod outage_log;
+mod span;
+
+pub use error_chain::error_chain;
+pub use metric::{MetricDescriptor, MetricKind};
+pub use outage_log::{Outage, OutageLog};
+pub use span::{Span, SpanKind};

@@ -1,0 +1,27 @@
+//! `ECHO`: what goes in comes out, byte for byte.
+
+use domain::RawJson;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::sdk::context::Context;
+use crate::sdk::operation::{Failure, Operation};
+
+/// Returns its parameters.
+pub struct Echo;
+
+/// Any JSON document. It comes back byte for byte.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Document(#[schemars(with = "Value")] RawJson);
+
+impl Operation for Echo {
+    const TYPE: &'static str = "ECHO";
+    type Params = Document;
+    type Output = Document;
+
+    async fn run(&self, document: Document, _context: Context) -> Result<Document, Failure> {
+        Ok(document)
+    }
+}

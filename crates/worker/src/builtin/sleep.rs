@@ -1,0 +1,30 @@
+//! `SLEEP`: a task of a known length, for trying out deadlines and cancellations.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::sdk::context::Context;
+use crate::sdk::operation::{Failure, Operation};
+
+/// Does nothing for a while.
+pub struct Sleep;
+
+/// How long.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Params {
+    /// How long to sleep, in milliseconds.
+    ms: u64,
+}
+
+impl Operation for Sleep {
+    const TYPE: &'static str = "SLEEP";
+    type Params = Params;
+    type Output = u64;
+
+    async fn run(&self, params: Params, _context: Context) -> Result<u64, Failure> {
+        tokio::time::sleep(Duration::from_millis(params.ms)).await;
+        Ok(params.ms)
+    }
+}
