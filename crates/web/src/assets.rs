@@ -1,4 +1,4 @@
-//! Static files in the binary, served under names that hold a hash of their content, so that browsers may keep them for ever.
+//! Static files in the binary, served under names that hold a hash of their content, so that browsers may cache them for ever.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
@@ -19,6 +19,7 @@ pub struct Asset {
 
 impl Asset {
     /// A file `name` (`identity.css`) with a media type for `Content-Type` and the content from `include_bytes!`.
+    ///
     /// A stylesheet that refers to another asset would need that asset's hashed URL in its text; none of ours does.
     pub fn new(name: &str, media_type: &'static str, content: &'static [u8]) -> Self {
         let hash = short_hash(content);
@@ -35,7 +36,7 @@ impl Asset {
     }
 }
 
-/// The first 48 bits of the SHA-256 as hexadecimal digits: enough to tell the few versions of one file apart.
+/// The first 48 bits of the SHA-256 as hexadecimal digits: enough to distinguish the few versions of one file.
 fn short_hash(content: &[u8]) -> String {
     let hash = digest(&SHA256, content);
     let start = hash.as_ref().first_chunk().expect("a SHA-256 has 32 bytes");

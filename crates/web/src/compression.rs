@@ -8,5 +8,5 @@ use tower_http::compression::CompressionLayer;
 /// Put it around routes whose bodies hold no secret, or none beside text that a caller chose. Where a body mixes a secret
 /// (a token, a form's hidden field) with input, the length of the compressed body reveals the secret guess by guess (BREACH).
 pub fn gzip() -> CompressionLayer {
-    CompressionLayer::new()
+    CompressionLayer::new().gzip(true).no_br().no_deflate().no_zstd()
 }

@@ -10,7 +10,7 @@ use cookie::{Cookie, SameSite};
 #[error("a cookie's value is visible ASCII without quotes, commas, semicolons and backslashes")]
 pub struct InvalidCookieValue;
 
-/// A cookie that is sent to this host only, is hidden from scripts (`HttpOnly`), stays at home when another site posts
+/// A cookie that is sent to this host only, is hidden from scripts (`HttpOnly`), is not sent when another site posts
 /// (`SameSite=Lax`), and ends with the browser's session.
 ///
 /// Over HTTPS it is `Secure` and its name begins with `__Host-`, so that browsers refuse a cookie of this name from any other

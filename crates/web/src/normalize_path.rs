@@ -7,7 +7,7 @@ use axum::http::uri::PathAndQuery;
 use tower::ServiceExt;
 
 /// The route templates of a service, as its router has them (`/api/Task/{id}/result`). They say which segments are fixed and how
-/// these are spelt, so that no second list of words is needed.
+/// these are spelt, so that no second list of them is needed.
 #[derive(Debug, Clone, Default)]
 pub struct Templates(Vec<Vec<Segment>>);
 
@@ -15,9 +15,9 @@ pub struct Templates(Vec<Vec<Segment>>);
 #[derive(Debug, Clone)]
 enum Segment {
     Literal(String),
-    /// `{id}`: one segment, which keeps its case.
+    /// `{id}`: one segment, whose case is significant.
     Parameter,
-    /// `{*path}`: all that follows, which keeps its case.
+    /// `{*path}`: all that follows, whose case is significant.
     Wildcard,
 }
 

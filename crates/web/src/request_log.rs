@@ -38,13 +38,29 @@ impl CallerId {
 }
 
 impl FailureCause {
-    /// A cause in words.
+    /// A cause as a sentence.
     pub fn new(cause: impl Into<Arc<str>>) -> Self {
         Self(cause.into())
     }
 
-    /// Attaches an error and its sources to the answer that it led to. An error's `into_response` calls this instead of logging.
-    pub fn attach(response: &mut Response, error: &(dyn Error + 'static)) {
+    /// Attaches an error and its sources to the answer that it led to. An error's `into_response` calls this instead of logging:
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Response};
+    /// use web::catch_panic::internal_error;
+    /// use web::request_log::FailureCause;
+    ///
+    /// struct ApiError(std::io::Error);
+    ///
+    /// impl IntoResponse for ApiError {
+    ///     fn into_response(self) -> Response {
+    ///         let mut response = internal_error();
+    ///         FailureCause::attach(&mut response, &self.0);
+    ///         response
+    ///     }
+    /// }
+    /// ```
+    pub fn attach(response: &mut Response, error: &dyn Error) {
         response.extensions_mut().insert(Self::new(error_chain(error)));
     }
 }
@@ -79,7 +95,7 @@ pub async fn quiet(request: Request, next: Next) -> Response {
     response
 }
 
-/// What is known of a request before it is handled, and the caller, who becomes known meanwhile.
+/// What is known of a request before it is handled, and the caller's id, which becomes known meanwhile.
 struct Entry {
     method: Method,
     route: Option<MatchedPath>,
@@ -100,24 +116,24 @@ impl Entry {
         let is_quiet = response.extensions().get::<Quiet>().is_some();
         // The macros take their level from the call, so each level needs a call of its own.
         macro_rules! line {
-            ($event:ident, $message:literal) => {
+            ($event:ident) => {
                 $event!(
-                    method,
-                    route,
-                    status,
+                    http.request.method = method,
+                    http.route = route,
+                    http.response.status_code = status,
                     duration_ms,
                     request.id = id,
                     caller.id = caller,
                     problem,
                     error = cause,
-                    $message
+                    "{method} {route} was answered with {status}"
                 )
             };
         }
         match level(&self.method, response.status(), is_quiet, cause.is_some()) {
-            Level::ERROR => line!(error, "a request failed"),
-            Level::INFO => line!(info, "request"),
-            _ => line!(debug, "request"),
+            Level::ERROR => line!(error),
+            Level::INFO => line!(info),
+            _ => line!(debug),
         }
     }
 }

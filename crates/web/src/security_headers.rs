@@ -1,4 +1,4 @@
-//! Security headers: what every answer tells browsers, errors included.
+//! Security headers: the instructions for browsers on every answer, errors included.
 
 use std::sync::Arc;
 

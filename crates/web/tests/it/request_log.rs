@@ -95,7 +95,7 @@ async fn line(method: &str, uri: &str) -> (String, Value) {
 async fn a_line_names_the_route_and_the_caller_but_not_the_path() {
     let (level, fields) = line("POST", "/item/4711?secret=1").await;
     assert_eq!(level, "INFO");
-    let expected = json!({"message": "request", "method": "POST", "route": "/item/{id}", "status": 200,
+    let expected = json!({"message": "POST /item/{id} was answered with 200", "http.request.method": "POST", "http.route": "/item/{id}", "http.response.status_code": 200,
         "request.id": "r-1", "caller.id": "ann"});
     assert_eq!(fields, expected);
 }
@@ -110,7 +110,7 @@ async fn reading_and_frequent_routes_are_logged_at_debug() {
 async fn an_unknown_path_is_unmatched_and_names_its_problem() {
     let (level, fields) = line("GET", "/nowhere/4711").await;
     assert_eq!(level, "INFO");
-    let expected = json!({"message": "request", "method": "GET", "route": "unmatched", "status": 404,
+    let expected = json!({"message": "GET unmatched was answered with 404", "http.request.method": "GET", "http.route": "unmatched", "http.response.status_code": 404,
         "request.id": "r-1", "problem": "no-such-address"});
     assert_eq!(fields, expected);
 }
@@ -119,7 +119,7 @@ async fn an_unknown_path_is_unmatched_and_names_its_problem() {
 async fn a_failure_is_logged_once_with_its_cause() {
     let (level, fields) = line("GET", "/fails").await;
     assert_eq!(level, "ERROR");
-    let expected = json!({"message": "a request failed", "method": "GET", "route": "/fails", "status": 500,
+    let expected = json!({"message": "GET /fails was answered with 500", "http.request.method": "GET", "http.route": "/fails", "http.response.status_code": 500,
         "request.id": "r-1", "error": "the disk is full"});
     assert_eq!(fields, expected);
 }
@@ -129,5 +129,5 @@ async fn a_panic_is_logged_once_with_its_message() {
     let (level, fields) = line("GET", "/panics").await;
     assert_eq!(level, "ERROR");
     assert_eq!(fields["error"], "a handler panicked: index out of bounds");
-    assert_eq!((&fields["status"], &fields["problem"]), (&json!(500), &json!("internal")));
+    assert_eq!((&fields["http.response.status_code"], &fields["problem"]), (&json!(500), &json!("internal")));
 }
