@@ -5,10 +5,9 @@ use toml::{Table, Value};
 use crate::{assert_none, crates, read, root};
 
 /// A crate, those of ours that it may lean on, and the foreign ones that it must never know.
-const BOUNDARIES: [(&str, &[&str], &[&str]); 11] = [
+const BOUNDARIES: [(&str, &[&str], &[&str]); 10] = [
     ("domain", &[], &["axum", "opentelemetry", "rdkafka", "reqwest", "sqlx", "tokio"]),
     ("spans", &["domain"], &["axum", "rdkafka", "reqwest", "sqlx", "tokio"]),
-    ("web", &["domain", "telemetry"], &["opentelemetry", "rdkafka", "reqwest", "sqlx"]),
     ("store", &["domain"], &["axum", "opentelemetry", "rdkafka", "reqwest"]),
     ("broker", &["domain", "spans"], &["axum", "opentelemetry", "reqwest", "sqlx"]),
     ("identity", &["store"], &["opentelemetry", "rdkafka"]),
