@@ -1,9 +1,10 @@
-//! PostgreSQL and SQLite below every table of ours: connection pools, migrations, the clock, and what can go wrong.
+//! PostgreSQL and SQLite beneath every table of Tasker: connection pools, migrations, the clock, and errors.
 
 mod clock;
 mod error;
 mod migration;
-mod pools;
+#[doc(hidden)]
+pub mod pools;
 mod sqlite_batch;
 
 pub use clock::Clock;
