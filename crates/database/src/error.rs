@@ -29,6 +29,9 @@ pub enum DatabaseError {
     /// What follows `sqlite:` is not the path of a file.
     #[error("sqlite:PATH names a file: {0}")]
     SqlitePath(&'static str),
+    /// Fewer connections than [`crate::pools::PoolOptions::MIN_CONNECTIONS`] were allowed.
+    #[error("{0} connections are too few: one writes, one reads and one listens for notifications")]
+    TooFewConnections(u32),
     /// A newer Tasker has changed the schema so that this binary may not write it any more.
     #[error(
         "the schema of {part} is at version {found} and needs a Tasker that knows version {oldest} or newer; \

@@ -10,5 +10,5 @@ mod sqlite_batch;
 pub use clock::Clock;
 pub use error::{Cause, DatabaseError};
 pub use migration::{Migration, SchemaPart};
-pub use pools::{Db, Pools};
+pub use pools::{Db, PoolOptions, Pools};
 pub use sqlite_batch::{Work, batch, rows, transaction};

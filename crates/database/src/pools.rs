@@ -53,6 +53,41 @@ impl<DB: Database> Clone for Pools<DB> {
     }
 }
 
+/// How many connections one [`Db`] may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// The most connections to a PostgreSQL server, at least [`PoolOptions::MIN_CONNECTIONS`]; 17 by default.
+    ///
+    /// One is set aside for the connection that a Backend listens for notifications on. Of the others three eighths
+    /// (rounded down, at least one) go to the pool that reads and the rest to the pool that writes: of 17, 6 read and 10
+    /// write. Each process of Tasker has that many for tasks and as many for accounts, where it serves both; their sum must
+    /// stay below the server's `max_connections` (100 by default).
+    ///
+    /// SQLite ignores it: a file has one writer, and four connections read.
+    pub max_connections: u32,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { max_connections: 17 }
+    }
+}
+
+impl PoolOptions {
+    /// The fewest connections to PostgreSQL: one writes, one reads, one listens for notifications.
+    pub const MIN_CONNECTIONS: u32 = 3;
+
+    /// The sizes of the pool that writes and of the pool that reads.
+    fn split(self) -> Result<(u32, u32), DatabaseError> {
+        if self.max_connections < Self::MIN_CONNECTIONS {
+            return Err(DatabaseError::TooFewConnections(self.max_connections));
+        }
+        let pooled = self.max_connections - 1;
+        let read = (pooled.saturating_mul(3) / 8).max(1);
+        Ok((pooled - read, read))
+    }
+}
+
 /// Runs one statement on whichever database is open, so that its text is written once.
 ///
 /// `on!(db, write, pool => sqlx::query("…").execute(pool).await)`
@@ -80,8 +115,13 @@ impl Db {
     /// Connections are opened by the statements that need them, so the first statement shows whether a server answers.
     /// Fails if `url` names no database.
     pub fn open(url: &str) -> Result<Self, DatabaseError> {
+        Self::open_with(url, &PoolOptions::default())
+    }
+
+    /// [`Db::open`] with another number of connections. Fails also if `options` leave a pool without any.
+    pub fn open_with(url: &str, options: &PoolOptions) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?)))
+            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
             Ok(Self::Sqlite(sqlite(file_path(path)?)))
         } else {
@@ -128,7 +168,8 @@ impl Db {
     }
 }
 
-fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
+fn postgres(server: &PgConnectOptions, options: &PoolOptions) -> Result<Pools<Postgres>, DatabaseError> {
+    let (write, read) = options.split()?;
     let pool = |connections: u32, settings: &'static str| {
         PgPoolOptions::new()
             .max_connections(connections)
@@ -136,9 +177,9 @@ fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(settings).await.map(drop) })
             })
-            .connect_lazy_with(options.clone().application_name("tasker"))
+            .connect_lazy_with(server.clone().application_name("tasker"))
     };
-    Pools { write: pool(10, WRITER), read: pool(6, READER) }
+    Ok(Pools { write: pool(write, WRITER), read: pool(read, READER) })
 }
 
 /// Checks that every connection that opens `path` opens the same database.
@@ -184,6 +225,34 @@ mod tests {
         assert_eq!(Db::sqlite_path("sqlite://data/tasks.db"), Some("data/tasks.db"));
         assert_eq!(Db::sqlite_path("sqlite:///var/tasks.db"), Some("/var/tasks.db"));
         assert_eq!(Db::sqlite_path("postgres://127.0.0.1/tasks"), None);
+    }
+
+    #[tokio::test]
+    async fn the_most_connections_are_split_between_the_pools() {
+        let sizes = |max_connections| {
+            let db = Db::open_with("postgres://127.0.0.1/tasks", &PoolOptions { max_connections }).unwrap();
+            let Db::Postgres(pools) = db else { panic!("{db:?} is not PostgreSQL") };
+            (pools.write.options().get_max_connections(), pools.read.options().get_max_connections())
+        };
+        for (max_connections, expected) in
+            [(3, (1, 1)), (4, (2, 1)), (9, (5, 3)), (17, (10, 6)), (65, (40, 24))]
+        {
+            assert_eq!(sizes(max_connections), expected, "of {max_connections}");
+        }
+        let Db::Postgres(pools) = Db::open("postgres://127.0.0.1/tasks").unwrap() else {
+            panic!("not PostgreSQL")
+        };
+        assert_eq!(pools.write.options().get_max_connections(), 10, "the default is 17 in all");
+    }
+
+    #[test]
+    fn too_few_connections_are_refused() {
+        let refusal = Db::open_with("postgres://127.0.0.1/tasks", &PoolOptions { max_connections: 2 });
+        let refusal = refusal.unwrap_err().to_string();
+        assert_eq!(
+            refusal,
+            "2 connections are too few: one writes, one reads and one listens for notifications"
+        );
     }
 
     #[test]
