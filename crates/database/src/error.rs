@@ -5,7 +5,6 @@ use std::fmt;
 
 use sqlx::error::DatabaseError as ServerError;
 use sqlx::sqlite::SqliteError;
-use uuid::Uuid;
 
 /// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +17,8 @@ pub enum DatabaseError {
     Corrupt {
         /// The table.
         table: &'static str,
-        /// The row's key.
-        row: Uuid,
+        /// The row's key, as text: an id or a name.
+        row: String,
         /// What is wrong with it.
         what: String,
     },
@@ -29,6 +28,9 @@ pub enum DatabaseError {
     /// What follows `sqlite:` is not the path of a file.
     #[error("sqlite:PATH names a file: {0}")]
     SqlitePath(&'static str),
+    /// The connection that listens for notifications no longer receives its own, so it may miss those of others too.
+    #[error("the connection receives no notifications: its own did not come back")]
+    NotificationsLost,
     /// Fewer connections than [`crate::pools::PoolOptions::MIN_CONNECTIONS`] were allowed.
     #[error("{0} connections are too few: one writes, one reads and one listens for notifications")]
     TooFewConnections(u32),
@@ -78,7 +80,11 @@ impl From<sqlx::Error> for DatabaseError {
 impl DatabaseError {
     /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        let Self::Database(Cause(error)) = self else { return false };
+        let error = match self {
+            Self::Database(Cause(error)) => error,
+            Self::NotificationsLost => return true,
+            _ => return false,
+        };
         match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
