@@ -123,6 +123,19 @@ async fn ready_tasks_are_listed_oldest_first() {
     .await;
 }
 
+/// A type that cannot be read is named in the error, since the row stands for all tasks of the type.
+#[tokio::test]
+async fn a_corrupt_type_is_named_in_the_error() {
+    each_database(|test| async move {
+        test.created().await;
+        test.execute("update unfinished_task set type = 'no type'").await.unwrap();
+        let error = test.store.queue_depths().await.unwrap_err();
+        let expected = "row of type \"no type\" of unfinished_task does not make sense: ";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    })
+    .await;
+}
+
 /// G11: a released task has been ready since its release.
 #[tokio::test]
 async fn a_released_task_is_ready_since_its_release() {

@@ -45,6 +45,19 @@ async fn a_worker_is_listed_as_in_its_last_heartbeat() {
     .await;
 }
 
+/// A row that cannot be read is named by its key, which is the worker's name.
+#[tokio::test]
+async fn a_corrupt_worker_is_named_in_the_error() {
+    each_database(|test| async move {
+        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+        test.execute("update worker set types = 'no JSON'").await.unwrap();
+        let error = test.store.workers().await.unwrap_err();
+        assert!(error.is_about_a_row());
+        assert!(error.to_string().starts_with("row w1 of worker does not make sense: "), "{error}");
+    })
+    .await;
+}
+
 /// G12: the answer has the grants that the worker runs and that are no longer granted to it, for whatever reason.
 #[tokio::test]
 async fn a_heartbeat_is_answered_with_what_must_stop() {
