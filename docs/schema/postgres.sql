@@ -1,23 +1,3 @@
--- live with (fillfactor=70, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_cost_delay=0)
-id             uuid not null
-owner          uuid not null
-type           text not null
-queue          text not null
-phase          smallint not null
-priority       smallint not null default 0
-place          bigint not null
-due            bigint not null
-attempt        integer not null
-claim          uuid
-worker         text
-started        bigint
-CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (started IS NOT NULL))))
-PRIMARY KEY (id)
-CREATE INDEX live_claim ON public.live USING btree (worker, claim) WHERE (phase = 2)
-CREATE INDEX live_due ON public.live USING btree (due)
-CREATE UNIQUE INDEX live_pkey ON public.live USING btree (id)
-CREATE INDEX live_ready ON public.live USING btree (type, priority, place) WHERE (phase = 1)
-
 -- operation
 type           text not null
 version        integer not null
@@ -32,15 +12,15 @@ type           text not null
 status         text not null
 reason         text
 attempt        integer not null
-started        bigint
-ended          bigint not null
-ttl            bigint
+started_at     bigint
+ended_at       bigint not null
+ttl_ms         bigint
 worker         text
 result         text
 error          text
 CHECK (((status = 'CANCELLED'::text) = (reason IS NOT NULL)))
 CHECK (((status = 'FINISHED'::text) = (result IS NOT NULL)))
-CHECK (((status <> 'FINISHED'::text) OR ((started IS NOT NULL) AND (ttl IS NOT NULL) AND (started <= ended) AND (ended <= (started + (ttl * 1000))))))
+CHECK (((status <> 'FINISHED'::text) OR ((started_at IS NOT NULL) AND (ttl_ms IS NOT NULL) AND (started_at <= ended_at) AND (ended_at <= (started_at + (ttl_ms * 1000))))))
 CHECK ((status = ANY (ARRAY['FINISHED'::text, 'CANCELLED'::text])))
 PRIMARY KEY (id)
 CREATE INDEX outcome_owner ON public.outcome USING btree (owner, status, id)
@@ -59,20 +39,77 @@ owner          uuid not null
 type           text not null
 queue          text not null
 parameters     text
-ttl            bigint not null
-start_within   bigint not null
-created        bigint not null
-trace          text
-CHECK ((start_within > 0))
-CHECK ((ttl > 0))
+ttl_ms         bigint not null
+start_within_ms bigint not null
+created_at     bigint not null
+traceparent    text
+CHECK ((start_within_ms > 0))
+CHECK ((ttl_ms > 0))
 PRIMARY KEY (id)
 CREATE INDEX task_owner ON public.task USING btree (owner, id)
 CREATE UNIQUE INDEX task_pkey ON public.task USING btree (id)
+
+-- tasker_tasks
+id             uuid
+owner          uuid
+type           text
+status         text
+reason         text
+attempt        integer
+worker         text
+created_at     timestamp with time zone
+started_at     timestamp with time zone
+ended_at       timestamp with time zone
+deadline       timestamp with time zone
+ttl_seconds    numeric
+waited_seconds numeric
+ran_seconds    numeric
+ SELECT t.id,
+    t.owner,
+    t.type,
+    COALESCE(o.status,
+        CASE u.phase
+            WHEN 2 THEN 'RUNNING'::text
+            ELSE 'CREATED'::text
+        END) AS status,
+    o.reason,
+    COALESCE(o.attempt, u.attempt) AS attempt,
+    COALESCE(o.worker, u.worker) AS worker,
+    '1970-01-01 00:00:00+00'::timestamp with time zone + t.created_at::double precision * '00:00:00.000001'::interval AS created_at,
+    '1970-01-01 00:00:00+00'::timestamp with time zone + COALESCE(o.started_at, u.started_at)::double precision * '00:00:00.000001'::interval AS started_at,
+    '1970-01-01 00:00:00+00'::timestamp with time zone + o.ended_at::double precision * '00:00:00.000001'::interval AS ended_at,
+    '1970-01-01 00:00:00+00'::timestamp with time zone + (COALESCE(o.started_at, u.started_at) + t.ttl_ms * 1000)::double precision * '00:00:00.000001'::interval AS deadline,
+    round(t.ttl_ms::numeric / 1000.0, 3) AS ttl_seconds,
+    round((COALESCE(o.started_at, u.started_at, o.ended_at, now_us()) - t.created_at)::numeric / 1000000.0, 3) AS waited_seconds,
+    round((COALESCE(o.ended_at, now_us()) - COALESCE(o.started_at, u.started_at))::numeric / 1000000.0, 3) AS ran_seconds
+   FROM task t
+     LEFT JOIN unfinished_task u ON u.id = t.id
+     LEFT JOIN outcome o ON o.id = t.id;
+
+-- unfinished_task with (fillfactor=70, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=1000, autovacuum_vacuum_cost_delay=0)
+id             uuid not null
+owner          uuid not null
+type           text not null
+queue          text not null
+phase          smallint not null
+priority       smallint not null default 0
+ready_at       bigint not null
+due_at         bigint not null
+attempt        integer not null
+claim          uuid
+worker         text
+started_at     bigint
+CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (started_at IS NOT NULL))))
+PRIMARY KEY (id)
+CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)
+CREATE INDEX unfinished_task_due ON public.unfinished_task USING btree (due_at)
+CREATE UNIQUE INDEX unfinished_task_pkey ON public.unfinished_task USING btree (id)
+CREATE INDEX unfinished_task_ready ON public.unfinished_task USING btree (type, priority, ready_at) WHERE (phase = 1)
 
 -- worker
 name           text not null
 slots          integer not null
 types          text not null
-seen           bigint not null
+last_heartbeat_at bigint not null
 PRIMARY KEY (name)
 CREATE UNIQUE INDEX worker_pkey ON public.worker USING btree (name)

@@ -125,7 +125,7 @@ pub(crate) fn settled(settled: SettleResult) {
 pub(crate) fn verdict(verdict: &EndedTask) {
     ended(Status::Cancelled, verdict.reason);
     if verdict.reason == Some(Reason::TtlExpired) {
-        histogram!(VERDICT).record(Duration::from_micros(u64::try_from(verdict.late).unwrap_or(0)));
+        histogram!(VERDICT).record(Duration::from_micros(u64::try_from(verdict.late_us).unwrap_or(0)));
     }
 }
 

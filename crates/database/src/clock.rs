@@ -1,30 +1,30 @@
-//! The time, real or set by a test: the one place that reads the machine's clock.
+//! The time, from the machine or set by a test: the one place that reads the machine's clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the steady clock of this process begins.
+/// The instant at which the steady clock of this process reads zero.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Microseconds since 1970, from the machine or from a test.
+/// A clock in microseconds since 1970: the machine's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
     /// The machine's clock.
     #[default]
     System,
-    /// A clock that only moves when it is told to.
+    /// A clock that moves only by [`Clock::advance`]. Clones share it.
     Set(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `micros` until it is moved.
+    /// A clock that reads `micros` (microseconds since 1970) until it is advanced.
     pub fn set_to(micros: i64) -> Self {
         Self::Set(Arc::new(AtomicI64::new(micros)))
     }
 
-    /// Now, in microseconds since 1970.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else takes")]
+    /// The current time, in microseconds since 1970.
+    #[expect(clippy::disallowed_methods, reason = "every other reader of the time takes this clock")]
     pub fn now(&self) -> i64 {
         match self {
             Self::System => SystemTime::now()
@@ -34,7 +34,8 @@ impl Clock {
         }
     }
 
-    /// Microseconds since some moment of this process: they pass like those of [`Clock::now`], and nobody sets them.
+    /// A monotonic time, in microseconds since some moment of this process. It runs as fast as [`Clock::now`], and a change
+    /// of the machine's date does not move it.
     pub fn steady(&self) -> i64 {
         match self {
             Self::System => i64::try_from(BEGINNING.elapsed().as_micros()).unwrap_or(i64::MAX),
@@ -42,7 +43,7 @@ impl Clock {
         }
     }
 
-    /// Moves a set clock by `micros`; the machine's clock is not ours to move.
+    /// Advances a set clock by `micros`, which may be negative. The machine's clock is left alone.
     pub fn advance(&self, micros: i64) {
         if let Self::Set(at) = self {
             at.fetch_add(micros, Ordering::SeqCst);
@@ -55,14 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steady_clock_knows_no_date() {
+    fn the_steady_clock_counts_from_the_start_of_the_process() {
         let (first, second) = (Clock::System.steady(), Clock::System.steady());
         assert!(0 <= first && first <= second);
-        assert!(second < Clock::System.now() / 2, "it counts from this process, not from 1970");
+        assert!(second < Clock::System.now() / 2, "it counts from the start of the process, not from 1970");
     }
 
     #[test]
-    fn a_set_clock_moves_both() {
+    fn advancing_a_set_clock_moves_both_readings() {
         let clock = Clock::set_to(7);
         clock.advance(1);
         assert_eq!((clock.now(), clock.steady()), (8, 8));

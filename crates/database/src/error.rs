@@ -1,41 +1,46 @@
-//! What can go wrong with the database: it failed, a row makes no sense, or its schema is not ours.
+//! What can go wrong with the database: a failed statement, a corrupt row, a schema of another version, a bad address.
 
 use std::error::Error;
 use std::fmt;
 
 use sqlx::error::DatabaseError as ServerError;
 use sqlx::sqlite::SqliteError;
-use uuid::Uuid;
 
-/// Why a verb of the store could not be done.
+/// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The database refused, broke, or could not be reached in time.
+    /// The database refused the statement, failed, or could not be reached in time.
     #[error("the database failed")]
     Database(#[source] Cause),
-    /// A stored row that no version of Tasker writes.
+    /// A stored row has a value that no version of Tasker writes.
     #[error("row {row} of {table} does not make sense: {what}")]
     Corrupt {
         /// The table.
         table: &'static str,
-        /// The row's key.
-        row: Uuid,
+        /// The row's key, as text: an id or a name.
+        row: String,
         /// What is wrong with it.
         what: String,
     },
-    /// Neither `postgres://…` nor `sqlite:PATH`.
+    /// The address is neither `postgres://…` nor `sqlite:PATH`.
     #[error("a database is named by postgres://… or sqlite:PATH")]
     Url,
-    /// `sqlite:` and something that is not the path of a file.
+    /// What follows `sqlite:` is not the path of a file.
     #[error("sqlite:PATH names a file: {0}")]
     SqlitePath(&'static str),
+    /// The connection that listens for notifications no longer receives its own, so it may miss those of others too.
+    #[error("the connection receives no notifications: its own did not come back")]
+    NotificationsLost,
+    /// Fewer connections than [`crate::pools::PoolOptions::MIN_CONNECTIONS`] were allowed.
+    #[error("{0} connections are too few: one writes, one reads and one listens for notifications")]
+    TooFewConnections(u32),
     /// A newer Tasker has changed the schema so that this binary may not write it any more.
     #[error(
         "the schema of {part} is at version {found} and needs a Tasker that knows version {oldest} or newer; \
          this one knows {known}: start a newer Tasker"
     )]
     SchemaTooNew {
-        /// Whose tables.
+        /// The name of the [`crate::migration::SchemaPart`].
         part: &'static str,
         /// The version in the database.
         found: i64,
@@ -46,16 +51,16 @@ pub enum DatabaseError {
     },
 }
 
-/// What the driver says, told once: its texts hold their causes already.
+/// The driver's error as a source. It has no source of its own, since the driver's texts contain their causes already.
 #[derive(Debug)]
 pub struct Cause(pub sqlx::Error);
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            // Its line is one of PostgreSQL's own source code.
+            // The message alone: sqlx adds the line of PostgreSQL's own source code.
             sqlx::Error::Database(refusal) => f.write_str(refusal.message()),
-            // The pool tries until its time is up where nobody listens, and does not say that.
+            // The pool reports a timeout also where nothing listens, without naming the reason.
             sqlx::Error::PoolTimedOut => f.write_str(
                 "no connection in time: the server does not listen there, or all connections are in use",
             ),
@@ -73,21 +78,26 @@ impl From<sqlx::Error> for DatabaseError {
 }
 
 impl DatabaseError {
-    /// The database is away, busy or shutting down: asking again later is right.
+    /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        let Self::Database(Cause(error)) = self else { return false };
+        let error = match self {
+            Self::Database(Cause(error)) => error,
+            Self::NotificationsLost => return true,
+            _ => return false,
+        };
         match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(refusal) => is_away(&**refusal),
+            sqlx::Error::Database(refusal) => is_unavailable(&**refusal),
             _ => false,
         }
     }
 
-    /// It is about what was to be written, which no other try will write either; all else may pass.
+    /// Whether the error concerns the data of one row, which no other attempt will write either. Every other error may be
+    /// temporary.
     pub fn is_about_a_row(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
@@ -102,7 +112,8 @@ impl DatabaseError {
         }
     }
 
-    /// Two transactions stood in each other's way and this one was chosen to go: doing it again is right.
+    /// Whether PostgreSQL aborted this transaction because of a concurrent one (a deadlock or a serialization failure), so
+    /// that it should be repeated.
     pub fn is_conflict(&self) -> bool {
         let Self::Database(Cause(sqlx::Error::Database(refusal))) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
@@ -112,21 +123,21 @@ impl DatabaseError {
 fn is_about_a_row(refusal: &dyn ServerError) -> bool {
     let Some(code) = refusal.code() else { return false };
     if refusal.try_downcast_ref::<SqliteError>().is_some() {
-        // Too big, a constraint, a type that does not fit.
+        // 18 too big, 19 a constraint, 20 a type mismatch (<https://www.sqlite.org/rescode.html>).
         return code.parse::<i32>().is_ok_and(|code| [18, 19, 20].contains(&(code & 0xff)));
     }
-    // 22: data that is none; 23: a constraint; 54: too large.
+    // Classes of SQLSTATE: 22 data exception; 23 constraint violation; 54 a program limit exceeded.
     ["22", "23", "54"].iter().any(|class| code.starts_with(class))
 }
 
-fn is_away(refusal: &dyn ServerError) -> bool {
+fn is_unavailable(refusal: &dyn ServerError) -> bool {
     let Some(code) = refusal.code() else { return false };
     if refusal.try_downcast_ref::<SqliteError>().is_some() {
-        // Busy, locked, I/O, disk full, cannot open. The upper bytes of a code say which kind of these.
+        // 5 busy, 6 locked, 10 I/O, 13 disk full, 14 cannot open. The upper bytes of an extended code give details.
         return code.parse::<i32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)));
     }
-    // 08: connection; 25006: read-only after a failover; 53: out of something; 55P03 and 57014: timed out waiting; 57P:
-    // going down.
+    // SQLSTATE. 08: connection; 25006: read-only after a failover; 53: insufficient resources; 55P03 and 57014: a timeout;
+    // 57P: the server shuts down.
     ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
         || ["25006", "55P03", "57014"].contains(&&*code)
 }

@@ -1,13 +1,14 @@
-//! PostgreSQL and SQLite below every table of ours: connection pools, migrations, the clock, and what can go wrong.
+//! PostgreSQL and SQLite beneath every table of Tasker: connection pools, migrations, the clock, and errors.
 
 mod clock;
 mod error;
 mod migration;
-mod pools;
+#[doc(hidden)]
+pub mod pools;
 mod sqlite_batch;
 
 pub use clock::Clock;
 pub use error::{Cause, DatabaseError};
 pub use migration::{Migration, SchemaPart};
-pub use pools::{Db, Pools};
+pub use pools::{Db, PoolOptions, Pools};
 pub use sqlite_batch::{Work, batch, rows, transaction};

@@ -1,12 +1,11 @@
-//! Brings a part's tables to this binary's version, once, however many processes start together.
+//! The migrator: brings the tables of one part to this binary's version, once, however many processes start together.
 
 use sqlx::{Executor, PgConnection, SqliteConnection};
 
 use crate::error::DatabaseError;
-use crate::on;
-use crate::pools::Db;
+use crate::pools::{Db, on};
 
-/// One step of a part's schema. Steps are numbered 1, 2, 3 … by their place in the list.
+/// One step of a part's schema. Steps are numbered 1, 2, 3 … by their position in the list.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
     /// The statements for PostgreSQL.
@@ -17,19 +16,19 @@ pub struct Migration {
     pub oldest: i64,
 }
 
-/// A part of the database that migrates by itself: `tasks` here, `identity` in its own crate.
+/// A set of tables that is migrated independently of the others, even in the same database: those of tasks, those of accounts.
 #[derive(Debug, Clone, Copy)]
 pub struct SchemaPart {
-    /// Its name in the `schema_version` table.
+    /// The part's name in the `schema_version` table.
     pub name: &'static str,
-    /// Its steps, oldest first; a step that has been released is never edited.
+    /// The part's steps, oldest first. A step that has been released is never edited.
     pub steps: &'static [Migration],
 }
 
 const VERSIONS: &str = "create table if not exists schema_version (\
     part text primary key, version bigint not null, oldest bigint not null)";
 
-/// Where a part stands in the database: its version, and the oldest version that may use it.
+/// The version of a part in the database and the oldest version that may use it; `None` before the first migration.
 type SchemaVersion = Option<(i64, i64)>;
 
 const READ: &str = "select version, oldest from schema_version where part = $1";
@@ -38,9 +37,10 @@ const WRITE: &str = "insert into schema_version (part, version, oldest) values (
     on conflict (part) do update set version = excluded.version, oldest = excluded.oldest";
 
 impl SchemaPart {
-    /// Applies the steps that are missing, all or none; refuses where a newer Tasker has closed the door.
+    /// Applies the missing steps in one transaction.
     ///
-    /// Others that start at the same moment wait for the one that migrates, then find nothing left to do.
+    /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. Fails with
+    /// [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {
         match db {
             Db::Postgres(pools) => {
@@ -57,20 +57,20 @@ impl SchemaPart {
         Ok(())
     }
 
-    /// Where the part stands in the database: its version, and the oldest one that may use it; `None` before its first
-    /// migration. It changes nothing.
+    /// Reads the version of the part in the database and the oldest version that may use it; `None` before its first
+    /// migration. Changes nothing.
     pub async fn standing(&self, db: &Db) -> Result<Option<(i64, i64)>, DatabaseError> {
-        let (there,): (i64,) = match db {
+        let (tables,): (i64,) = match db {
             Db::Postgres(pools) => {
-                let there = "select count(*) from pg_tables where tablename = 'schema_version' and schemaname = any (current_schemas(false))";
-                sqlx::query_as(there).fetch_one(&pools.read).await?
+                let query = "select count(*) from pg_tables where tablename = 'schema_version' and schemaname = any (current_schemas(false))";
+                sqlx::query_as(query).fetch_one(&pools.read).await?
             }
             Db::Sqlite(pools) => {
-                let there = "select count(*) from sqlite_master where name = 'schema_version'";
-                sqlx::query_as(there).fetch_one(&pools.read).await?
+                let query = "select count(*) from sqlite_master where name = 'schema_version'";
+                sqlx::query_as(query).fetch_one(&pools.read).await?
             }
         };
-        if there == 0 {
+        if tables == 0 {
             return Ok(None);
         }
         Ok(on!(db, read, pool => sqlx::query_as(READ).bind(self.name).fetch_optional(pool).await)?)
@@ -80,30 +80,30 @@ impl SchemaPart {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         connection.execute(VERSIONS).await?;
-        let standing: SchemaVersion =
+        let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
-        for step in self.missing(standing)? {
+        for step in self.missing(found)? {
             sqlx::raw_sql(step.postgres).execute(&mut *connection).await?;
         }
-        let (version, oldest) = self.now_at(standing);
+        let (version, oldest) = self.version_after(found);
         sqlx::query(WRITE).bind(self.name).bind(version).bind(oldest).execute(connection).await?;
         Ok(())
     }
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
         connection.execute(VERSIONS).await?;
-        let standing: SchemaVersion =
+        let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
-        for step in self.missing(standing)? {
+        for step in self.missing(found)? {
             sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
         }
-        let (version, oldest) = self.now_at(standing);
+        let (version, oldest) = self.version_after(found);
         sqlx::query(WRITE).bind(self.name).bind(version).bind(oldest).execute(connection).await?;
         Ok(())
     }
 
-    fn missing(&self, standing: SchemaVersion) -> Result<&'static [Migration], DatabaseError> {
-        let (found, oldest) = standing.unwrap_or((0, 0));
+    fn missing(&self, in_database: SchemaVersion) -> Result<&'static [Migration], DatabaseError> {
+        let (found, oldest) = in_database.unwrap_or((0, 0));
         if oldest > self.version() {
             return Err(DatabaseError::SchemaTooNew {
                 part: self.name,
@@ -116,14 +116,15 @@ impl SchemaPart {
         Ok(&self.steps[done..])
     }
 
-    fn now_at(&self, standing: SchemaVersion) -> (i64, i64) {
+    /// What `schema_version` holds after the migration. An older binary leaves the version of a newer one alone.
+    fn version_after(&self, in_database: SchemaVersion) -> (i64, i64) {
         let ours = (self.version(), self.steps.last().map_or(0, |step| step.oldest));
-        standing.map_or(ours, |theirs| theirs.max(ours))
+        in_database.map_or(ours, |theirs| theirs.max(ours))
     }
 
-    /// The version that this binary brings.
+    /// The version that this binary brings: the number of its steps.
     pub fn version(&self) -> i64 {
-        i64::try_from(self.steps.len()).expect("a handful of steps")
+        i64::try_from(self.steps.len()).expect("the steps are few")
     }
 }
 
@@ -135,20 +136,20 @@ mod tests {
     const PART: SchemaPart = SchemaPart { name: "tasks", steps: &[STEP, Migration { oldest: 2, ..STEP }] };
 
     #[test]
-    fn only_what_is_missing_is_applied() {
+    fn only_missing_steps_are_applied() {
         assert_eq!(PART.missing(None).unwrap().len(), 2);
         assert_eq!(PART.missing(Some((1, 1))).unwrap().len(), 1);
         assert_eq!(PART.missing(Some((2, 2))).unwrap().len(), 0);
     }
 
     #[test]
-    fn an_older_binary_may_use_what_only_expanded_and_leaves_the_version_alone() {
+    fn an_older_binary_may_use_an_expanded_schema_and_leaves_its_version_alone() {
         assert_eq!(PART.missing(Some((7, 2))).unwrap().len(), 0);
-        assert_eq!(PART.now_at(Some((7, 2))), (7, 2));
+        assert_eq!(PART.version_after(Some((7, 2))), (7, 2));
     }
 
     #[test]
-    fn a_contracted_schema_refuses_with_a_sentence() {
+    fn a_contracted_schema_is_refused_with_advice() {
         let refusal = PART.missing(Some((7, 5))).unwrap_err().to_string();
         assert!(refusal.contains("start a newer Tasker"), "{refusal}");
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL or SQLite: the choice, the connections, and the macro that lets one statement serve both.
+//! Connection pools: the choice of PostgreSQL or SQLite, their settings, and the macro that runs one statement on either.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,17 +12,18 @@ use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
 
-/// How long a request waits for a connection before it is told that the database is busy.
-const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is accepted is on disk, whatever the server does for others. `live` churns, so its statistics are always wrong: the
-/// writers leave the planner no choice.
+/// Settings of each connection that writes. Commits wait for the disk even where the server's default is
+/// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
+/// plan but the one by index is switched off.
 const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set enable_bitmapscan = off; set jit = off; \
     set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
-/// Readers follow keys and indexes too: a point or a page, never a table.
+/// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
 const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
 
@@ -33,16 +34,16 @@ const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::big
 pub enum Db {
     /// PostgreSQL 15 or newer.
     Postgres(Pools<Postgres>),
-    /// One file, in WAL mode, every commit on disk.
+    /// SQLite: one file, in WAL mode, with every commit synced to disk.
     Sqlite(Pools<Sqlite>),
 }
 
-/// Connections that write and connections that only read, so that neither starves the other.
+/// One pool of connections that write and one of connections that only read, so that neither kind starves the other.
 #[derive(Debug)]
 pub struct Pools<DB: Database> {
-    /// PostgreSQL: a handful, with the planner's settings. SQLite: the one writer.
+    /// Connections that write; on SQLite there is one.
     pub write: Pool<DB>,
-    /// Point reads and pages.
+    /// Connections that only read.
     pub read: Pool<DB>,
 }
 
@@ -52,18 +53,53 @@ impl<DB: Database> Clone for Pools<DB> {
     }
 }
 
-/// Runs one statement on whichever database is open, so that it is written once.
+/// How many connections one [`Db`] may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// The most connections to a PostgreSQL server, at least [`PoolOptions::MIN_CONNECTIONS`]; 17 by default.
+    ///
+    /// One is set aside for the connection that a Backend listens for notifications on. Of the others three eighths
+    /// (rounded down, at least one) go to the pool that reads and the rest to the pool that writes: of 17, 6 read and 10
+    /// write. Each process of Tasker has that many for tasks and as many for accounts, where it serves both; their sum must
+    /// stay below the server's `max_connections` (100 by default).
+    ///
+    /// SQLite ignores it: a file has one writer, and four connections read.
+    pub max_connections: u32,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self { max_connections: 17 }
+    }
+}
+
+impl PoolOptions {
+    /// The fewest connections to PostgreSQL: one writes, one reads, one listens for notifications.
+    pub const MIN_CONNECTIONS: u32 = 3;
+
+    /// The sizes of the pool that writes and of the pool that reads.
+    fn split(self) -> Result<(u32, u32), DatabaseError> {
+        if self.max_connections < Self::MIN_CONNECTIONS {
+            return Err(DatabaseError::TooFewConnections(self.max_connections));
+        }
+        let pooled = self.max_connections - 1;
+        let read = (pooled.saturating_mul(3) / 8).max(1);
+        Ok((pooled - read, read))
+    }
+}
+
+/// Runs one statement on whichever database is open, so that its text is written once.
 ///
 /// `on!(db, write, pool => sqlx::query("…").execute(pool).await)`
 #[macro_export]
 macro_rules! on {
     ($db:expr, $which:ident, $pool:ident => $run:expr) => {
         match $db {
-            $crate::Db::Postgres(pools) => {
+            $crate::pools::Db::Postgres(pools) => {
                 let $pool = &pools.$which;
                 $run
             }
-            $crate::Db::Sqlite(pools) => {
+            $crate::pools::Db::Sqlite(pools) => {
                 let $pool = &pools.$which;
                 $run
             }
@@ -71,15 +107,23 @@ macro_rules! on {
     };
 }
 
+pub use on;
+
 impl Db {
-    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (a file, made when absent).
+    /// Opens the database that `url` names: `postgres://…` or `sqlite:PATH` (a file, created when absent).
     ///
-    /// Connecting is lazy on PostgreSQL: the first statement shows whether a server answers.
+    /// Connections are opened by the statements that need them, so the first statement shows whether a server answers.
+    /// Fails if `url` names no database.
     pub fn open(url: &str) -> Result<Self, DatabaseError> {
+        Self::open_with(url, &PoolOptions::default())
+    }
+
+    /// [`Db::open`] with another number of connections. Fails also if `options` leave a pool without any.
+    pub fn open_with(url: &str, options: &PoolOptions) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?)))
+            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
-            Ok(Self::Sqlite(sqlite(file(path)?)))
+            Ok(Self::Sqlite(sqlite(file_path(path)?)))
         } else {
             Err(DatabaseError::Url)
         }
@@ -91,7 +135,8 @@ impl Db {
         Some(path.strip_prefix("//").unwrap_or(path))
     }
 
-    /// The host of a PostgreSQL that `url` says to speak to without TLS (`sslmode=disable`; `allow` is no more).
+    /// The host of the PostgreSQL server that `url` connects to without TLS: by `sslmode=disable`, or by `allow`, which never
+    /// demands TLS. `None` with TLS, over a Unix socket, and for SQLite.
     pub fn plain_host(url: &str) -> Option<String> {
         if Self::sqlite_path(url).is_some() {
             return None;
@@ -102,41 +147,43 @@ impl Db {
         (is_plain && !is_socket).then(|| options.get_host().to_owned())
     }
 
-    /// Whether the database answers now.
+    /// Runs an empty query; fails if the database does not answer.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
         on!(self, read, pool => pool.execute("select 1").await.map(drop))?;
         Ok(())
     }
 
-    /// What time it is there, with our tables or without, in microseconds since 1970. `None`: SQLite has our clock.
+    /// The time of the PostgreSQL server in microseconds since 1970; needs no tables. `None` on SQLite, which follows the
+    /// clock of this process.
     pub async fn now(&self) -> Result<Option<i64>, DatabaseError> {
         let Self::Postgres(pools) = self else { return Ok(None) };
         let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(&pools.read).await?;
         Ok(Some(now))
     }
 
-    /// Returns connections and waits until they are closed.
+    /// Closes all connections and waits until that is done.
     pub async fn close(&self) {
         on!(self, write, pool => pool.close().await);
         on!(self, read, pool => pool.close().await);
     }
 }
 
-fn postgres(options: &PgConnectOptions) -> Pools<Postgres> {
+fn postgres(server: &PgConnectOptions, options: &PoolOptions) -> Result<Pools<Postgres>, DatabaseError> {
+    let (write, read) = options.split()?;
     let pool = |connections: u32, settings: &'static str| {
         PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(settings).await.map(drop) })
             })
-            .connect_lazy_with(options.clone().application_name("tasker"))
+            .connect_lazy_with(server.clone().application_name("tasker"))
     };
-    Pools { write: pool(10, WRITER), read: pool(6, READER) }
+    Ok(Pools { write: pool(write, WRITER), read: pool(read, READER) })
 }
 
-/// `path`, if every connection that opens it opens the same database.
-fn file(path: &str) -> Result<&str, DatabaseError> {
+/// Checks that every connection that opens `path` opens the same database.
+fn file_path(path: &str) -> Result<&str, DatabaseError> {
     if path.is_empty() || path == ":memory:" {
         return Err(DatabaseError::SqlitePath(
             "a database in memory would be another one for each connection",
@@ -155,11 +202,11 @@ fn sqlite(path: &str) -> Pools<Sqlite> {
         .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(ACQUIRE);
+        .busy_timeout(ACQUIRE_TIMEOUT);
     let pool = |connections: u32, options: SqliteConnectOptions| {
         SqlitePoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options)
     };
     Pools {
@@ -173,15 +220,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_what_follows_the_scheme() {
+    fn a_sqlite_path_is_what_follows_the_scheme() {
         assert_eq!(Db::sqlite_path("sqlite:data/tasks.db"), Some("data/tasks.db"));
         assert_eq!(Db::sqlite_path("sqlite://data/tasks.db"), Some("data/tasks.db"));
         assert_eq!(Db::sqlite_path("sqlite:///var/tasks.db"), Some("/var/tasks.db"));
         assert_eq!(Db::sqlite_path("postgres://127.0.0.1/tasks"), None);
     }
 
+    #[tokio::test]
+    async fn the_most_connections_are_split_between_the_pools() {
+        let sizes = |max_connections| {
+            let db = Db::open_with("postgres://127.0.0.1/tasks", &PoolOptions { max_connections }).unwrap();
+            let Db::Postgres(pools) = db else { panic!("{db:?} is not PostgreSQL") };
+            (pools.write.options().get_max_connections(), pools.read.options().get_max_connections())
+        };
+        for (max_connections, expected) in
+            [(3, (1, 1)), (4, (2, 1)), (9, (5, 3)), (17, (10, 6)), (65, (40, 24))]
+        {
+            assert_eq!(sizes(max_connections), expected, "of {max_connections}");
+        }
+        let Db::Postgres(pools) = Db::open("postgres://127.0.0.1/tasks").unwrap() else {
+            panic!("not PostgreSQL")
+        };
+        assert_eq!(pools.write.options().get_max_connections(), 10, "the default is 17 in all");
+    }
+
     #[test]
-    fn a_server_without_tls_is_known_by_its_sslmode() {
+    fn too_few_connections_are_refused() {
+        let refusal = Db::open_with("postgres://127.0.0.1/tasks", &PoolOptions { max_connections: 2 });
+        let refusal = refusal.unwrap_err().to_string();
+        assert_eq!(
+            refusal,
+            "2 connections are too few: one writes, one reads and one listens for notifications"
+        );
+    }
+
+    #[test]
+    fn a_server_without_tls_is_recognized_by_its_sslmode() {
         let host = |query: &str| Db::plain_host(&format!("postgres://ann@db.example.org/tasks{query}"));
         assert_eq!(host("?sslmode=disable").as_deref(), Some("db.example.org"));
         assert_eq!(host("?sslmode=allow").as_deref(), Some("db.example.org"));

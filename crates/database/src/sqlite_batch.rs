@@ -1,4 +1,4 @@
-//! SQLite's side of a verb: a batch as one JSON array, inside one `BEGIN IMMEDIATE` on the one writer.
+//! Batches on SQLite: one `BEGIN IMMEDIATE` transaction on the one writer, with the batch bound as one JSON array.
 
 use std::pin::Pin;
 
@@ -9,17 +9,19 @@ use sqlx::{Executor, Pool, Sqlite, SqliteConnection};
 use crate::clock::Clock;
 use crate::error::DatabaseError;
 
-/// The work of one transaction.
+/// The future of one transaction's statements.
 pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'c>>;
 
-/// Runs `work` as one transaction, in a task of its own: a caller that goes away leaves nothing half done and no
+/// Runs `work` as one transaction in a spawned task, so that a caller that is dropped leaves neither half of the work nor a
 /// connection inside a transaction (transact-rs/sqlx#4393).
 ///
-/// A connection on which anything failed is closed: a full disk ends the transaction behind sqlx's back, which then counts
-/// one for ever.
+/// A connection on which anything failed is closed: a full disk makes SQLite roll back without sqlx noticing, and sqlx's
+/// count of open transactions would stay wrong for ever.
 ///
-/// The instant that `work` is given is read once the file is locked: it never falls from one transaction to the next,
-/// and however long a batch waited for the writer, it is judged by the time at which it is written.
+/// `work` is given the time in microseconds since 1970, read once the file is locked: it never falls from one transaction
+/// to the next, and a batch that waited for the writer is judged by the time at which it is written.
+///
+/// Fails with whatever `begin`, `work` or `commit` fails with; nothing is written then.
 #[expect(clippy::disallowed_methods, reason = "the transaction must outlive a caller that is dropped")]
 pub async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &Clock, work: F) -> Result<T, DatabaseError>
 where
@@ -27,19 +29,19 @@ where
     F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> Work<'c, T> + Send + 'static,
 {
     let (pool, clock) = (pool.clone(), clock.clone());
-    let transaction = tokio::spawn(async move {
+    let done = tokio::spawn(async move {
         let mut connection = pool.acquire().await?;
-        let done = committed(&mut connection, &clock, work).await;
+        let done = in_transaction(&mut connection, &clock, work).await;
         if done.is_err() {
-            // What it says at its end does not matter any more.
+            // The error of `work` is reported; a second one from closing adds nothing.
             connection.close().await.ok();
         }
         done
     });
-    transaction.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    done.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-async fn committed<T, F>(
+async fn in_transaction<T, F>(
     connection: &mut SqliteConnection,
     clock: &Clock,
     work: F,
@@ -53,22 +55,23 @@ where
     Ok(done)
 }
 
-/// A batch as the JSON array that `json_each` reads; ids inside are hyphenated text.
+/// Encodes a batch as the JSON array that `json_each` reads. Ids become hyphenated text.
 pub fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
     let rows: Vec<T> = rows.into_iter().collect();
-    serde_json::to_string(&rows).expect("rows of ids, words and numbers")
+    serde_json::to_string(&rows).expect("a batch holds ids, text and numbers, which are all JSON")
 }
 
-/// The rows of statements one of which answers them as one JSON array (`json_group_array(json_array(…))`).
+/// Decodes the rows that a text of several statements returns as one JSON array (`json_group_array(json_array(…))`).
 ///
-/// Each statement and each row would cross to the writer's thread and back by itself, which costs more than the row: so
-/// the hot verbs are one text of several statements, with one row for an answer.
+/// Each statement and each row would cross to the writer's thread and back on its own, which costs more than the row.
+/// Frequent operations are therefore one text of several statements that returns one row. Fails if the JSON does not fit
+/// `T`.
 pub fn rows<T: DeserializeOwned>(answers: Vec<(String,)>) -> Result<Vec<T>, DatabaseError> {
     let mut rows = Vec::new();
-    for (answer,) in answers {
-        let answer: Vec<T> =
-            serde_json::from_str(&answer).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        rows.extend(answer);
+    for (array,) in answers {
+        let decoded: Vec<T> =
+            serde_json::from_str(&array).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        rows.extend(decoded);
     }
     Ok(rows)
 }

@@ -1,77 +1,86 @@
-//! Samples: how much waits and runs, and how the database bears it. None of them reads what has ended.
+//! Samples for metrics: how many tasks wait and run, and the state of the table that holds them. Ended tasks are not read.
 
 use std::time::Duration;
 
+use database::{DatabaseError, Db, on};
 use domain::TypeName;
 
-use crate::store::{Store, parse_column};
-use database::DatabaseError;
-use database::Db;
-use database::on;
+use crate::decode::{parse_column, row_struct};
+use crate::store::Store;
 
-/// One text for both databases.
 const DEPTHS: &str = "
-    select type, sum(case when phase = 1 then 1 else 0 end), sum(case when phase = 2 then 1 else 0 end),
-        min(case when phase = 1 then place end)
-    from live group by type order by type";
+    select type as name,
+        sum(case when phase = 1 then 1 else 0 end) as ready,
+        sum(case when phase = 2 then 1 else 0 end) as running,
+        min(case when phase = 1 then ready_at end) as oldest_ready_at
+    from unfinished_task group by type order by type";
 
 const TABLE: &str = "
     select s.n_dead_tup::bigint,
         coalesce((
             select (extract(epoch from max(clock_timestamp() - xact_start)) * 1000000)::bigint
             from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid()), 0)
-    from pg_stat_user_tables s where s.relid = 'live'::regclass";
+    from pg_stat_user_tables s where s.relid = 'unfinished_task'::regclass";
 
-/// How much of a type is unfinished.
+row_struct! {
+    struct DepthRow {
+        name: String,
+        ready: i64,
+        running: i64,
+        oldest_ready_at: Option<i64>,
+    }
+}
+
+/// How many tasks of a type have not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Which type.
+    /// The type.
     pub name: TypeName,
-    /// How many wait for a worker.
+    /// How many tasks wait for a worker.
     pub ready: u64,
-    /// How many run.
+    /// How many tasks run.
     pub running: u64,
-    /// How long the oldest has been ready; nothing if none is.
+    /// How long the oldest waiting task has been ready; zero if none waits.
     pub oldest: Duration,
 }
 
-/// How the database bears it.
+/// The state of the database.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Health {
-    /// The database's clock less ours, in seconds.
+    /// The database's clock minus this machine's, in seconds.
     pub clock_offset: f64,
-    /// How its table of unfinished tasks fares; PostgreSQL only.
+    /// The state of the table of unfinished tasks; PostgreSQL only.
     pub table: Option<UnfinishedTableHealth>,
 }
 
-/// The table of unfinished tasks, whose rows come and go.
+/// The state of the table of unfinished tasks, whose rows are inserted, updated and deleted all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnfinishedTableHealth {
-    /// Rows that are dead and not yet cleared away.
+    /// Dead rows that vacuum has not removed yet.
     pub dead_rows: u64,
-    /// Age of the oldest snapshot that keeps them from that.
+    /// Age of the oldest snapshot, which prevents the removal of the rows that died since.
     pub oldest_snapshot: Duration,
 }
 
 impl Store {
-    /// How much of each type is unfinished. It reads what is unfinished, so call it now and then.
+    /// How many tasks of each type have not ended, by type. It reads every unfinished task, so call it every few seconds at
+    /// most.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, DatabaseError> {
-        let rows: Vec<(String, i64, i64, Option<i64>)> =
-            on!(&self.db, read, pool => sqlx::query_as(DEPTHS).fetch_all(pool).await)?;
+        let rows: Vec<DepthRow> = on!(&self.db, read, pool => sqlx::query_as(DEPTHS).fetch_all(pool).await)?;
         let now = self.now().0;
-        let depth = |(name, ready, running, oldest): (String, i64, i64, Option<i64>)| {
-            let waited = oldest.map_or(0, |place| now.saturating_sub(place));
+        let depth = |row: DepthRow| {
+            let waited = row.oldest_ready_at.map_or(0, |ready_at| now.saturating_sub(ready_at));
             Ok(QueueDepth {
-                name: parse_column("live", uuid::Uuid::nil(), &name)?,
-                ready: ready.cast_unsigned(),
-                running: running.cast_unsigned(),
+                name: parse_column("unfinished_task", format_args!("of type {:?}", row.name), &row.name)?,
+                ready: row.ready.cast_unsigned(),
+                running: row.running.cast_unsigned(),
                 oldest: Duration::from_micros(u64::try_from(waited).unwrap_or(0)),
             })
         };
         rows.into_iter().map(depth).collect()
     }
 
-    /// How the database bears it.
+    /// The state of the database, from its statistics.
     pub async fn health(&self) -> Result<Health, DatabaseError> {
         let clock_offset = self.clock_offset_seconds();
         let Db::Postgres(pools) = &self.db else { return Ok(Health { clock_offset, table: None }) };

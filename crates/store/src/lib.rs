@@ -1,9 +1,11 @@
-//! Tasks, catalogue and workers at rest: PostgreSQL and SQLite behind one set of verbs.
+//! The database of tasks: tasks, catalogue and workers, on PostgreSQL or SQLite behind one set of methods of [`Store`].
 //!
-//! Each verb is one atomic step over arrays of tasks: a statement on PostgreSQL, a transaction on SQLite, with its
-//! guard (status, fence, time) inside. Its two texts stand beside each other in one file.
+//! Each method is one atomic step over a batch: one statement on PostgreSQL, one transaction on SQLite, with its guard (status,
+//! attempt, claim, time) inside. Its two texts stand beside each other in one file.
 
 mod database_health;
+mod decode;
+mod lock;
 mod operations;
 mod peer_notifications;
 mod scan_floor;
@@ -14,8 +16,10 @@ mod workers;
 pub use crate::database_health::{Health, QueueDepth, UnfinishedTableHealth};
 pub use crate::operations::catalogue::RegisterError;
 pub use crate::peer_notifications::{PeerChannel, PeerId, PeerUpdate};
+pub use crate::store::{Store, TASKS};
 pub use crate::tasks::claim_by_id::{ClaimById, Granted};
-pub use crate::tasks::claim_by_type::{PullRequest, PullResult};
+pub use crate::tasks::claim_by_type::PullResult;
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;
-pub use store::{EndedTask, ReadyTask, Store, TASKS};
+pub use crate::tasks::rows::{EndedTask, ReadyTask};
+pub use crate::tasks::slot_assignment::PullRequest;

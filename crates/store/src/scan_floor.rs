@@ -1,8 +1,8 @@
-//! Where the work lies: below a floor an index holds only the dead entries of what has moved on.
+//! Lower bounds for index scans: below a floor an index holds only dead entries.
 //!
-//! While somebody holds a snapshot (a backup, a long query) PostgreSQL may not clear dead entries away, and each walk
-//! over the low end of an index meets all of them again. Each walk therefore begins where the last one found something, or
-//! a little before now if that is lower; a full walk every few seconds catches what a slow commit left lower.
+//! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from the low
+//! end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
+//! now if that is lower. A full scan every few seconds finds the rows that a slow commit added below the floor.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,39 +10,42 @@ use std::time::{Duration, Instant};
 
 use domain::TypeName;
 
-/// How long a commit may be under way, in microseconds: what is older has been seen, or never will be. Counted from now
-/// and not from the last find, because an old backlog may hold a hundred thousand tasks of one second.
-const SLACK: i64 = 250_000;
+use crate::lock::lock;
 
-/// How often a walk over ready tasks begins at the very bottom.
-const FULL_READY: Duration = Duration::from_secs(3);
+/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. Counted back
+/// from now and not from the last row found, because an old backlog may hold a hundred thousand tasks of one second.
+const COMMIT_TIME: i64 = 250_000;
 
-/// How often the sweep does: a deadline that it missed is late by this much.
-const FULL_DUE: Duration = Duration::from_millis(1500);
+/// How often a scan over ready tasks is a full one.
+const FULL_SCAN_OF_READY: Duration = Duration::from_secs(3);
+
+/// How often a scan over deadlines is a full one: a deadline below the floor is late by this much at most.
+const FULL_SCAN_OF_DUE: Duration = Duration::from_millis(1500);
 
 #[derive(Debug)]
 struct Floor {
+    /// Microseconds since 1970.
     at: i64,
-    walked_fully: Instant,
+    last_full_scan: Instant,
 }
 
 impl Floor {
-    /// Where the next walk begins.
-    fn begin(&mut self, now: i64, full: Duration, instant: Instant) -> i64 {
-        if instant.saturating_duration_since(self.walked_fully) < full {
-            return self.at.min(now.saturating_sub(SLACK));
+    /// Where the scan of `instant` starts: at the floor, or at the low end of the index if a full scan is due.
+    fn start(&mut self, now: i64, full_scan_every: Duration, instant: Instant) -> i64 {
+        if instant.saturating_duration_since(self.last_full_scan) < full_scan_every {
+            return self.at.min(now.saturating_sub(COMMIT_TIME));
         }
-        self.walked_fully = instant;
+        self.last_full_scan = instant;
         i64::MIN
     }
 }
 
-/// The floors of everything that is walked.
+/// The floors of every index that is scanned. Instants are microseconds since 1970.
 #[derive(Debug, Default)]
 pub(crate) struct Floors {
     ready: TypeFloors,
-    /// Of walks that leave the young alone: their ends lie lower, and when they were at the bottom says nothing of what
-    /// lies higher.
+    /// Floors of scans that skip young tasks. These scans stop at an earlier instant, and their full scans do not cover the
+    /// rows after it.
     aged: TypeFloors,
     due: Mutex<Option<Floor>>,
 }
@@ -52,50 +55,46 @@ pub(crate) struct Floors {
 pub(crate) struct TypeFloors(Mutex<HashMap<TypeName, Floor>>);
 
 impl TypeFloors {
-    /// Where a walk over each of `types` begins.
-    pub(crate) fn of(&self, types: &[TypeName], now: i64) -> Vec<i64> {
-        let mut lanes = self.0.lock().expect("no panic while it is held");
-        let begin = |floor: &mut Floor| floor.begin(now, FULL_READY, Instant::now());
-        types.iter().map(|name| lanes.get_mut(name).map_or(i64::MIN, begin)).collect()
+    /// Where a scan over each of `types` starts.
+    pub(crate) fn starts(&self, types: &[TypeName], now: i64) -> Vec<i64> {
+        let mut floors = lock(&self.0);
+        let start = |floor: &mut Floor| floor.start(now, FULL_SCAN_OF_READY, Instant::now());
+        types.iter().map(|name| floors.get_mut(name).map_or(i64::MIN, start)).collect()
     }
 
-    /// A walk found its first task of `name` at `place`.
-    pub(crate) fn found(&self, name: &TypeName, place: i64) {
-        self.floor(name, place, |_| place);
+    /// Records that a scan found its first task of `name` at `ready_at`.
+    pub(crate) fn found(&self, name: &TypeName, ready_at: i64) {
+        self.set(name, ready_at, |_| ready_at);
     }
 
-    /// A walk found no task of `name` and came to `end`, where it left off. Another may have come further.
-    pub(crate) fn walked_to(&self, name: &TypeName, end: i64) {
-        self.floor(name, end, |at| at.max(end));
+    /// Records that a scan found no task of `name` up to `end`. A concurrent scan may have come further.
+    pub(crate) fn scanned_to(&self, name: &TypeName, end: i64) {
+        self.set(name, end, |at| at.max(end));
     }
 
-    fn floor(&self, name: &TypeName, first: i64, next: impl FnOnce(i64) -> i64) {
-        let mut lanes = self.0.lock().expect("no panic while it is held");
+    fn set(&self, name: &TypeName, first: i64, next: impl FnOnce(i64) -> i64) {
+        let mut floors = lock(&self.0);
         let floor =
-            lanes.entry(name.clone()).or_insert_with(|| Floor { at: first, walked_fully: Instant::now() });
+            floors.entry(name.clone()).or_insert_with(|| Floor { at: first, last_full_scan: Instant::now() });
         floor.at = next(floor.at);
     }
 }
 
 impl Floors {
-    /// The lanes of walks that ask for tasks of at least `age`.
-    pub(crate) fn lanes(&self, age: i64) -> &TypeFloors {
-        if age > 0 { &self.aged } else { &self.ready }
+    /// The floors of scans for tasks that have been ready for at least `min_age` microseconds.
+    pub(crate) fn of_ready(&self, min_age: i64) -> &TypeFloors {
+        if min_age > 0 { &self.aged } else { &self.ready }
     }
 
-    /// Where the sweep begins.
-    pub(crate) fn of_due(&self, now: i64) -> i64 {
-        self.due
-            .lock()
-            .expect("no panic while it is held")
-            .as_mut()
-            .map_or(i64::MIN, |floor| floor.begin(now, FULL_DUE, Instant::now()))
+    /// Where a scan over deadlines starts.
+    pub(crate) fn due_start(&self, now: i64) -> i64 {
+        lock(&self.due).as_mut().map_or(i64::MIN, |floor| floor.start(now, FULL_SCAN_OF_DUE, Instant::now()))
     }
 
-    /// The sweep has ended everything that was due at `now`.
-    pub(crate) fn swept(&self, now: i64) {
-        let mut due = self.due.lock().expect("no panic while it is held");
-        due.get_or_insert_with(|| Floor { at: now, walked_fully: Instant::now() }).at = now;
+    /// Records that every task that was due at `now` has been ended.
+    pub(crate) fn due_scanned_to(&self, now: i64) {
+        let mut due = lock(&self.due);
+        due.get_or_insert_with(|| Floor { at: now, last_full_scan: Instant::now() }).at = now;
     }
 }
 
@@ -104,12 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_begins_at_the_bottom_every_so_often() {
+    fn a_scan_starts_at_the_low_end_every_so_often() {
         let start = Instant::now();
-        let mut floor = Floor { at: 5_000_000, walked_fully: start };
-        let mut begin = |now, after| floor.begin(now, FULL_DUE, start + Duration::from_millis(after));
+        let mut floor = Floor { at: 5_000_000, last_full_scan: start };
+        let mut begin = |now, after| floor.start(now, FULL_SCAN_OF_DUE, start + Duration::from_millis(after));
         assert_eq!(begin(9_000_000, 0), 5_000_000);
-        assert_eq!(begin(5_000_000, 1499), 4_750_000, "what is being committed may lie lower");
+        assert_eq!(begin(5_000_000, 1499), 4_750_000, "a row that is being committed may lie lower");
         assert_eq!(begin(9_000_000, 1500), i64::MIN);
         assert_eq!(begin(9_000_000, 2999), 5_000_000);
         assert_eq!(begin(9_000_000, 3000), i64::MIN);

@@ -55,7 +55,7 @@ async fn division() {
         let tasks = 200 * workers;
         at_once(&ann, tasks, || ("SLEEP", json!({ "ms": 200 }))).await;
         let (first, last): (i64, i64) =
-            ask(&cluster, "select min(started), max(ended) from outcome where type = 'SLEEP'", tasks).await;
+            ask(&cluster, "select min(started_at), max(ended_at) from outcome where type = 'SLEEP'", tasks).await;
         let rate = tasks as f64 / ((last - first) as f64 / 1e6);
         let ideal = workers as f64 * 4.0 / 0.2;
         println!("| {workers} | {tasks} | {rate:.1} | {:.0} % |", rate / ideal * 100.0);
@@ -174,7 +174,7 @@ async fn waits(cluster: &Cluster, name: &str, tasks: usize) -> Vec<f64> {
     until_ended(cluster, name, tasks).await;
     let mut connection = PgConnection::connect(&cluster.database().url).await.expect("the database");
     let rows: Vec<(i64,)> = sqlx::query_as(
-        "select o.started - t.created from outcome o join task t on t.id = o.id where o.type = $1 order by 1",
+        "select o.started_at - t.created_at from outcome o join task t on t.id = o.id where o.type = $1 order by 1",
     )
     .bind(name)
     .fetch_all(&mut connection)

@@ -132,7 +132,7 @@ pub(crate) async fn request(
             // to it in vain.
             let longest = queue::LONGEST.min(app.settings.worker_lost / 2);
             let until = arrived + Duration::from_millis(wait_ms).min(longest);
-            let puller = PullRequest { claim, worker: worker.clone(), slots, new: true };
+            let puller = PullRequest { claim, worker: worker.clone(), slots, is_first_look: true };
             let age = Duration::from_millis(min_age_ms);
             let mut claimed = app.pulls.ask(puller, types, age, until).await?;
             if claimed.is_empty() {

@@ -143,7 +143,7 @@ pub(crate) fn tell(app: &App, ended: &[EndedTask]) {
     for ended in ended {
         metrics::verdict(ended);
         let reason = ended.reason.map_or("-", domain::Reason::as_str);
-        tracing::debug!(task.id = %ended.id, task.attempt = ended.attempt, reason, late_us = ended.late, "cancelled a task");
+        tracing::debug!(task.id = %ended.id, task.attempt = ended.attempt, reason, late_us = ended.late_us, "cancelled a task");
     }
 }
 

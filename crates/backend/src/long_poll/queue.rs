@@ -289,7 +289,7 @@ pub(crate) async fn held(
 impl WaitingRequest {
     /// The next look is not its first.
     fn mark_looked(mut self) -> Self {
-        self.puller.new = false;
+        self.puller.is_first_look = false;
         self
     }
 
@@ -314,8 +314,12 @@ mod tests {
         let (settle, _writers) = Batcher::new(Settle { store: store.clone(), bells: bells.clone() });
         let (mut pulls, mut holder) = LongPoll::new(store, Catalogue::default(), bells, settle, LONGEST);
         pulls.places = Arc::new(Semaphore::new(1));
-        let puller =
-            || PullRequest { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1, new: true };
+        let puller = || PullRequest {
+            claim: ClaimId::random(),
+            worker: "w".parse().unwrap(),
+            slots: 1,
+            is_first_look: true,
+        };
         let until = Instant::now() + LONGEST;
         let mut first = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
         assert!(futures_util::poll!(&mut first).is_pending());

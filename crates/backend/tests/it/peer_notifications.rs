@@ -184,8 +184,8 @@ async fn a_backend_that_hears_again_looks_for_what_it_was_not_told() {
     let deafen = async {
         later(&ann, &id).await;
         let ended = format!(
-            "with gone as (delete from live where id = '{id}' returning *)
-            insert into outcome (id, owner, type, status, reason, attempt, ended)
+            "with gone as (delete from unfinished_task where id = '{id}' returning *)
+            insert into outcome (id, owner, type, status, reason, attempt, ended_at)
             select id, owner, type, 'CANCELLED', 'NOT_STARTED', 0, now_us() from gone"
         );
         service.sql(ended).await;
@@ -197,7 +197,7 @@ async fn a_backend_that_hears_again_looks_for_what_it_was_not_told() {
 
 /// Ends the connections on which Backends hear each other.
 const DEAFEN: &str = "select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and application_name = 'tasker ear'";
+    where datname = current_database() and application_name = 'tasker notifications'";
 
 #[tokio::test]
 async fn a_connection_on_which_nothing_comes_through_any_more_is_noticed() {

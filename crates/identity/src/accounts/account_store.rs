@@ -298,5 +298,9 @@ fn read((id, name, role, password, disabled): Row) -> Result<(Account, String), 
 
 /// A role as a table has it.
 pub(crate) fn read_role(table: &'static str, row: Uuid, role: &str) -> Result<Role, DatabaseError> {
-    Role::named(role).ok_or_else(|| DatabaseError::Corrupt { table, row, what: format!("the role {role:?}") })
+    Role::named(role).ok_or_else(|| DatabaseError::Corrupt {
+        table,
+        row: row.to_string(),
+        what: format!("the role {role:?}"),
+    })
 }

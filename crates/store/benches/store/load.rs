@@ -1,45 +1,40 @@
-//! The load: loops of submit, claim and settle, counted by the results that the store has accepted.
+//! The load: loops of submit, claim and settle; a task counts when the store has accepted its result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::{
-    ClaimId, Grant, OwnerId, RawJson, Report, ReportOutcome, SettleResult, Submission, Ttl, TypeName,
-    WorkerName,
-};
+use domain::{ClaimId, Grant, RawJson, Report, ReportOutcome, SettleResult, Submission, WorkerName};
 use store::{ClaimById, Granted, PullRequest, Store};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use crate::case::{Case, Way};
-use crate::ground::Ground;
-use crate::host::Usage;
+use crate::cases::{Case, ClaimBy};
+use crate::host_usage::Usage;
+use crate::setup::Setup;
+use crate::submission::{kind, submission};
 
-/// What a window of time showed.
+/// The figures of one window of time.
 #[derive(Debug)]
 pub(crate) struct Sample {
+    /// Finished tasks per second.
     pub(crate) per_second: f64,
-    /// All processes of the database server, in microseconds a task; `None` where it lives in ours.
+    /// CPU time of all processes of the database server, in microseconds per task; `None` for SQLite, which runs in this
+    /// process.
     pub(crate) server_cpu: Option<f64>,
-    /// Our own process: the store's code and the load together.
+    /// CPU time of this process (the store and the load), in microseconds per task.
     pub(crate) own_cpu: f64,
+    /// Bytes of write-ahead log per task.
     pub(crate) wal: f64,
-    /// What everybody else took of the machine, 0 to 1.
+    /// The share of the machine's CPU time that other processes used, 0 to 1.
     pub(crate) foreign: f64,
 }
 
-/// Runs the case's loops and looks at the ends of each of `windows`.
-pub(crate) async fn run(
-    ground: &Ground,
-    case: &Case,
-    warm_up: Duration,
-    windows: &[Duration],
-) -> Vec<Sample> {
+/// Runs the case's loops and takes a sample over each of `windows`.
+pub(crate) async fn run(setup: &Setup, case: &Case, warm_up: Duration, windows: &[Duration]) -> Vec<Sample> {
     let (stop, finished) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut loops = JoinSet::new();
     for number in 0..case.writers {
-        let writer = Writer::new(&ground.store, case, number);
+        let writer = Writer::new(&setup.store, case, number);
         let (stop, finished) = (stop.clone(), finished.clone());
         loops.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
@@ -49,10 +44,10 @@ pub(crate) async fn run(
     }
     tokio::time::sleep(warm_up).await;
     let mut samples = Vec::new();
-    let mut before = Look::take(ground, &finished).await;
+    let mut before = Counters::take(setup, &finished).await;
     for window in windows {
         tokio::time::sleep(*window).await;
-        let after = Look::take(ground, &finished).await;
+        let after = Counters::take(setup, &finished).await;
         samples.push(before.until(&after));
         before = after;
     }
@@ -61,18 +56,18 @@ pub(crate) async fn run(
     samples
 }
 
-/// Where everything stands at one moment.
-struct Look {
+/// The counters at one moment.
+struct Counters {
     at: Instant,
     finished: u64,
     wal: u64,
     usage: Usage,
 }
 
-impl Look {
-    async fn take(ground: &Ground, finished: &AtomicU64) -> Self {
-        let wal = ground.wal().await;
-        let usage = Usage::now(ground.postmaster);
+impl Counters {
+    async fn take(setup: &Setup, finished: &AtomicU64) -> Self {
+        let wal = setup.wal().await;
+        let usage = Usage::now(setup.postmaster);
         Self { at: Instant::now(), finished: finished.load(Ordering::Relaxed), wal, usage }
     }
 
@@ -91,10 +86,10 @@ impl Look {
     }
 }
 
-/// One loop: a Backend's pipelines and its workers in one.
+/// One loop: what a Backend and its workers do, one after the other.
 struct Writer {
     store: Store,
-    way: Way,
+    claim_by: ClaimBy,
     batch: usize,
     worker: WorkerName,
 }
@@ -102,10 +97,10 @@ struct Writer {
 impl Writer {
     fn new(store: &Store, case: &Case, number: usize) -> Self {
         let worker = format!("bench-{number}").parse().unwrap();
-        Self { store: store.clone(), way: case.way, batch: case.batch, worker }
+        Self { store: store.clone(), claim_by: case.claim_by, batch: case.batch, worker }
     }
 
-    /// A batch from submission to result; answers how many tasks finished.
+    /// Takes a batch from submission to result; returns how many tasks finished.
     async fn round(&self) -> u64 {
         let tasks: Vec<Submission> = (0..self.batch).map(|_| submission(&self.store)).collect();
         self.store.submit(&tasks).await.unwrap();
@@ -116,41 +111,27 @@ impl Writer {
     }
 
     async fn claim(&self, tasks: &[Submission]) -> Vec<Granted> {
-        match self.way {
-            Way::ById => {
-                let ask = |task: &Submission| ClaimById {
+        match self.claim_by {
+            ClaimBy::Id => {
+                let claim = |task: &Submission| ClaimById {
                     id: task.id,
                     claim: ClaimId::random(),
                     worker: self.worker.clone(),
                     by_name: false,
                 };
-                self.store.claim_by_id(&tasks.iter().map(ask).collect::<Vec<_>>()).await.unwrap()
+                self.store.claim_by_id(&tasks.iter().map(claim).collect::<Vec<_>>()).await.unwrap()
             }
-            Way::ByPull => {
+            ClaimBy::Type => {
                 let slots = u32::try_from(self.batch).unwrap();
-                let puller =
-                    PullRequest { claim: ClaimId::random(), worker: self.worker.clone(), slots, new: true };
-                self.store.claim_by_type(&[puller], &[kind()], Duration::ZERO).await.unwrap().granted
+                let request = PullRequest {
+                    claim: ClaimId::random(),
+                    worker: self.worker.clone(),
+                    slots,
+                    is_first_look: true,
+                };
+                self.store.claim_by_type(&[request], &[kind()], Duration::ZERO).await.unwrap().granted
             }
         }
-    }
-}
-
-pub(crate) fn kind() -> TypeName {
-    "bench.noop".parse().unwrap()
-}
-
-/// 120 bytes of parameters; a life that outlasts the measurement.
-pub(crate) fn submission(store: &Store) -> Submission {
-    Submission {
-        id: store.new_task_id(),
-        owner: OwnerId(Uuid::from_u128(1)),
-        name: kind(),
-        queue: "default".parse().unwrap(),
-        parameters: Some(RawJson::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
-        ttl: Ttl::try_from(3_600_000).unwrap(),
-        start_within: Ttl::DEFAULT_MAX,
-        trace: None,
     }
 }
 

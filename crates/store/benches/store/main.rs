@@ -1,32 +1,34 @@
-//! Full tasks per second at the store: submit, claim, settle, with what each costs the database.
+//! Tasks per second through the store (submit, claim, settle), with CPU time and log per task.
 //!
-//! `cargo bench -p store -- [postgres | sqlite] [WORD...] [--quick]` runs the cases whose name holds every word, such as
-//! `pull`, `batch-100`, `waiting` or `snapshot`, and no word of those written as `-WORD`. PostgreSQL is the server in `TASKER_BENCH_POSTGRES` (or
-//! `TASKER_TEST_POSTGRES`); measure on one that keeps its commits (`TASKER_PG_DURABLE=1 scripts/with-postgres ...`).
-#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
-#![expect(clippy::print_stdout, reason = "the table is the product")]
+//! `cargo bench -p store -- [postgres | sqlite] [WORD...] [--quick]` runs the cases whose name contains every word, such as
+//! `pull`, `batch-100`, `waiting` or `snapshot`, and none of the words written as `-WORD`. PostgreSQL is the server in
+//! `TASKER_BENCH_POSTGRES` (or `TASKER_TEST_POSTGRES`); measure on one whose commits wait for the disk
+//! (`TASKER_PG_DURABLE=1 scripts/with-postgres ...`).
+#![expect(clippy::unwrap_used, reason = "a measurement that fails ends with a panic that names the line")]
+#![expect(clippy::print_stdout, reason = "the table is the output")]
 
-mod case;
-mod ground;
-mod host;
+mod cases;
+mod host_usage;
 mod load;
+mod setup;
+mod submission;
 
 use std::time::Duration;
 
-use crate::case::{Case, Kind};
-use crate::ground::Ground;
+use crate::cases::{Case, Kind};
 use crate::load::Sample;
+use crate::setup::Setup;
 
 /// How long the parts of a measurement last.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
-    /// Before the first look: connections, plans, caches.
+    /// Before the measurement: opens connections, fills caches.
     warm_up: Duration,
-    /// One case.
+    /// The measurement of one case.
     measure: Duration,
-    /// A case beside a held snapshot; its first and its last `measure` are shown.
+    /// A case beside a held snapshot, of which the first and the last `measure` are printed.
     beside_snapshot: Duration,
-    /// The backlog of the cases with many waiting.
+    /// The number of tasks that wait in the cases with many waiting.
     waiting: usize,
 }
 
@@ -50,42 +52,44 @@ fn main() {
     let plan = if quick { QUICK } else { FULL };
     let cases: Vec<Case> = Case::all(quick)
         .into_iter()
-        .filter(|case| words.iter().filter(|word| *word != "--quick").all(|word| holds(&case.name(), word)))
+        .filter(|case| {
+            words.iter().filter(|word| *word != "--quick").all(|word| is_chosen(&case.name(), word))
+        })
         .collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(run(&cases, plan));
 }
 
-/// `-WORD` leaves out what `WORD` would choose.
-fn holds(name: &str, word: &str) -> bool {
+/// Whether `word` admits the case `name`: `-WORD` leaves out what `WORD` would choose.
+fn is_chosen(name: &str, word: &str) -> bool {
     word.strip_prefix('-').map_or_else(|| name.contains(word), |word| !name.contains(word))
 }
 
-/// Cases on the same ground share its backlog, which takes longer to lay than a case to measure.
+/// Cases with the same backlog share a database, since filling it takes longer than measuring a case.
 async fn run(cases: &[Case], plan: Plan) {
     println!("120 B of parameters, 20 B of result, {} waiting where many wait", plan.waiting);
-    println!("{}", host::describe());
+    println!("{}", host_usage::describe());
     println!("\n{HEAD}");
     for kind in [Kind::Postgres, Kind::Sqlite] {
         for waiting in [false, true] {
             let here: Vec<&Case> = cases.iter().filter(|c| c.kind == kind && c.waiting == waiting).collect();
             let mut shared = None;
             for case in here {
-                let ground = match shared.take() {
-                    Some(ground) if waiting => ground,
+                let setup = match shared.take() {
+                    Some(setup) if waiting => setup,
                     old => {
                         if let Some(old) = old {
-                            Ground::clear(old).await;
+                            Setup::remove(old).await;
                         }
-                        Ground::lay(kind, if waiting { plan.waiting } else { 0 }).await
+                        Setup::create(kind, if waiting { plan.waiting } else { 0 }).await
                     }
                 };
-                measure(&ground, case, plan).await;
-                ground.tidy().await;
-                shared = Some(ground);
+                measure(&setup, case, plan).await;
+                setup.vacuum().await;
+                shared = Some(setup);
             }
-            if let Some(ground) = shared {
-                ground.clear().await;
+            if let Some(setup) = shared {
+                setup.remove().await;
             }
         }
     }
@@ -95,21 +99,21 @@ const HEAD: &str = "\
 | case | writers | full tasks/s | server CPU us/task | own CPU us/task | WAL B/task (SQLite: B written) | fdatasync ms | foreign CPU |
 | --- | --- | --- | --- | --- | --- | --- | --- |";
 
-async fn measure(ground: &Ground, case: &Case, plan: Plan) {
-    let sync = ground.fdatasync();
+async fn measure(setup: &Setup, case: &Case, plan: Plan) {
+    let sync = setup.fdatasync();
     if !case.snapshot {
-        let samples = load::run(ground, case, plan.warm_up, &[plan.measure]).await;
+        let samples = load::run(setup, case, plan.warm_up, &[plan.measure]).await;
         return row(&case.name(), case, &samples[0], sync);
     }
-    let snapshot = ground.hold_snapshot().await;
+    let snapshot = setup.hold_snapshot().await;
     let between = plan.beside_snapshot.saturating_sub(plan.measure * 2);
     let windows = [plan.measure, between, plan.measure];
-    let samples = load::run(ground, case, plan.warm_up, &windows).await;
+    let samples = load::run(setup, case, plan.warm_up, &windows).await;
     drop(snapshot);
     let name = case.name();
     row(&format!("{name}, first {} s", plan.measure.as_secs()), case, &samples[0], sync);
     let last = format!("{name}, last {} s of {}", plan.measure.as_secs(), plan.beside_snapshot.as_secs());
-    row(&last, case, &samples[2], ground.fdatasync());
+    row(&last, case, &samples[2], setup.fdatasync());
 }
 
 fn row(name: &str, case: &Case, sample: &Sample, sync: f64) {

@@ -1,74 +1,109 @@
--- Instants are microseconds since 1970, lives are milliseconds. Tests replace this function: it is the clock they set.
+-- Instants are microseconds since 1970 (columns *_at), durations are milliseconds (columns *_ms).
+
+-- The current time in microseconds. Tests replace this function by one that reads the clock they set.
 create function now_us() returns bigint language sql stable parallel safe
 as $$ select (extract(epoch from statement_timestamp()) * 1000000)::bigint $$;
 
--- What was asked. Written once, never updated.
+-- Submissions. A row is inserted once and never updated.
 create table task (
-    id           uuid   primary key,
-    owner        uuid   not null,
-    type         text   not null,
-    queue        text   not null,
-    parameters   text,
-    ttl          bigint not null check (ttl > 0),
-    start_within bigint not null check (start_within > 0),
-    created      bigint not null
+    id              uuid   primary key,
+    owner           uuid   not null,
+    type            text   not null,
+    queue           text   not null,
+    parameters      text,
+    ttl_ms          bigint not null check (ttl_ms > 0),
+    start_within_ms bigint not null check (start_within_ms > 0),
+    created_at      bigint not null,
+    traceparent     text   -- the trace that the task belongs to (W3C Trace Context); null: none
 );
 create index task_owner on task (owner, id);
 
--- What has not ended. The only table that churns, as small as the unfinished work.
-create table live (
-    id       uuid     primary key,
-    owner    uuid     not null,
-    type     text     not null,
-    queue    text     not null,
-    phase    smallint not null,           -- 1 ready, 2 running
-    priority smallint not null default 0, -- 0 until a submission can name another
-    place    bigint   not null,           -- when it became ready
-    due      bigint   not null,           -- the end of startWithin while ready, the deadline while running
-    attempt  integer  not null,
-    claim    uuid,
-    worker   text,
-    started  bigint,
-    check (phase = 1 and claim is null or phase = 2 and claim is not null and worker is not null and started is not null)
+-- Tasks that have not ended. The only table whose rows are updated and deleted; it is as small as the unfinished work.
+create table unfinished_task (
+    id         uuid     primary key,
+    owner      uuid     not null,
+    type       text     not null,
+    queue      text     not null,
+    phase      smallint not null,           -- 1 ready, 2 running; 0 is reserved for parked (not ready before an instant)
+    priority   smallint not null default 0, -- 0 until a submission can name another
+    ready_at   bigint   not null,           -- when it became ready
+    due_at     bigint   not null,           -- the end of startWithin while ready, the deadline while running
+    attempt    integer  not null,           -- how often it has been granted
+    claim      uuid,
+    worker     text,
+    started_at bigint,
+    check (phase = 1 and claim is null
+        or phase = 2 and claim is not null and worker is not null and started_at is not null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
-create index live_ready on live (type, priority, place) where phase = 1;
-create index live_due on live (due);
-create index live_claim on live (worker, claim) where phase = 2;
+create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
+create index unfinished_task_due on unfinished_task (due_at);
+create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
--- What came of it. Written once, in the statement that deletes the `live` row; never updated.
+-- How tasks ended. A row is inserted by the statement that deletes the row of unfinished_task, and never updated.
 create table outcome (
-    id      uuid    primary key,
-    owner   uuid    not null,
-    type    text    not null,
-    status  text    not null check (status in ('FINISHED', 'CANCELLED')),
-    reason  text,
-    attempt integer not null,
-    started bigint,
-    ended   bigint  not null,
-    ttl     bigint,
-    worker  text,
-    result  text,
-    error   text,
+    id         uuid    primary key,
+    owner      uuid    not null,
+    type       text    not null,
+    status     text    not null check (status in ('FINISHED', 'CANCELLED')),
+    reason     text,
+    attempt    integer not null,
+    started_at bigint,
+    ended_at   bigint  not null,
+    ttl_ms     bigint,
+    worker     text,
+    result     text,
+    error      text,
     check ((status = 'CANCELLED') = (reason is not null)),
     check ((status = 'FINISHED') = (result is not null)),
-    check (status <> 'FINISHED' or started is not null and ttl is not null
-        and started <= ended and ended <= started + ttl * 1000)
+    check (status <> 'FINISHED' or started_at is not null and ttl_ms is not null
+        and started_at <= ended_at and ended_at <= started_at + ttl_ms * 1000)
 );
 create index outcome_owner on outcome (owner, status, id);
 
--- What may be asked for; a registered version never changes.
+-- Operations that workers have registered. A registered version never changes.
 create table operation (
     type    text    not null,
     version integer not null,
-    spec    text    not null,
+    spec    text    not null, -- the definition, as JSON
     primary key (type, version)
 );
 
--- Who has sent heartbeats. One row a worker, however many tasks it runs.
+-- The last heartbeat of each worker.
 create table worker (
-    name  text    primary key,
-    slots integer not null,
-    types text    not null,
-    seen  bigint  not null
+    name              text    primary key,
+    slots             integer not null,
+    types             text    not null, -- a JSON array
+    last_heartbeat_at bigint  not null
 );
+
+-- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs under it.
+-- A volatile function, because its second query must see what was committed before the lock was free: the statement that calls the
+-- function may have an older snapshot.
+create function claim_is_free(worker_name text, claim_id uuid) returns boolean language plpgsql volatile as $$
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended(claim_id::text, 0)) then
+        return false;
+    end if;
+    return not exists (
+        select 1 from unfinished_task u
+        where u.worker = worker_name and u.claim = claim_id and u.phase = 2 and u.due_at >= now_us());
+end
+$$;
+
+-- Every task with its status, for people; Tasker does not read it. The deadline and ran_seconds belong to the last attempt,
+-- waited_seconds lasts from the submission to its start. Of what has not ended, durations are counted to now.
+create view tasker_tasks as
+select t.id, t.owner, t.type,
+    coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status,
+    o.reason,
+    coalesce(o.attempt, u.attempt) as attempt,
+    coalesce(o.worker, u.worker) as worker,
+    timestamptz 'epoch' + t.created_at * interval '1 microsecond' as created_at,
+    timestamptz 'epoch' + coalesce(o.started_at, u.started_at) * interval '1 microsecond' as started_at,
+    timestamptz 'epoch' + o.ended_at * interval '1 microsecond' as ended_at,
+    timestamptz 'epoch' + (coalesce(o.started_at, u.started_at) + t.ttl_ms * 1000) * interval '1 microsecond' as deadline,
+    round(t.ttl_ms / 1000.0, 3) as ttl_seconds,
+    round((coalesce(o.started_at, u.started_at, o.ended_at, now_us()) - t.created_at) / 1000000.0, 3) as waited_seconds,
+    round((coalesce(o.ended_at, now_us()) - coalesce(o.started_at, u.started_at)) / 1000000.0, 3) as ran_seconds
+from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id;

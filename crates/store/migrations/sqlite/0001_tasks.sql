@@ -1,71 +1,99 @@
--- Instants are microseconds since 1970, bound by the process; lives are milliseconds.
+-- Instants are microseconds since 1970 (columns *_at), durations are milliseconds (columns *_ms). Ids are 16 bytes. The process binds
+-- the current time.
 
--- What was asked. Written once, never updated.
+-- Submissions. A row is inserted once and never updated.
 create table task (
-    id           blob    primary key,
-    owner        blob    not null,
-    type         text    not null,
-    queue        text    not null,
-    parameters   text,
-    ttl          integer not null check (ttl > 0),
-    start_within integer not null check (start_within > 0),
-    created      integer not null
+    id              blob    primary key,
+    owner           blob    not null,
+    type            text    not null,
+    queue           text    not null,
+    parameters      text,
+    ttl_ms          integer not null check (ttl_ms > 0),
+    start_within_ms integer not null check (start_within_ms > 0),
+    created_at      integer not null,
+    traceparent     text    -- the trace that the task belongs to (W3C Trace Context); null: none
 ) strict;
 create index task_owner on task (owner, id);
 
--- What has not ended. The only table that churns, as small as the unfinished work.
-create table live (
-    id       blob    primary key,
-    owner    blob    not null,
-    type     text    not null,
-    queue    text    not null,
-    phase    integer not null,           -- 1 ready, 2 running
-    priority integer not null default 0, -- 0 until a submission can name another
-    place    integer not null,           -- when it became ready
-    due      integer not null,           -- the end of startWithin while ready, the deadline while running
-    attempt  integer not null,
-    claim    blob,
-    worker   text,
-    started  integer,
-    check (phase = 1 and claim is null or phase = 2 and claim is not null and worker is not null and started is not null)
+-- Tasks that have not ended. The only table whose rows are updated and deleted; it is as small as the unfinished work.
+create table unfinished_task (
+    id         blob    primary key,
+    owner      blob    not null,
+    type       text    not null,
+    queue      text    not null,
+    phase      integer not null,           -- 1 ready, 2 running; 0 is reserved for parked (not ready before an instant)
+    priority   integer not null default 0, -- 0 until a submission can name another
+    ready_at   integer not null,           -- when it became ready
+    due_at     integer not null,           -- the end of startWithin while ready, the deadline while running
+    attempt    integer not null,           -- how often it has been granted
+    claim      blob,
+    worker     text,
+    started_at integer,
+    check (phase = 1 and claim is null
+        or phase = 2 and claim is not null and worker is not null and started_at is not null)
 ) strict, without rowid;
-create index live_ready on live (type, priority, place) where phase = 1;
-create index live_due on live (due);
-create index live_claim on live (worker, claim) where phase = 2;
+create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
+create index unfinished_task_due on unfinished_task (due_at);
+create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
--- What came of it. Written once, in the transaction that deletes the `live` row; never updated.
+-- How tasks ended. A row is inserted in the transaction that deletes the row of unfinished_task, and never updated.
 create table outcome (
-    id      blob    primary key,
-    owner   blob    not null,
-    type    text    not null,
-    status  text    not null check (status in ('FINISHED', 'CANCELLED')),
-    reason  text,
-    attempt integer not null,
-    started integer,
-    ended   integer not null,
-    ttl     integer,
-    worker  text,
-    result  text,
-    error   text,
+    id         blob    primary key,
+    owner      blob    not null,
+    type       text    not null,
+    status     text    not null check (status in ('FINISHED', 'CANCELLED')),
+    reason     text,
+    attempt    integer not null,
+    started_at integer,
+    ended_at   integer not null,
+    ttl_ms     integer,
+    worker     text,
+    result     text,
+    error      text,
     check ((status = 'CANCELLED') = (reason is not null)),
     check ((status = 'FINISHED') = (result is not null)),
-    check (status <> 'FINISHED' or started is not null and ttl is not null
-        and started <= ended and ended <= started + ttl * 1000)
+    check (status <> 'FINISHED' or started_at is not null and ttl_ms is not null
+        and started_at <= ended_at and ended_at <= started_at + ttl_ms * 1000)
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
--- What may be asked for; a registered version never changes.
+-- Operations that workers have registered. A registered version never changes.
 create table operation (
     type    text    not null,
     version integer not null,
-    spec    text    not null,
+    spec    text    not null, -- the definition, as JSON
     primary key (type, version)
 ) strict;
 
--- Who has sent heartbeats. One row a worker, however many tasks it runs.
+-- The last heartbeat of each worker.
 create table worker (
-    name  text    primary key,
-    slots integer not null,
-    types text    not null,
-    seen  integer not null
+    name              text    primary key,
+    slots             integer not null,
+    types             text    not null, -- a JSON array
+    last_heartbeat_at integer not null
 ) strict;
+
+-- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds belong to the
+-- last attempt, waited_seconds lasts from the submission to its start. Of what has not ended, durations are counted to now.
+create view tasker_tasks as
+select
+    lower(substr(hex(t.id), 1, 8) || '-' || substr(hex(t.id), 9, 4) || '-' || substr(hex(t.id), 13, 4) || '-'
+        || substr(hex(t.id), 17, 4) || '-' || substr(hex(t.id), 21)) as id,
+    lower(substr(hex(t.owner), 1, 8) || '-' || substr(hex(t.owner), 9, 4) || '-' || substr(hex(t.owner), 13, 4) || '-'
+        || substr(hex(t.owner), 17, 4) || '-' || substr(hex(t.owner), 21)) as owner,
+    t.type,
+    coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status,
+    o.reason,
+    coalesce(o.attempt, u.attempt) as attempt,
+    coalesce(o.worker, u.worker) as worker,
+    strftime('%Y-%m-%dT%H:%M:%fZ', t.created_at / 1000000.0, 'unixepoch') as created_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(o.started_at, u.started_at) / 1000000.0, 'unixepoch') as started_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', o.ended_at / 1000000.0, 'unixepoch') as ended_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', (coalesce(o.started_at, u.started_at) + t.ttl_ms * 1000) / 1000000.0, 'unixepoch')
+        as deadline,
+    round(t.ttl_ms / 1000.0, 3) as ttl_seconds,
+    round((coalesce(o.started_at, u.started_at, o.ended_at, (julianday('now') - 2440587.5) * 86400000000) - t.created_at)
+        / 1000000.0, 3) as waited_seconds,
+    round((coalesce(o.ended_at, (julianday('now') - 2440587.5) * 86400000000) - coalesce(o.started_at, u.started_at))
+        / 1000000.0, 3) as ran_seconds
+from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id;

@@ -1,11 +1,10 @@
-//! The catalogue at rest: every version of every operation that was ever registered.
+//! The catalogue: every version of every operation that was ever registered.
 
+use database::{DatabaseError, on};
 use domain::{Operation, TypeName};
 
-use crate::operations::definition_equality::same;
+use crate::operations::definition_equality::is_equivalent;
 use crate::store::Store;
-use database::DatabaseError;
-use database::on;
 
 const REGISTER: &str =
     "insert into operation (type, version, spec) values ($1, $2, $3) on conflict (type, version) do nothing";
@@ -20,22 +19,22 @@ const ALL: &str = "
 /// Why an operation could not be registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// A version, once registered, never changes.
+    /// The version is registered with another definition, and a registered version never changes.
     #[error("version {version} of {name} is registered with another definition; give yours a higher version")]
     Conflict {
         /// The operation.
         name: TypeName,
-        /// The version that both claim.
+        /// The version of both definitions.
         version: u32,
     },
-    /// The database failed.
+    /// The database failed, or the stored definition could not be read back.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
 impl Store {
-    /// Registers an operation for good. The same definition again changes nothing, also in other words; another one
-    /// under the same version is refused.
+    /// Registers a version of an operation. Registering an equivalent definition again changes nothing; another one under the
+    /// same version fails with [`RegisterError::Conflict`].
     pub async fn register(&self, operation: &Operation) -> Result<(), RegisterError> {
         let spec = serde_json::to_string(operation).expect("an operation is JSON");
         let (name, version) = (operation.name.as_str(), i64::from(operation.version));
@@ -45,32 +44,29 @@ impl Store {
         let (registered,): (String,) = on!(&self.db, write, pool =>
             sqlx::query_as(READ).bind(name).bind(version).fetch_one(pool).await)
         .map_err(DatabaseError::from)?;
-        if parse(&registered).is_ok_and(|registered| same(&registered, operation)) {
+        if parse(&registered).is_ok_and(|registered| is_equivalent(&registered, operation)) {
             return Ok(());
         }
         Err(RegisterError::Conflict { name: operation.name.clone(), version: operation.version })
     }
 
-    /// The highest version of each operation, by name. One that cannot be read (a newer Tasker may have written it) is
-    /// left out, and does not hide the others.
+    /// The highest version of each operation, by name. A definition that this Tasker cannot read (a newer one may have
+    /// written it) is logged once and left out.
     pub async fn catalogue(&self) -> Result<Vec<Operation>, DatabaseError> {
         let rows: Vec<(String, i32, String)> =
             on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(name, version, spec)| self.decode_grants(&name, version, &spec))
-            .collect())
+        Ok(rows.into_iter().filter_map(|(name, version, spec)| self.decode(&name, version, &spec)).collect())
     }
 
-    /// The catalogue is read every second: what is wrong with a row is said once.
-    fn decode_grants(&self, name: &str, version: i32, spec: &str) -> Option<Operation> {
-        let read = parse(spec);
-        if let Err(error) = &read
+    /// Decodes a definition. The catalogue is read every second, so an unreadable definition is logged only the first time.
+    fn decode(&self, name: &str, version: i32, spec: &str) -> Option<Operation> {
+        let operation = parse(spec);
+        if let Err(error) = &operation
             && self.first_time_unreadable(name, version)
         {
-            tracing::error!(%name, version, %error, "an operation is not served: this Tasker cannot read it");
+            tracing::error!(%name, version, %error, "cannot read the definition of an operation: it is left out of the catalogue");
         }
-        read.ok()
+        operation.ok()
     }
 }
 

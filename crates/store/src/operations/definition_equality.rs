@@ -1,12 +1,12 @@
-//! When two definitions of an operation are the same: when they ask for the same, whatever they say about it.
+//! Whether two definitions of an operation are equivalent: equal but for the annotations of their JSON Schemas.
 
 use domain::Operation;
 use serde_json::{Map, Value};
 
-/// Words of JSON Schema that only explain.
+/// Keywords of JSON Schema that only annotate.
 const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "$schema", "$comment"];
 
-/// Words whose value is a schema, or a list of schemas.
+/// Keywords whose value is a schema or a list of schemas.
 const SCHEMAS: [&str; 16] = [
     "additionalItems",
     "additionalProperties",
@@ -26,39 +26,44 @@ const SCHEMAS: [&str; 16] = [
     "unevaluatedProperties",
 ];
 
-/// Words whose value gives schemas names, any names: a property may well be called `title`.
+/// Keywords whose value maps names to schemas. The names are free: a property may well be called `title`.
 const NAMED: [&str; 6] =
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 
-/// Whether `one` and `other` differ in nothing but the annotations of their schemas: a reworded comment in a worker's
-/// code, or another title from the library that writes its schemas, is no reason for a new version.
-pub(crate) fn same(one: &Operation, other: &Operation) -> bool {
-    let bare = |operation: &Operation| Operation {
-        parameters: bare(&operation.parameters),
-        result: bare(&operation.result),
+/// Whether `one` and `other` differ at most in the annotations of their schemas. A reworded comment in a worker's code, or
+/// another title from the library that generates its schemas, needs no new version.
+pub(crate) fn is_equivalent(one: &Operation, other: &Operation) -> bool {
+    let strip = |operation: &Operation| Operation {
+        parameters: strip_annotations(&operation.parameters),
+        result: strip_annotations(&operation.result),
         ..operation.clone()
     };
-    bare(one) == bare(other)
+    strip(one) == strip(other)
 }
 
-/// `schema` without annotations. What is no schema (`enum`, `const`, `default`) stays as it is.
-fn bare(schema: &Value) -> Value {
+/// `schema` without annotations. Values that are no schemas (of `enum`, `const`, `default`) stay as they are.
+fn strip_annotations(schema: &Value) -> Value {
     match schema {
-        Value::Object(words) => {
-            let kept = words.iter().filter(|(word, _)| !ANNOTATIONS.contains(&word.as_str()));
-            Value::Object(kept.map(|(word, value)| (word.clone(), bare_word(word, value))).collect())
+        Value::Object(members) => {
+            let rest = members.iter().filter(|(keyword, _)| !ANNOTATIONS.contains(&keyword.as_str()));
+            Value::Object(
+                rest.map(|(keyword, value)| (keyword.clone(), strip_member(keyword, value))).collect(),
+            )
         }
-        Value::Array(schemas) => schemas.iter().map(bare).collect(),
+        Value::Array(schemas) => schemas.iter().map(strip_annotations).collect(),
         other => other.clone(),
     }
 }
 
-fn bare_word(word: &str, value: &Value) -> Value {
+fn strip_member(keyword: &str, value: &Value) -> Value {
     match value {
-        Value::Object(named) if NAMED.contains(&word) => Value::Object(
-            named.iter().map(|(name, schema)| (name.clone(), bare(schema))).collect::<Map<_, _>>(),
+        Value::Object(named) if NAMED.contains(&keyword) => Value::Object(
+            named
+                .iter()
+                .map(|(name, schema)| (name.clone(), strip_annotations(schema)))
+                .collect::<Map<_, _>>(),
         ),
-        value if SCHEMAS.contains(&word) => bare(value),
+        value if SCHEMAS.contains(&keyword) => strip_annotations(value),
         value => value.clone(),
     }
 }
@@ -70,8 +75,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn annotations_go_wherever_a_schema_stands() {
-        let told = json!({
+    fn annotations_are_stripped_from_every_schema() {
+        let annotated = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Echo", "description": "d", "type": "object",
             "properties": { "say": { "description": "d", "type": "string", "examples": ["a"] } },
@@ -86,12 +91,12 @@ mod tests {
             "prefixItems": [{ "type": "null" }, true],
             "$defs": { "Deep": { "anyOf": [{ "not": { "const": 1 } }] } },
         });
-        assert_eq!(bare(&told), plain);
-        assert_eq!(bare(&plain), plain);
+        assert_eq!(strip_annotations(&annotated), plain);
+        assert_eq!(strip_annotations(&plain), plain);
     }
 
     #[test]
-    fn what_only_looks_like_an_annotation_stays() {
+    fn names_and_values_that_look_like_annotations_stay() {
         let schema = json!({
             "properties": { "title": { "type": "string" }, "description": true, "properties": {} },
             "patternProperties": { "examples": false },
@@ -102,6 +107,6 @@ mod tests {
             "dependentRequired": { "title": ["description"] },
             "dependencies": { "title": ["description"] },
         });
-        assert_eq!(bare(&schema), schema);
+        assert_eq!(strip_annotations(&schema), schema);
     }
 }

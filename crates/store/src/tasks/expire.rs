@@ -1,59 +1,66 @@
-//! The sweep: ends what its time has passed.
+//! Ends tasks whose deadline, or whose time to start, has passed.
 
 use std::collections::HashMap;
 
+use database::{DatabaseError, Db, batch, transaction};
 use uuid::Uuid;
 
-use crate::store::{EndedRow, EndedTask, Store, ended};
-use database::DatabaseError;
-use database::Db;
-use database::{batch, transaction};
+use crate::store::Store;
+use crate::tasks::outcome::insert_outcome;
+use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
-/// The most rows that one sweep ends.
+/// The most tasks that one call of [`Store::expire`] ends.
 pub const EXPIRE_BATCH_SIZE: usize = 500;
 
 const LIMIT: i64 = EXPIRE_BATCH_SIZE.cast_signed() as i64;
 
-const POSTGRES: &str = "
-    with overdue as materialized (
-        select l.id from live l
-        where l.due >= $1 and l.due < (select now_us())
-        order by l.due limit $2
+const POSTGRES: &str = concat!(
+    "with overdue as materialized (
+        select u.id from unfinished_task u
+        where u.due_at >= $1 and u.due_at < (select now_us())
+        order by u.due_at limit $2
         for update skip locked
     ), gone as (
-        delete from live l using overdue where l.id = overdue.id
-        returning l.id, l.owner, l.type, l.phase, l.attempt, l.worker, l.started, l.due
-    ), ended as (
-        insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-        select id, owner, type, 'CANCELLED', case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end,
-            attempt, started, (select now_us()), (due - started) / 1000, worker
-        from gone
-    )
-    select id, attempt, case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end, (select now_us()), (select now_us()) - due from gone";
+        delete from unfinished_task u using overdue where u.id = overdue.id
+        returning u.id, u.owner, u.type, u.phase, u.attempt, u.worker, u.started_at, u.due_at
+    ), ended as (",
+    insert_outcome!(
+        now: "(select now_us())",
+        cancelled: "case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end",
+        from: "gone"
+    ),
+    ")
+    select id, attempt, case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end as reason,
+        (select now_us()) as ended_at, (select now_us()) - due_at as late_us
+    from gone"
+);
 
-const SQLITE_OUTCOME: &str = "
-    insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-    select id, owner, type, 'CANCELLED', case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end,
-        attempt, started, ?1, (due - started) / 1000, worker
-    from live where due < ?1
-    order by due limit ?2
-    returning id, attempt, reason, ended, 0";
+const SQLITE_OUTCOME: &str = concat!(
+    insert_outcome!(
+        now: "?1",
+        cancelled: "case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end",
+        from: "unfinished_task"
+    ),
+    " where due_at < ?1
+    order by due_at limit ?2
+    returning id, attempt, reason, ended_at, 0 as late_us"
+);
 
-const SQLITE_LIVE: &str = "
-    delete from live where id in (select unhex(value, '-') from json_each(?1))
-    returning id, due";
+const SQLITE_UNFINISHED: &str = "
+    delete from unfinished_task where id in (select unhex(value, '-') from json_each(?1))
+    returning id, due_at";
 
 impl Store {
-    /// Ends what is past its time: RUNNING past its deadline (`TTL_EXPIRED`), CREATED past its `startWithin`
-    /// (`NOT_STARTED`). At most 500 at once; a full answer means that there may be more.
+    /// Ends the running tasks past their deadline (`TTL_EXPIRED`) and the created ones past their `startWithin`
+    /// (`NOT_STARTED`), the longest overdue first. It ends at most [`EXPIRE_BATCH_SIZE`]; if it ends as many, there may be more.
     pub async fn expire(&self) -> Result<Vec<EndedTask>, DatabaseError> {
         let rows: Vec<EndedRow> = match &self.db {
             Db::Postgres(pools) => {
                 let before = self.now().0;
-                let floor = self.floors().of_due(before);
+                let floor = self.floors().due_start(before);
                 let rows = sqlx::query_as(POSTGRES).bind(floor).bind(LIMIT).fetch_all(&pools.write).await?;
                 if rows.len() < EXPIRE_BATCH_SIZE {
-                    self.floors().swept(before);
+                    self.floors().due_scanned_to(before);
                 }
                 rows
             }
@@ -65,12 +72,12 @@ impl Store {
                             .bind(LIMIT)
                             .fetch_all(&mut *connection)
                             .await?;
-                        let ids = batch(rows.iter().map(|row| row.0));
+                        let ids = batch(rows.iter().map(|row| row.id));
                         let due: Vec<(Uuid, i64)> =
-                            sqlx::query_as(SQLITE_LIVE).bind(ids).fetch_all(connection).await?;
+                            sqlx::query_as(SQLITE_UNFINISHED).bind(ids).fetch_all(connection).await?;
                         let due: HashMap<_, _> = due.into_iter().collect();
                         for row in &mut rows {
-                            row.4 = now - due.get(&row.0).copied().unwrap_or(now);
+                            row.late_us = now - due.get(&row.id).copied().unwrap_or(now);
                         }
                         Ok(rows)
                     })
@@ -78,7 +85,7 @@ impl Store {
                 .await?
             }
         };
-        rows.into_iter().map(ended).collect()
+        ended_tasks(rows)
     }
 }
 
@@ -87,17 +94,17 @@ mod tests {
     use super::*;
     use database::Clock;
 
-    /// Nothing but what was ended is looked at, however much more is overdue.
+    /// However many tasks are overdue, only those that were ended are looked up.
     #[tokio::test]
-    async fn on_sqlite_a_sweep_deletes_by_key() {
+    async fn on_sqlite_expired_tasks_are_deleted_by_key() {
         let directory = tempfile::TempDir::new().unwrap();
         let url = format!("sqlite:{}", directory.path().join("tasks.db").display());
         let store = Store::new(Db::open(&url).unwrap(), Clock::default());
         store.migrate().await.unwrap();
-        let Db::Sqlite(pools) = &store.db else { panic!("{url}") };
-        let explain = sqlx::AssertSqlSafe(format!("explain query plan {SQLITE_LIVE}"));
+        let Db::Sqlite(pools) = &store.db else { panic!("{url} is not SQLite") };
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {SQLITE_UNFINISHED}"));
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(explain).bind("[]").fetch_all(&pools.read).await.unwrap();
-        assert_eq!(plan[0].3, "SEARCH live USING PRIMARY KEY (id=?)");
+        assert_eq!(plan[0].3, "SEARCH unfinished_task USING PRIMARY KEY (id=?)");
     }
 }

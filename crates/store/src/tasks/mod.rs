@@ -1,11 +1,14 @@
-//! The statements over tasks, one file for each verb.
+//! The statements over tasks, one file for each operation on them.
 
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;
 pub(crate) mod expire;
+pub(crate) mod outcome;
 pub(crate) mod prune;
 pub(crate) mod queries;
+pub(crate) mod rows;
 pub(crate) mod settle;
+pub(crate) mod slot_assignment;
 pub(crate) mod submit;
 pub(crate) mod worker_lost;

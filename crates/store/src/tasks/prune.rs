@@ -1,19 +1,17 @@
-//! Prune: forgets ended tasks that were submitted long ago, a few at a time.
+//! Deletes ended tasks that were submitted long ago, a limited number at a time.
 
+use database::{DatabaseError, Db, batch, transaction};
 use domain::Timestamp;
 use uuid::Uuid;
 
 use crate::store::Store;
-use database::DatabaseError;
-use database::Db;
-use database::{batch, transaction};
 
-/// Ids begin with the time of submission, so the oldest tasks are the first keys. What has not ended stays.
+/// Ids begin with the time of submission, so the oldest tasks are the first keys. Unfinished tasks stay.
 const POSTGRES: &str = "
     with old as materialized (
         select t.id from task t join outcome o on o.id = t.id
         where t.id < $1 order by t.id limit $2
-    ), forgotten as (
+    ), deleted as (
         delete from outcome o using old where o.id = old.id
     )
     delete from task t using old where t.id = old.id";
@@ -27,23 +25,23 @@ const SQLITE_TASK: &str = "
 const SQLITE_OUTCOME: &str = "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
 
 impl Store {
-    /// Forgets at most `limit` ended tasks that were submitted before `before`; answers how many it forgot.
+    /// Deletes at most `limit` ended tasks that were submitted before `before`, the oldest first, and returns their number.
     pub async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, DatabaseError> {
         let (before, limit) = (first_id_at(before), i64::from(limit));
         match &self.db {
             Db::Postgres(pools) => {
-                let gone = sqlx::query(POSTGRES).bind(before).bind(limit).execute(&pools.write).await?;
-                Ok(gone.rows_affected())
+                let deleted = sqlx::query(POSTGRES).bind(before).bind(limit).execute(&pools.write).await?;
+                Ok(deleted.rows_affected())
             }
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, _| {
                     Box::pin(async move {
-                        let gone = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
-                        let gone: Vec<(Uuid,)> = gone.fetch_all(&mut *connection).await?;
-                        let ids = batch(gone.iter().map(|(id,)| id));
+                        let deleted = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
+                        let deleted: Vec<(Uuid,)> = deleted.fetch_all(&mut *connection).await?;
+                        let ids = batch(deleted.iter().map(|(id,)| id));
                         sqlx::query(SQLITE_OUTCOME).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
-                        Ok(gone.len() as u64)
+                        Ok(deleted.len() as u64)
                     })
                 })
                 .await
@@ -52,7 +50,7 @@ impl Store {
     }
 }
 
-/// Nothing that was minted at `at` or later is below it: version 7 begins with 48 bits of milliseconds.
+/// A lower bound of all ids that are issued at `at` or later: a UUID of version 7 begins with 48 bits of milliseconds (RFC 9562).
 fn first_id_at(at: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(at.0.max(0).cast_unsigned() / 1000) << 80)
 }

@@ -1,118 +1,161 @@
-//! Reads: one task, its result, a page of an owner's tasks, what is ready, the books.
+//! Queries: one task, its result, a page of an owner's tasks, ready tasks, and the number of tasks in each status.
 
+use database::{DatabaseError, on};
 use domain::{
     OwnerId, Page, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskSummary, Timestamp, Ttl, TypeName,
 };
 use uuid::Uuid;
 
-use crate::store::{ReadyTask, Store, parse_column};
-use database::DatabaseError;
-use database::on;
+use crate::decode::{corrupt, parse_column, row_struct};
+use crate::store::Store;
+use crate::tasks::rows::ReadyTask;
 
-/// One statement: two could see a task in neither place.
+/// One statement: two might find a task that ends in between in neither table.
 const GET: &str = "
-    select t.type, t.parameters, t.created, t.ttl, l.phase, o.status, o.reason, o.error,
-        coalesce(o.started, l.started), o.ended, coalesce(o.attempt, l.attempt), coalesce(o.worker, l.worker)
-    from task t left join live l on l.id = t.id left join outcome o on o.id = t.id
+    select t.type as name, t.parameters, t.created_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
+        coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
+        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
+    from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
     where t.id = $1 and t.owner = $2";
 
 const RESULT: &str = "
-    select l.phase, o.status, o.reason, o.result
-    from task t left join live l on l.id = t.id left join outcome o on o.id = t.id
+    select u.phase, o.status, o.reason, o.result
+    from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
     where t.id = $1 and t.owner = $2";
 
 const LIST: &str = "
-    select t.id, t.type, l.phase, o.status
-    from task t left join live l on l.id = t.id left join outcome o on o.id = t.id
+    select t.id, t.type as name, u.phase, o.status
+    from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
     where t.owner = $1 and t.id < $2
     order by t.id desc limit $3";
 
 const READY: &str = "
-    select id, type, queue, attempt, place from live
-    where type = $1 and priority = 0 and place <= $2 and phase = 1
-    order by place limit $3";
+    select id, type as name, queue, attempt, ready_at from unfinished_task
+    where type = $1 and priority = 0 and ready_at <= $2 and phase = 1
+    order by ready_at limit $3";
 
 const COUNTS: &str = "
-    select (select count(*) from task),
-        (select count(*) from live where phase = 1), (select count(*) from live where phase = 2),
-        (select count(*) from outcome where status = 'FINISHED'),
-        (select count(*) from outcome where status = 'CANCELLED')";
+    select (select count(*) from task) as accepted,
+        (select count(*) from unfinished_task where phase = 1) as created,
+        (select count(*) from unfinished_task where phase = 2) as running,
+        (select count(*) from outcome where status = 'FINISHED') as finished,
+        (select count(*) from outcome where status = 'CANCELLED') as cancelled";
 
-type TaskRow = (
-    String,
-    Option<String>,
-    i64,
-    i64,
-    Option<Phase>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    i32,
-    Option<String>,
-);
-
-type EndingRow = (Option<Phase>, Option<String>, Option<String>, Option<String>);
-
-/// `live.phase`: a smallint on PostgreSQL, an integer on SQLite.
+/// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: 1 ready, 2 running.
 type Phase = i16;
 
-/// How a task ended, or that it has not.
+row_struct! {
+    struct TaskRow {
+        name: String,
+        parameters: Option<String>,
+        created_at: i64,
+        ttl_ms: i64,
+        phase: Option<Phase>,
+        status: Option<String>,
+        reason: Option<String>,
+        error: Option<String>,
+        started_at: Option<i64>,
+        ended_at: Option<i64>,
+        attempt: i32,
+        worker: Option<String>,
+    }
+}
+
+row_struct! {
+    struct EndingRow {
+        phase: Option<Phase>,
+        status: Option<String>,
+        reason: Option<String>,
+        result: Option<String>,
+    }
+}
+
+row_struct! {
+    struct SummaryRow {
+        id: Uuid,
+        name: String,
+        phase: Option<Phase>,
+        status: Option<String>,
+    }
+}
+
+row_struct! {
+    struct ReadyRow {
+        id: Uuid,
+        name: String,
+        queue: String,
+        attempt: i32,
+        ready_at: i64,
+    }
+}
+
+row_struct! {
+    struct CountsRow {
+        accepted: i64,
+        created: i64,
+        running: i64,
+        finished: i64,
+        cancelled: i64,
+    }
+}
+
+/// A task's status, and what it returned if it has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// Its status.
+    /// The status.
     pub status: Status,
-    /// Why it was cancelled.
+    /// Why it was cancelled; `None` in every other status.
     pub reason: Option<Reason>,
-    /// What it returned, if it finished.
+    /// What it returned; `None` unless it has finished.
     pub result: Option<RawJson>,
 }
 
 impl Store {
-    /// The owner's task; another owner's is absent.
+    /// The task `id` of `owner`; `None` if there is none or it is another owner's.
     pub async fn get(&self, owner: OwnerId, id: TaskId) -> Result<Option<Task>, DatabaseError> {
         let row: Option<TaskRow> = on!(&self.db, read, pool =>
             sqlx::query_as(GET).bind(id.0).bind(owner.0).fetch_optional(pool).await)?;
         row.map(|row| task(id, row)).transpose()
     }
 
-    /// Whether anybody has submitted `id`: for workers, who may see every task.
+    /// Whether a task `id` exists, whoever owns it: for workers, which may see every task.
     pub async fn exists(&self, id: TaskId) -> Result<bool, DatabaseError> {
         let row: Option<(i32,)> = on!(&self.db, read, pool =>
             sqlx::query_as("select 1 from task where id = $1").bind(id.0).fetch_optional(pool).await)?;
         Ok(row.is_some())
     }
 
-    /// What the owner's task returned; another owner's is absent.
+    /// The status and the result of the task `id` of `owner`; `None` if there is none or it is another owner's.
     pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<Ending>, DatabaseError> {
         let row: Option<EndingRow> = on!(&self.db, read, pool =>
             sqlx::query_as(RESULT).bind(id.0).bind(owner.0).fetch_optional(pool).await)?;
-        row.map(|(phase, status, reason, result)| {
+        row.map(|row| {
             Ok(Ending {
-                status: status_of(id, phase, status.as_deref())?,
-                reason: reason.map(|word| parse_column("outcome", id.0, &word)).transpose()?,
-                result: result.map(|text| json(id, text)).transpose()?,
+                status: status_of(id, row.phase, row.status.as_deref())?,
+                reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
+                result: row.result.map(|text| json(id, text)).transpose()?,
             })
         })
         .transpose()
     }
 
-    /// A page of the owner's tasks, newest first.
+    /// A page of the tasks of `owner`, newest first, of at most [`Page::LONGEST`] tasks.
     pub async fn list(&self, owner: OwnerId, page: Page) -> Result<Vec<TaskSummary>, DatabaseError> {
         let before = page.before.map_or(Uuid::max(), |task| task.0);
         let limit = i64::from(page.limit.min(Page::LONGEST));
-        let rows: Vec<(Uuid, String, Option<Phase>, Option<String>)> = on!(&self.db, read, pool =>
+        let rows: Vec<SummaryRow> = on!(&self.db, read, pool =>
             sqlx::query_as(LIST).bind(owner.0).bind(before).bind(limit).fetch_all(pool).await)?;
         rows.into_iter()
-            .map(|(id, name, phase, status)| {
-                let status = status_of(TaskId(id), phase, status.as_deref())?;
-                Ok(TaskSummary { id: TaskId(id), name: parse_column("task", id, &name)?, status })
+            .map(|row| {
+                let id = TaskId(row.id);
+                let status = status_of(id, row.phase, row.status.as_deref())?;
+                Ok(TaskSummary { id, name: parse_column("task", id, &row.name)?, status })
             })
             .collect()
     }
 
-    /// The oldest tasks of `types` that have been ready since `since` or before: what may be offered again.
+    /// The oldest tasks of `types` that have been ready since `since` or longer, at most `limit`: those whose tickets are sent
+    /// again.
     pub async fn ready_tasks(
         &self,
         types: &[TypeName],
@@ -121,12 +164,16 @@ impl Store {
     ) -> Result<Vec<ReadyTask>, DatabaseError> {
         let mut ready = Vec::new();
         for name in types {
-            let rows: Vec<(Uuid, String, String, i32, i64)> = on!(&self.db, read, pool =>
+            let rows: Vec<ReadyRow> = on!(&self.db, read, pool =>
                 sqlx::query_as(READY).bind(name.as_str()).bind(since.0).bind(i64::from(limit)).fetch_all(pool).await)?;
-            for (id, name, queue, attempt, place) in rows {
-                let (name, queue) = (parse_column("live", id, &name)?, parse_column("live", id, &queue)?);
-                let attempt = attempt.cast_unsigned();
-                ready.push(ReadyTask { id: TaskId(id), name, queue, attempt, since: Timestamp(place) });
+            for row in rows {
+                ready.push(ReadyTask {
+                    id: TaskId(row.id),
+                    name: parse_column("unfinished_task", row.id, &row.name)?,
+                    queue: parse_column("unfinished_task", row.id, &row.queue)?,
+                    attempt: row.attempt.cast_unsigned(),
+                    since: Timestamp(row.ready_at),
+                });
             }
         }
         ready.sort_by_key(|task| (task.since, task.id));
@@ -134,54 +181,48 @@ impl Store {
         Ok(ready)
     }
 
-    /// The books, of one instant. Counts every row: for tests and operators, not for pages.
+    /// The number of tasks in each status, at one instant. It counts every row: for tests and operators, not for pages.
     pub async fn counts(&self) -> Result<TaskCounts, DatabaseError> {
-        let (accepted, created, running, finished, cancelled): (i64, i64, i64, i64, i64) =
-            on!(&self.db, read, pool => sqlx::query_as(COUNTS).fetch_one(pool).await)?;
+        let row: CountsRow = on!(&self.db, read, pool => sqlx::query_as(COUNTS).fetch_one(pool).await)?;
         Ok(TaskCounts {
-            accepted: accepted.cast_unsigned(),
-            created: created.cast_unsigned(),
-            running: running.cast_unsigned(),
-            finished: finished.cast_unsigned(),
-            cancelled: cancelled.cast_unsigned(),
+            accepted: row.accepted.cast_unsigned(),
+            created: row.created.cast_unsigned(),
+            running: row.running.cast_unsigned(),
+            finished: row.finished.cast_unsigned(),
+            cancelled: row.cancelled.cast_unsigned(),
         })
     }
 }
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
-    let (name, parameters, created, ttl, phase, status, reason, error, started, ended, attempt, worker) = row;
-    let ttl = Ttl::try_from(ttl.cast_unsigned()).map_err(|bad| corrupt(id, bad.to_string()))?;
+    let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     Ok(Task {
         id,
-        name: parse_column("task", id.0, &name)?,
-        parameters: parameters.map(|text| json(id, text)).transpose()?,
-        status: status_of(id, phase, status.as_deref())?,
-        reason: reason.map(|word| parse_column("outcome", id.0, &word)).transpose()?,
-        error,
-        creation_date: Timestamp(created),
-        start_date: started.map(Timestamp),
-        end_date: ended.map(Timestamp),
-        deadline: started.map(|started| Timestamp(started).plus_micros(ttl.micros())),
+        name: parse_column("task", id, &row.name)?,
+        parameters: row.parameters.map(|text| json(id, text)).transpose()?,
+        status: status_of(id, row.phase, row.status.as_deref())?,
+        reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
+        error: row.error,
+        creation_date: Timestamp(row.created_at),
+        start_date: row.started_at.map(Timestamp),
+        end_date: row.ended_at.map(Timestamp),
+        deadline: row.started_at.map(|started| Timestamp(started).plus_micros(ttl.micros())),
         ttl,
-        attempt: attempt.cast_unsigned(),
-        worker_name: worker.map(|name| parse_column("live", id.0, &name)).transpose()?,
+        attempt: row.attempt.cast_unsigned(),
+        worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
     })
 }
 
-/// A status is read off: `outcome` says how it ended, else `live` says where it is.
+/// The status of a task: that of its outcome, or else the one of its phase.
 fn status_of(id: TaskId, phase: Option<Phase>, ended: Option<&str>) -> Result<Status, DatabaseError> {
     match (ended, phase) {
-        (Some(word), _) => parse_column("outcome", id.0, word),
+        (Some(status), _) => parse_column("outcome", id, status),
         (None, Some(2)) => Ok(Status::Running),
         (None, Some(1)) => Ok(Status::Created),
-        (None, phase) => Err(corrupt(id, format!("it has no outcome and phase {phase:?}"))),
+        (None, phase) => Err(corrupt("task", id, format_args!("it has no outcome and phase {phase:?}"))),
     }
 }
 
 fn json(id: TaskId, text: String) -> Result<RawJson, DatabaseError> {
-    RawJson::parse(text).map_err(|error| corrupt(id, error.to_string()))
-}
-
-fn corrupt(id: TaskId, what: String) -> DatabaseError {
-    DatabaseError::Corrupt { table: "task", row: id.0, what }
+    RawJson::parse(text).map_err(|error| corrupt("task", id, error))
 }

@@ -1,162 +1,189 @@
-//! Settle: a batch of reports; a result counts only by its claim and by its deadline, in the statement that decides.
+//! Settles reports: a batch in which each report counts only if it has the claim and the attempt of the grant and comes
+//! before the deadline, as the statement itself decides.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use database::{DatabaseError, Db, batch, rows, transaction};
 use domain::{Attempt, Reason, Report, ReportOutcome, SettleResult, Status};
 use uuid::Uuid;
 
-use crate::store::{Store, parse_column};
-use database::DatabaseError;
-use database::Db;
-use database::{batch, rows, transaction};
+use crate::decode::{parse_column, row_struct};
+use crate::store::Store;
+use crate::tasks::outcome::insert_outcome;
 
-const POSTGRES: &str = "
-    with given as materialized (
+macro_rules! insert_reported_outcome {
+    (now: $now:literal, from: $from:literal) => {
+        insert_outcome!(
+            now: $now,
+            status: "case when succeeded and in_time then 'FINISHED' else 'CANCELLED' end",
+            reason: "case when succeeded and in_time then null when succeeded then 'LATE_RESULT'
+                when in_time then 'OPERATION_FAILED' else 'TTL_EXPIRED' end",
+            result: "case when succeeded and in_time then content end",
+            error: "case when not succeeded and in_time then content end",
+            from: $from
+        )
+    };
+}
+
+const POSTGRES: &str = concat!(
+    "with reported as materialized (
         select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::boolean[], $5::text[])
-            as g (id, attempt, claim, good, said)
-    ), taken as (
-        delete from live l using given g
-        where l.id = g.id and l.phase + 0 = 2 and l.claim = g.claim and l.attempt = g.attempt
-        returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due, l.claim,
-            g.good, g.said, l.due >= (select now_us()) as in_time
-    )
-    insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error)
-    select id, owner, type,
-        case when good and in_time then 'FINISHED' else 'CANCELLED' end,
-        case when good and in_time then null when good then 'LATE_RESULT'
-             when in_time then 'OPERATION_FAILED' else 'TTL_EXPIRED' end,
-        attempt, started, greatest((select now_us()), started), (due - started) / 1000, worker,
-        case when good and in_time then said end,
-        case when not good and in_time then said end
-    from taken
-    returning id, attempt, status, reason, ended - started - ttl * 1000";
+            as r (id, attempt, claim, succeeded, content)
+    ), gone as (
+        delete from unfinished_task u using reported r
+        where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
+        returning u.id, u.owner, u.type, u.attempt, u.worker, u.started_at, u.due_at,
+            r.succeeded, r.content, u.due_at >= (select now_us()) as in_time
+    ) ",
+    insert_reported_outcome!(now: "(select now_us())", from: "gone"),
+    " returning id, attempt, status, reason, ended_at - started_at - ttl_ms * 1000 as late_us"
+);
 
-/// What has just been moved is in both tables when it is read.
-const SQLITE: &str = "
-    insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error)
-    select id, owner, type,
-        case when good and in_time then 'FINISHED' else 'CANCELLED' end,
-        case when good and in_time then null when good then 'LATE_RESULT'
-             when in_time then 'OPERATION_FAILED' else 'TTL_EXPIRED' end,
-        attempt, started, max(?2, started), (due - started) / 1000, worker,
-        case when good and in_time then said end,
-        case when not good and in_time then said end
-    from (
-        select l.*, value->>3 as good, value->>4 as said, l.due >= ?2 as in_time
-        from json_each(?1) join live l on l.id = unhex(value->>0, '-')
-        where l.phase = 2 and l.claim = unhex(value->>2, '-') and l.attempt = value->>1
-    )
-    where true;
+/// When the second statement reads, the tasks that the first has just ended are in both tables, which tells them from those
+/// that ended before. The elements of the JSON array stand in the order of the fields of [`StandingRow`].
+const SQLITE: &str = concat!(
+    insert_reported_outcome!(
+        now: "?2",
+        from: "(
+            select u.*, value->>3 as succeeded, value->>4 as content, u.due_at >= ?2 as in_time
+            from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-')
+            where u.phase = 2 and u.claim = unhex(value->>2, '-') and u.attempt = value->>1
+        )"
+    ),
+    " where true;
 
     select json_group_array(json_array(
-        hex(o.id), o.attempt, o.status, o.reason, o.ended - o.started - o.ttl * 1000))
+        hex(o.id), o.attempt, o.status, o.reason, o.ended_at - o.started_at - o.ttl_ms * 1000))
     from json_each(?1) join outcome o on o.id = unhex(value->>0, '-')
-    where exists (select 1 from live l where l.id = o.id);
+    where exists (select 1 from unfinished_task u where u.id = o.id);
 
-    delete from live
+    delete from unfinished_task
     where id in (select unhex(value->>0, '-') from json_each(?1))
-        and exists (select 1 from outcome o where o.id = live.id)";
+        and exists (select 1 from outcome o where o.id = unfinished_task.id)"
+);
 
 const RELEASE_POSTGRES: &str = "
-    update live l
-    set phase = 1, place = (select now_us()), due = (select now_us()) + t.start_within * 1000, claim = null, worker = null, started = null
-    from unnest($1::uuid[], $2::integer[], $3::uuid[]) as g (id, attempt, claim) join task t on t.id = g.id
-    where l.id = g.id and l.phase + 0 = 2 and l.claim = g.claim and l.attempt = g.attempt and l.due + 0 >= (select now_us())
-    returning l.id, l.attempt, 'CREATED', null::text, 0::bigint";
+    update unfinished_task u
+    set phase = 1, ready_at = (select now_us()), due_at = (select now_us()) + t.start_within_ms * 1000,
+        claim = null, worker = null, started_at = null
+    from unnest($1::uuid[], $2::integer[], $3::uuid[]) as r (id, attempt, claim) join task t on t.id = r.id
+    where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
+        and u.due_at + 0 >= (select now_us())
+    returning u.id, u.attempt, 'CREATED' as status, null::text as reason, 0::bigint as late_us";
 
 const RELEASE_SQLITE: &str = "
-    update live
-    set phase = 1, place = ?2, due = ?2 + g.start_within * 1000, claim = null, worker = null, started = null
-    from (select t.id, t.start_within, value->>1 as attempt, unhex(value->>2, '-') as claim
-          from json_each(?1) join task t on t.id = unhex(value->>0, '-')) g
-    where live.id = g.id and phase = 2 and live.claim = g.claim and live.attempt = g.attempt and due >= ?2
-    returning live.id, live.attempt, 'CREATED', null, 0";
+    update unfinished_task
+    set phase = 1, ready_at = ?2, due_at = ?2 + r.start_within_ms * 1000, claim = null, worker = null, started_at = null
+    from (select t.id, t.start_within_ms, value->>1 as attempt, unhex(value->>2, '-') as claim
+          from json_each(?1) join task t on t.id = unhex(value->>0, '-')) r
+    where unfinished_task.id = r.id and phase = 2 and unfinished_task.claim = r.claim
+        and unfinished_task.attempt = r.attempt and due_at >= ?2
+    returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
 
-/// What stands for reports that moved nothing: the task may be over, another's, or unknown.
-const FATE_POSTGRES: &str = "
-    select t.id, coalesce(o.attempt, l.attempt), coalesce(o.status, case l.phase when 2 then 'RUNNING' else 'CREATED' end),
-        o.reason, (select now_us()) - coalesce(o.started + o.ttl * 1000, l.due)
-    from unnest($1::uuid[]) as g (id)
-    join task t on t.id = g.id left join live l on l.id = t.id left join outcome o on o.id = t.id";
+/// How the tasks of those reports stand that had no effect: they may have ended, be granted to others, or be unknown.
+const STANDING_POSTGRES: &str = "
+    select t.id, coalesce(o.attempt, u.attempt) as attempt,
+        coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
+        (select now_us()) - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
+    from unnest($1::uuid[]) as r (id)
+    join task t on t.id = r.id left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id";
 
-const FATE_SQLITE: &str = "
-    select t.id, coalesce(o.attempt, l.attempt), coalesce(o.status, case l.phase when 2 then 'RUNNING' else 'CREATED' end),
-        o.reason, ?2 - coalesce(o.started + o.ttl * 1000, l.due)
-    from json_each(?1) g
-    join task t on t.id = unhex(g.value, '-') left join live l on l.id = t.id left join outcome o on o.id = t.id";
+const STANDING_SQLITE: &str = "
+    select t.id, coalesce(o.attempt, u.attempt) as attempt,
+        coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
+        ?2 - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
+    from json_each(?1) r
+    join task t on t.id = unhex(r.value, '-')
+    left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id";
 
-/// Id, attempt, status, reason, microseconds past the deadline.
-type FateRow = (Uuid, i32, String, Option<String>, Option<i64>);
+row_struct! {
+    /// How a task stands after a report; `late_us` is null where there is no deadline.
+    #[derive(serde::Deserialize)]
+    struct StandingRow {
+        id: Uuid,
+        attempt: i32,
+        status: String,
+        reason: Option<String>,
+        late_us: Option<i64>,
+    }
+}
 
 /// How a task stands after a report.
 struct TaskStanding {
     attempt: Attempt,
     status: Status,
     reason: Option<Reason>,
-    late: i64,
+    /// Microseconds from the deadline to now, or to the end if the report has ended the task; negative before the deadline.
+    late_us: i64,
 }
 
-/// The grant that a report speaks for. Of several reports by one grant the first counts; a foreign one beside them takes
-/// nothing away.
-type GrantKey = (Uuid, i32, Uuid);
+/// The key of a grant. If a batch holds several reports for one grant the first wins; reports of other grants for the same
+/// task do not affect it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct GrantKey {
+    id: Uuid,
+    attempt: i32,
+    claim: Uuid,
+}
 
-/// What a grant returned, or what its failure said.
-type Said<'a> = (bool, Cow<'a, str>);
+/// What a grant reports of its end.
+struct Completion<'a> {
+    succeeded: bool,
+    /// The result, or the message of the failure.
+    content: Cow<'a, str>,
+}
 
 impl Store {
-    /// Settles each report by its claim and its time; the answers stand in the order of the reports.
+    /// Settles each report; the results stand in the order of the reports.
     ///
-    /// In time: FINISHED with the result, CANCELLED with the error, or CREATED again when released. Late: CANCELLED, and
-    /// what was said is dropped. A report that moves nothing is answered by how its task stands.
+    /// A report in time makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A
+    /// late one makes it CANCELLED, and its content is dropped. The result of a report that has no effect tells how its task
+    /// stands.
     pub async fn settle(&self, reports: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
-        let mut given: BTreeMap<GrantKey, Said<'_>> = BTreeMap::new();
-        let mut released: BTreeSet<GrantKey> = BTreeSet::new();
-        for report in reports {
-            let by = (report.id.0, report.attempt.cast_signed(), report.claim.0);
-            match &report.reported {
-                ReportOutcome::Result(result) => {
-                    drop(given.entry(by).or_insert((true, result.text().into())))
-                }
-                ReportOutcome::Error(error) => {
-                    drop(given.entry(by).or_insert_with(|| (false, storable(error))))
-                }
-                ReportOutcome::Released => drop(released.insert(by)),
-            }
-        }
-        let mut moved: HashMap<Uuid, TaskStanding> = HashMap::new();
-        if !given.is_empty() {
-            fates_into(&mut moved, self.settle_given(given).await?)?;
+        let (completed, released) = by_grant(reports);
+        let mut standings: HashMap<Uuid, TaskStanding> = HashMap::new();
+        if !completed.is_empty() {
+            add_standings(&mut standings, self.complete(completed).await?)?;
         }
         if !released.is_empty() {
-            fates_into(&mut moved, self.release(released).await?)?;
+            add_standings(&mut standings, self.release(released).await?)?;
         }
-        let still: Vec<Uuid> =
-            reports.iter().map(|report| report.id.0).filter(|id| !moved.contains_key(id)).collect();
-        if !still.is_empty() {
-            fates_into(&mut moved, self.fates(still).await?)?;
+        let without_effect: Vec<Uuid> =
+            reports.iter().map(|report| report.id.0).filter(|id| !standings.contains_key(id)).collect();
+        if !without_effect.is_empty() {
+            add_standings(&mut standings, self.standings(without_effect).await?)?;
         }
         Ok(reports
             .iter()
-            .map(|report| moved.get(&report.id.0).map_or(SettleResult::Unknown, |fate| fate.of(report)))
+            .map(|report| {
+                standings
+                    .get(&report.id.0)
+                    .map_or(SettleResult::Unknown, |standing| standing.result_of(report))
+            })
             .collect())
     }
 
-    async fn settle_given(&self, given: BTreeMap<GrantKey, Said<'_>>) -> Result<Vec<FateRow>, DatabaseError> {
+    async fn complete(
+        &self,
+        completed: BTreeMap<GrantKey, Completion<'_>>,
+    ) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(POSTGRES)
-                .bind(given.keys().map(|by| by.0).collect::<Vec<_>>())
-                .bind(given.keys().map(|by| by.1).collect::<Vec<_>>())
-                .bind(given.keys().map(|by| by.2).collect::<Vec<_>>())
-                .bind(given.values().map(|said| said.0).collect::<Vec<_>>())
-                .bind(given.values().map(|said| &*said.1).collect::<Vec<_>>())
+                .bind(completed.keys().map(|grant| grant.id).collect::<Vec<_>>())
+                .bind(completed.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
+                .bind(completed.keys().map(|grant| grant.claim).collect::<Vec<_>>())
+                .bind(completed.values().map(|completion| completion.succeeded).collect::<Vec<_>>())
+                .bind(completed.values().map(|completion| &*completion.content).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let given = batch(given.iter().map(|(by, said)| (by.0, by.1, by.2, said.0, &said.1)));
+                let reports = batch(completed.iter().map(|(grant, completion)| {
+                    (grant.id, grant.attempt, grant.claim, completion.succeeded, &completion.content)
+                }));
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        rows(sqlx::query_as(SQLITE).bind(given).bind(now).fetch_all(connection).await?)
+                        rows(sqlx::query_as(SQLITE).bind(reports).bind(now).fetch_all(connection).await?)
                     })
                 });
                 settle.await
@@ -164,19 +191,20 @@ impl Store {
         }
     }
 
-    async fn release(&self, released: BTreeSet<GrantKey>) -> Result<Vec<FateRow>, DatabaseError> {
+    async fn release(&self, released: BTreeSet<GrantKey>) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(RELEASE_POSTGRES)
-                .bind(released.iter().map(|by| by.0).collect::<Vec<_>>())
-                .bind(released.iter().map(|by| by.1).collect::<Vec<_>>())
-                .bind(released.iter().map(|by| by.2).collect::<Vec<_>>())
+                .bind(released.iter().map(|grant| grant.id).collect::<Vec<_>>())
+                .bind(released.iter().map(|grant| grant.attempt).collect::<Vec<_>>())
+                .bind(released.iter().map(|grant| grant.claim).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let rows = batch(released);
+                let grants = batch(released.iter().map(|grant| (grant.id, grant.attempt, grant.claim)));
                 let release = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        Ok(sqlx::query_as(RELEASE_SQLITE).bind(rows).bind(now).fetch_all(connection).await?)
+                        let query = sqlx::query_as(RELEASE_SQLITE).bind(grants).bind(now);
+                        Ok(query.fetch_all(connection).await?)
                     })
                 });
                 release.await
@@ -184,10 +212,12 @@ impl Store {
         }
     }
 
-    async fn fates(&self, ids: Vec<Uuid>) -> Result<Vec<FateRow>, DatabaseError> {
+    async fn standings(&self, ids: Vec<Uuid>) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
-            Db::Postgres(pools) => Ok(sqlx::query_as(FATE_POSTGRES).bind(ids).fetch_all(&pools.read).await?),
-            Db::Sqlite(pools) => Ok(sqlx::query_as(FATE_SQLITE)
+            Db::Postgres(pools) => {
+                Ok(sqlx::query_as(STANDING_POSTGRES).bind(ids).fetch_all(&pools.read).await?)
+            }
+            Db::Sqlite(pools) => Ok(sqlx::query_as(STANDING_SQLITE)
                 .bind(batch(ids))
                 .bind(self.clock.now())
                 .fetch_all(&pools.read)
@@ -196,26 +226,50 @@ impl Store {
     }
 }
 
-/// PostgreSQL's text holds every character but one.
+/// Sorts the reports into those that complete a grant and those that release one, each grant once.
+fn by_grant(reports: &[Report]) -> (BTreeMap<GrantKey, Completion<'_>>, BTreeSet<GrantKey>) {
+    let mut completed = BTreeMap::new();
+    let mut released = BTreeSet::new();
+    for report in reports {
+        let grant =
+            GrantKey { id: report.id.0, attempt: report.attempt.cast_signed(), claim: report.claim.0 };
+        let completion = match &report.reported {
+            ReportOutcome::Result(result) => Completion { succeeded: true, content: result.text().into() },
+            ReportOutcome::Error(error) => Completion { succeeded: false, content: storable(error) },
+            ReportOutcome::Released => {
+                released.insert(grant);
+                continue;
+            }
+        };
+        completed.entry(grant).or_insert(completion);
+    }
+    (completed, released)
+}
+
+/// Replaces NUL, the one character that text on PostgreSQL cannot contain.
 fn storable(error: &str) -> Cow<'_, str> {
     if error.contains('\0') { error.replace('\0', "\u{fffd}").into() } else { error.into() }
 }
 
-fn fates_into(fates: &mut HashMap<Uuid, TaskStanding>, rows: Vec<FateRow>) -> Result<(), DatabaseError> {
-    for (id, attempt, status, reason, late) in rows {
-        let reason = reason.map(|word| parse_column("outcome", id, &word)).transpose()?;
-        let status = parse_column("outcome", id, &status)?;
-        fates.insert(
-            id,
-            TaskStanding { attempt: attempt.cast_unsigned(), status, reason, late: late.unwrap_or(0) },
-        );
+fn add_standings(
+    standings: &mut HashMap<Uuid, TaskStanding>,
+    rows: Vec<StandingRow>,
+) -> Result<(), DatabaseError> {
+    for row in rows {
+        let standing = TaskStanding {
+            attempt: row.attempt.cast_unsigned(),
+            status: parse_column("outcome", row.id, &row.status)?,
+            reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
+            late_us: row.late_us.unwrap_or(0),
+        };
+        standings.insert(row.id, standing);
     }
     Ok(())
 }
 
 impl TaskStanding {
-    /// What became of `report`, told by how its task stands now.
-    fn of(&self, report: &Report) -> SettleResult {
+    /// The result of `report`, by how its task stands now.
+    fn result_of(&self, report: &Report) -> SettleResult {
         if self.attempt != report.attempt {
             return SettleResult::Stale;
         }
@@ -223,8 +277,8 @@ impl TaskStanding {
             || matches!(self.reason, Some(Reason::LateResult | Reason::TtlExpired));
         match (self.status, &report.reported) {
             (Status::Created, ReportOutcome::Released) => SettleResult::Released,
-            (Status::Running | Status::Cancelled, _) if by_time && self.late > 0 => {
-                SettleResult::Late { late_by_ms: self.late.cast_unsigned().div_ceil(1000) }
+            (Status::Running | Status::Cancelled, _) if by_time && self.late_us > 0 => {
+                SettleResult::Late { late_by_ms: self.late_us.cast_unsigned().div_ceil(1000) }
             }
             (Status::Cancelled, _) => {
                 self.reason.map_or(SettleResult::Stale, |reason| SettleResult::Cancelled { reason })

@@ -1,91 +1,92 @@
-//! Lost workers: ends what a silent worker held, or the process that bore a worker's name before.
+//! Ends the running tasks of lost workers: of those that have stopped sending heartbeats, and of a worker that has restarted.
 
 use std::time::Duration;
 
+use database::{DatabaseError, Db, batch, transaction};
 use domain::WorkerName;
 use sqlx::SqliteConnection;
 
-use crate::store::{EndedRow, EndedTask, Store, ended};
-use database::DatabaseError;
-use database::Db;
-use database::{batch, transaction};
+use crate::store::Store;
+use crate::tasks::outcome::insert_outcome;
+use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
-/// How much longer than its silence a worker's row is kept, in microseconds: an ask of it may still be open when it
-/// falls silent, and what that ask is granted is found by the row.
-const FORGET: i64 = 60_000_000;
+/// How much longer than the silence that loses it a worker's row stays, in microseconds. A request of the worker may still
+/// wait when it falls silent, and what that request is granted is found by the row.
+const ROW_RETENTION: i64 = 60_000_000;
 
-/// Ends what the workers that `$lost` selects hold. A row that somebody else is just moving is passed over: the next
-/// round finds it if it still runs.
-macro_rules! postgres {
+/// Ends the running tasks of the workers that `$lost` selects. A row that another statement has locked is skipped: the next
+/// call finds it if it still runs.
+macro_rules! end_tasks_on_postgres {
     ($lost:literal) => {
         concat!(
-            "with held as materialized (
-                select held.id from (",
+            "with running as materialized (
+                select locked.id from (",
             $lost,
             ") lost cross join lateral (
-                    select l.id from live l where l.worker = lost.name and l.phase = 2 for update skip locked
-                ) held
+                    select u.id from unfinished_task u
+                    where u.worker = lost.name and u.phase = 2 for update skip locked
+                ) locked
             ), gone as (
-                delete from live l using held where l.id = held.id
-                returning l.id, l.owner, l.type, l.attempt, l.worker, l.started, l.due
-            ), ended as (
-                insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-                select id, owner, type, 'CANCELLED', 'WORKER_LOST', attempt, started,
-                    greatest((select now_us()), started), (due - started) / 1000, worker
-                from gone
-            )
-            select id, attempt, 'WORKER_LOST', (select now_us()), (select now_us()) - due from gone"
+                delete from unfinished_task u using running where u.id = running.id
+                returning u.id, u.owner, u.type, u.attempt, u.worker, u.started_at, u.due_at
+            ), ended as (",
+            insert_outcome!(now: "(select now_us())", cancelled: "'WORKER_LOST'", from: "gone"),
+            ")
+            select id, attempt, 'WORKER_LOST' as reason, (select now_us()) as ended_at,
+                (select now_us()) - due_at as late_us
+            from gone"
         )
     };
 }
 
-macro_rules! sqlite {
+macro_rules! end_tasks_on_sqlite {
     ($lost:literal) => {
         concat!(
-            "insert into outcome (id, owner, type, status, reason, attempt, started, ended, ttl, worker)
-            select id, owner, type, 'CANCELLED', 'WORKER_LOST', attempt, started, max(?2, started),
-                (due - started) / 1000, worker
-            from live where phase = 2 and worker in (",
+            insert_outcome!(now: "?2", cancelled: "'WORKER_LOST'", from: "unfinished_task"),
+            " where phase = 2 and worker in (",
             $lost,
             ")
-            returning id, attempt, reason, ended, ended - started - ttl * 1000"
+            returning id, attempt, reason, ended_at, ended_at - started_at - ttl_ms * 1000 as late_us"
         )
     };
 }
 
-const SILENT_POSTGRES: &str = postgres!("select name from worker where seen < (select now_us()) - $1");
+const SILENT_POSTGRES: &str =
+    end_tasks_on_postgres!("select name from worker where last_heartbeat_at < (select now_us()) - $1");
 
-const SILENT_SQLITE: &str = sqlite!("select name from worker where seen < ?2 - ?1");
+const SILENT_SQLITE: &str = end_tasks_on_sqlite!("select name from worker where last_heartbeat_at < ?2 - ?1");
 
-const ONE_POSTGRES: &str = postgres!("select $1::text as name");
+const ONE_POSTGRES: &str = end_tasks_on_postgres!("select $1::text as name");
 
-const ONE_SQLITE: &str = sqlite!("?1");
+const ONE_SQLITE: &str = end_tasks_on_sqlite!("?1");
 
-const SQLITE_LIVE: &str = "delete from live where id in (select unhex(value, '-') from json_each(?1))";
+const SQLITE_UNFINISHED: &str =
+    "delete from unfinished_task where id in (select unhex(value, '-') from json_each(?1))";
 
-const FORGET_POSTGRES: &str = "
+const DELETE_POSTGRES: &str = "
     delete from worker w
-    where w.seen < (select now_us()) - $1
-        and not exists (select 1 from live l where l.worker = w.name and l.phase = 2)";
+    where w.last_heartbeat_at < (select now_us()) - $1
+        and not exists (select 1 from unfinished_task u where u.worker = w.name and u.phase = 2)";
 
-const FORGET_SQLITE: &str = "
+const DELETE_SQLITE: &str = "
     delete from worker
-    where seen < ?2 - ?1 and not exists (select 1 from live l where l.worker = worker.name and l.phase = 2)";
+    where last_heartbeat_at < ?2 - ?1
+        and not exists (select 1 from unfinished_task u where u.worker = worker.name and u.phase = 2)";
 
 impl Store {
-    /// Ends what the workers that have been silent for longer than `silence` hold (`WORKER_LOST`), and forgets those that
-    /// have been silent for a minute more and hold nothing. A worker that never sent a heartbeat has no row to be found
-    /// by: its claims end by their TTL alone.
+    /// Ends the running tasks of the workers that have sent no heartbeat for longer than `silence` (`WORKER_LOST`), and
+    /// deletes the rows of those that have been silent for a minute more and run nothing. A worker that has never sent a
+    /// heartbeat has no row: its tasks end by their TTL alone.
     pub async fn end_tasks_of_silent_workers(
         &self,
         silence: Duration,
     ) -> Result<Vec<EndedTask>, DatabaseError> {
         let silence = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
-        let forget = silence.saturating_add(FORGET);
+        let retention = silence.saturating_add(ROW_RETENTION);
         let rows: Vec<EndedRow> = match &self.db {
             Db::Postgres(pools) => {
                 let lost = sqlx::query_as(SILENT_POSTGRES).bind(silence).fetch_all(&pools.write).await?;
-                sqlx::query(FORGET_POSTGRES).bind(forget).execute(&pools.write).await?;
+                sqlx::query(DELETE_POSTGRES).bind(retention).execute(&pools.write).await?;
                 lost
             }
             Db::Sqlite(pools) => {
@@ -94,18 +95,18 @@ impl Store {
                         let lost = sqlx::query_as(SILENT_SQLITE).bind(silence).bind(now);
                         let lost = lost.fetch_all(&mut *connection).await?;
                         delete_on_sqlite(connection, &lost).await?;
-                        sqlx::query(FORGET_SQLITE).bind(forget).bind(now).execute(connection).await?;
+                        sqlx::query(DELETE_SQLITE).bind(retention).bind(now).execute(connection).await?;
                         Ok(lost)
                     })
                 })
                 .await?
             }
         };
-        rows.into_iter().map(ended).collect()
+        ended_tasks(rows)
     }
 
-    /// Ends everything that runs under `worker`'s name (`WORKER_LOST`): for a worker that has just started and therefore
-    /// runs nothing yet, so that whatever its name still holds was its predecessor's.
+    /// Ends everything that runs under the name of `worker` (`WORKER_LOST`). It is for a worker that has just started: since
+    /// it runs nothing yet, tasks under its name are those of its previous process.
     pub async fn end_tasks_of_worker(&self, worker: &WorkerName) -> Result<Vec<EndedTask>, DatabaseError> {
         let name = worker.as_str();
         let rows: Vec<EndedRow> = match &self.db {
@@ -123,12 +124,12 @@ impl Store {
                 .await?
             }
         };
-        rows.into_iter().map(ended).collect()
+        ended_tasks(rows)
     }
 }
 
 async fn delete_on_sqlite(connection: &mut SqliteConnection, lost: &[EndedRow]) -> Result<(), DatabaseError> {
-    let ids = batch(lost.iter().map(|row| row.0));
-    sqlx::query(SQLITE_LIVE).bind(ids).execute(connection).await?;
+    let ids = batch(lost.iter().map(|row| row.id));
+    sqlx::query(SQLITE_UNFINISHED).bind(ids).execute(connection).await?;
     Ok(())
 }

@@ -1,26 +1,26 @@
-//! Cancellation by the owner: it tells the truth, and it is nobody else's (G4, G12, G13).
+//! Cancellation by the owner: it ends what has not ended, and nothing of another owner's (G4, G12, G13).
 
 use domain::{Reason, Status, Timestamp};
 use tokio::task::JoinSet;
 
-use crate::kit::table_dump::books;
+use crate::kit::table_dump::dump_tables;
 use crate::kit::{ANN, BOB, SECOND, each_database, report, result};
 
-/// G12: from wherever it has not ended.
+/// G12: in every status that is not final.
 #[tokio::test]
-async fn an_owner_ends_what_has_not_ended() {
-    each_database(|bench| async move {
-        let created = bench.created().await;
-        let running = bench.running().await;
-        bench.advance(SECOND).await;
-        let mut ended = bench.store.cancel(ANN, &[running.id, created]).await.unwrap();
+async fn an_owner_cancels_unfinished_tasks() {
+    each_database(|test| async move {
+        let created = test.created().await;
+        let running = test.running().await;
+        test.advance(SECOND).await;
+        let mut ended = test.store.cancel(ANN, &[running.id, created]).await.unwrap();
         ended.sort_unstable_by_key(|ended| ended.id);
         let facts: Vec<_> = ended.iter().map(|e| (e.id, e.attempt, e.reason, e.ended)).collect();
-        let now = Timestamp(bench.now());
+        let now = Timestamp(test.now());
         let requested = Some(Reason::Requested);
         assert_eq!(facts, [(created, 0, requested, now), (running.id, 1, requested, now)]);
         for (id, started) in [(created, None), (running.id, Some(now.plus_micros(-SECOND)))] {
-            let task = bench.task(id).await;
+            let task = test.task(id).await;
             assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::Requested)));
             assert_eq!((task.end_date, task.start_date), (Some(now), started));
         }
@@ -28,49 +28,49 @@ async fn an_owner_ends_what_has_not_ended() {
     .await;
 }
 
-/// G4: too late means that it has ended otherwise, and stays so.
+/// G4: cancelling an ended task changes nothing.
 #[tokio::test]
-async fn what_has_ended_stays_as_it_ended() {
-    each_database(|bench| async move {
-        let finished = bench.running().await;
-        bench.report(&finished, result("1")).await;
-        let cancelled = bench.created().await;
-        bench.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let before = books(&bench.db).await;
-        bench.advance(SECOND).await;
-        let unknown = bench.store.new_task_id();
-        assert_eq!(bench.store.cancel(ANN, &[finished.id, cancelled, unknown]).await.unwrap(), []);
-        assert_eq!(bench.store.cancel(ANN, &[]).await.unwrap(), []);
-        assert_eq!(books(&bench.db).await, before);
+async fn an_ended_task_stays_as_it_ended() {
+    each_database(|test| async move {
+        let finished = test.running().await;
+        test.report(&finished, result("1")).await;
+        let cancelled = test.created().await;
+        test.store.cancel(ANN, &[cancelled]).await.unwrap();
+        let before = dump_tables(&test.db).await;
+        test.advance(SECOND).await;
+        let unknown = test.store.new_task_id();
+        assert_eq!(test.store.cancel(ANN, &[finished.id, cancelled, unknown]).await.unwrap(), []);
+        assert_eq!(test.store.cancel(ANN, &[]).await.unwrap(), []);
+        assert_eq!(dump_tables(&test.db).await, before);
     })
     .await;
 }
 
-/// G13: another's task is not there to be cancelled.
+/// G13: another owner's task cannot be cancelled.
 #[tokio::test]
-async fn nobody_else_can_cancel() {
-    each_database(|bench| async move {
-        let (created, running) = (bench.created().await, bench.running().await);
-        let before = books(&bench.db).await;
-        assert_eq!(bench.store.cancel(BOB, &[created, running.id]).await.unwrap(), []);
-        assert_eq!(books(&bench.db).await, before);
+async fn only_the_owner_can_cancel() {
+    each_database(|test| async move {
+        let (created, running) = (test.created().await, test.running().await);
+        let before = dump_tables(&test.db).await;
+        assert_eq!(test.store.cancel(BOB, &[created, running.id]).await.unwrap(), []);
+        assert_eq!(dump_tables(&test.db).await, before);
     })
     .await;
 }
 
-/// G3, G12: a result and a cancellation race; one of them is the end, and both say which.
+/// G3, G12: a result and a cancellation race; one of them ends the task, and both return which.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_and_a_cancellation_agree_who_won() {
-    each_database(|bench| async move {
+async fn a_racing_result_and_cancellation_agree_on_the_outcome() {
+    each_database(|test| async move {
         for _ in 0..40 {
-            let grant = bench.running().await;
-            let (first, second) = (bench.store.clone(), bench.another());
+            let grant = test.running().await;
+            let (first, second) = (test.store.clone(), test.another());
             let reports = vec![report(&grant, result("1"))];
             let mut settle = JoinSet::new();
             settle.spawn(async move { first.settle(&reports).await.unwrap()[0] });
             let ended = second.cancel(ANN, &[grant.id]).await.unwrap();
             let settled = settle.join_all().await[0];
-            let status = bench.status(grant.id).await;
+            let status = test.status(grant.id).await;
             assert_eq!(ended.len() == 1, status == Status::Cancelled, "{ended:?} and {status}");
             assert_eq!(
                 settled == domain::SettleResult::Finished,

@@ -1,4 +1,5 @@
-//! Callers that hang up: a verb dropped in the middle leaves nothing half done and no connection spoilt (G1, G16, G18).
+//! Dropped futures: a call that is dropped before it is done is applied as a whole or not at all, and leaves every connection
+//! usable (G1, G16, G18).
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,13 +11,13 @@ use domain::{RawJson, Submission};
 use sqlx::{AssertSqlSafe, Connection};
 use store::PullRequest;
 
-use crate::kit::{ANN, Bench, ask, each_database, kind, report, result, worker};
+use crate::kit::{ANN, TestStore, claim_by, each_database, kind, report, result, worker};
 
-/// Polls `verb` so many times, then drops it: the caller has gone.
-async fn abandon<T>(verb: impl Future<Output = T>, polls: usize) {
-    let mut verb = Box::pin(verb);
+/// Polls `call` at most `polls` times, then drops it.
+async fn abandon<T>(call: impl Future<Output = T>, polls: usize) {
+    let mut call = Box::pin(call);
     for _ in 0..polls {
-        let ready = poll_fn(|context| Poll::Ready(Pin::as_mut(&mut verb).poll(context).is_ready())).await;
+        let ready = poll_fn(|context| Poll::Ready(Pin::as_mut(&mut call).poll(context).is_ready())).await;
         if ready {
             return;
         }
@@ -24,9 +25,9 @@ async fn abandon<T>(verb: impl Future<Output = T>, polls: usize) {
     }
 }
 
-/// Every connection that writes is outside a transaction and answers.
-async fn assert_clean(bench: &Bench) {
-    match &bench.db {
+/// Checks that every connection that writes answers and is in no transaction.
+async fn assert_clean(test: &TestStore) {
+    match &test.db {
         Db::Postgres(pools) => {
             let mut all = Vec::new();
             for _ in 0..pools.write.size() {
@@ -48,83 +49,87 @@ async fn assert_clean(bench: &Bench) {
     }
 }
 
-/// G1, G18: a submission is accepted or it is not.
+/// G1, G18: a batch is accepted as a whole or not at all.
 #[tokio::test]
 async fn a_dropped_submission_is_whole_or_absent() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         for polls in 0..60 {
-            let batch: Vec<_> = (0..5).map(|_| bench.submission()).collect();
-            abandon(bench.store.submit(&batch), polls).await;
+            let batch: Vec<_> = (0..5).map(|_| test.submission()).collect();
+            abandon(test.store.submit(&batch), polls).await;
         }
-        assert_clean(&bench).await;
-        let counts = bench.store.counts().await.unwrap();
+        assert_clean(&test).await;
+        let counts = test.store.counts().await.unwrap();
         assert!(counts.balance() && counts.accepted % 5 == 0, "{counts:?}");
-        bench.created().await;
+        test.created().await;
     })
     .await;
 }
 
-/// G5, G18: a claim whose answer nobody hears is still a claim, and the same claim hears it later.
+/// G5, G18: a claim whose future was dropped can be repeated and is granted.
 #[tokio::test]
-async fn a_dropped_claim_can_be_asked_again() {
-    each_database(|bench| async move {
+async fn a_dropped_claim_can_be_repeated() {
+    each_database(|test| async move {
         for polls in 0..60 {
-            let ask = ask(bench.created().await, "w1");
-            abandon(bench.store.claim_by_id(std::slice::from_ref(&ask)), polls).await;
-            let grant = bench.ask(ask).await.expect("the same claim is granted");
+            let claim = claim_by(test.created().await, "w1");
+            abandon(test.store.claim_by_id(std::slice::from_ref(&claim)), polls).await;
+            let grant = test.claim_with(claim).await.expect("the same claim is granted");
             assert_eq!(grant.attempt, 1);
         }
-        assert_clean(&bench).await;
+        assert_clean(&test).await;
     })
     .await;
 }
 
-/// G6, G18: the other verbs.
+/// G6, G18: the other methods.
 #[tokio::test]
-async fn dropped_verbs_leave_the_books_balanced() {
-    each_database(|bench| async move {
+async fn dropped_calls_leave_every_task_in_one_status() {
+    each_database(|test| async move {
         for polls in 0..40 {
-            let (settled, released) = (bench.running().await, bench.running().await);
+            let (settled, released) = (test.running().await, test.running().await);
             let reports = [report(&settled, result("1")), report(&released, domain::ReportOutcome::Released)];
-            abandon(bench.store.settle(&reports), polls).await;
-            abandon(bench.store.cancel(ANN, &[bench.created().await]), polls).await;
-            let puller =
-                PullRequest { claim: domain::ClaimId::random(), worker: worker("w1"), slots: 2, new: true };
-            // Of a type of its own: a pull that was hung up on goes on, and would take the next round's tasks.
-            let ready = Submission { name: kind("demo.pulled"), ..bench.submission() };
-            bench.store.submit(&[ready]).await.unwrap();
-            abandon(bench.store.claim_by_type(&[puller], &[kind("demo.pulled")], Duration::ZERO), polls)
+            abandon(test.store.settle(&reports), polls).await;
+            abandon(test.store.cancel(ANN, &[test.created().await]), polls).await;
+            let request = PullRequest {
+                claim: domain::ClaimId::random(),
+                worker: worker("w1"),
+                slots: 2,
+                is_first_look: true,
+            };
+            // Of a type of its own: a statement whose future was dropped may go on, and would take the next round's tasks.
+            let ready = Submission { name: kind("demo.pulled"), ..test.submission() };
+            test.store.submit(&[ready]).await.unwrap();
+            abandon(test.store.claim_by_type(&[request], &[kind("demo.pulled")], Duration::ZERO), polls)
                 .await;
-            bench.advance(61_000_000).await;
-            abandon(bench.store.expire(), polls).await;
+            test.advance(61_000_000).await;
+            abandon(test.store.expire(), polls).await;
         }
-        assert_clean(&bench).await;
-        assert!(bench.store.counts().await.unwrap().balance());
-        // The last pull may have gone on after the clock had moved.
-        bench.advance(61_000_000).await;
-        while !bench.store.expire().await.unwrap().is_empty() {}
-        assert_eq!(bench.number("select count(*) from live where phase = 2").await, 0);
+        assert_clean(&test).await;
+        assert!(test.store.counts().await.unwrap().balance());
+        // The last claim may have been granted after the clock was advanced.
+        test.advance(61_000_000).await;
+        while !test.store.expire().await.unwrap().is_empty() {}
+        assert_eq!(test.number("select count(*) from unfinished_task where phase = 2").await, 0);
     })
     .await;
 }
 
-/// G16: a full disk is an outage that passes: nothing is half done, and when there is room again work goes on.
+/// G16: a full disk is a temporary failure: the transaction has no effect, and once there is room the next one succeeds.
 #[tokio::test]
-async fn a_full_disk_spoils_no_connection() {
-    let bench = Bench::sqlite().await;
-    let Db::Sqlite(pools) = &bench.db else { unreachable!("it was opened as SQLite") };
+async fn connections_work_after_a_full_disk() {
+    let test = TestStore::sqlite().await;
+    let Db::Sqlite(pools) = &test.db else { unreachable!("it was opened as SQLite") };
     let (pages,): (i64,) = sqlx::query_as("pragma page_count").fetch_one(&pools.write).await.unwrap();
-    // The limit is the connection's own: the one that replaces it has room.
+    // The limit holds for this connection only: the one that replaces it has room.
     let limit = format!("pragma max_page_count = {}", pages + 4);
     sqlx::query(AssertSqlSafe(limit)).execute(&pools.write).await.unwrap();
     let big = || {
         let text = format!("\"{}\"", "x".repeat(100_000));
-        Submission { parameters: Some(RawJson::parse(text).unwrap()), ..bench.submission() }
+        Submission { parameters: Some(RawJson::parse(text).unwrap()), ..test.submission() }
     };
-    let full = bench.store.submit(&[big()]).await.unwrap_err();
+    let full = test.store.submit(&[big()]).await.unwrap_err();
     assert!(full.is_unavailable(), "{full:?}");
-    bench.store.submit(&[big()]).await.unwrap();
-    assert_clean(&bench).await;
-    assert_eq!(bench.store.counts().await.unwrap().accepted, 1);
-    bench.finish().await;
+    test.store.submit(&[big()]).await.unwrap();
+    assert_clean(&test).await;
+    assert_eq!(test.store.counts().await.unwrap().accepted, 1);
+    test.finish().await;
 }

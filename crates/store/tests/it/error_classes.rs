@@ -1,4 +1,4 @@
-//! Which failures pass by themselves: real ones, as the databases tell them.
+//! Which failures count as temporary, judged by real errors of both databases.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,8 +13,8 @@ fn code(error: &DatabaseError) -> String {
     refusal.code().unwrap().into_owned()
 }
 
-/// A connection to a file of its own or somebody's, which waits for nobody.
-async fn impatient(directory: &TempDir) -> SqliteConnection {
+/// A connection to a file that does not wait for locks.
+async fn without_waiting(directory: &TempDir) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(directory.path().join("tasks.db"))
         .create_if_missing(true)
@@ -24,7 +24,7 @@ async fn impatient(directory: &TempDir) -> SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_away() {
+async fn a_file_that_cannot_be_opened_is_unavailable() {
     let directory = TempDir::new().unwrap();
     let db = Db::open(&format!("sqlite:{}", directory.path().join("absent/tasks.db").display())).unwrap();
     let error = db.ping().await.unwrap_err();
@@ -33,9 +33,9 @@ async fn a_file_that_cannot_be_opened_is_away() {
 }
 
 #[tokio::test]
-async fn a_busy_file_is_away_whatever_kind_of_busy_it_is() {
+async fn a_busy_file_is_unavailable_whatever_the_extended_code() {
     let directory = TempDir::new().unwrap();
-    let (mut one, mut other) = (impatient(&directory).await, impatient(&directory).await);
+    let (mut one, mut other) = (without_waiting(&directory).await, without_waiting(&directory).await);
     one.execute("create table t (n integer); begin immediate").await.unwrap();
     let busy: DatabaseError = other.execute("begin immediate").await.unwrap_err().into();
     assert_eq!(code(&busy), "5");
@@ -44,14 +44,14 @@ async fn a_busy_file_is_away_whatever_kind_of_busy_it_is() {
     other.execute("begin; select * from t").await.unwrap();
     one.execute("insert into t values (1); commit").await.unwrap();
     let stale: DatabaseError = other.execute("insert into t values (2)").await.unwrap_err().into();
-    assert_eq!(code(&stale), "517", "busy, with a snapshot that is too old to write on");
+    assert_eq!(code(&stale), "517", "busy because of an old snapshot (SQLITE_BUSY_SNAPSHOT)");
     assert!(stale.is_unavailable());
 }
 
 #[tokio::test]
-async fn what_will_fail_again_is_not_away() {
+async fn an_error_that_will_happen_again_is_not_unavailability() {
     let directory = TempDir::new().unwrap();
-    let mut connection = impatient(&directory).await;
+    let mut connection = without_waiting(&directory).await;
     connection.execute("create table t (n integer primary key not null) strict").await.unwrap();
     for statement in ["insert into t values ('word')", "select * from nowhere"] {
         let error: DatabaseError = connection.execute(statement).await.unwrap_err().into();
@@ -60,7 +60,7 @@ async fn what_will_fail_again_is_not_away() {
 }
 
 #[tokio::test]
-async fn a_wait_that_timed_out_on_postgres_is_away() {
+async fn a_statement_timeout_on_postgres_is_unavailability() {
     let mut connection = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
     let late = connection.execute("set statement_timeout = '1ms'; select pg_sleep(60)").await.unwrap_err();
     let late = DatabaseError::from(late);
@@ -71,7 +71,7 @@ async fn a_wait_that_timed_out_on_postgres_is_away() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_once_in_the_databases_own_words() {
+async fn the_databases_message_is_the_only_cause() {
     let mut connection = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
     let refused: DatabaseError = connection.execute("select * from nowhere").await.unwrap_err().into();
     let cause = refused.source().unwrap();

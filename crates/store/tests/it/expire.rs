@@ -1,4 +1,4 @@
-//! The sweep: what its time has passed ends, by whichever Backend comes by first (G7, G8, G10).
+//! Expiry: overdue tasks are ended once, by whichever Backend sweeps first (G7, G8, G10).
 
 use std::collections::HashSet;
 
@@ -8,77 +8,77 @@ use tokio::task::JoinSet;
 
 use crate::kit::{MILLI, SECOND, each_database, millis};
 
-/// G8: exactly at the deadline a result still counts, so the sweep leaves it; a microsecond later it ends.
+/// G8: at the deadline a result still counts, so the task is not ended; a microsecond later it is.
 #[tokio::test]
 async fn a_running_task_ends_after_its_deadline() {
-    each_database(|bench| async move {
-        let grant = bench.running().await;
-        bench.advance(5 * SECOND).await;
-        assert_eq!(bench.store.expire().await.unwrap(), []);
-        bench.advance(1).await;
-        let now = Timestamp(bench.now());
+    each_database(|test| async move {
+        let grant = test.running().await;
+        test.advance(5 * SECOND).await;
+        assert_eq!(test.store.expire().await.unwrap(), []);
+        test.advance(1).await;
+        let now = Timestamp(test.now());
         let ended =
-            EndedTask { id: grant.id, attempt: 1, reason: Some(Reason::TtlExpired), ended: now, late: 1 };
-        assert_eq!(bench.store.expire().await.unwrap(), [ended]);
-        let task = bench.task(grant.id).await;
+            EndedTask { id: grant.id, attempt: 1, reason: Some(Reason::TtlExpired), ended: now, late_us: 1 };
+        assert_eq!(test.store.expire().await.unwrap(), [ended]);
+        let task = test.task(grant.id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::TtlExpired)));
         assert_eq!((task.end_date, task.start_date), (Some(now), Some(now.plus_micros(-5 * SECOND - 1))));
-        assert_eq!(bench.store.expire().await.unwrap(), [], "once");
+        assert_eq!(test.store.expire().await.unwrap(), [], "once");
     })
     .await;
 }
 
-/// G10: nobody claimed it; the end of `startWithin` is inside it.
+/// G10: a task that nobody claimed ends a microsecond after its `startWithin`.
 #[tokio::test]
-async fn a_task_that_nobody_started_ends() {
-    each_database(|bench| async move {
-        let id = bench.created().await;
-        bench.advance(60 * SECOND).await;
-        assert_eq!(bench.store.expire().await.unwrap(), []);
-        bench.advance(7).await;
-        let now = Timestamp(bench.now());
-        let ended = EndedTask { id, attempt: 0, reason: Some(Reason::NotStarted), ended: now, late: 7 };
-        assert_eq!(bench.store.expire().await.unwrap(), [ended]);
-        let task = bench.task(id).await;
+async fn a_task_that_was_not_claimed_in_time_ends() {
+    each_database(|test| async move {
+        let id = test.created().await;
+        test.advance(60 * SECOND).await;
+        assert_eq!(test.store.expire().await.unwrap(), []);
+        test.advance(7).await;
+        let now = Timestamp(test.now());
+        let ended = EndedTask { id, attempt: 0, reason: Some(Reason::NotStarted), ended: now, late_us: 7 };
+        assert_eq!(test.store.expire().await.unwrap(), [ended]);
+        let task = test.task(id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::NotStarted)));
         assert_eq!((task.start_date, task.worker_name, task.attempt), (None, None, 0));
     })
     .await;
 }
 
-/// G8: a sweep takes so many at once, the longest overdue first; a full answer says that there may be more.
+/// G8: one call ends at most 500 tasks, the longest overdue first.
 #[tokio::test]
-async fn a_sweep_takes_the_longest_overdue_first() {
-    each_database(|bench| async move {
+async fn the_longest_overdue_tasks_are_ended_first() {
+    each_database(|test| async move {
         let mut tasks = Vec::new();
         for after in 1..=600 {
-            tasks.push(Submission { start_within: millis(after), ..bench.submission() });
+            tasks.push(Submission { start_within: millis(after), ..test.submission() });
         }
-        bench.store.submit(&tasks).await.unwrap();
-        bench.advance(SECOND).await;
+        test.store.submit(&tasks).await.unwrap();
+        test.advance(SECOND).await;
         let ids =
             |ended: Vec<EndedTask>| ended.into_iter().map(|ended| ended.id).collect::<HashSet<TaskId>>();
         let expected = |tasks: &[Submission]| tasks.iter().map(|task| task.id).collect::<HashSet<TaskId>>();
-        assert_eq!(ids(bench.store.expire().await.unwrap()), expected(&tasks[..500]));
-        assert_eq!(ids(bench.store.expire().await.unwrap()), expected(&tasks[500..]));
-        assert_eq!(bench.store.expire().await.unwrap(), []);
+        assert_eq!(ids(test.store.expire().await.unwrap()), expected(&tasks[..500]));
+        assert_eq!(ids(test.store.expire().await.unwrap()), expected(&tasks[500..]));
+        assert_eq!(test.store.expire().await.unwrap(), []);
     })
     .await;
 }
 
-/// G4, G8: sweeps of several Backends at once end each task once.
+/// G4, G8: concurrent sweeps of several Backends end each task once.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_sweeps_end_each_task_once() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         let mut tasks = Vec::new();
         for _ in 0..300 {
-            tasks.push(Submission { start_within: millis(1), ..bench.submission() });
+            tasks.push(Submission { start_within: millis(1), ..test.submission() });
         }
-        bench.store.submit(&tasks).await.unwrap();
-        bench.advance(SECOND).await;
+        test.store.submit(&tasks).await.unwrap();
+        test.advance(SECOND).await;
         let mut race = JoinSet::new();
         for _ in 0..8 {
-            let store = bench.another();
+            let store = test.another();
             race.spawn(async move { store.expire().await.unwrap() });
         }
         let ended: Vec<TaskId> = race.join_all().await.into_iter().flatten().map(|ended| ended.id).collect();
@@ -88,20 +88,20 @@ async fn racing_sweeps_end_each_task_once() {
     .await;
 }
 
-/// G8: the floor below which a sweep does not look hides no deadline that comes later.
+/// G8: a sweep that found nothing raises no floor above a later deadline.
 #[tokio::test]
 async fn an_idle_sweep_hides_no_deadline() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         for round in 0..3 {
-            assert_eq!(bench.store.expire().await.unwrap(), []);
-            let task = Submission { ttl: millis(1), ..bench.submission() };
-            bench.store.submit(std::slice::from_ref(&task)).await.unwrap();
-            bench.claim(task.id, "w1").await.unwrap();
-            bench.advance(MILLI).await;
-            assert_eq!(bench.store.expire().await.unwrap(), []);
-            bench.advance(1).await;
-            assert_eq!(bench.store.expire().await.unwrap().len(), 1, "round {round}");
-            bench.advance(10 * SECOND).await;
+            assert_eq!(test.store.expire().await.unwrap(), []);
+            let task = Submission { ttl: millis(1), ..test.submission() };
+            test.store.submit(std::slice::from_ref(&task)).await.unwrap();
+            test.claim(task.id, "w1").await.unwrap();
+            test.advance(MILLI).await;
+            assert_eq!(test.store.expire().await.unwrap(), []);
+            test.advance(1).await;
+            assert_eq!(test.store.expire().await.unwrap().len(), 1, "round {round}");
+            test.advance(10 * SECOND).await;
         }
     })
     .await;

@@ -1,10 +1,10 @@
-//! What was submitted and what was returned come back byte for byte (G1, G14).
+//! Parameters and results are returned byte for byte (G1, G14).
 
 use domain::{RawJson, ReportOutcome, SettleResult};
 
-use crate::kit::{ANN, Bench, each_database, failure, json};
+use crate::kit::{ANN, TestStore, each_database, failure, json};
 
-/// Documents that a re-encoder would spoil.
+/// Documents that decoding and encoding again would change.
 fn odd() -> Vec<String> {
     [
         "null",
@@ -22,81 +22,80 @@ fn odd() -> Vec<String> {
     .into()
 }
 
-/// 256 KiB of text with everything in it that needs escaping.
+/// 256 KiB of text with every kind of character that needs escaping.
 fn big() -> String {
     let text = "\"\\\u{7f}é🦀 ".repeat(256 * 1024 / 16);
     serde_json::to_string(&text).unwrap()
 }
 
-/// G14: for each document, alone and as one of a batch.
+/// G14: for each document, in one batch.
 #[tokio::test]
 async fn parameters_and_results_return_unchanged() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         let documents: Vec<String> = odd().into_iter().chain([big()]).collect();
         let mut batch = Vec::new();
         for document in &documents {
-            batch.push(domain::Submission { parameters: Some(json(document)), ..bench.submission() });
+            batch.push(domain::Submission { parameters: Some(json(document)), ..test.submission() });
         }
-        bench.store.submit(&batch).await.unwrap();
+        test.store.submit(&batch).await.unwrap();
         for (submitted, document) in batch.iter().zip(&documents) {
-            assert_eq!(bench.task(submitted.id).await.parameters.map(String::from).as_ref(), Some(document));
-            let grant = bench.claim(submitted.id, "w1").await.unwrap();
+            assert_eq!(test.task(submitted.id).await.parameters.map(String::from).as_ref(), Some(document));
+            let grant = test.claim(submitted.id, "w1").await.unwrap();
             assert_eq!(grant.parameters.as_ref().map(RawJson::text), Some(&**document));
             assert_eq!(
-                bench.report(&grant, ReportOutcome::Result(json(document))).await,
+                test.report(&grant, ReportOutcome::Result(json(document))).await,
                 SettleResult::Finished
             );
-            assert_eq!(bench.result(submitted.id).await.as_ref(), Some(document));
+            assert_eq!(test.result(submitted.id).await.as_ref(), Some(document));
         }
     })
     .await;
 }
 
-/// G14: `null` is a document, and not the absence of one.
+/// G14: the document `null` differs from no document.
 #[tokio::test]
 async fn null_is_not_absent() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         for parameters in [None, Some(json("null"))] {
-            let task = domain::Submission { parameters: parameters.clone(), ..bench.submission() };
-            bench.store.submit(std::slice::from_ref(&task)).await.unwrap();
-            assert_eq!(bench.task(task.id).await.parameters, parameters);
-            assert_eq!(bench.claim(task.id, "w1").await.unwrap().parameters, parameters);
+            let task = domain::Submission { parameters: parameters.clone(), ..test.submission() };
+            test.store.submit(std::slice::from_ref(&task)).await.unwrap();
+            assert_eq!(test.task(task.id).await.parameters, parameters);
+            assert_eq!(test.claim(task.id, "w1").await.unwrap().parameters, parameters);
         }
-        let grant = bench.running().await;
-        assert_eq!(bench.store.result(ANN, grant.id).await.unwrap().unwrap().result, None);
-        assert_eq!(bench.report(&grant, ReportOutcome::Result(json("null"))).await, SettleResult::Finished);
-        assert_eq!(bench.store.result(ANN, grant.id).await.unwrap().unwrap().result, Some(json("null")));
+        let grant = test.running().await;
+        assert_eq!(test.store.result(ANN, grant.id).await.unwrap().unwrap().result, None);
+        assert_eq!(test.report(&grant, ReportOutcome::Result(json("null"))).await, SettleResult::Finished);
+        assert_eq!(test.store.result(ANN, grant.id).await.unwrap().unwrap().result, Some(json("null")));
     })
     .await;
 }
 
-/// G14: an error is any text that a process can print; the one character that PostgreSQL cannot hold is replaced, and
-/// the reports that share its batch go through.
+/// G14: an error may be any text; NUL, the one character that PostgreSQL cannot store, is replaced.
 #[tokio::test]
 async fn an_error_may_be_any_text() {
-    each_database(|bench| async move {
-        for (said, kept) in [
+    each_database(|test| async move {
+        for (reported, stored) in [
             ("", ""),
             ("it \"broke\"\r\n\tat 🦀 \\u0000", "it \"broke\"\r\n\tat 🦀 \\u0000"),
             ("before\0after", "before\u{fffd}after"),
         ] {
-            let grant = bench.running().await;
-            bench.report(&grant, failure(said)).await;
-            assert_eq!(bench.task(grant.id).await.error.as_deref(), Some(kept));
+            let grant = test.running().await;
+            test.report(&grant, failure(reported)).await;
+            assert_eq!(test.task(grant.id).await.error.as_deref(), Some(stored));
         }
     })
     .await;
 }
 
-/// G1: what has been accepted is there for whoever opens the database next.
+/// G1: accepted tasks are there after the database is opened again.
 #[tokio::test]
-async fn what_was_accepted_is_there_after_a_restart() {
-    for bench in [Bench::sqlite().await, Bench::postgres().await] {
-        let submission = bench.submission();
-        bench.store.submit(std::slice::from_ref(&submission)).await.unwrap();
-        bench.store.close().await;
-        let reopened = Bench { db: bench.scratch.open(), ..bench };
-        let reopened = Bench { store: reopened.another(), ..reopened };
+async fn accepted_tasks_are_there_after_a_restart() {
+    for test in [TestStore::sqlite().await, TestStore::postgres().await] {
+        let submission = test.submission();
+        test.store.submit(std::slice::from_ref(&submission)).await.unwrap();
+        test.store.close().await;
+        let reopened = TestStore { db: test.scratch.open(), ..test };
+        let reopened = TestStore { store: reopened.another(), ..reopened };
         let task = reopened.task(submission.id).await;
         assert_eq!(
             (task.parameters, task.name, task.ttl),
@@ -106,14 +105,14 @@ async fn what_was_accepted_is_there_after_a_restart() {
     }
 }
 
-/// G14: names keep their case and their signs.
+/// G14: names keep their case and special characters.
 #[tokio::test]
 async fn names_return_unchanged() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         let name = "rig 7 · Köln \"'\\ 🦀".repeat(10);
-        let id = bench.created().await;
-        bench.claim(id, &name).await.unwrap();
-        assert_eq!(bench.task(id).await.worker_name.unwrap().as_str(), name);
+        let id = test.created().await;
+        test.claim(id, &name).await.unwrap();
+        assert_eq!(test.task(id).await.worker_name.unwrap().as_str(), name);
     })
     .await;
 }

@@ -1,11 +1,12 @@
-//! One suite, both databases: whatever is said of the store holds on PostgreSQL and on SQLite.
+//! Tests of the store, each on PostgreSQL and on SQLite where both have the behaviour.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a failing test panics")]
 
 mod cancel;
 mod cancelled_futures;
 mod catalogue;
-mod claim;
+mod claim_by_id;
+mod claim_by_type;
 mod durability;
 mod error_classes;
 mod expire;
@@ -14,8 +15,8 @@ mod kit;
 mod migrate;
 mod model_check;
 mod peer_notifications;
+mod people_view;
 mod prune;
-mod pull;
 mod queries;
 mod schema;
 mod settle;

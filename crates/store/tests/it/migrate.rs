@@ -1,4 +1,4 @@
-//! Migrations: once however many start, and closed to a binary that is too old.
+//! Migrations: applied once by processes that start at the same time, and refused to a binary that is too old.
 
 use database::{Clock, Db, Migration, SchemaPart, on};
 use store::{Store, TASKS};
@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 use crate::kit::each_database;
 
 /// The version that this binary brings.
-fn ours() -> i64 {
+fn own_version() -> i64 {
     i64::try_from(TASKS.steps.len()).unwrap()
 }
 
-/// Eight processes open and migrate an empty database at once.
+/// Eight processes open and migrate an empty database at the same time.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_that_start_together_migrate_once() {
+async fn concurrent_migrations_are_applied_once() {
     for scratch in [Scratch::sqlite(), Scratch::postgres().await] {
         let mut race = JoinSet::new();
         for _ in 0..8 {
@@ -30,24 +30,27 @@ async fn many_that_start_together_migrate_once() {
         let (parts, version): (i64, i64) = on!(&db, read, pool =>
             sqlx::query_as("select count(*), max(version) from schema_version").fetch_one(pool).await)
         .unwrap();
-        assert_eq!((parts, version), (1, ours()));
-        Store::new(db.clone(), Clock::default()).migrate().await.expect("and again, later");
+        assert_eq!((parts, version), (1, own_version()));
+        Store::new(db.clone(), Clock::default())
+            .migrate()
+            .await
+            .expect("repeating a migration changes nothing");
         db.close().await;
     }
 }
 
 #[tokio::test]
-async fn an_older_tasker_is_refused_with_a_sentence() {
-    each_database(|bench| async move {
-        bench.execute("update schema_version set version = 9, oldest = 1").await.unwrap();
-        bench.store.migrate().await.expect("the newer one only added");
-        assert_eq!(bench.number("select version from schema_version").await, 9);
-        bench.execute("update schema_version set oldest = 7").await.unwrap();
-        let refusal = bench.store.migrate().await.unwrap_err();
+async fn an_older_tasker_is_refused_with_advice() {
+    each_database(|test| async move {
+        test.execute("update schema_version set version = 9, oldest = 1").await.unwrap();
+        test.store.migrate().await.expect("the newer version still admits this one");
+        assert_eq!(test.number("select version from schema_version").await, 9);
+        test.execute("update schema_version set oldest = 7").await.unwrap();
+        let refusal = test.store.migrate().await.unwrap_err();
         let sentence = format!(
             "the schema of tasks is at version 9 and needs a Tasker that knows version 7 or newer; \
              this one knows {}: start a newer Tasker",
-            ours()
+            own_version()
         );
         assert_eq!(refusal.to_string(), sentence);
     })
@@ -66,30 +69,30 @@ const BROKEN: Migration = Migration {
     oldest: 2,
 };
 
-/// All steps or none: what fails in the middle leaves the version and the tables as they were.
+/// A failing step leaves the version and the tables as they were, with the steps before it.
 #[tokio::test]
-async fn a_broken_step_leaves_nothing_behind() {
-    each_database(|bench| async move {
+async fn a_failing_step_has_no_effect() {
+    each_database(|test| async move {
         let good = SchemaPart { name: "part", steps: &[GOOD] };
         let broken = SchemaPart { name: "part", steps: &[GOOD, BROKEN] };
-        broken.migrate(&bench.db).await.unwrap_err();
-        good.migrate(&bench.db).await.expect("nothing was made");
-        broken.migrate(&bench.db).await.unwrap_err();
-        bench.execute("select * from half").await.unwrap_err();
-        bench.execute("select * from made").await.expect("the good step stands");
-        assert_eq!(bench.number("select version from schema_version where part = 'part'").await, 1);
+        broken.migrate(&test.db).await.unwrap_err();
+        good.migrate(&test.db).await.expect("the failed migration created no table");
+        broken.migrate(&test.db).await.unwrap_err();
+        test.execute("select * from half").await.unwrap_err();
+        test.execute("select * from made").await.expect("the table of the good step");
+        assert_eq!(test.number("select version from schema_version where part = 'part'").await, 1);
     })
     .await;
 }
 
 #[test]
-fn a_database_is_named_by_its_address() {
+fn an_unknown_address_is_refused() {
     let refusal = Db::open("mysql://nowhere").unwrap_err();
     assert_eq!(refusal.to_string(), "a database is named by postgres://… or sqlite:PATH");
 }
 
 #[test]
-fn a_sqlite_database_is_one_file() {
+fn a_sqlite_database_must_be_a_file() {
     for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite:", "sqlite:tasks.db?mode=ro"] {
         let refusal = Db::open(url).unwrap_err().to_string();
         assert!(refusal.starts_with("sqlite:PATH names a file: "), "{url}: {refusal}");

@@ -1,65 +1,68 @@
-//! Backends on one PostgreSQL hear each other.
+//! Notifications between Backends on one PostgreSQL.
 
 use std::collections::BTreeSet;
 
+use database::DatabaseError;
 use domain::TaskId;
 use store::PeerUpdate;
 
-use crate::kit::{Bench, kind};
+use crate::kit::{TestStore, kind};
 
 #[tokio::test]
-async fn an_ear_hears_what_another_tells_and_not_itself() {
-    let bench = Bench::postgres().await;
-    let mut one = bench.store.peer_channel().await.unwrap().expect("there may be others");
-    let mut other = bench.another().peer_channel().await.unwrap().unwrap();
-    let ended: Vec<TaskId> = (0..1000).map(|_| bench.store.new_task_id()).collect();
-    let news = PeerUpdate { ended, ready: BTreeSet::from([kind("a"), kind("b")]), ..PeerUpdate::default() };
-    one.publish(&news).await.unwrap();
+async fn a_channel_receives_the_updates_of_peers_and_not_its_own() {
+    let test = TestStore::postgres().await;
+    let mut one = test.store.peer_channel().await.unwrap().expect("PostgreSQL has notifications");
+    let mut other = test.another().peer_channel().await.unwrap().unwrap();
+    let ended: Vec<TaskId> = (0..1000).map(|_| test.store.new_task_id()).collect();
+    let update = PeerUpdate { ended, ready: BTreeSet::from([kind("a"), kind("b")]), ..PeerUpdate::default() };
+    one.publish(&update).await.unwrap();
     other.heartbeat().await.unwrap();
-    let mut heard = PeerUpdate::default();
-    while heard.ended.len() < news.ended.len() || heard.ready.is_empty() {
+    let mut received = PeerUpdate::default();
+    while received.ended.len() < update.ended.len() || received.ready.is_empty() {
         let (_, part) = other.recv().await.unwrap();
-        heard.ended.extend(part.ended);
-        heard.ready.extend(part.ready);
+        received.ended.extend(part.ended);
+        received.ready.extend(part.ready);
     }
-    assert_eq!(heard, news);
-    assert_eq!(one.recv().await.unwrap().1, PeerUpdate::default(), "the other's hello comes first");
+    assert_eq!(received, update);
+    assert_eq!(one.recv().await.unwrap().1, PeerUpdate::default(), "the heartbeat of the other comes first");
     drop((one, other));
-    bench.finish().await;
+    test.finish().await;
 }
 
 #[tokio::test]
-async fn an_ear_that_does_not_hear_itself_is_deaf() {
-    let bench = Bench::postgres().await;
-    let mut one = bench.store.peer_channel().await.unwrap().unwrap();
-    let mut other = bench.store.peer_channel().await.unwrap().unwrap();
+async fn a_channel_that_does_not_receive_its_own_heartbeat_is_lost() {
+    let test = TestStore::postgres().await;
+    let mut one = test.store.peer_channel().await.unwrap().unwrap();
+    let mut other = test.store.peer_channel().await.unwrap().unwrap();
     for _ in 0..3 {
         one.heartbeat().await.unwrap();
         other.publish(&PeerUpdate { any_ended: true, ..PeerUpdate::default() }).await.unwrap();
-        // Its own hello came before.
+        // Its own heartbeat came before.
         one.recv().await.unwrap();
     }
     one.heartbeat().await.unwrap();
-    assert!(one.heartbeat().await.unwrap_err().is_unavailable());
+    let lost = one.heartbeat().await.unwrap_err();
+    assert!(matches!(lost, DatabaseError::NotificationsLost), "{lost:?}");
+    assert!(lost.is_unavailable(), "another connection may receive them");
     drop((one, other));
-    bench.finish().await;
+    test.finish().await;
 }
 
 #[tokio::test]
-async fn an_ear_whose_connection_is_ended_says_so() {
-    let bench = Bench::postgres().await;
-    let mut ear = bench.store.peer_channel().await.unwrap().unwrap();
+async fn a_channel_whose_connection_ends_fails() {
+    let test = TestStore::postgres().await;
+    let mut channel = test.store.peer_channel().await.unwrap().unwrap();
     let end = "select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name = 'tasker ear'";
-    bench.execute(end).await.unwrap();
-    assert!(ear.recv().await.unwrap_err().is_unavailable());
-    drop(ear);
-    bench.finish().await;
+        where datname = current_database() and application_name = 'tasker notifications'";
+    test.execute(end).await.unwrap();
+    assert!(channel.recv().await.unwrap_err().is_unavailable());
+    drop(channel);
+    test.finish().await;
 }
 
 #[tokio::test]
-async fn on_sqlite_there_is_nobody_else() {
-    let bench = Bench::sqlite().await;
-    assert!(bench.store.peer_channel().await.unwrap().is_none());
-    bench.finish().await;
+async fn on_sqlite_there_are_no_peers() {
+    let test = TestStore::sqlite().await;
+    assert!(test.store.peer_channel().await.unwrap().is_none());
+    test.finish().await;
 }

@@ -1,73 +1,73 @@
-//! Retention: what ended long ago is forgotten, a few at a time; what has not ended never is (G1, G18).
+//! Pruning: tasks that ended long ago are deleted, a limited number at a time; unfinished ones never are (G1, G18).
 
 use domain::{Status, Timestamp};
 
 use crate::kit::{ANN, SECOND, each_database, result};
 
-/// G1: only what has ended, and only what was submitted before.
+/// G1: only ended tasks, and only those submitted before the given instant.
 #[tokio::test]
-async fn only_old_ended_tasks_are_forgotten() {
-    each_database(|bench| async move {
-        let waiting = bench.created().await;
-        let running = bench.running().await;
-        let finished = bench.running().await;
-        bench.report(&finished, result("1")).await;
-        let cancelled = bench.created().await;
-        bench.store.cancel(ANN, &[cancelled]).await.unwrap();
-        bench.advance(SECOND).await;
-        let young = bench.running().await;
-        bench.report(&young, result("1")).await;
+async fn only_old_ended_tasks_are_deleted() {
+    each_database(|test| async move {
+        let waiting = test.created().await;
+        let running = test.running().await;
+        let finished = test.running().await;
+        test.report(&finished, result("1")).await;
+        let cancelled = test.created().await;
+        test.store.cancel(ANN, &[cancelled]).await.unwrap();
+        test.advance(SECOND).await;
+        let young = test.running().await;
+        test.report(&young, result("1")).await;
 
-        let before = Timestamp(bench.now());
-        assert_eq!(bench.store.prune(before, 100).await.unwrap(), 2);
+        let before = Timestamp(test.now());
+        assert_eq!(test.store.prune(before, 100).await.unwrap(), 2);
         for gone in [finished.id, cancelled] {
-            assert_eq!(bench.store.get(ANN, gone).await.unwrap(), None);
+            assert_eq!(test.store.get(ANN, gone).await.unwrap(), None);
         }
-        assert_eq!(bench.number("select count(*) from outcome").await, 1);
-        assert_eq!(bench.status(waiting).await, Status::Created);
-        assert_eq!(bench.status(running.id).await, Status::Running);
-        assert_eq!(bench.status(young.id).await, Status::Finished);
-        assert_eq!(bench.store.prune(before, 100).await.unwrap(), 0);
+        assert_eq!(test.number("select count(*) from outcome").await, 1);
+        assert_eq!(test.status(waiting).await, Status::Created);
+        assert_eq!(test.status(running.id).await, Status::Running);
+        assert_eq!(test.status(young.id).await, Status::Finished);
+        assert_eq!(test.store.prune(before, 100).await.unwrap(), 0);
     })
     .await;
 }
 
-/// G18: a little at a time, the oldest first, and the books balance after each.
+/// G18: the oldest first, up to the limit.
 #[tokio::test]
-async fn a_prune_takes_the_oldest_few() {
-    each_database(|bench| async move {
-        let tasks = bench.many(25).await;
-        bench.store.cancel(ANN, &tasks).await.unwrap();
-        bench.advance(SECOND).await;
-        let before = Timestamp(bench.now());
+async fn pruning_deletes_the_oldest_up_to_the_limit() {
+    each_database(|test| async move {
+        let tasks = test.many(25).await;
+        test.store.cancel(ANN, &tasks).await.unwrap();
+        test.advance(SECOND).await;
+        let before = Timestamp(test.now());
         for (left, gone) in [(15, 10), (5, 10), (0, 5), (0, 0)] {
-            assert_eq!(bench.store.prune(before, 10).await.unwrap(), gone);
-            let counts = bench.store.counts().await.unwrap();
+            assert_eq!(test.store.prune(before, 10).await.unwrap(), gone);
+            let counts = test.store.counts().await.unwrap();
             assert_eq!((counts.accepted, counts.cancelled), (left, left));
-            let kept = bench.store.list(ANN, domain::Page::FIRST).await.unwrap();
-            let newest: Vec<_> = tasks.iter().rev().take(kept.len()).copied().collect();
-            assert_eq!(kept.into_iter().map(|row| row.id).collect::<Vec<_>>(), newest);
+            let rest = test.store.list(ANN, domain::Page::FIRST).await.unwrap();
+            let newest: Vec<_> = tasks.iter().rev().take(rest.len()).copied().collect();
+            assert_eq!(rest.into_iter().map(|row| row.id).collect::<Vec<_>>(), newest);
         }
     })
     .await;
 }
 
-/// A SQLite file gives what was forgotten back to the disk.
+/// Pruning returns the space to the file system.
 #[tokio::test]
-async fn a_pruned_file_shrinks() {
-    let bench = crate::kit::Bench::sqlite().await;
+async fn a_pruned_sqlite_file_shrinks() {
+    let test = crate::kit::TestStore::sqlite().await;
     let big = domain::RawJson::of(&"x".repeat(100_000)).unwrap();
     let mut tasks = Vec::new();
     for _ in 0..20 {
-        tasks.push(domain::Submission { parameters: Some(big.clone()), ..bench.submission() });
+        tasks.push(domain::Submission { parameters: Some(big.clone()), ..test.submission() });
     }
-    bench.store.submit(&tasks).await.unwrap();
+    test.store.submit(&tasks).await.unwrap();
     let ids: Vec<_> = tasks.iter().map(|task| task.id).collect();
-    bench.store.cancel(ANN, &ids).await.unwrap();
-    let before = bench.number("select page_count from pragma_page_count").await;
-    bench.advance(SECOND).await;
-    assert_eq!(bench.store.prune(Timestamp(bench.now()), 100).await.unwrap(), 20);
-    let after = bench.number("select page_count from pragma_page_count").await;
+    test.store.cancel(ANN, &ids).await.unwrap();
+    let before = test.number("select page_count from pragma_page_count").await;
+    test.advance(SECOND).await;
+    assert_eq!(test.store.prune(Timestamp(test.now()), 100).await.unwrap(), 20);
+    let after = test.number("select page_count from pragma_page_count").await;
     assert!(after < before / 4, "{before} pages, then {after}");
-    bench.finish().await;
+    test.finish().await;
 }

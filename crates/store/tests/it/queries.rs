@@ -1,67 +1,67 @@
-//! Reads: an owner's own tasks, newest first, and what may be offered again (G11, G13, G18).
+//! Queries: an owner's own tasks, newest first, and ready tasks, oldest first (G11, G13, G18).
 
 use domain::{Page, Status, Submission, TaskId, Timestamp};
 
 use crate::kit::{ANN, BOB, SECOND, each_database, kind, result};
 
-/// G13: another's task is as absent as one that never was.
+/// G13: another owner's task looks like one that does not exist.
 #[tokio::test]
-async fn nobody_sees_anothers_tasks() {
-    each_database(|bench| async move {
-        let grant = bench.running().await;
-        bench.report(&grant, result("1")).await;
-        for id in [grant.id, bench.created().await, bench.store.new_task_id()] {
-            assert_eq!(bench.store.get(BOB, id).await.unwrap(), None);
-            assert_eq!(bench.store.result(BOB, id).await.unwrap(), None);
+async fn no_owner_sees_the_tasks_of_another() {
+    each_database(|test| async move {
+        let grant = test.running().await;
+        test.report(&grant, result("1")).await;
+        for id in [grant.id, test.created().await, test.store.new_task_id()] {
+            assert_eq!(test.store.get(BOB, id).await.unwrap(), None);
+            assert_eq!(test.store.result(BOB, id).await.unwrap(), None);
         }
-        assert_eq!(bench.store.list(BOB, Page::FIRST).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, Page::FIRST).await.unwrap(), []);
         let page = Page { before: Some(grant.id), limit: 10 };
-        assert_eq!(bench.store.list(BOB, page).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, page).await.unwrap(), []);
     })
     .await;
 }
 
-/// G13: pages of one owner's tasks, newest first, each task once, whatever others do in between.
+/// G13: pages of one owner's tasks, newest first, each task once, while others are submitted.
 #[tokio::test]
 async fn a_list_is_read_page_by_page() {
-    each_database(|bench| async move {
+    each_database(|test| async move {
         let mut mine = Vec::new();
         for n in 0..25 {
             let owner = if n % 5 == 4 { BOB } else { ANN };
-            let task = Submission { owner, ..bench.submission() };
+            let task = Submission { owner, ..test.submission() };
             if owner == ANN {
                 mine.push(task.id);
             }
-            bench.store.submit(&[task]).await.unwrap();
+            test.store.submit(&[task]).await.unwrap();
         }
         mine.reverse();
         let mut page = Page { before: None, limit: 6 };
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
-            let rows = bench.store.list(ANN, page).await.unwrap();
+            let rows = test.store.list(ANN, page).await.unwrap();
             let Some(last) = rows.last() else { break };
             assert!(rows.len() <= 6);
             page = page.after(last.id);
             seen.extend(rows.iter().map(|row| row.id));
-            bench.created().await;
+            test.created().await;
         }
         assert_eq!(seen, mine);
-        assert_eq!(bench.store.list(ANN, Page { before: None, limit: 0 }).await.unwrap(), []);
+        assert_eq!(test.store.list(ANN, Page { before: None, limit: 0 }).await.unwrap(), []);
     })
     .await;
 }
 
-/// G18: a list shows each task's status as it is.
+/// G18: a list, a single read and the counts show the same statuses.
 #[tokio::test]
 async fn a_list_shows_every_status() {
-    each_database(|bench| async move {
-        let created = bench.created().await;
-        let running = bench.running().await;
-        let finished = bench.running().await;
-        bench.report(&finished, result("1")).await;
-        let cancelled = bench.created().await;
-        bench.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let rows = bench.store.list(ANN, Page::FIRST).await.unwrap();
+    each_database(|test| async move {
+        let created = test.created().await;
+        let running = test.running().await;
+        let finished = test.running().await;
+        test.report(&finished, result("1")).await;
+        let cancelled = test.created().await;
+        test.store.cancel(ANN, &[cancelled]).await.unwrap();
+        let rows = test.store.list(ANN, Page::FIRST).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| (row.id, row.status)).collect();
         let expected = [
             (cancelled, Status::Cancelled),
@@ -71,74 +71,82 @@ async fn a_list_shows_every_status() {
         ];
         assert_eq!(rows, expected);
         for (id, status) in expected {
-            assert_eq!(bench.store.result(ANN, id).await.unwrap().unwrap().status, status);
+            assert_eq!(test.store.result(ANN, id).await.unwrap().unwrap().status, status);
         }
-        let counts = bench.store.counts().await.unwrap();
+        let counts = test.store.counts().await.unwrap();
         assert_eq!((counts.accepted, counts.created, counts.running), (4, 1, 1));
         assert_eq!((counts.finished, counts.cancelled), (1, 1));
     })
     .await;
 }
 
-/// The longest page that one statement reads.
+/// However long a page is requested, it has at most 1,000 tasks.
 #[tokio::test]
-async fn a_page_is_never_longer_than_the_longest() {
-    each_database(|bench| async move {
-        bench.many(1001).await;
-        let rows = bench.store.list(ANN, Page { before: None, limit: u32::MAX }).await.unwrap();
+async fn a_page_has_at_most_a_thousand_tasks() {
+    each_database(|test| async move {
+        test.many(1001).await;
+        let rows = test.store.list(ANN, Page { before: None, limit: u32::MAX }).await.unwrap();
         assert_eq!(rows.len(), 1000);
     })
     .await;
 }
 
-/// G11: what is offered again has been ready for long enough, is of a type that somebody runs, and the oldest comes
-/// first.
+/// G11: ready tasks of the given types that have been ready for long enough, the oldest first.
 #[tokio::test]
-async fn the_oldest_ready_tasks_are_offered_again() {
-    each_database(|bench| async move {
-        let began = bench.now();
+async fn ready_tasks_are_listed_oldest_first() {
+    each_database(|test| async move {
+        let began = test.now();
         let mut tasks = Vec::new();
         for name in ["a", "b", "c", "a", "b"] {
-            let task = Submission { name: kind(name), ..bench.submission() };
+            let task = Submission { name: kind(name), ..test.submission() };
             tasks.push(task.id);
-            bench.store.submit(&[task]).await.unwrap();
-            bench.advance(SECOND).await;
+            test.store.submit(&[task]).await.unwrap();
+            test.advance(SECOND).await;
         }
-        bench.claim(tasks[0], "w1").await.unwrap();
+        test.claim(tasks[0], "w1").await.unwrap();
         let types = [kind("b"), kind("a")];
         let since = Timestamp(began + 3 * SECOND);
-        let ready = bench.store.ready_tasks(&types, since, 10).await.unwrap();
+        let ready = test.store.ready_tasks(&types, since, 10).await.unwrap();
         assert_eq!(ready.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[3]]);
         assert_eq!((ready[0].attempt, ready[0].since), (0, Timestamp(began + SECOND)));
         assert_eq!((&ready[0].name, ready[0].queue.as_str()), (&kind("b"), "default"));
-        let ready = bench.store.ready_tasks(&types, since.plus_micros(-1), 10).await.unwrap();
+        let ready = test.store.ready_tasks(&types, since.plus_micros(-1), 10).await.unwrap();
         assert_eq!(
             ready.iter().map(|task| task.id).collect::<Vec<_>>(),
             [tasks[1]],
             "the other is too young"
         );
-        let ready = bench.store.ready_tasks(&types, since.plus_micros(SECOND), 2).await.unwrap();
-        assert_eq!(
-            ready.iter().map(|task| task.id).collect::<Vec<_>>(),
-            [tasks[1], tasks[3]],
-            "at most so many"
-        );
-        assert_eq!(bench.store.ready_tasks(&[], since, 10).await.unwrap(), []);
+        let ready = test.store.ready_tasks(&types, since.plus_micros(SECOND), 2).await.unwrap();
+        assert_eq!(ready.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[3]], "at most two");
+        assert_eq!(test.store.ready_tasks(&[], since, 10).await.unwrap(), []);
     })
     .await;
 }
 
-/// G11: a task that was handed back is as young as its release.
+/// A type that cannot be read is named in the error, since the row stands for all tasks of the type.
 #[tokio::test]
-async fn a_released_task_is_offered_by_its_new_age() {
-    each_database(|bench| async move {
-        let grant = bench.running().await;
-        bench.advance(SECOND).await;
-        bench.report(&grant, domain::ReportOutcome::Released).await;
+async fn a_corrupt_type_is_named_in_the_error() {
+    each_database(|test| async move {
+        test.created().await;
+        test.execute("update unfinished_task set type = 'no type'").await.unwrap();
+        let error = test.store.queue_depths().await.unwrap_err();
+        let expected = "row of type \"no type\" of unfinished_task does not make sense: ";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    })
+    .await;
+}
+
+/// G11: a released task has been ready since its release.
+#[tokio::test]
+async fn a_released_task_is_ready_since_its_release() {
+    each_database(|test| async move {
+        let grant = test.running().await;
+        test.advance(SECOND).await;
+        test.report(&grant, domain::ReportOutcome::Released).await;
         let types = [grant.name];
-        let now = Timestamp(bench.now());
-        assert_eq!(bench.store.ready_tasks(&types, now.plus_micros(-1), 10).await.unwrap(), []);
-        let ready = bench.store.ready_tasks(&types, now, 10).await.unwrap();
+        let now = Timestamp(test.now());
+        assert_eq!(test.store.ready_tasks(&types, now.plus_micros(-1), 10).await.unwrap(), []);
+        let ready = test.store.ready_tasks(&types, now, 10).await.unwrap();
         assert_eq!((ready[0].id, ready[0].attempt, ready[0].since), (grant.id, 1, now));
     })
     .await;

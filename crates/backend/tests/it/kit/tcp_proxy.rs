@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 /// What names a connection on which Backends hear each other.
-const EAR: &[u8] = b"tasker ear";
+const EAR: &[u8] = b"tasker notifications";
 
 /// A wire from a free port to an address.
 pub(crate) struct Proxy {

@@ -1,4 +1,4 @@
-//! The bench that every test stands at: a store on an empty database, and the one clock that both kinds follow.
+//! What every test needs: a store on an empty database, with a clock that the test sets on either kind of database.
 
 pub(crate) mod table_dump;
 
@@ -20,33 +20,33 @@ pub(crate) const BOB: OwnerId = OwnerId(Uuid::from_u128(0xB));
 pub(crate) const MILLI: i64 = 1000;
 pub(crate) const SECOND: i64 = 1000 * MILLI;
 
-/// Where every test's clock starts, in microseconds.
+/// Where every test's clock starts, in microseconds since 1970.
 pub(crate) const START: i64 = 1_800_000_000 * SECOND;
 
-/// PostgreSQL follows a row instead of its own clock.
+/// Makes PostgreSQL read a row instead of its own clock.
 const SET_CLOCK: &str = "
     create table test_clock (at bigint not null);
     insert into test_clock values (1800000000000000);
     create or replace function now_us() returns bigint language sql stable as $$ select at from test_clock $$";
 
-/// A store to test.
+/// A store on a database of its own.
 #[derive(Clone)]
-pub(crate) struct Bench {
+pub(crate) struct TestStore {
     pub(crate) store: Store,
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) scratch: Arc<Scratch>,
 }
 
-/// Runs `test` on a new database of each kind; whatever it did, the books balance afterwards.
-pub(crate) async fn each_database<F: Future<Output = ()>>(test: impl Fn(Bench) -> F) {
-    for bench in [Bench::sqlite().await, Bench::postgres().await] {
-        test(bench.clone()).await;
-        bench.finish().await;
+/// Runs `run` on a new database of each kind. Afterwards every accepted task must be in exactly one status.
+pub(crate) async fn each_database<F: Future<Output = ()>>(run: impl Fn(TestStore) -> F) {
+    for test in [TestStore::sqlite().await, TestStore::postgres().await] {
+        run(test.clone()).await;
+        test.finish().await;
     }
 }
 
-impl Bench {
+impl TestStore {
     pub(crate) async fn sqlite() -> Self {
         Self::at(Scratch::sqlite()).await
     }
@@ -66,12 +66,12 @@ impl Bench {
         Self { store, db, clock, scratch: Arc::new(scratch) }
     }
 
-    /// Another Backend on the same tables.
+    /// The store of another Backend on the same tables.
     pub(crate) fn another(&self) -> Store {
         Store::new(self.db.clone(), self.clock.clone())
     }
 
-    /// The books balance; nothing is left behind on the server.
+    /// Checks that every accepted task is in exactly one status, and drops the database.
     pub(crate) async fn finish(self) {
         assert!(self.store.counts().await.unwrap().balance(), "{:?}", self.store.counts().await.unwrap());
         self.db.close().await;
@@ -87,28 +87,28 @@ impl Bench {
         self.clock.now()
     }
 
-    /// Moves the clock of both kinds.
+    /// Advances the clock by `micros`.
     pub(crate) async fn advance(&self, micros: i64) {
         self.clock.advance(micros);
         if let Db::Postgres(pools) = &self.db {
-            let moved = sqlx::query("update test_clock set at = $1").bind(self.now());
-            moved.execute(&pools.write).await.unwrap();
+            let update = sqlx::query("update test_clock set at = $1").bind(self.now());
+            update.execute(&pools.write).await.unwrap();
         }
     }
 
-    /// Runs a statement that the store has no verb for.
+    /// Runs a statement that the store has no method for.
     pub(crate) async fn execute(&self, statement: &'static str) -> Result<(), sqlx::Error> {
         on!(&self.db, write, pool => pool.execute(statement).await.map(drop))
     }
 
-    /// The number that `query` answers.
+    /// The number that `query` returns.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
         let (number,): (i64,) =
             on!(&self.db, write, pool => sqlx::query_as(query).fetch_one(pool).await).unwrap();
         number
     }
 
-    /// Something to submit: Ann's, with five seconds to live and a minute to start.
+    /// A new submission of Ann's, with a TTL of five seconds and a `startWithin` of a minute.
     pub(crate) fn submission(&self) -> Submission {
         Submission {
             id: self.store.new_task_id(),
@@ -130,7 +130,7 @@ impl Bench {
         id
     }
 
-    /// So many of them.
+    /// `count` CREATED tasks of Ann's.
     pub(crate) async fn many(&self, count: usize) -> Vec<TaskId> {
         let batch: Vec<Submission> = (0..count).map(|_| self.submission()).collect();
         self.store.submit(&batch).await.unwrap();
@@ -140,17 +140,17 @@ impl Bench {
     /// A RUNNING task of Ann's.
     pub(crate) async fn running(&self) -> Grant {
         let id = self.created().await;
-        self.claim(id, "w1").await.expect("nobody else wants it")
+        self.claim(id, "w1").await.expect("a created task is granted")
     }
 
-    /// A claim of its own.
+    /// Claims a task by id under a new claim id.
     pub(crate) async fn claim(&self, id: TaskId, worker: &str) -> Option<Grant> {
-        self.ask(ask(id, worker)).await
+        self.claim_with(claim_by(id, worker)).await
     }
 
-    pub(crate) async fn ask(&self, ask: ClaimById) -> Option<Grant> {
-        let mut granted: Vec<Granted> = self.store.claim_by_id(&[ask]).await.unwrap();
-        assert!(granted.len() <= 1, "one ask, {granted:?}");
+    pub(crate) async fn claim_with(&self, claim: ClaimById) -> Option<Grant> {
+        let mut granted: Vec<Granted> = self.store.claim_by_id(&[claim]).await.unwrap();
+        assert!(granted.len() <= 1, "one claim and more than one grant: {granted:?}");
         granted.pop().map(|granted| granted.grant)
     }
 
@@ -159,16 +159,16 @@ impl Bench {
     }
 
     pub(crate) async fn task(&self, id: TaskId) -> Task {
-        self.store.get(ANN, id).await.unwrap().expect("Ann has it")
+        self.store.get(ANN, id).await.unwrap().expect("the task is Ann's")
     }
 
     pub(crate) async fn status(&self, id: TaskId) -> Status {
         self.task(id).await.status
     }
 
-    /// What the owner reads as the result.
+    /// The result that Ann reads.
     pub(crate) async fn result(&self, id: TaskId) -> Option<String> {
-        let ending = self.store.result(ANN, id).await.unwrap().expect("Ann has it");
+        let ending = self.store.result(ANN, id).await.unwrap().expect("the task is Ann's");
         ending.result.map(String::from)
     }
 }
@@ -189,8 +189,8 @@ pub(crate) fn millis(millis: u64) -> Ttl {
     Ttl::try_from(millis).unwrap()
 }
 
-/// An ask with a claim of its own.
-pub(crate) fn ask(id: TaskId, name: &str) -> ClaimById {
+/// A claim for a task under a new claim id.
+pub(crate) fn claim_by(id: TaskId, name: &str) -> ClaimById {
     ClaimById { id, claim: ClaimId::random(), worker: worker(name), by_name: false }
 }
 

@@ -1,16 +1,16 @@
-//! Every row of the three tables, as plain tuples that a model can write too.
+//! Every row of the tables, as plain tuples that the model can write too.
 
 use database::{Db, on};
 use uuid::Uuid;
 
-/// Id, owner, type, queue, parameters, ttl, startWithin, created, trace.
+/// Id, owner, type, queue, parameters, TTL, startWithin, created, traceparent.
 pub(crate) type TaskRow = (Uuid, Uuid, String, String, Option<String>, i64, i64, i64, Option<String>);
 
-/// Id, owner, type, queue, phase, place, due, attempt, claim, worker, started.
-pub(crate) type LiveRow =
+/// Id, owner, type, queue, phase, ready, due, attempt, claim, worker, started.
+pub(crate) type UnfinishedRow =
     (Uuid, Uuid, String, String, i16, i64, i64, i32, Option<Uuid>, Option<String>, Option<i64>);
 
-/// Id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error.
+/// Id, owner, type, status, reason, attempt, started, ended, TTL, worker, result, error.
 pub(crate) type OutcomeRow = (
     Uuid,
     Uuid,
@@ -26,34 +26,34 @@ pub(crate) type OutcomeRow = (
     Option<String>,
 );
 
-/// Name, when it was last heard.
+/// Name, last heartbeat.
 pub(crate) type WorkerRow = (String, i64);
 
-/// Everything that the store knows.
+/// The rows of every table but the catalogue, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Books {
+pub(crate) struct Tables {
     pub(crate) task: Vec<TaskRow>,
-    pub(crate) live: Vec<LiveRow>,
+    pub(crate) unfinished: Vec<UnfinishedRow>,
     pub(crate) outcome: Vec<OutcomeRow>,
     pub(crate) worker: Vec<WorkerRow>,
 }
 
-const TASK: &str =
-    "select id, owner, type, queue, parameters, ttl, start_within, created, trace from task order by id";
+const TASK: &str = "select id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent from task \
+    order by id";
 
-const LIVE: &str =
-    "select id, owner, type, queue, phase, place, due, attempt, claim, worker, started from live order by id";
+const UNFINISHED: &str = "select id, owner, type, queue, phase, ready_at, due_at, attempt, claim, worker, started_at from unfinished_task \
+    order by id";
 
-const OUTCOME: &str = "select id, owner, type, status, reason, attempt, started, ended, ttl, worker, result, error \
+const OUTCOME: &str = "select id, owner, type, status, reason, attempt, started_at, ended_at, ttl_ms, worker, result, error \
     from outcome order by id";
 
-const WORKER: &str = "select name, seen from worker order by name";
+const WORKER: &str = "select name, last_heartbeat_at from worker order by name";
 
-/// Reads them all.
-pub(crate) async fn books(db: &Db) -> Books {
-    on!(db, write, pool => Books {
+/// Reads the rows of every table.
+pub(crate) async fn dump_tables(db: &Db) -> Tables {
+    on!(db, write, pool => Tables {
         task: sqlx::query_as(TASK).fetch_all(pool).await.unwrap(),
-        live: sqlx::query_as(LIVE).fetch_all(pool).await.unwrap(),
+        unfinished: sqlx::query_as(UNFINISHED).fetch_all(pool).await.unwrap(),
         outcome: sqlx::query_as(OUTCOME).fetch_all(pool).await.unwrap(),
         worker: sqlx::query_as(WORKER).fetch_all(pool).await.unwrap(),
     })

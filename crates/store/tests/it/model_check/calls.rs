@@ -1,4 +1,4 @@
-//! A verb with its real arguments: called on the store, and told to the model task by task.
+//! A call: an operation with its arguments, which is run on the store and applied to the model task by task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use futures_util::future::join_all;
 use store::{ClaimById, EndedTask, Granted, PullRequest, PullResult, Store};
 use uuid::Uuid;
 
-use super::{FORGET, SILENCE};
-use crate::kit::table_dump::Books;
-use crate::kit::{ANN, BOB, Bench, json, kind, millis, worker};
-use crate::model_check::model::{Act, Answer, Line, Model};
-use crate::model_check::steps::{Asked, GrantKey, New, Said, Verb};
+use super::{ROW_RETENTION, SILENCE};
+use crate::kit::table_dump::Tables;
+use crate::kit::{ANN, BOB, TestStore, json, kind, millis, worker};
+use crate::model_check::model::{Act, Answer, Model, ModelTask};
+use crate::model_check::steps::{NewClaim, NewTask, Operation, Reported, Reporter};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
@@ -23,15 +23,15 @@ pub(crate) enum Call {
     Claim(Vec<ClaimById>),
     Pull(Vec<PullRequest>, Vec<TypeName>, Duration),
     Settle(Vec<Report>),
-    Sweep,
-    Lose,
-    LoseOne(WorkerName),
+    Expire,
+    EndTasksOfSilent,
+    EndTasksOfWorker(WorkerName),
     Cancel(OwnerId, Vec<TaskId>),
 }
 
-/// What a verb answered, of all its tasks.
+/// The result of a call.
 #[derive(Debug)]
-pub(crate) enum Answered {
+pub(crate) enum CallResult {
     Done,
     Granted(Vec<Granted>),
     PullResult(PullResult),
@@ -39,9 +39,9 @@ pub(crate) enum Answered {
     EndedTask(Vec<EndedTask>),
 }
 
-/// What a verb did to one task, and what it answered of it.
+/// What a call did to one task, and what its result says of that task.
 #[derive(Debug)]
-pub(crate) struct Touch {
+pub(crate) struct Effect {
     pub(crate) id: TaskId,
     pub(crate) act: Act,
     pub(crate) answer: Answer,
@@ -63,205 +63,227 @@ fn typed(number: u8) -> TypeName {
     kind(&format!("demo.t{number}"))
 }
 
-/// Whether the task has been ready for so long, if it is ready.
-fn is_old(line: &Line, age: Duration, now: i64) -> bool {
-    line.place + i64::try_from(age.as_micros()).unwrap() <= now
+/// Whether the task, if it is ready, has been so for at least `age`.
+fn is_old(task: &ModelTask, age: Duration, now: i64) -> bool {
+    task.ready_at + i64::try_from(age.as_micros()).unwrap() <= now
 }
 
-/// The `number`th task, going round.
-fn nth(model: &Model, number: usize) -> Option<&Line> {
-    model.lines.values().nth(number.checked_rem(model.lines.len())?)
+/// The task number `number`, modulo the number of tasks.
+fn nth(model: &Model, number: usize) -> Option<&ModelTask> {
+    model.tasks.values().nth(number.checked_rem(model.tasks.len())?)
 }
 
 impl Call {
-    /// `verb` with the tasks and grants of now.
-    pub(crate) fn of(verb: &Verb, model: &Model, bench: &Bench) -> Self {
-        let tasks =
-            |numbers: &[usize]| -> Vec<&Line> { numbers.iter().filter_map(|n| nth(model, *n)).collect() };
-        match verb {
-            Verb::Submit(new) => Self::Submit(new.iter().map(|new| submission(bench, new)).collect()),
-            Verb::Repeat(numbers) => {
-                Self::Submit(tasks(numbers).into_iter().map(|line| line.task.clone()).collect())
+    /// The call of `operation` for the tasks and grants of the model as it is.
+    pub(crate) fn of(operation: &Operation, model: &Model, test: &TestStore) -> Self {
+        let tasks = |numbers: &[usize]| -> Vec<&ModelTask> {
+            numbers.iter().filter_map(|n| nth(model, *n)).collect()
+        };
+        match operation {
+            Operation::Submit(new) => Self::Submit(new.iter().map(|new| submission(test, new)).collect()),
+            Operation::Repeat(numbers) => {
+                Self::Submit(tasks(numbers).into_iter().map(|task| task.submission.clone()).collect())
             }
-            Verb::Claim(asked) => {
-                let mut asks: Vec<ClaimById> = asked.iter().filter_map(|asked| ask(model, asked)).collect();
-                asks.sort_by_key(|ask| ask.id);
-                asks.dedup_by_key(|ask| ask.id);
-                Self::Claim(asks)
+            Operation::Claim(claims) => {
+                let mut claims: Vec<ClaimById> =
+                    claims.iter().filter_map(|claim| claim_request(model, claim)).collect();
+                claims.sort_by_key(|claim| claim.id);
+                claims.dedup_by_key(|claim| claim.id);
+                Self::Claim(claims)
             }
-            Verb::Pull { kinds, pullers, age } => {
+            Operation::Pull { kinds, requests, age } => {
                 let kinds: BTreeSet<TypeName> = kinds.iter().map(|kind| typed(*kind)).collect();
-                let pullers = pullers.iter().enumerate();
-                let pullers = pullers.map(|(n, (worker, slots, new))| {
+                let requests = requests.iter().enumerate();
+                let requests = requests.map(|(n, (worker, slots, is_first_look))| {
                     let claim = claim(16 + u8::try_from(n).unwrap() + worker * 4);
-                    PullRequest { claim, worker: named(*worker), slots: *slots, new: *new }
+                    PullRequest {
+                        claim,
+                        worker: named(*worker),
+                        slots: *slots,
+                        is_first_look: *is_first_look,
+                    }
                 });
-                Self::Pull(pullers.collect(), kinds.into_iter().collect(), Duration::from_micros(*age))
+                Self::Pull(requests.collect(), kinds.into_iter().collect(), Duration::from_micros(*age))
             }
-            Verb::Settle(said) => {
-                let reports =
-                    said.iter().filter_map(|(task, by, said)| Some(report(nth(model, *task)?, *by, *said)));
+            Operation::Settle(reported) => {
+                let reports = reported
+                    .iter()
+                    .filter_map(|(task, by, what)| Some(report(nth(model, *task)?, *by, *what)));
                 Self::Settle(reports.collect())
             }
-            Verb::Sweep => Self::Sweep,
-            Verb::Lose => Self::Lose,
-            Verb::LoseOne(worker) => Self::LoseOne(named(*worker)),
-            Verb::Cancel { owner: ann, tasks: numbers } => {
-                let ids: BTreeSet<TaskId> = tasks(numbers).into_iter().map(|line| line.task.id).collect();
+            Operation::Expire => Self::Expire,
+            Operation::EndTasksOfSilent => Self::EndTasksOfSilent,
+            Operation::EndTasksOfWorker(worker) => Self::EndTasksOfWorker(named(*worker)),
+            Operation::Cancel { owner: ann, tasks: numbers } => {
+                let ids: BTreeSet<TaskId> =
+                    tasks(numbers).into_iter().map(|task| task.submission.id).collect();
                 Self::Cancel(owner(*ann), ids.into_iter().collect())
             }
         }
     }
 
-    /// New tasks are in the model before the others look: nobody can tell the difference.
+    /// Adds new tasks to the model before the concurrent calls run, which changes none of their results.
     pub(crate) fn accept(&self, model: &mut Model, now: i64) {
         if let Self::Submit(tasks) = self {
             for task in tasks {
-                model.lines.entry(task.id).or_insert_with(|| Line::new(task.clone(), now));
+                model.tasks.entry(task.id).or_insert_with(|| ModelTask::new(task.clone(), now));
             }
         }
     }
 
-    /// Forgets the workers that have been silent for long. One that a racing verb lets hold something may be kept.
-    pub(crate) fn forget_silent(&self, model: &mut Model, kept: Option<&Books>, now: i64) {
-        if matches!(self, Self::Lose) {
-            let kept = |name: &WorkerName| {
-                kept.is_some_and(|books| books.worker.iter().any(|row| row.0 == name.as_str()))
+    /// Deletes the workers from the model that have been silent for long. One that a concurrent call has granted a task may have
+    /// kept its row, so the rows that were found decide.
+    pub(crate) fn delete_silent_workers(&self, model: &mut Model, found: Option<&Tables>, now: i64) {
+        if matches!(self, Self::EndTasksOfSilent) {
+            let has_row = |name: &WorkerName| {
+                found.is_some_and(|tables| tables.worker.iter().any(|row| row.0 == name.as_str()))
             };
-            model.seen.retain(|name, seen| *seen >= now - SILENCE - FORGET || kept(name));
+            model.last_heartbeats.retain(|name, at| *at >= now - SILENCE - ROW_RETENTION || has_row(name));
         }
     }
 
-    async fn run(&self, store: &Store) -> Answered {
+    async fn run(&self, store: &Store) -> CallResult {
         match self {
             Self::Submit(tasks) => {
                 store.submit(tasks).await.unwrap();
-                Answered::Done
+                CallResult::Done
             }
-            Self::Claim(asks) => Answered::Granted(store.claim_by_id(asks).await.unwrap()),
-            Self::Pull(pullers, kinds, age) => {
-                Answered::PullResult(store.claim_by_type(pullers, kinds, *age).await.unwrap())
+            Self::Claim(claims) => CallResult::Granted(store.claim_by_id(claims).await.unwrap()),
+            Self::Pull(requests, kinds, age) => {
+                CallResult::PullResult(store.claim_by_type(requests, kinds, *age).await.unwrap())
             }
-            Self::Settle(reports) => Answered::SettleResult(store.settle(reports).await.unwrap()),
-            Self::Sweep => Answered::EndedTask(store.expire().await.unwrap()),
-            Self::Lose => {
+            Self::Settle(reports) => CallResult::SettleResult(store.settle(reports).await.unwrap()),
+            Self::Expire => CallResult::EndedTask(store.expire().await.unwrap()),
+            Self::EndTasksOfSilent => {
                 let silence = Duration::from_micros(SILENCE.cast_unsigned());
-                Answered::EndedTask(store.end_tasks_of_silent_workers(silence).await.unwrap())
+                CallResult::EndedTask(store.end_tasks_of_silent_workers(silence).await.unwrap())
             }
-            Self::LoseOne(worker) => Answered::EndedTask(store.end_tasks_of_worker(worker).await.unwrap()),
-            Self::Cancel(owner, tasks) => Answered::EndedTask(store.cancel(*owner, tasks).await.unwrap()),
+            Self::EndTasksOfWorker(worker) => {
+                CallResult::EndedTask(store.end_tasks_of_worker(worker).await.unwrap())
+            }
+            Self::Cancel(owner, tasks) => CallResult::EndedTask(store.cancel(*owner, tasks).await.unwrap()),
         }
     }
 
-    /// The answer, task by task.
-    pub(crate) fn touches(&self, said: &Answered, model: &Model, now: i64) -> Result<Vec<Touch>, String> {
-        let touch = |id: TaskId, act: Act, answer: Answer| Touch { id, act, answer };
-        let mut touches: Vec<Touch> = match (self, said) {
-            (Self::Claim(asks), Answered::Granted(granted)) => {
+    /// The effects of the call, task by task, by its result.
+    pub(crate) fn effects(
+        &self,
+        result: &CallResult,
+        model: &Model,
+        now: i64,
+    ) -> Result<Vec<Effect>, String> {
+        let effect = |id: TaskId, act: Act, answer: Answer| Effect { id, act, answer };
+        let mut effects: Vec<Effect> = match (self, result) {
+            (Self::Claim(claims), CallResult::Granted(granted)) => {
                 let answer = |id| granted.iter().find(|granted| granted.grant.id == id).cloned();
-                let asks = asks.iter().map(|ask| {
-                    touch(
-                        ask.id,
-                        Act::Claim(ask.clone()),
-                        answer(ask.id).map_or(Answer::Nothing, Answer::Granted),
+                let claims = claims.iter().map(|claim| {
+                    effect(
+                        claim.id,
+                        Act::Claim(claim.clone()),
+                        answer(claim.id).map_or(Answer::Nothing, Answer::Granted),
                     )
                 });
-                asks.collect()
+                claims.collect()
             }
-            (Self::Pull(_, _, age), Answered::PullResult(PullResult { granted, .. })) => {
-                let mut lines = granted.iter().map(|granted| &model.lines[&granted.grant.id]);
-                // What a racing verb hands back becomes ready now.
-                let is_young = |line: &&Line| !line.is_created() || !is_old(line, *age, now);
-                if let Some(young) = lines.find(|line| !age.is_zero() && is_young(line)) {
+            (Self::Pull(_, _, age), CallResult::PullResult(PullResult { granted, .. })) => {
+                let mut granted_tasks = granted.iter().map(|granted| &model.tasks[&granted.grant.id]);
+                // A task that a concurrent call releases becomes ready now.
+                let is_young = |task: &&ModelTask| !task.is_created() || !is_old(task, *age, now);
+                if let Some(young) = granted_tasks.find(|task| !age.is_zero() && is_young(task)) {
                     return Err(format!("{young:?} is not {age:?} old"));
                 }
-                granted.iter().map(pulled).collect()
+                granted.iter().map(granted_effect).collect()
             }
-            (Self::Settle(reports), Answered::SettleResult(settled)) => {
+            (Self::Settle(reports), CallResult::SettleResult(settled)) => {
                 let pairs = reports.iter().zip(settled);
                 pairs
                     .map(|(report, s)| {
-                        touch(report.id, Act::Report(report.clone()), Answer::SettleResult(*s))
+                        effect(report.id, Act::Report(report.clone()), Answer::SettleResult(*s))
                     })
                     .collect()
             }
-            (_, Answered::EndedTask(ended)) => {
+            (_, CallResult::EndedTask(ended)) => {
                 let (act, ids) = self.ending(model, now);
                 let answer = |id| ended.iter().find(|ended| ended.id == id).cloned();
                 let ids = ids.into_iter();
-                ids.map(|id| touch(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::EndedTask)))
+                ids.map(|id| effect(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::EndedTask)))
                     .collect()
             }
             _ => Vec::new(),
         };
-        let answered = touches.iter().filter(|touch| touch.answer != Answer::Nothing).count();
-        let said = said.len();
-        touches.sort_by_key(|touch| touch.id);
-        if answered == said {
-            Ok(touches)
+        let answered = effects.iter().filter(|effect| effect.answer != Answer::Nothing).count();
+        let total = result.len();
+        effects.sort_by_key(|effect| effect.id);
+        if answered == total {
+            Ok(effects)
         } else {
-            Err(format!("{said} answers, {answered} of them to the question"))
+            Err(format!("{total} answers, {answered} of them about tasks of the call"))
         }
     }
 
     fn ending(&self, model: &Model, now: i64) -> (Act, Vec<TaskId>) {
-        let all = || model.lines.keys().copied().collect();
+        let all = || model.tasks.keys().copied().collect();
         match self {
             Self::Cancel(owner, tasks) => (Act::Cancel(*owner), tasks.clone()),
-            Self::Lose => {
-                let silent = model.seen.iter().filter(|(_, seen)| **seen < now - SILENCE);
-                (Act::Lose(silent.map(|(name, _)| name.clone()).collect()), all())
+            Self::EndTasksOfSilent => {
+                let silent = model.last_heartbeats.iter().filter(|(_, at)| **at < now - SILENCE);
+                (Act::WorkerLost(silent.map(|(name, _)| name.clone()).collect()), all())
             }
-            Self::LoseOne(worker) => (Act::Lose([worker.clone()].into()), all()),
-            _ => (Act::Sweep, all()),
+            Self::EndTasksOfWorker(worker) => (Act::WorkerLost([worker.clone()].into()), all()),
+            _ => (Act::Expire, all()),
         }
     }
 
-    /// What can be said of a verb that nothing raced: a pull takes exactly the oldest, its workers take turns, and who holds
-    /// something already gets nothing.
-    pub(crate) fn check_alone(&self, said: &Answered, before: &Model, now: i64) -> Result<(), String> {
-        let (Self::Pull(pullers, kinds, age), Answered::PullResult(pulled)) = (self, said) else {
+    /// Checks a claim by type that ran alone: it takes exactly the oldest tasks, its requests take turns, and claims under which
+    /// something runs get nothing.
+    pub(crate) fn check_alone(&self, result: &CallResult, before: &Model, now: i64) -> Result<(), String> {
+        let (Self::Pull(requests, kinds, age), CallResult::PullResult(result)) = (self, result) else {
             return Ok(());
         };
-        let ready = before.lines.values().filter(|line| {
-            kinds.contains(&line.task.name)
-                && is_old(line, *age, now)
-                && matches!(line.state, State::Created { start_by, .. } if now <= start_by.0)
+        let ready = before.tasks.values().filter(|task| {
+            kinds.contains(&task.submission.name)
+                && is_old(task, *age, now)
+                && matches!(task.state, State::Created { start_by, .. } if now <= start_by.0)
         });
-        let mut places: Vec<i64> = ready.map(|line| line.place).collect();
-        places.sort_unstable();
-        let rounds = 0..pullers.iter().map(|puller| puller.slots).max().unwrap_or(0);
-        let turns = rounds.flat_map(|round| pullers.iter().filter(move |puller| puller.slots > round));
-        let seated: Vec<(&PullRequest, i64)> = turns.zip(places).collect();
-        let looked_at = |puller: &&PullRequest| {
-            puller.slots > 0 && puller.new && !kinds.is_empty() || seated.iter().any(|(at, _)| at == puller)
+        let mut ready: Vec<i64> = ready.map(|task| task.ready_at).collect();
+        ready.sort_unstable();
+        let rounds = 0..requests.iter().map(|request| request.slots).max().unwrap_or(0);
+        let turns = rounds.flat_map(|round| requests.iter().filter(move |request| request.slots > round));
+        let assigned: Vec<(&PullRequest, i64)> = turns.zip(ready).collect();
+        let is_checked = |request: &&PullRequest| {
+            request.slots > 0 && request.is_first_look && !kinds.is_empty()
+                || assigned.iter().any(|(at, _)| at == request)
         };
-        let refused: BTreeSet<ClaimId> =
-            pullers.iter().filter(looked_at).filter(|by| before.holds(by, now)).map(|by| by.claim).collect();
-        let mut expected: Vec<(ClaimId, i64)> = seated
+        let refused: BTreeSet<ClaimId> = requests
             .iter()
-            .map(|(by, place)| (by.claim, *place))
+            .filter(is_checked)
+            .filter(|by| before.runs_under(by, now))
+            .map(|by| by.claim)
+            .collect();
+        let mut expected: Vec<(ClaimId, i64)> = assigned
+            .iter()
+            .map(|(by, ready_at)| (by.claim, *ready_at))
             .filter(|(by, _)| !refused.contains(by))
             .collect();
-        let place = |granted: &Granted| before.lines[&granted.grant.id].place;
+        let ready_at = |granted: &Granted| before.tasks[&granted.grant.id].ready_at;
         let mut granted: Vec<(ClaimId, i64)> =
-            pulled.granted.iter().map(|granted| (granted.grant.claim, place(granted))).collect();
+            result.granted.iter().map(|granted| (granted.grant.claim, ready_at(granted))).collect();
         expected.sort_unstable();
         granted.sort_unstable();
-        let mut said = pulled.refused.clone(); // in the order of the askers, which promises nothing
-        said.sort_unstable();
-        if granted != expected || !said.into_iter().eq(refused.iter().copied()) {
-            return Err(format!("{pulled:?}, but {expected:?} were to be granted and {refused:?} refused"));
+        let mut found = result.refused.clone(); // their order is not specified
+        found.sort_unstable();
+        if granted != expected || !found.into_iter().eq(refused.iter().copied()) {
+            return Err(format!("{result:?}, but {expected:?} were to be granted and {refused:?} refused"));
         }
         Ok(())
     }
 }
 
-/// However verbs race, no claim is granted something by two pulls, nor while something of before runs under it, unless a
-/// third verb may have ended that in between.
+/// Checks that no claim is granted tasks by two concurrent calls, nor while an earlier task runs under it. Calls that may have
+/// ended such a task in between are not checked.
 pub(crate) fn check_claims(
     calls: &[Call],
-    said: &[Answered],
+    results: &[CallResult],
     before: &Model,
     now: i64,
 ) -> Result<(), String> {
@@ -269,11 +291,11 @@ pub(crate) fn check_claims(
         return Ok(());
     }
     let mut granted_by: BTreeMap<ClaimId, usize> = BTreeMap::new();
-    for (number, (call, answered)) in calls.iter().zip(said).enumerate() {
-        let (Call::Pull(pullers, ..), Answered::PullResult(pulled)) = (call, answered) else { continue };
-        for Granted { grant, .. } in &pulled.granted {
-            let by = pullers.iter().find(|by| by.claim == grant.claim).unwrap();
-            if before.holds(by, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
+    for (number, (call, result)) in calls.iter().zip(results).enumerate() {
+        let (Call::Pull(requests, ..), CallResult::PullResult(result)) = (call, result) else { continue };
+        for Granted { grant, .. } in &result.granted {
+            let by = requests.iter().find(|by| by.claim == grant.claim).unwrap();
+            if before.runs_under(by, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
                 return Err(format!("{:?} was granted something twice", grant.claim));
             }
         }
@@ -281,7 +303,7 @@ pub(crate) fn check_claims(
     Ok(())
 }
 
-impl Answered {
+impl CallResult {
     fn len(&self) -> usize {
         match self {
             Self::Done => 0,
@@ -292,65 +314,65 @@ impl Answered {
     }
 }
 
-pub(crate) async fn run_all(stores: &[Store], calls: &[Call]) -> Vec<Answered> {
+pub(crate) async fn run_all(stores: &[Store], calls: &[Call]) -> Vec<CallResult> {
     join_all(stores.iter().zip(calls).map(|(store, call)| call.run(store))).await
 }
 
-/// A heartbeat is answered by what its worker does not hold.
+/// Sends a heartbeat and checks its answer: the grants that are no longer the worker's.
 pub(crate) async fn heartbeat(
-    bench: &Bench,
+    test: &TestStore,
     model: &mut Model,
     name: u8,
     running: &[usize],
 ) -> Result<(), String> {
     let name = named(name);
-    let lines = || running.iter().filter_map(|number| nth(model, *number));
-    let held = lines().map(|line| GrantRef { id: line.task.id, attempt: line.attempt() });
-    let running: BTreeSet<(TaskId, u32)> = held.map(|held| (held.id, held.attempt)).collect();
+    let tasks = || running.iter().filter_map(|number| nth(model, *number));
+    let grant = tasks().map(|task| GrantRef { id: task.submission.id, attempt: task.attempt() });
+    let running: BTreeSet<(TaskId, u32)> = grant.map(|grant| (grant.id, grant.attempt)).collect();
     let running: Vec<GrantRef> = running.into_iter().map(|(id, attempt)| GrantRef { id, attempt }).collect();
     let stop = running.iter().filter(
-        |held| !matches!(&model.lines[&held.id].state, State::Running { worker, .. } if *worker == name),
+        |grant| !matches!(&model.tasks[&grant.id].state, State::Running { worker, .. } if *worker == name),
     );
-    let expected: BTreeSet<TaskId> = stop.map(|held| held.id).collect();
-    let beat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running, first: false };
-    let stop = bench.store.heartbeat(&beat).await.unwrap();
-    let stop: BTreeSet<TaskId> = stop.into_iter().map(|held| held.id).collect();
-    model.seen.insert(name, bench.now());
-    if stop == expected { Ok(()) } else { Err(format!("told to stop {stop:?}, not {expected:?}")) }
+    let expected: BTreeSet<TaskId> = stop.map(|grant| grant.id).collect();
+    let heartbeat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running, first: false };
+    let stop = test.store.heartbeat(&heartbeat).await.unwrap();
+    let stop: BTreeSet<TaskId> = stop.into_iter().map(|grant| grant.id).collect();
+    model.last_heartbeats.insert(name, test.now());
+    if stop == expected { Ok(()) } else { Err(format!("the answer is to stop {stop:?}, not {expected:?}")) }
 }
 
-fn submission(bench: &Bench, new: &New) -> Submission {
+fn submission(test: &TestStore, new: &NewTask) -> Submission {
     let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
-    let usual = bench.submission();
+    let usual = test.submission();
     let trace = usual.trace.filter(|_| new.owner);
     Submission { owner: owner(new.owner), name: typed(new.kind), ttl, start_within, trace, ..usual }
 }
 
-fn ask(model: &Model, asked: &Asked) -> Option<ClaimById> {
-    let id = nth(model, asked.task)?.task.id;
-    Some(ClaimById { id, claim: claim(asked.claim), worker: named(asked.worker), by_name: asked.by_name })
+fn claim_request(model: &Model, new: &NewClaim) -> Option<ClaimById> {
+    let id = nth(model, new.task)?.submission.id;
+    Some(ClaimById { id, claim: claim(new.claim), worker: named(new.worker), by_name: new.by_name })
 }
 
-fn report(line: &Line, by: GrantKey, said: Said) -> Report {
-    let holder = match &line.state {
+fn report(task: &ModelTask, by: Reporter, reported: Reported) -> Report {
+    let current = match &task.state {
         State::Running { claim, .. } => *claim,
         _ => claim(0),
     };
     let (claim, attempt) = match by {
-        GrantKey::Holder => (holder, line.attempt()),
-        GrantKey::Older => (holder, line.attempt().saturating_sub(1)),
-        GrantKey::Claim(number) => (claim(number), line.attempt()),
+        Reporter::Current => (current, task.attempt()),
+        Reporter::Older => (current, task.attempt().saturating_sub(1)),
+        Reporter::Claim(number) => (claim(number), task.attempt()),
     };
-    let reported = match said {
-        Said::Result => ReportOutcome::Result(json(r#"{"n": 1e2}"#)),
-        Said::Error => ReportOutcome::Error("it broke".to_owned()),
-        Said::Released => ReportOutcome::Released,
+    let reported = match reported {
+        Reported::Result => ReportOutcome::Result(json(r#"{"n": 1e2}"#)),
+        Reported::Error => ReportOutcome::Error("it broke".to_owned()),
+        Reported::Released => ReportOutcome::Released,
     };
-    Report { id: line.task.id, attempt, claim, reported, trace: None }
+    Report { id: task.submission.id, attempt, claim, reported, trace: None }
 }
 
-fn pulled(granted: &Granted) -> Touch {
+fn granted_effect(granted: &Granted) -> Effect {
     let (id, claim) = (granted.grant.id, granted.grant.claim);
     let act = Act::Claim(ClaimById { id, claim, worker: granted.worker.clone(), by_name: false });
-    Touch { id, act, answer: Answer::Granted(granted.clone()) }
+    Effect { id, act, answer: Answer::Granted(granted.clone()) }
 }

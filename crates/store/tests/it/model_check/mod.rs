@@ -1,5 +1,5 @@
-//! Random histories, lived through by the machine in memory and by the tables: every row agrees after every step, and
-//! verbs that race have the effect of some order, task by task (G3, G4, G5, G6, G7, G18).
+//! Random histories, applied to the state machine in memory and to the tables: every row agrees after every step, and the
+//! effect of concurrent operations is that of some order of them, task by task (linearizability; G3, G4, G5, G6, G7, G18).
 
 pub(crate) mod calls;
 pub(crate) mod model;
@@ -8,34 +8,34 @@ pub(crate) mod steps;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use store::Store;
 
-use crate::kit::Bench;
-use crate::kit::table_dump::{Books, books};
-use crate::model_check::calls::{Call, Touch, run_all};
-use crate::model_check::model::{Act, Answer, Line, Model};
-use crate::model_check::steps::{Step, Verb, histories};
+use crate::kit::TestStore;
+use crate::kit::table_dump::{Tables, dump_tables};
+use crate::model_check::calls::{Call, Effect, check_claims, heartbeat, run_all};
+use crate::model_check::model::{Act, Answer, Model, ModelTask};
+use crate::model_check::steps::{Operation, Step, histories};
 
-/// How long a worker may be silent, in microseconds.
+/// How long a worker may be silent before it is lost, in microseconds.
 const SILENCE: i64 = 3_000_000;
 
-/// How much longer until it is forgotten.
-const FORGET: i64 = 60_000_000;
+/// How much longer a silent worker's row stays, in microseconds.
+const ROW_RETENTION: i64 = 60_000_000;
 
-const CLEAR: &str = "delete from live; delete from outcome; delete from task; delete from worker";
+const CLEAR: &str = "delete from unfinished_task; delete from outcome; delete from task; delete from worker";
 
 #[test]
-fn random_histories_on_sqlite_are_those_of_the_machine() {
-    live_through(48, Bench::sqlite());
+fn random_histories_on_sqlite_match_the_state_machine() {
+    run_histories(48, TestStore::sqlite());
 }
 
 #[test]
-fn random_histories_on_postgres_are_those_of_the_machine() {
-    live_through(96, Bench::postgres());
+fn random_histories_on_postgres_match_the_state_machine() {
+    run_histories(96, TestStore::postgres());
 }
 
-/// `PROPTEST_CASES` asks for more histories, `PROPTEST_RNG_SEED` for the ones that failed.
-fn live_through(cases: u32, bench: impl Future<Output = Bench>) {
+/// Runs `cases` histories. `PROPTEST_CASES` sets another number, `PROPTEST_RNG_SEED` repeats the histories of a failure.
+fn run_histories(cases: u32, test: impl Future<Output = TestStore>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bench = runtime.block_on(bench);
+    let test = runtime.block_on(test);
     let mut config = Config::default();
     if config.cases == 256 {
         config.cases = cases;
@@ -44,15 +44,16 @@ fn live_through(cases: u32, bench: impl Future<Output = Bench>) {
     config.max_shrink_iters = 500;
     config.rng_seed = seed(config.rng_seed);
     let seed = config.rng_seed;
-    let outcome = TestRunner::new(config)
-        .run(&histories(), |history| runtime.block_on(lived(&bench, &history)).map_err(TestCaseError::fail));
+    let outcome = TestRunner::new(config).run(&histories(), |history| {
+        runtime.block_on(run_history(&test, &history)).map_err(TestCaseError::fail)
+    });
     if let Err(failure) = outcome {
         panic!("{seed:?} of PROPTEST_RNG_SEED: {failure}");
     }
-    runtime.block_on(bench.finish());
+    runtime.block_on(test.finish());
 }
 
-/// A seed that a failure can name.
+/// The seed of the histories; a random one is drawn here, so that a failure can name it.
 fn seed(given: proptest::test_runner::RngSeed) -> proptest::test_runner::RngSeed {
     use proptest::test_runner::RngSeed::{Fixed, Random};
     match given {
@@ -61,24 +62,22 @@ fn seed(given: proptest::test_runner::RngSeed) -> proptest::test_runner::RngSeed
     }
 }
 
-/// One history on a cleared database.
-async fn lived(bench: &Bench, history: &[Step]) -> Result<(), String> {
-    bench.execute(CLEAR).await.unwrap();
-    let bench = Bench { store: bench.another(), ..bench.clone() };
+/// Runs one history on emptied tables.
+async fn run_history(test: &TestStore, history: &[Step]) -> Result<(), String> {
+    test.execute(CLEAR).await.unwrap();
+    let test = TestStore { store: test.another(), ..test.clone() };
     let mut model = Model::default();
     for (number, step) in history.iter().enumerate() {
-        let lived = match step {
+        let applied = match step {
             Step::Advance(micros) => {
-                bench.advance(*micros).await;
+                test.advance(*micros).await;
                 Ok(())
             }
-            Step::Beat { worker, running } => {
-                crate::model_check::calls::heartbeat(&bench, &mut model, *worker, running).await
-            }
-            Step::Verbs(verbs) => verbs_at_once(&bench, &mut model, verbs).await,
+            Step::Heartbeat { worker, running } => heartbeat(&test, &mut model, *worker, running).await,
+            Step::Calls(operations) => run_operations(&test, &mut model, operations).await,
         };
-        lived.map_err(|why| format!("step {number}, {step:?}: {why}"))?;
-        let found = books(&bench.db).await;
+        applied.map_err(|why| format!("step {number}, {step:?}: {why}"))?;
+        let found = dump_tables(&test.db).await;
         let expected = expected(&model);
         if found != expected {
             return Err(format!("step {number}, {step:?}: the tables hold {found:#?} and not {expected:#?}"));
@@ -87,41 +86,42 @@ async fn lived(bench: &Bench, history: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-/// One verb, or several that race; the model adopts whatever order explains what came of them.
-async fn verbs_at_once(bench: &Bench, model: &mut Model, verbs: &[Verb]) -> Result<(), String> {
-    let calls: Vec<Call> = verbs.iter().map(|verb| Call::of(verb, model, bench)).collect();
+/// Runs one operation, or several concurrently. The model is set to the state after the order that explains the results.
+async fn run_operations(test: &TestStore, model: &mut Model, operations: &[Operation]) -> Result<(), String> {
+    let calls: Vec<Call> = operations.iter().map(|operation| Call::of(operation, model, test)).collect();
     let before = model.clone();
     for call in &calls {
-        call.accept(model, bench.now());
+        call.accept(model, test.now());
     }
     let stores: Vec<Store> = match &*calls {
-        [_] => vec![bench.store.clone()],
-        racing => racing.iter().map(|_| bench.another()).collect(),
+        [_] => vec![test.store.clone()],
+        concurrent => concurrent.iter().map(|_| test.another()).collect(),
     };
     let answers = run_all(&stores, &calls).await;
-    let found = books(&bench.db).await;
-    let mut touches: Vec<Touch> = Vec::new();
+    let found = dump_tables(&test.db).await;
+    let mut effects: Vec<Effect> = Vec::new();
     for (call, answer) in calls.iter().zip(&answers) {
-        touches.extend(call.touches(answer, model, bench.now())?);
+        effects.extend(call.effects(answer, model, test.now())?);
     }
-    for (id, line) in &mut model.lines {
-        let mine: Vec<&Touch> = touches.iter().filter(|touch| touch.id == *id).collect();
-        let todo = vec![Todo::Act; mine.len()];
-        *line = explained(line, &mine, &todo, &found, bench.now())
-            .ok_or_else(|| format!("no order explains {mine:#?} on {line:?}: {found:#?}"))?;
+    for (id, task) in &mut model.tasks {
+        let own: Vec<&Effect> = effects.iter().filter(|effect| effect.id == *id).collect();
+        let todo = vec![Todo::Act; own.len()];
+        *task = explained(task, &own, &todo, &found, test.now())
+            .ok_or_else(|| format!("no order explains {own:#?} on {task:?}: {found:#?}"))?;
     }
     if let ([call], [answer]) = (&*calls, &*answers) {
-        call.check_alone(answer, &before, bench.now())?;
+        call.check_alone(answer, &before, test.now())?;
     }
-    crate::model_check::calls::check_claims(&calls, &answers, &before, bench.now())?;
-    let raced = (calls.len() > 1).then_some(&found);
+    check_claims(&calls, &answers, &before, test.now())?;
+    let concurrent = (calls.len() > 1).then_some(&found);
     for call in &calls {
-        call.forget_silent(model, raced, bench.now());
+        call.delete_silent_workers(model, concurrent, test.now());
     }
     Ok(())
 }
 
-/// What is still to happen for one touch: the statement that acts, then, if it moved nothing, the answer that is read.
+/// What is still to happen for one effect: the statement that changes the row, then, if it changed nothing, the query for the
+/// answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Todo {
     Act,
@@ -129,47 +129,56 @@ enum Todo {
     Nothing,
 }
 
-/// The line after some order of `touches` that gives each the answer it had and ends in the rows that were found.
-fn explained(line: &Line, touches: &[&Touch], todo: &[Todo], found: &Books, now: i64) -> Option<Line> {
+/// The task after some order of `effects` in which each gives the answer that was returned, and which ends in the rows that
+/// were found; `None` if there is no such order.
+fn explained(
+    task: &ModelTask,
+    effects: &[&Effect],
+    todo: &[Todo],
+    found: &Tables,
+    now: i64,
+) -> Option<ModelTask> {
     if todo.iter().all(|todo| *todo == Todo::Nothing) {
-        return agrees(line, found).then(|| line.clone());
+        return matches_rows(task, found).then(|| task.clone());
     }
-    for (place, touch) in touches.iter().enumerate() {
-        let mut after = line.clone();
-        let next = match (todo[place], &touch.act) {
-            (Todo::Act, act) => match after.meet(act, now) {
-                (answer, _) if answer == touch.answer => Todo::Nothing,
+    for (position, effect) in effects.iter().enumerate() {
+        let mut after = task.clone();
+        let next = match (todo[position], &effect.act) {
+            (Todo::Act, act) => match after.apply_act(act, now) {
+                (answer, _) if answer == effect.answer => Todo::Nothing,
                 (_, false) if matches!(act, Act::Claim(_) | Act::Report(_)) => Todo::Read,
                 _ => continue,
             },
             (Todo::Read, Act::Report(report))
-                if Answer::SettleResult(line.settled(report, now)) == touch.answer =>
+                if Answer::SettleResult(task.settled(report, now)) == effect.answer =>
             {
                 Todo::Nothing
             }
-            (Todo::Read, Act::Claim(ask)) if line.granted(ask, now) == touch.answer => Todo::Nothing,
+            (Todo::Read, Act::Claim(claim_request)) if task.granted(claim_request, now) == effect.answer => {
+                Todo::Nothing
+            }
             _ => continue,
         };
         let mut todo = todo.to_vec();
-        todo[place] = next;
-        if let Some(explained) = explained(&after, touches, &todo, found, now) {
+        todo[position] = next;
+        if let Some(explained) = explained(&after, effects, &todo, found, now) {
             return Some(explained);
         }
     }
     None
 }
 
-fn agrees(line: &Line, found: &Books) -> bool {
-    let unended = found.live.iter().find(|row| row.0 == line.task.id.0);
-    let ended = found.outcome.iter().find(|row| row.0 == line.task.id.0);
-    line.live_row().as_ref() == unended && line.outcome_row().as_ref() == ended
+fn matches_rows(task: &ModelTask, found: &Tables) -> bool {
+    let unfinished = found.unfinished.iter().find(|row| row.0 == task.submission.id.0);
+    let ended = found.outcome.iter().find(|row| row.0 == task.submission.id.0);
+    task.unfinished_row().as_ref() == unfinished && task.outcome_row().as_ref() == ended
 }
 
-fn expected(model: &Model) -> Books {
-    Books {
-        task: model.lines.values().map(Line::task_row).collect(),
-        live: model.lines.values().filter_map(Line::live_row).collect(),
-        outcome: model.lines.values().filter_map(Line::outcome_row).collect(),
-        worker: model.seen.iter().map(|(name, seen)| (name.as_str().to_owned(), *seen)).collect(),
+fn expected(model: &Model) -> Tables {
+    Tables {
+        task: model.tasks.values().map(ModelTask::task_row).collect(),
+        unfinished: model.tasks.values().filter_map(ModelTask::unfinished_row).collect(),
+        outcome: model.tasks.values().filter_map(ModelTask::outcome_row).collect(),
+        worker: model.last_heartbeats.iter().map(|(name, at)| (name.as_str().to_owned(), *at)).collect(),
     }
 }

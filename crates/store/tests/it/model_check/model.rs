@@ -1,4 +1,4 @@
-//! The model: tasks in memory that move only by `domain::State::apply`, and the rows that the tables must then hold.
+//! The model: tasks in memory that change only by `domain::State::apply`, and the rows that the tables must then have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,38 +8,38 @@ use domain::{
 };
 use store::{ClaimById, EndedTask, Granted, PullRequest};
 
-use crate::kit::table_dump::{LiveRow, OutcomeRow, TaskRow};
+use crate::kit::table_dump::{OutcomeRow, TaskRow, UnfinishedRow};
 
-/// Everything that the store should know.
+/// The expected content of the database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
-    pub(crate) lines: BTreeMap<TaskId, Line>,
-    pub(crate) seen: BTreeMap<WorkerName, i64>,
+    pub(crate) tasks: BTreeMap<TaskId, ModelTask>,
+    pub(crate) last_heartbeats: BTreeMap<WorkerName, i64>,
 }
 
-/// One task: the machine's state, and what the tables keep beside it.
+/// One task: its state, and what the tables store besides.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
-    pub(crate) task: Submission,
+pub(crate) struct ModelTask {
+    pub(crate) submission: Submission,
     pub(crate) created: i64,
-    pub(crate) place: i64,
+    pub(crate) ready_at: i64,
     pub(crate) state: State,
     run: Option<(WorkerName, i64)>,
     result: Option<String>,
     error: Option<String>,
 }
 
-/// What a verb does to one task.
+/// What an operation does to one task.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Claim(ClaimById),
     Report(Report),
-    Sweep,
-    Lose(BTreeSet<WorkerName>),
+    Expire,
+    WorkerLost(BTreeSet<WorkerName>),
     Cancel(OwnerId),
 }
 
-/// What a verb's answer says of one task.
+/// The part of an operation's result that is about one task.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
     Nothing,
@@ -49,69 +49,74 @@ pub(crate) enum Answer {
 }
 
 impl Model {
-    /// Whether something runs under the puller's claim.
-    pub(crate) fn holds(&self, puller: &PullRequest, now: i64) -> bool {
-        self.lines.values().any(|line| {
-            matches!(&line.state, State::Running { claim, worker, deadline, .. }
-                if *claim == puller.claim && *worker == puller.worker && now <= deadline.0)
+    /// Whether something runs under the request's claim.
+    pub(crate) fn runs_under(&self, request: &PullRequest, now: i64) -> bool {
+        self.tasks.values().any(|task| {
+            matches!(&task.state, State::Running { claim, worker, deadline, .. }
+                if *claim == request.claim && *worker == request.worker && now <= deadline.0)
         })
     }
 }
 
-impl Line {
-    pub(crate) fn new(task: Submission, now: i64) -> Self {
-        let state = State::accepted(Timestamp(now), task.start_within);
-        Self { task, created: now, place: now, state, run: None, result: None, error: None }
+impl ModelTask {
+    pub(crate) fn new(submission: Submission, now: i64) -> Self {
+        let state = State::accepted(Timestamp(now), submission.start_within);
+        Self { submission, created: now, ready_at: now, state, run: None, result: None, error: None }
     }
 
-    /// Lets `act` happen to the task: what it answers, and whether it moved.
-    pub(crate) fn meet(&mut self, act: &Act, now: i64) -> (Answer, bool) {
+    /// Applies `act` to the task. Returns the answer and whether the state has changed.
+    pub(crate) fn apply_act(&mut self, act: &Act, now: i64) -> (Answer, bool) {
         match act {
-            Act::Claim(ask) => self.claim(ask, now),
+            Act::Claim(request) => self.claim(request, now),
             Act::Report(report) => {
-                let moved = self.report(report, now);
-                (Answer::SettleResult(self.settled(report, now)), moved)
+                let changed = self.report(report, now);
+                (Answer::SettleResult(self.settled(report, now)), changed)
             }
-            Act::Sweep => self.end(Event::Swept, self.limit().map(|limit| now - limit), now),
-            Act::Lose(silent) => {
-                let holder =
+            Act::Expire => self.end(Event::Swept, self.due().map(|due| now - due), now),
+            Act::WorkerLost(silent) => {
+                let worker =
                     self.run.as_ref().map(|(worker, _)| worker).filter(|worker| silent.contains(*worker));
-                let Some(worker) = holder.cloned() else { return (Answer::Nothing, false) };
-                self.end(Event::WorkerLost { worker }, self.limit().map(|limit| now - limit), now)
+                let Some(worker) = worker.cloned() else { return (Answer::Nothing, false) };
+                self.end(Event::WorkerLost { worker }, self.due().map(|due| now - due), now)
             }
-            Act::Cancel(owner) if *owner == self.task.owner => self.end(Event::CancelRequested, Some(0), now),
+            Act::Cancel(owner) if *owner == self.submission.owner => {
+                self.end(Event::CancelRequested, Some(0), now)
+            }
             Act::Cancel(_) => (Answer::Nothing, false),
         }
     }
 
     fn apply(&mut self, event: Event, now: i64) -> bool {
-        let moved = self.state.clone().apply(event, Timestamp(now));
-        moved.map(|state| self.state = state).is_ok()
+        let changed = self.state.clone().apply(event, Timestamp(now));
+        changed.map(|state| self.state = state).is_ok()
     }
 
-    fn claim(&mut self, ask: &ClaimById, now: i64) -> (Answer, bool) {
-        let event = Event::Claimed { claim: ask.claim, worker: ask.worker.clone(), ttl: self.task.ttl };
-        let moved = self.apply(event, now);
-        if moved {
-            self.run = Some((ask.worker.clone(), now));
+    fn claim(&mut self, request: &ClaimById, now: i64) -> (Answer, bool) {
+        let event =
+            Event::Claimed { claim: request.claim, worker: request.worker.clone(), ttl: self.submission.ttl };
+        let changed = self.apply(event, now);
+        if changed {
+            self.run = Some((request.worker.clone(), now));
         }
-        (self.granted(ask, now), moved)
+        (self.granted(request, now), changed)
     }
 
-    /// What an ask is granted by how the task stands.
-    pub(crate) fn granted(&self, ask: &ClaimById, now: i64) -> Answer {
+    /// The answer to a claim, by how the task stands.
+    pub(crate) fn granted(&self, request: &ClaimById, now: i64) -> Answer {
         match &self.state {
             State::Running { attempt, claim, worker, deadline, .. }
-                if *worker == ask.worker && (*claim == ask.claim || ask.by_name) && now <= deadline.0 =>
+                if *worker == request.worker
+                    && (*claim == request.claim || request.by_name)
+                    && now <= deadline.0 =>
             {
                 let grant = Grant {
-                    id: self.task.id,
-                    name: self.task.name.clone(),
-                    parameters: self.task.parameters.clone(),
+                    id: self.submission.id,
+                    name: self.submission.name.clone(),
+                    parameters: self.submission.parameters.clone(),
                     attempt: *attempt,
                     claim: *claim,
                     remaining_ms: ((deadline.0 - now) / 1000).cast_unsigned(),
-                    trace: self.task.trace,
+                    trace: self.submission.trace,
                 };
                 Answer::Granted(Granted { grant, worker: worker.clone() })
             }
@@ -119,7 +124,7 @@ impl Line {
         }
     }
 
-    /// A report speaks for its grant only if both its fence and its claim are that grant's.
+    /// Applies a report, which counts only if both its attempt and its claim are those of the grant.
     fn report(&mut self, report: &Report, now: i64) -> bool {
         let claim = report.claim;
         if !matches!(self.state, State::Running { attempt, .. } if attempt == report.attempt) {
@@ -127,32 +132,33 @@ impl Line {
         }
         match &report.reported {
             ReportOutcome::Result(result) => {
-                let moved = self.apply(Event::Succeeded { claim }, now);
+                let changed = self.apply(Event::Succeeded { claim }, now);
                 self.result = (self.state.status() == Status::Finished).then(|| result.text().to_owned());
-                moved
+                changed
             }
             ReportOutcome::Error(error) => {
-                let moved = self.apply(Event::Failed { claim }, now);
+                let changed = self.apply(Event::Failed { claim }, now);
                 self.error = (self.state.reason() == Some(Reason::OperationFailed)).then(|| error.clone());
-                moved
+                changed
             }
             ReportOutcome::Released => {
-                let moved = self.apply(Event::Released { claim, start_within: self.task.start_within }, now);
-                if moved {
-                    (self.run, self.place) = (None, now);
+                let changed =
+                    self.apply(Event::Released { claim, start_within: self.submission.start_within }, now);
+                if changed {
+                    (self.run, self.ready_at) = (None, now);
                 }
-                moved
+                changed
             }
         }
     }
 
-    /// How the task stands, in the words that answer a report.
+    /// The answer to a report, by how the task stands.
     pub(crate) fn settled(&self, report: &Report, now: i64) -> SettleResult {
         let (attempt, late) = match (&self.state, &self.run) {
             (State::Created { attempt, .. }, _) => (*attempt, 0),
             (State::Running { attempt, deadline, .. }, _) => (*attempt, now - deadline.0),
             (State::Finished { attempt, .. } | State::Cancelled { attempt, .. }, run) => {
-                let deadline = run.as_ref().map(|(_, started)| started + self.task.ttl.micros());
+                let deadline = run.as_ref().map(|(_, started)| started + self.submission.ttl.micros());
                 (*attempt, deadline.map_or(0, |deadline| now - deadline))
             }
         };
@@ -170,17 +176,26 @@ impl Line {
         }
     }
 
-    fn end(&mut self, event: Event, late: Option<i64>, now: i64) -> (Answer, bool) {
+    fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
         if !self.apply(event, now) {
             return (Answer::Nothing, false);
         }
         let State::Cancelled { attempt, reason, ended } = self.state else { panic!("{:?}", self.state) };
-        let late = late.expect("it lived until now");
-        (Answer::EndedTask(EndedTask { id: self.task.id, attempt, reason: Some(reason), ended, late }), true)
+        let late_us = late_us.expect("an unfinished task has a next instant");
+        (
+            Answer::EndedTask(EndedTask {
+                id: self.submission.id,
+                attempt,
+                reason: Some(reason),
+                ended,
+                late_us,
+            }),
+            true,
+        )
     }
 
-    /// The next instant at which the sweep must look.
-    fn limit(&self) -> Option<i64> {
+    /// The end of `startWithin` or the deadline; `None` once the task has ended.
+    fn due(&self) -> Option<i64> {
         match &self.state {
             State::Created { start_by, .. } => Some(start_by.0),
             State::Running { deadline, .. } => Some(deadline.0),
@@ -202,7 +217,8 @@ impl Line {
     }
 
     pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission { id, owner, name, queue, parameters, ttl, start_within, trace } = self.task.clone();
+        let Submission { id, owner, name, queue, parameters, ttl, start_within, trace } =
+            self.submission.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
         (
@@ -218,10 +234,10 @@ impl Line {
         )
     }
 
-    /// Its row in `live`, while it has not ended.
-    pub(crate) fn live_row(&self) -> Option<LiveRow> {
-        let Submission { id, owner, name, queue, .. } = self.task.clone();
-        let (attempt, due) = (self.attempt().cast_signed(), self.limit()?);
+    /// Its row in `unfinished_task`, while it has not ended.
+    pub(crate) fn unfinished_row(&self) -> Option<UnfinishedRow> {
+        let Submission { id, owner, name, queue, .. } = self.submission.clone();
+        let (attempt, due) = (self.attempt().cast_signed(), self.due()?);
         let (phase, claim, worker, started) = match &self.state {
             State::Running { claim, worker, started, .. } => {
                 (2, Some(claim.0), Some(worker.as_str().to_owned()), Some(started.0))
@@ -229,7 +245,7 @@ impl Line {
             _ => (1, None, None, None),
         };
         let (name, queue) = (name.into(), queue.into());
-        Some((id.0, owner.0, name, queue, phase, self.place, due, attempt, claim, worker, started))
+        Some((id.0, owner.0, name, queue, phase, self.ready_at, due, attempt, claim, worker, started))
     }
 
     /// Its row in `outcome`, once it has ended.
@@ -238,7 +254,7 @@ impl Line {
         else {
             return None;
         };
-        let Submission { id, owner, name, ttl, .. } = self.task.clone();
+        let Submission { id, owner, name, ttl, .. } = self.submission.clone();
         let status = self.state.status().to_string();
         let reason = self.state.reason().map(|reason| reason.to_string());
         let attempt = attempt.cast_signed();

@@ -42,7 +42,7 @@ pub async fn books_balance(url: &str, at_least: u64, exactly: Option<u64>) {
 /// The end of every task.
 pub async fn outcomes(cluster: &Cluster) -> HashSet<Outcome> {
     let mut connection = PgConnection::connect(&cluster.database().url).await.unwrap();
-    let rows: Vec<Outcome> = sqlx::query_as("select id, status, attempt, ended from outcome")
+    let rows: Vec<Outcome> = sqlx::query_as("select id, status, attempt, ended_at from outcome")
         .fetch_all(&mut connection)
         .await
         .unwrap();

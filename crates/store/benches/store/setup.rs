@@ -1,4 +1,4 @@
-//! The ground of a measurement: a new database with its backlog, what it has written, and who stands in its way.
+//! The setup of a measurement: a new database with a backlog, its write-ahead log, and a snapshot that another transaction holds.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,35 +11,36 @@ use store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::case::Kind;
-use crate::load::submission;
+use crate::cases::Kind;
+use crate::submission::submission;
 
-/// A database of its own.
-pub(crate) struct Ground {
+/// A database that is dropped after the measurement.
+pub(crate) struct Setup {
     pub(crate) store: Store,
+    /// The process id of the database server; `None` for SQLite.
     pub(crate) postmaster: Option<u32>,
     db: Db,
     url: String,
     directory: TempDir,
 }
 
-/// A transaction that sees the past until it is dropped.
-#[expect(dead_code, reason = "it is held, not used")]
+/// A transaction that holds a snapshot until it is dropped.
+#[expect(dead_code, reason = "the connection is kept open and not used")]
 pub(crate) enum Snapshot {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
 
-#[expect(clippy::disallowed_methods, reason = "a measurement is told where its server is")]
+#[expect(clippy::disallowed_methods, reason = "the environment names the server of a measurement")]
 fn server() -> String {
     std::env::var("TASKER_BENCH_POSTGRES")
         .or_else(|_| std::env::var("TASKER_TEST_POSTGRES"))
         .expect("TASKER_BENCH_POSTGRES names a PostgreSQL server")
 }
 
-impl Ground {
-    /// A new database in which `waiting` tasks wait.
-    pub(crate) async fn lay(kind: Kind, waiting: usize) -> Self {
+impl Setup {
+    /// Creates a database with `waiting` waiting tasks.
+    pub(crate) async fn create(kind: Kind, waiting: usize) -> Self {
         let directory = TempDir::new().unwrap();
         let (url, postmaster) = match kind {
             Kind::Sqlite => (format!("sqlite:{}", directory.path().join("tasker.db").display()), None),
@@ -53,15 +54,15 @@ impl Ground {
                 let (backend,): (i32,) =
                     sqlx::query_as("select pg_backend_pid()").fetch_one(&mut admin).await.unwrap();
                 let (base, _) = server.rsplit_once('/').unwrap();
-                (format!("{base}/{name}"), crate::host::parent(backend.cast_unsigned()))
+                (format!("{base}/{name}"), crate::host_usage::parent(backend.cast_unsigned()))
             }
         };
         let db = Db::open(&url).unwrap();
         let store = Store::new(db.clone(), Clock::default());
         store.migrate().await.unwrap();
-        let ground = Self { store, postmaster, db, url, directory };
-        ground.fill(waiting).await;
-        ground
+        let setup = Self { store, postmaster, db, url, directory };
+        setup.fill(waiting).await;
+        setup
     }
 
     async fn fill(&self, waiting: usize) {
@@ -77,24 +78,24 @@ impl Ground {
         }
         fillers.join_all().await;
         if waiting > 0 {
-            self.tidy().await;
+            self.vacuum().await;
         }
     }
 
-    /// What a quiet moment would bring: dead rows cleared, the log written back.
-    pub(crate) async fn tidy(&self) {
+    /// Does what a quiet moment would allow: removes dead rows and writes the log back.
+    pub(crate) async fn vacuum(&self) {
         match &self.db {
             Db::Postgres(_) => {
                 let mut admin = PgConnection::connect(&self.url).await.unwrap();
-                admin.execute("vacuum live").await.unwrap();
+                admin.execute("vacuum unfinished_task").await.unwrap();
                 admin.execute("checkpoint").await.unwrap();
             }
             Db::Sqlite(pools) => drop(pools.write.execute("pragma wal_checkpoint(truncate)").await.unwrap()),
         }
     }
 
-    /// Closes it and gives the disk back.
-    pub(crate) async fn clear(self) {
+    /// Closes and drops the database.
+    pub(crate) async fn remove(self) {
         self.db.close().await;
         if self.postmaster.is_some() {
             let (_, name) = self.url.rsplit_once('/').unwrap();
@@ -103,7 +104,7 @@ impl Ground {
         }
     }
 
-    /// Begins a transaction that goes on seeing this moment.
+    /// Begins a transaction that holds a snapshot of this moment.
     pub(crate) async fn hold_snapshot(&self) -> Snapshot {
         if self.postmaster.is_some() {
             let mut connection = PgConnection::connect(&self.url).await.unwrap();
@@ -118,7 +119,8 @@ impl Ground {
         Snapshot::Sqlite(connection)
     }
 
-    /// Bytes of write-ahead log so far; of SQLite only where the file stands, since it begins again at each checkpoint.
+    /// Bytes of write-ahead log so far. For SQLite, whose log starts again at each checkpoint, the bytes that this process has
+    /// written.
     pub(crate) async fn wal(&self) -> u64 {
         match &self.db {
             Db::Postgres(pools) => {
@@ -126,11 +128,11 @@ impl Ground {
                 let (bytes,): (i64,) = sqlx::query_as(query).fetch_one(&pools.read).await.unwrap();
                 bytes.cast_unsigned()
             }
-            Db::Sqlite(_) => crate::host::written(),
+            Db::Sqlite(_) => crate::host_usage::written(),
         }
     }
 
-    /// How long the disk takes to keep 8 KiB, the median of a few, in milliseconds.
+    /// How long the disk takes to sync 8 KiB: the median of 31 attempts, in milliseconds.
     pub(crate) fn fdatasync(&self) -> f64 {
         let path: PathBuf = self.directory.path().join("probe");
         let mut file = File::create(&path).unwrap();

@@ -1,6 +1,6 @@
-//! What is measured: each case and its name.
+//! The cases that are measured, and their names.
 
-/// Which database.
+/// The database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Postgres,
@@ -9,25 +9,25 @@ pub(crate) enum Kind {
 
 /// How tasks are claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Each by its id, as a ticket names it.
-    ById,
-    /// Whatever is oldest.
-    ByPull,
+pub(crate) enum ClaimBy {
+    /// Each by its id, as after a ticket.
+    Id,
+    /// The oldest ready tasks of a type, as after a pull request.
+    Type,
 }
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) kind: Kind,
-    pub(crate) way: Way,
+    pub(crate) claim_by: ClaimBy,
     /// How many tasks each call of the store carries.
     pub(crate) batch: usize,
-    /// How many loops of submit, claim, settle run at once.
+    /// How many loops of submit, claim and settle run concurrently.
     pub(crate) writers: usize,
-    /// Beside many that wait.
+    /// Whether many other tasks wait meanwhile.
     pub(crate) waiting: bool,
-    /// Beside a transaction that holds a snapshot all the time.
+    /// Whether another transaction holds a snapshot meanwhile.
     pub(crate) snapshot: bool,
 }
 
@@ -38,16 +38,16 @@ impl Case {
         let batches: &[usize] = if quick { &[10, 100] } else { &[1, 10, 100, 500] };
         for kind in [Kind::Postgres, Kind::Sqlite] {
             for waiting in [false, true] {
-                for way in [Way::ById, Way::ByPull] {
+                for claim_by in [ClaimBy::Id, ClaimBy::Type] {
                     for &batch in batches {
                         let writers = writers(kind, batch);
-                        cases.push(Self { kind, way, batch, writers, waiting, snapshot: false });
+                        cases.push(Self { kind, claim_by, batch, writers, waiting, snapshot: false });
                     }
                 }
-                for way in [Way::ById, Way::ByPull] {
+                for claim_by in [ClaimBy::Id, ClaimBy::Type] {
                     if kind == Kind::Postgres || !quick && !waiting {
                         let writers = writers(kind, 100);
-                        cases.push(Self { kind, way, batch: 100, writers, waiting, snapshot: true });
+                        cases.push(Self { kind, claim_by, batch: 100, writers, waiting, snapshot: true });
                     }
                 }
             }
@@ -55,22 +55,23 @@ impl Case {
         cases
     }
 
+    /// The name by which a word of the command line chooses the case.
     pub(crate) fn name(&self) -> String {
         let kind = match self.kind {
             Kind::Postgres => "postgres",
             Kind::Sqlite => "sqlite",
         };
-        let way = match self.way {
-            Way::ById => "by-id",
-            Way::ByPull => "by-pull",
+        let claim_by = match self.claim_by {
+            ClaimBy::Id => "by-id",
+            ClaimBy::Type => "by-pull",
         };
         let waiting = if self.waiting { ", many waiting" } else { "" };
         let snapshot = if self.snapshot { ", beside a snapshot" } else { "" };
-        format!("{kind} {way} batch-{}{waiting}{snapshot}", self.batch)
+        format!("{kind} {claim_by} batch-{}{waiting}{snapshot}", self.batch)
     }
 }
 
-/// As many as the database can use: SQLite writes one batch at a time, big batches fill both cores by themselves.
+/// As many loops as the database can use: SQLite writes one batch at a time, and two loops with big batches keep two cores busy.
 fn writers(kind: Kind, batch: usize) -> usize {
     match (kind, batch) {
         (Kind::Sqlite, _) => 1,

@@ -1,8 +1,8 @@
-//! What the machine did meanwhile, read from `/proc`: our CPU, the server's, everybody else's.
+//! CPU time and disk writes, read from `/proc`: of this process, of the database server, of all other processes.
 
 use std::fs;
 
-/// CPU seconds that have been used so far.
+/// CPU seconds that have been used since the start of each process, or of the machine.
 #[derive(Debug)]
 pub(crate) struct Usage {
     own: f64,
@@ -11,7 +11,7 @@ pub(crate) struct Usage {
     total: f64,
 }
 
-/// CPU seconds between two moments; what is foreign as a part of the machine.
+/// CPU seconds between two moments; `foreign` is the share of the machine that other processes used, 0 to 1.
 #[derive(Debug)]
 pub(crate) struct Used {
     pub(crate) own: f64,
@@ -19,10 +19,11 @@ pub(crate) struct Used {
     pub(crate) foreign: f64,
 }
 
-/// Linux counts CPU time in hundredths of a second on every machine that we know.
+/// CPU time is counted in hundredths of a second (`USER_HZ`) on every usual Linux.
 const TICKS: f64 = 100.0;
 
 impl Usage {
+    /// The figures up to now; `postmaster` is the process id of the database server.
     pub(crate) fn now(postmaster: Option<u32>) -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let line = stat.lines().next().unwrap_or_default();
@@ -38,6 +39,7 @@ impl Usage {
         }
     }
 
+    /// The difference to an earlier reading.
     pub(crate) fn since(&self, before: &Self) -> Used {
         let own = self.own - before.own;
         let server = self.server.zip(before.server).map(|(after, before)| after - before);
@@ -48,11 +50,11 @@ impl Usage {
 
 struct Process {
     parent: u32,
-    /// Its own and that of the children that it has waited for.
+    /// CPU seconds of the process and of the children that it has waited for.
     cpu: f64,
 }
 
-/// One process, by the fields of `/proc/PID/stat` behind its name.
+/// Reads the fields of `/proc/PID/stat` that follow the process's name.
 fn process(pid: &str) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
@@ -61,7 +63,7 @@ fn process(pid: &str) -> Option<Process> {
     Some(Process { parent: fields.get(1)?.parse().ok()?, cpu: ticks / TICKS })
 }
 
-/// A server and all its processes; those that have ended are counted by their parent.
+/// CPU seconds of a server and its processes; the parent's figure includes those that have ended.
 fn tree(postmaster: u32) -> f64 {
     let Ok(entries) = fs::read_dir("/proc") else { return 0.0 };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -70,22 +72,23 @@ fn tree(postmaster: u32) -> f64 {
     processes.filter(|(pid, p)| *pid == postmaster || p.parent == postmaster).map(|(_, p)| p.cpu).sum()
 }
 
+/// The id of the process that started `pid`.
 pub(crate) fn parent(pid: u32) -> Option<u32> {
     process(&pid.to_string()).map(|process| process.parent)
 }
 
-/// Bytes that our process has had written to disks.
+/// Bytes that this process has written to disks.
 pub(crate) fn written() -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
     let bytes = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
     bytes.unwrap_or(0)
 }
 
-/// The processor and how many of it.
+/// The number of cores and the model of the processor.
 pub(crate) fn describe() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{cores} cores, {}", name.unwrap_or("of an unknown make"))
+    format!("{cores} cores, {}", name.unwrap_or("unknown model"))
 }

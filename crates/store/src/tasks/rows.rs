@@ -1,0 +1,64 @@
+//! Rows that several operations return: tasks that a statement has ended, and tasks that are ready.
+
+use database::DatabaseError;
+use domain::{Attempt, QueueName, Reason, TaskId, Timestamp, TypeName};
+use uuid::Uuid;
+
+use crate::decode::{parse_column, row_struct};
+
+/// A task that a statement has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedTask {
+    /// The task's id.
+    pub id: TaskId,
+    /// The attempt that was ended; 0 if the task was never claimed.
+    pub attempt: Attempt,
+    /// Why the task was cancelled; `None` if it finished.
+    pub reason: Option<Reason>,
+    /// When it ended, by the database's clock.
+    pub ended: Timestamp,
+    /// Microseconds from its deadline (before its start: from the end of `startWithin`) to its end; negative if it ended
+    /// earlier.
+    pub late_us: i64,
+}
+
+/// A task that is ready: created, and not claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyTask {
+    /// The task's id.
+    pub id: TaskId,
+    /// Its type.
+    pub name: TypeName,
+    /// Its queue.
+    pub queue: QueueName,
+    /// The number of its last attempt; 0 if it was never claimed.
+    pub attempt: Attempt,
+    /// When it became ready, by the database's clock.
+    pub since: Timestamp,
+}
+
+row_struct! {
+    /// The row of a task that a statement has just ended.
+    struct EndedRow {
+        id: Uuid,
+        attempt: i32,
+        reason: Option<String>,
+        ended_at: i64,
+        late_us: i64,
+    }
+}
+
+/// Decodes the rows of tasks that a statement has ended.
+pub(crate) fn ended_tasks(rows: Vec<EndedRow>) -> Result<Vec<EndedTask>, DatabaseError> {
+    rows.into_iter().map(ended_task).collect()
+}
+
+fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
+    Ok(EndedTask {
+        id: TaskId(row.id),
+        attempt: row.attempt.cast_unsigned(),
+        reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
+        ended: Timestamp(row.ended_at),
+        late_us: row.late_us,
+    })
+}
