@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
@@ -25,8 +26,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause between two metadata requests while the brokers are down, and the first pause while a topic is missing. The latter
-/// doubles up to [`REFRESH_INTERVAL`], since a topic may be missing for long.
+/// doubles, since a topic may be missing for long.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The pauses between two metadata requests while a topic is missing.
+const MISSING_TOPIC_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(MIN_REFRESH_INTERVAL)
+    .with_max_delay(REFRESH_INTERVAL)
+    .without_max_times();
 
 /// What a process does with the topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,26 +73,22 @@ impl TopicManager {
 
     /// Refreshes the metadata until `stop`: periodically, when a client suspects an outage, and when a topic is declared.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut missing_pause = MIN_REFRESH_INTERVAL;
+        let mut missing_topic_pauses = MISSING_TOPIC_PAUSES.build();
         while !stop.is_cancelled() {
             let recovery_pause = self.recovery.check_producer(&self.connection).await;
             let pause = match self.refresh_metadata().await {
                 MetadataState::Complete => {
                     self.drop_admin_client().await;
-                    missing_pause = MIN_REFRESH_INTERVAL;
+                    missing_topic_pauses = MISSING_TOPIC_PAUSES.build();
                     REFRESH_INTERVAL
                 }
-                MetadataState::TopicsMissing => {
-                    let pause = missing_pause;
-                    missing_pause = (missing_pause * 2).min(REFRESH_INTERVAL);
-                    pause
-                }
+                MetadataState::TopicsMissing => missing_topic_pauses.next().unwrap_or(REFRESH_INTERVAL),
                 MetadataState::BrokersDown => MIN_REFRESH_INTERVAL,
             };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.connection.availability.suspected() => {}
-                () = self.connection.topics.newly_declared() => missing_pause = MIN_REFRESH_INTERVAL,
+                () = self.connection.topics.newly_declared() => missing_topic_pauses = MISSING_TOPIC_PAUSES.build(),
                 () = tokio::time::sleep(recovery_pause.map_or(pause, |recovery| recovery.min(pause))) => {}
             }
         }

@@ -2,19 +2,28 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 /// Consecutive failures that open the breaker.
 const FAILURE_THRESHOLD: u32 = 5;
 
-/// How long the breaker stays open the first time; each failed probe doubles it.
+/// How long the breaker stays open the first time.
 const MIN_OPEN: Duration = Duration::from_millis(500);
 
 /// The longest time between two probes.
 const MAX_OPEN: Duration = Duration::from_secs(15);
 
+/// How long the breaker stays open: doubled by each failed probe. Without jitter, since each process probes by itself and
+/// a single message is no load.
+const PAUSES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(MIN_OPEN).with_max_delay(MAX_OPEN).without_max_times();
+
 /// Whether messages may be sent to a topic. Closed: all. Open: none. Half-open: one, the probe.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     failures: u32,
+    pauses: ExponentialBackoff,
+    /// The current pause.
     pause: Duration,
     /// Not closed: open until this instant, half-open after it.
     open_until: Option<Instant>,
@@ -24,7 +33,9 @@ pub(crate) struct CircuitBreaker {
 
 impl Default for CircuitBreaker {
     fn default() -> Self {
-        Self { failures: 0, pause: MIN_OPEN, open_until: None, is_probing: false }
+        let mut pauses = PAUSES.build();
+        let pause = pauses.next().unwrap_or(MIN_OPEN);
+        Self { failures: 0, pauses, pause, open_until: None, is_probing: false }
     }
 }
 
@@ -60,7 +71,7 @@ impl CircuitBreaker {
     pub(crate) fn record_failure(&mut self, now: Instant) -> bool {
         if self.open_until.is_some() {
             if std::mem::take(&mut self.is_probing) {
-                self.pause = (self.pause * 2).min(MAX_OPEN);
+                self.pause = self.pauses.next().unwrap_or(MAX_OPEN);
                 self.open_until = Some(now + self.pause);
             }
             return false;
