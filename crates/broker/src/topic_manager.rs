@@ -9,6 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::Producer as _;
+use telemetry::Outage;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +50,8 @@ pub(crate) struct TopicManager {
     connection: Arc<Connection>,
     recovery: Arc<ProducerRecovery>,
     role: Role,
-    /// Missing topics that have been logged.
-    reported: BTreeSet<String>,
+    /// What has been logged about each missing topic.
+    outages: BTreeMap<String, Outage>,
     /// Topics whose layouts have been compared with the settings.
     checked: BTreeSet<String>,
     /// The client that creates topics; exists while some are missing.
@@ -68,7 +69,7 @@ enum MetadataState {
 impl TopicManager {
     /// A manager for a process in `role`.
     pub(crate) fn new(connection: Arc<Connection>, recovery: Arc<ProducerRecovery>, role: Role) -> Self {
-        Self { connection, recovery, role, reported: BTreeSet::new(), checked: BTreeSet::new(), admin: None }
+        Self { connection, recovery, role, outages: BTreeMap::new(), checked: BTreeSet::new(), admin: None }
     }
 
     /// Refreshes the metadata until `stop`: periodically, when a client suspects an outage, and when a topic is declared.
@@ -120,7 +121,7 @@ impl TopicManager {
     /// Creates the missing topics if the role and the settings allow it; else logs each of them once.
     async fn create_or_report_missing(&mut self) -> MetadataState {
         let missing = self.connection.topics.missing();
-        self.reported.retain(|topic| missing.contains(topic));
+        self.log_existing(&missing);
         if missing.is_empty() {
             return MetadataState::Complete;
         }
@@ -129,7 +130,7 @@ impl TopicManager {
             return MetadataState::TopicsMissing;
         }
         for topic in missing {
-            if self.reported.insert(topic.clone()) {
+            if self.is_new_cause(&topic, "the topic does not exist") {
                 let Settings { partitions, replication, .. } = &self.connection.settings;
                 let fallback = self.connection.topic_names.kind_of(&topic).fallback();
                 tracing::warn!(
@@ -142,10 +143,26 @@ impl TopicManager {
         MetadataState::TopicsMissing
     }
 
-    /// Creates topics, and logs the failure of each once.
+    /// Logs the topics that were reported as missing and exist now.
+    fn log_existing(&mut self, missing: &[String]) {
+        self.outages.retain(|topic, outage| {
+            let is_missing = missing.contains(topic);
+            if !is_missing && let Some(lasted) = outage.recovered() {
+                tracing::info!(topic, "the topic {topic} exists, after {lasted:.1?}");
+            }
+            is_missing
+        });
+    }
+
+    /// Records why a topic is missing. `true`: this cause is not logged yet.
+    fn is_new_cause(&mut self, topic: &str, cause: &str) -> bool {
+        self.outages.entry(topic.to_owned()).or_default().failed(cause)
+    }
+
+    /// Creates topics, and logs each cause of a failure once.
     async fn create(&mut self, missing: &[String]) {
         for (topic, error) in self.try_create(missing).await {
-            if self.reported.insert(topic.clone()) {
+            if self.is_new_cause(&topic, &error) {
                 let fallback = self.connection.topic_names.kind_of(&topic).fallback();
                 tracing::warn!(topic, error, "the topic {topic} cannot be created: {error}; {fallback}");
             }

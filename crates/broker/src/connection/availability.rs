@@ -1,12 +1,12 @@
 //! Whether the brokers answer. An outage is logged once when it begins, with its cause, and once when it ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use telemetry::Outage;
 use tokio::sync::{Notify, watch};
 
 use crate::metrics;
@@ -30,13 +30,14 @@ pub(crate) struct BrokerAvailability(Arc<State>);
 struct State {
     up: watch::Sender<bool>,
     suspected: Notify,
-    outage: Mutex<Outage>,
+    downtime: Mutex<Downtime>,
 }
 
 #[derive(Debug, Default)]
-struct Outage {
-    since: Option<Instant>,
-    /// The latest error of a connection, as librdkafka worded it.
+struct Downtime {
+    outage: Outage,
+    /// The latest error of a connection, as librdkafka worded it. The wording varies (it has times and counts), so only the
+    /// first one of an outage is logged.
     cause: Option<String>,
 }
 
@@ -44,7 +45,7 @@ impl BrokerAvailability {
     /// Down until a broker has answered.
     pub(crate) fn new() -> Self {
         let (up, suspected) = (watch::Sender::new(false), Notify::new());
-        Self(Arc::new(State { up, suspected, outage: Mutex::default() }))
+        Self(Arc::new(State { up, suspected, downtime: Mutex::default() }))
     }
 
     /// Whether the brokers answered the latest metadata request.
@@ -59,7 +60,8 @@ impl BrokerAvailability {
 
     /// Why the brokers are unavailable; `None` while they are available.
     pub(crate) fn outage_cause(&self) -> Option<String> {
-        let cause = || self.outage().cause.clone().unwrap_or_else(|| "no broker has answered yet".to_owned());
+        let cause =
+            || self.downtime().cause.clone().unwrap_or_else(|| "no broker has answered yet".to_owned());
         (!self.is_up()).then(cause)
     }
 
@@ -75,31 +77,31 @@ impl BrokerAvailability {
 
     /// Records that a broker has answered.
     pub(crate) fn mark_up(&self) {
-        let mut outage = self.outage();
-        if let Some(since) = outage.since.take() {
-            tracing::info!("Kafka is available again after {:.1?}", since.elapsed());
+        let mut downtime = self.downtime();
+        if let Some(lasted) = downtime.outage.recovered() {
+            tracing::info!("Kafka is available again after {lasted:.1?}");
         }
-        outage.cause = None;
-        drop(outage);
+        downtime.cause = None;
+        drop(downtime);
         metrics::set_up(true);
         self.0.up.send_if_modified(|up| !std::mem::replace(up, true));
     }
 
     /// Records that no broker answers. `cause` is used unless a connection's own error is known.
     pub(crate) fn mark_down(&self, cause: &str) {
-        let mut outage = self.outage();
-        if outage.since.is_none() {
-            outage.since = Some(Instant::now());
-            let cause = outage.cause.get_or_insert_with(|| cause.to_owned());
+        let mut downtime = self.downtime();
+        if !downtime.outage.is_ongoing() {
+            let cause = downtime.cause.get_or_insert_with(|| cause.to_owned()).clone();
+            downtime.outage.failed(&cause);
             tracing::warn!(error = %cause, "Kafka is unavailable: workers pull and report over HTTP until it is back");
         }
-        drop(outage);
+        drop(downtime);
         metrics::set_up(false);
         self.0.up.send_if_modified(|up| std::mem::replace(up, false));
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.0.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn downtime(&self) -> MutexGuard<'_, Downtime> {
+        self.0.downtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,7 +121,7 @@ impl ClientContext for BrokerAvailability {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal) => self.0.suspected.notify_one(),
             Some(code) if CONNECTION_ERRORS.contains(&code) => {
-                self.outage().cause = Some(reason.to_owned());
+                self.downtime().cause = Some(reason.to_owned());
                 self.0.suspected.notify_one();
             }
             _ => {}

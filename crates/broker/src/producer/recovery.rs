@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::Producer as _;
+use telemetry::Outage;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -18,6 +19,7 @@ pub(crate) struct ProducerRecovery(Mutex<Option<FatalError>>);
 struct FatalError {
     cause: String,
     replaced_at: Instant,
+    outage: Outage,
 }
 
 /// What to do about the producer.
@@ -27,8 +29,8 @@ enum RecoveryAction {
     Wait,
     /// Replace the producer; `is_new`: this cause is not logged yet.
     Replace { is_new: bool },
-    /// Log that the producer works again.
-    Recovered,
+    /// Log that the producer works again, after this time.
+    Recovered(Duration),
 }
 
 impl ProducerRecovery {
@@ -42,7 +44,9 @@ impl ProducerRecovery {
         }
         match self.observe(fatal.as_deref(), Instant::now()) {
             RecoveryAction::Wait => {}
-            RecoveryAction::Recovered => tracing::info!("Kafka's producer works again"),
+            RecoveryAction::Recovered(lasted) => {
+                tracing::info!("Kafka's producer works again after {lasted:.1?}");
+            }
             RecoveryAction::Replace { is_new } => {
                 if is_new {
                     let cause = fatal.unwrap_or_default();
@@ -66,13 +70,15 @@ impl ProducerRecovery {
             (_, Some(known)) if now.saturating_duration_since(known.replaced_at) < RECREATE_DELAY => {
                 RecoveryAction::Wait
             }
-            (None, Some(_)) => {
+            (None, Some(known)) => {
+                let lasted = known.outage.recovered().unwrap_or_default();
                 *latest = None;
-                RecoveryAction::Recovered
+                RecoveryAction::Recovered(lasted)
             }
-            (Some(cause), known) => {
-                let is_new = known.is_none_or(|known| known.cause != cause);
-                *latest = Some(FatalError { cause: cause.to_owned(), replaced_at: now });
+            (Some(cause), _) => {
+                let mut outage = latest.take().map(|known| known.outage).unwrap_or_default();
+                let is_new = outage.failed(cause);
+                *latest = Some(FatalError { cause: cause.to_owned(), replaced_at: now, outage });
                 RecoveryAction::Replace { is_new }
             }
         }
@@ -125,7 +131,8 @@ mod tests {
         assert_eq!(recovery.cause().as_deref(), Some("no right"));
         assert_eq!(recovery.observe(Some("no right"), after(1)), RecoveryAction::Replace { is_new: false });
         assert_eq!(recovery.observe(Some("fenced"), after(2)), RecoveryAction::Replace { is_new: true });
-        assert_eq!(recovery.observe(None, after(3)), RecoveryAction::Recovered);
-        assert_eq!((recovery.cause(), recovery.observe(None, after(3))), (None, RecoveryAction::Wait));
+        assert_eq!(recovery.observe(Some("no right"), after(3)), RecoveryAction::Replace { is_new: false });
+        assert!(matches!(recovery.observe(None, after(4)), RecoveryAction::Recovered(_)));
+        assert_eq!((recovery.cause(), recovery.observe(None, after(4))), (None, RecoveryAction::Wait));
     }
 }
