@@ -1,252 +1,199 @@
-//! The way to Kafka of one process: a producer, the picture of the topics, and the feeds that it reads.
+//! The facade of the crate: everything that a process does with Kafka, over one connection.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::QueueName;
+use domain::{QueueName, TraceContext};
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer as _, ThreadedProducer};
-use tokio::sync::Notify;
+use rdkafka::producer::Producer as _;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
+use crate::connection::Connection;
 use crate::connection::availability::BrokerAvailability;
-use crate::connection::topic_registry::{Names, TopicLayout, Topics};
+use crate::connection::topic_registry::TopicLayout;
 use crate::consumer::consume_loop::ConsumeLoop;
 use crate::consumer::subscription::Subscription;
 use crate::dead_letter_queue::DeadLetterQueue;
-use crate::librdkafka_properties;
+use crate::error::BrokerError;
 use crate::message::{ResultMessage, Ticket};
-use crate::metrics;
-use crate::producer::publisher::DeliveryReports;
+use crate::producer::publisher::{PublishError, Publisher};
 use crate::producer::recovery::ProducerRecovery;
-use crate::settings::{InvalidSetting, Settings};
+use crate::settings::Settings;
+use crate::topic_manager::{Role, TopicManager};
 
-/// The most results that wait for the Backend to settle them, before it pauses its partitions.
-const RESULTS: usize = 1000;
+/// Results that wait for the Backend to settle them before the consumer's partitions are paused.
+const MAX_BUFFERED_RESULTS: usize = 1000;
 
-/// How long what is on its way may take to arrive when a process ends.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long messages in flight may take to be delivered when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a process does with the topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Offers tickets and reads results; it makes topics that are missing, if the settings let it.
-    Backend,
-    /// Reads tickets and posts results.
-    Worker,
-}
-
-/// The settings make no client.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// One of them is refused by us.
-    #[error(transparent)]
-    Setting(#[from] InvalidSetting),
-    /// Some of them are refused by librdkafka.
-    #[error("{0}")]
-    Client(String),
-}
-
-impl Settings {
-    /// What librdkafka has against these settings.
-    pub(crate) fn refused(&self, error: &KafkaError) -> BrokerError {
-        BrokerError::Client(librdkafka_properties::refusal(error, &self.properties))
-    }
-}
-
-/// The way to Kafka. Clones are one.
+/// A process's use of Kafka: a producer, the state of the topics, and subscriptions. Clones share one connection.
 #[derive(Clone)]
-pub struct Broker(Arc<Inner>);
-
-struct Inner {
-    settings: Settings,
-    names: Names,
-    line: BrokerAvailability,
-    topics: Arc<Topics>,
-    deliveries: DeliveryReports,
-    producer: RwLock<Arc<ThreadedProducer<DeliveryReports>>>,
-    mending: ProducerRecovery,
-    wanted: Notify,
-    buried: DeadLetterQueue,
-    redeliveries: AtomicU64,
+pub struct Broker {
+    connection: Arc<Connection>,
+    publisher: Publisher,
+    recovery: Arc<ProducerRecovery>,
+    dead_letter_queue: Arc<DeadLetterQueue>,
 }
 
 impl Broker {
-    /// Makes the clients; nothing is sent before [`Broker::keep`] runs, and Kafka need not be there.
+    /// Creates the clients. Kafka need not be available; no message is sent or received before [`Broker::manage_topics`] runs.
+    /// Fails if the settings are invalid, or if librdkafka rejects them for a producer or a consumer.
     pub fn open(settings: Settings) -> Result<Self, BrokerError> {
         settings.check()?;
-        let (names, line) = (Names::of(&settings.topic_prefix), BrokerAvailability::new());
-        let topics = Arc::new(Topics::wanting([names.results(), names.dead()]));
-        let deliveries = DeliveryReports { line: line.clone(), topics: topics.clone() };
-        let refused = |error: KafkaError| settings.refused(&error);
-        let producer = settings.producer().create_with_context(deliveries.clone()).map_err(refused)?;
-        let producer = RwLock::new(Arc::new(producer));
-        // What it would refuse of a consumer's properties is told now.
-        let consumer = settings.consumer(&names.backends()).create_with_context(line.clone());
-        let _: BaseConsumer<BrokerAvailability> = consumer.map_err(refused)?;
-        Ok(Self(Arc::new(Inner {
-            settings,
-            names,
-            line,
-            topics,
-            deliveries,
-            producer,
-            mending: ProducerRecovery::default(),
-            wanted: Notify::new(),
-            buried: DeadLetterQueue::default(),
-            redeliveries: AtomicU64::new(0),
-        })))
+        let connection = Arc::new(Connection::open(settings)?);
+        validate_consumer_settings(&connection)?;
+        Ok(Self {
+            publisher: Publisher::new(connection.clone()),
+            recovery: Arc::default(),
+            dead_letter_queue: Arc::new(DeadLetterQueue::new(connection.clone())),
+            connection,
+        })
     }
 
-    /// Tickets of these queues are offered or read here: their topics are wanted.
+    /// Declares the queues whose tickets are published or consumed here, so that their topics are looked after.
     pub fn declare_queues<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
-        let new: Vec<bool> =
-            queues.into_iter().map(|queue| self.topics().want(self.names().tickets(queue))).collect();
-        if new.contains(&true) {
-            self.0.wanted.notify_one();
-        }
+        let names = &self.connection.topic_names;
+        self.connection.topics.declare(queues.into_iter().map(|queue| names.tickets(queue)));
     }
 
-    /// The tickets of one queue, shared with its other workers; no more than `room` are held for the reader.
+    /// Subscribes to the tickets of one queue, which its workers share as a consumer group. At most `capacity` messages are
+    /// buffered for the reader. Fails if librdkafka rejects the settings.
     pub fn tickets(
         &self,
         queue: &QueueName,
-        room: usize,
+        capacity: usize,
     ) -> Result<(Subscription<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
         self.declare_queues([queue]);
-        ConsumeLoop::of(self.clone(), self.names().tickets(queue), &self.names().workers(queue), room)
+        let names = &self.connection.topic_names;
+        let (topic, group) = (names.tickets(queue), names.worker_group(queue));
+        ConsumeLoop::new(self.connection.clone(), self.dead_letter_queue.clone(), topic, group, capacity)
     }
 
-    /// The results, shared with the other Backends.
+    /// Subscribes to the results, which the Backends share as a consumer group. Fails if librdkafka rejects the settings.
     pub fn results(&self) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
-        ConsumeLoop::of(self.clone(), self.names().results(), &self.names().backends(), RESULTS)
+        let names = &self.connection.topic_names;
+        let (topic, group) = (names.results(), names.backend_group());
+        let (connection, dead_letter_queue) = (self.connection.clone(), self.dead_letter_queue.clone());
+        ConsumeLoop::new(connection, dead_letter_queue, topic, group, MAX_BUFFERED_RESULTS)
     }
 
-    /// Whether messages of these queues can come: the brokers answer, the topics are there, and we may read them.
+    /// Publishes a ticket to the workers of its queue, without waiting. `true`: it is on its way to the brokers.
+    ///
+    /// `resend_round` numbers the republications of tickets: each round uses another partition than the first publication and
+    /// than the round before, in case the consumer of that partition is busy.
+    pub fn publish_ticket(
+        &self,
+        queue: &QueueName,
+        ticket: &Ticket,
+        trace: Option<TraceContext>,
+        resend_round: Option<u64>,
+    ) -> bool {
+        self.publisher.publish_ticket(queue, ticket, trace, resend_round)
+    }
+
+    /// Publishes a result. Returns when the brokers have it, or with the reason why they do not. If the future is dropped, the
+    /// result is sent all the same.
+    pub async fn publish_result(&self, result: &ResultMessage) -> Result<(), PublishError> {
+        self.publisher.publish_result(result).await
+    }
+
+    /// Refreshes the metadata, creates or reports missing topics, and replaces a failed producer, until `stop`. No message is
+    /// sent or received before this runs.
+    pub async fn manage_topics(self, role: Role, stop: CancellationToken) {
+        TopicManager::new(self.connection, self.recovery, role).run(stop).await;
+    }
+
+    /// Whether messages of these queues can be received: the brokers answer, and the topics exist and can be read.
     pub fn is_serving<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) -> bool {
-        let (there, unreadable) = (self.topics().there(), self.topics().unreadable());
-        let (there, unreadable) = (there.borrow(), unreadable.borrow());
-        let can_come = |topic: &String| there.contains(topic) && !unreadable.contains_key(topic);
-        self.line().is_up() && queues.into_iter().all(|queue| can_come(&self.names().tickets(queue)))
+        let Connection { topics, topic_names, .. } = &*self.connection;
+        let (present, unreadable) = (topics.present(), topics.unreadable());
+        let (present, unreadable) = (present.borrow(), unreadable.borrow());
+        let is_readable = |topic: &String| present.contains(topic) && !unreadable.contains_key(topic);
+        self.is_up() && queues.into_iter().all(|queue| is_readable(&topic_names.tickets(queue)))
     }
 
-    /// Whether the brokers answer.
-    pub fn is_up(&self) -> bool {
-        self.line().is_up()
-    }
-
-    /// Waits until the brokers answer.
-    pub async fn wait_until_up(&self) {
-        self.line().wait_until_up().await;
-    }
-
-    /// What does not work at the moment, as sentences; nothing if all is well.
-    pub fn degraded_reasons(&self) -> Vec<String> {
-        if let Some(cause) = self.line().trouble() {
-            return vec![format!("Kafka cannot be reached: {cause}")];
-        }
-        let missing =
-            self.topics().missing().into_iter().map(|topic| format!("the topic {topic} is not there"));
-        let broken =
-            self.topics().broken().into_iter().map(|topic| format!("the topic {topic} takes no messages"));
-        let unreadable = self.topics().unreadable();
-        let unreadable = unreadable.borrow();
-        let unread =
-            unreadable.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
-        let mute = self.mending().cause().map(|cause| format!("Kafka's producer is broken: {cause}"));
-        mute.into_iter().chain(missing).chain(broken).chain(unread).collect()
-    }
-
-    /// How the topics that are wanted here are made, of those that are there.
-    pub fn topic_layouts(&self) -> BTreeMap<String, TopicLayout> {
-        self.topics().layouts()
-    }
-
-    /// Waits until messages of these queues can come, or can come no more: until it is otherwise than `served`.
-    pub async fn serving_changed(&self, queues: &[QueueName], served: bool) {
-        let (mut line, mut there, mut unreadable) =
-            (self.line().changes(), self.topics().there(), self.topics().unreadable());
-        while self.is_serving(queues) == served {
-            // Their senders live as long as this.
+    /// Waits until [`Broker::is_serving`] is no longer `serving`.
+    pub async fn serving_changed(&self, queues: &[QueueName], serving: bool) {
+        let Connection { availability, topics, .. } = &*self.connection;
+        let (mut availability, mut present, mut unreadable) =
+            (availability.changes(), topics.present(), topics.unreadable());
+        while self.is_serving(queues) == serving {
+            // None of these fails: `self` owns the senders.
             tokio::select! {
-                _ = line.changed() => {}
-                _ = there.changed() => {}
+                _ = availability.changed() => {}
+                _ = present.changed() => {}
                 _ = unreadable.changed() => {}
             }
         }
     }
 
-    /// Lets what is on its way arrive, for a moment. What does not is offered again by others.
+    /// Whether the brokers answer.
+    pub fn is_up(&self) -> bool {
+        self.connection.is_up()
+    }
+
+    /// Waits until the brokers answer.
+    pub async fn wait_until_up(&self) {
+        self.connection.availability.wait_until_up().await;
+    }
+
+    /// What does not work at the moment, as sentences; empty if everything works.
+    pub fn degraded_reasons(&self) -> Vec<String> {
+        if let Some(cause) = self.connection.availability.outage_cause() {
+            return vec![format!("Kafka is unavailable: {cause}")];
+        }
+        let topics = &self.connection.topics;
+        let producer = self.recovery.cause().map(|cause| format!("Kafka's producer has failed: {cause}"));
+        let missing = topics.missing().into_iter().map(|topic| format!("the topic {topic} does not exist"));
+        let open = topics
+            .open_breakers()
+            .into_iter()
+            .map(|topic| format!("the topic {topic} does not accept messages"));
+        let unreadable = topics.unreadable();
+        let unreadable = unreadable.borrow();
+        let unreadable =
+            unreadable.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
+        producer.into_iter().chain(missing).chain(open).chain(unreadable).collect()
+    }
+
+    /// The layouts of the declared topics that exist, by name.
+    pub fn topic_layouts(&self) -> BTreeMap<String, TopicLayout> {
+        self.connection.topics.layouts()
+    }
+
+    /// How many messages this process has received more than once: after a rebalance, or because a topic was replayed. They
+    /// are harmless, since the database decides.
+    pub fn redeliveries(&self) -> u64 {
+        self.connection.redeliveries()
+    }
+
+    /// How many messages this process has sent to the dead letter queue, or had to drop.
+    pub fn dead_letters(&self) -> u64 {
+        self.dead_letter_queue.count()
+    }
+
+    /// Waits up to two seconds for messages in flight to be delivered. Those that are not are sent again by other means:
+    /// tickets by the Backends' republishing, results over HTTP.
     pub async fn flush(&self) {
-        if !self.line().is_up() {
+        if !self.is_up() {
             return;
         }
-        let producer = self.producer();
-        match spawn_blocking(move || producer.flush(FLUSH)).await {
+        let producer = self.connection.producer();
+        match spawn_blocking(move || producer.flush(FLUSH_TIMEOUT)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(error = %error, "some messages were not sent"),
             Err(error) => tracing::debug!(error = %error, "some messages were not sent"),
         }
     }
+}
 
-    /// How many messages have come to this process again: after a rebalance, or because somebody replayed a topic. They
-    /// are harmless: the database has decided.
-    pub fn redeliveries(&self) -> u64 {
-        self.0.redeliveries.load(Ordering::Relaxed)
-    }
-
-    /// One more.
-    pub(crate) fn count_redelivery(&self) -> u64 {
-        metrics::again();
-        self.0.redeliveries.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
-    }
-
-    pub(crate) fn names(&self) -> &Names {
-        &self.0.names
-    }
-
-    pub(crate) fn line(&self) -> &BrokerAvailability {
-        &self.0.line
-    }
-
-    pub(crate) fn topics(&self) -> &Topics {
-        &self.0.topics
-    }
-
-    pub(crate) fn deliveries(&self) -> &DeliveryReports {
-        &self.0.deliveries
-    }
-
-    pub(crate) fn producer(&self) -> Arc<ThreadedProducer<DeliveryReports>> {
-        self.0.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn mending(&self) -> &ProducerRecovery {
-        &self.0.mending
-    }
-
-    /// The one that it was before.
-    pub(crate) fn replace_producer(
-        &self,
-        producer: Arc<ThreadedProducer<DeliveryReports>>,
-    ) -> Arc<ThreadedProducer<DeliveryReports>> {
-        let mut place = self.0.producer.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut place, producer)
-    }
-
-    /// Rings when a topic is wanted that was not before.
-    pub(crate) fn wanted(&self) -> &Notify {
-        &self.0.wanted
-    }
-
-    pub(crate) fn buried(&self) -> &DeadLetterQueue {
-        &self.0.buried
-    }
+/// Creates a consumer and drops it, so that a property which no consumer accepts fails at the start.
+fn validate_consumer_settings(connection: &Connection) -> Result<(), BrokerError> {
+    let consumer = connection.settings.consumer(&connection.topic_names.backend_group());
+    let consumer: Result<BaseConsumer<BrokerAvailability>, _> =
+        consumer.create_with_context(connection.availability.clone());
+    consumer.map(drop).map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))
 }

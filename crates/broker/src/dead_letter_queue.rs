@@ -1,103 +1,117 @@
-//! Dead letters: what nobody could read goes to a topic of its own, with its cause and where it came from.
+//! The dead letter queue: a topic for messages that cannot be decoded or settled, with the cause and their origin.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
 use tokio::time::sleep;
 
-use crate::broker::Broker;
+use crate::connection::Connection;
 use crate::message::InvalidMessage;
 use crate::metrics;
+use crate::producer::publisher::{PublishError, Publisher};
 
-/// How long a message waits until its topic is there and takes messages.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a dead letter waits for its topic to exist and to accept it, while the brokers are available.
+const MAX_TOPIC_WAIT: Duration = Duration::from_mins(1);
 
-/// Between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pause between two attempts to publish a dead letter.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Of many that come together the log has one in so long, with the count of all.
-const ONE_IN: Duration = Duration::from_secs(10);
+/// Of many dead letters in a row one is logged as a warning per interval, with the count of all; the others at `debug`.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What this process could not read.
-#[derive(Debug, Default)]
+/// Publishes dead letters and counts them.
 pub(crate) struct DeadLetterQueue {
+    connection: Arc<Connection>,
+    publisher: Publisher,
     count: AtomicU64,
-    told: Mutex<Option<Instant>>,
+    last_warning: Mutex<Option<Instant>>,
 }
 
 impl DeadLetterQueue {
-    /// One more: how many that makes, and whether the log shall have it.
-    fn count(&self) -> (u64, bool) {
-        metrics::dead();
-        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let tells = told.is_none_or(|told| told.elapsed() >= ONE_IN);
-        if tells {
-            *told = Some(Instant::now());
-        }
-        (count, tells)
+    /// An empty count of dead letters that are published over `connection`.
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+        let publisher = Publisher::new(connection.clone());
+        Self { connection, publisher, count: AtomicU64::new(0), last_warning: Mutex::default() }
     }
-}
 
-impl Broker {
-    /// Puts a message aside, and returns when the brokers have it. While they are away that is waited for, and then for a
-    /// minute that its topic is there and takes it; if it does not, the log has where the message was.
-    pub(crate) async fn bury(&self, message: &OwnedMessage, cause: &InvalidMessage) {
-        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        let dead = self.names().dead();
+    /// How many messages this process has sent to the dead letter queue, or had to drop.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Publishes a message as a dead letter, and returns when the brokers have it. Waits while the brokers are down; once they
+    /// are up it waits up to a minute for the dead letter topic. After that the message is dropped, and the log says where it
+    /// was.
+    pub(crate) async fn send(&self, message: &OwnedMessage, cause: &InvalidMessage) {
+        let outcome = self.publish(message, cause).await;
+        self.log(message, cause, outcome);
+    }
+
+    async fn publish(&self, message: &OwnedMessage, cause: &InvalidMessage) -> Result<(), PublishError> {
+        let topic = self.connection.topic_names.dead_letters();
         let key = String::from_utf8_lossy(message.key().unwrap_or_default());
         let payload = message.payload().unwrap_or_default();
         let mut began = Instant::now();
-        let refused = loop {
-            match self.deliver(&dead, &key, payload, headers(message, cause), None).await {
-                Ok(()) => break None,
-                Err(_) if !self.is_up() => {
-                    self.line().wait_until_up().await;
+        loop {
+            match self.publisher.publish(&topic, &key, payload, headers(message, cause), None).await {
+                Ok(()) => return Ok(()),
+                Err(_) if !self.connection.is_up() => {
+                    self.connection.availability.wait_until_up().await;
                     began = Instant::now();
                 }
-                Err(error) if error.is_about_the_message() || began.elapsed() > PATIENCE => {
-                    break Some(error);
-                }
-                Err(_) => sleep(PAUSE).await,
+                Err(error) if error.is_permanent() || began.elapsed() > MAX_TOPIC_WAIT => return Err(error),
+                Err(_) => sleep(RETRY_INTERVAL).await,
             }
-        };
-        let (count, tells) = self.buried().count();
-        match refused {
-            Some(error) => {
+        }
+    }
+
+    fn log(&self, message: &OwnedMessage, cause: &InvalidMessage, outcome: Result<(), PublishError>) {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let (dead_letters, warn) = self.increment();
+        match outcome {
+            Err(error) => {
+                let queue = self.connection.topic_names.dead_letters();
                 tracing::error!(
                     topic,
                     partition,
                     offset,
-                    dead_letters = count,
-                    "a message is dropped: {cause}; and {dead} does not take it: {error}"
+                    dead_letters,
+                    "a message is dropped: {cause}; and {queue} does not accept it: {error}"
                 );
             }
-            None if tells => {
+            Ok(()) if warn => {
                 tracing::warn!(
                     topic,
                     partition,
                     offset,
-                    dead_letters = count,
-                    "a message was put aside as a dead letter: {cause}"
+                    dead_letters,
+                    "a message was sent to the dead letter queue: {cause}"
                 );
             }
-            None => {
+            Ok(()) => {
                 tracing::debug!(
                     topic,
                     partition,
                     offset,
-                    dead_letters = count,
-                    "one more dead letter: {cause}"
+                    dead_letters,
+                    "a message was sent to the dead letter queue: {cause}"
                 );
             }
         }
     }
 
-    /// How many messages this process could not read.
-    pub fn dead_letters(&self) -> u64 {
-        self.buried().count.load(Ordering::Relaxed)
+    /// Counts a dead letter. Returns the total, and whether a warning is due.
+    fn increment(&self) -> (u64, bool) {
+        metrics::count_dead_letter();
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut last_warning = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last_warning.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+        if is_due {
+            *last_warning = Some(Instant::now());
+        }
+        (count, is_due)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Kafka as a doorbell: tickets go out when tasks are ready, results come in. The database decides; a message that is
-//! lost, late or there twice costs time only.
+//! Kafka as a notification channel: Backends publish tickets for tasks that are ready, workers publish results. The database
+//! decides about tasks, so a message that is lost, late or duplicated costs time only.
 //!
 //! `docs/asyncapi.yaml` describes the topics and the messages, well enough to write a worker in another language.
 
@@ -7,6 +7,7 @@ mod broker;
 mod connection;
 mod consumer;
 mod dead_letter_queue;
+mod error;
 mod librdkafka_properties;
 mod message;
 mod metrics;
@@ -14,11 +15,15 @@ mod producer;
 mod settings;
 mod topic_manager;
 
+pub use crate::broker::Broker;
 pub use crate::connection::topic_registry::TopicLayout;
 pub use crate::consumer::consume_loop::ConsumeLoop;
 pub use crate::consumer::subscription::{Delivery, MessagePosition, Subscription};
+pub use crate::error::BrokerError;
+pub use crate::message::{InvalidMessage, Message, ResultMessage, Ticket};
 pub use crate::metrics::METRICS;
 pub use crate::producer::publisher::PublishError;
-pub use broker::{Broker, BrokerError, Role};
-pub use message::{InvalidMessage, Message, ResultMessage, Ticket};
-pub use settings::{GroupProtocol, InvalidSetting, Retention, Sasl, SaslMechanism, Security, Settings};
+pub use crate::settings::{
+    GroupProtocol, InvalidSetting, Retention, Sasl, SaslMechanism, Security, Settings,
+};
+pub use crate::topic_manager::Role;

@@ -1,13 +1,13 @@
-//! `kafka.properties`: which of librdkafka's may be set there, and what it says of them, without their values.
+//! `kafka.properties`: which of librdkafka's properties may be set there, and why librdkafka rejects one.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
+use secrecy::{ExposeSecret, SecretString};
 
-/// What has a setting of its own, under each of its names.
+/// Properties for which Tasker has a setting of its own, and the name of that setting.
 const HAS_OWN_SETTING: [(&str, &str); 16] = [
     ("bootstrap.servers", "bootstrap_servers"),
     ("group.protocol", "group_protocol"),
@@ -27,7 +27,7 @@ const HAS_OWN_SETTING: [(&str, &str); 16] = [
     ("ssl.keystore.location", "ssl_certificate_location"),
 ];
 
-/// What the promises rest on.
+/// Properties on whose values Tasker's guarantees depend.
 const RESERVED: [&str; 8] = [
     "acks",
     "delivery.report.only.error",
@@ -39,39 +39,41 @@ const RESERVED: [&str; 8] = [
     "transactional.id",
 ];
 
-/// What would let anybody play the broker, unless it has this value.
+/// Properties that would allow another host to impersonate a broker, unless they have this value.
 const UNSAFE: [(&str, &str); 2] =
     [("enable.ssl.certificate.verification", "true"), ("ssl.endpoint.identification.algorithm", "https")];
 
-/// A value that is shorter than this stands in other words, too, and is no secret.
-const SHORTEST: usize = 4;
+/// Shorter values, in bytes, are not redacted: they are part of other words, and no secrets.
+const MIN_REDACTED_BYTES: usize = 4;
 
-/// Why a property may not be set, if it may not.
+/// Why a property must not be set; `None` if it may be.
 pub(crate) fn rule(key: &str, value: &SecretString) -> Option<Cow<'static, str>> {
     if let Some((_, ours)) = HAS_OWN_SETTING.iter().find(|(name, _)| *name == key) {
         return Some(format!("it has a setting of its own, kafka.{ours}").into());
     }
     if RESERVED.contains(&key) {
-        return Some("Tasker's promises rest on it".into());
+        return Some("Tasker's guarantees depend on it".into());
     }
-    UNSAFE
-        .iter()
-        .any(|(name, safe)| *name == key && value.expose_secret() != *safe)
-        .then(|| "anybody could play the broker; name its authority in kafka.ssl_ca_location".into())
+    UNSAFE.iter().any(|(name, safe)| *name == key && value.expose_secret() != *safe).then(|| {
+        "another host could impersonate the broker; name the broker's authority in kafka.ssl_ca_location"
+            .into()
+    })
 }
 
-/// What librdkafka has against the settings. It repeats values, and one may be a secret.
-pub(crate) fn refusal(error: &KafkaError, properties: &BTreeMap<String, SecretString>) -> String {
+/// librdkafka's reason for rejecting a property, with values removed since they may be secrets.
+pub(crate) fn rejection(error: &KafkaError, properties: &BTreeMap<String, SecretString>) -> String {
     match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
-            format!("librdkafka knows no property {key}")
+            format!("librdkafka has no property {key}")
         }
-        KafkaError::ClientConfig(_, _, key, _) => format!("librdkafka takes no such value of {key}"),
+        KafkaError::ClientConfig(_, _, key, _) => format!("librdkafka rejects the value of {key}"),
         other => {
-            let values =
-                properties.values().map(SecretString::expose_secret).filter(|value| value.len() >= SHORTEST);
-            let said = values.fold(other.to_string(), |said, value| said.replace(value, "…"));
-            format!("librdkafka refuses the settings of kafka: {said}")
+            let values = properties
+                .values()
+                .map(SecretString::expose_secret)
+                .filter(|value| value.len() >= MIN_REDACTED_BYTES);
+            let text = values.fold(other.to_string(), |text, value| text.replace(value, "…"));
+            format!("librdkafka rejects the settings of kafka: {text}")
         }
     }
 }
@@ -81,38 +83,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_setting_or_a_promise_cannot_be_set() {
+    fn a_property_with_its_own_setting_or_a_guarantee_is_refused() {
         let rule = |key, value: &str| rule(key, &SecretString::from(value));
         assert_eq!(rule("client.rack", "a"), None);
         assert_eq!(rule("ssl.endpoint.identification.algorithm", "https"), None);
-        for (key, said) in [
-            ("acks", "promises"),
+        for (key, reason) in [
+            ("acks", "guarantees"),
             ("metadata.broker.list", "kafka.bootstrap_servers"),
             ("sasl.username", "kafka.sasl_username"),
-            ("enable.ssl.certificate.verification", "play the broker"),
+            ("enable.ssl.certificate.verification", "impersonate the broker"),
         ] {
             let refusal = rule(key, "0").expect(key);
-            assert!(refusal.contains(said), "{key}: {refusal}");
+            assert!(refusal.contains(reason), "{key}: {refusal}");
         }
     }
 
     #[test]
-    fn what_librdkafka_says_has_no_values() {
+    fn a_rejection_contains_no_values() {
         let properties = [("sasl.oauthbearer.config".to_owned(), SecretString::from("hush-hush"))].into();
-        let said = |error| refusal(&error, &properties);
+        let text = |error| rejection(&error, &properties);
         let config = |result| {
             let texts = ["Invalid value \"hush-hush\"", "a.key", "hush-hush"].map(str::to_owned);
-            let [said, key, value] = texts;
-            KafkaError::ClientConfig(result, said, key, value)
+            let [description, key, value] = texts;
+            KafkaError::ClientConfig(result, description, key, value)
         };
-        let refused = said(config(RDKafkaConfRes::RD_KAFKA_CONF_INVALID));
-        assert_eq!(refused, "librdkafka takes no such value of a.key");
-        let unknown = said(config(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN));
-        assert_eq!(unknown, "librdkafka knows no property a.key");
-        let refused = said(KafkaError::ClientCreation("nothing to do with hush-hush".to_owned()));
+        let refused = text(config(RDKafkaConfRes::RD_KAFKA_CONF_INVALID));
+        assert_eq!(refused, "librdkafka rejects the value of a.key");
+        let unknown = text(config(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN));
+        assert_eq!(unknown, "librdkafka has no property a.key");
+        let refused = text(KafkaError::ClientCreation("nothing to do with hush-hush".to_owned()));
         assert_eq!(
             refused,
-            "librdkafka refuses the settings of kafka: Client creation error: nothing to do with …"
+            "librdkafka rejects the settings of kafka: Client creation error: nothing to do with …"
         );
     }
 }

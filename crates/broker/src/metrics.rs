@@ -1,4 +1,4 @@
-//! What a process counts of its way to Kafka.
+//! The metrics of a process's connection to Kafka.
 
 use metrics::{counter, gauge};
 use rdkafka::statistics::Statistics;
@@ -6,41 +6,54 @@ use telemetry::MetricDescriptor;
 
 const UP: &str = "tasker_kafka_up";
 const LAG: &str = "tasker_kafka_lag_messages";
-const UNSENT: &str = "tasker_kafka_unsent_total";
-const AGAIN: &str = "tasker_kafka_messages_again_total";
-const DEAD: &str = "tasker_kafka_dead_letters_total";
+const PUBLISH_FAILURES: &str = "tasker_kafka_publish_failures_total";
+const REDELIVERIES: &str = "tasker_kafka_redeliveries_total";
+const DEAD_LETTERS: &str = "tasker_kafka_dead_letters_total";
 
-/// Everything that is counted of Kafka.
+/// Every metric of this crate, for the documentation and the exporter.
 pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::gauge(UP, "", "1 while the brokers answer"),
-    MetricDescriptor::gauge(LAG, "topic", "messages of our partitions that are not done with"),
-    MetricDescriptor::counter(UNSENT, "topic", "messages that the brokers did not take"),
-    MetricDescriptor::counter(
-        AGAIN,
-        "",
-        "messages that came again: after a rebalance, or because somebody replayed a topic",
+    MetricDescriptor::gauge(
+        LAG,
+        "topic",
+        "consumer lag: messages in this process's partitions that are not acknowledged",
     ),
-    MetricDescriptor::counter(DEAD, "", "messages that nobody could read: dead letters"),
+    MetricDescriptor::counter(PUBLISH_FAILURES, "topic", "messages that the brokers did not accept"),
+    MetricDescriptor::counter(
+        REDELIVERIES,
+        "",
+        "messages that this process received again: after a rebalance, or because a topic was replayed",
+    ),
+    MetricDescriptor::counter(
+        DEAD_LETTERS,
+        "",
+        "messages that could not be decoded or settled: dead letters",
+    ),
 ];
 
-pub(crate) fn up(is_up: bool) {
+/// Sets whether the brokers answer.
+pub(crate) fn set_up(is_up: bool) {
     gauge!(UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
-pub(crate) fn unsent(topic: &str) {
-    counter!(UNSENT, "topic" => topic.to_owned()).increment(1);
+/// Counts a message that was not delivered to `topic`.
+pub(crate) fn count_publish_failure(topic: &str) {
+    counter!(PUBLISH_FAILURES, "topic" => topic.to_owned()).increment(1);
 }
 
-pub(crate) fn again() {
-    counter!(AGAIN).increment(1);
+/// Counts a message that was received before.
+pub(crate) fn count_redelivery() {
+    counter!(REDELIVERIES).increment(1);
 }
 
-pub(crate) fn dead() {
-    counter!(DEAD).increment(1);
+/// Counts a dead letter.
+pub(crate) fn count_dead_letter() {
+    counter!(DEAD_LETTERS).increment(1);
 }
 
-/// What a consumer says of itself every few seconds. A partition whose place is not known yet has a lag of -1.
-pub(crate) fn lag(statistics: &Statistics) {
+/// Sets the lag of each topic from a consumer's periodic statistics. librdkafka reports a lag of -1 for a partition whose
+/// offset is not known yet; such a partition is left out.
+pub(crate) fn set_lag(statistics: &Statistics) {
     for topic in statistics.topics.values() {
         let partitions = topic.partitions.values().filter(|partition| partition.consumer_lag > 0);
         let lag: i64 = partitions.map(|partition| partition.consumer_lag).sum();

@@ -1,102 +1,102 @@
-//! How Kafka is reached and used: the settings, what of them is refused, and the properties of librdkafka they become.
+//! The settings of Kafka: validation, warnings, and the properties of librdkafka that they become.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::librdkafka_properties;
 
-/// How Kafka is reached and used.
+/// How a process connects to Kafka and creates topics.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `host:port`, several with commas between them.
+    /// `host:port` of one or more brokers, separated by commas.
     pub bootstrap_servers: String,
-    /// What every topic's and every group's name begins with, before a dot.
+    /// The prefix of the names of all topics and consumer groups; a dot follows it.
     pub topic_prefix: String,
-    /// How many partitions a topic is made with. Load divides by them.
+    /// The number of partitions of a new topic; at most this many consumers share its load.
     pub partitions: i32,
-    /// How many brokers keep each message.
+    /// The replication factor of a new topic: how many brokers store each message.
     pub replication: i32,
-    /// How long messages are kept.
+    /// The retention of new topics.
     pub retention: Retention,
-    /// Whether the Backend makes topics that are missing.
+    /// Whether a Backend creates missing topics.
     pub provision: bool,
-    /// How members of a group share its partitions.
+    /// The protocol by which a consumer group assigns its partitions.
     pub group_protocol: GroupProtocol,
-    /// Who may read along, and who we are.
+    /// Encryption and authentication.
     pub security: Security,
-    /// Anything else that librdkafka knows; some of it opens doors.
+    /// Further properties of librdkafka. Their values may be secrets.
     pub properties: BTreeMap<String, SecretString>,
 }
 
-/// How long the messages of each kind of topic are kept.
+/// How long the messages of each kind of topic are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Tickets: what is lost of them is offered again.
+    /// For tickets. An expired ticket is republished while its task is ready.
     pub tickets: Duration,
-    /// Results: longer than the longest outage of all Backends.
+    /// For results. Must exceed the longest outage of all Backends.
     pub results: Duration,
-    /// What could not be read.
+    /// For dead letters.
     pub dead: Duration,
 }
 
-/// How members of a group share its partitions.
+/// The protocol by which a consumer group assigns its partitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GroupProtocol {
-    /// By agreement among the clients, moving only what must move (KIP-429). Any broker of the last years.
+    /// The clients assign them, incrementally (cooperative rebalancing, KIP-429). Brokers since Kafka 2.4.
     #[default]
     Classic,
-    /// As the broker says (KIP-848). Kafka 4.0 and newer.
+    /// The broker assigns them (KIP-848). Brokers since Kafka 4.0.
     Consumer,
 }
 
-/// The way to the brokers.
+/// Encryption and authentication towards the brokers.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// Whether the way is encrypted.
+    /// Whether connections use TLS.
     pub tls: bool,
-    /// Who we are, by name and password.
+    /// SASL authentication by name and password.
     pub sasl: Option<Sasl>,
-    /// PEM file of the authorities that brokers are checked against. Absent: those of the system.
+    /// PEM file of the authorities that sign the brokers' certificates. Absent: the system's authorities.
     pub ca: Option<PathBuf>,
-    /// PEM files of our own certificate and its key, for brokers that want one.
+    /// PEM files of the client certificate and of its key, for brokers that require one.
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// The password of the key.
+    /// The password of the client certificate's key.
     pub key_password: Option<SecretString>,
 }
 
-/// A name and its password.
+/// SASL credentials.
 #[derive(Debug, Clone)]
 pub struct Sasl {
-    /// How they are shown to the broker.
+    /// How the client proves that it has the password.
     pub mechanism: SaslMechanism,
-    /// The name.
+    /// The user name.
     pub username: String,
-    /// The password.
+    /// The user's password.
     pub password: SecretString,
 }
 
-/// How a password is shown to the broker (RFC 4616, RFC 5802).
+/// A SASL mechanism with passwords (RFC 4616, RFC 5802).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum SaslMechanism {
-    /// As it is: on encrypted ways only.
+    /// The password in plain text; allowed only over TLS or to loopback addresses.
     #[serde(rename = "PLAIN")]
     Plain,
-    /// By a proof that does not tell it, with SHA-256.
+    /// Challenge and response with SHA-256, which does not reveal the password.
     #[serde(rename = "SCRAM-SHA-256")]
     ScramSha256,
-    /// The same with SHA-512.
+    /// Challenge and response with SHA-512.
     #[serde(rename = "SCRAM-SHA-512")]
     ScramSha512,
 }
 
-/// A setting that would break a promise or open a door.
+/// A setting that is malformed, or would break a guarantee or expose secrets. The text never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("kafka.{key}: {rule}")]
 pub struct InvalidSetting {
@@ -105,7 +105,7 @@ pub struct InvalidSetting {
 }
 
 impl Settings {
-    /// The usual ones for these brokers, unencrypted.
+    /// The default settings for these brokers, without encryption.
     pub fn of(bootstrap_servers: &str) -> Self {
         let days = |days: u64| Duration::from_hours(24 * days);
         Self {
@@ -121,39 +121,29 @@ impl Settings {
         }
     }
 
-    /// Refuses what would break a promise or open a door.
+    /// Refuses malformed settings, and those that would break a guarantee or expose secrets. Reads no file's content, but
+    /// checks that each can be opened.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let refuse =
             |key: &str, rule: &'static str| Err(InvalidSetting { key: key.to_owned(), rule: rule.into() });
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if self.bootstrap_servers.split(',').any(|server| server.trim().is_empty()) {
-            return refuse("bootstrap_servers", "host:port, several with commas between them");
+            return refuse("bootstrap_servers", "must be host:port, several separated by commas");
         }
-        // A topic's name has 249 characters at most, and a queue's name 100.
-        if !(1..=100).contains(&self.topic_prefix.len()) || !self.topic_prefix.bytes().all(fits) {
-            return refuse("topic_prefix", "1 to 100 letters, digits, dots, underscores or hyphens");
+        // Kafka allows 249 characters in a topic's name, of which a queue's name takes up to 100.
+        if !(1..=100).contains(&self.topic_prefix.len()) || !self.topic_prefix.bytes().all(is_allowed) {
+            return refuse(
+                "topic_prefix",
+                "must have 1 to 100 letters, digits, dots, underscores or hyphens",
+            );
         }
         if self.security.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == SaslMechanism::Plain)
             && !self.security.tls
             && !self.is_loopback()
         {
-            return refuse("sasl_mechanism", "PLAIN shows the password to the network: use it with TLS only");
+            return refuse("sasl_mechanism", "PLAIN sends the password in plain text; use it with TLS only");
         }
-        // librdkafka says that a file cannot be read, and not which one.
-        let files = [("ssl_ca_location", self.security.ca.as_ref())].into_iter();
-        let own = self.security.certificate.as_ref();
-        let files = files.chain([
-            ("ssl_certificate_location", own.map(|(certificate, _)| certificate)),
-            ("ssl_key_location", own.map(|(_, key)| key)),
-        ]);
-        for (key, path) in files.filter_map(|(key, path)| Some((key, path?))) {
-            if let Err(error) = std::fs::File::open(path) {
-                return Err(InvalidSetting {
-                    key: key.to_owned(),
-                    rule: format!("the file {} cannot be read: {error}", path.display()).into(),
-                });
-            }
-        }
+        self.security.check_files()?;
         match self
             .properties
             .iter()
@@ -164,15 +154,15 @@ impl Settings {
         }
     }
 
-    /// What its user should hear of at the start.
+    /// Warnings for the log at the start of a process.
     pub fn warnings(&self) -> Vec<&'static str> {
         let mut warnings = Vec::new();
         if !self.is_loopback() {
             if !self.security.tls {
-                warnings.push("kafka: what goes to the brokers is not encrypted, and anybody on the way can read it; set kafka.security_protocol");
+                warnings.push("kafka: connections to the brokers are not encrypted, so results can be read on the network; set kafka.security_protocol");
             }
             if self.replication == 1 {
-                warnings.push("kafka.replication = 1: a result that waits on a broker which is lost is lost with it, and reported again by its worker; use 3");
+                warnings.push("kafka.replication = 1: if a broker is lost, its unprocessed results are lost too, and their workers report them again; use 3");
             }
         }
         warnings
@@ -189,30 +179,30 @@ impl Settings {
         self.bootstrap_servers.split(',').all(|server| is_loopback(&host(server)))
     }
 
-    /// What every client of ours has in common.
+    /// The properties that all clients share.
     fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
             .set("client.id", "tasker")
             .set("bootstrap.servers", &self.bootstrap_servers)
             .set("socket.keepalive.enable", "true")
-            // Back within a second of the brokers.
+            // Reconnect within a second once the brokers are back.
             .set("reconnect.backoff.max.ms", "1000")
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("allow.auto.create.topics", "false");
-        self.security.put(&mut client);
+        self.security.apply(&mut client);
         client
     }
 
-    /// A client that makes topics.
+    /// The properties of the admin client, which creates topics.
     pub(crate) fn admin(&self) -> ClientConfig {
         let mut admin = self.client();
-        self.put_properties(&mut admin);
+        self.apply_properties(&mut admin);
         admin
     }
 
-    /// A client that sends: nothing is lost or doubled by it, and what cannot be sent is given up soon, for others see to
-    /// it then.
+    /// The properties of the producer. It is idempotent, so retries neither lose nor duplicate a message; a message that cannot
+    /// be delivered fails after 10 seconds, since tickets are republished and results are reported over HTTP.
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut producer = self.client();
         producer
@@ -222,12 +212,13 @@ impl Settings {
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("message.max.bytes", "2000000");
-        self.put_properties(&mut producer);
+        self.apply_properties(&mut producer);
         producer.set("acks", "all").set("enable.idempotence", "true");
         producer
     }
 
-    /// A member of `group`. It fetches little ahead, and says itself what is done.
+    /// The properties of a consumer in `group`. It prefetches little, so that busy members hold few messages, and stores only
+    /// offsets of messages that were decided.
     pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
         let mut consumer = self.client();
         consumer
@@ -245,7 +236,7 @@ impl Settings {
                 .set("partition.assignment.strategy", "cooperative-sticky"),
             GroupProtocol::Consumer => consumer.set("group.protocol", "consumer"),
         };
-        self.put_properties(&mut consumer);
+        self.apply_properties(&mut consumer);
         consumer
             .set("group.id", group)
             .set("enable.auto.commit", "true")
@@ -253,7 +244,7 @@ impl Settings {
         consumer
     }
 
-    fn put_properties(&self, client: &mut ClientConfig) {
+    fn apply_properties(&self, client: &mut ClientConfig) {
         for (key, value) in &self.properties {
             client.set(key, value.expose_secret());
         }
@@ -261,7 +252,27 @@ impl Settings {
 }
 
 impl Security {
-    fn put(&self, client: &mut ClientConfig) {
+    /// Checks that every file can be opened: librdkafka's own error does not name the file.
+    fn check_files(&self) -> Result<(), InvalidSetting> {
+        let certificate = self.certificate.as_ref();
+        let files = [
+            ("ssl_ca_location", self.ca.as_ref()),
+            ("ssl_certificate_location", certificate.map(|(certificate, _)| certificate)),
+            ("ssl_key_location", certificate.map(|(_, key)| key)),
+        ];
+        for (key, path) in files.into_iter().filter_map(|(key, path)| Some((key, path?))) {
+            if let Err(error) = std::fs::File::open(path) {
+                return Err(InvalidSetting {
+                    key: key.to_owned(),
+                    rule: format!("the file {} cannot be read: {error}", path.display()).into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the properties of TLS and SASL.
+    fn apply(&self, client: &mut ClientConfig) {
         let protocol = match (self.tls, self.sasl.is_some()) {
             (false, false) => "plaintext",
             (true, false) => "ssl",
@@ -304,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_that_is_not_ours_goes_through() {
+    fn a_property_without_its_own_setting_is_passed_to_librdkafka() {
         assert_eq!(with("client.rack", "a").check(), Ok(()));
         let refusal = with("acks", "0").check().unwrap_err().to_string();
         assert!(refusal.starts_with("kafka.properties.acks: "), "{refusal}");
@@ -312,21 +323,21 @@ mod tests {
     }
 
     #[test]
-    fn an_open_way_is_told_of_outside_loopback_only() {
+    fn plain_text_is_warned_of_or_refused_outside_loopback_only() {
         let warnings = |servers| Settings::of(servers).warnings().len();
         assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
         let password = SecretString::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };
         let security = Security { sasl: Some(sasl), ..Security::default() };
-        let open = Settings { security, ..Settings::of("kafka.example.org:9092") };
-        assert!(open.check().unwrap_err().to_string().starts_with("kafka.sasl_mechanism: "));
-        assert!(!format!("{open:?}").contains("hush"));
+        let plain_text = Settings { security, ..Settings::of("kafka.example.org:9092") };
+        assert!(plain_text.check().unwrap_err().to_string().starts_with("kafka.sasl_mechanism: "));
+        assert!(!format!("{plain_text:?}").contains("hush"));
         assert!(!format!("{:?}", with("sasl.oauthbearer.client.secret", "hush")).contains("hush"));
     }
 
     #[test]
-    fn the_group_protocols_exclude_each_others_properties() {
+    fn each_group_protocol_sets_its_own_properties_only() {
         let settings = |group_protocol| Settings { group_protocol, ..Settings::of("127.0.0.1:1") };
         let classic = settings(GroupProtocol::Classic).consumer("g");
         assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));

@@ -1,149 +1,180 @@
-//! Looks at the brokers' metadata now and then, makes the topics that are missing, or says that they are.
+//! Refreshes the brokers' metadata periodically, and creates missing topics or reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::Producer as _;
+use telemetry::Outage;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, Role};
+use crate::connection::Connection;
 use crate::connection::availability::BrokerAvailability;
-use crate::connection::topic_registry::{TopicKind, TopicLayout};
+use crate::connection::topic_names::TopicKind;
+use crate::connection::topic_registry::TopicLayout;
+use crate::producer::recovery::ProducerRecovery;
 use crate::settings::Settings;
 
-/// How long one look may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of a metadata request and of the creation of topics.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between two looks while all is well.
-const CALM: Duration = Duration::from_secs(10);
+/// Pause between two metadata requests while the brokers answer and all topics exist.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The same while the brokers are away; and at first while a topic is missing, which may be for long: each look doubles it
-/// then.
-const TROUBLE: Duration = Duration::from_millis(500);
+/// Pause between two metadata requests while the brokers are down, and the first pause while a topic is missing. The latter
+/// doubles, since a topic may be missing for long.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the metadata shows of our topics.
-type Seen = BTreeMap<String, TopicLayout>;
+/// The pauses between two metadata requests while a topic is missing.
+const MISSING_TOPIC_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(MIN_REFRESH_INTERVAL)
+    .with_max_delay(REFRESH_INTERVAL)
+    .without_max_times();
 
-/// Keeps a process's picture of the topics.
+/// What a process does with the topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Publishes tickets and consumes results; creates missing topics if the settings allow it.
+    Backend,
+    /// Consumes tickets and publishes results; reports missing topics.
+    Worker,
+}
+
+/// Keeps a process's view of brokers and topics up to date.
 pub(crate) struct TopicManager {
-    broker: Broker,
+    connection: Arc<Connection>,
+    recovery: Arc<ProducerRecovery>,
     role: Role,
-    /// What is missing and has been said to be.
-    said: BTreeSet<String>,
+    /// What has been logged about each missing topic.
+    outages: BTreeMap<String, Outage>,
+    /// Topics whose layouts have been compared with the settings.
     checked: BTreeSet<String>,
-    /// Makes topics, while some are missing.
+    /// The client that creates topics; exists while some are missing.
     admin: Option<Arc<AdminClient<BrokerAvailability>>>,
 }
 
-/// What a look has shown.
+/// What the latest metadata request has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MetadataState {
-    AllThere,
-    Missing,
-    Away,
+    Complete,
+    TopicsMissing,
+    BrokersDown,
 }
 
 impl TopicManager {
-    pub(crate) fn of(broker: Broker, role: Role) -> Self {
-        Self { broker, role, said: BTreeSet::new(), checked: BTreeSet::new(), admin: None }
+    /// A manager for a process in `role`.
+    pub(crate) fn new(connection: Arc<Connection>, recovery: Arc<ProducerRecovery>, role: Role) -> Self {
+        Self { connection, recovery, role, outages: BTreeMap::new(), checked: BTreeSet::new(), admin: None }
     }
 
-    /// Looks until `stop`.
+    /// Refreshes the metadata until `stop`: periodically, when a client suspects an outage, and when a topic is declared.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut patience = TROUBLE;
+        let mut missing_topic_pauses = MISSING_TOPIC_PAUSES.build();
         while !stop.is_cancelled() {
-            let anew = self.broker.recover_producer().await;
-            let pause = match self.look().await {
-                MetadataState::AllThere => {
+            let recovery_pause = self.recovery.check_producer(&self.connection).await;
+            let pause = match self.refresh_metadata().await {
+                MetadataState::Complete => {
                     self.drop_admin_client().await;
-                    patience = TROUBLE;
-                    CALM
+                    missing_topic_pauses = MISSING_TOPIC_PAUSES.build();
+                    REFRESH_INTERVAL
                 }
-                MetadataState::Missing => {
-                    let pause = patience;
-                    patience = (patience * 2).min(CALM);
-                    pause
-                }
-                MetadataState::Away => TROUBLE,
+                MetadataState::TopicsMissing => missing_topic_pauses.next().unwrap_or(REFRESH_INTERVAL),
+                MetadataState::BrokersDown => MIN_REFRESH_INTERVAL,
             };
-            let broker = self.broker.clone();
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = broker.line().suspected() => {}
-                () = broker.wanted().notified() => patience = TROUBLE,
-                () = tokio::time::sleep(anew.map_or(pause, |anew| anew.min(pause))) => {}
+                () = self.connection.availability.suspected() => {}
+                () = self.connection.topics.newly_declared() => missing_topic_pauses = MISSING_TOPIC_PAUSES.build(),
+                () = tokio::time::sleep(recovery_pause.map_or(pause, |recovery| recovery.min(pause))) => {}
             }
         }
         self.drop_admin_client().await;
     }
 
-    /// Looks once.
-    async fn look(&mut self) -> MetadataState {
-        let producer = self.broker.producer();
-        let prefix = format!("{}.", self.broker.settings().topic_prefix);
-        let look = move || {
-            let metadata = producer.client().fetch_metadata(None, PATIENCE)?;
-            let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
-            let seen = ours.map(|topic| {
-                let kept = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
-                let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-                let partitions = number(topic.partitions().len());
-                (topic.name().to_owned(), TopicLayout { partitions, replicas: number(kept.unwrap_or(0)) })
-            });
-            Ok::<Seen, KafkaError>(seen.collect())
-        };
-        match spawn_blocking(look).await.expect("a look does not panic") {
-            Ok(seen) => {
-                // Whoever waits for the line finds the topics as they are.
-                self.broker.topics().seen(&seen);
-                if !self.broker.is_up() {
-                    self.broker.topics().mend();
+    /// Requests the metadata once, and updates topics and availability by the answer.
+    async fn refresh_metadata(&mut self) -> MetadataState {
+        let connection = self.connection.clone();
+        let fetched = spawn_blocking(move || fetch_layouts(&connection)).await;
+        match fetched.expect("a metadata request does not panic") {
+            Ok(layouts) => {
+                // The topics come first: whoever waits for the brokers then finds the topics up to date.
+                self.connection.topics.update(&layouts);
+                if !self.connection.is_up() {
+                    self.connection.topics.reset_breakers();
                 }
-                self.broker.line().heard();
-                self.check();
+                self.connection.availability.mark_up();
+                self.check_layouts();
                 self.create_or_report_missing().await
             }
             Err(error) => {
-                self.broker.line().lost(&error.to_string());
-                MetadataState::Away
+                self.connection.availability.mark_down(&error.to_string());
+                MetadataState::BrokersDown
             }
         }
     }
 
-    /// Makes what is missing, if that is ours to do; else says so, once.
+    /// Creates the missing topics if the role and the settings allow it; else logs each of them once.
     async fn create_or_report_missing(&mut self) -> MetadataState {
-        let missing = self.broker.topics().missing();
-        self.said.retain(|topic| missing.contains(topic));
+        let missing = self.connection.topics.missing();
+        self.log_existing(&missing);
         if missing.is_empty() {
-            return MetadataState::AllThere;
+            return MetadataState::Complete;
         }
-        if self.role == Role::Backend && self.broker.settings().provision {
+        if self.role == Role::Backend && self.connection.settings.provision {
             self.create(&missing).await;
-            return MetadataState::Missing;
+            return MetadataState::TopicsMissing;
         }
         for topic in missing {
-            if self.said.insert(topic.clone()) {
-                let Settings { partitions, replication, .. } = self.broker.settings();
-                let meanwhile = self.broker.names().use_of(&topic).meanwhile();
+            if self.is_new_cause(&topic, "the topic does not exist") {
+                let Settings { partitions, replication, .. } = &self.connection.settings;
+                let fallback = self.connection.topic_names.kind_of(&topic).fallback();
                 tracing::warn!(
                     topic,
-                    "the topic {topic} is not there; {meanwhile}: make it ({partitions} partitions, replication \
-                     {replication}), or a Backend does with kafka.provision = true"
+                    "the topic {topic} does not exist; {fallback}: create it ({partitions} partitions, replication \
+                     {replication}), or set kafka.provision = true at a Backend"
                 );
             }
         }
-        MetadataState::Missing
+        MetadataState::TopicsMissing
     }
 
+    /// Logs the topics that were reported as missing and exist now.
+    fn log_existing(&mut self, missing: &[String]) {
+        self.outages.retain(|topic, outage| {
+            let is_missing = missing.contains(topic);
+            if !is_missing && let Some(lasted) = outage.recovered() {
+                tracing::info!(topic, "the topic {topic} exists, after {lasted:.1?}");
+            }
+            is_missing
+        });
+    }
+
+    /// Records why a topic is missing. `true`: this cause is not logged yet.
+    fn is_new_cause(&mut self, topic: &str, cause: &str) -> bool {
+        self.outages.entry(topic.to_owned()).or_default().failed(cause)
+    }
+
+    /// Creates topics, and logs each cause of a failure once.
     async fn create(&mut self, missing: &[String]) {
-        let broker = self.broker.clone();
-        let settings = broker.settings();
+        for (topic, error) in self.try_create(missing).await {
+            if self.is_new_cause(&topic, &error) {
+                let fallback = self.connection.topic_names.kind_of(&topic).fallback();
+                tracing::warn!(topic, error, "the topic {topic} cannot be created: {error}; {fallback}");
+            }
+        }
+    }
+
+    /// Creates topics. Returns those that failed, with the error.
+    async fn try_create(&mut self, missing: &[String]) -> Vec<(String, String)> {
+        let connection = self.connection.clone();
+        let settings = &connection.settings;
         let retention: Vec<String> =
-            missing.iter().map(|topic| self.broker.retention_of(topic).as_millis().to_string()).collect();
+            missing.iter().map(|topic| retention(&connection, topic).as_millis().to_string()).collect();
         let topics: Vec<NewTopic<'_>> = missing
             .iter()
             .zip(&retention)
@@ -153,96 +184,106 @@ impl TopicManager {
                     .set("retention.ms", retention)
             })
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let made = match self.admin() {
+        let options = AdminOptions::new()
+            .operation_timeout(Some(REQUEST_TIMEOUT))
+            .request_timeout(Some(REQUEST_TIMEOUT));
+        let created = match self.admin_client() {
             Ok(admin) => admin.create_topics(&topics, &options).await,
             Err(error) => Err(error),
         };
-        let refused: Vec<(String, String)> = match made {
-            Ok(results) => results.into_iter().filter_map(|result| self.made(result)).collect(),
-            Err(error) => missing.iter().map(|topic| (topic.clone(), error.to_string())).collect(),
-        };
-        for (topic, error) in refused {
-            if self.said.insert(topic.clone()) {
-                let meanwhile = self.broker.names().use_of(&topic).meanwhile();
-                tracing::warn!(topic, error, "the topic {topic} cannot be made: {error}; {meanwhile}");
+        match created {
+            Ok(results) => {
+                results.into_iter().filter_map(|result| creation_error(settings, result)).collect()
             }
+            Err(error) => missing.iter().map(|topic| (topic.clone(), error.to_string())).collect(),
         }
     }
 
-    fn admin(&mut self) -> Result<Arc<AdminClient<BrokerAvailability>>, KafkaError> {
+    fn admin_client(&mut self) -> Result<Arc<AdminClient<BrokerAvailability>>, KafkaError> {
         if let Some(admin) = &self.admin {
             return Ok(admin.clone());
         }
-        let line = self.broker.line().clone();
+        let availability = self.connection.availability.clone();
         let admin: AdminClient<BrokerAvailability> =
-            self.broker.settings().admin().create_with_context(line)?;
+            self.connection.settings.admin().create_with_context(availability)?;
         let admin = Arc::new(admin);
         self.admin = Some(admin.clone());
         Ok(admin)
     }
 
-    /// Lets the maker of topics go.
     async fn drop_admin_client(&mut self) {
         if let Some(admin) = self.admin.take() {
-            // Its threads are waited for.
-            spawn_blocking(move || drop(admin)).await.expect("an admin client ends");
+            // Dropping an admin client blocks until its threads have ended.
+            spawn_blocking(move || drop(admin)).await.expect("an admin client closes without a panic");
         }
     }
 
-    fn made(&self, result: Result<String, (String, RDKafkaErrorCode)>) -> Option<(String, String)> {
-        match result {
-            Ok(topic) => {
-                let partitions = self.broker.settings().partitions;
-                tracing::info!(topic, partitions, "made the topic {topic}");
-                None
-            }
-            // Another Backend was quicker.
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => None,
-            Err((topic, code)) => Some((topic, code.to_string())),
-        }
-    }
-
-    /// Says of each topic, once, in what it differs from the settings.
-    fn check(&mut self) {
+    /// A Backend logs once for each topic in what it differs from the settings.
+    fn check_layouts(&mut self) {
         if self.role != Role::Backend {
             return;
         }
-        let Settings { partitions, replication, .. } = *self.broker.settings();
-        for (topic, found) in self.broker.topic_layouts() {
+        let Settings { partitions, replication, .. } = self.connection.settings;
+        for (topic, layout) in self.connection.topics.layouts() {
             if !self.checked.insert(topic.clone()) {
                 continue;
             }
-            if found.partitions != partitions {
-                let found = found.partitions;
+            if layout.partitions != partitions {
+                let actual = layout.partitions;
                 tracing::info!(
                     topic,
-                    "the topic {topic} has {found} partitions; kafka.partitions = {partitions} is for new ones"
+                    "the topic {topic} has {actual} partitions; kafka.partitions = {partitions} applies to new topics only"
                 );
             }
-            if found.replicas < replication {
-                let kept = found.replicas;
+            if layout.replicas < replication {
+                let actual = layout.replicas;
                 tracing::warn!(
                     topic,
-                    "the topic {topic} is kept on {kept} brokers; kafka.replication = {replication} is for new ones"
+                    "the topic {topic} is stored on {actual} brokers; kafka.replication = {replication} applies to new topics only"
                 );
             }
         }
     }
 }
 
-impl Broker {
-    /// Looks after the topics until `stop`. Nothing is sent and nothing is received before this runs.
-    pub async fn manage_topics(self, role: Role, stop: CancellationToken) {
-        TopicManager::of(self, role).run(stop).await;
-    }
+/// Requests the metadata of all topics with our prefix; blocks up to [`REQUEST_TIMEOUT`].
+fn fetch_layouts(connection: &Connection) -> Result<BTreeMap<String, TopicLayout>, KafkaError> {
+    let prefix = format!("{}.", connection.settings.topic_prefix);
+    let metadata = connection.producer().client().fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
+    Ok(ours.map(|topic| (topic.name().to_owned(), layout(topic))).collect())
+}
 
-    fn retention_of(&self, topic: &str) -> Duration {
-        let retention = self.settings().retention;
-        match self.names().use_of(topic) {
-            TopicKind::Tickets => retention.tickets,
-            TopicKind::Results => retention.results,
-            TopicKind::DeadLetterQueue => retention.dead,
+fn layout(topic: &MetadataTopic) -> TopicLayout {
+    let fewest_replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+    let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    TopicLayout {
+        partitions: number(topic.partitions().len()),
+        replicas: number(fewest_replicas.unwrap_or(0)),
+    }
+}
+
+fn retention(connection: &Connection, topic: &str) -> Duration {
+    let retention = connection.settings.retention;
+    match connection.topic_names.kind_of(topic) {
+        TopicKind::Tickets => retention.tickets,
+        TopicKind::Results => retention.results,
+        TopicKind::DeadLetters => retention.dead,
+    }
+}
+
+/// Logs a created topic; returns the error of one that was not created.
+fn creation_error(
+    settings: &Settings,
+    result: Result<String, (String, RDKafkaErrorCode)>,
+) -> Option<(String, String)> {
+    match result {
+        Ok(topic) => {
+            tracing::info!(topic, partitions = settings.partitions, "created the topic {topic}");
+            None
         }
+        // Another Backend has created it.
+        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => None,
+        Err((topic, code)) => Some((topic, code.to_string())),
     }
 }

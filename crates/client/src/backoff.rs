@@ -1,62 +1,88 @@
-//! How long to wait before the next try: longer each time, never in step with others.
+//! Exponential backoff between attempts of a request, which also respects the server's `Retry-After`.
 
 use std::time::Duration;
 
-use rand::RngExt;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::ClientError;
 
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
+/// Each pause is random between the doubled previous one and twice that, so that clients do not retry in step.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_delay(MAX_UNJITTERED_PAUSE)
+    .without_max_times()
+    .with_jitter();
 
-/// Whatever a server asks for, it is tried again after this.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Half of the longest pause: jitter adds up to as much again.
+const MAX_UNJITTERED_PAUSE: Duration = Duration::from_millis(2500);
 
-/// The pauses between tries that failed.
-#[derive(Debug, Default)]
+/// The longest `Retry-After` that is respected.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The pauses between failed attempts: 50 to 100 ms at first, doubling up to 2.5 to 5 s.
+#[derive(Debug)]
 pub struct Backoff {
-    failures: u32,
+    pauses: ExponentialBackoff,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { pauses: PAUSES.build() }
+    }
 }
 
 impl Backoff {
-    /// Begins anew after a success.
+    /// Starts again with the shortest pause; to be called after a success.
     pub fn reset(&mut self) {
-        self.failures = 0;
+        self.pauses = PAUSES.build();
     }
 
-    /// The next pause: between half of the ceiling and all of it.
+    /// The pause before the next attempt.
     pub fn pause(&mut self) -> Duration {
-        let ceiling = ceiling(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        rand::rng().random_range(ceiling / 2..=ceiling)
+        self.pauses.next().unwrap_or(2 * MAX_UNJITTERED_PAUSE)
     }
 
-    /// The next pause, or as long as the server asks for if that is longer.
+    /// The pause after `error`: the next one, or the server's `Retry-After` (RFC 9110, 10.2.3) if that is longer, but at most
+    /// 30 seconds.
     pub fn after(&mut self, error: &ClientError) -> Duration {
-        self.pause().max(error.retry_after().unwrap_or_default().min(PATIENCE))
+        self.pause().max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
     }
-}
-
-fn ceiling(failures: u32) -> Duration {
-    FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::Problem;
+
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        let ceilings: Vec<_> = [0, 1, 2, 5, 6, 1000].map(|failures| ceiling(failures).as_millis()).into();
-        assert_eq!(ceilings, [100, 200, 400, 3200, 5000, 5000]);
+    fn pauses_double_up_to_a_limit_and_are_jittered() {
+        let mut backoff = Backoff::default();
+        let ceilings = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000];
+        for ceiling in ceilings {
+            let pause = backoff.pause().as_millis();
+            assert!((ceiling / 2..=ceiling).contains(&pause), "{pause} ms, at most {ceiling}");
+        }
+        assert!((0..1000).all(|_| (2500..=5000).contains(&backoff.pause().as_millis())));
     }
 
     #[test]
-    fn a_pause_is_jittered_and_a_success_ends_it() {
+    fn a_success_starts_again_with_the_shortest_pause() {
         let mut backoff = Backoff::default();
         assert!((50..=100).contains(&backoff.pause().as_millis()));
         assert!((100..=200).contains(&backoff.pause().as_millis()));
         backoff.reset();
         assert!((50..=100).contains(&backoff.pause().as_millis()));
+    }
+
+    #[test]
+    fn retry_after_lengthens_a_pause_up_to_a_limit() {
+        let busy = |seconds| ClientError::Refused {
+            problem: Box::new(Problem::new(503, "x", "X", "because")),
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        assert_eq!(Backoff::default().after(&busy(7)), Duration::from_secs(7));
+        assert_eq!(Backoff::default().after(&busy(3600)), MAX_RETRY_AFTER);
+        assert!((50..=100).contains(&Backoff::default().after(&busy(0)).as_millis()));
     }
 }

@@ -1,28 +1,28 @@
-//! The client: where the Backend is, who asks, and one retry with a fresh token.
+//! The client of a Backend: its address, the credentials, and one retry with a new token.
 
-use secrecy::ExposeSecret;
 use std::fmt;
 use std::sync::Arc;
 
 use domain::Problem;
 use reqwest::{Method, RequestBuilder, Url};
+use secrecy::ExposeSecret;
 
 use crate::error::ClientError;
-use crate::token_source::{Credentials, Tokens};
-use crate::transport::{self, Answer, MOST_OF_BACKEND};
+use crate::token_source::{Credentials, TokenSource};
+use crate::transport::{self, MAX_BACKEND_RESPONSE_BYTES, Response};
 
-/// Whom a client talks to, and as whom.
+/// The server and the credentials of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The Backend's address.
+    /// The Backend's address, as `http://host:port`.
     pub backend: String,
-    /// As whom.
+    /// The credentials by which access tokens are issued.
     pub credentials: Credentials,
-    /// The authorities whose certificates count, as PEM, and no others; without it those of the platform.
+    /// The only certificate authorities to trust, as PEM. `None`: those of the platform.
     pub ca: Option<Vec<u8>>,
 }
 
-/// A Backend as a program sees it. Clones share connections and token.
+/// A client of one Backend. Clones share connections and access token.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -32,60 +32,62 @@ struct Inner {
     settings: Settings,
     backend: Url,
     http: reqwest::Client,
-    tokens: Tokens,
+    token_source: TokenSource,
 }
 
 impl Client {
-    /// A client; nothing is sent before the first verb.
+    /// Creates a client; nothing is sent before the first call. Fails if an address is invalid or TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
-        let backend = transport::base(&settings.backend)?;
+        let backend = transport::base_url(&settings.backend)?;
         let is_https = [Some(&*settings.backend), settings.credentials.identity()];
         let is_https = is_https.into_iter().flatten().any(transport::is_https);
-        let http = transport::connections(settings.ca.as_deref(), is_https)?;
-        let tokens = Tokens::new(http.clone(), settings.credentials.clone())?;
-        Ok(Self { inner: Arc::new(Inner { settings, backend, http, tokens }) })
+        let http = transport::http_client(settings.ca.as_deref(), is_https)?;
+        let token_source = TokenSource::new(http.clone(), settings.credentials.clone())?;
+        Ok(Self { inner: Arc::new(Inner { settings, backend, http, token_source }) })
     }
 
-    /// A client with the same settings that shares nothing with this one: connections belong to the runtime that opened
-    /// them, and whoever must not wait for others has its own token too.
+    /// Creates a client with the same settings that shares neither connections nor token with this one, for another runtime,
+    /// since connections belong to the runtime that opened them. Its requests do not wait for this client's renewal of the token.
+    /// Fails as [`Client::new`].
     pub fn with_own_connections(&self) -> Result<Self, ClientError> {
         Self::new(self.inner.settings.clone())
     }
 
+    /// A request to `path` of the Backend.
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.inner.http.request(method, transport::below(&self.inner.backend, path))
+        self.inner.http.request(method, transport::join_path(&self.inner.backend, path))
     }
 
-    /// A GET with a query.
-    pub(crate) fn question(
+    /// A GET request with a query.
+    pub(crate) fn get_with_query(
         &self,
         path: &[&str],
         query: impl IntoIterator<Item = (&'static str, String)>,
     ) -> RequestBuilder {
-        let mut url = transport::below(&self.inner.backend, path);
+        let mut url = transport::join_path(&self.inner.backend, path);
         url.query_pairs_mut().extend_pairs(query);
         self.inner.http.get(url)
     }
 
-    /// Sends a request with the token, and once more with a fresh one if the token was refused.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        let again = request.try_clone().expect("our bodies are kept in memory");
-        let token = self.inner.tokens.token().await?;
-        match transport::exchange(request.bearer_auth(token.expose_secret()), MOST_OF_BACKEND)
+    /// Sends a request with the access token, and once more with a new one if the token was refused.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let retry = request.try_clone().expect("a body in memory can be cloned");
+        let token = self.inner.token_source.token().await?;
+        match transport::send(request.bearer_auth(token.expose_secret()), MAX_BACKEND_RESPONSE_BYTES)
             .await?
             .or_problem()
         {
             Err(error) if error.problem().is_some_and(is_unauthorized) => {
-                match self.inner.tokens.instead_of(&token).await? {
-                    Some(fresh) => {
-                        transport::exchange(again.bearer_auth(fresh.expose_secret()), MOST_OF_BACKEND)
+                match self.inner.token_source.replace(&token).await? {
+                    Some(new) => {
+                        transport::send(retry.bearer_auth(new.expose_secret()), MAX_BACKEND_RESPONSE_BYTES)
                             .await?
                             .or_problem()
                     }
                     None => Err(error),
                 }
             }
-            answer => answer,
+            result => result,
         }
     }
 }

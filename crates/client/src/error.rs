@@ -1,90 +1,90 @@
-//! Why a request came to nothing, with its cause kept.
+//! Why a request failed, with its cause.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Problem;
 
-/// A request that came to nothing. It is cloned for everyone who waited for the same token.
+/// A failed request. Cloneable, since all requests that wait for the same token share its failure.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
-    /// No answer: the connection was refused or cut, or the time limit passed.
+    /// No response: the connection was refused or closed, or the timeout passed.
     #[error("no answer from {url}")]
     Unreachable {
-        /// Who was asked.
+        /// The URL of the request.
         url: String,
-        /// What the connection said.
+        /// The error of the connection.
         #[source]
         source: Arc<reqwest::Error>,
     },
-    /// The server's certificate is not to be trusted. It may be renewed, so asking again later is right.
+    /// The server's certificate is not trusted. It may be renewed, so a later attempt may succeed.
     #[error("the certificate of {url} is refused")]
     Untrusted {
-        /// Who was asked.
+        /// The URL of the request.
         url: String,
-        /// What is wrong with it.
+        /// Why the certificate is not trusted.
         #[source]
         source: rustls::Error,
     },
-    /// The server says no, and why.
+    /// The server answered with a problem (RFC 9457).
     #[error("{}", problem.detail)]
     Refused {
-        /// Its answer.
+        /// The problem.
         problem: Box<Problem>,
-        /// How long it asks to be left alone.
+        /// The server's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Identity gives no token (RFC 6749, 5.2).
-    #[error("Identity gives no token: {error}{}", description.as_deref().map(|said| format!(", {said}")).unwrap_or_default())]
+    /// Identity refused to issue a token (RFC 6749, 5.2).
+    #[error("Identity refused to issue a token: {error}{}", description.as_deref().map(|text| format!(", {text}")).unwrap_or_default())]
     Token {
-        /// The error's code, as `invalid_grant`.
+        /// The error code, for example `invalid_grant`.
         error: String,
-        /// The error as a sentence.
+        /// The error description.
         description: Option<String>,
         /// The HTTP status code.
         status: u16,
-        /// How long Identity asks to be left alone.
+        /// Identity's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// An answer that is not in the contract: whatever listens there is not Tasker, or something stands before it.
+    /// A response outside the contract: another program than Tasker listens there, or a proxy answered.
     #[error("unexpected answer from {url}, status {status}")]
     Unexpected {
-        /// Who was asked.
+        /// The URL of the request.
         url: String,
         /// The HTTP status code.
         status: u16,
-        /// How long it asks to be left alone.
+        /// The server's `Retry-After`.
         retry_after: Option<Duration>,
-        /// Why the body could not be read, where it was a body that was expected.
+        /// Why the body could not be decoded, if one was expected.
         #[source]
         source: Option<Arc<serde_json::Error>>,
     },
-    /// No address of an HTTP server.
-    #[error("`{address}` is no address of the form http://host:port")]
+    /// The address is not that of an HTTP server.
+    #[error("`{address}` is not an address of the form http://host:port")]
     BadAddress {
-        /// As it was given.
+        /// The address as it was configured.
         address: String,
     },
-    /// Not even a connection can be made ready.
+    /// The HTTP client cannot be created.
     #[error("TLS cannot be set up")]
     BadTls(#[source] Arc<reqwest::Error>),
-    /// What should be trusted holds nothing to trust.
-    #[error("there is no certificate (BEGIN CERTIFICATE) of an authority to trust")]
+    /// The PEM text of the authorities to trust contains no certificate.
+    #[error("the authorities to trust contain no certificate (BEGIN CERTIFICATE)")]
     NoAuthority,
 }
 
 impl ClientError {
-    /// Whether the same request may go through a little later.
+    /// Whether the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Untrusted { .. } => true,
-            Self::Refused { problem, .. } => is_passing(problem.status),
-            Self::Token { status, .. } | Self::Unexpected { status, .. } => is_passing(*status),
+            Self::Refused { problem, .. } => is_temporary_status(problem.status),
+            Self::Token { status, .. } | Self::Unexpected { status, .. } => is_temporary_status(*status),
             Self::BadAddress { .. } | Self::BadTls(_) | Self::NoAuthority => false,
         }
     }
 
-    /// Whether the server broke over this request: another request may go through meanwhile.
+    /// Whether the server failed internally (500) at this request: another request may succeed.
     pub fn is_servers_fault(&self) -> bool {
         match self {
             Self::Refused { problem, .. } => problem.status == 500,
@@ -93,8 +93,7 @@ impl ClientError {
         }
     }
 
-    /// Whether it is the caller that is refused and not the request: an account that does not exist yet, a role that it
-    /// has not been given.
+    /// Whether the caller is refused, not the request: its account does not exist, or lacks the role.
     pub fn is_about_the_caller(&self) -> bool {
         match self {
             Self::Token { .. } => !self.is_temporary(),
@@ -108,7 +107,7 @@ impl ClientError {
         }
     }
 
-    /// How long the server asks to be left alone.
+    /// The server's `Retry-After`, if it sent one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. }
@@ -122,7 +121,7 @@ impl ClientError {
         }
     }
 
-    /// The server's problem, if it answered with one.
+    /// The server's problem (RFC 9457), if it answered with one.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Refused { problem, .. } => Some(problem),
@@ -131,8 +130,8 @@ impl ClientError {
     }
 }
 
-/// Statuses that speak of the moment and not of the request.
-fn is_passing(status: u16) -> bool {
+/// Whether an HTTP status means a temporary condition of the server.
+fn is_temporary_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
@@ -148,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn an_overload_passes_and_a_conflict_does_not() {
+    fn an_overload_is_temporary_and_a_conflict_is_not() {
         assert!(refused(503).is_temporary());
         assert!(refused(429).is_temporary());
         assert!(!refused(409).is_temporary());
         assert!(refused(500).is_temporary() && refused(500).is_servers_fault());
-        assert!(!refused(503).is_servers_fault(), "it is busy, not broken");
+        assert!(!refused(503).is_servers_fault(), "503 means overload, not an internal error");
         assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(3)));
     }
 
@@ -170,7 +169,7 @@ mod tests {
         assert!(refused(403).is_about_the_caller());
         assert_eq!(
             token(401).to_string(),
-            "Identity gives no token: invalid_client, there is no client `rig`"
+            "Identity refused to issue a token: invalid_client, there is no client `rig`"
         );
     }
 }

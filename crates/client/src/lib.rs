@@ -1,4 +1,4 @@
-//! The API as a program sees it: one client, its tokens, and a verb for each thing that can be asked.
+//! The HTTP client of Backend and Identity: one method for each call, with access tokens fetched and renewed as needed.
 
 mod api;
 mod backoff;
@@ -9,9 +9,9 @@ mod token_source;
 mod transport;
 
 pub use crate::api::accounts::{Accounts, Change, Invitation, NewPassword, User, UserList};
-pub use crate::api::identity::{Identity, SignedIn, UserInfo};
+pub use crate::api::identity::{AccessToken, Identity, UserInfo};
+pub use crate::backoff::Backoff;
+pub use crate::client::{Client, Settings};
+pub use crate::error::ClientError;
 pub use crate::server_clock::server_clock;
 pub use crate::token_source::Credentials;
-pub use backoff::Backoff;
-pub use client::{Client, Settings};
-pub use error::ClientError;

@@ -1,4 +1,4 @@
-//! What time it is at a service: the `Date` of its answers.
+//! The clock of a service, read from the `Date` header of a response.
 
 use domain::Timestamp;
 use reqwest::header::DATE;
@@ -6,11 +6,11 @@ use reqwest::header::DATE;
 use crate::error::ClientError;
 use crate::transport;
 
-/// The clock of the service at `address`, to the second; `None` if it does not say (RFC 9110, 6.6.1). `ca` as in
-/// [`crate::Settings`].
+/// The clock of the service at `address`, with a resolution of one second; `None` without a `Date` header (RFC 9110, 6.6.1).
+/// `ca` as in [`crate::client::Settings`]. Fails if the service cannot be reached.
 pub async fn server_clock(address: &str, ca: Option<&[u8]>) -> Result<Option<Timestamp>, ClientError> {
-    let connections = transport::connections(ca, transport::is_https(address))?;
-    let url = transport::below(&transport::base(address)?, &["health", "live"]);
-    let answer = transport::exchange(connections.get(url), transport::MOST_OF_IDENTITY).await?;
-    Ok(answer.header(&DATE).and_then(Timestamp::from_http_date))
+    let http = transport::http_client(ca, transport::is_https(address))?;
+    let url = transport::join_path(&transport::base_url(address)?, &["health", "live"]);
+    let response = transport::send(http.get(url), transport::MAX_IDENTITY_RESPONSE_BYTES).await?;
+    Ok(response.header(&DATE).and_then(Timestamp::from_http_date))
 }

@@ -1,42 +1,51 @@
-//! The token source: fetched when needed, renewed before its end, once for everyone who waits.
+//! The source of access tokens: requested when needed, renewed before they expire, once for all waiting requests.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::error::ClientError;
-use crate::transport::{self, Answer};
+use crate::transport::{self, Response};
 
-/// What a token is given for.
+/// The path of Identity's token endpoint.
+pub(crate) const TOKEN_ENDPOINT: [&str; 2] = ["connect", "token"];
+
+/// How long a request waits for the renewal of a token that is still valid.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pause after a failed renewal of a token that is still valid.
+const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(15);
+
+/// The credentials by which access tokens are issued.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// A user's name and password.
+    /// A user's name and password: the password grant (RFC 6749, 4.3).
     Password {
-        /// Identity's address.
+        /// Identity's address, as `http://host:port`.
         identity: String,
-        /// The account.
+        /// The account's name.
         username: String,
-        /// Its password.
+        /// The account's password.
         password: SecretString,
     },
-    /// A client of Identity and its secret.
+    /// A client of Identity and its secret: the client credentials grant (RFC 6749, 4.4).
     Client {
-        /// Identity's address.
+        /// Identity's address, as `http://host:port`.
         identity: String,
         /// The client's id.
         id: String,
-        /// Its secret.
+        /// The client's secret.
         secret: SecretString,
     },
-    /// A token that somebody else fetched; there is no other.
+    /// An access token that was issued before; it cannot be renewed.
     Token(SecretString),
 }
 
 impl Credentials {
-    /// The address of the Identity that gives the token, if one is asked for it.
+    /// The address of the Identity that issues the tokens; `None` for a fixed token.
     pub(crate) fn identity(&self) -> Option<&str> {
         match self {
             Self::Password { identity, .. } | Self::Client { identity, .. } => Some(identity),
@@ -45,53 +54,22 @@ impl Credentials {
     }
 }
 
-/// Where tokens come from. Clones share the token.
+/// Provides access tokens. Clones share the token.
 #[derive(Clone)]
-pub(crate) struct Tokens {
-    source: Source,
-}
-
-#[derive(Clone)]
-enum Source {
+pub(crate) enum TokenSource {
+    /// One token that cannot be renewed.
     Fixed(SecretString),
-    Identity(Arc<Identity>),
+    /// Tokens of Identity.
+    Issued(Arc<TokenCache>),
 }
 
-struct Identity {
-    http: reqwest::Client,
-    endpoint: Url,
-    form: Vec<(&'static str, SecretString)>,
-    kept: Mutex<Kept>,
-    /// Held while one caller asks Identity, never by another part of the program.
-    asking: tokio::sync::Mutex<()>,
-}
-
-/// What came of the latest asks.
-#[derive(Default)]
-struct Kept {
-    token: Option<Token>,
-    failure: Option<(Instant, ClientError)>,
-}
-
-#[derive(Clone)]
-struct Token {
-    secret: SecretString,
-    renew: Instant,
-    end: Instant,
-}
-
-/// While the old token is still good nobody waits longer than this for its successor.
-const RENEWAL_LIMIT: Duration = Duration::from_secs(2);
-
-/// A renewal that failed is tried again after this.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(15);
-
-impl Tokens {
+impl TokenSource {
+    /// A source for these credentials; nothing is sent yet. Fails if Identity's address is invalid.
     pub(crate) fn new(http: reqwest::Client, credentials: Credentials) -> Result<Self, ClientError> {
         let (identity, form) = match credentials {
-            Credentials::Token(token) => return Ok(Self { source: Source::Fixed(token) }),
+            Credentials::Token(token) => return Ok(Self::Fixed(token)),
             Credentials::Password { identity, username, password } => {
-                (identity, by_password(username.into(), password))
+                (identity, password_grant(username.into(), password))
             }
             Credentials::Client { identity, id, secret } => (
                 identity,
@@ -102,104 +80,124 @@ impl Tokens {
                 ],
             ),
         };
-        let endpoint = transport::below(&transport::base(&identity)?, &ENDPOINT);
-        let (kept, asking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { source: Source::Identity(Arc::new(Identity { http, endpoint, form, kept, asking })) })
+        let endpoint = transport::join_path(&transport::base_url(&identity)?, &TOKEN_ENDPOINT);
+        let (state, fetching) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self::Issued(Arc::new(TokenCache { http, endpoint, form, state, fetching })))
     }
 
-    /// A token that is good now.
+    /// A valid token.
     pub(crate) async fn token(&self) -> Result<SecretString, ClientError> {
-        match &self.source {
-            Source::Fixed(token) => Ok(token.clone()),
-            Source::Identity(identity) => identity.token().await,
+        match self {
+            Self::Fixed(token) => Ok(token.clone()),
+            Self::Issued(cache) => cache.token().await,
         }
     }
 
-    /// Another token than `refused`, or `None` if there is only this one.
-    pub(crate) async fn instead_of(
-        &self,
-        refused: &SecretString,
-    ) -> Result<Option<SecretString>, ClientError> {
-        match &self.source {
-            Source::Fixed(_) => Ok(None),
-            Source::Identity(identity) => {
-                identity.forget(refused);
-                identity.token().await.map(Some)
+    /// Another token in place of one that a server refused; `None` if it cannot be renewed.
+    pub(crate) async fn replace(&self, refused: &SecretString) -> Result<Option<SecretString>, ClientError> {
+        match self {
+            Self::Fixed(_) => Ok(None),
+            Self::Issued(cache) => {
+                cache.invalidate(refused);
+                cache.token().await.map(Some)
             }
         }
     }
 }
 
-impl Identity {
+/// The latest token of Identity, and the requests for the next one.
+pub(crate) struct TokenCache {
+    http: reqwest::Client,
+    endpoint: Url,
+    form: Vec<(&'static str, SecretString)>,
+    state: Mutex<CacheState>,
+    /// Held by the caller that requests a token, so that there is one request at a time.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+/// The outcome of the latest token requests.
+#[derive(Default)]
+struct CacheState {
+    token: Option<Token>,
+    failure: Option<(Instant, ClientError)>,
+}
+
+/// A token with its times by the local monotonic clock.
+#[derive(Clone)]
+struct Token {
+    secret: SecretString,
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+impl TokenCache {
     async fn token(&self) -> Result<SecretString, ClientError> {
-        let arrived = Instant::now();
-        match self.good(arrived) {
-            Some(token) if arrived < token.renew => Ok(token.secret),
-            Some(token) => Ok(self.renewed(token).await.secret),
-            None => self.awaited(arrived).await,
+        let began = Instant::now();
+        match self.unexpired(began) {
+            Some(token) if began < token.renew_at => Ok(token.secret),
+            Some(token) => Ok(self.renew(token).await.secret),
+            None => self.wait_or_fetch(began).await,
         }
     }
 
-    /// A successor of a token that is still good, if nobody else fetches it already and Identity is quick.
-    async fn renewed(&self, old: Token) -> Token {
-        let Ok(_asking) = self.asking.try_lock() else { return old };
-        if let Ok(Ok(token)) = tokio::time::timeout(RENEWAL_LIMIT, self.fetch()).await {
+    /// Renews a token that is still valid. Returns the old one if another caller renews it already, if Identity is slow, or if
+    /// the renewal fails.
+    async fn renew(&self, old: Token) -> Token {
+        let Ok(_fetching) = self.fetching.try_lock() else { return old };
+        if let Ok(Ok(token)) = tokio::time::timeout(RENEWAL_TIMEOUT, self.fetch()).await {
             return token;
         }
-        let later = Token { renew: Instant::now() + RENEWAL_PAUSE, ..old };
-        self.with_kept(|kept| kept.token = Some(later.clone()));
-        later
+        let postponed = Token { renew_at: Instant::now() + RENEWAL_RETRY_DELAY, ..old };
+        self.with_state(|state| state.token = Some(postponed.clone()));
+        postponed
     }
 
-    /// The token that this caller or another one fetches now. Who waited for a fetch that failed shares its failure.
-    async fn awaited(&self, arrived: Instant) -> Result<SecretString, ClientError> {
-        let _asking = self.asking.lock().await;
-        if let Some(token) = self.good(Instant::now()) {
+    /// The token that this or another caller requests. A caller that waited for a request that failed shares its failure.
+    async fn wait_or_fetch(&self, began: Instant) -> Result<SecretString, ClientError> {
+        let _fetching = self.fetching.lock().await;
+        if let Some(token) = self.unexpired(Instant::now()) {
             return Ok(token.secret);
         }
-        match self.with_kept(|kept| kept.failure.clone()) {
-            Some((failed, error)) if failed >= arrived => Err(error),
+        match self.with_state(|state| state.failure.clone()) {
+            Some((failed_at, error)) if failed_at >= began => Err(error),
             _ => self.fetch().await.map(|token| token.secret),
         }
     }
 
     async fn fetch(&self) -> Result<Token, ClientError> {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let form: Vec<(&str, &str)> =
             self.form.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
         let request = self.http.post(self.endpoint.clone()).form(&form);
-        let answer = transport::exchange(request, transport::MOST_OF_IDENTITY).await;
-        let answer = answer
-            .and_then(Answer::or_token_error)
-            .and_then(|answer| answer.read())
-            .map(|issued| Token::of(issued, asked));
-        self.with_kept(|kept| match &answer {
-            Ok(token) => *kept = Kept { token: Some(token.clone()), failure: None },
-            Err(error) => kept.failure = Some((Instant::now(), error.clone())),
+        let token = transport::send(request, transport::MAX_IDENTITY_RESPONSE_BYTES)
+            .await
+            .and_then(Response::or_token_error)
+            .and_then(|response| response.read())
+            .map(|response| Token::new(response, requested_at));
+        self.with_state(|state| match &token {
+            Ok(token) => *state = CacheState { token: Some(token.clone()), failure: None },
+            Err(error) => state.failure = Some((Instant::now(), error.clone())),
         });
-        answer
+        token
     }
 
-    fn good(&self, now: Instant) -> Option<Token> {
-        self.with_kept(|kept| kept.token.clone().filter(|token| now < token.end))
+    fn unexpired(&self, now: Instant) -> Option<Token> {
+        self.with_state(|state| state.token.clone().filter(|token| now < token.expires_at))
     }
 
-    fn forget(&self, refused: &SecretString) {
-        self.with_kept(|kept| {
-            kept.token.take_if(|token| token.secret.expose_secret() == refused.expose_secret())
+    fn invalidate(&self, refused: &SecretString) {
+        self.with_state(|state| {
+            state.token.take_if(|token| token.secret.expose_secret() == refused.expose_secret())
         });
     }
 
-    fn with_kept<R>(&self, act: impl FnOnce(&mut Kept) -> R) -> R {
-        act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_state<R>(&self, act: impl FnOnce(&mut CacheState) -> R) -> R {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Where tokens are given.
-pub(crate) const ENDPOINT: [&str; 2] = ["connect", "token"];
-
-/// What Identity is told by somebody who has a password.
-pub(crate) fn by_password(
+/// The form of the password grant (RFC 6749, 4.3.2).
+pub(crate) fn password_grant(
     username: SecretString,
     password: SecretString,
 ) -> Vec<(&'static str, SecretString)> {
@@ -211,31 +209,38 @@ pub(crate) fn by_password(
     ]
 }
 
-/// Identity's answer (RFC 6749, 5.1).
+/// Identity's token response (RFC 6749, 5.1).
 #[derive(Deserialize)]
-pub(crate) struct Issued {
+pub(crate) struct TokenResponse {
     pub(crate) access_token: SecretString,
+    /// In seconds.
     expires_in: Option<u64>,
 }
 
-impl Issued {
-    /// What is said of its life when Identity says nothing, in seconds.
-    const UNSAID: u64 = 300;
+impl TokenResponse {
+    /// The assumed lifetime of a token whose response has no `expires_in`, in seconds.
+    const DEFAULT_LIFETIME_SECONDS: u64 = 300;
 
-    /// No token is kept for longer than a day, in seconds.
-    const LONGEST: u64 = 24 * 60 * 60;
+    /// No token is used for longer than a day, in seconds.
+    const MAX_LIFETIME_SECONDS: u64 = 24 * 60 * 60;
 
-    /// How long the token counts.
-    pub(crate) fn life(&self) -> Duration {
-        Duration::from_secs(self.expires_in.unwrap_or(Self::UNSAID).min(Self::LONGEST))
+    /// How long the token is valid.
+    pub(crate) fn lifetime(&self) -> Duration {
+        let seconds = self.expires_in.unwrap_or(Self::DEFAULT_LIFETIME_SECONDS);
+        Duration::from_secs(seconds.min(Self::MAX_LIFETIME_SECONDS))
     }
 }
 
 impl Token {
-    /// Its life is counted from the ask, so it ends here no later than there, and is renewed after four fifths.
-    fn of(issued: Issued, asked: Instant) -> Self {
-        let life = issued.life();
-        Self { secret: issued.access_token, renew: asked + life * 4 / 5, end: asked + life }
+    /// The lifetime is counted from the request, so that the token expires here no later than at the server. It is renewed
+    /// after four fifths of it.
+    fn new(response: TokenResponse, requested_at: Instant) -> Self {
+        let lifetime = response.lifetime();
+        Self {
+            secret: response.access_token,
+            renew_at: requested_at + lifetime * 4 / 5,
+            expires_at: requested_at + lifetime,
+        }
     }
 }
 
@@ -244,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn debug_output_hides_secrets() {
         let credentials = Credentials::Password {
             identity: "http://localhost".to_owned(),
             username: "ann".to_owned(),
@@ -255,29 +260,30 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_renewed_before_its_end() {
-        let asked = Instant::now();
-        let token = |expires_in| Token::of(Issued { access_token: "t".into(), expires_in }, asked);
-        assert_eq!(token(Some(3600)).renew, asked + Duration::from_mins(48));
-        assert_eq!(token(Some(3600)).end, asked + Duration::from_hours(1));
-        assert_eq!(token(Some(u64::MAX)).end, asked + Duration::from_hours(24));
-        assert_eq!(token(None).end, asked + Duration::from_mins(5));
+    fn a_token_is_renewed_before_it_expires() {
+        let requested_at = Instant::now();
+        let token =
+            |expires_in| Token::new(TokenResponse { access_token: "t".into(), expires_in }, requested_at);
+        assert_eq!(token(Some(3600)).renew_at, requested_at + Duration::from_mins(48));
+        assert_eq!(token(Some(3600)).expires_at, requested_at + Duration::from_hours(1));
+        assert_eq!(token(Some(u64::MAX)).expires_at, requested_at + Duration::from_hours(24));
+        assert_eq!(token(None).expires_at, requested_at + Duration::from_mins(5));
     }
 
     #[tokio::test]
-    async fn a_token_that_is_still_good_outlives_a_failed_renewal() {
+    async fn a_valid_token_is_used_on_after_a_failed_renewal() {
         let credentials = Credentials::Client {
             identity: "http://127.0.0.1:9".to_owned(),
             id: "rig".to_owned(),
             secret: "hush".into(),
         };
-        let tokens = Tokens::new(transport::connections(None, false).unwrap(), credentials).unwrap();
-        let Source::Identity(identity) = &tokens.source else { panic!("there is an Identity") };
+        let source = TokenSource::new(transport::http_client(None, false).unwrap(), credentials).unwrap();
+        let TokenSource::Issued(cache) = &source else { panic!("client credentials need Identity") };
         let now = Instant::now();
-        let old = Token { secret: "old".into(), renew: now, end: now + Duration::from_mins(1) };
-        identity.with_kept(|kept| kept.token = Some(old));
-        assert_eq!(tokens.token().await.unwrap().expose_secret(), "old");
-        let renew = identity.good(now).unwrap().renew;
-        assert!(renew > now + RENEWAL_PAUSE / 2, "and the next try waits");
+        let old = Token { secret: "old".into(), renew_at: now, expires_at: now + Duration::from_mins(1) };
+        cache.with_state(|state| state.token = Some(old));
+        assert_eq!(source.token().await.unwrap().expose_secret(), "old");
+        let renew_at = cache.unexpired(now).unwrap().renew_at;
+        assert!(renew_at > now + RENEWAL_RETRY_DELAY / 2, "the next renewal is postponed");
     }
 }

@@ -1,4 +1,4 @@
-//! One request and its answer: connections, time limits, and the three kinds of body that may come back.
+//! One HTTP exchange: connections, timeouts, and the kinds of response.
 
 use std::error::Error;
 use std::io;
@@ -14,105 +14,105 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
 
-/// How long any request may take beyond the time that it asks the server to wait. The server's own limit is 10 seconds:
-/// when that passes it says so, and there must be time left to hear it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(15);
+/// Timeout of a request, beyond the time that it asks the server to wait. It exceeds the server's own timeout of 10 seconds, so
+/// that the server's response about that still arrives.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A host that drops packets is given up sooner than a server that thinks.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Timeout of connecting: a host that drops packets is given up sooner than a busy server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that has been idle for so long is not used again. The server closes one after 10 seconds, and a request
-/// that meets the close on its way would be lost.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long an idle connection stays in the pool. The server closes one after 10 seconds, and a request that is sent at that
+/// moment would be lost.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest answer of Identity, in bytes: a list of accounts.
-pub(crate) const MOST_OF_IDENTITY: usize = 8 << 20;
+/// The largest response of Identity, in bytes: a list of accounts.
+pub(crate) const MAX_IDENTITY_RESPONSE_BYTES: usize = 8 << 20;
 
-/// The longest answer of a Backend, in bytes: a thousand grants, each with the longest parameters.
-pub(crate) const MOST_OF_BACKEND: usize = 300 << 20;
+/// The largest response of a Backend, in bytes: a thousand grants, each with the largest parameters.
+pub(crate) const MAX_BACKEND_RESPONSE_BYTES: usize = 300 << 20;
 
-/// Connections of their own. Redirects are not followed, so that a token goes to nobody else, and proxies are not looked
-/// for in the environment.
+/// Creates an HTTP client with a connection pool of its own. Redirects are not followed, so that no other server receives the
+/// token, and the proxy variables of the environment are ignored.
 ///
-/// The platform's authorities are read only where they are needed: a small container has none, and could not even speak
-/// plain HTTP.
-pub(crate) fn connections(ca: Option<&[u8]>, is_https: bool) -> Result<reqwest::Client, ClientError> {
-    let broken = |error| ClientError::BadTls(Arc::new(error));
-    let connections = reqwest::Client::builder()
+/// The platform's certificate authorities are loaded for `is_https` only: a small container has none, and loading them would
+/// then fail for plain HTTP, too.
+pub(crate) fn http_client(ca: Option<&[u8]>, is_https: bool) -> Result<reqwest::Client, ClientError> {
+    let tls_error = |error| ClientError::BadTls(Arc::new(error));
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_LIMIT)
-        .timeout(LIMIT)
-        .pool_idle_timeout(IDLE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .redirect(Policy::none())
         .no_proxy();
-    let connections = match ca {
-        Some(pem) => match Certificate::from_pem_bundle(pem).map_err(broken)? {
+    let builder = match ca {
+        Some(pem) => match Certificate::from_pem_bundle(pem).map_err(tls_error)? {
             none if none.is_empty() => return Err(ClientError::NoAuthority),
-            authorities => connections.tls_certs_only(authorities),
+            authorities => builder.tls_certs_only(authorities),
         },
-        None if is_https => connections,
-        None => connections.tls_certs_only([]),
+        None if is_https => builder,
+        None => builder.tls_certs_only([]),
     };
-    connections.build().map_err(broken)
+    builder.build().map_err(tls_error)
 }
 
-/// `address` as a base for paths; what it has of a path of its own is kept.
-pub(crate) fn base(address: &str) -> Result<Url, ClientError> {
+/// Parses `address` as a base URL; a path in it is preserved.
+pub(crate) fn base_url(address: &str) -> Result<Url, ClientError> {
     match Url::parse(address) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(ClientError::BadAddress { address: address.to_owned() }),
     }
 }
 
-/// Whether `address` is asked over TLS.
+/// Whether `address` is an HTTPS URL.
 pub(crate) fn is_https(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| url.scheme() == "https")
 }
 
-/// `path` below `base`.
-pub(crate) fn below(base: &Url, path: &[&str]) -> Url {
+/// Appends the segments of `path` to `base`.
+pub(crate) fn join_path(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
-    url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(path);
+    url.path_segments_mut().expect("an HTTP URL has a path").pop_if_empty().extend(path);
     url
 }
 
-/// An answer of any status.
-pub(crate) struct Answer {
+/// A complete response, of any status.
+pub(crate) struct Response {
     url: Url,
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-/// Sends a request and takes its answer whole, if it has no more than `most` bytes.
-pub(crate) async fn exchange(request: RequestBuilder, most: usize) -> Result<Answer, ClientError> {
+/// Sends a request and reads the complete response. Fails if its body exceeds `max_bytes`.
+pub(crate) async fn send(request: RequestBuilder, max_bytes: usize) -> Result<Response, ClientError> {
     let mut response = request.send().await.map_err(unreachable)?;
     let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
-    let mut answer = Answer { url, status, headers, body: Vec::new() };
+    let mut complete = Response { url, status, headers, body: Vec::new() };
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if answer.body.len() + chunk.len() > most {
-            return Err(answer.unexpected(None));
+        if complete.body.len() + chunk.len() > max_bytes {
+            return Err(complete.unexpected(None));
         }
-        answer.body.extend_from_slice(&chunk);
+        complete.body.extend_from_slice(&chunk);
     }
-    Ok(answer)
+    Ok(complete)
 }
 
-/// An error as Identity writes it.
+/// The body of an OAuth error response (RFC 6749, 5.2).
 #[derive(Deserialize)]
 struct TokenError {
     error: String,
     error_description: Option<String>,
 }
 
-impl Answer {
-    /// A header, if it is text.
+impl Response {
+    /// The value of a header, if it is text.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// A yes of the Backend, or its problem.
+    /// Fails with the problem (RFC 9457) of an error response.
     pub(crate) fn or_problem(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -126,7 +126,7 @@ impl Answer {
         Err(self.unexpected(None))
     }
 
-    /// A yes of Identity, or its error.
+    /// Fails with the OAuth error of an error response.
     pub(crate) fn or_token_error(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -142,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// The body as a `T`.
+    /// Decodes the JSON body.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body).map_err(|error| self.unexpected(Some(error)))
     }
@@ -156,7 +156,7 @@ impl Answer {
         }
     }
 
-    /// `Retry-After` in seconds; its other form, a date, needs a clock that we do not trust.
+    /// `Retry-After` in seconds. Its form as a date is ignored, since the clocks may differ.
     fn retry_after(&self) -> Option<Duration> {
         let seconds = self.header(&RETRY_AFTER)?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds))
@@ -165,21 +165,21 @@ impl Answer {
 
 fn unreachable(error: reqwest::Error) -> ClientError {
     let url = error.url().map(ToString::to_string).unwrap_or_default();
-    match refusal(&error) {
-        Some(refusal) => ClientError::Untrusted { url, source: refusal.clone() },
+    match certificate_error(&error) {
+        Some(cause) => ClientError::Untrusted { url, source: cause.clone() },
         None => ClientError::Unreachable { url, source: Arc::new(error.without_url()) },
     }
 }
 
-/// Why the server's certificate was refused, if that is behind `error`. An `io::Error` calls what it holds its own text
-/// and not its cause, so it is looked into.
-fn refusal<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(refusal @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-        return Some(refusal);
+/// The certificate error among the causes of `error`. An `io::Error` does not return its inner error as its source, so that is
+/// examined separately.
+fn certificate_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(invalid @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return Some(invalid);
     }
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(held) => refusal(held),
-        None => refusal(error.source()?),
+        Some(inner) => certificate_error(inner),
+        None => certificate_error(error.source()?),
     }
 }
 
@@ -188,16 +188,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_go_below_the_base() {
-        let at = |address, path: &[&str]| below(&base(address).unwrap(), path).to_string();
+    fn a_path_is_appended_to_the_base_url() {
+        let at = |address, path: &[&str]| join_path(&base_url(address).unwrap(), path).to_string();
         assert_eq!(at("http://host:8080", &["api", "Task", ""]), "http://host:8080/api/Task/");
         assert_eq!(at("https://host/tasker/", &["api", "a/b"]), "https://host/tasker/api/a%2Fb");
     }
 
     #[test]
-    fn an_address_is_http() {
+    fn an_address_must_be_an_http_url() {
         for bad in ["localhost:8080", "ftp://host", "", "http://"] {
-            assert!(matches!(base(bad), Err(ClientError::BadAddress { .. })), "{bad}");
+            assert!(matches!(base_url(bad), Err(ClientError::BadAddress { .. })), "{bad}");
         }
     }
 }

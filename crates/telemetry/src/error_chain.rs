@@ -1,6 +1,6 @@
-//! An error and everything that caused it, on one line.
+//! An error and its causes on one line.
 
-/// `the error: its cause: the cause of that`, for a log or a sentence.
+/// The error followed by each of its causes, separated by colons, for a log line or a message.
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
@@ -11,12 +11,12 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("the kettle is cold")]
-    struct Kettle(#[source] std::fmt::Error);
+    #[error("the file cannot be written")]
+    struct WriteError(#[source] std::fmt::Error);
 
     #[test]
-    fn causes_follow() {
+    fn the_causes_follow_the_error() {
         let cause = std::fmt::Error;
-        assert_eq!(error_chain(&Kettle(cause)), format!("the kettle is cold: {cause}"));
+        assert_eq!(error_chain(&WriteError(cause)), format!("the file cannot be written: {cause}"));
     }
 }

@@ -5,7 +5,7 @@ mod metric;
 mod outage_log;
 mod span;
 
-pub use error_chain::error_chain;
-pub use metric::{MetricDescriptor, MetricKind};
-pub use outage_log::{Outage, OutageLog};
-pub use span::{Span, SpanKind};
+pub use crate::error_chain::error_chain;
+pub use crate::metric::{MetricDescriptor, MetricKind};
+pub use crate::outage_log::{Outage, OutageLog};
+pub use crate::span::{Span, SpanKind};

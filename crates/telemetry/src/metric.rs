@@ -1,48 +1,48 @@
-//! What is counted and measured: the name of a figure, its kind, and what it says.
+//! The description of a metric: its name, kind and labels.
 
-/// How a figure behaves.
+/// The kind of a metric, as in Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// It only rises, until the process starts anew.
+    /// A count that only rises, from 0 at the start of the process.
     Counter,
-    /// It is what it is now.
+    /// A current value that rises and falls.
     Gauge,
-    /// How often it was how much.
+    /// A distribution of values in buckets.
     Histogram,
 }
 
-/// A figure, as its readers know it. Its name ends in its unit; a counter's in `_total`.
+/// The description of a metric. Its name ends in its unit, and a counter's in `_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricDescriptor {
-    /// The name, with its labels left out.
+    /// The name without labels.
     pub name: &'static str,
-    /// How it behaves.
+    /// The metric's kind.
     pub kind: MetricKind,
-    /// Its labels, with commas between them.
+    /// The names of the labels, separated by commas.
     pub labels: &'static str,
-    /// What it says, as a phrase.
+    /// What is measured, as a phrase for the help text.
     pub about: &'static str,
 }
 
 impl MetricDescriptor {
-    /// One that only rises.
+    /// Describes a counter.
     pub const fn counter(name: &'static str, labels: &'static str, about: &'static str) -> Self {
         Self { name, kind: MetricKind::Counter, labels, about }
     }
 
-    /// One that is what it is now.
+    /// Describes a gauge.
     pub const fn gauge(name: &'static str, labels: &'static str, about: &'static str) -> Self {
         Self { name, kind: MetricKind::Gauge, labels, about }
     }
 
-    /// One that tells how often it was how much.
+    /// Describes a histogram.
     pub const fn histogram(name: &'static str, labels: &'static str, about: &'static str) -> Self {
         Self { name, kind: MetricKind::Histogram, labels, about }
     }
 }
 
 impl MetricKind {
-    /// The word for it.
+    /// The kind's name in Prometheus' text format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",

@@ -10,7 +10,7 @@ const MAX_CAUSES: usize = 16;
 
 /// A period in which a repeated step fails, and the causes that were already logged in it.
 ///
-/// [`OutageLog`] does the logging too; this type is for those who need a text or fields of their own.
+/// [`OutageLog`] does the logging, too; this type is for log lines with a text or fields of their own.
 #[derive(Debug, Default)]
 pub struct Outage {
     since: Option<Instant>,

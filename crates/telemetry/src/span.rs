@@ -1,13 +1,13 @@
-//! Traces: the steps of a task as spans, each a part of the one before it, on whatever machine that was.
+//! Spans of a task's trace, over OpenTelemetry. Each span is a child of the span before it, also across processes.
 //!
-//! A span goes where the binary has installed a tracer, else nowhere, at no cost. What travels between the steps is a
-//! [`TraceContext`], in HTTP and in Kafka under the same name.
+//! Spans are recorded if the binary has installed a tracer provider; else they cost nothing. Processes pass a [`TraceContext`] on
+//! in the header `traceparent` of HTTP requests and Kafka messages.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use domain::TraceContext;
-/// On which side of whose way a step is.
+/// The role of a span: server, client, producer, consumer or internal.
 pub use opentelemetry::trace::SpanKind;
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
@@ -15,23 +15,23 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue, Value, global};
 
-/// Who instruments, as OpenTelemetry calls it.
+/// OpenTelemetry's instrumentation scope.
 const SCOPE: &str = "tasker";
 
-/// A step of a trace, from its beginning until it is dropped.
+/// A span of a trace; it ends when it is dropped.
 pub struct Span(global::BoxedSpan);
 
 impl Span {
-    /// A step begins: a part of `parent`, without it the first of a trace.
+    /// Begins a span as a child of `parent`; without one it is the root of a new trace.
     pub fn begin(name: impl Into<Cow<'static, str>>, kind: SpanKind, parent: Option<TraceContext>) -> Self {
         let tracer = global::tracer(SCOPE);
-        let before =
-            parent.map_or_else(Context::new, |trace| Context::new().with_remote_span_context(context(trace)));
-        Self(tracer.span_builder(name).with_kind(kind).start_with_context(&tracer, &before))
+        let parent_context = parent
+            .map_or_else(Context::new, |trace| Context::new().with_remote_span_context(span_context(trace)));
+        Self(tracer.span_builder(name).with_kind(kind).start_with_context(&tracer, &parent_context))
     }
 
-    /// What the next step is a part of. `None`: nobody traces. Where nothing is recorded here it is what came, so that
-    /// those who come later may go on with it.
+    /// The trace context for child spans; `None` if there is no trace. If spans are not recorded here, it is the parent's
+    /// context, so that later processes continue the trace.
     pub fn trace(&self) -> Option<TraceContext> {
         let context = self.0.span_context();
         context.is_valid().then(|| {
@@ -41,27 +41,27 @@ impl Span {
         })?
     }
 
-    /// Notes something of the step, under OpenTelemetry's name for it or under ours.
+    /// Sets an attribute, named by OpenTelemetry's semantic conventions where they have a name.
     pub fn note(&mut self, key: &'static str, value: impl Into<Value>) {
         if self.0.is_recording() {
             self.0.set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// The same for what has a text.
+    /// Sets an attribute to the text of `value`, which is formatted only if the span is recorded.
     pub fn note_text(&mut self, key: &'static str, value: impl fmt::Display) {
         if self.0.is_recording() {
             self.0.set_attribute(KeyValue::new(key, value.to_string()));
         }
     }
 
-    /// The step did not do what it was for.
-    pub fn failed(&mut self, why: impl Into<Cow<'static, str>>) {
-        self.0.set_status(Status::error(why));
+    /// Sets the span's status to an error, with a description.
+    pub fn failed(&mut self, description: impl Into<Cow<'static, str>>) {
+        self.0.set_status(Status::error(description));
     }
 }
 
-fn context(trace: TraceContext) -> SpanContext {
+fn span_context(trace: TraceContext) -> SpanContext {
     let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     let (id, span) = (TraceId::from(trace.raw_id()), SpanId::from(trace.raw_span()));
     SpanContext::new(id, span, flags, true, TraceState::NONE)
@@ -72,9 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_nobody_traces_what_came_goes_on_and_nothing_begins() {
-        let came: TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
-        assert_eq!(Span::begin("run", SpanKind::Consumer, Some(came)).trace(), Some(came));
+    fn without_a_tracer_the_parents_context_is_passed_on_and_no_trace_begins() {
+        let parent: TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        assert_eq!(Span::begin("run", SpanKind::Consumer, Some(parent)).trace(), Some(parent));
         assert_eq!(Span::begin("run", SpanKind::Consumer, None).trace(), None);
     }
 }

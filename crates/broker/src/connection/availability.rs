@@ -1,104 +1,112 @@
-//! The line to the brokers as librdkafka reports it: an outage is said once, with its cause, and its end too.
+//! Whether the brokers answer. An outage is logged once when it begins, with its cause, and once when it ends.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use telemetry::Outage;
 use tokio::sync::{Notify, watch};
 
 use crate::metrics;
 
-/// Whether the brokers can be reached. Clones are one; every client of the process shares it.
+/// Errors of a connection that explain an outage.
+const CONNECTION_ERRORS: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::Authentication,
+    RDKafkaErrorCode::BrokerTransportFailure,
+    RDKafkaErrorCode::Resolve,
+    RDKafkaErrorCode::SSL,
+];
+
+/// Whether the brokers answer. All Kafka clients of the process share one state; clones refer to it.
+///
+/// librdkafka reports brokers as down also when it has merely closed an idle connection. So an error of a client only makes
+/// the brokers *suspected*; the topic manager then asks them for metadata and decides.
 #[derive(Debug, Clone)]
 pub(crate) struct BrokerAvailability(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     up: watch::Sender<bool>,
-    /// Rings when a client doubts it; the keeper looks then.
     suspected: Notify,
-    outage: Mutex<Outage>,
+    downtime: Mutex<Downtime>,
 }
 
 #[derive(Debug, Default)]
-struct Outage {
-    since: Option<Instant>,
-    /// What was last heard of a connection that failed.
+struct Downtime {
+    outage: Outage,
+    /// The latest error of a connection, as librdkafka worded it. The wording varies (it has times and counts), so only the
+    /// first one of an outage is logged.
     cause: Option<String>,
 }
 
 impl BrokerAvailability {
-    /// Not up before somebody has heard a broker.
+    /// Down until a broker has answered.
     pub(crate) fn new() -> Self {
         let (up, suspected) = (watch::Sender::new(false), Notify::new());
-        Self(Arc::new(State { up, suspected, outage: Mutex::default() }))
+        Self(Arc::new(State { up, suspected, downtime: Mutex::default() }))
     }
 
+    /// Whether the brokers answered the latest metadata request.
     pub(crate) fn is_up(&self) -> bool {
         *self.0.up.borrow()
     }
 
-    /// Rings when the line comes up or goes down.
+    /// Changes when the brokers become available or unavailable.
     pub(crate) fn changes(&self) -> watch::Receiver<bool> {
         self.0.up.subscribe()
     }
 
-    /// Why it is down; `None` while it is up.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        (!self.is_up()).then(|| self.cause())
+    /// Why the brokers are unavailable; `None` while they are available.
+    pub(crate) fn outage_cause(&self) -> Option<String> {
+        let cause =
+            || self.downtime().cause.clone().unwrap_or_else(|| "no broker has answered yet".to_owned());
+        (!self.is_up()).then(cause)
     }
 
-    fn cause(&self) -> String {
-        self.outage().cause.clone().unwrap_or_else(|| "no broker has answered yet".to_owned())
-    }
-
-    /// Waits until it is up.
+    /// Waits until the brokers answer.
     pub(crate) async fn wait_until_up(&self) {
         let _ = self.changes().wait_for(|up| *up).await;
     }
 
-    /// Waits until a client doubts that it is up.
+    /// Waits until a client reports an error that may mean an outage.
     pub(crate) async fn suspected(&self) {
         self.0.suspected.notified().await;
     }
 
-    /// A broker has answered.
-    pub(crate) fn heard(&self) {
-        let mut outage = self.outage();
-        if let Some(since) = outage.since.take() {
-            tracing::info!("Kafka is back after {:.1?}", since.elapsed());
+    /// Records that a broker has answered.
+    pub(crate) fn mark_up(&self) {
+        let mut downtime = self.downtime();
+        if let Some(lasted) = downtime.outage.recovered() {
+            tracing::info!("Kafka is available again after {lasted:.1?}");
         }
-        outage.cause = None;
-        drop(outage);
-        metrics::up(true);
+        downtime.cause = None;
+        drop(downtime);
+        metrics::set_up(true);
         self.0.up.send_if_modified(|up| !std::mem::replace(up, true));
     }
 
-    /// No broker can be reached.
-    pub(crate) fn lost(&self, cause: &str) {
-        let mut outage = self.outage();
-        if outage.since.is_none() {
-            outage.since = Some(Instant::now());
-            let cause = outage.cause.get_or_insert_with(|| cause.to_owned());
-            tracing::warn!(error = %cause, "Kafka cannot be reached: workers pull and report over HTTP meanwhile");
+    /// Records that no broker answers. `cause` is used unless a connection's own error is known.
+    pub(crate) fn mark_down(&self, cause: &str) {
+        let mut downtime = self.downtime();
+        if !downtime.outage.is_ongoing() {
+            let cause = downtime.cause.get_or_insert_with(|| cause.to_owned()).clone();
+            downtime.outage.failed(&cause);
+            tracing::warn!(error = %cause, "Kafka is unavailable: workers pull and report over HTTP until it is back");
         }
-        drop(outage);
-        metrics::up(false);
+        drop(downtime);
+        metrics::set_up(false);
         self.0.up.send_if_modified(|up| std::mem::replace(up, false));
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.0.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn downtime(&self) -> MutexGuard<'_, Downtime> {
+        self.0.downtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for BrokerAvailability {
-    /// librdkafka says each failed connection again and again; an outage is ours to tell.
+    /// Logs at `debug` and below: librdkafka repeats each failed connection, while Tasker logs an outage once.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         match level {
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
@@ -110,16 +118,10 @@ impl ClientContext for BrokerAvailability {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", error = %error, "{reason}");
-        let causes = [
-            RDKafkaErrorCode::Authentication,
-            RDKafkaErrorCode::BrokerTransportFailure,
-            RDKafkaErrorCode::Resolve,
-            RDKafkaErrorCode::SSL,
-        ];
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal) => self.0.suspected.notify_one(),
-            Some(code) if causes.contains(&code) => {
-                self.outage().cause = Some(reason.to_owned());
+            Some(code) if CONNECTION_ERRORS.contains(&code) => {
+                self.downtime().cause = Some(reason.to_owned());
                 self.0.suspected.notify_one();
             }
             _ => {}
@@ -127,56 +129,5 @@ impl ClientContext for BrokerAvailability {
     }
 }
 
-/// A consumer that only shows whether its settings are sound.
+/// For a consumer that is created only to validate the settings.
 impl ConsumerContext for BrokerAvailability {}
-
-/// What a consumer tells its pump.
-#[derive(Debug, Clone)]
-pub(crate) struct ConsumerEvents {
-    line: BrokerAvailability,
-    /// Rings after each rebalance: what is paused must be paused anew.
-    pub(crate) rebalanced: Arc<Notify>,
-    /// Whether the last rebalance gave it its share, which may be none.
-    has_assignment: Arc<AtomicBool>,
-}
-
-impl ConsumerEvents {
-    pub(crate) fn of(line: &BrokerAvailability) -> Self {
-        Self { line: line.clone(), rebalanced: Arc::default(), has_assignment: Arc::default() }
-    }
-
-    /// Whether it is a member of its group, as far as the last rebalance showed.
-    pub(crate) fn has_assignment(&self) -> bool {
-        self.has_assignment.load(Ordering::Relaxed)
-    }
-}
-
-impl ClientContext for ConsumerEvents {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.line.log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.line.error(error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        metrics::lag(&statistics);
-    }
-}
-
-impl ConsumerContext for ConsumerEvents {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(partitions) => {
-                tracing::debug!(partitions = partitions.count(), "partitions were assigned");
-            }
-            Rebalance::Revoke(partitions) => {
-                tracing::debug!(partitions = partitions.count(), "partitions were taken away");
-            }
-            Rebalance::Error(error) => tracing::warn!(error = %error, "a rebalance failed"),
-        }
-        self.has_assignment.store(matches!(rebalance, Rebalance::Assign(_)), Ordering::Relaxed);
-        self.rebalanced.notify_one();
-    }
-}

@@ -1,74 +1,85 @@
-//! A breaker for one topic: after failures in a row nothing is sent to it for a while, then one message tries.
+//! A circuit breaker for one topic: it opens after consecutive failures, and lets single messages probe the topic.
 
 use std::time::{Duration, Instant};
 
-/// So many failures in a row open it.
-const FAILURES: u32 = 5;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// How long it stays open the first time; each failed try doubles it.
-const SHORTEST: Duration = Duration::from_millis(500);
+/// Consecutive failures that open the breaker.
+const FAILURE_THRESHOLD: u32 = 5;
 
-/// The longest that it stays open.
-const LONGEST: Duration = Duration::from_secs(15);
+/// How long the breaker stays open the first time.
+const MIN_OPEN: Duration = Duration::from_millis(500);
 
-/// Whether messages may go to a topic.
+/// The longest time between two probes.
+const MAX_OPEN: Duration = Duration::from_secs(15);
+
+/// How long the breaker stays open: doubled by each failed probe. Without jitter, since each process probes by itself and
+/// a single message is no load.
+const PAUSES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(MIN_OPEN).with_max_delay(MAX_OPEN).without_max_times();
+
+/// Whether messages may be sent to a topic. Closed: all. Open: none. Half-open: one, the probe.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(crate) struct CircuitBreaker {
     failures: u32,
+    pauses: ExponentialBackoff,
+    /// The current pause.
     pause: Duration,
-    /// Open until then; the first message after that tries.
-    open: Option<Instant>,
-    /// That one is on its way.
-    is_tried: bool,
+    /// Not closed: open until this instant, half-open after it.
+    open_until: Option<Instant>,
+    /// A probe was sent, and its delivery has not been reported.
+    is_probing: bool,
 }
 
-impl Default for Breaker {
+impl Default for CircuitBreaker {
     fn default() -> Self {
-        Self { failures: 0, pause: SHORTEST, open: None, is_tried: false }
+        let mut pauses = PAUSES.build();
+        let pause = pauses.next().unwrap_or(MIN_OPEN);
+        Self { failures: 0, pauses, pause, open_until: None, is_probing: false }
     }
 }
 
-impl Breaker {
-    /// Whether a message may go now. If it is the one that tries, no other may until it has failed or succeeded, or a
-    /// pause has passed.
+impl CircuitBreaker {
+    /// Whether a message may be sent now. If it is the probe of a half-open breaker, no other message is allowed until the
+    /// probe has failed or succeeded, or a pause has passed.
     pub(crate) fn allows(&mut self, now: Instant) -> bool {
-        match self.open {
+        match self.open_until {
             None => true,
             Some(until) if now < until => false,
             Some(_) => {
-                self.open = Some(now + self.pause);
-                self.is_tried = true;
+                self.open_until = Some(now + self.pause);
+                self.is_probing = true;
                 true
             }
         }
     }
 
-    /// Whether nothing may go. One that waits for a message to try is not known to be broken any more.
-    pub(crate) fn is_shut(&self, now: Instant) -> bool {
-        self.open.is_some_and(|until| now < until)
+    /// Whether the breaker is open. Half-open does not count as open.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        self.open_until.is_some_and(|until| now < until)
     }
 
-    /// A message has arrived. True if that closes the breaker.
-    pub(crate) fn succeeded(&mut self) -> bool {
-        let was_open = self.open.is_some();
+    /// Records a delivered message. `true`: this closes the breaker.
+    pub(crate) fn record_success(&mut self) -> bool {
+        let was_open = self.open_until.is_some();
         *self = Self::default();
         was_open
     }
 
-    /// A message was refused or timed out. True if that opens the breaker. Those that were on their way when it opened
-    /// count no more.
-    pub(crate) fn failed(&mut self, now: Instant) -> bool {
-        if self.open.is_some() {
-            if std::mem::take(&mut self.is_tried) {
-                self.pause = (self.pause * 2).min(LONGEST);
-                self.open = Some(now + self.pause);
+    /// Records a message that was rejected or timed out. `true`: this opens the breaker. While it is open only the probe
+    /// counts, since all other messages were sent before it opened.
+    pub(crate) fn record_failure(&mut self, now: Instant) -> bool {
+        if self.open_until.is_some() {
+            if std::mem::take(&mut self.is_probing) {
+                self.pause = self.pauses.next().unwrap_or(MAX_OPEN);
+                self.open_until = Some(now + self.pause);
             }
             return false;
         }
         self.failures += 1;
-        let opens = self.failures == FAILURES;
+        let opens = self.failures == FAILURE_THRESHOLD;
         if opens {
-            self.open = Some(now + self.pause);
+            self.open_until = Some(now + self.pause);
         }
         opens
     }
@@ -79,37 +90,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_in_a_row_open_it_and_one_success_closes_it() {
+    fn consecutive_failures_open_the_breaker_and_one_success_closes_it() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
-        for _ in 1..FAILURES {
-            assert!(!breaker.failed(now) && breaker.allows(now));
+        let mut breaker = CircuitBreaker::default();
+        for _ in 1..FAILURE_THRESHOLD {
+            assert!(!breaker.record_failure(now) && breaker.allows(now));
         }
-        assert!(breaker.failed(now), "it opens, and says so once");
-        assert!(!breaker.failed(now) && !breaker.allows(now));
-        let later = now + LONGEST;
-        assert!(breaker.allows(later), "one tries");
-        assert!(!breaker.allows(later), "and no other");
-        assert!(breaker.succeeded() && breaker.allows(later));
-        assert!(!breaker.succeeded(), "it was closed");
+        assert!(
+            breaker.record_failure(now),
+            "the last failure opens the breaker, and only that one is reported"
+        );
+        assert!(!breaker.record_failure(now) && !breaker.allows(now));
+        let later = now + MAX_OPEN;
+        assert!(breaker.allows(later), "the half-open breaker allows a probe");
+        assert!(!breaker.allows(later), "there is one probe at a time");
+        assert!(breaker.record_success() && breaker.allows(later));
+        assert!(!breaker.record_success(), "the breaker was closed already");
     }
 
     #[test]
-    fn every_try_that_fails_doubles_the_pause() {
+    fn every_failed_probe_doubles_the_pause() {
         let mut now = Instant::now();
-        let mut breaker = Breaker::default();
-        for _ in 0..FAILURES {
-            breaker.failed(now);
+        let mut breaker = CircuitBreaker::default();
+        for _ in 0..FAILURE_THRESHOLD {
+            breaker.record_failure(now);
         }
-        let mut pause = SHORTEST;
+        let mut pause = MIN_OPEN;
         for _ in 0..8 {
             assert!(!breaker.allows(now + pause / 2));
             now += pause;
             assert!(breaker.allows(now));
             for _ in 0..3 {
-                assert!(!breaker.failed(now), "those that were on their way before change nothing");
+                assert!(
+                    !breaker.record_failure(now),
+                    "messages sent before the breaker opened change nothing"
+                );
             }
-            pause = (pause * 2).min(LONGEST);
+            pause = (pause * 2).min(MAX_OPEN);
         }
     }
 }

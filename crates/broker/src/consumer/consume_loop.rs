@@ -1,7 +1,8 @@
-//! The loop behind a feed. It never stops polling: with a reader that is busy it pauses its partitions instead.
+//! The poll loop behind a subscription. It never stops polling: while the reader is busy it pauses its partitions instead.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use domain::TraceContext;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
@@ -13,21 +14,22 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use crate::broker::{Broker, BrokerError};
-use crate::connection::availability::ConsumerEvents;
-use crate::consumer::offset_tracker::Offsets;
+use crate::connection::{CLOSE_TIMEOUT, Connection, RECREATE_DELAY};
+use crate::consumer::callbacks::ConsumerCallbacks;
+use crate::consumer::offset_tracker::OffsetTracker;
 use crate::consumer::subscription::{Delivery, Disposition, MessagePosition, Subscription};
+use crate::dead_letter_queue::DeadLetterQueue;
+use crate::error::BrokerError;
 use crate::message::{InvalidMessage, Message};
-use crate::producer::recovery::{CLOSE_TIMEOUT, RECREATE_DELAY};
 
-/// With so many bytes that wait for their decision the partitions pause, until half of them are decided.
-const MOST_BYTES: usize = 64 << 20;
+/// Bytes of undecided messages above which the partitions are paused, until half of them are decided.
+const MAX_UNDECIDED_BYTES: usize = 64 << 20;
 
-/// What a message takes beside what it carries, about, in bytes: many empty ones are not nothing.
-const EACH: usize = 256;
+/// What a message takes besides its content, in bytes, estimated: many empty messages take memory, too.
+const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
-/// What stays so until somebody gives a right, changes a setting or makes room in the group. Everything else passes.
-const LASTING: [RDKafkaErrorCode; 9] = [
+/// Errors that last until somebody grants a right, changes a setting or makes room in the group. All others are transient.
+const PERSISTENT_ERRORS: [RDKafkaErrorCode; 9] = [
     RDKafkaErrorCode::GroupAuthorizationFailed,
     RDKafkaErrorCode::GroupMaxSizeReached,
     RDKafkaErrorCode::InconsistentGroupProtocol,
@@ -39,307 +41,342 @@ const LASTING: [RDKafkaErrorCode; 9] = [
     RDKafkaErrorCode::UnsupportedVersion,
 ];
 
-/// Moves the messages of one topic to a [`Subscription`].
+/// Polls one topic as a member of a consumer group and delivers its messages to a [`Subscription`].
 pub struct ConsumeLoop<M> {
-    broker: Broker,
+    connection: Arc<Connection>,
+    dead_letter_queue: Arc<DeadLetterQueue>,
     topic: String,
     group: String,
-    consumer: StreamConsumer<ConsumerEvents>,
-    out: mpsc::Sender<Delivery<M>>,
-    words: mpsc::UnboundedReceiver<Disposition>,
-    reading: InFlight<M>,
+    consumer: StreamConsumer<ConsumerCallbacks>,
+    deliveries: mpsc::Sender<Delivery<M>>,
+    dispositions: mpsc::UnboundedReceiver<Disposition>,
+    in_flight: InFlight<M>,
     paused: bool,
-    /// Nothing can be read, as far as we know.
+    /// This loop has reported the topic as unreadable.
     unreadable: bool,
 }
 
-/// What a consumer has brought and is not stored as done with.
+/// The messages that were received and whose offsets are not stored.
 struct InFlight<M> {
-    /// What finds no room with the reader.
-    waiting: VecDeque<Delivery<M>>,
-    offsets: Offsets,
-    /// What the reader may still call senseless.
+    /// Messages for which the reader's channel has no capacity.
+    buffered: VecDeque<Delivery<M>>,
+    offsets: OffsetTracker,
+    /// Messages that the reader may still reject, by partition and offset.
     undecided: HashMap<(i32, i64), OwnedMessage>,
-    /// What is on its way to the dead letters, and how many bytes each has.
-    buried: JoinSet<(MessagePosition, usize)>,
-    /// How many bytes all of them have.
+    /// Dead letters that are being published, each with its size in bytes.
+    dead_letters: JoinSet<(MessagePosition, usize)>,
+    /// The size of all messages above, in bytes.
     bytes: usize,
 }
 
-/// What a pump does next.
+/// What the loop reacts to.
 enum Event {
     Disposition(Disposition),
-    Room,
+    CapacityAvailable,
     Message(OwnedMessage),
-    Buried(MessagePosition, usize),
-    Complaint(KafkaError),
+    DeadLetterSent(MessagePosition, usize),
+    Error(KafkaError),
     Rebalance,
 }
 
 impl<M> Default for InFlight<M> {
     fn default() -> Self {
-        let (waiting, offsets, undecided) = (VecDeque::new(), Offsets::default(), HashMap::new());
-        Self { waiting, offsets, undecided, buried: JoinSet::new(), bytes: 0 }
+        let (buffered, offsets, undecided) = (VecDeque::new(), OffsetTracker::default(), HashMap::new());
+        Self { buffered, offsets, undecided, dead_letters: JoinSet::new(), bytes: 0 }
     }
 }
 
 impl<M: Message> ConsumeLoop<M> {
-    /// A member of `group` that holds no more than `room` messages for its reader.
-    pub(crate) fn of(
-        broker: Broker,
+    /// A member of `group` with its subscription, whose channel has room for `capacity` messages. Fails if librdkafka rejects
+    /// the settings.
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        dead_letter_queue: Arc<DeadLetterQueue>,
         topic: String,
-        group: &str,
-        room: usize,
+        group: String,
+        capacity: usize,
     ) -> Result<(Subscription<M>, Self), BrokerError> {
-        let (consumer, group) = (consumer(&broker, group)?, group.to_owned());
-        let (out, incoming) = mpsc::channel(room.max(1));
-        let (say, words) = mpsc::unbounded_channel();
-        let (reading, paused, unreadable) = (InFlight::default(), false, false);
-        let pump = Self { broker, topic, group, consumer, out, words, reading, paused, unreadable };
-        Ok((Subscription { incoming, words: say }, pump))
+        let consumer = create_consumer(&connection, &group)?;
+        let (deliveries, receiver) = mpsc::channel(capacity.max(1));
+        let (sender, dispositions) = mpsc::unbounded_channel();
+        let consume_loop = Self {
+            connection,
+            dead_letter_queue,
+            topic,
+            group,
+            consumer,
+            deliveries,
+            dispositions,
+            in_flight: InFlight::default(),
+            paused: false,
+            unreadable: false,
+        };
+        Ok((Subscription { deliveries: receiver, dispositions: sender }, consume_loop))
     }
 
-    /// Pumps until the feed is dropped; then stores what is done with and leaves the group.
+    /// Polls until the subscription is dropped; then commits the acknowledged offsets and leaves the group. A consumer with a
+    /// fatal error is replaced.
     pub async fn run(mut self) {
-        while self.topic_is_there().await
-            && let Some(cause) = self.serve().await
+        while self.wait_for_topic().await
+            && let Some(cause) = self.consume().await
         {
-            self.deafened(&cause);
+            self.mark_unreadable(&cause);
             tokio::select! {
-                () = self.out.closed() => break,
+                () = self.deliveries.closed() => break,
                 () = sleep(RECREATE_DELAY) => self.recreate_consumer(),
             }
         }
-        let leave = spawn_blocking(move || {
-            if let Err(error) = self.consumer.commit_consumer_state(CommitMode::Sync) {
-                let nothing = error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset);
-                if !nothing {
-                    tracing::debug!(topic = self.topic, error = %error, "the last offsets were not stored");
-                }
+        let close = spawn_blocking(move || {
+            if let Err(error) = self.consumer.commit_consumer_state(CommitMode::Sync)
+                && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+            {
+                tracing::debug!(topic = self.topic, error = %error, "the last offsets were not committed");
             }
             drop(self.consumer);
         });
-        if timeout(CLOSE_TIMEOUT, leave).await.is_err() {
-            tracing::debug!("a consumer takes its time to leave its group");
+        if timeout(CLOSE_TIMEOUT, close).await.is_err() {
+            tracing::debug!("a consumer is still leaving its group");
         }
     }
 
-    /// A consumer that subscribes before its topic exists hears nothing for a minute. False: the feed is gone.
-    async fn topic_is_there(&mut self) -> bool {
-        let mut there = self.broker.topics().there();
+    /// Waits until the topic exists: a consumer that subscribes earlier receives nothing for a minute. `false`: the
+    /// subscription was dropped.
+    async fn wait_for_topic(&mut self) -> bool {
+        let mut present = self.connection.topics.present();
         tokio::select! {
-            found = there.wait_for(|there| there.contains(&self.topic)) => found.is_ok(),
-            () = self.out.closed() => false,
+            found = present.wait_for(|topics| topics.contains(&self.topic)) => found.is_ok(),
+            () = self.deliveries.closed() => false,
         }
     }
 
-    /// Pumps until the feed is gone, or until the consumer is broken for good: the cause.
-    async fn serve(&mut self) -> Option<KafkaError> {
+    /// Polls until the subscription is dropped, or until the consumer meets a fatal error, which is returned.
+    async fn consume(&mut self) -> Option<KafkaError> {
         if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
             return Some(error);
         }
         loop {
-            if let ControlFlow::Break(end) = self.turn().await {
+            if let ControlFlow::Break(end) = self.step().await {
                 return end;
             }
         }
     }
 
-    /// Another consumer takes the place of the broken one; what that had brought comes again.
+    /// Replaces the consumer. The messages of the previous one that are undecided are received again.
     fn recreate_consumer(&mut self) {
-        match consumer(&self.broker, &self.group) {
+        match create_consumer(&self.connection, &self.group) {
             Ok(consumer) => {
-                let broken = std::mem::replace(&mut self.consumer, consumer);
-                // Its threads are waited for.
-                drop(spawn_blocking(move || drop(broken)));
-                (self.reading, self.paused) = (InFlight::default(), false);
+                let failed = std::mem::replace(&mut self.consumer, consumer);
+                // Dropping a consumer blocks until its threads have ended.
+                drop(spawn_blocking(move || drop(failed)));
+                (self.in_flight, self.paused) = (InFlight::default(), false);
             }
             Err(error) => {
-                tracing::debug!(topic = self.topic, error = %error, "a consumer cannot be made");
+                tracing::debug!(topic = self.topic, error = %error, "the consumer cannot be replaced");
             }
         }
     }
 
-    /// Does the next thing there is to do. It is the last one if the feed is gone and every word of it has been heard, or if
-    /// the consumer is broken for good.
-    async fn turn(&mut self) -> ControlFlow<Option<KafkaError>> {
-        let rebalanced = &self.consumer.context().rebalanced;
+    /// Waits for the next event and processes it. Breaks when the subscription is dropped and all its dispositions are
+    /// processed, or with the consumer's fatal error.
+    async fn step(&mut self) -> ControlFlow<Option<KafkaError>> {
         let event = tokio::select! {
-            word = self.words.recv() => match word {
-                Some(word) => Event::Disposition(word),
+            disposition = self.dispositions.recv() => match disposition {
+                Some(disposition) => Event::Disposition(disposition),
                 None => return ControlFlow::Break(None),
             },
-            _ = self.out.reserve(), if !self.reading.waiting.is_empty() => Event::Room,
-            Some(buried) = self.reading.buried.join_next() => {
-                let (mark, bytes) = buried.expect("a dead letter is sent without a panic");
-                Event::Buried(mark, bytes)
+            _ = self.deliveries.reserve(), if !self.in_flight.buffered.is_empty() => Event::CapacityAvailable,
+            Some(sent) = self.in_flight.dead_letters.join_next() => {
+                let (position, bytes) = sent.expect("sending a dead letter does not panic");
+                Event::DeadLetterSent(position, bytes)
             }
             message = self.consumer.recv() => match message {
                 Ok(message) => Event::Message(message.detach()),
-                Err(error) => Event::Complaint(error),
+                Err(error) => Event::Error(error),
             },
-            () = rebalanced.notified() => Event::Rebalance,
+            () = self.consumer.context().rebalanced() => Event::Rebalance,
         };
         match event {
-            Event::Disposition(word) => self.hear(word),
-            Event::Room => self.deliver_buffered(),
-            Event::Message(message) => self.take(message),
-            Event::Buried(mark, bytes) => {
-                self.reading.bytes -= bytes;
-                self.decided(mark);
+            Event::Disposition(disposition) => self.on_disposition(disposition),
+            Event::CapacityAvailable => self.deliver_buffered(),
+            Event::Message(message) => self.on_message(message),
+            Event::DeadLetterSent(position, bytes) => {
+                self.in_flight.bytes -= bytes;
+                self.store_decided(position);
             }
-            Event::Complaint(error @ KafkaError::MessageConsumptionFatal(_)) => {
+            Event::Error(error @ KafkaError::MessageConsumptionFatal(_)) => {
                 return ControlFlow::Break(Some(error));
             }
-            Event::Complaint(error) => self.on_error(&error),
-            Event::Rebalance => self.rebalanced(),
+            Event::Error(error) => self.on_error(&error),
+            Event::Rebalance => self.on_rebalance(),
         }
         self.pause_if_full();
         ControlFlow::Continue(())
     }
 
-    /// A partition that runs again waits for the fetch that is on its way, so it is not stopped for a single message's sake.
-    fn pause_if_full(&mut self) {
-        let (capacity, bytes) = (self.out.capacity(), self.reading.bytes);
-        let goes_on = if self.paused {
-            capacity >= self.out.max_capacity() / 2 && bytes <= MOST_BYTES / 2
-        } else {
-            bytes <= MOST_BYTES
-        };
-        let pause = !self.reading.waiting.is_empty() || !goes_on;
-        if self.paused != pause {
-            self.paused = pause;
-            self.pause_or_resume();
-        }
-    }
-
-    /// Gives the reader as much as it has room for.
+    /// Delivers as many buffered messages as the reader's channel has capacity for.
     fn deliver_buffered(&mut self) {
-        while let Some(next) = self.reading.waiting.pop_front() {
-            match self.out.try_send(next) {
+        while let Some(next) = self.in_flight.buffered.pop_front() {
+            match self.deliveries.try_send(next) {
                 Ok(()) => {}
                 Err(TrySendError::Full(next) | TrySendError::Closed(next)) => {
-                    self.reading.waiting.push_front(next);
+                    self.in_flight.buffered.push_front(next);
                     return;
                 }
             }
         }
     }
 
-    fn take(&mut self, message: OwnedMessage) {
-        self.hears();
-        let mark = MessagePosition { partition: message.partition(), offset: message.offset() };
-        if self.reading.offsets.take(mark.partition, mark.offset) {
-            let count = self.broker.count_redelivery();
+    /// Decodes a message and buffers it for the reader; one that cannot be decoded goes to the dead letter queue.
+    fn on_message(&mut self, message: OwnedMessage) {
+        self.mark_readable();
+        let position = MessagePosition { partition: message.partition(), offset: message.offset() };
+        if self.in_flight.offsets.receive(position.partition, position.offset) {
+            let redeliveries = self.connection.count_redelivery();
             tracing::debug!(
                 topic = self.topic,
-                partition = mark.partition,
-                offset = mark.offset,
-                redeliveries = count,
-                "a message came again"
+                partition = position.partition,
+                offset = position.offset,
+                redeliveries,
+                "a message was received again"
             );
         }
-        self.reading.bytes += weight(&message);
+        self.in_flight.bytes += size(&message);
         match M::decode(message.payload().unwrap_or_default()) {
             Ok(decoded) => {
                 let trace = trace(&message);
-                let before = self.reading.undecided.insert((mark.partition, mark.offset), message);
-                self.reading.bytes -= before.as_ref().map_or(0, weight);
-                self.reading.waiting.push_back(Delivery { message: decoded, trace, mark });
+                let before = self.in_flight.undecided.insert((position.partition, position.offset), message);
+                self.in_flight.bytes -= before.as_ref().map_or(0, size);
+                self.in_flight.buffered.push_back(Delivery { message: decoded, trace, mark: position });
                 self.deliver_buffered();
             }
-            Err(cause) => self.bury(message, cause, mark),
+            Err(cause) => self.send_to_dead_letter_queue(message, cause, position),
         }
     }
 
-    fn hear(&mut self, word: Disposition) {
-        let (Disposition::Done(mark) | Disposition::Senseless(mark, _)) = word;
-        match (word, self.reading.undecided.remove(&(mark.partition, mark.offset))) {
-            (Disposition::Senseless(_, cause), Some(message)) => {
-                self.bury(message, InvalidMessage::Unsettled(cause), mark);
+    /// Processes the reader's decision about a message.
+    fn on_disposition(&mut self, disposition: Disposition) {
+        let (Disposition::Ack(position) | Disposition::Reject(position, _)) = disposition;
+        match (disposition, self.in_flight.undecided.remove(&(position.partition, position.offset))) {
+            (Disposition::Reject(_, cause), Some(message)) => {
+                self.send_to_dead_letter_queue(message, InvalidMessage::Unsettled(cause), position);
             }
             (_, message) => {
-                self.reading.bytes -= message.as_ref().map_or(0, weight);
-                self.decided(mark);
+                self.in_flight.bytes -= message.as_ref().map_or(0, size);
+                self.store_decided(position);
             }
         }
     }
 
-    /// Puts a message aside; it is decided when the brokers have it there.
-    fn bury(&mut self, message: OwnedMessage, cause: InvalidMessage, mark: MessagePosition) {
-        let (broker, bytes) = (self.broker.clone(), weight(&message));
-        self.reading.buried.spawn(async move {
-            broker.bury(&message, &cause).await;
-            (mark, bytes)
+    /// Publishes a message as a dead letter in the background; the message is decided once the brokers have the dead letter.
+    fn send_to_dead_letter_queue(
+        &mut self,
+        message: OwnedMessage,
+        cause: InvalidMessage,
+        position: MessagePosition,
+    ) {
+        let (dead_letter_queue, bytes) = (self.dead_letter_queue.clone(), size(&message));
+        self.in_flight.dead_letters.spawn(async move {
+            dead_letter_queue.send(&message, &cause).await;
+            (position, bytes)
         });
     }
 
-    fn decided(&mut self, mark: MessagePosition) {
-        let Some(offset) = self.reading.offsets.decide(mark.partition, mark.offset) else { return };
-        // Refused if the partition is another member's by now: that one sees the messages again.
-        if let Err(error) = self.consumer.store_offset(&self.topic, mark.partition, offset) {
-            tracing::debug!(topic = self.topic, partition = mark.partition, error = %error, "an offset was not stored");
+    /// Stores the offset up to which all messages are decided, if this decision advances it.
+    fn store_decided(&mut self, position: MessagePosition) {
+        let Some(offset) = self.in_flight.offsets.decide(position.partition, position.offset) else { return };
+        // Fails if the partition was revoked: its new owner then receives the messages again.
+        if let Err(error) = self.consumer.store_offset(&self.topic, position.partition, offset) {
+            tracing::debug!(
+                topic = self.topic,
+                partition = position.partition,
+                error = %error,
+                "an offset was not stored"
+            );
         }
     }
 
-    /// What is paused is paused anew, and what is another's is not waited for.
-    fn rebalanced(&mut self) {
-        let Ok(ours) = self.consumer.assignment() else { return };
-        let ours: BTreeSet<i32> = ours.elements().iter().map(TopicPartitionListElem::partition).collect();
-        self.reading.offsets.keep(&ours);
+    /// Forgets the messages of revoked partitions, and applies the paused state to the new ones.
+    fn on_rebalance(&mut self) {
+        let Ok(assigned) = self.consumer.assignment() else { return };
+        let assigned: BTreeSet<i32> =
+            assigned.elements().iter().map(TopicPartitionListElem::partition).collect();
+        self.in_flight.offsets.retain_assigned(&assigned);
         if self.consumer.context().has_assignment() {
-            self.hears();
+            self.mark_readable();
         }
-        self.pause_or_resume();
+        self.apply_paused_state();
     }
 
-    /// Applies the wanted state to all partitions: those that were away and came back keep theirs, new ones run.
-    fn pause_or_resume(&self) {
+    /// Pauses when the reader's channel is full or too many bytes are undecided. Resuming costs a fetch round trip, so it
+    /// pauses late and resumes only at half of each limit (hysteresis).
+    fn pause_if_full(&mut self) {
+        let (capacity, bytes) = (self.deliveries.capacity(), self.in_flight.bytes);
+        let has_room = if self.paused {
+            capacity >= self.deliveries.max_capacity() / 2 && bytes <= MAX_UNDECIDED_BYTES / 2
+        } else {
+            bytes <= MAX_UNDECIDED_BYTES
+        };
+        let pause = !self.in_flight.buffered.is_empty() || !has_room;
+        if self.paused != pause {
+            self.paused = pause;
+            self.apply_paused_state();
+        }
+    }
+
+    /// Pauses or resumes all assigned partitions. Also needed after a rebalance: a partition that was revoked and assigned
+    /// again keeps its state, while a new one is not paused.
+    fn apply_paused_state(&self) {
         let Ok(partitions) = self.consumer.assignment() else { return };
-        let done =
+        let applied =
             if self.paused { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
-        if let Err(error) = done {
+        if let Err(error) = applied {
             tracing::debug!(topic = self.topic, error = %error, "the partitions were not paused or resumed");
         }
     }
 
-    /// An error is an item among the messages: the brokers go and come back, and so do topics.
+    /// Reports an error that lasts. Others are left to librdkafka's own retries: brokers and topics disappear and come back.
     fn on_error(&mut self, error: &KafkaError) {
-        if error.rdkafka_error_code().is_some_and(|code| LASTING.contains(&code)) {
-            self.deafened(error);
+        if error.rdkafka_error_code().is_some_and(|code| PERSISTENT_ERRORS.contains(&code)) {
+            self.mark_unreadable(error);
         } else {
-            tracing::debug!(topic = self.topic, error = %error, "nothing comes at the moment");
+            tracing::debug!(topic = self.topic, error = %error, "receiving failed, will be retried");
         }
     }
 
-    fn deafened(&mut self, cause: &KafkaError) {
+    fn mark_unreadable(&mut self, cause: &KafkaError) {
         self.unreadable = true;
         let topic = &self.topic;
-        if self.broker.topics().deafened(topic, &cause.to_string()) {
-            let meanwhile = self.broker.names().use_of(topic).meanwhile();
-            tracing::warn!(topic, error = %cause, "the topic {topic} cannot be read: {cause}; {meanwhile}");
+        if self.connection.topics.mark_unreadable(topic, &cause.to_string()) {
+            let fallback = self.connection.topic_names.kind_of(topic).fallback();
+            tracing::warn!(topic, error = %cause, "the topic {topic} cannot be read: {cause}; {fallback}");
         }
     }
 
-    fn hears(&mut self) {
-        if std::mem::take(&mut self.unreadable) && self.broker.topics().hears(&self.topic) {
+    fn mark_readable(&mut self) {
+        if std::mem::take(&mut self.unreadable) && self.connection.topics.mark_readable(&self.topic) {
             tracing::info!(topic = self.topic, "the topic {} can be read again", self.topic);
         }
     }
 }
 
-fn consumer(broker: &Broker, group: &str) -> Result<StreamConsumer<ConsumerEvents>, BrokerError> {
-    let made = broker.settings().consumer(group).create_with_context(ConsumerEvents::of(broker.line()));
-    made.map_err(|error| broker.settings().refused(&error))
+fn create_consumer(
+    connection: &Connection,
+    group: &str,
+) -> Result<StreamConsumer<ConsumerCallbacks>, BrokerError> {
+    let callbacks = ConsumerCallbacks::new(connection.availability.clone());
+    let consumer = connection.settings.consumer(group).create_with_context(callbacks);
+    consumer.map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))
 }
 
-fn weight(message: &OwnedMessage) -> usize {
+/// The memory of a message in bytes, estimated.
+fn size(message: &OwnedMessage) -> usize {
     let parts = [message.payload(), message.key()];
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let headers = headers.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len));
-    EACH + parts.into_iter().flatten().map(<[u8]>::len).chain(headers).sum::<usize>()
+    MESSAGE_OVERHEAD_BYTES + parts.into_iter().flatten().map(<[u8]>::len).chain(headers).sum::<usize>()
 }
 
+/// The trace context in a message's headers; an invalid one is ignored.
 fn trace(message: &OwnedMessage) -> Option<TraceContext> {
     let mut headers = message.headers()?.iter();
     let value = headers.find(|header| header.key.eq_ignore_ascii_case(TraceContext::HEADER))?.value?;

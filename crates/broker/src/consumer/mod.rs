@@ -1,5 +1,6 @@
-//! Reading messages from Kafka and committing their offsets.
+//! Consuming the messages of a topic: poll loop, offsets, and the subscription that a reader holds.
 
+pub(crate) mod callbacks;
 pub(crate) mod consume_loop;
 pub(crate) mod offset_tracker;
 pub(crate) mod subscription;

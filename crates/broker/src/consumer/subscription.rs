@@ -1,71 +1,71 @@
-//! What comes in: messages of one topic, each with the mark by which its reader says that it is done with.
+//! A subscription to a topic: the reader's side of a consume loop, which receives messages and acknowledges them.
 
 use domain::TraceContext;
 use tokio::sync::mpsc;
 
-/// A message and where it came from.
+/// A message with its trace and its position.
 #[derive(Debug)]
 pub struct Delivery<M> {
-    /// What it says.
+    /// The decoded message.
     pub message: M,
-    /// The trace it belongs to.
+    /// The trace context from the message's headers.
     pub trace: Option<TraceContext>,
-    /// Its place; [`Subscription::done`] wants it back.
+    /// The message's position, for [`Subscription::ack`] and [`Subscription::reject`].
     pub mark: MessagePosition,
 }
 
-/// The place of a message in its topic.
+/// The position of a message in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessagePosition {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
 }
 
-/// What a reader says of a message.
+/// What a reader decides about a message.
 #[derive(Debug)]
 pub(crate) enum Disposition {
-    /// It is done with.
-    Done(MessagePosition),
-    /// It makes no sense to its reader, who has put it aside.
-    Senseless(MessagePosition, String),
+    /// The message is done; its offset may be stored.
+    Ack(MessagePosition),
+    /// The message can never be processed, for this reason; it goes to the dead letter queue.
+    Reject(MessagePosition, String),
 }
 
-/// The messages of one topic, shared with the other members of a group. Dropped, it leaves the group.
+/// A subscription to one topic, shared with the other members of a consumer group. Dropping it leaves the group.
 #[derive(Debug)]
 pub struct Subscription<M> {
-    pub(crate) incoming: mpsc::Receiver<Delivery<M>>,
-    pub(crate) words: mpsc::UnboundedSender<Disposition>,
+    pub(crate) deliveries: mpsc::Receiver<Delivery<M>>,
+    pub(crate) dispositions: mpsc::UnboundedSender<Disposition>,
 }
 
 impl<M> Subscription<M> {
-    /// The next message; `None` once the pump has ended. Dropping the future loses nothing.
+    /// The next message; `None` once the consume loop has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery<M>> {
-        self.incoming.recv().await
+        self.deliveries.recv().await
     }
 
-    /// What else has come, up to `most`.
-    pub fn drain_ready(&mut self, most: usize) -> Vec<Delivery<M>> {
-        let mut more = Vec::new();
-        while more.len() < most
-            && let Ok(next) = self.incoming.try_recv()
+    /// The messages that are ready without waiting, up to `max`.
+    pub fn drain_ready(&mut self, max: usize) -> Vec<Delivery<M>> {
+        let mut ready = Vec::new();
+        while ready.len() < max
+            && let Ok(next) = self.deliveries.try_recv()
         {
-            more.push(next);
+            ready.push(next);
         }
-        more
+        ready
     }
 
-    /// This message is done with: the group need not see it again.
-    pub fn ack(&self, mark: MessagePosition) {
-        self.say(Disposition::Done(mark));
+    /// Acknowledges a message, so that its offset is stored and the group does not receive it again.
+    pub fn ack(&self, position: MessagePosition) {
+        self.dispose(Disposition::Ack(position));
     }
 
-    /// This message can never be done with: it is put among the dead letters, with the cause.
-    pub fn reject(&self, mark: MessagePosition, cause: String) {
-        self.say(Disposition::Senseless(mark, cause));
+    /// Rejects a message that can never be processed: it is sent to the dead letter queue with the cause, then acknowledged.
+    pub fn reject(&self, position: MessagePosition, cause: String) {
+        self.dispose(Disposition::Reject(position, cause));
     }
 
-    fn say(&self, word: Disposition) {
-        // If the pump has ended, the group sees the message again, which is harmless.
-        drop(self.words.send(word));
+    fn dispose(&self, disposition: Disposition) {
+        // Fails once the consume loop has ended. The group then receives the message again, which is harmless.
+        drop(self.dispositions.send(disposition));
     }
 }

@@ -1,112 +1,113 @@
-//! Clients that broke for good: when another takes their place, and what is said of it meanwhile.
+//! Replaces a producer that has met a fatal error, and logs the failure and the recovery once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::Producer as _;
+use telemetry::Outage;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::broker::Broker;
+use crate::connection::{CLOSE_TIMEOUT, Connection, RECREATE_DELAY};
+use crate::error::BrokerError;
 
-/// A client that is broken for good is replaced after this.
-pub(crate) const RECREATE_DELAY: Duration = Duration::from_secs(5);
-
-/// How long a client that ends may take.
-pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Whether the producer is broken for good, and when another last took its place.
+/// The latest fatal error of the producer, until a replacement works.
 #[derive(Debug, Default)]
-pub(crate) struct ProducerRecovery(Mutex<Option<Broken>>);
+pub(crate) struct ProducerRecovery(Mutex<Option<FatalError>>);
 
 #[derive(Debug)]
-struct Broken {
+struct FatalError {
     cause: String,
-    replaced: Instant,
+    replaced_at: Instant,
+    outage: Outage,
 }
 
-/// What is to be done about a producer.
+/// What to do about the producer.
 #[derive(Debug, PartialEq, Eq)]
 enum RecoveryAction {
-    /// Nothing, or nothing yet: the one that took its place has not had its time.
+    /// Nothing: the producer works, or its replacement is too young to be judged.
     Wait,
-    /// Another takes its place; the log has the cause if it is a new one.
+    /// Replace the producer; `is_new`: this cause is not logged yet.
     Replace { is_new: bool },
-    /// It works again.
-    Mended,
+    /// Log that the producer works again, after this time.
+    Recovered(Duration),
 }
 
 impl ProducerRecovery {
-    /// A look at the producer has found this.
-    fn found(&self, fatal: Option<&str>, now: Instant) -> RecoveryAction {
-        let mut broken = self.broken();
-        match (fatal, broken.as_mut()) {
-            (None, None) => RecoveryAction::Wait,
-            (_, Some(known)) if now.saturating_duration_since(known.replaced) < RECREATE_DELAY => {
-                RecoveryAction::Wait
-            }
-            (None, Some(_)) => {
-                *broken = None;
-                RecoveryAction::Mended
-            }
-            (Some(cause), known) => {
-                let is_new = known.is_none_or(|known| known.cause != cause);
-                *broken = Some(Broken { cause: cause.to_owned(), replaced: now });
-                RecoveryAction::Replace { is_new }
-            }
+    /// Replaces the producer if it has met a fatal error, after which librdkafka sends nothing more. The replacement may meet
+    /// the same error. Returns the pause until the next check; `None` if there is nothing to check for.
+    pub(crate) async fn check_producer(&self, connection: &Connection) -> Option<Duration> {
+        let fatal = connection.producer().client().fatal_error().map(|(_, cause)| cause);
+        // Brokers down, producer healthy: nothing to recover, and no proof that the producer works.
+        if fatal.is_none() && !connection.is_up() {
+            return self.cause().map(|_| RECREATE_DELAY);
         }
-    }
-
-    /// Why it is broken.
-    pub(crate) fn cause(&self) -> Option<String> {
-        self.broken().as_ref().map(|broken| broken.cause.clone())
-    }
-
-    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Broker {
-    /// With a producer that has met a fatal error librdkafka sends nothing more: another takes its place, and may meet the
-    /// same. Looks now; says after how long to look again.
-    pub(crate) async fn recover_producer(&self) -> Option<Duration> {
-        let fatal = self.producer().client().fatal_error().map(|(_, cause)| cause);
-        // Nobody has refused anything, and nobody has taken it.
-        if fatal.is_none() && !self.is_up() {
-            return self.mending().cause().map(|_| RECREATE_DELAY);
-        }
-        match self.mending().found(fatal.as_deref(), Instant::now()) {
+        match self.observe(fatal.as_deref(), Instant::now()) {
             RecoveryAction::Wait => {}
-            RecoveryAction::Mended => tracing::info!("Kafka's producer works again"),
+            RecoveryAction::Recovered(lasted) => {
+                tracing::info!("Kafka's producer works again after {lasted:.1?}");
+            }
             RecoveryAction::Replace { is_new } => {
                 if is_new {
                     let cause = fatal.unwrap_or_default();
                     tracing::warn!(
                         error = cause,
-                        "Kafka's producer is broken: {cause}; another takes its place each {} s until one works",
+                        "Kafka's producer has failed: {cause}; it is replaced every {} s until one works",
                         RECREATE_DELAY.as_secs()
                     );
                 }
-                self.another_producer().await;
+                replace_producer(connection).await;
             }
         }
-        self.mending().cause().map(|_| RECREATE_DELAY)
+        self.cause().map(|_| RECREATE_DELAY)
     }
 
-    async fn another_producer(&self) {
-        match self.settings().producer().create_with_context(self.deliveries().clone()) {
-            Ok(producer) => {
-                let broken = self.replace_producer(Arc::new(producer));
-                // Its threads are waited for, and it gives up what it holds: failures that say nothing of the topics.
-                if timeout(CLOSE_TIMEOUT, spawn_blocking(move || drop(broken))).await.is_err() {
-                    tracing::debug!("the broken producer takes its time to end");
-                }
-                self.topics().mend();
+    /// Records the producer's fatal error, or that it has none, and decides what to do.
+    fn observe(&self, fatal: Option<&str>, now: Instant) -> RecoveryAction {
+        let mut latest = self.latest();
+        match (fatal, latest.as_mut()) {
+            (None, None) => RecoveryAction::Wait,
+            (_, Some(known)) if now.saturating_duration_since(known.replaced_at) < RECREATE_DELAY => {
+                RecoveryAction::Wait
             }
-            Err(error) => {
-                tracing::debug!(error = %self.settings().refused(&error), "no other producer can be made");
+            (None, Some(known)) => {
+                let lasted = known.outage.recovered().unwrap_or_default();
+                *latest = None;
+                RecoveryAction::Recovered(lasted)
             }
+            (Some(cause), _) => {
+                let mut outage = latest.take().map(|known| known.outage).unwrap_or_default();
+                let is_new = outage.failed(cause);
+                *latest = Some(FatalError { cause: cause.to_owned(), replaced_at: now, outage });
+                RecoveryAction::Replace { is_new }
+            }
+        }
+    }
+
+    /// The fatal error that has not been recovered from.
+    pub(crate) fn cause(&self) -> Option<String> {
+        self.latest().as_ref().map(|fatal| fatal.cause.clone())
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<FatalError>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn replace_producer(connection: &Connection) {
+    match connection.settings.producer().create_with_context(connection.delivery_reports.clone()) {
+        Ok(producer) => {
+            let failed = connection.replace_producer(Arc::new(producer));
+            // Dropping a producer blocks until its threads have ended. It reports its queued messages as failed, which says
+            // nothing about their topics: hence the reset of the breakers.
+            if timeout(CLOSE_TIMEOUT, spawn_blocking(move || drop(failed))).await.is_err() {
+                tracing::debug!("the failed producer is still closing");
+            }
+            connection.topics.reset_breakers();
+        }
+        Err(error) => {
+            let error = BrokerError::rejected_settings(&error, &connection.settings);
+            tracing::debug!(error = %error, "the producer cannot be replaced");
         }
     }
 }
@@ -116,21 +117,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_producer_is_replaced_now_and_then_and_told_of_once() {
-        let (mending, start) = (ProducerRecovery::default(), Instant::now());
-        let after = |pauses: u32| start + RECREATE_DELAY * pauses;
-        assert_eq!(mending.found(None, start), RecoveryAction::Wait);
-        assert_eq!(mending.found(Some("no right"), start), RecoveryAction::Replace { is_new: true });
+    fn a_failed_producer_is_replaced_after_each_delay_and_each_cause_is_new_once() {
+        let (recovery, start) = (ProducerRecovery::default(), Instant::now());
+        let after = |delays: u32| start + RECREATE_DELAY * delays;
+        assert_eq!(recovery.observe(None, start), RecoveryAction::Wait);
+        assert_eq!(recovery.observe(Some("no right"), start), RecoveryAction::Replace { is_new: true });
         assert_eq!(
-            mending.found(Some("no right"), start),
+            recovery.observe(Some("no right"), start),
             RecoveryAction::Wait,
-            "the next one has not had its time"
+            "the replacement is too young to be replaced"
         );
-        assert_eq!(mending.found(None, start), RecoveryAction::Wait, "nor is it known to work");
-        assert_eq!(mending.cause().as_deref(), Some("no right"));
-        assert_eq!(mending.found(Some("no right"), after(1)), RecoveryAction::Replace { is_new: false });
-        assert_eq!(mending.found(Some("fenced"), after(2)), RecoveryAction::Replace { is_new: true });
-        assert_eq!(mending.found(None, after(3)), RecoveryAction::Mended);
-        assert_eq!((mending.cause(), mending.found(None, after(3))), (None, RecoveryAction::Wait));
+        assert_eq!(recovery.observe(None, start), RecoveryAction::Wait, "nor is it known to work");
+        assert_eq!(recovery.cause().as_deref(), Some("no right"));
+        assert_eq!(recovery.observe(Some("no right"), after(1)), RecoveryAction::Replace { is_new: false });
+        assert_eq!(recovery.observe(Some("fenced"), after(2)), RecoveryAction::Replace { is_new: true });
+        assert_eq!(recovery.observe(Some("no right"), after(3)), RecoveryAction::Replace { is_new: false });
+        assert!(matches!(recovery.observe(None, after(4)), RecoveryAction::Recovered(_)));
+        assert_eq!((recovery.cause(), recovery.observe(None, after(4))), (None, RecoveryAction::Wait));
     }
 }

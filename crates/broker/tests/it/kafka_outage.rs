@@ -1,92 +1,95 @@
-//! Kafka goes, and comes back: nothing waits for it, and everything goes on by itself.
+//! Kafka fails and comes back: callers never wait for it, and everything recovers by itself.
 
 use std::time::{Duration, Instant};
 
 use broker::{GroupProtocol, PublishError, Role, Settings};
 use testkit::{OwnKafka, own_prefix};
 
-use crate::kit::{Bench, next, posted, queue, settings, ticket};
+use crate::kit::{TestProcess, next, queue, result_message, settings, ticket};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_starts_before_kafka_and_outlives_its_death() {
+async fn a_process_starts_without_kafka_and_survives_its_outage() {
     let kafka = OwnKafka::start();
     kafka.kill();
     let settings = Settings { topic_prefix: own_prefix(), partitions: 3, ..Settings::of(&kafka.address()) };
-    let bench = Bench::of(settings, Role::Backend);
-    bench.broker.declare_queues([&queue()]);
-    let (mut tickets, mut results) = (bench.tickets(8), bench.results());
-    bench.until("it is said that Kafka is away", |broker| !broker.degraded_reasons().is_empty()).await;
+    let process = TestProcess::of(settings, Role::Backend);
+    process.broker.declare_queues([&queue()]);
+    let (mut tickets, mut results) = (process.tickets(8), process.results());
+    process.until("the outage is reported", |broker| !broker.degraded_reasons().is_empty()).await;
 
     kafka.start_again();
-    bench.until("Kafka is there", |broker| broker.degraded_reasons().is_empty()).await;
+    process.until("Kafka is available", |broker| broker.degraded_reasons().is_empty()).await;
     let first = ticket();
-    assert!(bench.broker.publish_ticket(&queue(), &first, None, None));
-    let incoming = next(&mut tickets).await;
-    assert_eq!(incoming.message, first);
-    tickets.ack(incoming.mark);
+    assert!(process.broker.publish_ticket(&queue(), &first, None, None));
+    let delivery = next(&mut tickets).await;
+    assert_eq!(delivery.message, first);
+    tickets.ack(delivery.mark);
 
     kafka.kill();
-    bench.until("it is said that Kafka is away", |broker| !broker.degraded_reasons().is_empty()).await;
-    // Neither waits for Kafka: ten thousand offers take less than one time limit of Kafka would.
+    process.until("the outage is reported", |broker| !broker.degraded_reasons().is_empty()).await;
+    // Publishing does not wait for Kafka: ten thousand tickets take less than one timeout of Kafka would.
     let began = Instant::now();
-    let sent = (0..10_000).filter(|_| bench.broker.publish_ticket(&queue(), &ticket(), None, None)).count();
+    let sent = (0..10_000).filter(|_| process.broker.publish_ticket(&queue(), &ticket(), None, None)).count();
     assert!(sent == 0 && began.elapsed() < Duration::from_secs(5), "{sent} in {:?}", began.elapsed());
-    assert!(matches!(bench.broker.publish_result(&posted("1")).await, Err(PublishError::Unavailable)));
+    assert!(matches!(
+        process.broker.publish_result(&result_message("1")).await,
+        Err(PublishError::Unavailable)
+    ));
 
     kafka.start_again();
-    bench.until("Kafka is back", |broker| broker.degraded_reasons().is_empty()).await;
-    let (second, result) = (ticket(), posted("2"));
-    assert!(bench.broker.publish_ticket(&queue(), &second, None, None));
-    // What was done with may come again: whether Kafka still heard of it before it died is chance.
-    let mut seen = next(&mut tickets).await.message;
-    while seen == first {
-        seen = next(&mut tickets).await.message;
+    process.until("Kafka is back", |broker| broker.degraded_reasons().is_empty()).await;
+    let (second, result) = (ticket(), result_message("2"));
+    assert!(process.broker.publish_ticket(&queue(), &second, None, None));
+    // The acknowledged ticket may be redelivered: whether its offset was committed before the kill is chance.
+    let mut received = next(&mut tickets).await.message;
+    while received == first {
+        received = next(&mut tickets).await.message;
     }
-    assert_eq!(seen, second);
-    bench.broker.publish_result(&result).await.unwrap();
+    assert_eq!(received, second);
+    process.broker.publish_result(&result).await.unwrap();
     assert_eq!(next(&mut results).await.message, result);
-    // They say goodbye while somebody hears it.
+    // Leaves the groups while Kafka is up, since leaving waits for it.
     drop((tickets, results));
-    bench.leave().await;
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_cannot_be_read_is_named_and_read_once_it_can_be() {
+async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works() {
     let kafka = OwnKafka::start();
     kafka.kill();
-    // A broker that does not know the protocol of our groups: librdkafka's consumer is broken for good then.
+    // A broker that does not support the group protocol: a fatal error for librdkafka's consumer.
     kafka.set("group.coordinator.rebalance.protocols", "classic");
     kafka.start_again();
-    let bench = Bench::ready(Settings {
+    let process = TestProcess::ready(Settings {
         topic_prefix: own_prefix(),
         group_protocol: GroupProtocol::Consumer,
         ..Settings::of(&kafka.address())
     })
     .await;
-    let mut feed = bench.tickets(1);
-    let topic = format!("{}.tasks.default", bench.settings.topic_prefix);
-    let named = |said: &String| said.starts_with(&format!("the topic {topic} cannot be read: "));
-    bench.until("the topic is named", |broker| broker.degraded_reasons().iter().any(named)).await;
-    assert!(!bench.broker.is_serving([&queue()]), "who waits for tickets must know that none come");
+    let mut subscription = process.tickets(1);
+    let topic = format!("{}.tasks.default", process.settings.topic_prefix);
+    let is_reported = |reason: &String| reason.starts_with(&format!("the topic {topic} cannot be read: "));
+    process.until("the topic is reported", |broker| broker.degraded_reasons().iter().any(is_reported)).await;
+    assert!(!process.broker.is_serving([&queue()]), "a worker must know that it receives no tickets");
 
     kafka.kill();
     kafka.set("group.coordinator.rebalance.protocols", "classic,consumer");
     kafka.start_again();
-    bench.until("it is read", |broker| broker.is_serving([&queue()])).await;
+    process.until("the topic can be read", |broker| broker.is_serving([&queue()])).await;
     let ticket = ticket();
-    assert!(bench.broker.publish_ticket(&queue(), &ticket, None, None));
-    assert_eq!(next(&mut feed).await.message, ticket);
-    drop(feed);
-    bench.leave().await;
+    assert!(process.broker.publish_ticket(&queue(), &ticket, None, None));
+    assert_eq!(next(&mut subscription).await.message, ticket);
+    drop(subscription);
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_where_nobody_is_says_so() {
-    let bench =
-        Bench::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
-    bench
-        .until("it is said", |broker| {
-            broker.degraded_reasons().iter().any(|said| said.contains("127.0.0.1:1"))
+async fn the_reason_for_an_outage_names_the_address() {
+    let process =
+        TestProcess::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
+    process
+        .until("the address is named", |broker| {
+            broker.degraded_reasons().iter().any(|reason| reason.contains("127.0.0.1:1"))
         })
         .await;
 }

@@ -1,4 +1,4 @@
-//! A broker with names of its own, and looks at what is really in Kafka.
+//! What the tests share: a process with topic names of its own, and a reader of what a topic contains.
 
 use std::time::Duration;
 
@@ -16,77 +16,83 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// How long a test waits for what must come; only a broken program lets it pass.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for an event that must happen.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The way to Kafka of one process, kept until it is dropped.
-pub(crate) struct Bench {
+/// One process's broker with its topic manager, which runs until this is dropped.
+pub(crate) struct TestProcess {
     pub(crate) broker: Broker,
     pub(crate) settings: Settings,
     pub(crate) running: TaskTracker,
-    stop: CancellationToken,
+    cancel: CancellationToken,
 }
 
-/// Settings for the shared Kafka, with names that no other test has.
+/// Settings for the shared Kafka, with a topic prefix that no other test uses.
 pub(crate) fn settings() -> Settings {
     Settings { topic_prefix: own_prefix(), partitions: 3, ..Settings::of(&kafka_server()) }
 }
 
+/// The queue of all tests.
 pub(crate) fn queue() -> QueueName {
     QueueName::default()
 }
 
-impl Bench {
+impl TestProcess {
     /// A process with `settings` in `role`.
     pub(crate) fn of(settings: Settings, role: Role) -> Self {
-        let broker = Broker::open(settings.clone()).expect("sound settings");
-        let (running, stop) = (TaskTracker::new(), CancellationToken::new());
-        running.spawn(broker.clone().manage_topics(role, stop.clone()));
-        Self { broker, settings, running, stop }
+        let broker = Broker::open(settings.clone()).expect("valid settings");
+        let (running, cancel) = (TaskTracker::new(), CancellationToken::new());
+        running.spawn(broker.clone().manage_topics(role, cancel.clone()));
+        Self { broker, settings, running, cancel }
     }
 
-    /// A Backend whose topics are there.
+    /// A Backend whose topics exist.
     pub(crate) async fn ready(settings: Settings) -> Self {
-        let bench = Self::of(settings, Role::Backend);
-        bench.broker.declare_queues([&queue()]);
-        bench.until("all topics are there", |broker| broker.degraded_reasons().is_empty()).await;
-        bench
+        let process = Self::of(settings, Role::Backend);
+        process.broker.declare_queues([&queue()]);
+        process.until("all topics exist", |broker| broker.degraded_reasons().is_empty()).await;
+        process
     }
 
-    /// Waits until `holds`.
-    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Broker) -> bool) {
-        let look = async {
-            let mut looks = tokio::time::interval(Duration::from_millis(20));
-            while !holds(&self.broker) {
-                looks.tick().await;
+    /// Waits until `condition` holds; `what` describes it.
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Broker) -> bool) {
+        let poll = async {
+            let mut interval = tokio::time::interval(Duration::from_millis(20));
+            while !condition(&self.broker) {
+                interval.tick().await;
             }
         };
-        assert!(timeout(PATIENCE, look).await.is_ok(), "{what}: {:?}", self.broker.degraded_reasons());
+        assert!(timeout(TEST_TIMEOUT, poll).await.is_ok(), "{what}: {:?}", self.broker.degraded_reasons());
     }
 
-    /// Joins the workers of the usual queue.
-    pub(crate) fn tickets(&self, room: usize) -> Subscription<Ticket> {
-        self.pumped(self.broker.tickets(&queue(), room).expect("sound settings"))
+    /// Subscribes as a worker of the tests' queue.
+    pub(crate) fn tickets(&self, capacity: usize) -> Subscription<Ticket> {
+        self.run_loop(self.broker.tickets(&queue(), capacity).expect("valid settings"))
     }
 
-    /// Joins the Backends.
+    /// Subscribes as a Backend.
     pub(crate) fn results(&self) -> Subscription<ResultMessage> {
-        self.pumped(self.broker.results().expect("sound settings"))
+        self.run_loop(self.broker.results().expect("valid settings"))
     }
 
-    fn pumped<M: Message>(&self, (feed, pump): (Subscription<M>, ConsumeLoop<M>)) -> Subscription<M> {
-        self.running.spawn(pump.run());
-        feed
+    fn run_loop<M: Message>(
+        &self,
+        (subscription, consume_loop): (Subscription<M>, ConsumeLoop<M>),
+    ) -> Subscription<M> {
+        self.running.spawn(consume_loop.run());
+        subscription
     }
 
-    /// Waits until every feed that was dropped has left its group.
-    pub(crate) async fn leave(self) {
-        self.stop.cancel();
+    /// Waits until every consumer has left its group; all subscriptions must be dropped before.
+    pub(crate) async fn stop(self) {
+        self.cancel.cancel();
         self.running.close();
-        timeout(PATIENCE, self.running.wait()).await.expect("pumps end with their feeds");
+        timeout(TEST_TIMEOUT, self.running.wait())
+            .await
+            .expect("a consume loop ends when its subscription is dropped");
     }
 
-    /// Everything that is in a topic, oldest first in each partition.
+    /// The first `count` messages of a topic, oldest first in each partition.
     pub(crate) fn content(&self, topic: &str, count: usize) -> Vec<OwnedMessage> {
         let reader: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.settings.bootstrap_servers)
@@ -94,53 +100,55 @@ impl Bench {
             .create()
             .expect("a plain consumer");
         let topic = format!("{}.{topic}", self.settings.topic_prefix);
-        let metadata = reader.fetch_metadata(Some(&topic), PATIENCE).expect("the topic is there");
+        let metadata = reader.fetch_metadata(Some(&topic), TEST_TIMEOUT).expect("the topic is there");
         let mut all = TopicPartitionList::new();
         for partition in metadata.topics()[0].partitions() {
             all.add_partition_offset(&topic, partition.id(), Offset::Beginning).expect("a partition");
         }
-        reader.assign(&all).expect("partitions that are there");
+        reader.assign(&all).expect("existing partitions");
         let mut content = Vec::new();
         while content.len() < count {
-            let message = reader.poll(PATIENCE).expect("another message").expect("a message");
+            let message = reader.poll(TEST_TIMEOUT).expect("another message").expect("a message");
             content.push(message.detach());
         }
         content
     }
 }
 
-impl Drop for Bench {
+impl Drop for TestProcess {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.cancel.cancel();
     }
 }
 
-/// Whoever administers the brokers.
-pub(crate) fn admin(bench: &Bench) -> AdminClient<DefaultClientContext> {
+/// An admin client for the process's Kafka.
+pub(crate) fn admin(process: &TestProcess) -> AdminClient<DefaultClientContext> {
     ClientConfig::new()
-        .set("bootstrap.servers", &bench.settings.bootstrap_servers)
+        .set("bootstrap.servers", &process.settings.bootstrap_servers)
         .create()
         .expect("a plain client")
 }
 
-/// Makes a topic of one partition.
-pub(crate) async fn make(bench: &Bench, topic: &str) {
-    let made = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let made = admin(bench).create_topics([&made], &options).await.expect("the brokers answer");
-    assert_eq!(made, [Ok(topic.to_owned())]);
+/// Creates a topic with one partition.
+pub(crate) async fn create_topic(process: &TestProcess, topic: &str) {
+    let topic_spec = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().request_timeout(Some(TEST_TIMEOUT));
+    let created = admin(process).create_topics([&topic_spec], &options).await.expect("the brokers answer");
+    assert_eq!(created, [Ok(topic.to_owned())]);
 }
 
-/// The next message of a feed.
-pub(crate) async fn next<M>(feed: &mut Subscription<M>) -> broker::Delivery<M> {
-    timeout(PATIENCE, feed.next()).await.expect("a message comes").expect("the pump runs")
+/// The next message of a subscription.
+pub(crate) async fn next<M>(subscription: &mut Subscription<M>) -> broker::Delivery<M> {
+    timeout(TEST_TIMEOUT, subscription.next()).await.expect("a message is received").expect("the loop runs")
 }
 
+/// A ticket for a task that nobody has.
 pub(crate) fn ticket() -> Ticket {
     Ticket { id: TaskId(Uuid::new_v4()), name: "DEMO".parse().expect("a type"), attempt: 1 }
 }
 
-pub(crate) fn posted(result: &str) -> ResultMessage {
+/// A result message with this JSON as its result.
+pub(crate) fn result_message(result: &str) -> ResultMessage {
     let reported = ReportOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
     let report = Report { id, attempt: 1, claim, reported, trace: None };

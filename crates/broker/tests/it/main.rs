@@ -1,4 +1,4 @@
-//! Kafka through the crate's own door, against a real one.
+//! Tests of the public API against a real Kafka.
 
 mod acls;
 mod consuming;

@@ -1,47 +1,52 @@
-//! Topics are made where that is set, else asked for by name; nothing goes to one that is not there.
+//! Missing topics are created if the settings say so, else reported; no message is sent to a missing topic.
 
 use broker::{Role, Settings};
 use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 
-use crate::kit::{Bench, PATIENCE, admin, make, next, posted, queue, settings, ticket};
+use crate::kit::{
+    TEST_TIMEOUT, TestProcess, admin, create_topic, next, queue, result_message, settings, ticket,
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missing_topics_are_made_as_the_settings_say() {
-    let bench = Bench::ready(settings()).await;
-    let prefix = &bench.settings.topic_prefix;
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+async fn missing_topics_are_created_as_the_settings_say() {
+    let process = TestProcess::ready(settings()).await;
+    let prefix = &process.settings.topic_prefix;
+    let options = AdminOptions::new().request_timeout(Some(TEST_TIMEOUT));
     let hours = |hours: u64| (hours * 3_600_000).to_string();
     for (topic, retention) in
         [("tasks.default", hours(24)), ("results", hours(7 * 24)), ("dlq", hours(30 * 24))]
     {
         let topic = format!("{prefix}.{topic}");
         let resource = ResourceSpecifier::Topic(&topic);
-        let found = admin(&bench).describe_configs([&resource], &options).await.unwrap();
+        let found = admin(&process).describe_configs([&resource], &options).await.unwrap();
         let found = found.into_iter().next().unwrap().unwrap();
-        let kept = found.entry_map()["retention.ms"].value.clone();
-        assert_eq!(kept, Some(retention), "{topic}");
+        let actual = found.entry_map()["retention.ms"].value.clone();
+        assert_eq!(actual, Some(retention), "{topic}");
     }
-    // A queue that is new makes one more.
-    bench.broker.declare_queues([&"images".parse().unwrap()]);
-    bench.until("the new queue is served", |broker| broker.is_serving([&"images".parse().unwrap()])).await;
+    // A newly declared queue creates another topic.
+    process.broker.declare_queues([&"images".parse().unwrap()]);
+    process.until("the new queue is served", |broker| broker.is_serving([&"images".parse().unwrap()])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_provision_a_missing_topic_is_named_and_served_once_somebody_has_made_it() {
-    let bench = Bench::of(Settings { provision: false, ..settings() }, Role::Backend);
-    bench.broker.declare_queues([&queue()]);
-    let tickets = format!("{}.tasks.default", bench.settings.topic_prefix);
-    let said = format!("the topic {tickets} is not there");
-    bench.until(&said, |broker| broker.degraded_reasons().contains(&said)).await;
-    // A worker that comes before its topic hears of work as soon as there is one.
-    let mut feed = bench.tickets(1);
-    assert!(!bench.broker.publish_ticket(&queue(), &ticket(), None, None));
-    assert!(bench.broker.publish_result(&posted("1")).await.is_err(), "nor is there a topic for results");
+async fn without_provision_a_missing_topic_is_reported_and_served_once_it_exists() {
+    let process = TestProcess::of(Settings { provision: false, ..settings() }, Role::Backend);
+    process.broker.declare_queues([&queue()]);
+    let tickets = format!("{}.tasks.default", process.settings.topic_prefix);
+    let reason = format!("the topic {tickets} does not exist");
+    process.until(&reason, |broker| broker.degraded_reasons().contains(&reason)).await;
+    // A subscription that is older than its topic receives tickets as soon as the topic exists.
+    let mut subscription = process.tickets(1);
+    assert!(!process.broker.publish_ticket(&queue(), &ticket(), None, None));
+    assert!(
+        process.broker.publish_result(&result_message("1")).await.is_err(),
+        "the topic of the results is missing, too"
+    );
 
-    make(&bench, &tickets).await;
-    bench.broker.serving_changed(&[queue()], false).await;
-    assert!(bench.broker.is_serving([&queue()]));
+    create_topic(&process, &tickets).await;
+    process.broker.serving_changed(&[queue()], false).await;
+    assert!(process.broker.is_serving([&queue()]));
     let ticket = ticket();
-    assert!(bench.broker.publish_ticket(&queue(), &ticket, None, None));
-    assert_eq!(next(&mut feed).await.message, ticket);
+    assert!(process.broker.publish_ticket(&queue(), &ticket, None, None));
+    assert_eq!(next(&mut subscription).await.message, ticket);
 }

@@ -1,4 +1,4 @@
-//! What an administrator does with the accounts of others, at Identity.
+//! The administrator's calls at Identity: list, create and change accounts.
 
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -6,52 +6,52 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::identity::Identity;
 use crate::error::ClientError;
-use crate::transport::{self, Answer};
+use crate::transport::{self, Response};
 
-/// The accounts of an Identity, as an administrator sees them.
+/// A client for the accounts of an Identity, with an administrator's token.
 pub struct Accounts {
     identity: Identity,
     token: SecretString,
 }
 
-/// An account.
+/// An account as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Its name.
+    /// The account's name.
     pub name: String,
     /// `User`, `Worker` or `Admin`.
     pub role: String,
-    /// By what right it was made: `open`, `admin`, `setup`, `invitation`, `operator`.
+    /// How the account was created: `open`, `admin`, `setup`, `invitation`, `operator`.
     pub origin: String,
-    /// When, in seconds since 1970.
+    /// When the account was created, in seconds since the Unix epoch.
     pub created: i64,
-    /// Whether it is out of use.
+    /// Whether the account is disabled.
     pub disabled: bool,
 }
 
 /// A page of accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserList {
-    /// By name.
+    /// The accounts, ordered by name.
     pub users: Vec<User>,
 }
 
-/// A password that nobody will see again, if one was made.
+/// A created account or a reset password. A generated password is shown this once only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewPassword {
-    /// Whose.
+    /// The account's name.
     pub name: String,
-    /// It.
+    /// The generated password; absent if the caller chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
 
-/// A link that makes one account.
+/// An invitation: a link by which one account can be created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
-    /// The link; it holds for seven days.
+    /// The link; valid for seven days.
     pub link: String,
-    /// The account's role.
+    /// The role of the account.
     pub role: String,
 }
 
@@ -63,31 +63,31 @@ struct NewUser<'a> {
     role: &'a str,
 }
 
-/// What is to become otherwise; what is absent stays.
+/// A change of an account; absent fields stay as they are.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Change<'a> {
-    /// Another role.
+    /// The new role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'a str>,
-    /// Out of use, or in use again.
+    /// Whether the account is disabled from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
 }
 
 impl Accounts {
-    /// Those of `identity`, by the token of an administrator.
+    /// The accounts of `identity`; `token` must be an administrator's.
     pub fn of(identity: Identity, token: SecretString) -> Self {
         Self { identity, token }
     }
 
-    /// A page of them, by name; those after `after`.
+    /// A page of accounts, ordered by name, beginning after the name `after`.
     pub async fn list(&self, after: Option<&str>) -> Result<UserList, ClientError> {
-        let mut url = self.identity.below(&["api", "User"]);
+        let mut url = self.identity.url(&["api", "User"]);
         url.query_pairs_mut().extend_pairs(after.map(|after| ("after", after)));
         self.send(self.identity.http.get(url)).await?.read()
     }
 
-    /// Makes one. Without a password one is made and answered, once.
+    /// Creates an account. Without a password one is generated and returned.
     pub async fn add(
         &self,
         name: &str,
@@ -98,29 +98,32 @@ impl Accounts {
         self.send(self.request(Method::POST, &["api", "User"]).json(&body)).await?.read()
     }
 
-    /// Changes one.
+    /// Changes the role of an account, or disables or enables it.
     pub async fn change(&self, name: &str, change: Change<'_>) -> Result<(), ClientError> {
         self.send(self.request(Method::PATCH, &["api", "User", name]).json(&change)).await.map(drop)
     }
 
-    /// Gives one a new password, which is answered, once.
+    /// Resets an account's password to a generated one, which is returned.
     pub async fn reset(&self, name: &str) -> Result<NewPassword, ClientError> {
         self.send(self.request(Method::POST, &["api", "User", name, "reset"])).await?.read()
     }
 
-    /// Makes a link by which somebody makes an account of `role`.
+    /// Creates an invitation for one account with `role`.
     pub async fn invite(&self, role: &str) -> Result<Invitation, ClientError> {
         let body = serde_json::json!({ "role": role });
         self.send(self.request(Method::POST, &["api", "Invitation"]).json(&body)).await?.read()
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.identity.http.request(method, self.identity.below(path))
+        self.identity.http.request(method, self.identity.url(path))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        transport::exchange(request.bearer_auth(self.token.expose_secret()), transport::MOST_OF_IDENTITY)
-            .await?
-            .or_problem()
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        transport::send(
+            request.bearer_auth(self.token.expose_secret()),
+            transport::MAX_IDENTITY_RESPONSE_BYTES,
+        )
+        .await?
+        .or_problem()
     }
 }

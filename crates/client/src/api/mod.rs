@@ -1,4 +1,4 @@
-//! The calls of the API, one file for each part of it.
+//! The calls of Backend and Identity, one file for each group.
 
 pub(crate) mod accounts;
 pub(crate) mod identity;

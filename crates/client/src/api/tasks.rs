@@ -1,4 +1,4 @@
-//! What a user asks for: submit, look, wait, cancel.
+//! The user's calls at the Backend: submit, list, wait, cancel.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::transport::LIMIT;
+use crate::transport::REQUEST_TIMEOUT;
 
-/// The longest that one request waits at the Backend; a longer wait is several requests.
-const ROUND: Duration = Duration::from_secs(20);
+/// How long one request waits at the Backend; a longer wait is several requests.
+const MAX_WAIT_PER_REQUEST: Duration = Duration::from_secs(20);
 
-/// Between two looks at a Backend that does not wait.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Pause between two requests to a Backend that answers without waiting.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The path of the task collection.
+const TASKS: [&str; 3] = ["api", "Task", ""];
 
 #[derive(Serialize)]
 struct Submission<'a> {
@@ -27,7 +30,7 @@ struct Submission<'a> {
 }
 
 impl Client {
-    /// Submits a task and answers with its id. It is not repeated when its answer is lost: that would be another task.
+    /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
     pub async fn submit(
         &self,
         name: &TypeName,
@@ -43,7 +46,7 @@ impl Client {
     pub async fn list(&self, page: Page) -> Result<TaskList, ClientError> {
         let limit = Some(("limit", page.limit.to_string()));
         let before = page.before.map(|before| ("before", before.to_string()));
-        self.send(self.question(&TASKS, limit.into_iter().chain(before))).await?.read()
+        self.send(self.get_with_query(&TASKS, limit.into_iter().chain(before))).await?.read()
     }
 
     /// One task.
@@ -51,51 +54,51 @@ impl Client {
         self.send(self.request(Method::GET, &["api", "Task", &id.to_string()])).await?.read()
     }
 
-    /// The task when it has ended, or as it is after `patience`.
-    pub async fn wait(&self, id: TaskId, patience: Duration) -> Result<Task, ClientError> {
-        let since = Instant::now();
+    /// Waits until the task has ended, for at most `timeout`, and returns it as it is then.
+    pub async fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, ClientError> {
+        let began = Instant::now();
         loop {
-            let round = patience.saturating_sub(since.elapsed()).min(ROUND);
-            let asked = Instant::now();
+            let wait = timeout.saturating_sub(began.elapsed()).min(MAX_WAIT_PER_REQUEST);
+            let sent = Instant::now();
             let request = self.request(Method::GET, &["api", "Task", &id.to_string()]);
-            let task: Task = self.send(waiting(request, round)).await?.read()?;
-            if task.status.is_final() || since.elapsed() >= patience {
+            let task: Task = self.send(with_wait(request, wait)).await?.read()?;
+            if task.status.is_final() || began.elapsed() >= timeout {
                 return Ok(task);
             }
-            if asked.elapsed() < round {
-                tokio::time::sleep(PAUSE.min(patience.saturating_sub(since.elapsed()))).await;
+            if sent.elapsed() < wait {
+                tokio::time::sleep(POLL_INTERVAL.min(timeout.saturating_sub(began.elapsed()))).await;
             }
         }
     }
 
-    /// The result of a finished task. Refused with the task's status, and the reason if it was cancelled, when there is
-    /// none.
+    /// The result of a finished task. Without a result it fails with a problem that has the task's status, and the reason if
+    /// the task was cancelled.
     pub async fn result(&self, id: TaskId) -> Result<TaskResult, ClientError> {
         self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "result"])).await?.read()
     }
 
-    /// Every type that a task may name.
+    /// All registered operations, that is, every type that a task may have.
     pub async fn operations(&self) -> Result<OperationList, ClientError> {
         self.send(self.request(Method::GET, &["api", "Operation"])).await?.read()
     }
 
-    /// The workers that live; for the roles Admin and Worker.
+    /// The live workers; needs the role Admin or Worker.
     pub async fn workers(&self) -> Result<WorkerList, ClientError> {
         self.send(self.request(Method::GET, &["api", "Worker"])).await?.read()
     }
 
-    /// Cancels a task; what comes back is final.
+    /// Cancels a task and returns it in its final state.
     pub async fn cancel(&self, id: TaskId) -> Result<Task, ClientError> {
         self.send(self.request(Method::POST, &["api", "Task", &id.to_string(), "cancel"])).await?.read()
     }
 }
 
-const TASKS: [&str; 3] = ["api", "Task", ""];
-
-/// Asks the Backend to wait (RFC 7240), in whole seconds, and gives the request the time for it.
-fn waiting(request: RequestBuilder, wait: Duration) -> RequestBuilder {
+/// Adds `Prefer: wait` (RFC 7240) in whole seconds, rounded up, and lengthens the request's timeout.
+fn with_wait(request: RequestBuilder, wait: Duration) -> RequestBuilder {
     match wait.as_millis().div_ceil(1000) {
         0 => request,
-        seconds => request.timeout(LIMIT + ROUND).header("Prefer", format!("wait={seconds}")),
+        seconds => request
+            .timeout(REQUEST_TIMEOUT + MAX_WAIT_PER_REQUEST)
+            .header("Prefer", format!("wait={seconds}")),
     }
 }

@@ -1,4 +1,4 @@
-//! What a worker asks for: work, an ear for its reports, a place for its operations, a sign that it lives.
+//! The worker's protocol at the Backend: claim, report, register, heartbeat.
 
 use std::time::Duration;
 
@@ -7,35 +7,37 @@ use reqwest::Method;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::transport::LIMIT;
+use crate::transport::REQUEST_TIMEOUT;
 
 impl Client {
-    /// Asks for work. Asked again with the same claim, the answer is what still runs under it.
-    pub async fn claim(&self, ask: &ClaimRequest) -> Result<ClaimResponse, ClientError> {
-        let limit = LIMIT.saturating_add(Duration::from_millis(ask.wait_ms));
-        self.send(self.request(Method::POST, &["api", "Task", "request"]).json(ask).timeout(limit))
+    /// Claims tasks. A repeated request with the same claim id returns the grants under it that still run.
+    pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimResponse, ClientError> {
+        let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(request.wait_ms));
+        self.send(self.request(Method::POST, &["api", "Task", "request"]).json(request).timeout(timeout))
             .await?
             .read()
     }
 
-    /// Says what became of grants, and answers what became of each report, in their order.
+    /// Reports the outcomes of grants; returns how each report was settled, in the same order.
     pub async fn report(&self, reports: &Reports) -> Result<Vec<SettleResult>, ClientError> {
         self.send(self.request(Method::POST, &["api", "Task", "results"]).json(reports)).await?.read()
     }
 
-    /// Enters an operation into the catalogue. A conflict means that this version is registered with another definition.
+    /// Registers an operation in the catalogue. Fails with a conflict if the same version is registered with another
+    /// definition.
     pub async fn register(&self, operation: &Operation) -> Result<(), ClientError> {
         let path = ["api", "Operation", operation.name.as_str()];
         self.send(self.request(Method::PUT, &path).json(operation)).await.map(drop)
     }
 
-    /// A sign of life; the answer says what must stop. Given up after `limit`: the next one is worth more than a late one.
+    /// Sends a heartbeat; the response names the tasks that must stop. Fails after `timeout`: the next heartbeat is worth more
+    /// than a late one.
     pub async fn heartbeat(
         &self,
         heartbeat: &Heartbeat,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<HeartbeatResponse, ClientError> {
         let path = ["api", "Worker", "heartbeat"];
-        self.send(self.request(Method::POST, &path).json(heartbeat).timeout(limit)).await?.read()
+        self.send(self.request(Method::POST, &path).json(heartbeat).timeout(timeout)).await?.read()
     }
 }

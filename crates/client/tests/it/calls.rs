@@ -1,4 +1,4 @@
-//! Each verb is the request of the contract, and each answer is what it says.
+//! Each call sends the request of the contract and decodes its response.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use client::{Client, ClientError, Credentials, Settings};
 use domain::{ClaimId, ClaimRequest, ClaimTarget, Page, RawJson, Status, TaskId, Ttl};
 use serde_json::{Value, json};
 
-use crate::kit::scripted_server::{Server, TOKEN};
+use crate::kit::scripted_server::{ScriptedServer, TOKEN};
 
 const ID: &str = "01938a3e-0000-7000-8000-000000000001";
 
@@ -22,15 +22,15 @@ fn task(status: &str) -> Value {
     })
 }
 
-fn client(server: &Server) -> Client {
+fn client(server: &ScriptedServer) -> Client {
     server.client_as(Credentials::Token("t".into()))
 }
 
 #[tokio::test]
-async fn a_submission_says_what_is_given_byte_for_byte() {
-    let server = Server::start().await;
-    server.answer("/api/Task/", 201, &json!(ID));
-    server.answer("/api/Task/", 201, &json!(ID));
+async fn a_submission_sends_the_parameters_byte_for_byte() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/", 201, &json!(ID));
+    server.respond("/api/Task/", 201, &json!(ID));
     let name = "ECHO".parse().unwrap();
     let odd = RawJson::parse(r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#.to_owned()).unwrap();
     let ttl = Ttl::try_from(5000).unwrap();
@@ -44,11 +44,11 @@ async fn a_submission_says_what_is_given_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_wait_is_asked_for_in_whole_seconds_and_goes_on_until_the_end() {
-    let server = Server::start().await;
+async fn a_wait_is_split_into_requests_of_whole_seconds_until_the_task_has_ended() {
+    let server = ScriptedServer::start().await;
     let path = format!("/api/Task/{ID}");
-    server.answer(&path, 200, &task("RUNNING"));
-    server.answer(&path, 200, &task("FINISHED"));
+    server.respond(&path, 200, &task("RUNNING"));
+    server.respond(&path, 200, &task("FINISHED"));
     let ended = client(&server).wait(id(), Duration::from_millis(29_500)).await.unwrap();
     assert_eq!(ended.status, Status::Finished);
     assert_eq!(server.requests(&path).len(), 2);
@@ -56,31 +56,31 @@ async fn a_wait_is_asked_for_in_whole_seconds_and_goes_on_until_the_end() {
 }
 
 #[tokio::test]
-async fn a_page_says_where_it_begins_and_how_long_it_is() {
-    let server = Server::start().await;
+async fn a_page_is_requested_by_its_limit_and_its_first_id() {
+    let server = ScriptedServer::start().await;
     for _ in 0..2 {
-        server.answer("/api/Task/", 200, &json!({ "tasks": [] }));
+        server.respond("/api/Task/", 200, &json!({ "tasks": [] }));
     }
     let page = Page { before: None, limit: 3 };
     client(&server).list(page).await.unwrap();
     client(&server).list(page.after(id())).await.unwrap();
-    let asked: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
-    assert_eq!(asked, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
+    let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
+    assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
 }
 
 #[tokio::test]
-async fn without_patience_there_is_one_look() {
-    let server = Server::start().await;
+async fn a_wait_of_zero_sends_one_request_without_a_preference() {
+    let server = ScriptedServer::start().await;
     let path = format!("/api/Task/{ID}");
-    server.answer(&path, 200, &task("RUNNING"));
-    let seen = client(&server).wait(id(), Duration::ZERO).await.unwrap();
-    assert_eq!(seen.status, Status::Running);
+    server.respond(&path, 200, &task("RUNNING"));
+    let current = client(&server).wait(id(), Duration::ZERO).await.unwrap();
+    assert_eq!(current.status, Status::Running);
     assert_eq!(server.requests(&path)[0].header("prefer"), "");
 }
 
 #[tokio::test]
-async fn a_problem_comes_whole_with_its_pause() {
-    let server = Server::start().await;
+async fn a_problem_is_returned_with_its_retry_after() {
+    let server = ScriptedServer::start().await;
     server.problem(&format!("/api/Task/{ID}/cancel"), 409, "the task has finished");
     server.problem(&format!("/api/Task/{ID}/result"), 503, "too many wait");
     let refused = client(&server).cancel(id()).await.unwrap_err();
@@ -93,49 +93,49 @@ async fn a_problem_comes_whole_with_its_pause() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_end_is_not_kept() {
-    let server = Server::start().await;
-    server.answer(TOKEN, 200, &json!("x".repeat(9 << 20)));
+async fn a_response_that_is_too_long_is_refused() {
+    let server = ScriptedServer::start().await;
+    server.respond(TOKEN, 200, &json!("x".repeat(9 << 20)));
     let error = server.client().list(Page::FIRST).await.unwrap_err();
     assert!(matches!(&error, ClientError::Unexpected { status: 200, source: None, .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_answer_outside_the_contract_keeps_its_cause() {
-    let server = Server::start().await;
-    server.answer("/api/Task/", 200, &json!({ "tasks": 7 }));
+async fn a_response_outside_the_contract_is_an_error_with_its_cause() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/", 200, &json!({ "tasks": 7 }));
     let error = client(&server).list(Page::FIRST).await.unwrap_err();
     assert!(matches!(&error, ClientError::Unexpected { status: 200, source: Some(_), .. }), "{error:?}");
     assert!(!error.is_temporary());
 }
 
 #[tokio::test]
-async fn nobody_at_home_is_temporary() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn a_refused_connection_is_temporary() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let credentials = Credentials::Token("t".into());
-    let settings = Settings { backend: format!("http://{nobody}"), credentials, ca: None };
+    let settings = Settings { backend: format!("http://{unused}"), credentials, ca: None };
     let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
-    assert_eq!(error.to_string(), format!("no answer from http://{nobody}/api/Task/{ID}"));
+    assert_eq!(error.to_string(), format!("no answer from http://{unused}/api/Task/{ID}"));
 }
 
 #[tokio::test]
-async fn the_service_speaks_the_domains_types() {
-    let server = Server::start().await;
-    server.answer("/api/Task/request", 200, &json!({ "heldMs": 3, "tasks": [] }));
+async fn the_worker_protocol_sends_and_decodes_the_domain_types() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/request", 200, &json!({ "heldMs": 3, "tasks": [] }));
     let wanted = ClaimTarget::Pull { types: vec!["ECHO".parse().unwrap()], slots: 2, min_age_ms: 0 };
-    let ask = ClaimRequest {
+    let request = ClaimRequest {
         claim: ClaimId::random(),
         worker: "rig 7".parse().unwrap(),
         wanted,
         wait_ms: 10,
         declined: Vec::new(),
     };
-    assert_eq!(client(&server).claim(&ask).await.unwrap().held_ms, 3);
-    let said: ClaimRequest = serde_json::from_str(&server.requests("/api/Task/request")[0].body).unwrap();
-    assert_eq!(said, ask);
+    assert_eq!(client(&server).claim(&request).await.unwrap().held_ms, 3);
+    let sent: ClaimRequest = serde_json::from_str(&server.requests("/api/Task/request")[0].body).unwrap();
+    assert_eq!(sent, request);
 
-    server.answer("/api/Operation/ECHO", 201, &json!({}));
+    server.respond("/api/Operation/ECHO", 201, &json!({}));
     let echo: domain::Operation =
         serde_json::from_value(json!({ "type": "ECHO", "parameters": true, "result": true })).unwrap();
     client(&server).register(&echo).await.unwrap();

@@ -1,6 +1,6 @@
-//! The client as its servers see it: a real client against a scripted Identity and Backend.
+//! Tests of the client against a scripted server that plays Identity and Backend.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod calls;
 mod kit;

@@ -1,23 +1,23 @@
-//! Tokens are fetched when they are needed, once for everyone, and again when they are refused.
+//! Tokens are requested when they are needed, once for all waiting requests, and again when they are refused.
 
 use client::{ClientError, Credentials};
 use domain::Page;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::kit::scripted_server::{Server, TOKEN};
+use crate::kit::scripted_server::{ScriptedServer, TOKEN};
 
 const TASKS: &str = "/api/Task/";
 
-fn tasks(server: &Server, times: usize) {
+fn tasks(server: &ScriptedServer, times: usize) {
     for _ in 0..times {
-        server.answer(TASKS, 200, &json!({ "tasks": [] }));
+        server.respond(TASKS, 200, &json!({ "tasks": [] }));
     }
 }
 
 #[tokio::test]
-async fn fifty_waiters_fetch_one_token() {
-    let server = Server::start().await;
+async fn fifty_concurrent_requests_share_one_token_request() {
+    let server = ScriptedServer::start().await;
     server.token("one", 3600);
     tasks(&server, 50);
     let client = server.client();
@@ -28,9 +28,9 @@ async fn fifty_waiters_fetch_one_token() {
 }
 
 #[tokio::test]
-async fn fifty_waiters_share_one_failure() {
-    let server = Server::start().await;
-    server.answer(
+async fn fifty_concurrent_requests_share_one_failure() {
+    let server = ScriptedServer::start().await;
+    server.respond(
         TOKEN,
         401,
         &json!({ "error": "invalid_client", "error_description": "there is no client `rig`" }),
@@ -39,18 +39,21 @@ async fn fifty_waiters_share_one_failure() {
     for answer in join_all((0..50).map(|_| client.list(Page::FIRST))).await {
         let error = answer.unwrap_err();
         assert!(error.is_about_the_caller() && !error.is_temporary());
-        assert_eq!(error.to_string(), "Identity gives no token: invalid_client, there is no client `rig`");
+        assert_eq!(
+            error.to_string(),
+            "Identity refused to issue a token: invalid_client, there is no client `rig`"
+        );
     }
     assert_eq!(server.requests(TOKEN).len(), 1);
 
     server.token("one", 3600);
     tasks(&server, 1);
-    client.list(Page::FIRST).await.expect("who comes later asks again");
+    client.list(Page::FIRST).await.expect("a later request asks for a token again");
 }
 
 #[tokio::test]
-async fn a_token_that_has_ended_is_fetched_again() {
-    let server = Server::start().await;
+async fn an_expired_token_is_requested_again() {
+    let server = ScriptedServer::start().await;
     server.token("one", 0);
     server.token("two", 3600);
     tasks(&server, 3);
@@ -64,11 +67,11 @@ async fn a_token_that_has_ended_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_replaced_once() {
-    let server = Server::start().await;
+async fn a_refused_token_is_replaced_once_per_request() {
+    let server = ScriptedServer::start().await;
     server.token("old", 3600);
     server.token("new", 3600);
-    server.problem(TASKS, 401, "the token is not good");
+    server.problem(TASKS, 401, "the token is invalid");
     tasks(&server, 1);
     let client = server.client();
     client.list(Page::FIRST).await.unwrap();
@@ -77,17 +80,17 @@ async fn a_refused_token_is_replaced_once() {
     assert_eq!(requests[1].header("authorization"), "Bearer new");
 
     server.token("newest", 3600);
-    server.problem(TASKS, 401, "nor is this");
-    server.problem(TASKS, 401, "nor that");
+    server.problem(TASKS, 401, "the second token is invalid");
+    server.problem(TASKS, 401, "the third token is invalid");
     let error = client.list(Page::FIRST).await.unwrap_err();
-    assert_eq!(error.problem().unwrap().detail, "nor that");
-    assert_eq!(server.requests(TASKS).len(), 4, "there is no third try");
+    assert_eq!(error.problem().unwrap().detail, "the third token is invalid");
+    assert_eq!(server.requests(TASKS).len(), 4, "there is no third attempt");
 }
 
 #[tokio::test]
-async fn a_fixed_token_has_no_other() {
-    let server = Server::start().await;
-    server.problem(TASKS, 401, "the token is not good");
+async fn a_fixed_token_is_not_replaced() {
+    let server = ScriptedServer::start().await;
+    server.problem(TASKS, 401, "the token is invalid");
     let client = server.client_as(Credentials::Token("fixed".into()));
     assert!(client.list(Page::FIRST).await.unwrap_err().is_about_the_caller());
     assert_eq!(server.requests(TASKS).len(), 1);
@@ -95,8 +98,8 @@ async fn a_fixed_token_has_no_other() {
 }
 
 #[tokio::test]
-async fn both_grants_are_asked_as_the_standard_says() {
-    let server = Server::start().await;
+async fn both_grants_are_requested_as_rfc_6749_says() {
+    let server = ScriptedServer::start().await;
     let identity = server.address.clone();
     let password = Credentials::Password { identity, username: "ann".to_owned(), password: "a b&c".into() };
     for client in [server.client(), server.client_as(password)] {
@@ -115,15 +118,15 @@ async fn both_grants_are_asked_as_the_standard_says() {
 }
 
 #[tokio::test]
-async fn what_is_no_identity_is_told_apart() {
-    let server = Server::start().await;
+async fn a_token_response_outside_the_contract_is_an_unexpected_response() {
+    let server = ScriptedServer::start().await;
     let error = server.client().list(Page::FIRST).await.unwrap_err();
     assert!(matches!(error, ClientError::Unexpected { status: 418, .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_client_does_not_show_its_secret() {
-    let server = Server::start().await;
+async fn debug_output_hides_the_client_secret() {
+    let server = ScriptedServer::start().await;
     let shown = format!("{:?}", server.client());
     assert!(shown.contains("rig") && !shown.contains("hush"), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! A scripted Identity and Backend in one: it answers what it is told to, in order, and remembers what it was asked.
+//! A scripted Identity and Backend in one: it sends prepared responses in order, and records the requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use domain::Problem;
 use serde_json::{Value, json};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-/// A request, as it came.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -29,7 +29,8 @@ impl Request {
     }
 }
 
-pub(crate) struct Server {
+/// A server on a port of its own, which runs until this is dropped.
+pub(crate) struct ScriptedServer {
     pub(crate) address: String,
     script: Arc<Script>,
     _serving: AbortOnDropHandle<()>,
@@ -37,26 +38,27 @@ pub(crate) struct Server {
 
 #[derive(Default)]
 struct Script {
-    answers: Mutex<HashMap<String, VecDeque<Answer>>>,
+    responses: Mutex<HashMap<String, VecDeque<ScriptedResponse>>>,
     requests: Mutex<Vec<Request>>,
 }
 
 /// A status, headers and a body.
-type Answer = (StatusCode, HeaderMap, String);
+type ScriptedResponse = (StatusCode, HeaderMap, String);
 
+/// The path of the token endpoint.
 pub(crate) const TOKEN: &str = "/connect/token";
 
-impl Server {
+impl ScriptedServer {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let script = Arc::new(Script::default());
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&script));
+        let routes = Router::new().fallback(next_response).with_state(Arc::clone(&script));
         let serving = TaskTracker::new().spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Self { address, script, _serving: AbortOnDropHandle::new(serving) }
     }
 
-    /// A client with a secret, whose tokens come from here.
+    /// A client with client credentials, whose tokens this server issues.
     pub(crate) fn client(&self) -> Client {
         self.client_as(Credentials::Client {
             identity: self.address.clone(),
@@ -69,40 +71,41 @@ impl Server {
         Client::new(Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
     }
 
-    /// The next request to `path` is answered with this, after those answers that were given before.
-    pub(crate) fn answer(&self, path: &str, status: u16, body: &Value) {
-        self.answer_with(path, status, "application/json", body);
+    /// Appends a response to those for requests to `path`.
+    pub(crate) fn respond(&self, path: &str, status: u16, body: &Value) {
+        self.respond_with(path, status, "application/json", body);
     }
 
+    /// Appends a token response; `expires_in` in seconds.
     pub(crate) fn token(&self, token: &str, expires_in: u64) {
-        self.answer(
+        self.respond(
             TOKEN,
             200,
             &json!({ "access_token": token, "expires_in": expires_in, "token_type": "Bearer" }),
         );
     }
 
-    /// A problem that asks for a pause of 7 seconds.
+    /// Appends a problem with a `Retry-After` of 7 seconds.
     pub(crate) fn problem(&self, path: &str, status: u16, detail: &str) {
-        let problem = serde_json::to_value(Problem::new(status, "scripted", "As told", detail)).unwrap();
-        self.answer_with(path, status, Problem::MEDIA_TYPE, &problem);
+        let problem = serde_json::to_value(Problem::new(status, "scripted", "As scripted", detail)).unwrap();
+        self.respond_with(path, status, Problem::MEDIA_TYPE, &problem);
     }
 
-    fn answer_with(&self, path: &str, status: u16, media_type: &str, body: &Value) {
+    fn respond_with(&self, path: &str, status: u16, media_type: &str, body: &Value) {
         let headers = [(header::CONTENT_TYPE, media_type), (header::RETRY_AFTER, "7")];
         let headers = headers.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect();
-        let answer = (StatusCode::from_u16(status).unwrap(), headers, body.to_string());
-        self.script.answers.lock().unwrap().entry(path.to_owned()).or_default().push_back(answer);
+        let response = (StatusCode::from_u16(status).unwrap(), headers, body.to_string());
+        self.script.responses.lock().unwrap().entry(path.to_owned()).or_default().push_back(response);
     }
 
-    /// What was asked of `path`, in order.
+    /// The requests to `path`, in order.
     pub(crate) fn requests(&self, path: &str) -> Vec<Request> {
         let requests = self.script.requests.lock().unwrap();
         requests.iter().filter(|request| request.path == path).cloned().collect()
     }
 }
 
-async fn answer(
+async fn next_response(
     State(script): State<Arc<Script>>,
     method: Method,
     uri: Uri,
@@ -112,7 +115,8 @@ async fn answer(
     let (path, body) = (uri.path().to_owned(), String::from_utf8(body.into()).unwrap());
     let query = uri.query().unwrap_or_default().to_owned();
     script.requests.lock().unwrap().push(Request { method, path: path.clone(), query, headers, body });
-    let told = script.answers.lock().unwrap().get_mut(&path).and_then(VecDeque::pop_front);
-    told.unwrap_or_else(|| (StatusCode::IM_A_TEAPOT, HeaderMap::new(), "nothing was told".to_owned()))
+    let scripted = script.responses.lock().unwrap().get_mut(&path).and_then(VecDeque::pop_front);
+    scripted
+        .unwrap_or_else(|| (StatusCode::IM_A_TEAPOT, HeaderMap::new(), "no response was scripted".to_owned()))
         .into_response()
 }
