@@ -1,4 +1,4 @@
-//! What a task is and the only ways in which it may change: names, rules and wire shapes, without I/O and without a clock.
+//! The task: its state machine, its rules, and the JSON types of the API. No I/O and no clock.
 
 mod id;
 pub mod limits;
