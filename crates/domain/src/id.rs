@@ -1,4 +1,4 @@
-//! Ids that cannot be confused with one another.
+//! The ids of tasks, owners and claims, each a type of its own so that one cannot be passed for another.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,22 +32,22 @@ macro_rules! id {
 }
 
 id! {
-    /// A task. Version 7: later submissions have greater ids.
+    /// The id of a task: a UUID of version 7 (RFC 9562), so that later submissions have greater ids.
     TaskId
 }
 
 id! {
-    /// The account that submitted a task (its token's `sub`).
+    /// The id of the account that submitted a task: the claim `sub` of the access token (RFC 7519).
     OwnerId
 }
 
 id! {
-    /// One ask of a worker for work, minted at random by the worker; each grant of that ask carries it.
+    /// The id of one claim request: a random UUID that the worker chooses. Every task granted by that request carries it.
     ClaimId
 }
 
 impl ClaimId {
-    /// A new one that nobody can guess.
+    /// A new random id (UUID version 4), which nobody can guess.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }

@@ -1,4 +1,4 @@
-//! Names that people and workers choose, each with its rule.
+//! The names of types, queues and workers, each with the rule that a valid name keeps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A name broke its rule; the sentence says which.
+/// The text is not a valid name; the message is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidName(&'static str);
@@ -20,10 +20,10 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The rule, as a sentence.
+            /// The rule that a valid name keeps, as a sentence.
             pub const RULE: &'static str = $rule;
 
-            /// The name itself.
+            /// The name as a text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -61,17 +61,17 @@ macro_rules! name {
 }
 
 name! {
-    /// What a task asks for: the name of an operation. Case matters.
+    /// The type of a task: the name of the operation that runs it. Upper and lower case are different.
     TypeName,
     "a type is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
-    // An address that ends in `.` or `..` means another one.
+    // Not `.` or `..`: as the last segment of a URL's path they mean another path (RFC 3986, 5.2.4).
     |text| (1..=100).contains(&text.len())
         && text.bytes().any(|b| b != b'.')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 name! {
-    /// A group of operations that share a topic.
+    /// The name of a queue: operations in the same queue share a Kafka topic and its consumer group.
     QueueName,
     "a queue is 1 to 100 lower-case letters, digits or hyphens",
     |text| (1..=100).contains(&text.len())
@@ -79,7 +79,7 @@ name! {
 }
 
 name! {
-    /// A worker, as it calls itself.
+    /// The name of a worker, which the worker chooses itself.
     WorkerName,
     "a worker's name is 1 to 200 characters, none of them a control character",
     |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_letters_digits_and_three_signs() {
+    fn a_type_consists_of_letters_digits_dots_underscores_and_hyphens() {
         for good in ["GENERATE_LOGIN", "a", "image.resize-2", ".a", &"x".repeat(100)] {
             assert!(good.parse::<TypeName>().is_ok(), "{good}");
         }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_may_be_called_anything_printable() {
+    fn the_name_of_a_worker_may_hold_any_printable_characters() {
         assert!("rig 7 · Köln".parse::<WorkerName>().is_ok());
         assert!("two\nlines".parse::<WorkerName>().is_err());
     }

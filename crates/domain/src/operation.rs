@@ -1,4 +1,4 @@
-//! What a task may ask for: an operation, its version, its schemas and its limits.
+//! An operation as it is registered: its type, version, schemas and limits.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,29 +7,29 @@ use utoipa::ToSchema;
 use crate::name::{QueueName, TypeName};
 use crate::task::ttl::Ttl;
 
-/// An operation as the catalogue knows it; its highest registered version validates submissions.
+/// A registered operation. Its highest registered version checks the submissions of its type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Operation {
-    /// What submitters call it.
+    /// The type of the tasks that the operation runs.
     #[serde(rename = "type")]
     pub name: TypeName,
-    /// Higher replaces lower; the same version with other schemas is refused.
+    /// The version. A higher one replaces a lower one; the same version with another definition is refused.
     #[serde(default = "first")]
     pub version: u32,
-    /// The topic that its tasks share with others.
+    /// The queue of the operation's tasks. Operations in one queue share a Kafka topic.
     #[serde(default)]
     pub queue: QueueName,
-    /// The JSON Schema of `parameters`.
+    /// The JSON Schema of the parameters; submissions are checked against it.
     #[schema(value_type = Value)]
     pub parameters: Value,
-    /// The JSON Schema of `result`.
+    /// The JSON Schema of the result, for readers; results are not checked against it.
     #[schema(value_type = Value)]
     pub result: Value,
-    /// How long its tasks may live.
+    /// The default and the longest time to live of the operation's tasks.
     #[serde(default)]
     pub ttl: TtlBounds,
-    /// How hard its end is.
+    /// How the operation is isolated from the worker, and so how reliably its code is stopped.
     #[serde(default)]
     pub isolation: Isolation,
 }
@@ -38,36 +38,37 @@ const fn first() -> u32 {
     1
 }
 
-/// Every operation that may be asked for, at its highest version.
+/// Every registered operation, at its highest version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OperationList {
-    /// By name.
+    /// The operations, ordered by type.
     pub operations: Vec<Operation>,
 }
 
-/// What an operation says about the life of its tasks, in milliseconds; the installation's own limits hold as well.
+/// An operation's limits for the time to live of its tasks, in milliseconds. The limits in the Backend's settings hold as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TtlBounds {
-    /// Taken when the submitter names none.
+    /// The time to live of a submission that names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Ttl>,
-    /// The longest life that makes sense for it.
+    /// The longest time to live that a submission may name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<Ttl>,
 }
 
-/// How an operation runs, and so how surely its code ends with its task.
+/// How an operation is isolated from the worker, and so how reliably its code is stopped when its task ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
-    /// Inside the worker: it stops at its next await. The outcome is certain, the end of the code is not.
+    /// The operation runs inside the worker's process and is stopped at its next await. The task's outcome is certain; that
+    /// the code stops is not, since code without an await runs on.
     #[default]
     Async,
 }
 
 impl Isolation {
-    /// The word on the wire.
+    /// The level's name in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Async => "async",

@@ -1,29 +1,29 @@
-//! Instants: microseconds inside and in the database, RFC 3339 in UTC with milliseconds outside.
+//! Instants: microseconds in memory and in the database, RFC 3339 with milliseconds in JSON.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-/// An instant, in microseconds since 1970-01-01T00:00:00Z. Integers sort the same on every database.
+/// An instant, in microseconds since 1970-01-01T00:00:00Z; in JSON a date and time of RFC 3339 in UTC, with milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
 #[schema(value_type = String, format = DateTime, examples("2026-11-24T09:30:00.125Z"))]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// A date as HTTP writes it, like `Tue, 24 Nov 2026 09:30:00 GMT` (RFC 9110, 5.6.7).
+    /// Parses a date of an HTTP header, like `Tue, 24 Nov 2026 09:30:00 GMT` (RFC 9110, 5.6.7); `None`: it is not one.
     pub fn from_http_date(text: &str) -> Option<Self> {
         let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
         Some(Self(date.as_microsecond()))
     }
 
-    /// This instant moved by `micros`, at the edge of the calendar rather than past it.
+    /// This instant plus `micros` microseconds; the last or first representable instant where that would overflow.
     #[must_use]
     pub const fn plus_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
     }
 
-    /// How many microseconds have passed since `earlier`; negative if it is later.
+    /// The microseconds from `earlier` to this instant; negative if `earlier` is later.
     pub const fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -57,21 +57,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_utc_with_milliseconds() {
+    fn a_timestamp_is_written_in_utc_with_milliseconds() {
         let date = Timestamp(1_795_512_600_125_999);
         assert_eq!(date.to_string(), "2026-11-24T09:30:00.125Z");
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
-    fn a_date_of_http_is_read() {
+    fn an_http_date_is_parsed() {
         let read = Timestamp::from_http_date;
         assert_eq!(read("Tue, 24 Nov 2026 09:30:00 GMT"), Some(Timestamp(1_795_512_600_000_000)));
         assert_eq!(read("yesterday"), None);
     }
 
     #[test]
-    fn arithmetic_stops_at_the_edge() {
+    fn addition_saturates() {
         assert_eq!(Timestamp(i64::MAX).plus_micros(1), Timestamp(i64::MAX));
     }
 }

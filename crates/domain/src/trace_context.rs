@@ -1,11 +1,11 @@
-//! Which trace a task's messages belong to: the W3C Trace Context that travels with them.
+//! The W3C Trace Context that requests and messages about a task carry.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A place in a trace: the header `traceparent` (<https://www.w3.org/TR/trace-context/>, version 00).
+/// A span of a trace, as the header `traceparent` carries it (<https://www.w3.org/TR/trace-context/>, version 00).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     id: u128,
@@ -13,7 +13,7 @@ pub struct TraceContext {
     is_sampled: bool,
 }
 
-/// The text is no `traceparent`.
+/// The text is not a valid `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a traceparent is 00-(32 hex digits)-(16 hex digits)-(2 hex digits), in lower case, no id all zeros")]
 pub struct InvalidTraceContext;
@@ -22,12 +22,12 @@ impl TraceContext {
     /// The header's name, in HTTP and in messages.
     pub const HEADER: &'static str = "traceparent";
 
-    /// `None`: an id that is all zeros.
+    /// The span `span` of the trace `id`. `None`: one of the ids is zero, which the specification forbids.
     pub const fn of(id: u128, span: u64, is_sampled: bool) -> Option<Self> {
         if id == 0 || span == 0 { None } else { Some(Self { id, span, is_sampled }) }
     }
 
-    /// The trace's id as logs and other tools show it.
+    /// The trace's id in the form that logs and tracing tools show: 32 hex digits.
     pub fn id(&self) -> impl fmt::Display + use<> {
         let id = self.id;
         fmt::from_fn(move |f| write!(f, "{id:032x}"))
@@ -38,12 +38,12 @@ impl TraceContext {
         self.id
     }
 
-    /// The id of the step that comes before.
+    /// The id of the span, which is the parent of the next one.
     pub const fn raw_span(&self) -> u64 {
         self.span
     }
 
-    /// Whether its steps are recorded.
+    /// Whether the trace is sampled, that is, its spans are recorded.
     pub const fn is_sampled(&self) -> bool {
         self.is_sampled
     }
@@ -58,7 +58,8 @@ impl fmt::Display for TraceContext {
 impl FromStr for TraceContext {
     type Err = InvalidTraceContext;
 
-    /// A later version may have more after the flags; what this one knows of it counts.
+    /// Parses a `traceparent`. A later version may have more fields after the flags; they are ignored, as the specification
+    /// demands.
     fn from_str(text: &str) -> Result<Self, InvalidTraceContext> {
         let mut fields = text.splitn(5, '-');
         let mut next =
@@ -101,7 +102,7 @@ mod tests {
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn it_is_read_as_it_is_written() {
+    fn a_trace_context_is_parsed_as_it_is_written() {
         let trace: TraceContext = GOOD.parse().unwrap();
         assert_eq!(trace.to_string(), GOOD);
         assert_eq!(trace.id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_may_say_more_and_nonsense_is_refused() {
+    fn a_later_version_may_have_more_fields_and_invalid_texts_are_refused() {
         assert!(GOOD.replacen("00", "cc", 1).parse::<TraceContext>().is_ok());
         assert!(format!("{}-more", GOOD.replacen("00", "cc", 1)).parse::<TraceContext>().is_ok());
         let bad = [

@@ -1,77 +1,85 @@
-//! When a grant ends: on two clocks of this machine, so that neither a stepped calendar nor a suspended machine moves it.
+//! The deadline of a granted task, on two clocks of this machine, so that neither a stepped calendar nor a suspend moves it.
 
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Counts on while the machine is suspended; `Instant` does not.
+/// The clock that goes on while the machine is suspended; `Instant` does not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const BOOT_CLOCK: ClockId = ClockId::Boottime;
+const BOOTTIME_CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const BOOT_CLOCK: ClockId = ClockId::Monotonic;
+const BOOTTIME_CLOCK: ClockId = ClockId::Monotonic;
 
-/// However long a timer is set, both clocks are looked at this often.
-const LOOK: Duration = Duration::from_secs(1);
+/// Timers stand still while the machine is suspended, so a long wait is cut into pieces of this length and both clocks are
+/// read after each.
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No life is longer than a hundred years, so that no clock overflows.
-const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+/// Remaining times are capped at a hundred years, so that no clock overflows.
+const MAX_REMAINING: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// An instant on both clocks.
+/// An instant on the monotonic clock and on the boottime clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SuspendAwareInstant {
-    awake: Instant,
-    booted: Duration,
+    monotonic: Instant,
+    boottime: Duration,
 }
 
 impl SuspendAwareInstant {
-    /// This instant.
+    /// The current instant.
     pub(crate) fn now() -> Self {
-        let booted = Duration::try_from(clock_gettime(BOOT_CLOCK)).unwrap_or_default();
-        Self { awake: Instant::now(), booted }
+        let boottime = Duration::try_from(clock_gettime(BOOTTIME_CLOCK)).unwrap_or_default();
+        Self { monotonic: Instant::now(), boottime }
     }
 
-    /// How long ago it was, by the clock that has gone further.
+    /// The time since this instant, by the clock that has advanced further.
     pub(crate) fn elapsed(self) -> Duration {
-        let now = Self::now();
-        now.awake.saturating_duration_since(self.awake).max(now.booted.saturating_sub(self.booted))
+        Self::now().since(self)
+    }
+
+    /// The time from `earlier` to this instant, by the clock that has advanced further; zero if `earlier` is later.
+    fn since(self, earlier: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_duration_since(earlier.monotonic);
+        monotonic.max(self.boottime.saturating_sub(earlier.boottime))
     }
 
     fn plus(self, span: Duration) -> Self {
-        Self { awake: self.awake + span, booted: self.booted + span }
+        Self { monotonic: self.monotonic + span, boottime: self.boottime + span }
     }
 }
 
-/// The end of a grant's life.
+/// The instant at which a granted task must have ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(SuspendAwareInstant);
 
 impl Deadline {
-    /// The end of what was granted by an ask that was sent at `sent`, held for `held_ms` and had `remaining_ms` left.
+    /// The deadline of a task whose claim request was sent at `sent`. The Backend held that request for `held_ms`
+    /// milliseconds, and the task had `remaining_ms` milliseconds left then. Counting from `sent` makes the deadline earlier
+    /// than the database's by the time that the response took, never later.
     pub(crate) fn of(sent: SuspendAwareInstant, held_ms: u64, remaining_ms: u64) -> Self {
-        let life = Duration::from_millis(held_ms.saturating_add(remaining_ms));
-        Self(sent.plus(life.min(LONGEST)))
+        let remaining = Duration::from_millis(held_ms.saturating_add(remaining_ms));
+        Self(sent.plus(remaining.min(MAX_REMAINING)))
     }
 
-    /// What is left at `now`, by the clock that has gone further.
-    pub(crate) fn left(self, now: SuspendAwareInstant) -> Duration {
-        let SuspendAwareInstant { awake, booted } = self.0;
-        awake.saturating_duration_since(now.awake).min(booted.saturating_sub(now.booted))
+    /// The time left at `now`, by the clock that has advanced further; zero after the deadline.
+    pub(crate) fn remaining(self, now: SuspendAwareInstant) -> Duration {
+        let SuspendAwareInstant { monotonic, boottime } = self.0;
+        let remaining = monotonic.saturating_duration_since(now.monotonic);
+        remaining.min(boottime.saturating_sub(now.boottime))
     }
 
-    /// How long ago it passed at `now`; zero before it.
-    pub(crate) fn past(self, now: SuspendAwareInstant) -> Duration {
-        let SuspendAwareInstant { awake, booted } = self.0;
-        now.awake.saturating_duration_since(awake).max(now.booted.saturating_sub(booted))
+    /// The time since the deadline at `now`; zero before it.
+    pub(crate) fn overdue(self, now: SuspendAwareInstant) -> Duration {
+        now.since(self.0)
     }
 
-    /// Waits for it.
+    /// Waits until the deadline has passed.
     pub(crate) async fn passed(self) {
         loop {
-            let left = self.left(SuspendAwareInstant::now());
-            if left.is_zero() {
+            let remaining = self.remaining(SuspendAwareInstant::now());
+            if remaining.is_zero() {
                 return;
             }
-            tokio::time::sleep(left.min(LOOK)).await;
+            tokio::time::sleep(remaining.min(CLOCK_CHECK_INTERVAL)).await;
         }
     }
 }
@@ -83,36 +91,54 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn start() -> SuspendAwareInstant {
-        SuspendAwareInstant { awake: Instant::now(), booted: 100 * SECOND }
+        SuspendAwareInstant { monotonic: Instant::now(), boottime: 100 * SECOND }
     }
 
     #[test]
-    fn it_is_counted_from_the_moment_of_the_ask() {
+    fn a_deadline_is_counted_from_the_sending_of_the_claim_request() {
         let sent = start();
         let deadline = Deadline::of(sent, 20_000, 5_000);
-        assert_eq!(deadline.left(sent), 25 * SECOND);
-        assert_eq!(deadline.left(sent.plus(24 * SECOND)), SECOND);
-        assert_eq!(deadline.left(sent.plus(26 * SECOND)), Duration::ZERO);
-        assert_eq!(deadline.past(sent.plus(26 * SECOND)), SECOND);
+        assert_eq!(deadline.remaining(sent), 25 * SECOND);
+        assert_eq!(deadline.remaining(sent.plus(24 * SECOND)), SECOND);
+        assert_eq!(deadline.remaining(sent.plus(26 * SECOND)), Duration::ZERO);
+        assert_eq!(deadline.overdue(sent.plus(26 * SECOND)), SECOND);
     }
 
     #[test]
-    fn a_suspended_machine_does_not_stretch_it() {
+    fn a_suspended_machine_does_not_postpone_a_deadline() {
         let sent = start();
         let deadline = Deadline::of(sent, 0, 60_000);
-        let resumed = SuspendAwareInstant { awake: sent.awake + SECOND, booted: sent.booted + 3600 * SECOND };
-        assert_eq!(deadline.left(resumed), Duration::ZERO);
-        assert_eq!(deadline.past(resumed), 3540 * SECOND);
+        let resumed = SuspendAwareInstant {
+            monotonic: sent.monotonic + SECOND,
+            boottime: sent.boottime + 3600 * SECOND,
+        };
+        assert_eq!(deadline.remaining(resumed), Duration::ZERO);
+        assert_eq!(deadline.overdue(resumed), 3540 * SECOND);
     }
 
     #[test]
-    fn the_longest_life_does_not_overflow() {
+    fn the_longest_remaining_time_does_not_overflow() {
         let deadline = Deadline::of(SuspendAwareInstant::now(), u64::MAX, u64::MAX);
-        assert!(deadline.left(SuspendAwareInstant::now()) > Duration::from_hours(24));
+        assert!(deadline.remaining(SuspendAwareInstant::now()) > Duration::from_hours(24));
     }
 
+    /// The boottime clock is the monotonic clock plus the time spent suspended.
     #[test]
-    fn the_boot_clock_goes() {
-        assert!(SuspendAwareInstant::now().booted > Duration::ZERO);
+    fn the_boottime_clock_is_read_and_is_not_behind_the_monotonic_clock() {
+        let monotonic = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap();
+        let (first, second) = (SuspendAwareInstant::now(), SuspendAwareInstant::now());
+        assert!(monotonic > Duration::ZERO && first.boottime >= monotonic);
+        assert!(second.boottime >= first.boottime);
+        assert!(second.since(first) < first.since(SuspendAwareInstant { boottime: Duration::ZERO, ..first }));
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_deadline_ends_when_either_clock_has_passed_it() {
+        let now = SuspendAwareInstant::now();
+        let by_boottime = SuspendAwareInstant { monotonic: now.monotonic + 3600 * SECOND, ..now };
+        let by_monotonic = SuspendAwareInstant { boottime: now.boottime + 3600 * SECOND, ..now };
+        for instant in [by_boottime, by_monotonic] {
+            tokio::time::timeout(SECOND, Deadline(instant).passed()).await.expect("the deadline has passed");
+        }
     }
 }

@@ -1,105 +1,119 @@
-//! The heart: a sign of life from a thread and a connection of its own, so that no load on the worker can silence it.
+//! Sends heartbeats from a thread and a connection of their own, so that no load on the worker can delay them.
 
 use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client};
-use domain::{Heartbeat, TypeName, WorkerName};
+use domain::{GrantRef, Heartbeat, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::execution::running_tasks::Running;
+use crate::error::WorkerError;
+use crate::execution::running_tasks::RunningTasks;
 use crate::outage_log::{Activity, BackendOutageLog};
-use crate::registration::WorkerError;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
-/// No beat waits longer than this for its answer, so that the next one can try.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long a heartbeat waits for its response before the next one is tried.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a heart says, and how often.
+/// The heartbeat's thread. Names of threads are cut after 15 bytes.
+const THREAD_NAME: &str = "heartbeat";
+
+/// What heartbeats carry, and how often one is sent.
 pub(crate) struct HeartbeatSender {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
     pub(crate) slots: u32,
     pub(crate) types: Vec<TypeName>,
-    pub(crate) period: Duration,
-    pub(crate) running: Running,
-    /// Results that Kafka has: have their tasks ended?
+    /// The interval between heartbeats.
+    pub(crate) interval: Duration,
+    pub(crate) running: RunningTasks,
+    /// With Kafka: the results whose tasks are named as running until a response says that they have ended.
     pub(crate) unconfirmed: Option<UnconfirmedResults>,
-    pub(crate) link: BackendOutageLog,
+    pub(crate) outage_log: BackendOutageLog,
 }
 
-/// A heart that beats until this is dropped.
+/// The running heartbeat. Dropping it stops the heartbeat.
 pub(crate) struct HeartbeatHandle {
-    heard: watch::Receiver<bool>,
+    accepted: watch::Receiver<bool>,
     stop: DropGuard,
 }
 
 impl HeartbeatSender {
-    /// Begins to beat.
+    /// Starts the thread that sends heartbeats. Fails if the thread or its HTTP client cannot be created.
     pub(crate) fn start(mut self) -> Result<HeartbeatHandle, WorkerError> {
-        self.client = self.client.with_own_connections().map_err(WorkerError::Client)?;
+        self.client = self.client.with_own_connections().map_err(WorkerError::HeartbeatClient)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(WorkerError::Thread)?;
+        let runtime = runtime.map_err(WorkerError::HeartbeatThread)?;
         let stop = CancellationToken::new();
-        let (say, heard) = watch::channel(false);
+        let (accepted_sender, accepted) = watch::channel(false);
         let stopped = stop.clone();
         thread::Builder::new()
-            .name("tasker-heart".to_owned())
-            .spawn(move || runtime.block_on(stopped.run_until_cancelled(self.heartbeat_loop(&say))))
-            .map_err(WorkerError::Thread)?;
-        Ok(HeartbeatHandle { heard, stop: stop.drop_guard() })
+            .name(THREAD_NAME.to_owned())
+            .spawn(move || {
+                runtime.block_on(stopped.run_until_cancelled(self.heartbeat_loop(&accepted_sender)))
+            })
+            .map_err(WorkerError::HeartbeatThread)?;
+        Ok(HeartbeatHandle { accepted, stop: stop.drop_guard() })
     }
 
-    async fn heartbeat_loop(&self, heard: &watch::Sender<bool>) {
+    async fn heartbeat_loop(&self, accepted: &watch::Sender<bool>) {
         let mut backoff = Backoff::default();
-        // Repeated until it is heard: a predecessor of this name, killed, may hold what is ended then.
+        // Repeated until a response comes: a killed worker of the same name may have left grants, which are ended then.
         let mut first = true;
         loop {
-            // What Kafka has only before the answer comes was not asked about as such.
-            let (running, asked) = (
-                self.running.held(),
-                self.unconfirmed.as_ref().map(UnconfirmedResults::held).unwrap_or_default(),
-            );
-            let heartbeat_loop = Heartbeat {
-                worker: self.worker.clone(),
-                slots: self.slots,
-                types: self.types.clone(),
-                running: [running, asked.clone()].concat(),
-                first,
-            };
-            let pause = match self.client.heartbeat(&heartbeat_loop, LIMIT).await {
-                Ok(answer) => {
-                    answer.stop.iter().for_each(|held| self.running.stop(held));
-                    if let Some(unconfirmed) = &self.unconfirmed {
-                        unconfirmed.heard(&asked, &answer.stop);
-                    }
+            // Remember which unconfirmed results this heartbeat asked about: results added after it was sent must not be
+            // judged by its response.
+            let running = self.running.grants();
+            let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
+            let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat(), first);
+            let pause = match self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
+                Ok(response) => {
+                    self.apply(&response.stop, &asked);
                     backoff.reset();
-                    self.link.went_through(Activity::HeartbeatSender);
-                    heard.send_replace(true);
+                    self.outage_log.succeeded(Activity::Heartbeat);
+                    accepted.send_replace(true);
                     first = false;
-                    self.period
+                    self.interval
                 }
                 Err(error) => {
-                    self.link.failed(Activity::HeartbeatSender, &error);
-                    backoff.after(&error).min(self.period)
+                    self.outage_log.failed(Activity::Heartbeat, &error);
+                    backoff.after(&error).min(self.interval)
                 }
             };
             tokio::time::sleep(pause).await;
         }
     }
+
+    fn heartbeat(&self, running: Vec<GrantRef>, first: bool) -> Heartbeat {
+        Heartbeat {
+            worker: self.worker.clone(),
+            slots: self.slots,
+            types: self.types.clone(),
+            running,
+            first,
+        }
+    }
+
+    /// Applies a response: stops the grants in `stop`, and judges the unconfirmed results that the heartbeat `asked` about.
+    fn apply(&self, stop: &[GrantRef], asked: &[GrantRef]) {
+        stop.iter().for_each(|grant| self.running.stop(grant));
+        if let Some(unconfirmed) = &self.unconfirmed {
+            unconfirmed.on_heartbeat(asked, stop);
+        }
+    }
 }
 
 impl HeartbeatHandle {
-    /// Waits for the first beat that the Backend answers.
-    pub(crate) async fn first(&mut self) {
-        let _ = self.heard.wait_for(|heard| *heard).await;
+    /// Waits until the Backend has accepted the first heartbeat.
+    pub(crate) async fn first_accepted(&mut self) {
+        let _ = self.accepted.wait_for(|accepted| *accepted).await;
     }
 
-    /// Ends it, and waits for the end of the thread's work.
+    /// Stops the heartbeat and waits until its thread sends no more.
     pub(crate) async fn stop(self) {
-        let Self { mut heard, stop } = self;
+        let Self { mut accepted, stop } = self;
         drop(stop);
-        while heard.changed().await.is_ok() {}
+        while accepted.changed().await.is_ok() {}
     }
 }

@@ -1,4 +1,4 @@
-//! The SDK and the runtime of workers: write an operation, register it, and run it for whoever submits a task.
+//! The SDK and the runtime of workers: implement an operation, register it, and run it for whoever submits a task.
 //!
 //! ```no_run
 //! use client::{Client, Credentials};
@@ -7,10 +7,10 @@
 //! use tokio_util::sync::CancellationToken;
 //! use worker::{Context, Failure, Operation, Operations, Settings, Worker};
 //!
-//! /// The catalogue shows this as a JSON Schema, and parameters that break it are refused at submission.
+//! /// The parameters. Their JSON Schema is part of the registered operation, and the Backend checks submissions against it.
 //! #[derive(Deserialize, JsonSchema)]
 //! struct Greeting {
-//!     /// Who is greeted.
+//!     /// The name of the person to greet.
 //!     name: String,
 //! }
 //!
@@ -23,23 +23,23 @@
 //!
 //!     async fn run(&self, params: Greeting, _context: Context) -> Result<String, Failure> {
 //!         if params.name.is_empty() {
-//!             return Err(Failure::new("nobody is there"));
+//!             return Err(Failure::new("the name is empty"));
 //!         }
 //!         Ok(format!("Hello, {}!", params.name))
 //!     }
 //! }
 //!
-//! /// Takes tasks until `stop` is cancelled.
+//! /// Runs tasks until `stop` is cancelled.
 //! async fn serve(secret: String, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
 //!     let client = Client::new(client::Settings {
 //!         backend: "http://127.0.0.1:8080".to_owned(),
-//!         // An entry of Identity's `identity.clients` with the role Worker.
+//!         // A client that Identity's setting `identity.clients` lists with the role Worker.
 //!         credentials: Credentials::Client {
 //!             identity: "http://127.0.0.1:8081".to_owned(),
 //!             id: "greeter".to_owned(),
 //!             secret: secret.into(),
 //!         },
-//!         // With https the platform's authorities are trusted; or this one alone, as PEM.
+//!         // For https: the only authority to trust, as PEM. `None`: those that the platform trusts.
 //!         ca: None,
 //!     })?;
 //!     let settings = Settings::named("greeter-7".parse()?);
@@ -51,6 +51,7 @@
 pub mod builtin;
 mod claiming;
 mod deadline;
+mod error;
 mod execution;
 mod heartbeat;
 mod metrics;
@@ -58,11 +59,13 @@ mod outage_log;
 mod registration;
 mod reporting;
 mod sdk;
+mod settings;
 mod worker;
 
+pub use crate::error::WorkerError;
 pub use crate::metrics::METRICS;
-pub use crate::registration::WorkerError;
 pub use crate::sdk::context::Context;
 pub use crate::sdk::operation::{Failure, Operation};
 pub use crate::sdk::registry::Operations;
-pub use crate::worker::{Settings, Worker};
+pub use crate::settings::Settings;
+pub use crate::worker::Worker;

@@ -1,4 +1,4 @@
-//! What a worker counts and measures.
+//! The metrics of a worker.
 
 use std::time::Instant;
 
@@ -7,52 +7,56 @@ use metrics::{counter, gauge, histogram};
 use telemetry::MetricDescriptor;
 
 const SLOTS: &str = "tasker_worker_slots";
-const BUSY: &str = "tasker_worker_slots_busy";
+const SLOTS_BUSY: &str = "tasker_worker_slots_busy";
 const RUNS: &str = "tasker_worker_runs_total";
-const RUN: &str = "tasker_worker_run_seconds";
-const UNSETTLED: &str = "tasker_worker_reports_unsettled";
+const RUN_SECONDS: &str = "tasker_worker_run_seconds";
+const UNSETTLED_REPORTS: &str = "tasker_worker_reports_unsettled";
 
-/// Everything that a worker counts and measures.
+/// Every metric that a worker records, with its labels and its meaning.
 pub const METRICS: &[MetricDescriptor] = &[
-    MetricDescriptor::gauge(SLOTS, "", "how many tasks it runs at once, at most"),
-    MetricDescriptor::gauge(BUSY, "", "how many it runs now"),
+    MetricDescriptor::gauge(SLOTS, "", "tasks that the worker can run at once"),
+    MetricDescriptor::gauge(SLOTS_BUSY, "", "tasks that the worker is running"),
     MetricDescriptor::counter(
         RUNS,
         "type, end",
         "runs that have ended: `result`, `failed`, `out_of_time`, `stopped`, `released`",
     ),
-    MetricDescriptor::histogram(RUN, "type", "how long a run took"),
-    MetricDescriptor::gauge(UNSETTLED, "", "reports that no Backend has taken yet"),
+    MetricDescriptor::histogram(RUN_SECONDS, "type", "duration of a run"),
+    MetricDescriptor::gauge(UNSETTLED_REPORTS, "", "reports that no Backend has settled yet"),
 ];
 
-pub(crate) fn slots(slots: u32) {
+/// Sets how many slots the worker has.
+pub(crate) fn set_slots(slots: u32) {
     gauge!(SLOTS).set(slots);
 }
 
-pub(crate) fn unsettled(reports: usize) {
-    gauge!(UNSETTLED).set(f64::from(u32::try_from(reports).unwrap_or(u32::MAX)));
+/// Sets how many reports are not settled.
+pub(crate) fn set_unsettled_reports(reports: usize) {
+    gauge!(UNSETTLED_REPORTS).set(f64::from(u32::try_from(reports).unwrap_or(u32::MAX)));
 }
 
-/// A run that goes on. Dropped, its slot is free again.
-pub(crate) struct Run<'a> {
+/// Measures one run of an operation. Its slot counts as busy until this is dropped.
+pub(crate) struct RunMetrics<'a> {
     name: &'a TypeName,
-    began: Instant,
+    started: Instant,
 }
 
-impl<'a> Run<'a> {
-    pub(crate) fn of(name: &'a TypeName) -> Self {
-        gauge!(BUSY).increment(1);
-        Self { name, began: Instant::now() }
+impl<'a> RunMetrics<'a> {
+    /// Starts to measure a run of the operation `name`.
+    pub(crate) fn start(name: &'a TypeName) -> Self {
+        gauge!(SLOTS_BUSY).increment(1);
+        Self { name, started: Instant::now() }
     }
 
-    pub(crate) fn ended(self, how: &'static str) {
-        counter!(RUNS, "type" => self.name.to_string(), "end" => how).increment(1);
-        histogram!(RUN, "type" => self.name.to_string()).record(self.began.elapsed());
+    /// Records the run's duration and, under the label `end`, how it ended.
+    pub(crate) fn finish(self, end: &'static str) {
+        counter!(RUNS, "type" => self.name.to_string(), "end" => end).increment(1);
+        histogram!(RUN_SECONDS, "type" => self.name.to_string()).record(self.started.elapsed());
     }
 }
 
-impl Drop for Run<'_> {
+impl Drop for RunMetrics<'_> {
     fn drop(&mut self) {
-        gauge!(BUSY).decrement(1);
+        gauge!(SLOTS_BUSY).decrement(1);
     }
 }

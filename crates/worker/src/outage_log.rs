@@ -1,109 +1,106 @@
-//! Says once that the Backend does not answer, and once that it does again, however many parts of the worker notice.
+//! Logs once that the Backend cannot be reached and once that it can again, however many activities of the worker notice.
 
-use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use client::ClientError;
 use domain::WorkerName;
-use telemetry::error_chain;
+use telemetry::{Outage, error_chain};
 use tracing::{info, warn};
 
-/// The parts of a worker that speak to the Backend.
+/// An activity of a worker that sends requests to the Backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// Its operations are entered into the catalogue.
+    /// Registers the operations.
     Registration,
-    /// It asks for work.
-    Asks,
-    /// It claims what its tickets name.
-    Claims,
-    /// It says what became of it.
-    Reports,
-    /// It shows that it lives.
-    HeartbeatSender,
+    /// Pulls tasks by type.
+    Pull,
+    /// Claims the tasks that tickets name.
+    TicketClaim,
+    /// Reports results and failures.
+    Report,
+    /// Sends heartbeats.
+    Heartbeat,
 }
 
-/// The way to the Backend, as the parts of one worker see it.
+/// The log of outages of the Backend, shared by all activities of one worker.
 #[derive(Clone)]
 pub(crate) struct BackendOutageLog {
     worker: WorkerName,
-    outage: Arc<Mutex<Outage>>,
+    state: Arc<Mutex<State>>,
 }
 
-/// A time in which requests come to nothing; none while no part fails.
-struct Outage<Kind = Discriminant<ClientError>> {
-    since: Instant,
+/// The current outage, and the activities that it stops.
+#[derive(Default)]
+struct State {
+    outage: Outage,
     failing: Vec<Activity>,
-    said: Vec<Kind>,
 }
 
 impl BackendOutageLog {
+    /// The log of the worker called `worker`.
     pub(crate) fn new(worker: WorkerName) -> Self {
-        Self { worker, outage: Arc::default() }
+        Self { worker, state: Arc::default() }
     }
 
-    /// A request of `part` came to nothing and will be tried again.
-    pub(crate) fn failed(&self, part: Activity, error: &ClientError) {
-        if self.outage().failed(part, discriminant(error)) {
-            let (worker, why) = (self.worker.as_str(), error_chain(error));
+    /// Records that a request of `activity` failed and will be retried. Each kind of error is logged once in an outage.
+    pub(crate) fn failed(&self, activity: Activity, error: &ClientError) {
+        if self.state().failed(activity, kind(error)) {
+            let (worker, cause) = (self.worker.as_str(), error_chain(error));
             warn!(
                 worker.name = worker,
-                error = why,
-                "worker {worker} keeps trying to reach the Backend: {why}"
+                error = cause,
+                "worker {worker} keeps trying to reach the Backend: {cause}"
             );
         }
     }
 
-    /// A request of `part` went through.
-    pub(crate) fn went_through(&self, part: Activity) {
-        if let Some(lasted) = self.outage().went_through(part) {
+    /// Records that a request of `activity` succeeded. The outage is over, and logged as such, when all activities that
+    /// failed have succeeded again.
+    pub(crate) fn succeeded(&self, activity: Activity) {
+        if let Some(lasted) = self.state().succeeded(activity) {
             let worker = self.worker.as_str();
             let ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
             info!(
                 worker.name = worker,
                 outage.ms = ms,
-                "worker {worker} reaches the Backend after {lasted:.1?}"
+                "worker {worker} reaches the Backend again after {lasted:.1?}"
             );
         }
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Kind: PartialEq> Outage<Kind> {
-    /// Whether this is to be said: each kind of error is, once.
-    fn failed(&mut self, part: Activity, kind: Kind) -> bool {
-        if self.failing.is_empty() {
-            self.since = Instant::now();
+impl State {
+    /// `true`: this kind of error is new in this outage.
+    fn failed(&mut self, activity: Activity, kind: &str) -> bool {
+        if !self.failing.contains(&activity) {
+            self.failing.push(activity);
         }
-        if !self.failing.contains(&part) {
-            self.failing.push(part);
-        }
-        let is_new = !self.said.contains(&kind);
-        if is_new {
-            self.said.push(kind);
-        }
-        is_new
+        self.outage.failed(kind)
     }
 
-    /// How long the outage was, if this ends it: when every part that failed has gone through.
-    fn went_through(&mut self, part: Activity) -> Option<Duration> {
-        let was_failing = !self.failing.is_empty();
-        self.failing.retain(|failing| *failing != part);
-        let is_over = was_failing && self.failing.is_empty();
-        is_over.then(|| {
-            self.said.clear();
-            self.since.elapsed()
-        })
+    /// `Some`: this success ends an outage of this length.
+    fn succeeded(&mut self, activity: Activity) -> Option<Duration> {
+        self.failing.retain(|failing| *failing != activity);
+        if self.failing.is_empty() { self.outage.recovered() } else { None }
     }
 }
 
-impl<Kind> Default for Outage<Kind> {
-    fn default() -> Self {
-        Self { since: Instant::now(), failing: Vec::new(), said: Vec::new() }
+/// The kind of an error. Its text would not do: it names the request's address, which is another one for each activity.
+const fn kind(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Unreachable { .. } => "unreachable",
+        ClientError::Untrusted { .. } => "untrusted certificate",
+        ClientError::Refused { .. } => "refused",
+        ClientError::Token { .. } => "no token",
+        ClientError::Unexpected { .. } => "unexpected answer",
+        ClientError::BadAddress { .. } => "invalid address",
+        ClientError::BadTls(_) => "TLS setup",
+        ClientError::NoAuthority => "no certificate authority",
     }
 }
 
@@ -112,19 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_said_once_however_many_notice() {
-        let mut outage = Outage::default();
-        assert!(outage.failed(Activity::Asks, "unreachable"));
-        assert!(!outage.failed(Activity::Asks, "unreachable"));
-        assert!(!outage.failed(Activity::HeartbeatSender, "unreachable"));
-        assert!(outage.failed(Activity::HeartbeatSender, "no such account"), "another kind of error is news");
-        assert!(outage.went_through(Activity::Asks).is_none());
-        assert!(outage.went_through(Activity::Asks).is_none());
+    fn an_outage_is_logged_once_however_many_activities_notice_it() {
+        let mut state = State::default();
+        assert!(state.failed(Activity::Pull, "unreachable"));
+        assert!(!state.failed(Activity::Pull, "unreachable"));
+        assert!(!state.failed(Activity::Heartbeat, "unreachable"));
+        assert!(state.failed(Activity::Heartbeat, "no token"), "another kind of error is logged too");
+        assert!(state.succeeded(Activity::Pull).is_none());
+        assert!(state.succeeded(Activity::Pull).is_none());
         assert!(
-            outage.went_through(Activity::HeartbeatSender).is_some(),
-            "the last part to come back ends it"
+            state.succeeded(Activity::Heartbeat).is_some(),
+            "the last activity to recover ends the outage"
         );
-        assert!(outage.went_through(Activity::HeartbeatSender).is_none());
-        assert!(outage.failed(Activity::Asks, "unreachable"), "the next outage is said again");
+        assert!(state.succeeded(Activity::Heartbeat).is_none());
+        assert!(state.failed(Activity::Pull, "unreachable"), "the next outage is logged again");
     }
 }

@@ -1,4 +1,4 @@
-//! The task: what was submitted, where it stands, and the only ways in which it may change.
+//! The task: its submission, its state machine, its status, and its time to live.
 
 pub(crate) mod state_machine;
 pub(crate) mod status;

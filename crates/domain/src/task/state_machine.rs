@@ -1,4 +1,4 @@
-//! The whole life of a task as one `match`: the specification that the store's statements are tested against.
+//! The state machine of a task as one `match`: the specification against which the store's statements are tested.
 
 use crate::id::ClaimId;
 use crate::name::WorkerName;
@@ -7,103 +7,104 @@ use crate::task::submission::Attempt;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
-/// Where a task is, with the facts that are true only there. What moves it, in time and late:
+/// The state of a task, with the data that exists only in that state. The transitions for each event, in time and late:
 ///
 /// ```text
 #[doc = include_str!("../../../../docs/state-machine.txt")]
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Waiting for a claim.
+    /// The task waits for a claim.
     Created {
-        /// Grants so far.
+        /// The number of grants so far.
         attempt: Attempt,
-        /// It ends if nobody has claimed it by then.
+        /// The task is cancelled if no worker has claimed it by then.
         start_by: Timestamp,
     },
-    /// Granted to a worker.
+    /// The task is granted to a worker.
     Running {
-        /// This grant's fence.
+        /// The number of this grant.
         attempt: Attempt,
-        /// This grant's claim.
+        /// The claim id under which the task was granted.
         claim: ClaimId,
-        /// Its holder.
+        /// The worker to which the task was granted.
         worker: WorkerName,
-        /// When it was claimed.
+        /// When the task was granted.
         started: Timestamp,
-        /// Its result counts until then.
+        /// The last instant at which a result is accepted.
         deadline: Timestamp,
     },
-    /// A result arrived in time.
+    /// The task has ended with a result, which arrived in time.
     Finished {
-        /// The grant that finished.
+        /// The number of the grant that finished the task.
         attempt: Attempt,
-        /// When.
+        /// When the task ended.
         ended: Timestamp,
     },
-    /// It ended without a result.
+    /// The task has ended without a result.
     Cancelled {
-        /// Grants until then.
+        /// The number of grants until then.
         attempt: Attempt,
-        /// Why.
+        /// Why the task was cancelled.
         reason: Reason,
-        /// When.
+        /// When the task ended.
         ended: Timestamp,
     },
 }
 
-/// What may happen to a task.
+/// An event that may change the state of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A worker asks for it.
+    /// A worker claims the task.
     Claimed {
-        /// The worker's claim.
+        /// The id of the claim request.
         claim: ClaimId,
-        /// The worker.
+        /// The worker that claims.
         worker: WorkerName,
-        /// The task's life.
+        /// The time to live of the task.
         ttl: Ttl,
     },
-    /// The holder of `claim` reports a result.
+    /// A worker reports a result.
     Succeeded {
-        /// Whose report it is.
+        /// The claim id in the report: only that of the current grant has an effect.
         claim: ClaimId,
     },
-    /// The holder of `claim` reports a failure.
+    /// A worker reports a failure.
     Failed {
-        /// Whose report it is.
+        /// The claim id in the report: only that of the current grant has an effect.
         claim: ClaimId,
     },
-    /// The holder of `claim` is stopping and hands the task back.
+    /// A stopping worker releases the task.
     Released {
-        /// Whose task it was.
+        /// The claim id in the report: only that of the current grant has an effect.
         claim: ClaimId,
         /// How long the task may wait for another worker.
         start_within: Ttl,
     },
-    /// The sweep looks at the clock.
+    /// The sweep checks the task against the clock.
     Swept,
-    /// This worker has fallen silent.
+    /// A worker is lost: it sends no more heartbeats, or was restarted.
     WorkerLost {
-        /// Which.
+        /// The lost worker.
         worker: WorkerName,
     },
-    /// The owner wants it to end.
+    /// The owner cancels the task.
     CancelRequested,
 }
 
-/// The event does not move a task in this state.
+/// The event has no effect on a task in this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing moves")]
+#[error("the event has no effect in this state")]
 pub struct InvalidTransition;
 
 impl State {
-    /// The state of a task that has just been accepted.
+    /// The state of a task that was accepted at `at` and may wait for `start_within`.
     pub fn accepted(at: Timestamp, start_within: Ttl) -> Self {
         Self::Created { attempt: 0, start_by: at.plus_micros(start_within.micros()) }
     }
 
-    /// What `event` at the instant `now` makes of a task. Both bounds of a life are inside it.
+    /// The state after `event` at the instant `now`; fails if the event has no effect. An event exactly at `start_by` or at
+    /// the deadline is in time.
     pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, InvalidTransition> {
         use Event::{CancelRequested, Claimed, Failed, Released, Succeeded, Swept, WorkerLost};
         use State::{Cancelled, Created, Running};
@@ -148,7 +149,7 @@ impl State {
         })
     }
 
-    /// The word that everyone sees.
+    /// The status, as the API shows it.
     pub const fn status(&self) -> Status {
         match self {
             Self::Created { .. } => Status::Created,
@@ -158,7 +159,7 @@ impl State {
         }
     }
 
-    /// Why it was cancelled, if it was.
+    /// Why the task was cancelled, if it was.
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::Cancelled { reason, .. } => Some(*reason),
@@ -215,7 +216,7 @@ mod tests {
         ]
     }
 
-    /// A row for each event in time and late, a column for each state; `-` means that nothing moves.
+    /// A row for each event in time and late, a column for each state; `-` means that the event has no effect.
     fn table() -> String {
         let mut table = format!("{:<35}", "");
         for state in states() {
@@ -226,7 +227,8 @@ mod tests {
             for (when, now) in [("in time", IN_TIME), ("late", LATE)] {
                 write!(table, "\n{name:<26}{when:<9}").unwrap();
                 for state in states() {
-                    let to = state.apply(event.clone(), now).map_or_else(|_| "-".to_owned(), |to| words(&to));
+                    let to =
+                        state.apply(event.clone(), now).map_or_else(|_| "-".to_owned(), |to| describe(&to));
                     write!(table, "{to:<28}").unwrap();
                 }
                 table.truncate(table.trim_end().len());
@@ -235,14 +237,14 @@ mod tests {
         table + "\n"
     }
 
-    fn words(state: &State) -> String {
+    fn describe(state: &State) -> String {
         let status = state.status();
         state.reason().map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "golden files are rewritten on request")]
-    fn the_drawing_is_the_machine() {
+    fn the_documented_transitions_are_those_of_the_state_machine() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/state-machine.txt");
         if std::env::var("UPDATE_GOLDEN").is_ok() {
             std::fs::write(file, table()).unwrap();
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_claim_raises_the_fence() {
+    fn only_a_claim_raises_the_attempt() {
         for state in states() {
             for (_, event) in events() {
                 let raises = matches!(event, Event::Claimed { .. });

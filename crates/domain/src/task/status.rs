@@ -1,4 +1,4 @@
-//! The four statuses that everyone sees, and the six reasons of a cancellation.
+//! The four statuses of a task, and the six reasons for a cancellation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,22 +6,22 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-// `$word` is a bare token: wrapped as a `literal`, utoipa does not see it.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:tt),+ $(,)? }) => {
+// `$text` is a bare token: if it is declared as a `literal`, utoipa does not see it.
+macro_rules! text_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $word)] $variant),+
+            $($(#[$vdoc])* #[serde(rename = $text)] $variant),+
         }
 
         impl $name {
-            /// Every one, in the order of a task's life.
+            /// All values, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word on the wire and in the database.
+            /// The text in JSON and in the database.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                match self { $(Self::$variant => $text),+ }
             }
         }
 
@@ -32,54 +32,54 @@ macro_rules! words {
         }
 
         impl FromStr for $name {
-            type Err = UnknownWord;
+            type Err = UnknownText;
 
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                match text { $($word => Ok(Self::$variant),)+ _ => Err(UnknownWord) }
+            fn from_str(text: &str) -> Result<Self, UnknownText> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(UnknownText) }
             }
         }
     };
 }
 
-/// Neither a status nor a reason of ours.
+/// The text is not a known status or reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a word of ours")]
-pub struct UnknownWord;
+#[error("unknown status or reason")]
+pub struct UnknownText;
 
-words! {
-    /// Where a task is in its life.
+text_enum! {
+    /// The status of a task.
     Status {
-        /// Submitted, not running.
+        /// The task waits for a worker.
         Created = "CREATED",
-        /// Claimed by a worker; its time is counted.
+        /// A worker has claimed the task; its time to live is running.
         Running = "RUNNING",
-        /// Its result arrived in time.
+        /// The task's result arrived before the deadline.
         Finished = "FINISHED",
-        /// It ended without a result; the reason says why.
+        /// The task ended without a result; `reason` says why.
         Cancelled = "CANCELLED",
     }
 }
 
-words! {
+text_enum! {
     /// Why a task was cancelled.
     Reason {
-        /// Nothing was reported by the deadline.
+        /// The deadline passed, and no result was reported by then.
         TtlExpired = "TTL_EXPIRED",
-        /// A result came after the deadline and was refused.
+        /// The result was reported after the deadline and was refused.
         LateResult = "LATE_RESULT",
-        /// No worker claimed it within its `startWithin`.
+        /// No worker claimed the task within its `startWithin`.
         NotStarted = "NOT_STARTED",
-        /// The operation failed.
+        /// The operation failed; `error` says how.
         OperationFailed = "OPERATION_FAILED",
-        /// The worker that ran it fell silent.
+        /// The worker that ran the task sent no more heartbeats, or was restarted.
         WorkerLost = "WORKER_LOST",
-        /// Its owner asked for it.
+        /// The owner of the task cancelled it.
         Requested = "REQUESTED",
     }
 }
 
 impl Status {
-    /// Whether nothing can change it any more.
+    /// Whether the task has ended: a final status never changes.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled)
     }

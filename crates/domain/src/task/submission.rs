@@ -1,4 +1,4 @@
-//! A submission that was accepted, and how many tasks stand in each status.
+//! An accepted submission, and the number of tasks in each status.
 
 use crate::id::{OwnerId, TaskId};
 use crate::name::{QueueName, TypeName};
@@ -6,47 +6,48 @@ use crate::raw_json::RawJson;
 use crate::task::ttl::Ttl;
 use crate::trace_context::TraceContext;
 
-/// The number of a grant: the fence. Each claim raises it, nothing lowers it. 0: never claimed.
+/// The number of a grant of a task, used as a fencing token: each grant raises it, nothing lowers it, and reports of an
+/// earlier grant are refused. 0: never granted.
 pub type Attempt = u32;
 
-/// A submission that has passed every rule and is ready to be stored. It never changes.
+/// A submission that was validated and can be stored. A stored submission never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// Minted before the statement, so that a repeated statement is harmless.
+    /// The task's id. It is chosen before the insert, so that a repeated insert has no effect.
     pub id: TaskId,
-    /// Who asks.
+    /// The account that submits the task.
     pub owner: OwnerId,
-    /// Which operation.
+    /// The type of the task.
     pub name: TypeName,
-    /// The operation's queue.
+    /// The queue of the type's operation.
     pub queue: QueueName,
-    /// For the operation, as they came.
+    /// The operation's parameters, as they were received.
     pub parameters: Option<RawJson>,
-    /// The life of an attempt, counted from its claim.
+    /// How long an attempt may run, counted from its claim.
     pub ttl: Ttl,
-    /// How long it may wait for a claim.
+    /// How long the task may wait for a claim, counted from its acceptance or release.
     pub start_within: Ttl,
-    /// The trace that its steps belong to, if anybody traces.
+    /// The span of the submission, parent of the task's other spans. `None`: the task is not traced.
     pub trace: Option<TraceContext>,
 }
 
-/// The books: how many tasks are in each status, taken at one instant.
+/// The number of tasks in each status, read in one snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskCounts {
-    /// Rows of `task`.
+    /// Accepted submissions: rows of the table `task`.
     pub accepted: u64,
-    /// In `live`, not claimed.
+    /// Waiting tasks: rows of the table `live` that are not claimed.
     pub created: u64,
-    /// In `live`, claimed.
+    /// Running tasks: rows of the table `live` that are claimed.
     pub running: u64,
-    /// In `outcome`.
+    /// Finished tasks: rows of the table `outcome` with a result.
     pub finished: u64,
-    /// In `outcome`.
+    /// Cancelled tasks: rows of the table `outcome` without a result.
     pub cancelled: u64,
 }
 
 impl TaskCounts {
-    /// `accepted = CREATED + RUNNING + FINISHED + CANCELLED`.
+    /// Whether no task is missing or counted twice: `accepted = created + running + finished + cancelled`.
     pub const fn balance(&self) -> bool {
         self.accepted == self.created + self.running + self.finished + self.cancelled
     }

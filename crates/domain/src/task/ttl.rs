@@ -1,38 +1,38 @@
-//! How long a task may run: counted in milliseconds from its claim, never overflowing.
+//! The time to live of a task: how long it may run, counted in milliseconds from its claim.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A time-to-live in whole milliseconds, at least 1.
+/// A time to live in whole milliseconds: at least 1, at most a thousand years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "u64", into = "u64")]
 #[schema(value_type = u64, minimum = 1, examples(5000))]
 pub struct Ttl(u64);
 
-/// Not a time to live; the sentence says why.
+/// Why a number is not a valid time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTtl {
-    /// 0 ms: nothing could ever finish.
+    /// 0 ms: no task could finish.
     #[error("ttl is 0 ms; it is at least 1")]
     Zero,
-    /// Above what this installation allows.
+    /// Longer than the settings allow.
     #[error("ttl is above {max} ms, the longest that is allowed here")]
     TooLong {
-        /// The limit, in milliseconds.
+        /// The longest time to live that is allowed, in milliseconds.
         max: u64,
     },
 }
 
 impl Ttl {
-    /// Seven days: the longest life unless the settings say otherwise.
+    /// Seven days: the longest time to live that is allowed unless the settings say otherwise.
     pub const DEFAULT_MAX: Self = Self(7 * 24 * 60 * 60 * 1000);
 
-    /// The longest that any setting may allow: a thousand years, far inside the integers of both databases.
+    /// A thousand years: the longest time to live that a setting may allow. It fits the integers of both databases.
     pub const EVER: Self = Self(1000 * 365 * 24 * 60 * 60 * 1000);
 
-    /// `millis` as a life of at most `max`.
+    /// A time to live of `millis` milliseconds; fails if that is zero or more than `max`.
     pub fn within(millis: u64, max: Self) -> Result<Self, InvalidTtl> {
         match millis {
             0 => Err(InvalidTtl::Zero),
@@ -41,17 +41,17 @@ impl Ttl {
         }
     }
 
-    /// In milliseconds.
+    /// The time to live in milliseconds.
     pub const fn millis(self) -> u64 {
         self.0
     }
 
-    /// In microseconds.
+    /// The time to live in microseconds.
     pub const fn micros(self) -> i64 {
         self.0.cast_signed() * 1000
     }
 
-    /// As a duration of the standard library.
+    /// The time to live as a duration of the standard library.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_life_has_bounds() {
+    fn a_ttl_is_at_least_one_and_at_most_the_limit() {
         assert_eq!(Ttl::try_from(0), Err(InvalidTtl::Zero));
         assert!(Ttl::within(1, Ttl::DEFAULT_MAX).is_ok());
         assert!(Ttl::within(604_800_000, Ttl::DEFAULT_MAX).is_ok());
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_life_does_not_overflow() {
+    fn the_longest_ttl_does_not_overflow() {
         assert!(Ttl::try_from(u64::MAX).is_err());
         assert!(Ttl::EVER.micros() > 0);
     }

@@ -1,4 +1,4 @@
-//! A worker's request for tasks, and the grants that answer it.
+//! A worker's claim request, and the tasks that it is granted.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,74 +9,87 @@ use crate::raw_json::RawJson;
 use crate::task::submission::Attempt;
 use crate::trace_context::TraceContext;
 
-/// A worker's ask for work (`POST /api/Task/request`).
+/// A worker's request for tasks (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
-    /// Minted by the worker. Asked again with the same one, the answer is what still runs under it.
+    /// The id of this request, chosen at random by the worker. A request repeated under the same id is answered with those
+    /// tasks granted under it that are still running.
     pub claim: ClaimId,
-    /// Who asks.
+    /// The name of the worker.
     pub worker: WorkerName,
-    /// What it wants.
+    /// The tasks that the worker wants.
     pub wanted: ClaimTarget,
-    /// How long to wait for work when there is none, in milliseconds. Asks by ids are answered at once.
+    /// How long the Backend may hold a request by type while no task is ready, in milliseconds. Requests by id are answered
+    /// at once.
     #[serde(default)]
     pub wait_ms: u64,
-    /// Tasks that it was offered and does not run: others may have them.
+    /// Tasks whose tickets reached this worker although it does not run their type; the Backend offers them to others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub declined: Vec<TaskId>,
+    pub declined: Vec<DeclinedTask>,
 }
 
-/// Certain tasks, or whatever waits of certain types.
+/// A task that a worker was offered by a ticket and does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeclinedTask {
+    /// The task's id, as the ticket names it.
+    pub id: TaskId,
+    /// The task's type, as the ticket names it: workers that wait for this type are woken.
+    #[serde(rename = "type")]
+    pub name: TypeName,
+}
+
+/// The tasks that a worker wants: by id, or any that are ready, by type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ClaimTarget {
-    /// Exactly these.
+    /// The tasks with these ids, 1 to 1000.
     Ids(Vec<TaskId>),
-    /// The oldest that are ready.
+    /// The tasks that have been ready for the longest time.
     #[serde(rename_all = "camelCase")]
     Pull {
-        /// Of these types.
+        /// The wanted types, 1 to 1000.
         types: Vec<TypeName>,
-        /// As many as this, at most.
+        /// How many tasks to grant at most, 1 to 1000.
         slots: u32,
-        /// Only those that have been ready for at least so long, in milliseconds; at most 60,000. An idle worker asks so
-        /// for what waits in vain for another.
+        /// Grant only tasks that have been ready for at least this long, in milliseconds; at most 60,000. An idle worker
+        /// takes over tasks in this way whose tickets wait for a busy worker.
         #[serde(default)]
         min_age_ms: u64,
     },
 }
 
-/// The answer to an ask. The worker stops each task at *the moment it sent the ask* + `heldMs` + `remainingMs`, which is
-/// never after the database's deadline.
+/// The response to a claim request. The worker must stop each task at *the instant at which it sent the request* + `heldMs` +
+/// `remainingMs`, by a monotonic clock; that is never after the deadline in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {
-    /// From the ask's arrival to the moment its claim was sent to the database, in milliseconds.
+    /// The time from the arrival of the request to the sending of the claim to the database, in milliseconds.
     pub held_ms: u64,
-    /// What was granted; possibly nothing.
+    /// The granted tasks, possibly none.
     pub tasks: Vec<Grant>,
 }
 
-/// A yes: this task is yours for so long.
+/// A task that is granted to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
-    /// Which task.
+    /// The id of the task.
     pub id: TaskId,
-    /// Its operation.
+    /// The type of the task: the name of the operation to run.
     #[serde(rename = "type")]
     pub name: TypeName,
-    /// As they were submitted.
+    /// The parameters, as they were submitted.
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
-    /// The fence: every report carries it.
+    /// The number of this grant of the task; every report must carry it.
     pub attempt: Attempt,
-    /// The claim under which it was granted: every report carries it too.
+    /// The id of the claim request by which the task was granted; every report must carry it.
     pub claim: ClaimId,
-    /// How much of its life is left, in milliseconds.
+    /// The time left until the task's deadline when the claim was sent to the database, in milliseconds.
     pub remaining_ms: u64,
-    /// The trace that it belongs to (W3C Trace Context); absent: nobody traces it.
+    /// The span of the submission (W3C Trace Context); absent if the task is not traced.
     #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub trace: Option<TraceContext>,

@@ -1,4 +1,4 @@
-//! A worker's heartbeat, its answer, and the list of live workers.
+//! A worker's heartbeat, the response to it, and the list of live workers.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,58 +8,59 @@ use crate::name::{TypeName, WorkerName};
 use crate::task::submission::Attempt;
 use crate::timestamp::Timestamp;
 
-/// A worker as its last heartbeat showed it.
+/// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveWorker {
-    /// Its name.
+    /// The name of the worker.
     pub name: WorkerName,
-    /// How many tasks it runs at once.
+    /// How many tasks the worker can run at once.
     pub slots: u32,
-    /// The types that it runs.
+    /// The types of tasks that the worker runs.
     pub types: Vec<TypeName>,
-    /// When it was last heard, by the database's clock.
+    /// When the last heartbeat arrived, by the database's clock.
     pub seen_date: Timestamp,
 }
 
-/// The workers that live.
+/// The live workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerList {
-    /// By name.
+    /// The workers, ordered by name.
     pub workers: Vec<LiveWorker>,
 }
 
-/// A worker's sign of life (`POST /api/Worker/heartbeat`), every two seconds or so.
+/// A worker's heartbeat (`POST /api/Worker/heartbeat`), sent about every two seconds. A worker that sends none for too long
+/// loses its tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {
-    /// Who lives.
+    /// The name of the worker.
     pub worker: WorkerName,
-    /// How many tasks it runs at once.
+    /// How many tasks the worker can run at once.
     pub slots: u32,
-    /// The types that it runs.
+    /// The types of tasks that the worker runs.
     pub types: Vec<TypeName>,
-    /// What it runs now.
+    /// The tasks that the worker is running.
     pub running: Vec<GrantRef>,
-    /// The worker has just started: it holds nothing, whatever its predecessor of the same name held. It may be said
-    /// again until it is answered; only then does the worker ask for work.
+    /// The worker has just started and runs nothing: tasks granted to an earlier worker of the same name are lost. The
+    /// worker repeats this until a heartbeat is answered, and claims tasks only after that.
     #[serde(default)]
     pub first: bool,
 }
 
-/// A grant, as its holder names it.
+/// A reference to a grant: a task and the number of the grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GrantRef {
-    /// Which task.
+    /// The id of the task.
     pub id: TaskId,
-    /// By which grant.
+    /// The number of the grant.
     pub attempt: Attempt,
 }
 
-/// The answer to a heartbeat.
+/// The response to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatResponse {
-    /// What must stop: it was cancelled, has expired, or belongs to another grant.
+    /// The grants of the heartbeat's `running` that the worker must stop: the task has ended, or is granted anew.
     pub stop: Vec<GrantRef>,
 }

@@ -1,4 +1,4 @@
-//! The JSON shapes that clients, workers and the Backend exchange.
+//! The JSON types that clients, workers and the Backend exchange.
 
 pub(crate) mod claim;
 pub(crate) mod heartbeat;

@@ -1,24 +1,24 @@
-//! A page of a list: where it begins and how long it is.
+//! A page of a list of tasks (keyset pagination).
 
 use crate::id::TaskId;
 
-/// A page of the newest first, by keyset: it costs the same however deep it lies.
+/// A page of a list of tasks, newest first. It is selected by key, so that every page costs the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// The last task of the page before; `None` begins at the newest.
+    /// The last task of the previous page; `None` for the first page.
     pub before: Option<TaskId>,
-    /// How many rows at most.
+    /// The length of the page, at most.
     pub limit: u32,
 }
 
 impl Page {
-    /// The most rows that one statement reads, so that no list holds a snapshot for long.
+    /// The longest page, which bounds how long one statement holds its snapshot of the database.
     pub const LONGEST: u32 = 1000;
 
-    /// The first page at full length.
+    /// The first page, of the longest length.
     pub const FIRST: Self = Self { before: None, limit: Self::LONGEST };
 
-    /// The page after the one that ended with `last`.
+    /// The page after the one that ended with the task `last`.
     #[must_use]
     pub const fn after(self, last: TaskId) -> Self {
         Self { before: Some(last), ..self }

@@ -1,53 +1,53 @@
-//! RFC 9457 as plain data: the client reads what the Backend writes.
+//! Problem details (RFC 9457): the body of every error response.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::task::status::{Reason, Status};
 
-/// What went wrong with a request, for programs and for people (RFC 9457).
+/// Why a request failed (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// Which kind of problem: `urn:tasker:problem:` and a slug that never changes.
+    /// The kind of problem: `urn:tasker:problem:` followed by a name that never changes.
     #[serde(rename = "type")]
     #[schema(examples("urn:tasker:problem:ttl-zero"))]
     pub kind: String,
-    /// The kind in a few words.
+    /// The kind of problem in a few words.
     pub title: String,
     /// The HTTP status code.
     pub status: u16,
-    /// What happened this time, as a sentence.
+    /// Why this request failed, as a sentence.
     pub detail: String,
-    /// Each fault of the request's body and where it is.
+    /// The errors in the request's body, each with its position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
-    /// The task's status, where the task stands in the way.
+    /// The status of the task, if that status is why the request failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_status: Option<Status>,
-    /// Why that task was cancelled, if it was.
+    /// Why that task was cancelled, if it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// One fault of a request's body.
+/// An error in a request's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
-    /// Where, as a JSON Pointer (RFC 6901) into the body.
+    /// The position of the error: a JSON Pointer (RFC 6901) into the body.
     #[schema(examples("/parameters/length"))]
     pub pointer: String,
-    /// Which rule it breaks, as a sentence.
+    /// The rule that is broken, as a sentence.
     pub detail: String,
 }
 
 impl Problem {
-    /// The media type.
+    /// The media type of a problem (RFC 9457, 6.1).
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// What stands before the slug in `type`.
+    /// The prefix of `type`, before the slug.
     pub const PREFIX: &'static str = "urn:tasker:problem:";
 
-    /// A problem of the kind `slug`.
+    /// A problem of the kind `slug` with the given HTTP status, title and detail.
     pub fn new(status: u16, slug: &str, title: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("{}{slug}", Self::PREFIX),
@@ -60,7 +60,7 @@ impl Problem {
         }
     }
 
-    /// The kind's slug.
+    /// The slug of the kind: `type` without [`Problem::PREFIX`].
     pub fn slug(&self) -> &str {
         self.kind.strip_prefix(Self::PREFIX).unwrap_or(&self.kind)
     }

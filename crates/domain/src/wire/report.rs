@@ -1,4 +1,4 @@
-//! Results and failures that a worker reports, and how each was settled.
+//! Reports of workers about granted tasks, and how each report was settled.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,67 +10,67 @@ use crate::task::status::Reason;
 use crate::task::submission::Attempt;
 use crate::trace_context::TraceContext;
 
-/// What a worker has to say of the tasks it was granted (`POST /api/Task/results`).
+/// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reports {
-    /// Who speaks.
+    /// The name of the worker.
     pub worker: WorkerName,
-    /// About which tasks.
+    /// The reports. Each is settled on its own.
     pub reports: Vec<Report>,
 }
 
-/// What became of one grant.
+/// A report about one granted task. Reporting again has no further effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Report {
-    /// Which task.
+    /// The id of the task.
     pub id: TaskId,
-    /// The grant's fence.
+    /// The number of the grant, as it was granted.
     pub attempt: Attempt,
-    /// The grant's claim.
+    /// The claim id of the grant, as it was granted.
     pub claim: ClaimId,
-    /// What happened.
+    /// The outcome that is reported.
     pub reported: ReportOutcome,
-    /// The step of the trace that reports; in a message a header says it.
+    /// The span that sends the report (W3C Trace Context). In a Kafka message it is a header instead.
     #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub trace: Option<TraceContext>,
 }
 
-/// How a grant went.
+/// The outcome of a granted task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReportOutcome {
-    /// The operation returned this.
+    /// The result that the operation returned.
     Result(RawJson),
-    /// The operation failed, and this is what it said.
+    /// The error with which the operation failed.
     Error(String),
-    /// The worker is stopping and hands the task back.
+    /// The worker stops and releases the task, so that another worker can claim it.
     Released,
 }
 
-/// What became of a report.
+/// How a report was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "became", rename_all = "camelCase")]
 pub enum SettleResult {
-    /// The result arrived in time and is kept (also when it was reported before).
+    /// The task is finished: the result arrived in time and is stored, now or by an earlier report.
     Finished,
-    /// The task has ended without a result, by this report or before it.
+    /// The task is cancelled, by this report or before it.
     Cancelled {
-        /// Why.
+        /// Why the task was cancelled.
         reason: Reason,
     },
-    /// It came after the deadline and was refused; the task is cancelled.
+    /// The report arrived after the deadline and was refused; the task is cancelled.
     Late {
-        /// By how much, in milliseconds.
+        /// The time from the deadline to the arrival of the report, in milliseconds.
         #[serde(rename = "lateByMs")]
         late_by_ms: u64,
     },
-    /// The task is ready for another worker.
+    /// The task is released and waits for another claim.
     Released,
-    /// Another grant holds the task, or it waits for one: this report speaks for nobody.
+    /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
     Stale,
-    /// There is no such task.
+    /// There is no task with this id.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! A task as its owner sees it.
+//! Tasks as the API shows them to their owner.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,62 +11,62 @@ use crate::task::submission::Attempt;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
-/// Everything about one task. What is not known yet is `null`.
+/// A task. Members that have no value yet are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
-    /// Its id.
+    /// The id of the task.
     pub id: TaskId,
-    /// The operation it asks for.
+    /// The type of the task: the name of the operation that runs it.
     #[serde(rename = "type")]
     pub name: TypeName,
-    /// As they were submitted.
+    /// The parameters, as they were submitted.
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
-    /// Where it is in its life.
+    /// The status of the task.
     pub status: Status,
-    /// Why it was cancelled.
+    /// Why the task was cancelled.
     pub reason: Option<Reason>,
-    /// What a failed operation said.
+    /// The error that the failed operation reported.
     pub error: Option<String>,
-    /// When it was accepted.
+    /// When the task was accepted.
     pub creation_date: Timestamp,
-    /// When it was claimed.
+    /// When a worker claimed the task.
     pub start_date: Option<Timestamp>,
-    /// When it ended.
+    /// When the task ended.
     pub end_date: Option<Timestamp>,
-    /// `startDate` + `ttl`: its result counts until then.
+    /// `startDate` + `ttl`: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
-    /// In milliseconds, from the claim.
+    /// How long the task may run, in milliseconds from the claim.
     pub ttl: Ttl,
-    /// The number of the latest grant.
+    /// How often the task has been granted to a worker.
     pub attempt: Attempt,
-    /// Who runs or ran it.
+    /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
 }
 
-/// A task's line in a list.
+/// A task in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskSummary {
-    /// Its id.
+    /// The id of the task.
     pub id: TaskId,
-    /// The operation it asks for.
+    /// The type of the task: the name of the operation that runs it.
     #[serde(rename = "type")]
     pub name: TypeName,
-    /// Where it is in its life.
+    /// The status of the task.
     pub status: Status,
 }
 
 /// The caller's tasks, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskList {
-    /// One line each.
+    /// The tasks.
     pub tasks: Vec<TaskSummary>,
 }
 
-/// What a finished task's operation returned.
+/// The result of a finished task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskResult {
-    /// As the operation wrote it.
+    /// The result, as the operation returned it.
     pub result: RawJson,
 }

@@ -175,7 +175,7 @@ impl Prepared {
             (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker)?);
         let worker = Worker::new(Client::new(client)?, operations, settings);
         Ok(match crate::services::lifecycle::broker(&self.config)? {
-            Some(broker) => worker.over(broker),
+            Some(broker) => worker.with_kafka(broker),
             None => worker,
         })
     }

@@ -30,7 +30,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let client = client::Settings { backend, credentials, ca };
     let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker)?);
     let worker = match crate::services::lifecycle::broker(&config)? {
-        Some(broker) => worker.over(broker),
+        Some(broker) => worker.with_kafka(broker),
         None => worker,
     };
     crate::services::lifecycle::until_stopped(async |stop| {

@@ -1,4 +1,4 @@
-//! `ECHO`: what goes in comes out, byte for byte.
+//! `ECHO`: returns its parameters, byte for byte.
 
 use domain::RawJson;
 use schemars::JsonSchema;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
-/// Returns its parameters.
+/// The operation `ECHO`: returns its parameters.
 pub struct Echo;
 
-/// Any JSON document. It comes back byte for byte.
+/// Any JSON document. It is returned byte for byte.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Document(#[schemars(with = "Value")] RawJson);

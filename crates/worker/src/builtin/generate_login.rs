@@ -1,4 +1,4 @@
-//! `GENERATE_LOGIN`: a name that nobody has yet, most likely.
+//! `GENERATE_LOGIN`: generates a random login.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -8,17 +8,18 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::builtin::simulated;
+use crate::builtin::simulated_work::simulate_work;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
-/// Makes a login out of random characters, each as likely as any other, from a generator fit for secrets.
+/// The operation `GENERATE_LOGIN`: a login of random characters, each with the same probability, from a cryptographically
+/// secure generator.
 pub struct GenerateLogin {
-    /// The original simulates long work; this is how long.
+    /// How long each run takes, as simulated work; zero to zero for none.
     pub simulate_work: RangeInclusive<Duration>,
 }
 
-/// What the login is made of.
+/// The parameters of `GENERATE_LOGIN`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Params {
@@ -43,15 +44,15 @@ impl Operation for GenerateLogin {
     type Output = String;
 
     async fn run(&self, params: Params, _context: Context) -> Result<String, Failure> {
-        simulated(&self.simulate_work).await;
+        simulate_work(&self.simulate_work).await;
         Ok(login(&params))
     }
 }
 
 fn login(Params { length, alphabet }: &Params) -> String {
     let distinct: Vec<char> = alphabet.chars().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut chance = rand::rng();
-    (0..*length).map(|_| distinct[chance.random_range(0..distinct.len())]).collect()
+    let mut rng = rand::rng();
+    (0..*length).map(|_| distinct[rng.random_range(0..distinct.len())]).collect()
 }
 
 #[cfg(test)]
@@ -59,18 +60,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_ten_letters_and_digits_unless_told_otherwise() {
-        let made = login(&Params::default());
-        assert_eq!(made.len(), 10);
-        assert!(made.bytes().all(|b| b.is_ascii_alphanumeric()), "{made}");
+    fn a_login_is_ten_letters_and_digits_by_default() {
+        let login = login(&Params::default());
+        assert_eq!(login.len(), 10);
+        assert!(login.bytes().all(|b| b.is_ascii_alphanumeric()), "{login}");
     }
 
     #[test]
-    fn it_uses_every_character_of_its_alphabet_and_no_other() {
-        let made = login(&Params { length: 1000, alphabet: "aaaaaaя🦀".to_owned() });
-        assert_eq!(made.chars().count(), 1000);
-        assert_eq!(made.chars().collect::<BTreeSet<_>>(), BTreeSet::from(['a', 'я', '🦀']));
-        let share = made.chars().filter(|c| *c == 'a').count();
-        assert!((200..470).contains(&share), "a repeated character is no more likely: {share} of 1000");
+    fn a_login_uses_every_character_of_its_alphabet_and_no_other() {
+        let login = login(&Params { length: 1000, alphabet: "aaaaaaя🦀".to_owned() });
+        assert_eq!(login.chars().count(), 1000);
+        assert_eq!(login.chars().collect::<BTreeSet<_>>(), BTreeSet::from(['a', 'я', '🦀']));
+        let share = login.chars().filter(|c| *c == 'a').count();
+        assert!(
+            (200..470).contains(&share),
+            "a repeated character is as likely as the others: {share} of 1000"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `GENERATE_NUMBER`: a number of so many digits.
+//! `GENERATE_NUMBER`: generates a random number with a given number of digits.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,21 +7,22 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::builtin::simulated;
+use crate::builtin::simulated_work::simulate_work;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
-/// Makes a random number, each as likely as any other, from a generator fit for secrets.
+/// The operation `GENERATE_NUMBER`: a random number, each with the same probability, from a cryptographically secure
+/// generator.
 pub struct GenerateNumber {
-    /// The original simulates long work; this is how long.
+    /// How long each run takes, as simulated work; zero to zero for none.
     pub simulate_work: RangeInclusive<Duration>,
 }
 
-/// How long the number is.
+/// The parameters of `GENERATE_NUMBER`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Params {
-    /// How many digits; the first is not 0. Above 15 many JSON readers (JavaScript's) round the number.
+    /// How many digits; the first is not 0. Many JSON readers (JavaScript's) round numbers of more than 15 digits.
     #[schemars(range(min = 1, max = 18))]
     length: u32,
 }
@@ -38,16 +39,15 @@ impl Operation for GenerateNumber {
     type Output = u64;
 
     async fn run(&self, params: Params, _context: Context) -> Result<u64, Failure> {
-        simulated(&self.simulate_work).await;
-        let numbers = numbers(params.length);
-        Ok(rand::rng().random_range(numbers))
+        simulate_work(&self.simulate_work).await;
+        Ok(rand::rng().random_range(numbers_of_length(params.length)))
     }
 }
 
 /// All numbers of `length` digits, 1 to 18.
-fn numbers(length: u32) -> RangeInclusive<u64> {
-    let least = 10_u64.pow(length - 1);
-    least..=10 * least - 1
+fn numbers_of_length(length: u32) -> RangeInclusive<u64> {
+    let smallest = 10_u64.pow(length - 1);
+    smallest..=10 * smallest - 1
 }
 
 #[cfg(test)]
@@ -55,9 +55,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_digit_is_not_zero() {
-        assert_eq!(numbers(1), 1..=9);
-        assert_eq!(numbers(8), 10_000_000..=99_999_999);
-        assert_eq!(numbers(18), 100_000_000_000_000_000..=999_999_999_999_999_999);
+    fn the_first_digit_is_never_zero() {
+        assert_eq!(numbers_of_length(1), 1..=9);
+        assert_eq!(numbers_of_length(8), 10_000_000..=99_999_999);
+        assert_eq!(numbers_of_length(18), 100_000_000_000_000_000..=999_999_999_999_999_999);
     }
 }

@@ -1,4 +1,4 @@
-//! `SLEEP`: a task of a known length, for trying out deadlines and cancellations.
+//! `SLEEP`: a task of a known duration, to try out deadlines and cancellations.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde::Deserialize;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
-/// Does nothing for a while.
+/// The operation `SLEEP`: waits for the given time and returns it, in milliseconds.
 pub struct Sleep;
 
-/// How long.
+/// The parameters of `SLEEP`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Params {
     /// How long to sleep, in milliseconds.

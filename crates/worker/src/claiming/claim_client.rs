@@ -1,104 +1,105 @@
-//! One ask for work, repeated under the same claim until it is answered, so that a lost answer loses no task.
+//! Sends claim requests, each repeated under the same claim id until it is answered, so that a lost answer loses no task.
 
 use std::future::pending;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, TaskId, TypeName, WorkerName};
+use domain::limits::MAX_TASKS_PER_CLAIM;
+use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::SuspendAwareInstant;
+use crate::execution::timed_grants::TimedGrants;
 use crate::outage_log::{Activity, BackendOutageLog};
 
-/// How long the Backend may hold an ask for which it has no work.
-const WAIT: Duration = Duration::from_secs(20);
+/// How long the Backend may hold a pull for which it has no task.
+const LONG_POLL_WAIT: Duration = Duration::from_secs(20);
 
-/// The most slots that one ask may name, as the Backend has it.
-pub(crate) const MOST: usize = 1000;
-
-/// How long a stopping worker listens for the answer to an ask that it has already sent.
+/// How long a stopping worker waits for the answer to a request that it has already sent.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// Asks the Backend for work.
+/// Claims tasks from the Backend for one worker. Every method returns `None` once the worker stops.
 #[derive(Clone)]
 pub(crate) struct ClaimClient {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
+    /// The types that the worker runs.
     pub(crate) types: Vec<TypeName>,
-    pub(crate) link: BackendOutageLog,
+    pub(crate) outage_log: BackendOutageLog,
+    /// Cancelled when the worker stops.
     pub(crate) stop: CancellationToken,
 }
 
 impl ClaimClient {
-    /// What is granted of whatever waits for `min_age` or longer, and the moment from which its time is counted; `None`
-    /// once the worker stops. The Backend holds the ask until there is work, but no longer than until `preempt` rings.
+    /// Claims up to `slots` tasks of the worker's types that have been ready for `min_age` or longer. The Backend holds the
+    /// request until there is one, for [`LONG_POLL_WAIT`] at most, and not after `preempt` completes.
     pub(crate) async fn pull(
         &self,
         slots: usize,
         min_age: Duration,
         preempt: impl Future<Output = ()>,
-    ) -> Option<(SuspendAwareInstant, ClaimResponse)> {
-        let slots = u32::try_from(slots.min(MOST)).expect("a thousand");
-        let pull = ClaimTarget::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
-        self.answered(Activity::Asks, self.fresh(pull, millis(WAIT), Vec::new()), preempt).await
+    ) -> Option<TimedGrants> {
+        let slots = u32::try_from(slots.min(MAX_TASKS_PER_CLAIM)).expect("the limit fits 32 bits");
+        let target = ClaimTarget::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
+        let request = self.new_request(target, millis(LONG_POLL_WAIT), Vec::new());
+        self.claim_until_answered(Activity::Pull, request, preempt).await
     }
 
-    /// What is granted of certain tasks, and the moment from which its time is counted; `None` once the worker stops.
-    pub(crate) async fn claim(
-        &self,
-        ids: Vec<TaskId>,
-        declined: Vec<TaskId>,
-    ) -> Option<(SuspendAwareInstant, ClaimResponse)> {
-        self.answered(Activity::Claims, self.fresh(ClaimTarget::Ids(ids), 0, declined), pending()).await
+    /// Claims the tasks `ids`, and declines others whose type the worker does not run. Answered at once.
+    pub(crate) async fn claim(&self, ids: Vec<TaskId>, declined: Vec<DeclinedTask>) -> Option<TimedGrants> {
+        let request = self.new_request(ClaimTarget::Ids(ids), 0, declined);
+        self.claim_until_answered(Activity::TicketClaim, request, pending()).await
     }
 
-    /// One claim until the answer comes, however long that takes: whatever was granted under it is in that answer. When
-    /// `preempt` rings, the same is asked again without waiting: what has been granted by then is the answer.
-    async fn answered(
+    /// Repeats one request under its claim id until an answer comes, however long that takes: the answer holds whatever was
+    /// granted under that id. When `preempt` completes, the request is sent again with no time to wait, so that it is
+    /// answered at once.
+    async fn claim_until_answered(
         &self,
-        part: Activity,
-        mut ask: ClaimRequest,
+        activity: Activity,
+        mut request: ClaimRequest,
         preempt: impl Future<Output = ()>,
-    ) -> Option<(SuspendAwareInstant, ClaimResponse)> {
+    ) -> Option<TimedGrants> {
         let mut preempt = std::pin::pin!(preempt);
         let mut backoff = Backoff::default();
         loop {
-            // The token may be fetched after this moment: that makes the deadline earlier, never later.
+            // The client may fetch a token after this instant: that makes deadlines earlier, never later.
             let sent = SuspendAwareInstant::now();
             let answer = tokio::select! {
-                answer = self.answer(&ask) => answer?,
-                () = &mut preempt, if ask.wait_ms > 0 => {
-                    ask.wait_ms = 0;
+                answer = self.send(&request) => answer?,
+                () = &mut preempt, if request.wait_ms > 0 => {
+                    request.wait_ms = 0;
                     continue;
                 }
             };
             match answer {
-                Ok(grants) => {
-                    self.link.went_through(part);
-                    return Some((sent, grants));
+                Ok(response) => {
+                    self.outage_log.succeeded(activity);
+                    return Some(TimedGrants { sent, response });
                 }
                 Err(error) => {
-                    self.link.failed(part, &error);
+                    self.outage_log.failed(activity, &error);
                     self.pause(backoff.after(&error)).await?;
                 }
             }
         }
     }
 
+    /// Waits for `pause`.
     pub(crate) async fn pause(&self, pause: Duration) -> Option<()> {
         self.stop.run_until_cancelled(tokio::time::sleep(pause)).await
     }
 
-    fn fresh(&self, wanted: ClaimTarget, wait_ms: u64, declined: Vec<TaskId>) -> ClaimRequest {
+    fn new_request(&self, wanted: ClaimTarget, wait_ms: u64, declined: Vec<DeclinedTask>) -> ClaimRequest {
         ClaimRequest { claim: ClaimId::random(), worker: self.worker.clone(), wanted, wait_ms, declined }
     }
 
-    /// The answer to `ask`; of a worker that stops, only if it comes within a moment.
-    async fn answer(&self, ask: &ClaimRequest) -> Option<Result<ClaimResponse, ClientError>> {
+    /// Sends a request once. If the worker stops meanwhile, the answer must come within [`SHUTDOWN_GRACE`].
+    async fn send(&self, request: &ClaimRequest) -> Option<Result<ClaimResponse, ClientError>> {
         if self.stop.is_cancelled() {
             return None;
         }
-        let mut answer = std::pin::pin!(self.client.claim(ask));
+        let mut answer = std::pin::pin!(self.client.claim(request));
         if let Some(answer) = self.stop.run_until_cancelled(&mut answer).await {
             return Some(answer);
         }

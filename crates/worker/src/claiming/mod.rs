@@ -1,4 +1,4 @@
-//! How the worker gets tasks: long polls over HTTP and tickets over Kafka.
+//! Claims tasks: by type with long polls over HTTP, and by the tickets that Kafka delivers.
 
 pub(crate) mod claim_client;
 pub(crate) mod long_poll;

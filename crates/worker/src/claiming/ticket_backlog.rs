@@ -1,71 +1,99 @@
-//! Whether tickets come: those who pull keep out of their way, and take all work while Kafka brings none.
+//! Arbitrates between Kafka tickets and pull. While tickets arrive, pull only steals old tasks and yields free slots to
+//! tickets; while Kafka is unavailable, pull takes everything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
 use domain::QueueName;
 use tokio::sync::watch;
 
-/// No ticket at hand for so long: it is quiet.
-const QUIET: Duration = Duration::from_millis(100);
+/// How long no ticket must have been held before the backlog counts as idle.
+const IDLE_AFTER: Duration = Duration::from_millis(100);
 
-/// Shared by those who take tickets and the one who pulls.
+/// The tickets that the worker holds and has not claimed, shared by the ticket consumers and the steal loop.
 pub(crate) struct TicketBacklog {
     broker: Broker,
     queues: Vec<QueueName>,
-    hands: watch::Sender<Backlog>,
+    backlog: watch::Sender<Backlog>,
 }
 
-/// What those who take tickets have at hand.
+/// The sums over all ticket consumers of a worker.
 #[derive(Debug, Clone, Copy, Default)]
 struct Backlog {
-    /// Tickets that are not claimed yet.
+    /// Tickets that are held and not claimed yet.
     tickets: usize,
-    /// How many takers wait for a slot.
-    short: usize,
+    /// Consumers that hold tickets and wait for a slot.
+    waiting_consumers: usize,
+}
+
+/// One consumer's share of the tickets in a backlog. Dropping it takes the share out again.
+pub(crate) struct HeldTickets {
+    backlog: Arc<TicketBacklog>,
+    count: usize,
 }
 
 impl TicketBacklog {
-    pub(crate) fn of(broker: Broker, queues: Vec<QueueName>) -> Self {
-        Self { broker, queues, hands: watch::Sender::default() }
+    /// The empty backlog of a worker that consumes the tickets of `queues`.
+    pub(crate) fn new(broker: Broker, queues: Vec<QueueName>) -> Self {
+        Self { broker, queues, backlog: watch::Sender::default() }
     }
 
-    /// Whether Kafka brings tickets of all our queues.
-    pub(crate) fn is_live(&self) -> bool {
+    /// Whether Kafka can deliver tickets of all queues.
+    pub(crate) fn is_available(&self) -> bool {
         self.broker.is_serving(&self.queues)
     }
 
-    /// So many tickets have come to hand, or (less than zero) have been dealt with.
-    pub(crate) fn came(&self, tickets: isize) {
-        self.hands.send_modify(|hands| hands.tickets = hands.tickets.saturating_add_signed(tickets));
+    /// Waits for `slot` on behalf of a consumer that holds tickets; pull yields its slots meanwhile.
+    pub(crate) async fn while_waiting_for_slot<T>(&self, slot: impl Future<Output = T>) -> T {
+        self.backlog.send_modify(|backlog| backlog.waiting_consumers += 1);
+        let slot = slot.await;
+        self.backlog.send_modify(|backlog| backlog.waiting_consumers -= 1);
+        slot
     }
 
-    /// Waits for `slots`; who pulls gives way meanwhile.
-    pub(crate) async fn short<T>(&self, slots: impl Future<Output = T>) -> T {
-        self.hands.send_modify(|hands| hands.short += 1);
-        let slots = slots.await;
-        self.hands.send_modify(|hands| hands.short -= 1);
-        slots
-    }
-
-    /// Waits until no ticket has been at hand for a moment.
+    /// Waits until no ticket has been held for [`IDLE_AFTER`].
     pub(crate) async fn until_idle(&self) {
-        let mut hands = self.hands.subscribe();
+        let mut backlog = self.backlog.subscribe();
         loop {
-            let _ = hands.wait_for(|hands| hands.tickets == 0).await;
-            let disturbed = hands.wait_for(|hands| hands.tickets > 0);
-            if tokio::time::timeout(QUIET, disturbed).await.is_err() {
+            let _ = backlog.wait_for(|backlog| backlog.tickets == 0).await;
+            let ticket_arrives = backlog.wait_for(|backlog| backlog.tickets > 0);
+            if tokio::time::timeout(IDLE_AFTER, ticket_arrives).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Waits until a ticket needs a slot, or Kafka has come or gone.
-    pub(crate) async fn turns(&self, was_live: bool) {
-        let mut hands = self.hands.subscribe();
+    /// Waits until a ticket needs a slot, or until [`TicketBacklog::is_available`] is no longer `was_available`.
+    pub(crate) async fn until_preempted_or_availability_changes(&self, was_available: bool) {
+        let mut backlog = self.backlog.subscribe();
         tokio::select! {
-            _ = hands.wait_for(|hands| hands.short > 0) => {}
-            () = self.broker.serving_changed(&self.queues, was_live) => {}
+            _ = backlog.wait_for(|backlog| backlog.waiting_consumers > 0) => {}
+            () = self.broker.serving_changed(&self.queues, was_available) => {}
         }
+    }
+}
+
+impl HeldTickets {
+    /// No tickets yet.
+    pub(crate) fn none(backlog: Arc<TicketBacklog>) -> Self {
+        Self { backlog, count: 0 }
+    }
+
+    /// Sets how many tickets this consumer holds.
+    pub(crate) fn set(&mut self, count: usize) {
+        let before = std::mem::replace(&mut self.count, count);
+        self.backlog.backlog.send_modify(|backlog| backlog.tickets = backlog.tickets - before + count);
+    }
+
+    /// The backlog of which this is a share.
+    pub(crate) fn backlog(&self) -> &TicketBacklog {
+        &self.backlog
+    }
+}
+
+impl Drop for HeldTickets {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }

@@ -1,85 +1,95 @@
-//! Work by ticket: what Kafka says is ready is claimed, as much of it in one call as there are free slots.
+//! Consumes the tickets of one queue: claims the tasks that they name, as many in one request as there are free slots.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use broker::{Delivery, Subscription, Ticket};
+use domain::DeclinedTask;
 
 use crate::claiming::claim_client::ClaimClient;
-use crate::claiming::ticket_backlog::TicketBacklog;
+use crate::claiming::ticket_backlog::{HeldTickets, TicketBacklog};
 use crate::execution::slots::Slots;
 
-/// The most tickets of one call.
-const MOST: usize = 500;
+/// Tickets that a consumer takes from its subscription while it waits for slots, and thus tickets in one claim request.
+const MAX_TICKETS_PER_CLAIM: usize = 500;
 
-/// How many tickets are held while all slots are busy. They are of our own partitions, and cost little: a feed that stops
-/// takes a moment to run again.
+/// Tickets that a subscription fetches ahead while all slots are busy. They belong to partitions of this worker anyway and
+/// need little memory, and a paused subscription takes a moment to resume.
 pub(crate) const TICKET_PREFETCH: usize = 1000;
 
-/// Takes the tickets of one queue.
+/// Consumes the tickets of one queue.
 pub(crate) struct TicketConsumer {
-    pub(crate) slots: Arc<Slots>,
-    pub(crate) claim_client: ClaimClient,
-    pub(crate) backlog: Arc<TicketBacklog>,
-    pub(crate) feed: Subscription<Ticket>,
+    slots: Arc<Slots>,
+    claim_client: ClaimClient,
+    subscription: Subscription<Ticket>,
+    /// Received and not claimed yet, in the order of their arrival.
+    tickets: VecDeque<Delivery<Ticket>>,
+    /// This consumer's share of the backlog, tickets of a claim that is under way included.
+    held: HeldTickets,
 }
 
 impl TicketConsumer {
-    /// Claims what comes until the worker stops. Every answer is final for its tickets: whatever it does not grant is
-    /// another worker's or over, and what is lost all the same is offered again.
-    pub(crate) async fn run(mut self) {
-        let mut at_hand: VecDeque<Delivery<Ticket>> = VecDeque::new();
-        while self.fill(&mut at_hand).await.is_some() && self.turn(&mut at_hand).await.is_some() {}
-        self.count(at_hand.len(), 0);
+    /// A consumer of the tickets of `subscription`.
+    pub(crate) fn new(
+        slots: Arc<Slots>,
+        claim_client: ClaimClient,
+        subscription: Subscription<Ticket>,
+        backlog: Arc<TicketBacklog>,
+    ) -> Self {
+        let held = HeldTickets::none(backlog);
+        Self { slots, claim_client, subscription, tickets: VecDeque::new(), held }
     }
 
-    /// Waits for a ticket if none is at hand, and takes what else has come; `None` once the worker stops.
-    async fn fill(&mut self, at_hand: &mut VecDeque<Delivery<Ticket>>) -> Option<()> {
-        let before = at_hand.len();
-        if at_hand.is_empty() {
-            at_hand.push_back(self.slots.stop.run_until_cancelled(self.feed.next()).await??);
+    /// Claims tasks until the worker stops. Every answer is final for its tickets: a task that it does not grant belongs to
+    /// another worker or has ended, and if a ticket is lost all the same, the Backend publishes it again.
+    pub(crate) async fn run(mut self) {
+        while self.receive().await.is_some() && self.claim_next_batch().await.is_some() {}
+    }
+
+    /// Waits for a ticket if there is none, and takes the others that have arrived; `None` once the worker stops.
+    async fn receive(&mut self) -> Option<()> {
+        if self.tickets.is_empty() {
+            self.tickets.push_back(self.slots.run_until_stopped(self.subscription.next()).await??);
         }
-        at_hand.extend(self.feed.drain_ready(MOST.saturating_sub(at_hand.len())));
-        self.count(before, at_hand.len());
+        let room = MAX_TICKETS_PER_CLAIM.saturating_sub(self.tickets.len());
+        self.tickets.extend(self.subscription.drain_ready(room));
+        self.held.set(self.tickets.len());
         Some(())
     }
 
-    /// Claims the first of what is at hand, as many as there are slots.
-    async fn turn(&mut self, at_hand: &mut VecDeque<Delivery<Ticket>>) -> Option<()> {
-        let mut free = match self.slots.try_acquire() {
-            Some(free) => free,
-            None => self.backlog.short(self.slots.free()).await?,
+    /// Claims the tasks of the first tickets, as many as there are free slots, and acknowledges those tickets; `None` once
+    /// the worker stops.
+    async fn claim_next_batch(&mut self) -> Option<()> {
+        let mut acquired = match self.slots.try_acquire() {
+            Some(acquired) => acquired,
+            None => self.held.backlog().while_waiting_for_slot(self.slots.acquire()).await?,
         };
-        let (mut ids, mut declined, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut declined, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut traces = HashMap::new();
-        while let Some(next) = at_hand.front() {
-            let runs = self.claim_client.types.contains(&next.message.name);
-            if runs && ids.len() == free.num_permits() {
+        while let Some(next) = self.tickets.front() {
+            let runs_type = self.claim_client.types.contains(&next.message.name);
+            if runs_type && ids.len() == acquired.num_permits() {
                 break;
             }
-            let Delivery { message: Ticket { id, .. }, trace, mark } = at_hand.pop_front()?;
-            if runs {
+            let Delivery { message: Ticket { id, name, .. }, trace, mark } = self.tickets.pop_front()?;
+            if runs_type {
                 ids.push(id);
             } else {
-                declined.push(id);
+                declined.push(DeclinedTask { id, name });
             }
             traces.extend(trace.map(|trace| (id, trace)));
-            marks.push(mark);
+            positions.push(mark);
         }
-        drop(free.split(free.num_permits() - ids.len()));
+        drop(acquired.split(acquired.num_permits() - ids.len()));
         let granted = self.claim_client.claim(ids, declined).await?;
-        if !granted.1.tasks.is_empty() {
-            tracing::debug!("{} tasks were granted by ticket", granted.1.tasks.len());
+        if granted.count() > 0 {
+            tracing::debug!("{} tasks were granted by ticket", granted.count());
         }
-        self.count(marks.len(), 0);
-        for mark in marks {
-            self.feed.ack(mark);
+        self.held.set(self.tickets.len());
+        for position in positions {
+            self.subscription.ack(position);
         }
-        self.slots.start(granted, free, &traces);
+        self.slots.dispatch(granted, acquired, &traces);
         Some(())
-    }
-
-    fn count(&self, before: usize, after: usize) {
-        self.backlog.came(after.cast_signed() - before.cast_signed());
     }
 }

@@ -1,9 +1,10 @@
-//! One grant from its start to its report: run, stop in time, say what became of it.
+//! Executes one task, from its grant to its report: runs the operation, stops it in time, and reports the outcome.
 
 use std::sync::Arc;
 
-use domain::{Grant, GrantRef, RawJson, Report, ReportOutcome, TraceContext, WorkerName};
-use telemetry::{Span as Step, SpanKind};
+use domain::limits::{MAX_SENT_RESULT_BYTES, result_too_large, truncate_error};
+use domain::{Grant, GrantRef, RawJson, Report, ReportOutcome, TaskId, TraceContext, WorkerName};
+use telemetry::{Span, SpanKind};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,49 +12,154 @@ use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::deadline::{Deadline, SuspendAwareInstant};
-use crate::execution::running_tasks::Running;
-use crate::metrics::Run;
-use crate::reporting::http_reporter::{PendingReport, Reports};
+use crate::execution::running_tasks::RunningTasks;
+use crate::metrics::RunMetrics;
+use crate::reporting::report_queue::{PendingReport, ReportQueue};
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
 use crate::sdk::registry::Operations;
 
-/// The longest result that is sent, in bytes. The Backend's own limit is lower as a rule, and it says so; this one keeps
-/// a request within what any server reads.
-const LONGEST_RESULT: usize = 8 << 20;
-
-/// How a failure begins whose result is longer.
-const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";
-
-/// An error is a sentence: no more of it is sent than this, in bytes.
-const LONGEST_ERROR: usize = 16 << 10;
-
-/// What every grant needs to be attended to.
+/// Executes granted tasks.
 pub(crate) struct TaskExecutor {
     pub(crate) worker: WorkerName,
     pub(crate) operations: Arc<Operations>,
-    pub(crate) running: Running,
-    pub(crate) reports: Reports,
+    pub(crate) running: RunningTasks,
+    /// The queue of the reporter.
+    pub(crate) reports: ReportQueue,
+    /// Tracks everything that executes a task.
     pub(crate) tracker: TaskTracker,
-    /// The worker waits no longer: what still runs is handed back.
+    /// Cancelled when the drain of a stopping worker is over: tasks that are still running are released.
     pub(crate) release: CancellationToken,
 }
 
-/// How the work on a grant ended.
-enum End {
+/// How the run of an operation ended.
+enum RunOutcome {
+    /// The operation returned this.
     Result(RawJson),
+    /// The operation failed or panicked, or returned a result that is too large.
     Failed(Failure),
-    /// The deadline came first.
+    /// The deadline passed first.
     DeadlineExceeded,
-    /// The Backend said so.
+    /// A heartbeat's response said that the task has ended or belongs to another grant.
     Stopped,
-    /// The worker stops.
+    /// The worker stops, and the operation has not ended within the drain.
     Released,
 }
 
-impl End {
-    /// What the figures call it.
-    const fn word(&self) -> &'static str {
+impl TaskExecutor {
+    /// Executes a granted task and reports its outcome, if that outcome is one to report.
+    pub(crate) async fn execute(&self, grant: Grant, deadline: Deadline, trace: Option<TraceContext>) {
+        let Some(running) = self.running.enter(GrantRef { id: grant.id, attempt: grant.attempt }) else {
+            return;
+        };
+        let span = trace.map(|trace| start_span(&grant, trace));
+        let trace = span.as_ref().and_then(Span::trace);
+        let log_span = self.log_span(&grant, trace);
+        let metrics = RunMetrics::start(&grant.name);
+        let outcome =
+            self.run(&grant, deadline, &running.stop, trace).instrument(log_span.clone()).await.limit_size();
+        metrics.finish(outcome.label());
+        finish_span(span, &outcome);
+        drop(running);
+        log_span.in_scope(|| outcome.log(grant.id));
+        if let Some(reported) = outcome.into_report() {
+            self.report(&grant, reported, deadline, trace);
+        }
+    }
+
+    /// Releases a granted task that this worker cannot run: other workers may claim it.
+    pub(crate) fn release(&self, grant: &Grant, deadline: Deadline) {
+        self.report(grant, ReportOutcome::Released, deadline, grant.trace);
+    }
+
+    fn report(
+        &self,
+        grant: &Grant,
+        reported: ReportOutcome,
+        deadline: Deadline,
+        trace: Option<TraceContext>,
+    ) {
+        let Grant { id, attempt, claim, .. } = *grant;
+        self.reports.add(PendingReport::new(Report { id, attempt, claim, reported, trace }, deadline));
+    }
+
+    /// The span with the fields that every log line about this run carries.
+    fn log_span(&self, grant: &Grant, trace: Option<TraceContext>) -> tracing::Span {
+        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, worker.name = %self.worker, trace.id = Empty);
+        if let Some(trace) = trace {
+            span.record("trace.id", trace.id().to_string());
+        }
+        span
+    }
+
+    /// Runs the operation in a task of its own, so that a panic is caught, and aborts that task when it must stop.
+    async fn run(
+        &self,
+        grant: &Grant,
+        deadline: Deadline,
+        stop: &CancellationToken,
+        trace: Option<TraceContext>,
+    ) -> RunOutcome {
+        let Some(operation) = self.operations.find(&grant.name) else {
+            return RunOutcome::Failed(Failure::new(format!("this worker has no operation {}", grant.name)));
+        };
+        let context = Context::new(grant, deadline, stop.clone(), trace);
+        let future = operation.start(grant.parameters.clone(), context);
+        let mut task = self.tracker.spawn(future.in_current_span());
+        let outcome = tokio::select! {
+            biased;
+            done = &mut task => return in_time(done, deadline),
+            () = stop.cancelled() => RunOutcome::Stopped,
+            () = deadline.passed() => RunOutcome::DeadlineExceeded,
+            () = self.release.cancelled() => RunOutcome::Released,
+        };
+        stop.cancel();
+        task.abort();
+        match (task.await, outcome) {
+            // The operation returned while it was being stopped.
+            (done @ Ok(_), RunOutcome::Released) => in_time(done, deadline),
+            (_, outcome) => outcome,
+        }
+    }
+}
+
+/// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
+fn in_time(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
+    if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
+        return RunOutcome::DeadlineExceeded;
+    }
+    match done {
+        Ok(Ok(result)) => RunOutcome::Result(result),
+        Ok(Err(failure)) => RunOutcome::Failed(failure),
+        Err(error) => RunOutcome::Failed(panic_failure(error)),
+    }
+}
+
+/// The failure that a panic is reported as, with the panic's text if it has one.
+fn panic_failure(error: JoinError) -> Failure {
+    let Ok(panic) = error.try_into_panic() else { return Failure::new("the operation was aborted") };
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    match text {
+        Some(text) => Failure::new(format!("the operation panicked: {text}")),
+        None => Failure::new("the operation panicked"),
+    }
+}
+
+impl RunOutcome {
+    /// This outcome; a failure instead of a result that is too large to be sent. The Backend's own limit is lower as a
+    /// rule, and its refusal says so; this limit keeps a request within what any server reads.
+    fn limit_size(self) -> Self {
+        match self {
+            Self::Result(result) if result.text().len() > MAX_SENT_RESULT_BYTES => {
+                Self::Failed(Failure::new(result_too_large(result.text().len(), MAX_SENT_RESULT_BYTES)))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The outcome in metrics and spans.
+    const fn label(&self) -> &'static str {
         match self {
             Self::Result(_) => "result",
             Self::Failed(_) => "failed",
@@ -62,157 +168,48 @@ impl End {
             Self::Released => "released",
         }
     }
-}
 
-impl TaskExecutor {
-    /// Runs what was granted, and reports it if there is anything to report.
-    pub(crate) async fn attend(&self, grant: Grant, deadline: Deadline, trace: Option<TraceContext>) {
-        let Some(entry) = self.running.enter(GrantRef { id: grant.id, attempt: grant.attempt }) else {
-            return;
-        };
-        let mut step = trace.map(|trace| step(&grant, trace));
-        let trace = step.as_ref().and_then(Step::trace);
-        let report =
-            |reported| Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace };
-        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, worker.name = %self.worker, trace.id = Empty);
-        if let Some(trace) = trace {
-            span.record("trace.id", trace.id().to_string());
-        }
-        let run = Run::of(&grant.name);
-        let end =
-            limit_result_size(self.work(&grant, deadline, &entry.stop, trace).instrument(span.clone()).await);
-        run.ended(end.word());
-        if let Some(step) = &mut step {
-            step.note("tasker.end", end.word());
-            if !matches!(end, End::Result(_) | End::Released) {
-                step.failed(end.word());
-            }
-        }
-        drop(step);
-        drop(entry);
-        let id = grant.id;
-        let reported = span.in_scope(|| match end {
-            End::Result(result) => {
-                debug!("task {id} has its result");
-                Some(ReportOutcome::Result(result))
-            }
-            End::Failed(failure) => {
-                warn!(error = %failure, "task {id} failed: {failure}");
-                Some(ReportOutcome::Error(cut(failure.into())))
-            }
-            End::Released => {
-                info!("task {id} is handed back");
-                Some(ReportOutcome::Released)
-            }
-            End::DeadlineExceeded => {
-                info!("task {id} was stopped at its deadline");
-                None
-            }
-            End::Stopped => {
-                info!("task {id} was stopped because the Backend said so");
-                None
-            }
-        });
-        if let Some(reported) = reported {
-            self.reports.add(PendingReport::new(report(reported), deadline));
+    /// Whether the span of the run is one of an error.
+    const fn is_error(&self) -> bool {
+        !matches!(self, Self::Result(_) | Self::Released)
+    }
+
+    fn log(&self, id: TaskId) {
+        match self {
+            Self::Result(_) => debug!("task {id} has its result"),
+            Self::Failed(failure) => warn!(error = %failure, "task {id} failed: {failure}"),
+            Self::Released => info!("task {id} is released"),
+            Self::DeadlineExceeded => info!("task {id} was stopped at its deadline"),
+            Self::Stopped => info!("task {id} was stopped because the Backend said so"),
         }
     }
 
-    /// Hands back what was granted and cannot be run here.
-    pub(crate) fn release(&self, grant: &Grant, deadline: Deadline) {
-        let Grant { id, attempt, claim, trace, .. } = *grant;
-        let report = Report { id, attempt, claim, reported: ReportOutcome::Released, trace };
-        self.reports.add(PendingReport::new(report, deadline));
-    }
-
-    /// The operation runs in a task of its own: a panic is caught there, and dropping its future is the end of it.
-    async fn work(
-        &self,
-        grant: &Grant,
-        deadline: Deadline,
-        stop: &CancellationToken,
-        trace: Option<TraceContext>,
-    ) -> End {
-        let Some(operation) = self.operations.find(&grant.name) else {
-            return End::Failed(Failure::new(format!("this worker has no operation {}", grant.name)));
-        };
-        let context = Context::new(grant, deadline, stop.clone(), trace);
-        let work = operation.start(grant.parameters.clone(), context);
-        let mut work = self.tracker.spawn(work.in_current_span());
-        let end = tokio::select! {
-            biased;
-            done = &mut work => return in_time(done, deadline),
-            () = stop.cancelled() => End::Stopped,
-            () = deadline.passed() => End::DeadlineExceeded,
-            () = self.release.cancelled() => End::Released,
-        };
-        stop.cancel();
-        work.abort();
-        match (work.await, end) {
-            // It ended while it was being stopped.
-            (done @ Ok(_), End::Released) => in_time(done, deadline),
-            (_, end) => end,
+    /// What is reported to the Backend; `None` where the Backend has ended the task itself or will do so.
+    fn into_report(self) -> Option<ReportOutcome> {
+        match self {
+            Self::Result(result) => Some(ReportOutcome::Result(result)),
+            Self::Failed(failure) => Some(ReportOutcome::Error(truncate_error(failure.into()))),
+            Self::Released => Some(ReportOutcome::Released),
+            Self::DeadlineExceeded | Self::Stopped => None,
         }
     }
 }
 
-/// The step of its task's trace that runs it.
-fn step(grant: &Grant, trace: TraceContext) -> Step {
-    let mut step = Step::begin(format!("run {}", grant.name), SpanKind::Consumer, Some(trace));
-    step.note_text("tasker.task.id", grant.id);
-    step.note_text("tasker.task.type", &grant.name);
-    step.note("tasker.task.attempt", i64::from(grant.attempt));
-    step
+/// Starts the span of a run, as a child of `trace`.
+fn start_span(grant: &Grant, trace: TraceContext) -> Span {
+    let mut span = Span::begin(format!("run {}", grant.name), SpanKind::Consumer, Some(trace));
+    span.note_text("tasker.task.id", grant.id);
+    span.note_text("tasker.task.type", &grant.name);
+    span.note("tasker.task.attempt", i64::from(grant.attempt));
+    span
 }
 
-/// What an operation made, unless its deadline has passed: then the sweep has the word.
-fn in_time(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> End {
-    if deadline.left(SuspendAwareInstant::now()).is_zero() {
-        return End::DeadlineExceeded;
-    }
-    match done {
-        Ok(Ok(result)) => End::Result(result),
-        Ok(Err(failure)) => End::Failed(failure),
-        Err(error) => End::Failed(panicked(error)),
-    }
-}
-
-/// A result that is too long to be sent is a failure.
-fn limit_result_size(end: End) -> End {
-    match end {
-        End::Result(result) if result.text().len() > LONGEST_RESULT => {
-            let (length, limit) = (result.text().len(), LONGEST_RESULT);
-            End::Failed(Failure::new(format!("{RESULT_TOO_LARGE}: {length} bytes, and {limit} are the most")))
+/// Ends the span of a run, if there is one, with the run's outcome.
+fn finish_span(span: Option<Span>, outcome: &RunOutcome) {
+    if let Some(mut span) = span {
+        span.note("tasker.end", outcome.label());
+        if outcome.is_error() {
+            span.failed(outcome.label());
         }
-        end => end,
-    }
-}
-
-/// As much of an error as is sent.
-fn cut(mut said: String) -> String {
-    said.truncate(said.floor_char_boundary(LONGEST_ERROR));
-    said
-}
-
-fn panicked(error: JoinError) -> Failure {
-    let Ok(panic) = error.try_into_panic() else { return Failure::new("the operation was aborted") };
-    let said =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    match said {
-        Some(said) => Failure::new(format!("the operation panicked: {said}")),
-        None => Failure::new("the operation panicked"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_error_ends_between_two_characters() {
-        assert_eq!(cut("the kettle is cold".to_owned()), "the kettle is cold");
-        let said = cut(format!("a{}", "é".repeat(LONGEST_ERROR)));
-        assert_eq!(said.len(), LONGEST_ERROR - 1);
-        assert!(said.ends_with('é'));
     }
 }

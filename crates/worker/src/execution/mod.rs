@@ -1,5 +1,6 @@
-//! Running a granted task in a slot until it returns or its deadline passes.
+//! Runs a granted task in a slot until it returns or must stop.
 
 pub(crate) mod executor;
 pub(crate) mod running_tasks;
 pub(crate) mod slots;
+pub(crate) mod timed_grants;

@@ -1,4 +1,4 @@
-//! What a worker runs at this instant: the heart says it, and stops what it is told to.
+//! The tasks that the worker is running: heartbeats name them, and their responses stop some of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,37 +6,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::GrantRef;
 use tokio_util::sync::CancellationToken;
 
-/// The grants that run, each with the token that stops it. Shared with the heart's thread.
+/// The grants that are running, each with the token that stops it. Clones share them; the heartbeat's thread has one.
 #[derive(Clone, Default)]
-pub(crate) struct Running(Arc<Mutex<HashMap<GrantRef, CancellationToken>>>);
+pub(crate) struct RunningTasks(Arc<Mutex<HashMap<GrantRef, CancellationToken>>>);
 
-impl Running {
-    /// Enters a grant until the guard is dropped; `None` if it runs already.
-    pub(crate) fn enter(&self, held: GrantRef) -> Option<RunningGuard> {
+impl RunningTasks {
+    /// Adds a grant until the guard is dropped; `None` if it is running already.
+    pub(crate) fn enter(&self, grant: GrantRef) -> Option<RunningGuard> {
         let stop = CancellationToken::new();
         self.with(|grants| {
-            if grants.contains_key(&held) {
+            if grants.contains_key(&grant) {
                 return None;
             }
-            grants.insert(held, stop.clone());
-            Some(RunningGuard { running: self.clone(), held, stop })
+            grants.insert(grant, stop.clone());
+            Some(RunningGuard { running: self.clone(), grant, stop })
         })
     }
 
-    /// Whether any work has not ended.
+    /// How many grants are running.
     pub(crate) fn count(&self) -> usize {
         self.with(|grants| grants.len())
     }
 
-    /// All of them.
-    pub(crate) fn held(&self) -> Vec<GrantRef> {
+    /// All grants that are running, in no order.
+    pub(crate) fn grants(&self) -> Vec<GrantRef> {
         self.with(|grants| grants.keys().copied().collect())
     }
 
-    /// Stops one, if it runs.
-    pub(crate) fn stop(&self, held: &GrantRef) {
+    /// Stops a grant, if it is running.
+    pub(crate) fn stop(&self, grant: &GrantRef) {
         self.with(|grants| {
-            if let Some(stop) = grants.get(held) {
+            if let Some(stop) = grants.get(grant) {
                 stop.cancel();
             }
         });
@@ -47,15 +47,16 @@ impl Running {
     }
 }
 
-/// A grant's place among what runs.
+/// A grant that counts as running until this is dropped.
 pub(crate) struct RunningGuard {
-    running: Running,
-    held: GrantRef,
+    running: RunningTasks,
+    grant: GrantRef,
+    /// Cancelled when a heartbeat's response says that the task must stop.
     pub(crate) stop: CancellationToken,
 }
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
-        self.running.with(|grants| grants.remove(&self.held));
+        self.running.with(|grants| grants.remove(&self.grant));
     }
 }

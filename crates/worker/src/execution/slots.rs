@@ -1,77 +1,92 @@
-//! The worker's slots, and how what is granted is put to work in them.
+//! The slots of a worker: how free ones are acquired, and how granted tasks are dispatched to them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ClaimResponse, TaskId, TraceContext};
+use domain::{TaskId, TraceContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::executor::TaskExecutor;
+use crate::execution::timed_grants::TimedGrants;
 
-/// A worker that has this many unsettled reports per slot takes no more work: they are held in memory.
-const REPORTS_PER_SLOT: usize = 10;
+/// A worker with this many unsettled reports per slot claims no more tasks: reports are held in memory.
+const MAX_UNSETTLED_REPORTS_PER_SLOT: usize = 10;
 
-/// Everything that runs tasks.
+/// The slots of one worker. Each runs one task at a time.
 pub(crate) struct Slots {
-    pub(crate) executor: Arc<TaskExecutor>,
-    pub(crate) slots: Arc<Semaphore>,
-    /// How many slots there are.
-    pub(crate) size: usize,
-    /// How long a slot rests after a task.
-    pub(crate) delay: Duration,
-    pub(crate) stop: CancellationToken,
+    executor: Arc<TaskExecutor>,
+    free: Arc<Semaphore>,
+    size: usize,
+    delay: Duration,
+    stop: CancellationToken,
 }
 
 impl Slots {
-    /// Every slot that is free, once there is one and reports do not pile up; `None` once the worker stops.
-    pub(crate) async fn free(&self) -> Option<OwnedSemaphorePermit> {
-        let free = async {
-            let first = Arc::clone(&self.slots).acquire_owned().await.expect("the slots are never closed");
-            self.executor.reports.at_most(self.most_reports()).await;
-            self.others(first)
+    /// `size` free slots, each of which stays empty for `delay` after a task. No task is dispatched after `stop`.
+    pub(crate) fn new(
+        executor: Arc<TaskExecutor>,
+        size: u32,
+        delay: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { executor, free: Arc::new(Semaphore::new(size)), size, delay, stop }
+    }
+
+    /// Acquires every free slot, waiting until there is one and few enough reports are unsettled; `None` once the worker
+    /// stops.
+    pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
+        let acquire = async {
+            let first = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
+            self.executor.reports.wait_until_unsettled_at_most(self.max_unsettled_reports()).await;
+            self.merge_remaining(first)
         };
-        self.stop.run_until_cancelled(free).await
+        self.stop.run_until_cancelled(acquire).await
     }
 
-    /// The same, if it need not be waited for.
+    /// Acquires every free slot; `None` if [`Slots::acquire`] would wait.
     pub(crate) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
-        let first = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let may_take = self.executor.reports.count() <= self.most_reports() && !self.stop.is_cancelled();
-        may_take.then(|| self.others(first))
+        let first = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let may_claim = self.executor.reports.unsettled_count() <= self.max_unsettled_reports();
+        (may_claim && !self.stop.is_cancelled()).then(|| self.merge_remaining(first))
     }
 
-    fn most_reports(&self) -> usize {
-        self.size.saturating_mul(REPORTS_PER_SLOT)
+    /// Waits for `awaited`; `None` if the worker stops before.
+    pub(crate) async fn run_until_stopped<T>(&self, awaited: impl Future<Output = T>) -> Option<T> {
+        self.stop.run_until_cancelled(awaited).await
     }
 
-    fn others(&self, mut free: OwnedSemaphorePermit) -> OwnedSemaphorePermit {
-        while let Ok(more) = Arc::clone(&self.slots).try_acquire_owned() {
-            free.merge(more);
+    fn max_unsettled_reports(&self) -> usize {
+        self.size.saturating_mul(MAX_UNSETTLED_REPORTS_PER_SLOT)
+    }
+
+    fn merge_remaining(&self, mut acquired: OwnedSemaphorePermit) -> OwnedSemaphorePermit {
+        while let Ok(more) = Arc::clone(&self.free).try_acquire_owned() {
+            acquired.merge(more);
         }
-        free
+        acquired
     }
 
-    /// Puts what was granted to work in the `free` slots; what finds none is handed back.
-    pub(crate) fn start(
+    /// Runs granted tasks in the `acquired` slots. A grant that finds no slot, or a stopping worker, is released.
+    ///
+    /// `traces` are the spans of the tickets, by task: they come after the span of the submission that the grant names.
+    pub(crate) fn dispatch(
         &self,
-        (sent, grants): (SuspendAwareInstant, ClaimResponse),
-        mut free: OwnedSemaphorePermit,
+        granted: TimedGrants,
+        mut acquired: OwnedSemaphorePermit,
         traces: &HashMap<TaskId, TraceContext>,
     ) {
-        for grant in grants.tasks {
-            let deadline = Deadline::of(sent, grants.held_ms, grant.remaining_ms);
-            let Some(slot) = free.split(1).filter(|_| !self.stop.is_cancelled()) else {
+        for (grant, deadline) in granted.into_grants() {
+            let Some(slot) = acquired.split(1).filter(|_| !self.stop.is_cancelled()) else {
                 self.executor.release(&grant, deadline);
                 continue;
             };
-            // The message's step comes after the submission's.
             let trace = traces.get(&grant.id).copied().or(grant.trace);
             let (executor, stop, delay) = (Arc::clone(&self.executor), self.stop.clone(), self.delay);
             self.executor.tracker.spawn(async move {
-                executor.attend(grant, deadline, trace).await;
+                executor.execute(grant, deadline, trace).await;
                 stop.run_until_cancelled(tokio::time::sleep(delay)).await;
                 drop(slot);
             });

@@ -1,4 +1,4 @@
-//! Reports over Kafka: each is sent as it comes, and what Kafka does not take goes over HTTP.
+//! Sends reports over Kafka, each as soon as it arrives, and over HTTP what Kafka does not accept.
 
 use std::time::Duration;
 
@@ -9,65 +9,66 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::reporting::http_reporter::{PendingReport, Reports, next};
+use crate::reporting::report_queue::{PendingReport, ReportQueue, next_report};
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
-/// How long Kafka may take over a result, if its task's life is not shorter.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long Kafka may take to acknowledge a result; less if half of the task's remaining time is less.
+const MAX_PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends reports over Kafka.
+/// Publishes results to Kafka.
 pub(crate) struct KafkaReporter {
     pub(crate) broker: Broker,
     pub(crate) worker: WorkerName,
+    /// The results that Kafka has acknowledged and no heartbeat has confirmed.
     pub(crate) unconfirmed: UnconfirmedResults,
-    /// What operations report.
+    /// The receiving end of `queue`.
     pub(crate) receiver: mpsc::UnboundedReceiver<PendingReport>,
-    /// What goes over HTTP.
-    pub(crate) over_http: Reports,
-    /// Counts what is on its way.
-    pub(crate) reports: Reports,
+    /// The queue from which reports are taken; it counts them while they are being published.
+    pub(crate) queue: ReportQueue,
+    /// The queue of the HTTP reporter.
+    pub(crate) http_queue: ReportQueue,
 }
 
 impl KafkaReporter {
-    /// Sends until `last` is cancelled and everything that was put there by then has arrived in Kafka or goes over HTTP;
-    /// what Kafka has and nobody has settled goes over HTTP then, too.
-    pub(crate) async fn run(mut self, last: CancellationToken) {
-        let on_the_way = TaskTracker::new();
-        while let Some(pending) = next(&mut self.receiver, &last).await {
-            // A report that Kafka cannot take is not one that waits for it.
-            if !self.unconfirmed.has_room() {
-                self.hand_over(pending);
-                continue;
+    /// Publishes until `shutdown` is cancelled and every report that was added by then is acknowledged by Kafka or in the
+    /// queue for HTTP. Then it adds to that queue what Kafka has acknowledged and no heartbeat has confirmed.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let in_flight = TaskTracker::new();
+        while let Some(pending) = next_report(&mut self.receiver, &shutdown).await {
+            if self.unconfirmed.has_room() {
+                in_flight.spawn(self.publish(pending));
+            } else {
+                self.http_queue.add(pending);
+                self.queue.remove_settled(1);
             }
-            let posted = ResultMessage { worker: self.worker.clone(), report: pending.report.clone() };
-            let broker = self.broker.clone();
-            let (unconfirmed, over_http, reports) =
-                (self.unconfirmed.clone(), self.over_http.clone(), self.reports.clone());
-            // Time to say it over HTTP must be left. What Kafka takes after all is said twice, which is harmless.
-            let patience = (pending.left() / 2).min(PATIENCE);
-            on_the_way.spawn(async move {
-                match timeout(patience, broker.publish_result(&posted)).await {
-                    Ok(Ok(())) => unconfirmed.keep(pending),
-                    Ok(Err(PublishError::Unavailable | PublishError::NotSendable)) => over_http.add(pending),
-                    Ok(Err(PublishError::Refused(error))) => {
-                        tracing::debug!(task.id = %pending.report.id, error = %error, "Kafka refused a result: it goes over HTTP");
-                        over_http.add(pending);
-                    }
-                    Err(_) => {
-                        tracing::debug!(task.id = %pending.report.id, "Kafka takes too long over a result: it goes over HTTP");
-                        over_http.add(pending);
-                    }
-                }
-                reports.forget(1);
-            });
         }
-        on_the_way.close();
-        on_the_way.wait().await;
-        self.unconfirmed.clear();
+        in_flight.close();
+        in_flight.wait().await;
+        self.unconfirmed.flush_to_http();
     }
 
-    fn hand_over(&self, pending: PendingReport) {
-        self.over_http.add(pending);
-        self.reports.forget(1);
+    /// Publishes one report, or adds it to the queue for HTTP. The timeout leaves half of the task's remaining time for
+    /// HTTP; a message that Kafka accepts after the timeout makes the report arrive twice, which is harmless.
+    fn publish(&self, pending: PendingReport) -> impl Future<Output = ()> + use<> {
+        let message = ResultMessage { worker: self.worker.clone(), report: pending.report.clone() };
+        let (broker, unconfirmed) = (self.broker.clone(), self.unconfirmed.clone());
+        let (queue, http_queue) = (self.queue.clone(), self.http_queue.clone());
+        let publish_timeout = (pending.remaining() / 2).min(MAX_PUBLISH_TIMEOUT);
+        async move {
+            let id = pending.report.id;
+            match timeout(publish_timeout, broker.publish_result(&message)).await {
+                Ok(Ok(())) => unconfirmed.add(pending),
+                Ok(Err(PublishError::Unavailable | PublishError::NotSendable)) => http_queue.add(pending),
+                Ok(Err(PublishError::Refused(error))) => {
+                    tracing::debug!(task.id = %id, error = %error, "Kafka refused a result: sending it over HTTP");
+                    http_queue.add(pending);
+                }
+                Err(_) => {
+                    tracing::debug!(task.id = %id, "Kafka did not acknowledge a result in time: sending it over HTTP");
+                    http_queue.add(pending);
+                }
+            }
+            queue.remove_settled(1);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The ways of reports out of the worker: over Kafka where there is one, else over HTTP; and their end, in order.
+//! Sends reports: over Kafka if configured, else over HTTP. On shutdown it flushes Kafka first, then HTTP.
 
 use std::time::Duration;
 
@@ -6,75 +6,98 @@ use broker::Broker;
 use client::Client;
 use domain::WorkerName;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::warn;
 
 use crate::outage_log::BackendOutageLog;
-use crate::reporting::http_reporter::{HttpReporter, Reports};
+use crate::reporting::http_reporter::HttpReporter;
 use crate::reporting::kafka_reporter::KafkaReporter;
+use crate::reporting::report_queue::ReportQueue;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
-/// How long a stopping worker tries to say its last words.
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// How long a stopping worker tries to send the reports that are left.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Carries reports until it is flushed, or dropped.
+/// Sends the reports of one worker until it is flushed. Dropping it stops it at once.
+///
+/// ```text
+/// Running --flush--> FlushingKafka --all published or queued for HTTP--> FlushingHttp --all settled--> Stopped
+///    |                     |                                                  |                           ^
+///    '--------drop---------'------------------- drop, FLUSH_TIMEOUT ----------'---------------------------'
+/// ```
+///
+/// Kafka comes first because what it does not accept, and what no heartbeat has confirmed, is sent over HTTP. Without Kafka
+/// `FlushingKafka` is skipped.
 pub(crate) struct Reporter {
-    /// Where reports are put.
-    pub(crate) reports: Reports,
-    /// What Kafka has of them.
+    /// The queue to which reports are added.
+    pub(crate) queue: ReportQueue,
+    /// With Kafka: the results that it has acknowledged and no heartbeat has confirmed.
     pub(crate) unconfirmed: Option<UnconfirmedResults>,
-    carriers: TaskTracker,
-    flush: CancellationToken,
-    _no_more: DropGuard,
+    kafka: Option<Sender>,
+    http: Sender,
+}
+
+/// A background task that sends reports until it is told to shut down and its queue is empty.
+struct Sender {
+    shutdown: CancellationToken,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Reporter {
-    /// Begins to carry.
+    /// Starts to send reports: state `Running`.
     pub(crate) fn start(
         client: Client,
         worker: WorkerName,
-        link: BackendOutageLog,
+        outage_log: BackendOutageLog,
         broker: Option<Broker>,
     ) -> Self {
-        let (http_reporter, over_http) = HttpReporter::new(client, worker.clone(), link);
-        let (carriers, flush, no_more) =
-            (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let (reports, unconfirmed, courier_last) = match broker {
-            None => (over_http, None, flush.clone()),
-            Some(broker) => {
-                let (reports, receiver) = over_http.linked();
-                let unconfirmed = UnconfirmedResults::before(over_http.clone());
-                let kafka_reporter = KafkaReporter {
-                    broker,
-                    worker,
-                    unconfirmed: unconfirmed.clone(),
-                    receiver,
-                    over_http,
-                    reports: reports.clone(),
-                };
-                let (last, done, end) = (flush.clone(), CancellationToken::new(), no_more.clone());
-                // The postman's last words go through the courier.
-                let courier_last = done.clone();
-                carriers.spawn(async move {
-                    let _done = done.drop_guard();
-                    end.run_until_cancelled(kafka_reporter.run(last)).await
-                });
-                (reports, Some(unconfirmed), courier_last)
-            }
+        let (http_reporter, http_queue) = HttpReporter::new(client, worker.clone(), outage_log);
+        let http = Sender::spawn(|shutdown| http_reporter.run(shutdown));
+        let Some(broker) = broker else {
+            return Self { queue: http_queue, unconfirmed: None, kafka: None, http };
         };
-        let end = no_more.clone();
-        carriers.spawn(async move { end.run_until_cancelled(http_reporter.run(courier_last)).await });
-        carriers.close();
-        Self { reports, unconfirmed, carriers, flush, _no_more: no_more.drop_guard() }
+        let (queue, receiver) = http_queue.linked();
+        let unconfirmed = UnconfirmedResults::new(http_queue.clone());
+        let kafka_reporter = KafkaReporter {
+            broker,
+            worker,
+            unconfirmed: unconfirmed.clone(),
+            receiver,
+            queue: queue.clone(),
+            http_queue,
+        };
+        let kafka = Sender::spawn(|shutdown| kafka_reporter.run(shutdown));
+        Self { queue, unconfirmed: Some(unconfirmed), kafka: Some(kafka), http }
     }
 
-    /// Carries what is there, for a while.
+    /// Sends the reports that are left, for [`FLUSH_TIMEOUT`] at most, and stops.
     pub(crate) async fn flush(self, worker: &WorkerName) {
-        self.flush.cancel();
-        if timeout(FLUSH_LIMIT, self.carriers.wait()).await.is_err() {
-            let left = self.reports.count();
-            warn!(worker.name = %worker, "worker {worker} leaves {left} reports that the Backend did not take");
+        let Self { queue, kafka, http, .. } = self;
+        let flush = async {
+            if let Some(kafka) = kafka {
+                kafka.flush().await;
+            }
+            http.flush().await;
+        };
+        if timeout(FLUSH_TIMEOUT, flush).await.is_err() {
+            let unsettled = queue.unsettled_count();
+            warn!(worker.name = %worker, "worker {worker} stops with {unsettled} reports that the Backend has not settled");
         }
+    }
+}
+
+impl Sender {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(CancellationToken) -> F) -> Self {
+        let shutdown = CancellationToken::new();
+        let task = TaskTracker::new().spawn(run(shutdown.clone()));
+        Self { shutdown, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Waits until everything that is queued has been sent.
+    async fn flush(self) {
+        self.shutdown.cancel();
+        // An error is a panic of the task, which the panic hook has reported.
+        let _ = self.task.await;
     }
 }

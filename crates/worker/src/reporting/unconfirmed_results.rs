@@ -1,101 +1,107 @@
-//! Results that Kafka has: kept until a heartbeat's answer says that their tasks have ended, for a message may be lost.
+//! Results that Kafka has acknowledged, kept until a heartbeat's response confirms that their tasks have ended: a message
+//! may be lost even so.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::GrantRef;
 
-use crate::reporting::http_reporter::{PendingReport, Reports};
+use crate::reporting::report_queue::{PendingReport, ReportQueue};
 
-/// A task that so many heartbeats still name as open has lost its message: the result goes over HTTP.
+/// If this many heartbeats in a row report the task as still running, the Kafka message is presumed lost and the result is
+/// sent over HTTP.
 const MAX_UNCONFIRMED_HEARTBEATS: u32 = 2;
 
-/// The most results that are kept, and the most bytes of them; what comes beyond it goes over HTTP at once.
-const MOST: usize = 20_000;
-const MOST_BYTES: usize = 64 << 20;
+/// Results that are kept; further ones are sent over HTTP at once.
+const MAX_RESULTS: usize = 20_000;
 
-/// The results that Kafka has. Shared with the heart's thread.
+/// Bytes of results that are kept; further ones are sent over HTTP at once.
+const MAX_BYTES: usize = 64 << 20;
+
+/// The results that Kafka has acknowledged and no heartbeat has confirmed. Clones share them; the heartbeat's thread has one.
 #[derive(Clone)]
 pub(crate) struct UnconfirmedResults {
-    shelf: Arc<Mutex<State>>,
-    reports: Reports,
+    state: Arc<Mutex<State>>,
+    http_queue: ReportQueue,
 }
 
 #[derive(Default)]
 struct State {
-    entries: HashMap<GrantRef, RunningGuard>,
+    results: HashMap<GrantRef, UnconfirmedResult>,
     bytes: usize,
 }
 
-struct RunningGuard {
+struct UnconfirmedResult {
     pending: PendingReport,
-    beats: u32,
+    /// Responses to heartbeats that named the grant and did not say that it has ended.
+    heartbeats: u32,
 }
 
 impl UnconfirmedResults {
-    /// What must go over HTTP after all goes to `reports`.
-    pub(crate) fn before(reports: Reports) -> Self {
-        Self { shelf: Arc::default(), reports }
+    /// None yet. What must be sent over HTTP after all is added to `http_queue`.
+    pub(crate) fn new(http_queue: ReportQueue) -> Self {
+        Self { state: Arc::default(), http_queue }
     }
 
-    /// Whether one more may be kept.
+    /// Whether one more result may be added.
     pub(crate) fn has_room(&self) -> bool {
-        let place = self.shelf();
-        place.entries.len() < MOST && place.bytes < MOST_BYTES
+        let state = self.state();
+        state.results.len() < MAX_RESULTS && state.bytes < MAX_BYTES
     }
 
-    /// Keeps a result that Kafka has.
-    pub(crate) fn keep(&self, pending: PendingReport) {
-        let held = pending.held();
-        let mut place = self.shelf();
-        place.bytes += pending.length();
-        if let Some(before) = place.entries.insert(held, RunningGuard { pending, beats: 0 }) {
-            place.bytes -= before.pending.length();
+    /// Adds a result that Kafka has acknowledged.
+    pub(crate) fn add(&self, pending: PendingReport) {
+        let grant = pending.grant();
+        let mut state = self.state();
+        state.bytes += pending.payload_bytes();
+        let result = UnconfirmedResult { pending, heartbeats: 0 };
+        if let Some(replaced) = state.results.insert(grant, result) {
+            state.bytes -= replaced.pending.payload_bytes();
         }
     }
 
-    /// All of them, for the heart to ask about.
-    pub(crate) fn held(&self) -> Vec<GrantRef> {
-        self.shelf().entries.keys().copied().collect()
+    /// The grants of all results, for the next heartbeat to ask about.
+    pub(crate) fn grants(&self) -> Vec<GrantRef> {
+        self.state().results.keys().copied().collect()
     }
 
-    /// The answer to a heartbeat that named `asked`: what must `stop` has ended, and is forgotten; what is still open after
-    /// two answers is reported over HTTP.
-    pub(crate) fn heard(&self, asked: &[GrantRef], stop: &[GrantRef]) {
-        let mut place = self.shelf();
+    /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended, so their results are
+    /// confirmed and dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
+    pub(crate) fn on_heartbeat(&self, asked: &[GrantRef], stop: &[GrantRef]) {
+        let mut state = self.state();
         for ended in stop {
-            place.take(ended);
+            state.remove(ended);
         }
-        for held in asked {
-            let Some(entry) = place.entries.get_mut(held) else { continue };
-            entry.beats += 1;
-            if entry.beats >= MAX_UNCONFIRMED_HEARTBEATS
-                && let Some(pending) = place.take(held)
+        for grant in asked {
+            let Some(result) = state.results.get_mut(grant) else { continue };
+            result.heartbeats += 1;
+            if result.heartbeats >= MAX_UNCONFIRMED_HEARTBEATS
+                && let Some(pending) = state.remove(grant)
             {
-                tracing::debug!(task.id = %held.id, "Kafka had the result and nobody settled it: it goes over HTTP");
-                self.reports.add(pending);
+                tracing::debug!(task.id = %grant.id, "no heartbeat confirmed a result that Kafka acknowledged: sending it over HTTP");
+                self.http_queue.add(pending);
             }
         }
     }
 
-    /// The worker stops: what nobody has confirmed is reported over HTTP.
-    pub(crate) fn clear(&self) {
-        let mut place = self.shelf();
-        place.bytes = 0;
-        for (_, entry) in place.entries.drain() {
-            self.reports.add(entry.pending);
+    /// Sends everything over HTTP: the worker stops and waits for no more heartbeats.
+    pub(crate) fn flush_to_http(&self) {
+        let mut state = self.state();
+        state.bytes = 0;
+        for (_, result) in state.results.drain() {
+            self.http_queue.add(result.pending);
         }
     }
 
-    fn shelf(&self) -> MutexGuard<'_, State> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn take(&mut self, held: &GrantRef) -> Option<PendingReport> {
-        let RunningGuard { pending, .. } = self.entries.remove(held)?;
-        self.bytes -= pending.length();
+    fn remove(&mut self, grant: &GrantRef) -> Option<PendingReport> {
+        let UnconfirmedResult { pending, .. } = self.results.remove(grant)?;
+        self.bytes -= pending.payload_bytes();
         Some(pending)
     }
 }
@@ -123,21 +129,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_ended_is_forgotten_and_what_stays_open_is_reported_over_http() {
-        let (reports, mut over_http) = Reports::new();
-        let unconfirmed = UnconfirmedResults::before(reports);
+    async fn a_confirmed_result_is_dropped_and_an_unconfirmed_one_is_sent_over_http() {
+        let (http_queue, mut over_http) = ReportQueue::new();
+        let unconfirmed = UnconfirmedResults::new(http_queue);
         let (ended, lost) = (pending(1), pending(2));
-        let [ended_held, lost_held] = [ended.held(), lost.held()];
-        unconfirmed.keep(ended);
-        unconfirmed.keep(lost);
-        let asked = unconfirmed.held();
-        unconfirmed.heard(&asked, &[ended_held]);
-        assert_eq!(unconfirmed.held(), [lost_held]);
-        unconfirmed.heard(&[], &[]);
-        assert_eq!(unconfirmed.held(), [lost_held], "a beat that did not ask about it says nothing");
-        unconfirmed.heard(&asked, &[]);
-        let again = tokio::time::timeout(Duration::from_secs(1), over_http.recv()).await.unwrap().unwrap();
-        assert_eq!(again.held(), lost_held);
-        assert!(unconfirmed.held().is_empty() && unconfirmed.shelf().bytes == 0);
+        let [ended_grant, lost_grant] = [ended.grant(), lost.grant()];
+        unconfirmed.add(ended);
+        unconfirmed.add(lost);
+        let asked = unconfirmed.grants();
+        unconfirmed.on_heartbeat(&asked, &[ended_grant]);
+        assert_eq!(unconfirmed.grants(), [lost_grant]);
+        unconfirmed.on_heartbeat(&[], &[]);
+        assert_eq!(
+            unconfirmed.grants(),
+            [lost_grant],
+            "a heartbeat that did not ask about it does not count"
+        );
+        unconfirmed.on_heartbeat(&asked, &[]);
+        let resent = tokio::time::timeout(Duration::from_secs(1), over_http.recv()).await.unwrap().unwrap();
+        assert_eq!(resent.grant(), lost_grant);
+        assert!(unconfirmed.grants().is_empty() && unconfirmed.state().bytes == 0);
     }
 }

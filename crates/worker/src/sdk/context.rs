@@ -1,4 +1,4 @@
-//! What a running operation may know of its task: who it is, how long it has, whether it must stop.
+//! The context of a running operation: its task, its remaining time, and whether it must stop.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{Deadline, SuspendAwareInstant};
 
-/// A running task, as its operation sees it. Clones are for the threads and tasks that work for it.
+/// The task that an operation runs for. Clone it for the threads and async tasks that the operation starts.
 #[derive(Debug, Clone)]
 pub struct Context {
     task: TaskId,
@@ -18,6 +18,7 @@ pub struct Context {
 }
 
 impl Context {
+    /// The context of a granted task. `trace` is the span of this run.
     pub(crate) fn new(
         grant: &Grant,
         deadline: Deadline,
@@ -27,33 +28,34 @@ impl Context {
         Self { task: grant.id, attempt: grant.attempt, deadline, stop, trace }
     }
 
-    /// Which task.
+    /// The id of the task.
     pub fn task(&self) -> TaskId {
         self.task
     }
 
-    /// Which grant of it: 1 for the first.
+    /// The number of this grant of the task: 1 for the first.
     pub fn attempt(&self) -> Attempt {
         self.attempt
     }
 
-    /// The step of the trace that runs it, if anybody traces: the header `traceparent` of requests that it makes.
+    /// The span of this run, to be sent as the header `traceparent` (W3C Trace Context) of requests that the operation
+    /// makes. `None`: the task is not traced.
     pub fn trace(&self) -> Option<TraceContext> {
         self.trace
     }
 
-    /// How much of its life is left.
+    /// The time left until the deadline of the task; zero after it.
     pub fn remaining(&self) -> Duration {
-        self.deadline.left(SuspendAwareInstant::now())
+        self.deadline.remaining(SuspendAwareInstant::now())
     }
 
-    /// Whether what is done for this task from here on is for nobody.
+    /// Whether the task has ended, so that any further work for it is in vain.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled() || self.remaining().is_zero()
     }
 
-    /// Waits until the task has ended: by its deadline, a cancellation, or the end of the worker. The operation's own
-    /// future is dropped then; this is for what it has set going elsewhere.
+    /// Waits until the task has ended: by its deadline, a cancellation, or the stop of the worker. The operation's own
+    /// future is dropped then; await this in other async tasks that the operation has started.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
     }

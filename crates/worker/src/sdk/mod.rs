@@ -1,4 +1,4 @@
-//! What an author of operations writes against.
+//! The interface for authors of operations.
 
 pub(crate) mod context;
 pub(crate) mod operation;

@@ -1,4 +1,4 @@
-//! What an operation is: a type, its parameters, its output, and the work between them.
+//! The trait that an author of operations implements.
 
 use std::error::Error;
 use std::fmt;
@@ -11,34 +11,34 @@ use telemetry::error_chain;
 
 use crate::sdk::context::Context;
 
-/// Work that a task may ask for.
+/// The code that runs the tasks of one type.
 ///
-/// Its isolation level is `async`: it runs inside the worker, and at its task's end its future is dropped, which takes
-/// effect at its next await. Code that computes for long without an await is not stopped, only its result is refused;
-/// hand such work to a thread that asks [`Context::is_stopped`] now and then.
+/// Its isolation level is `async`: it runs inside the worker's process, and when its task ends its future is dropped, which
+/// takes effect at its next await. Code that computes for long without an await is not stopped, only its result is refused;
+/// run such code on a thread that calls [`Context::is_stopped`] now and then.
 pub trait Operation: Send + Sync + 'static {
-    /// What submitters call it.
+    /// The type of its tasks: the name by which submitters ask for it.
     const TYPE: &'static str;
 
-    /// Raised with every change of the schemas: the catalogue refuses the same version with others.
+    /// The version. Raise it with every change of the schemas: the Backend refuses the same version with other schemas.
     const VERSION: u32 = 1;
 
-    /// The topic that its tasks share with those of other operations.
+    /// The queue of its tasks, shared with other operations. With Kafka each queue is a topic.
     const QUEUE: &'static str = "default";
 
-    /// What it needs. Absent parameters and `null` are read as `{}`. Its schema is checked before `run`, and at submission;
-    /// unknown members of an object are refused unless its type says otherwise.
+    /// The parameters. They are checked against the schema of this type at submission, and again before `run`. Absent
+    /// parameters and `null` are read as `{}`; unknown members of an object are refused unless this type allows them.
     type Params: DeserializeOwned + JsonSchema + Send;
 
-    /// What it makes.
+    /// The result.
     type Output: Serialize + JsonSchema;
 
-    /// How long its tasks may live.
+    /// The longest and the default time to live of its tasks. By default neither is given, and the Backend's own hold.
     fn ttl() -> TtlBounds {
         TtlBounds::default()
     }
 
-    /// Does it. A panic is a failure too.
+    /// Runs one task. An error or a panic makes the task end as failed.
     fn run(
         &self,
         params: Self::Params,
@@ -46,18 +46,18 @@ pub trait Operation: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }
 
-/// Why an operation failed, as a sentence that the task's owner will read. Any error becomes one with `?`.
+/// Why an operation failed, as a sentence that the task's owner can read. The operator `?` converts any error into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure that says `sentence`.
+    /// A failure with the text `sentence`.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
 }
 
-/// The error and its causes. (`Failure` is no `Error` itself, or this could not be written.)
+/// The text of the error and its causes. (`Failure` does not implement `Error`: this implementation would conflict.)
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error_chain(&error))

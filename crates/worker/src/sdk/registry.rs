@@ -1,4 +1,4 @@
-//! The operations of a worker, each with its specification: registered one by one, found by type.
+//! The registry of a worker's operations, found by type.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,52 +11,55 @@ use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 use crate::sdk::schema;
 
-/// A running operation.
+/// The future of a running operation.
 pub(crate) type OperationFuture = Pin<Box<dyn Future<Output = Result<RawJson, Failure>> + Send>>;
 
-/// What a worker can do.
+/// The operations of a worker.
 #[derive(Default)]
 pub struct Operations(BTreeMap<TypeName, RegisteredOperation>);
 
-/// An operation whose types are forgotten.
+/// An operation with its Rust types erased: it takes and returns JSON.
 pub(crate) struct RegisteredOperation {
-    spec: domain::Operation,
-    parameters: Validator,
+    specification: domain::Operation,
+    validator: Validator,
     start: Box<dyn Fn(RawJson, Context) -> OperationFuture + Send + Sync>,
 }
 
-/// How a failure begins that the operation never saw.
+/// The marker at the start of a failure's text that says that the parameters are invalid and the operation did not run.
 const PARAMETERS_REFUSED: &str = "PARAMETERS_REFUSED";
 
 impl Operations {
-    /// None yet.
+    /// No operations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// These and `operation`.
+    /// Adds `operation`.
     ///
     /// # Panics
     ///
-    /// If its type or queue is no name, or the type is there already: programs that are wrong whenever they start.
+    /// If its type or queue is not a valid name, its parameters have no valid schema, or its type is registered already:
+    /// errors of the program that show at every start.
     #[must_use]
     pub fn with<O: Operation>(mut self, operation: O) -> Self {
         let registered = RegisteredOperation::new(operation);
-        let name = registered.spec.name.clone();
-        let twin = self.0.insert(name, registered);
-        assert!(twin.is_none(), "{} is registered twice", O::TYPE);
+        let name = registered.specification.name.clone();
+        let duplicate = self.0.insert(name, registered);
+        assert!(duplicate.is_none(), "{} is registered twice", O::TYPE);
         self
     }
 
-    /// As the catalogue will know them.
+    /// The operations as they are registered with the Backend: types, versions, schemas.
     pub fn specifications(&self) -> impl Iterator<Item = &domain::Operation> {
-        self.0.values().map(|registered| &registered.spec)
+        self.0.values().map(|registered| &registered.specification)
     }
 
+    /// The types of all operations.
     pub(crate) fn types(&self) -> Vec<TypeName> {
         self.0.keys().cloned().collect()
     }
 
+    /// The operation that runs tasks of the type `name`.
     pub(crate) fn find(&self, name: &TypeName) -> Option<&RegisteredOperation> {
         self.0.get(name)
     }
@@ -64,7 +67,7 @@ impl Operations {
 
 impl RegisteredOperation {
     fn new<O: Operation>(operation: O) -> Self {
-        let spec = domain::Operation {
+        let specification = domain::Operation {
             name: O::TYPE.parse().unwrap_or_else(|error| panic!("{}: {error}", O::TYPE)),
             version: O::VERSION,
             queue: O::QUEUE.parse().unwrap_or_else(|error| panic!("{}: {error}", O::TYPE)),
@@ -73,47 +76,49 @@ impl RegisteredOperation {
             ttl: O::ttl(),
             isolation: Isolation::Async,
         };
-        let parameters = jsonschema::validator_for(&spec.parameters)
-            .unwrap_or_else(|error| panic!("{}: its parameters have no sound schema: {error}", O::TYPE));
+        let validator = jsonschema::validator_for(&specification.parameters)
+            .unwrap_or_else(|error| panic!("{}: its parameters have no valid schema: {error}", O::TYPE));
         let operation = Arc::new(operation);
         let start = Box::new(move |parameters: RawJson, context| -> OperationFuture {
             let operation = Arc::clone(&operation);
             Box::pin(async move {
-                let params = parameters.read().map_err(|error| refused(&error.to_string()))?;
+                let params = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
                 let output = operation.run(params, context).await?;
                 Ok(RawJson::of(&output)?)
             })
         });
-        Self { spec, parameters, start }
+        Self { specification, validator, start }
     }
 
-    /// Checks the parameters and begins; what is wrong with them is the work's failure.
+    /// Checks the parameters and starts the operation. The future of a task with invalid parameters fails at once.
     pub(crate) fn start(&self, parameters: Option<RawJson>, context: Context) -> OperationFuture {
-        match self.checked(parameters) {
+        match self.validate(parameters) {
             Ok(parameters) => (self.start)(parameters, context),
             Err(failure) => Box::pin(async move { Err(failure) }),
         }
     }
 
-    fn checked(&self, parameters: Option<RawJson>) -> Result<RawJson, Failure> {
+    /// The parameters, if they match the schema; `{}` if there are none.
+    fn validate(&self, parameters: Option<RawJson>) -> Result<RawJson, Failure> {
         let parameters = match parameters {
             Some(parameters) if !parameters.is_null() => parameters,
             _ => RawJson::parse("{}".to_owned())?,
         };
-        let value = parameters.read().map_err(|error| refused(&error.to_string()))?;
-        let faults: Vec<String> = self.parameters.iter_errors(&value).map(|fault| said(&fault)).collect();
-        if faults.is_empty() { Ok(parameters) } else { Err(refused(&faults.join("; "))) }
+        let value = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
+        let errors: Vec<String> = self.validator.iter_errors(&value).map(|error| describe(&error)).collect();
+        if errors.is_empty() { Ok(parameters) } else { Err(invalid_parameters(&errors.join("; "))) }
     }
 }
 
-fn refused(why: &str) -> Failure {
-    Failure::new(format!("{PARAMETERS_REFUSED}: {why}"))
+fn invalid_parameters(cause: &str) -> Failure {
+    Failure::new(format!("{PARAMETERS_REFUSED}: {cause}"))
 }
 
-/// Where a fault is and what it is.
-fn said(fault: &jsonschema::ValidationError<'_>) -> String {
-    match fault.instance_path().as_str() {
-        "" => fault.to_string(),
-        pointer => format!("{pointer}: {fault}"),
+/// A validation error as a text: the JSON Pointer of the member (RFC 6901), if it is not the whole document, and the rule
+/// that the member breaks.
+fn describe(error: &jsonschema::ValidationError<'_>) -> String {
+    match error.instance_path().as_str() {
+        "" => error.to_string(),
+        pointer => format!("{pointer}: {error}"),
     }
 }

@@ -1,36 +1,37 @@
-//! JSON Schemas out of an operation's types, as strict as the catalogue wants them.
+//! Generates the JSON Schemas of an operation's parameters and result from their Rust types.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-/// The schema of parameters. An object that says nothing of unknown members refuses them: a mistyped name is caught at
-/// submission.
+/// The schema of the parameters `T`. An object whose type neither allows nor refuses unknown members refuses them, so that
+/// a mistyped name is caught at submission.
 pub(crate) fn of_parameters<T: JsonSchema>() -> Value {
     let mut schema = inline().for_deserialize().into_generator().into_root_schema_for::<T>();
     let is_object = schema.get("type").is_some_and(|kind| kind == "object");
-    let is_silent =
-        ["additionalProperties", "unevaluatedProperties"].iter().all(|word| schema.get(*word).is_none());
-    if is_object && is_silent {
-        let word = if is_composed(&schema) { "unevaluatedProperties" } else { "additionalProperties" };
-        schema.insert(word.to_owned(), Value::Bool(false));
+    let allows_by_default = ["additionalProperties", "unevaluatedProperties"]
+        .iter()
+        .all(|keyword| schema.get(*keyword).is_none());
+    if is_object && allows_by_default {
+        let keyword = if is_composed(&schema) { "unevaluatedProperties" } else { "additionalProperties" };
+        schema.insert(keyword.to_owned(), Value::Bool(false));
     }
     schema.to_value()
 }
 
-/// The schema of results.
+/// The schema of the result `T`.
 pub(crate) fn of_result<T: JsonSchema>() -> Value {
     inline().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// Types stand where they are used, so that a reader of the catalogue need not look elsewhere.
+/// Settings that write the schema of each type in the place of its use, so that readers need not follow references.
 fn inline() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true)
 }
 
-/// Whether members are named outside `properties` too; `additionalProperties` would refuse those.
+/// Whether the schema has members outside its own `properties`: `additionalProperties` would refuse those.
 fn is_composed(schema: &schemars::Schema) -> bool {
-    ["allOf", "anyOf", "oneOf", "$ref"].iter().any(|word| schema.get(*word).is_some())
+    ["allOf", "anyOf", "oneOf", "$ref"].iter().any(|keyword| schema.get(*keyword).is_some())
 }
 
 #[cfg(test)]
@@ -42,22 +43,22 @@ mod tests {
     use super::*;
 
     #[derive(JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
+    #[expect(dead_code, reason = "only its schema is read")]
     struct Named {
         name: String,
     }
 
     #[derive(JsonSchema)]
-    struct Nothing {}
+    struct NoMembers {}
 
     #[test]
-    fn unknown_members_are_refused() {
+    fn unknown_members_are_refused_by_default() {
         assert_eq!(of_parameters::<Named>()["additionalProperties"], json!(false));
-        assert_eq!(of_parameters::<Nothing>()["additionalProperties"], json!(false));
+        assert_eq!(of_parameters::<NoMembers>()["additionalProperties"], json!(false));
     }
 
     #[test]
-    fn a_type_that_takes_any_member_keeps_doing_so() {
+    fn a_type_that_allows_unknown_members_still_allows_them() {
         let schema = of_parameters::<BTreeMap<String, u8>>();
         assert_eq!(schema["additionalProperties"]["type"], json!("integer"));
         assert_eq!(of_parameters::<Value>().get("additionalProperties"), None);

@@ -1,52 +1,52 @@
-//! G17: a worker that is told to stop takes nothing new, lets what runs end, and hands the rest back.
+//! G17: a stopping worker claims nothing new, lets running tasks end within the drain, and releases the rest.
 
 use std::time::Duration;
 
 use domain::ReportOutcome;
 
-use crate::kit::probe_operation::{LONG, run, settings};
+use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
 use crate::kit::scripted_backend::{Backend, Fault, RESULTS};
 
 #[tokio::test]
-async fn what_does_not_end_in_time_is_handed_back() {
+async fn a_task_that_does_not_end_within_the_drain_is_released() {
     let mut backend = Backend::start();
-    let id = backend.give("PROBE", "{}", LONG);
-    let (worker, mut seen) =
-        run(&backend, worker::Settings { drain: Duration::from_millis(50), ..settings(1) });
-    let ask = backend.ask().await;
-    seen.begun().await;
+    let id = backend.add_task("PROBE", "{}", LONG_TTL);
+    let (worker, mut probe) =
+        run_worker(&backend, worker::Settings { drain: Duration::from_millis(50), ..settings(1) });
+    let request = backend.claim_request().await;
+    probe.started().await;
     worker.stopped().await;
-    assert_eq!(seen.dropped.try_recv(), Ok(id), "its future was dropped before the worker left");
+    assert_eq!(probe.dropped.try_recv(), Ok(id), "the future was dropped before the worker stopped");
     let report = backend.report().await;
-    assert_eq!((report.id, report.attempt, report.claim), (id, 1, ask.claim));
+    assert_eq!((report.id, report.attempt, report.claim), (id, 1, request.claim));
     assert_eq!(report.reported, ReportOutcome::Released);
 }
 
 #[tokio::test]
-async fn what_ends_in_time_is_reported() {
+async fn a_task_that_ends_within_the_drain_is_reported() {
     let mut backend = Backend::start();
-    let id = backend.give("PROBE", "{}", LONG);
-    let (worker, mut seen) = run(&backend, worker::Settings { drain: LONG, ..settings(1) });
-    seen.begun().await;
+    let id = backend.add_task("PROBE", "{}", LONG_TTL);
+    let (worker, mut probe) = run_worker(&backend, worker::Settings { drain: LONG_TTL, ..settings(1) });
+    probe.started().await;
     backend.fail(RESULTS, Fault::Unavailable);
     worker.stop.cancel();
-    seen.end(1);
+    probe.let_return(1);
     worker.stopped().await;
     let (refused, accepted) = (backend.report().await, backend.report().await);
-    assert_eq!(refused, accepted, "the last words are repeated too");
+    assert_eq!(refused, accepted, "the report is retried although the worker stops");
     assert_eq!(accepted.id, id);
     assert!(matches!(accepted.reported, ReportOutcome::Result(_)));
 }
 
 #[tokio::test]
-async fn the_late_grants_of_an_ask_in_flight_are_handed_back() {
+async fn grants_of_a_claim_that_was_in_flight_at_the_stop_are_released() {
     let mut backend = Backend::start();
-    let (worker, mut seen) = run(&backend, settings(1));
-    let ask = backend.ask().await;
+    let (worker, mut probe) = run_worker(&backend, settings(1));
+    let request = backend.claim_request().await;
     worker.stop.cancel();
-    let id = backend.give("PROBE", "{}", LONG);
+    let id = backend.add_task("PROBE", "{}", LONG_TTL);
     worker.stopped().await;
     let report = backend.report().await;
-    assert_eq!((report.id, report.claim, report.reported), (id, ask.claim, ReportOutcome::Released));
-    assert!(seen.begun.try_recv().is_err(), "it has not begun");
+    assert_eq!((report.id, report.claim, report.reported), (id, request.claim, ReportOutcome::Released));
+    assert!(probe.started.try_recv().is_err(), "the task has not started");
 }

@@ -1,4 +1,4 @@
-//! The heart beats before the worker takes anything, says what runs, and no load silences it.
+//! Heartbeats start before the worker claims tasks, name the running tasks, and no load delays them.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -9,103 +9,109 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use worker::{Context, Failure, Operation, Operations, Worker};
 
-use crate::kit::probe_operation::{LONG, run, settings};
-use crate::kit::scripted_backend::{Backend, Event, Fault, HEARTBEATS};
+use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
+use crate::kit::scripted_backend::{Backend, Fault, HEARTBEATS, Request};
 
 #[tokio::test]
-async fn the_first_beat_is_heard_before_the_first_ask() {
+async fn the_first_heartbeat_is_accepted_before_the_first_claim() {
     let mut backend = Backend::start();
     backend.fail(HEARTBEATS, Fault::Unavailable);
-    backend.fail(HEARTBEATS, Fault::Cut);
-    let (worker, _) = run(&backend, settings(1));
-    let mut beats = 0;
+    backend.fail(HEARTBEATS, Fault::ConnectionClosed);
+    let (worker, _) = run_worker(&backend, settings(1));
+    let mut heartbeats = 0;
     loop {
-        match backend.event().await {
-            Event::Registered(_) => assert_eq!(beats, 0, "the catalogue comes first"),
-            Event::Beat(heartbeat_loop) => {
-                assert!(heartbeat_loop.first, "none has been answered");
-                beats += 1;
+        match backend.request().await {
+            Request::Registration(_) => assert_eq!(heartbeats, 0, "registration comes first"),
+            Request::Heartbeat(heartbeat) => {
+                assert!(heartbeat.first, "no heartbeat has been accepted yet");
+                heartbeats += 1;
             }
-            Event::Asked(_) => break,
-            Event::Reported(_) => panic!("nothing has run"),
+            Request::Claim(_) => break,
+            Request::Reports(_) => panic!("no task has run"),
         }
     }
-    assert!(beats >= 3, "two of them were not answered");
-    assert!(!backend.heartbeat_loop().await.first, "the next one is not the first");
+    assert!(heartbeats >= 3, "two heartbeats failed");
+    assert!(!backend.heartbeat().await.first, "the next heartbeat is not the first");
     worker.stopped().await;
 }
 
 #[tokio::test]
-async fn a_beat_says_what_runs() {
+async fn a_heartbeat_names_the_running_tasks() {
     let mut backend = Backend::start();
-    let id = backend.give("PROBE", "{}", LONG);
-    let (worker, mut seen) = run(&backend, settings(3));
-    seen.begun().await;
+    let id = backend.add_task("PROBE", "{}", LONG_TTL);
+    let (worker, mut probe) = run_worker(&backend, settings(3));
+    probe.started().await;
     let running = loop {
-        let heartbeat_loop = backend.heartbeat_loop().await;
-        assert_eq!(heartbeat_loop.slots, 3);
-        assert!(heartbeat_loop.types.iter().any(|name| name.as_str() == "PROBE"));
-        if !heartbeat_loop.running.is_empty() {
-            break heartbeat_loop.running;
+        let heartbeat = backend.heartbeat().await;
+        assert_eq!(heartbeat.slots, 3);
+        assert!(heartbeat.types.iter().any(|name| name.as_str() == "PROBE"));
+        if !heartbeat.running.is_empty() {
+            break heartbeat.running;
         }
     };
     assert_eq!(running, [GrantRef { id, attempt: 1 }]);
     worker.stopped().await;
 }
 
-/// Computes without an await, until the test lets it.
-struct Stubborn(Arc<Barrier>, Arc<Barrier>);
+/// The operation `BLOCKING`: blocks its thread between two barriers.
+struct Blocking {
+    started: Arc<Barrier>,
+    may_return: Arc<Barrier>,
+}
 
 #[derive(Deserialize, JsonSchema)]
-struct Nothing {}
+struct NoParameters {}
 
-impl Operation for Stubborn {
-    const TYPE: &'static str = "STUBBORN";
-    type Params = Nothing;
+impl Operation for Blocking {
+    const TYPE: &'static str = "BLOCKING";
+    type Params = NoParameters;
     type Output = ();
 
-    async fn run(&self, _: Nothing, _: Context) -> Result<(), Failure> {
-        self.0.wait();
-        self.1.wait();
+    async fn run(&self, _: NoParameters, _: Context) -> Result<(), Failure> {
+        self.started.wait();
+        self.may_return.wait();
         Ok(())
     }
 }
 
 #[test]
-fn it_beats_while_every_thread_of_the_worker_is_busy() {
+fn heartbeats_are_sent_while_every_thread_of_the_worker_is_blocked() {
     let mut backend = Backend::start();
-    backend.give("STUBBORN", "{}", LONG);
-    backend.give("STUBBORN", "{}", LONG);
-    let (begun, may_end) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
-    let operations = Operations::new().with(Stubborn(Arc::clone(&begun), Arc::clone(&may_end)));
+    backend.add_task("BLOCKING", "{}", LONG_TTL);
+    backend.add_task("BLOCKING", "{}", LONG_TTL);
+    let (started, may_return) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    let operations = Operations::new()
+        .with(Blocking { started: Arc::clone(&started), may_return: Arc::clone(&may_return) });
     let worker = Worker::new(backend.client(), operations, settings(2));
-    let busy = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let blocked_runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let waiter = std::thread::spawn(move || busy.block_on(worker.run(stopped)).unwrap());
-    begun.wait();
-    let here = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    here.block_on(async {
-        while backend.heartbeat_loop().await.running.len() < 2 {}
+    let worker_thread = std::thread::spawn(move || blocked_runtime.block_on(worker.run(stopped)).unwrap());
+    started.wait();
+    let test_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    test_runtime.block_on(async {
+        while backend.heartbeat().await.running.len() < 2 {}
         for _ in 0..20 {
-            backend.heartbeat_loop().await;
+            backend.heartbeat().await;
         }
     });
-    may_end.wait();
+    may_return.wait();
     stop.cancel();
-    waiter.join().unwrap();
+    worker_thread.join().unwrap();
 }
 
 #[tokio::test]
-async fn it_beats_until_the_worker_has_left() {
+async fn heartbeats_are_sent_until_the_worker_has_stopped() {
     let mut backend = Backend::start();
-    backend.give("PROBE", "{}", LONG);
-    let (worker, mut seen) = run(&backend, worker::Settings { drain: Duration::from_mins(1), ..settings(1) });
-    seen.begun().await;
+    backend.add_task("PROBE", "{}", LONG_TTL);
+    let (worker, mut probe) =
+        run_worker(&backend, worker::Settings { drain: Duration::from_mins(1), ..settings(1) });
+    probe.started().await;
     worker.stop.cancel();
     for _ in 0..20 {
-        assert!(backend.heartbeat_loop().await.running.len() <= 1);
+        assert!(backend.heartbeat().await.running.len() <= 1);
     }
-    seen.end(1);
+    probe.let_return(1);
     worker.stopped().await;
 }

@@ -1,4 +1,4 @@
-//! The runtime as a Backend sees it: a real worker against a scripted Backend that speaks the domain's types.
+//! Tests of the worker as a Backend sees it: a real worker against a scripted Backend.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 

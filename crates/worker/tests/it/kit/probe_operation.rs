@@ -1,4 +1,4 @@
-//! An operation that tells the test when it begins and when it is dropped, and ends when the test says so.
+//! Operations that a test controls, and a worker that runs them.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,52 +15,58 @@ use worker::{Context, Failure, Operation, Operations, Settings, Worker, WorkerEr
 
 use crate::kit::scripted_backend::{Backend, in_time};
 
-/// Begins, waits for a word of the test, ends.
+/// The operation `PROBE`: signals its start and the drop of its future to the test, and returns when the test says so.
 pub(crate) struct Probe {
-    begun: mpsc::UnboundedSender<Context>,
+    started: mpsc::UnboundedSender<Context>,
     dropped: mpsc::UnboundedSender<TaskId>,
-    may_end: Arc<Semaphore>,
+    may_return: Arc<Semaphore>,
 }
 
 #[derive(Deserialize, JsonSchema)]
-pub(crate) struct Nothing {}
+pub(crate) struct NoParameters {}
 
-/// The test's end of the probe.
-pub(crate) struct Seen {
-    pub(crate) begun: mpsc::UnboundedReceiver<Context>,
+/// The test's end of the probe's signals.
+pub(crate) struct ProbeControl {
+    pub(crate) started: mpsc::UnboundedReceiver<Context>,
     pub(crate) dropped: mpsc::UnboundedReceiver<TaskId>,
-    may_end: Arc<Semaphore>,
+    may_return: Arc<Semaphore>,
 }
 
 impl Probe {
-    pub(crate) fn new() -> (Self, Seen) {
-        let ((begun, seen_begun), (dropped, seen_dropped)) =
+    pub(crate) fn new() -> (Self, ProbeControl) {
+        let ((started, started_receiver), (dropped, dropped_receiver)) =
             (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let may_end = Arc::new(Semaphore::new(0));
-        let seen = Seen { begun: seen_begun, dropped: seen_dropped, may_end: Arc::clone(&may_end) };
-        (Self { begun, dropped, may_end }, seen)
+        let may_return = Arc::new(Semaphore::new(0));
+        let control = ProbeControl {
+            started: started_receiver,
+            dropped: dropped_receiver,
+            may_return: Arc::clone(&may_return),
+        };
+        (Self { started, dropped, may_return }, control)
     }
 }
 
-impl Seen {
-    pub(crate) async fn begun(&mut self) -> Context {
-        in_time(self.begun.recv()).await.expect("the probe lives")
+impl ProbeControl {
+    /// The context of the next run that starts.
+    pub(crate) async fn started(&mut self) -> Context {
+        in_time(self.started.recv()).await.expect("the worker exists")
     }
 
+    /// The task of the next run whose future is dropped.
     pub(crate) async fn dropped(&mut self) -> TaskId {
-        in_time(self.dropped.recv()).await.expect("the probe lives")
+        in_time(self.dropped.recv()).await.expect("the worker exists")
     }
 
-    /// Lets so many runs end.
-    pub(crate) fn end(&self, runs: usize) {
-        self.may_end.add_permits(runs);
+    /// Lets this many runs return.
+    pub(crate) fn let_return(&self, runs: usize) {
+        self.may_return.add_permits(runs);
     }
 }
 
-/// Tells when it is dropped.
-struct Drops(mpsc::UnboundedSender<TaskId>, TaskId);
+/// Sends the task when it is dropped.
+struct DropSignal(mpsc::UnboundedSender<TaskId>, TaskId);
 
-impl Drop for Drops {
+impl Drop for DropSignal {
     fn drop(&mut self) {
         let _ = self.0.send(self.1);
     }
@@ -68,51 +74,51 @@ impl Drop for Drops {
 
 impl Operation for Probe {
     const TYPE: &'static str = "PROBE";
-    type Params = Nothing;
+    type Params = NoParameters;
     type Output = &'static str;
 
-    async fn run(&self, _: Nothing, context: Context) -> Result<&'static str, Failure> {
-        let _drops = Drops(self.dropped.clone(), context.task());
-        let _ = self.begun.send(context);
-        self.may_end.acquire().await?.forget();
+    async fn run(&self, _: NoParameters, context: Context) -> Result<&'static str, Failure> {
+        let _dropped = DropSignal(self.dropped.clone(), context.task());
+        let _ = self.started.send(context);
+        self.may_return.acquire().await?.forget();
         Ok("ended")
     }
 }
 
-/// Panics, or fails.
-pub(crate) struct Broken;
+/// The operation `FAILING`: returns a failure, or panics.
+pub(crate) struct Failing;
 
 #[derive(Deserialize, JsonSchema)]
-pub(crate) struct How {
+pub(crate) struct FailingParameters {
     panics: bool,
 }
 
-impl Operation for Broken {
-    const TYPE: &'static str = "BROKEN";
-    type Params = How;
+impl Operation for Failing {
+    const TYPE: &'static str = "FAILING";
+    type Params = FailingParameters;
     type Output = ();
 
-    async fn run(&self, how: How, _: Context) -> Result<(), Failure> {
-        assert!(!how.panics, "the kettle is cold");
+    async fn run(&self, parameters: FailingParameters, _: Context) -> Result<(), Failure> {
+        assert!(!parameters.panics, "the kettle is cold");
         Err(Failure::new("the kettle is broken"))
     }
 }
 
-/// A worker that runs.
-pub(crate) struct Runs {
+/// A running worker.
+pub(crate) struct RunningWorker {
     pub(crate) stop: CancellationToken,
     worker: JoinHandle<Result<(), WorkerError>>,
 }
 
-impl Runs {
-    /// Waits for its end after `stop`.
+impl RunningWorker {
+    /// Stops the worker and waits until `run` has returned.
     pub(crate) async fn stopped(self) {
         self.stop.cancel();
         in_time(self.worker).await.unwrap().unwrap();
     }
 }
 
-/// A worker's settings, with a heart that beats fast enough for a test.
+/// Settings with a heartbeat that is frequent enough for a test, and no drain.
 pub(crate) fn settings(slots: u32) -> Settings {
     Settings {
         slots: NonZeroU32::new(slots).unwrap(),
@@ -122,18 +128,19 @@ pub(crate) fn settings(slots: u32) -> Settings {
     }
 }
 
-/// Runs a worker with a probe and the ordinary operations.
-pub(crate) fn run(backend: &Backend, settings: Settings) -> (Runs, Seen) {
-    let (probe, seen) = Probe::new();
-    let operations = builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Broken);
-    (run_these(backend, settings, operations), seen)
+/// Runs a worker with [`Probe`], [`Failing`] and the built-in operations.
+pub(crate) fn run_worker(backend: &Backend, settings: Settings) -> (RunningWorker, ProbeControl) {
+    let (probe, control) = Probe::new();
+    let operations = builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Failing);
+    (run_operations(backend, settings, operations), control)
 }
 
-pub(crate) fn run_these(backend: &Backend, settings: Settings, operations: Operations) -> Runs {
+/// Runs a worker with `operations`.
+pub(crate) fn run_operations(backend: &Backend, settings: Settings, operations: Operations) -> RunningWorker {
     let stop = CancellationToken::new();
     let worker = Worker::new(backend.client(), operations, settings);
-    Runs { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop }
+    RunningWorker { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop }
 }
 
-/// Long enough to be no matter.
-pub(crate) const LONG: Duration = Duration::from_mins(10);
+/// A time to live that no test reaches.
+pub(crate) const LONG_TTL: Duration = Duration::from_mins(10);

@@ -1,4 +1,4 @@
-//! A scripted Backend: it grants what it is given, fails when it is told to, and remembers what it heard.
+//! A scripted Backend: it grants the tasks that a test adds, fails where the test says so, and records all requests.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{post, put};
@@ -21,80 +21,81 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// What goes wrong with one request.
+/// How one request fails.
 pub(crate) enum Fault {
-    /// 503, before anything is done.
+    /// Status 503; the request has no effect.
     Unavailable,
-    /// It is done, and the connection is cut before the answer.
-    Cut,
-    /// A problem of this status, before anything is done.
+    /// The request takes effect, and the connection is closed within the response.
+    ConnectionClosed,
+    /// A problem of this status; the request has no effect.
     Problem(u16),
-    /// Nothing is done before the test says so.
-    Wait(oneshot::Receiver<()>),
+    /// The request takes effect when the test sends.
+    DelayedUntil(oneshot::Receiver<()>),
 }
 
-/// What the Backend heard.
-pub(crate) enum Event {
-    Registered(domain::Operation),
-    Asked(ClaimRequest),
-    Reported(Reports),
-    Beat(Heartbeat),
+/// A request that the Backend received.
+pub(crate) enum Request {
+    Registration(domain::Operation),
+    Claim(ClaimRequest),
+    Reports(Reports),
+    Heartbeat(Heartbeat),
 }
 
 pub(crate) struct Backend {
     pub(crate) address: String,
-    events: mpsc::UnboundedReceiver<Event>,
+    requests: mpsc::UnboundedReceiver<Request>,
     script: Arc<Script>,
     _stop: oneshot::Sender<()>,
 }
 
 struct Script {
-    state: Mutex<Told>,
-    more: Notify,
-    events: mpsc::UnboundedSender<Event>,
+    state: Mutex<State>,
+    task_added: Notify,
+    requests: mpsc::UnboundedSender<Request>,
 }
 
 #[derive(Default)]
-struct Told {
+struct State {
     ready: VecDeque<Grant>,
     claims: HashMap<ClaimId, Vec<Grant>>,
     faults: HashMap<&'static str, VecDeque<Fault>>,
     stop: Vec<GrantRef>,
-    /// Whether asks are granted more than they wish for.
-    is_generous: bool,
-    /// Granted, and nothing that was reported of it has been accepted.
-    open: HashSet<TaskId>,
-    most_open: usize,
-    /// The longest results that it takes, in bytes.
-    longest: Option<usize>,
-    /// It breaks over every report of this one.
-    poison: Option<TaskId>,
+    /// Pulls are granted all ready tasks, whatever their number of slots.
+    ignores_slots: bool,
+    /// Granted, and no report about them has been accepted.
+    open_grants: HashSet<TaskId>,
+    max_open_grants: usize,
+    /// Requests with a longer result, in bytes, are refused with status 413.
+    max_result_bytes: Option<usize>,
+    /// Requests with a report about this task fail with status 500.
+    failing_report: Option<TaskId>,
 }
 
-pub(crate) const ASKS: &str = "/api/Task/request";
+pub(crate) const CLAIMS: &str = "/api/Task/request";
 pub(crate) const RESULTS: &str = "/api/Task/results";
 pub(crate) const HEARTBEATS: &str = "/api/Worker/heartbeat";
-pub(crate) const CATALOGUE: &str = "/api/Operation";
+pub(crate) const OPERATIONS: &str = "/api/Operation";
 pub(crate) const TOKENS: &str = "/connect/token";
 
-/// What is waited for; nothing in these tests takes this long unless it is broken.
+/// Waits for what must happen; only a broken worker lets the time limit pass.
 pub(crate) async fn in_time<T>(awaited: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), awaited).await.expect("it happens in time")
+    tokio::time::timeout(Duration::from_secs(30), awaited).await.expect("within 30 seconds")
 }
 
 impl Backend {
-    /// Listens from a thread of its own, so that nothing a test does to its runtime reaches it.
+    /// Serves from a thread of its own, so that a test that blocks its runtime does not block the Backend.
     pub(crate) fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (heard, events) = mpsc::unbounded_channel();
-        let script = Arc::new(Script { state: Mutex::default(), more: Notify::new(), events: heard });
+        let (recorded, requests) = mpsc::unbounded_channel();
+        let script =
+            Arc::new(Script { state: Mutex::default(), task_added: Notify::new(), requests: recorded });
         let routes = Router::new()
-            .route(ASKS, post(asked))
-            .route(RESULTS, post(reported))
-            .route(HEARTBEATS, post(heartbeat_loop))
-            .route(&format!("{CATALOGUE}/{{name}}"), put(registered))
+            .route(CLAIMS, post(claim))
+            .route(RESULTS, post(report))
+            .route(HEARTBEATS, post(heartbeat))
+            .route(&format!("{OPERATIONS}/{{name}}"), put(register))
             .route(TOKENS, post(token))
             .with_state(Arc::clone(&script));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -108,7 +109,7 @@ impl Backend {
                 }
             });
         });
-        Self { address, events, script, _stop: stop }
+        Self { address, requests, script, _stop: stop }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -119,8 +120,8 @@ impl Backend {
         Client::new(client::Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
     }
 
-    /// Makes a task ready to be granted for `life`.
-    pub(crate) fn give(&self, name: &str, parameters: &str, life: Duration) -> TaskId {
+    /// Adds a ready task with the given time to live.
+    pub(crate) fn add_task(&self, name: &str, parameters: &str, ttl: Duration) -> TaskId {
         let id: TaskId = ClaimId::random().to_string().parse().unwrap();
         let grant = Grant {
             id,
@@ -129,124 +130,129 @@ impl Backend {
                 .filter(|json| !json.is_null()),
             attempt: 1,
             claim: ClaimId::random(),
-            remaining_ms: u64::try_from(life.as_millis()).unwrap(),
+            remaining_ms: u64::try_from(ttl.as_millis()).unwrap(),
             trace: None,
         };
-        self.told().ready.push_back(grant);
-        self.script.more.notify_one();
+        self.state().ready.push_back(grant);
+        self.script.task_added.notify_one();
         id
     }
 
-    /// The next request to `path` goes wrong, after those that were told to before.
+    /// Makes one request to `path` fail: the next one for which no fault was added before.
     pub(crate) fn fail(&self, path: &'static str, fault: Fault) {
-        self.told().faults.entry(path).or_default().push_back(fault);
+        self.state().faults.entry(path).or_default().push_back(fault);
     }
 
-    /// Heartbeats are answered with this from now on.
-    pub(crate) fn stop(&self, held: GrantRef) {
-        self.told().stop.push(held);
+    /// Makes every response to a heartbeat say that `grant` must stop.
+    pub(crate) fn stop(&self, grant: GrantRef) {
+        self.state().stop.push(grant);
     }
 
-    pub(crate) fn be_generous(&self) {
-        self.told().is_generous = true;
+    /// Grants all ready tasks to the next pull, whatever its number of slots.
+    pub(crate) fn ignore_slots(&self) {
+        self.state().ignores_slots = true;
     }
 
-    pub(crate) fn take_no_results_longer_than(&self, bytes: usize) {
-        self.told().longest = Some(bytes);
+    /// Refuses requests with a result of more than `bytes` bytes.
+    pub(crate) fn limit_results(&self, bytes: usize) {
+        self.state().max_result_bytes = Some(bytes);
     }
 
-    /// Every request that names `task` is answered with 500 from now on; none is with `None`.
-    pub(crate) fn break_over(&self, task: Option<TaskId>) {
-        self.told().poison = task;
+    /// Fails every request with a report about `task` with status 500; none with `None`.
+    pub(crate) fn fail_reports_about(&self, task: Option<TaskId>) {
+        self.state().failing_report = task;
     }
 
-    /// How many grants are open: nothing that was reported of them has been accepted.
-    pub(crate) fn open(&self) -> usize {
-        self.told().open.len()
+    /// How many grants are open: no report about them has been accepted.
+    pub(crate) fn open_grants(&self) -> usize {
+        self.state().open_grants.len()
     }
 
-    /// The most grants that were open whenever a worker asked for more.
-    pub(crate) fn most_open(&self) -> usize {
-        self.told().most_open
+    /// The largest number of grants that were open when a worker pulled.
+    pub(crate) fn max_open_grants(&self) -> usize {
+        self.state().max_open_grants
     }
 
-    /// The next thing that it hears.
-    pub(crate) async fn event(&mut self) -> Event {
-        self.hear(Some).await
+    /// The next request.
+    pub(crate) async fn request(&mut self) -> Request {
+        self.next_of(Some).await
     }
 
     pub(crate) async fn registration(&mut self) -> domain::Operation {
-        self.hear(|event| if let Event::Registered(operation) = event { Some(operation) } else { None }).await
+        let matching = |request| if let Request::Registration(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
     }
 
-    pub(crate) async fn ask(&mut self) -> ClaimRequest {
-        self.hear(|event| if let Event::Asked(ask) = event { Some(ask) } else { None }).await
+    pub(crate) async fn claim_request(&mut self) -> ClaimRequest {
+        let matching = |request| if let Request::Claim(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
     }
 
-    pub(crate) async fn heartbeat_loop(&mut self) -> Heartbeat {
-        self.hear(|event| if let Event::Beat(heartbeat_loop) = event { Some(heartbeat_loop) } else { None })
-            .await
+    pub(crate) async fn heartbeat(&mut self) -> Heartbeat {
+        let matching = |request| if let Request::Heartbeat(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
     }
 
     pub(crate) async fn reports(&mut self) -> Vec<Report> {
-        self.hear(|event| if let Event::Reported(said) = event { Some(said.reports) } else { None }).await
+        let matching = |request| if let Request::Reports(it) = request { Some(it.reports) } else { None };
+        self.next_of(matching).await
     }
 
-    /// The next thing that it hears of the wanted kind; the others are passed over.
-    async fn hear<T>(&mut self, wanted: impl Fn(Event) -> Option<T>) -> T {
-        let heard = async {
+    /// The next request for which `matching` returns something; earlier ones are skipped.
+    async fn next_of<T>(&mut self, matching: impl Fn(Request) -> Option<T>) -> T {
+        let next = async {
             loop {
-                if let Some(heard) = wanted(self.events.recv().await.expect("it listens")) {
-                    return heard;
+                if let Some(found) = matching(self.requests.recv().await.expect("the Backend serves")) {
+                    return found;
                 }
             }
         };
-        in_time(heard).await
+        in_time(next).await
     }
 
-    /// The next reports, which are one.
+    /// The report of the next request with reports, which must have exactly one.
     pub(crate) async fn report(&mut self) -> Report {
         let mut reports = self.reports().await;
         assert_eq!(reports.len(), 1, "{reports:?}");
         reports.remove(0)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.script.state.lock().unwrap()
     }
 }
 
 impl Script {
-    fn heard(&self, event: Event) {
-        let _ = self.events.send(event);
+    fn record(&self, request: Request) {
+        let _ = self.requests.send(request);
     }
 
-    /// What goes wrong with this request: an answer at once, or a cut after `done`.
-    async fn answer<F: Future<Output = Response>>(&self, path: &'static str, done: F) -> Response {
+    /// The response to a request: that of `handled`, or the next fault that was added for `path`.
+    async fn respond<F: Future<Output = Response>>(&self, path: &'static str, handled: F) -> Response {
         let fault = self.state.lock().unwrap().faults.get_mut(path).and_then(VecDeque::pop_front);
         match fault {
-            None => done.await,
+            None => handled.await,
             Some(Fault::Unavailable) => problem(503),
             Some(Fault::Problem(status)) => problem(status),
-            Some(Fault::Wait(until)) => {
-                let _ = until.await;
-                done.await
+            Some(Fault::DelayedUntil(signal)) => {
+                let _ = signal.await;
+                handled.await
             }
-            Some(Fault::Cut) => {
-                done.await;
-                let cut = io::Error::other("cut");
-                Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(cut)])).into_response()
+            Some(Fault::ConnectionClosed) => {
+                handled.await;
+                let closed = io::Error::other("closed");
+                Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(closed)])).into_response()
             }
         }
     }
 
-    /// The grants of `ask`: those it had before, or new ones as soon as there are any.
-    async fn grants(&self, ask: &ClaimRequest) -> ClaimResponse {
+    /// The response to a claim request: the grants under its claim id, or new ones as soon as there are any.
+    async fn claim(&self, request: &ClaimRequest) -> ClaimResponse {
         let arrived = Instant::now();
-        let until = arrived + Duration::from_millis(ask.wait_ms);
+        let until = arrived + Duration::from_millis(request.wait_ms);
         loop {
-            let tasks = self.granted(ask);
-            let wait = tokio::time::timeout_at(until.into(), self.more.notified());
+            let tasks = self.grant(request);
+            let wait = tokio::time::timeout_at(until.into(), self.task_added.notified());
             if !tasks.is_empty() || wait.await.is_err() {
                 let held_ms = u64::try_from(arrived.elapsed().as_millis()).unwrap();
                 return ClaimResponse { held_ms, tasks };
@@ -254,70 +260,78 @@ impl Script {
         }
     }
 
-    fn granted(&self, ask: &ClaimRequest) -> Vec<Grant> {
+    fn grant(&self, request: &ClaimRequest) -> Vec<Grant> {
         let mut guard = self.state.lock().unwrap();
-        let told = &mut *guard;
-        if let Some(before) = told.claims.get(&ask.claim) {
-            return before.clone();
+        let state = &mut *guard;
+        if let Some(granted) = state.claims.get(&request.claim) {
+            return granted.clone();
         }
-        let ClaimTarget::Pull { slots, types, .. } = &ask.wanted else { panic!("these workers pull") };
-        assert!(*slots > 0 && !types.is_empty(), "an ask wants something");
-        told.most_open = told.most_open.max(told.open.len());
-        let wanted = if told.is_generous { usize::MAX } else { usize::try_from(*slots).unwrap() };
-        let count = wanted.min(told.ready.len());
-        let tasks: Vec<_> =
-            told.ready.drain(..count).map(|grant| Grant { claim: ask.claim, ..grant }).collect();
+        let ready: Vec<Grant> = match &request.wanted {
+            ClaimTarget::Pull { slots, types, .. } => {
+                assert!(*slots > 0 && !types.is_empty(), "a pull names slots and types");
+                state.max_open_grants = state.max_open_grants.max(state.open_grants.len());
+                let slots = if state.ignores_slots { usize::MAX } else { usize::try_from(*slots).unwrap() };
+                state.ready.drain(..slots.min(state.ready.len())).collect()
+            }
+            ClaimTarget::Ids(ids) => {
+                let (claimed, others): (Vec<_>, Vec<_>) =
+                    state.ready.drain(..).partition(|grant| ids.contains(&grant.id));
+                state.ready.extend(others);
+                claimed
+            }
+        };
+        let tasks: Vec<_> = ready.into_iter().map(|grant| Grant { claim: request.claim, ..grant }).collect();
         if !tasks.is_empty() {
-            told.open.extend(tasks.iter().map(|grant| grant.id));
-            told.claims.insert(ask.claim, tasks.clone());
+            state.open_grants.extend(tasks.iter().map(|grant| grant.id));
+            state.claims.insert(request.claim, tasks.clone());
         }
         tasks
     }
 }
 
-async fn registered(State(script): State<Arc<Script>>, body: Bytes) -> Response {
-    script.heard(Event::Registered(read(&body)));
-    script.answer(CATALOGUE, async { StatusCode::CREATED.into_response() }).await
+async fn register(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
+    script.record(Request::Registration(read(&body)));
+    script.respond(OPERATIONS, async { StatusCode::CREATED.into_response() }).await
 }
 
-async fn asked(State(script): State<Arc<Script>>, body: Bytes) -> Response {
-    let ask: ClaimRequest = read(&body);
-    script.heard(Event::Asked(ask.clone()));
-    script.answer(ASKS, async { Json(script.grants(&ask).await).into_response() }).await
+async fn claim(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
+    let request: ClaimRequest = read(&body);
+    script.record(Request::Claim(request.clone()));
+    script.respond(CLAIMS, async { Json(script.claim(&request).await).into_response() }).await
 }
 
-async fn reported(State(script): State<Arc<Script>>, body: Bytes) -> Response {
+async fn report(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
     let reports: Reports = read(&body);
-    let settled: Vec<SettleResult> = reports.reports.iter().map(became).collect();
+    let settled: Vec<SettleResult> = reports.reports.iter().map(settle).collect();
     let ids: Vec<TaskId> = reports.reports.iter().map(|report| report.id).collect();
-    let longest = reports.reports.iter().map(length).max().unwrap_or(0);
-    script.heard(Event::Reported(reports));
-    let (limit, poison) = {
-        let told = script.state.lock().unwrap();
-        (told.longest, told.poison)
+    let longest = reports.reports.iter().map(result_bytes).max().unwrap_or(0);
+    script.record(Request::Reports(reports));
+    let (limit, failing) = {
+        let state = script.state.lock().unwrap();
+        (state.max_result_bytes, state.failing_report)
     };
     if limit.is_some_and(|limit| longest > limit) {
         return problem(413);
     }
-    if poison.is_some_and(|poison| ids.contains(&poison)) {
+    if failing.is_some_and(|failing| ids.contains(&failing)) {
         return problem(500);
     }
     script
-        .answer(RESULTS, async {
-            script.state.lock().unwrap().open.retain(|id| !ids.contains(id));
+        .respond(RESULTS, async {
+            script.state.lock().unwrap().open_grants.retain(|id| !ids.contains(id));
             Json(settled).into_response()
         })
         .await
 }
 
-fn length(report: &Report) -> usize {
+fn result_bytes(report: &Report) -> usize {
     match &report.reported {
         ReportOutcome::Result(result) => result.text().len(),
         ReportOutcome::Error(_) | ReportOutcome::Released => 0,
     }
 }
 
-fn became(report: &Report) -> SettleResult {
+fn settle(report: &Report) -> SettleResult {
     match report.reported {
         ReportOutcome::Result(_) => SettleResult::Finished,
         ReportOutcome::Error(_) => SettleResult::Cancelled { reason: domain::Reason::OperationFailed },
@@ -325,14 +339,14 @@ fn became(report: &Report) -> SettleResult {
     }
 }
 
-async fn heartbeat_loop(State(script): State<Arc<Script>>, body: Bytes) -> Response {
-    script.heard(Event::Beat(read(&body)));
+async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
+    script.record(Request::Heartbeat(read(&body)));
     let stop = script.state.lock().unwrap().stop.clone();
-    script.answer(HEARTBEATS, async { Json(HeartbeatResponse { stop }).into_response() }).await
+    script.respond(HEARTBEATS, async { Json(HeartbeatResponse { stop }).into_response() }).await
 }
 
-async fn token(State(script): State<Arc<Script>>, uri: Uri) -> Response {
-    let answer = script.answer(TOKENS, async {
+async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
+    let answer = script.respond(TOKENS, async {
         Json(json!({ "access_token": uri.path(), "expires_in": 3600, "token_type": "Bearer" }))
             .into_response()
     });
@@ -346,11 +360,12 @@ async fn token(State(script): State<Arc<Script>>, uri: Uri) -> Response {
 
 fn problem(status: u16) -> Response {
     let body =
-        serde_json::to_vec(&Problem::new(status, "scripted", "As told", "the test wants it so")).unwrap();
+        serde_json::to_vec(&Problem::new(status, "scripted", "Scripted", "the script of the test says so"))
+            .unwrap();
     let headers = [(header::CONTENT_TYPE, Problem::MEDIA_TYPE)];
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> T {
-    serde_json::from_slice(body).expect("the worker speaks the domain's types")
+    serde_json::from_slice(body).expect("the worker sends the types of the crate domain")
 }

@@ -1,0 +1,31 @@
+//! Why a worker cannot run.
+
+use broker::BrokerError;
+use client::ClientError;
+use domain::TypeName;
+
+/// An error that ends [`Worker::run`](crate::worker::Worker::run). Outages are none: those are waited out.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The Backend refuses to register an operation: the same version is registered with another definition, or the
+    /// definition is invalid.
+    #[error("the Backend refuses to register operation {name}, version {version}")]
+    OperationRefused {
+        /// The operation's type.
+        name: TypeName,
+        /// The operation's version.
+        version: u32,
+        /// The Backend's answer.
+        #[source]
+        source: ClientError,
+    },
+    /// The consumers of the operations' queues cannot be created: librdkafka refuses a setting.
+    #[error("cannot subscribe to the queues of the operations")]
+    Subscription(#[from] BrokerError),
+    /// The heartbeat's own HTTP client cannot be created.
+    #[error("cannot create the HTTP client of the heartbeat")]
+    HeartbeatClient(#[source] ClientError),
+    /// The heartbeat's own thread cannot be started.
+    #[error("cannot start the thread of the heartbeat")]
+    HeartbeatThread(#[source] std::io::Error),
+}
