@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::clients::Call;
-use crate::kit::service::each;
+use crate::kit::openapi_checked_client::ApiRequest;
+use crate::kit::test_backend::on_each_database;
 
 fn resize(version: u32) -> Value {
     let width = json!({"type": "integer", "minimum": version});
@@ -15,15 +15,15 @@ fn resize(version: u32) -> Value {
 
 #[tokio::test]
 async fn a_registered_operation_may_be_asked_for_at_once() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
         let body = json!({"type": "image.resize", "parameters": {"width": 1}, "ttl": 1000});
-        assert_eq!(ann.submit(body.clone()).await.problem(), (422, "unknown-type".to_owned()));
-        let registered: Value = rig.put("/api/Operation/image.resize").json(resize(1)).await.ok();
+        assert_eq!(user.submit(body.clone()).await.problem(), (422, "unknown-type".to_owned()));
+        let registered: Value = worker.put("/api/Operation/image.resize").json(resize(1)).await.ok();
         assert_eq!(registered["isolation"], "async");
         assert_eq!(registered["queue"], "default");
-        ann.submit(body).await.id();
-        let list: Value = ann.get("/api/Operation").await.ok();
+        user.submit(body).await.id();
+        let list: Value = user.get("/api/Operation").await.ok();
         let names: Vec<&str> =
             list["operations"].as_array().unwrap().iter().map(|o| o["type"].as_str().unwrap()).collect();
         assert_eq!(names, ["BRIEF", "ECHO", "LOGIN", "image.resize"]);
@@ -33,23 +33,23 @@ async fn a_registered_operation_may_be_asked_for_at_once() {
 
 #[tokio::test]
 async fn the_highest_version_counts_and_a_version_never_changes() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let register = |operation: Value| rig.put("/api/Operation/image.resize").json(operation);
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let register = |operation: Value| worker.put("/api/Operation/image.resize").json(operation);
         for version in [2, 1, 2, 3] {
-            register(resize(version)).await.is(200);
+            register(resize(version)).await.expect_status(200);
         }
         let answer =
-            ann.submit(json!({"type": "image.resize", "parameters": {"width": 2}, "ttl": 1000})).await;
+            user.submit(json!({"type": "image.resize", "parameters": {"width": 2}, "ttl": 1000})).await;
         assert_eq!(answer.problem(), (422, "parameters-refused".to_owned()));
-        assert!(answer.faults().contains_key("/parameters/width"));
-        ann.submit(json!({"type": "image.resize", "parameters": {"width": 3}, "ttl": 1000})).await.id();
+        assert!(answer.errors().contains_key("/parameters/width"));
+        user.submit(json!({"type": "image.resize", "parameters": {"width": 3}, "ttl": 1000})).await.id();
         let mut other = resize(1);
         other["result"] = json!({"type": "string"});
         let answer = register(other).await;
         assert_eq!(answer.problem(), (409, "conflict".to_owned()));
         assert!(answer.text.contains("give yours a higher version"));
-        let list: Value = ann.get("/api/Operation").await.ok();
+        let list: Value = user.get("/api/Operation").await.ok();
         assert_eq!(list["operations"][3]["version"], 3);
     })
     .await;
@@ -57,7 +57,7 @@ async fn the_highest_version_counts_and_a_version_never_changes() {
 
 #[tokio::test]
 async fn an_isolation_that_nothing_implements_is_not_promised() {
-    each(async |service| {
+    on_each_database(async |service| {
         let mut operation = resize(1);
         operation["isolation"] = json!("process");
         let answer = service.worker().put("/api/Operation/image.resize").json(operation).await;
@@ -68,9 +68,10 @@ async fn an_isolation_that_nothing_implements_is_not_promised() {
 
 #[tokio::test]
 async fn an_operation_that_breaks_a_rule_is_refused() {
-    each(async |service| {
-        let rig = service.worker();
-        let register = |operation: Value| -> Call { rig.put("/api/Operation/image.resize").json(operation) };
+    on_each_database(async |service| {
+        let worker = service.worker();
+        let register =
+            |operation: Value| -> ApiRequest { worker.put("/api/Operation/image.resize").json(operation) };
         let with = |name: &str, value: Value| {
             let mut operation = resize(1);
             operation[name] = value;
@@ -96,7 +97,7 @@ async fn an_operation_that_breaks_a_rule_is_refused() {
         ] {
             let answer = register(operation.clone()).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{operation}");
-            assert!(answer.faults().contains_key(pointer), "{operation}");
+            assert!(answer.errors().contains_key(pointer), "{operation}");
         }
         let list: Value = service.user().get("/api/Operation").await.ok();
         assert_eq!(list["operations"].as_array().unwrap().len(), 3);

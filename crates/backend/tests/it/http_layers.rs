@@ -5,19 +5,19 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
 async fn every_answer_carries_the_headers_that_keep_it_safe() {
-    each(async |service| {
-        let ann = service.user();
-        let id = ann.created().await;
+    on_each_database(async |service| {
+        let user = service.user();
+        let id = user.submit_echo().await;
         for call in [
-            ann.get("/api/Task"),
-            ann.get(&format!("/api/Task/{id}")),
-            ann.get("/api/Task/x"),
-            ann.get("/nowhere"),
-            ann.call(Method::DELETE, "/api/Task"),
+            user.get("/api/Task"),
+            user.get(&format!("/api/Task/{id}")),
+            user.get("/api/Task/x"),
+            user.get("/nowhere"),
+            user.call(Method::DELETE, "/api/Task"),
             service.get("/api/Task"),
             service.get("/health/live"),
             service.get("/index.html"),
@@ -35,30 +35,34 @@ async fn every_answer_carries_the_headers_that_keep_it_safe() {
 
 #[tokio::test]
 async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
-    each(async |service| {
-        let ann = service.user();
+    on_each_database(async |service| {
+        let user = service.user();
         let allowed = "access-control-allow-origin";
-        let friend = ann.get("/api/Task").header("Origin", "https://pages.example").await.is(200);
+        let friend = user.get("/api/Task").header("Origin", "https://pages.example").await.expect_status(200);
         assert_eq!(friend.header(allowed), Some("https://pages.example"));
         assert_eq!(friend.header("access-control-allow-credentials"), None);
         for origin in
             ["https://evil.example", "https://pages.example.evil.example", "http://pages.example", "null"]
         {
-            let answer = ann.get("/api/Task").header("Origin", origin).await;
+            let answer = user.get("/api/Task").header("Origin", origin).await;
             assert_eq!(answer.header(allowed), None, "{origin}");
         }
         let preflight = service
-            .nobody()
+            .anonymous()
             .call(Method::OPTIONS, "/api/Task")
             .header("Origin", "https://pages.example")
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "authorization,content-type,prefer")
             .await
-            .is(200);
+            .expect_status(200);
         assert_eq!(preflight.header(allowed), Some("https://pages.example"));
         assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
-        let refused =
-            service.nobody().get("/api/Task").header("Origin", "https://pages.example").await.is(401);
+        let refused = service
+            .anonymous()
+            .get("/api/Task")
+            .header("Origin", "https://pages.example")
+            .await
+            .expect_status(401);
         assert_eq!(
             refused.header(allowed),
             Some("https://pages.example"),
@@ -70,19 +74,19 @@ async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
 
 #[tokio::test]
 async fn a_service_that_is_well_says_so_to_anybody() {
-    each(async |service| {
+    on_each_database(async |service| {
         for path in ["/health/live", "/health/ready"] {
             assert_eq!(service.get(path).await.ok::<Value>(), json!({"status": "ok"}));
         }
-        let again = service.again(|_| {}).await;
+        let again = service.start_another(|_| {}).await;
         again.store.close().await;
-        again.get("/health/live").await.is(200);
+        again.get("/health/live").await.expect_status(200);
         let answer = again.get("/health/ready").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("1"));
         let answer = again.user().get("/api/Task").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
-        again.stopped().await;
+        again.shut_down().await;
     })
     .await;
 }
@@ -92,7 +96,7 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 
 #[tokio::test]
 async fn the_page_and_everything_on_it_can_be_loaded() {
-    each(async |service| {
+    on_each_database(async |service| {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         let load = async |path: &str| {
             let answer = http.get(format!("{}{path}", service.url)).send().await.unwrap();

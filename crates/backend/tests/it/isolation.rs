@@ -4,12 +4,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::clients::Person;
-use crate::kit::service::each;
+use crate::kit::openapi_checked_client::ApiClient;
+use crate::kit::test_backend::on_each_database;
 
 /// Everything of an answer that somebody could look at: status, headers but the date, body.
 async fn all_of(
-    person: &Person<'_>,
+    person: &ApiClient<'_>,
     method: Method,
     path: &str,
     wish: Option<&str>,
@@ -28,14 +28,16 @@ async fn all_of(
 
 #[tokio::test]
 async fn another_users_task_looks_like_one_that_does_not_exist() {
-    each(async |service| {
-        let (ann, bob, boss, rig) = (service.user(), service.user(), service.admin(), service.worker());
-        let (waiting, running, done) = (ann.created().await, ann.created().await, ann.created().await);
-        rig.granted(&running, "w").await;
-        let grant = rig.granted(&done, "w").await;
-        rig.report(&grant, json!({"result": 1})).await;
+    on_each_database(async |service| {
+        let (user, other_user, admin, worker) =
+            (service.user(), service.user(), service.admin(), service.worker());
+        let (waiting, running, done) =
+            (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
+        worker.claim_one(&running, "w").await;
+        let grant = worker.claim_one(&done, "w").await;
+        worker.report(&grant, json!({"result": 1})).await;
         let absent = Uuid::new_v4().to_string();
-        for snoop in [&bob, &boss] {
+        for caller in [&other_user, &admin] {
             for id in [&waiting, &running, &done] {
                 for (method, tail, wish) in [
                     (Method::GET, "", None),
@@ -48,39 +50,39 @@ async fn another_users_task_looks_like_one_that_does_not_exist() {
                     (Method::HEAD, "/result", None),
                     (Method::POST, "/cancel", None),
                 ] {
-                    let theirs = all_of(snoop, method.clone(), &format!("/api/Task/{id}{tail}"), wish).await;
+                    let theirs = all_of(caller, method.clone(), &format!("/api/Task/{id}{tail}"), wish).await;
                     let nobodys =
-                        all_of(snoop, method.clone(), &format!("/api/Task/{absent}{tail}"), wish).await;
+                        all_of(caller, method.clone(), &format!("/api/Task/{absent}{tail}"), wish).await;
                     assert_eq!(theirs, nobodys, "{method} {tail}");
                     assert!(matches!(theirs.0, 404 | 405));
                 }
             }
         }
-        assert_eq!(ann.task(&waiting).await["status"], "CREATED");
-        assert_eq!(ann.task(&running).await["status"], "RUNNING");
+        assert_eq!(user.task(&waiting).await["status"], "CREATED");
+        assert_eq!(user.task(&running).await["status"], "RUNNING");
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_list_holds_the_callers_own_tasks_alone() {
-    each(async |service| {
-        let (ann, bob, boss) = (service.user(), service.user(), service.admin());
-        let (hers, his) = (ann.created().await, bob.created().await);
+    on_each_database(async |service| {
+        let (user, other_user, admin) = (service.user(), service.user(), service.admin());
+        let (hers, his) = (user.submit_echo().await, other_user.submit_echo().await);
         for query in [
             String::new(),
             "?limit=1000".to_owned(),
             format!("?before={his}"),
             "?before=ffffffff-ffff-ffff-ffff-ffffffffffff".to_owned(),
         ] {
-            for (person, foreign) in [(&ann, &his), (&bob, &hers), (&boss, &hers), (&boss, &his)] {
-                let list = person.get(&format!("/api/Task{query}")).await.is(200).text;
+            for (person, foreign) in [(&user, &his), (&other_user, &hers), (&admin, &hers), (&admin, &his)] {
+                let list = person.get(&format!("/api/Task{query}")).await.expect_status(200).text;
                 assert!(!list.contains(&**foreign), "{query}");
             }
         }
-        let list: Value = boss.get("/api/Task").await.ok();
+        let list: Value = admin.get("/api/Task").await.ok();
         assert_eq!(list, json!({"tasks": []}), "an Admin too sees only its own");
-        boss.created().await;
+        admin.submit_echo().await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 fn document() -> Value {
     serde_json::to_value(backend::openapi()).unwrap()
@@ -34,11 +34,11 @@ fn the_published_document_is_the_contract() {
 
 #[tokio::test]
 async fn every_documented_operation_is_there_and_none_but_health_is_open() {
-    each(async |service| {
+    on_each_database(async |service| {
         for (path, method, operation) in operations(&document()) {
             let address =
                 path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
-            let answer = service.nobody().call(method.clone(), &address).await;
+            let answer = service.anonymous().call(method.clone(), &address).await;
             let open = path.starts_with("/health/");
             assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {path}");
             let expected = if open { json!(null) } else { json!([{"bearer": []}]) };

@@ -5,19 +5,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::fake_issuer::{Issuer, KID, encode, jwk, now, sign, unsigned};
-use crate::kit::service::{WorkerCaller, each};
+use crate::kit::fake_issuer::{FakeIssuer, KID, encode, jwk, now, sign, unsigned};
+use crate::kit::test_backend::{TestBackend, on_each_database};
 
 const INVALID: &str = r#"Bearer error="invalid_token""#;
 
 /// What a token gets: status and challenge.
-async fn told(service: &WorkerCaller, token: String) -> (u16, Option<String>) {
-    let answer = service.bearer(token).get("/api/Task").await;
+async fn told(service: &TestBackend, token: String) -> (u16, Option<String>) {
+    let answer = service.with_token(token).get("/api/Task").await;
     (answer.status, answer.header("www-authenticate").map(str::to_owned))
 }
 
 fn header(changed: Value) -> Value {
-    changes(Issuer::header(), changed)
+    changes(FakeIssuer::header(), changed)
 }
 
 /// `null` takes a field away.
@@ -33,9 +33,9 @@ fn changes(mut value: Value, changed: Value) -> Value {
 
 #[tokio::test]
 async fn a_token_with_a_wrong_header_does_not_count() {
-    each(async |service| {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        assert_eq!(told(service, sign(&Issuer::header(), &claims)).await, (200, None));
+        assert_eq!(told(service, sign(&FakeIssuer::header(), &claims)).await, (200, None));
         let refused = [
             json!({"alg": "none"}),
             json!({"alg": "None"}),
@@ -83,7 +83,7 @@ async fn a_token_with_a_wrong_header_does_not_count() {
 
 #[tokio::test]
 async fn a_token_with_wrong_claims_does_not_count() {
-    each(async |service| {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]);
         let (url, now) = (&service.issuer.url, now());
         let refused = [
@@ -110,14 +110,14 @@ async fn a_token_with_wrong_claims_does_not_count() {
             json!({"roles": [7]}),
         ];
         for changed in refused {
-            let token = sign(&Issuer::header(), &changes(claims.clone(), changed.clone()).to_string());
+            let token = sign(&FakeIssuer::header(), &changes(claims.clone(), changed.clone()).to_string());
             assert_eq!(told(service, token).await, (401, Some(INVALID.to_owned())), "{changed}");
         }
         let twice = claims.to_string().replacen('{', &format!(r#"{{"sub":"{}","#, Uuid::new_v4()), 1);
-        assert_eq!(told(service, sign(&Issuer::header(), &twice)).await.0, 401);
+        assert_eq!(told(service, sign(&FakeIssuer::header(), &twice)).await.0, 401);
         for good in [json!({"aud": ["other", "TaskerWebAPI"]}), json!({"nbf": null}), json!({"exp": now - 5})]
         {
-            let token = sign(&Issuer::header(), &changes(claims.clone(), good.clone()).to_string());
+            let token = sign(&FakeIssuer::header(), &changes(claims.clone(), good.clone()).to_string());
             assert_eq!(told(service, token).await.0, 200, "{good}");
         }
     })
@@ -126,9 +126,9 @@ async fn a_token_with_wrong_claims_does_not_count() {
 
 #[tokio::test]
 async fn a_token_that_is_out_of_shape_does_not_count() {
-    each(async |service| {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        let good = sign(&Issuer::header(), &claims);
+        let good = sign(&FakeIssuer::header(), &claims);
         let parts: Vec<&str> = good.split('.').collect();
         let [head, payload, signature] = parts[..] else { panic!() };
         let promoted = encode(claims.replace("\"User\"", "\"Admin\"").as_bytes());
@@ -154,9 +154,9 @@ async fn a_token_that_is_out_of_shape_does_not_count() {
 
 #[tokio::test]
 async fn a_bearer_token_stands_once_in_its_header_and_nowhere_else() {
-    each(async |service| {
+    on_each_database(async |service| {
         let token = service.user().token.unwrap();
-        let nobody = service.nobody();
+        let nobody = service.anonymous();
         let bare = [
             nobody.get("/api/Task"),
             nobody.get(&format!("/api/Task?access_token={token}")),
@@ -173,18 +173,18 @@ async fn a_bearer_token_stands_once_in_its_header_and_nowhere_else() {
             nobody.get("/api/Task").header("Authorization", &bearer).header("Authorization", &bearer).await;
         assert_eq!(twice.problem(), (401, "invalid-token".to_owned()));
         assert_eq!(nobody.get("/api/Task").header("Authorization", "Bearer").await.problem().0, 401);
-        nobody.get("/api/Task").header("Authorization", &format!("bEARER {token}")).await.is(200);
+        nobody.get("/api/Task").header("Authorization", &format!("bEARER {token}")).await.expect_status(200);
     })
     .await;
 }
 
 #[tokio::test]
 async fn roles_and_scope_come_from_the_signed_claims() {
-    each(async |service| {
+    on_each_database(async |service| {
         let subject = Uuid::new_v4().to_string();
         let token = |changed: Value| {
             let claims = changes(service.issuer.claims(&subject, &["User"]), changed);
-            service.bearer(sign(&Issuer::header(), &claims.to_string()))
+            service.with_token(sign(&FakeIssuer::header(), &claims.to_string()))
         };
         for scope in
             [json!("openid"), json!(""), json!(null), json!("openid TaskerWebAPI2"), json!("taskerwebapi")]
@@ -203,23 +203,23 @@ async fn roles_and_scope_come_from_the_signed_claims() {
             let answer = client.call(method, path).await;
             assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "a client is no user");
         }
-        client.beat("w", &[]).await.is(200);
-        client.get("/api/Operation").await.is(200);
+        client.heartbeat("w", &[]).await.expect_status(200);
+        client.get("/api/Operation").await.expect_status(200);
     })
     .await;
 }
 
 #[tokio::test]
 async fn unknown_keys_cause_one_fetch_however_many_tokens_name_them() {
-    each(async |service| {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        service.user().get("/api/Task").await.is(200);
-        let before = service.issuer.fetches();
+        service.user().get("/api/Task").await.expect_status(200);
+        let before = service.issuer.discovery_count();
         let flood = (0..200).map(|n| told(service, sign(&header(json!({"kid": format!("k{n}")})), &claims)));
         for (status, _) in futures_util::future::join_all(flood).await {
             assert_eq!(status, 401);
         }
-        assert!(service.issuer.fetches() <= before + 1);
+        assert!(service.issuer.discovery_count() <= before + 1);
         assert_eq!(told(service, sign(&header(json!({"kid": KID})), &claims)).await.0, 200);
     })
     .await;
@@ -227,11 +227,11 @@ async fn unknown_keys_cause_one_fetch_however_many_tokens_name_them() {
 
 #[tokio::test]
 async fn while_identity_is_away_known_keys_count_and_unknown_ones_are_told_to_wait() {
-    each(async |service| {
-        let ann = service.user();
-        ann.created().await;
-        service.issuer.is_away(true);
-        service.user().created().await;
+    on_each_database(async |service| {
+        let user = service.user();
+        user.submit_echo().await;
+        service.issuer.set_unavailable(true);
+        service.user().submit_echo().await;
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
         let stranger = sign(&header(json!({"kid": "new"})), &claims);
         let status = told(service, stranger).await.0;
@@ -242,32 +242,32 @@ async fn while_identity_is_away_known_keys_count_and_unknown_ones_are_told_to_wa
 
 #[tokio::test]
 async fn a_backend_that_has_never_seen_identity_says_so_and_serves_when_it_comes() {
-    each(async |service| {
-        service.issuer.is_away(true);
-        let cold = service.again(|_| {}).await;
-        let ann = cold.user();
-        let answer = ann.get("/api/Task").await;
+    on_each_database(async |service| {
+        service.issuer.set_unavailable(true);
+        let cold = service.start_another(|_| {}).await;
+        let user = cold.user();
+        let answer = user.get("/api/Task").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(service.get("/health/ready").await.status, 200, "what needs no token is served");
-        service.issuer.is_away(false);
-        while ann.get("/api/Task").await.status == 503 {}
-        ann.created().await;
-        cold.stopped().await;
+        service.issuer.set_unavailable(false);
+        while user.get("/api/Task").await.status == 503 {}
+        user.submit_echo().await;
+        cold.shut_down().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn keys_are_taken_from_the_issuer_itself_and_from_nowhere_it_points_to() {
-    each(async |service| {
-        service.issuer.is_moved(true);
-        let cold = service.again(|_| {}).await;
-        let ann = cold.user();
-        assert_eq!(ann.get("/api/Task").await.problem(), (503, "unavailable".to_owned()));
-        service.issuer.is_moved(false);
-        while ann.get("/api/Task").await.status == 503 {}
-        cold.stopped().await;
+    on_each_database(async |service| {
+        service.issuer.set_redirecting(true);
+        let cold = service.start_another(|_| {}).await;
+        let user = cold.user();
+        assert_eq!(user.get("/api/Task").await.problem(), (503, "unavailable".to_owned()));
+        service.issuer.set_redirecting(false);
+        while user.get("/api/Task").await.status == 503 {}
+        cold.shut_down().await;
     })
     .await;
 }
