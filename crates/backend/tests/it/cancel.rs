@@ -1,4 +1,4 @@
-//! A cancellation tells the truth: cancelled means that it never finishes.
+//! Cancelling a task: a task that is answered as cancelled never finishes.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn a_task_is_cancelled_once_and_asking_again_is_fine() {
+async fn a_task_is_cancelled_once_and_a_repeated_cancel_is_answered_alike() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let (waiting, running) = (user.submit_echo().await, user.submit_echo().await);
@@ -26,7 +26,7 @@ async fn a_task_is_cancelled_once_and_asking_again_is_fine() {
 }
 
 #[tokio::test]
-async fn what_has_ended_otherwise_is_not_cancelled() {
+async fn a_task_that_has_ended_otherwise_cannot_be_cancelled() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let (done, failed) = (user.submit_echo().await, user.submit_echo().await);

@@ -1,10 +1,11 @@
-//! Operations: workers register them, users look them up, and the highest version counts.
+//! Operations: workers register them, users list them, and the highest version is used.
 
 use serde_json::{Value, json};
 
 use crate::kit::openapi_checked_client::ApiRequest;
 use crate::kit::test_backend::on_each_database;
 
+/// The operation `image.resize`; a width below `version` breaks its schema.
 fn resize(version: u32) -> Value {
     let width = json!({"type": "integer", "minimum": version});
     json!({
@@ -14,7 +15,7 @@ fn resize(version: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_registered_operation_may_be_asked_for_at_once() {
+async fn tasks_of_an_operation_can_be_submitted_as_soon_as_it_is_registered() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let body = json!({"type": "image.resize", "parameters": {"width": 1}, "ttl": 1000});
@@ -32,7 +33,7 @@ async fn a_registered_operation_may_be_asked_for_at_once() {
 }
 
 #[tokio::test]
-async fn the_highest_version_counts_and_a_version_never_changes() {
+async fn the_highest_version_is_used_and_a_version_cannot_be_changed() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let register = |operation: Value| worker.put("/api/Operation/image.resize").json(operation);
@@ -56,7 +57,7 @@ async fn the_highest_version_counts_and_a_version_never_changes() {
 }
 
 #[tokio::test]
-async fn an_isolation_that_nothing_implements_is_not_promised() {
+async fn an_isolation_that_no_worker_implements_is_refused() {
     on_each_database(async |service| {
         let mut operation = resize(1);
         operation["isolation"] = json!("process");
@@ -67,7 +68,7 @@ async fn an_isolation_that_nothing_implements_is_not_promised() {
 }
 
 #[tokio::test]
-async fn an_operation_that_breaks_a_rule_is_refused() {
+async fn an_invalid_operation_is_refused_with_a_problem_of_its_own() {
     on_each_database(async |service| {
         let worker = service.worker();
         let register =
@@ -93,7 +94,7 @@ async fn an_operation_that_breaks_a_rule_is_refused() {
             (with("version", json!(-1)), "wrong-shape", ""),
             (with("ttl", json!({"max": 0})), "wrong-shape", ""),
             (with("queue", json!("Upper")), "wrong-shape", ""),
-            (with("isolation", json!("prayer")), "wrong-shape", ""),
+            (with("isolation", json!("none")), "wrong-shape", ""),
         ] {
             let answer = register(operation.clone()).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{operation}");

@@ -1,4 +1,4 @@
-//! A worker asks for certain tasks: by the original's PATCH, or under a claim.
+//! Claims of certain tasks: by the PATCH of the original API, or by their ids under a claim id.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn permission_is_the_workers_name_and_asking_again_is_fine() {
+async fn a_claim_by_patch_is_answered_with_the_workers_name_and_may_be_repeated() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit_echo().await;
@@ -24,7 +24,7 @@ async fn permission_is_the_workers_name_and_asking_again_is_fine() {
         assert_eq!(
             worker.claim_by_patch(&id, "worker%207").await.problem(),
             (409, "not-granted".to_owned()),
-            "it has ended"
+            "the task has ended"
         );
         assert_eq!(
             worker.claim_by_patch(&Uuid::new_v4().to_string(), "w").await.problem(),
@@ -35,7 +35,7 @@ async fn permission_is_the_workers_name_and_asking_again_is_fine() {
 }
 
 #[tokio::test]
-async fn a_worker_without_a_name_is_not_understood() {
+async fn a_claim_by_patch_without_a_valid_worker_name_is_malformed() {
     on_each_database(async |service| {
         let id = service.user().submit_echo().await;
         let long = format!("?workerName={}", "x".repeat(5000));
@@ -57,26 +57,26 @@ async fn a_worker_without_a_name_is_not_understood() {
 }
 
 #[tokio::test]
-async fn the_grant_itself_is_the_answer_if_it_is_preferred_and_a_report_can_use_it() {
+async fn a_claim_by_patch_is_answered_with_the_grant_if_that_is_preferred() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit_echo().await;
-        let mut claims = Vec::new();
+        let mut grants = Vec::new();
         for _ in 0..2 {
             let answer = worker.claim_by_patch(&id, "w").prefer("return=representation, wait=9").await;
             assert_eq!(answer.header("preference-applied"), Some("return=representation"));
-            claims.push(answer.grants().remove(0));
+            grants.push(answer.grants().remove(0));
         }
-        assert_eq!(claims[0].claim, claims[1].claim);
-        assert!(claims[1].remaining_ms <= claims[0].remaining_ms && claims[0].remaining_ms <= 60_000);
-        assert_eq!(worker.report(&claims[1], json!({"result": 1})).await, json!({"became": "finished"}));
+        assert_eq!(grants[0].claim, grants[1].claim);
+        assert!(grants[1].remaining_ms <= grants[0].remaining_ms && grants[0].remaining_ms <= 60_000);
+        assert_eq!(worker.report(&grants[1], json!({"result": 1})).await, json!({"became": "finished"}));
         assert_eq!(user.task(&id).await["status"], "FINISHED");
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_service_api_is_for_workers_and_admins() {
+async fn the_worker_api_is_open_to_workers_and_admins_only() {
     on_each_database(async |service| {
         let (user, admin) = (service.user(), service.admin());
         let id = user.submit_echo().await;
@@ -105,24 +105,24 @@ async fn the_service_api_is_for_workers_and_admins() {
 }
 
 #[tokio::test]
-async fn of_a_hundred_racing_asks_one_wins() {
+async fn of_a_hundred_concurrent_claims_of_a_task_one_is_granted() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit_echo().await;
-        let asks = (0..100).map(|n| worker.claim_by_patch(&id, &format!("w{n}")).into_future());
-        let answers = futures_util::future::join_all(asks).await;
-        let winners: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
-        assert_eq!(winners.len(), 1);
+        let claims = (0..100).map(|n| worker.claim_by_patch(&id, &format!("w{n}")).into_future());
+        let answers = futures_util::future::join_all(claims).await;
+        let granted: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(granted.len(), 1);
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
         let task = user.task(&id).await;
-        assert_eq!(winners[0].read::<Value>(), task["workerName"]);
+        assert_eq!(granted[0].read::<Value>(), task["workerName"]);
         assert_eq!(task["attempt"], 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_ask_for_several_tasks_is_granted_what_is_free() {
+async fn a_claim_of_several_tasks_is_granted_those_that_wait() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let (first, second, taken) =
@@ -130,25 +130,25 @@ async fn an_ask_for_several_tasks_is_granted_what_is_free() {
         worker.claim_one(&taken, "another").await;
         let claim = Uuid::new_v4();
         let absent = Uuid::new_v4().to_string();
-        let ask = [&*second, &first, &first, &taken, &absent];
-        let grants = worker.claim_by_ids(claim, "w", &ask).await.grants();
+        let wanted = [&*second, &first, &first, &taken, &absent];
+        let grants = worker.claim_by_ids(claim, "w", &wanted).await.grants();
         let mut ids: Vec<String> = grants.iter().map(|grant| grant.id.to_string()).collect();
         ids.sort();
         assert_eq!(ids, [first.clone(), second.clone()]);
         assert!(grants.iter().all(|grant| grant.claim.0 == claim && grant.attempt == 1));
-        let again = worker.claim_by_ids(claim, "w", &ask).await.grants();
-        assert_eq!(again.len(), 2, "the same claim, the same grants");
-        assert!(again.iter().all(|grant| grant.attempt == 1));
+        let repeated = worker.claim_by_ids(claim, "w", &wanted).await.grants();
+        assert_eq!(repeated.len(), 2, "the same claim id, the same grants");
+        assert!(repeated.iter().all(|grant| grant.attempt == 1));
         assert!(
-            worker.claim_by_ids(Uuid::new_v4(), "w", &ask).await.grants().is_empty(),
-            "another claim is another ask"
+            worker.claim_by_ids(Uuid::new_v4(), "w", &wanted).await.grants().is_empty(),
+            "another claim id is granted nothing of it"
         );
     })
     .await;
 }
 
 #[tokio::test]
-async fn asks_that_break_a_rule_are_refused() {
+async fn an_invalid_claim_request_is_refused_with_a_problem_of_its_own() {
     on_each_database(async |service| {
         let worker = service.worker();
         let many: Vec<Uuid> = (0..1001).map(|_| Uuid::new_v4()).collect();
@@ -166,35 +166,35 @@ async fn asks_that_break_a_rule_are_refused() {
             (pull(json!(["two words"]), json!(1)), "wrong-shape"),
             (pull(json!(["ECHO"]), json!(-1)), "wrong-shape"),
         ] {
-            let ask = json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": wanted});
-            let answer = worker.post("/api/Task/request").json(ask.clone()).await;
-            assert_eq!(answer.problem(), (422, slug.to_owned()), "{ask}");
+            let request = json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": wanted});
+            let answer = worker.post("/api/Task/request").json(request.clone()).await;
+            assert_eq!(answer.problem(), (422, slug.to_owned()), "{request}");
             if slug == "min-age-out-of-range" {
                 assert!(answer.errors().contains_key("/wanted/pull/minAgeMs"), "{}", answer.text);
             }
         }
-        let unknown =
+        let unknown_field =
             json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": [Uuid::new_v4()]}, "wait": 1});
-        assert_eq!(worker.post("/api/Task/request").json(unknown).await.problem().0, 422);
+        assert_eq!(worker.post("/api/Task/request").json(unknown_field).await.problem().0, 422);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_may_decline_what_it_was_offered_with_its_claim_or_without_one() {
+async fn a_worker_may_decline_tickets_with_a_claim_or_without_one() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
-        let (mine, foreign) = (user.submit_echo().await, user.submit_echo().await);
-        let ask = |ids: &[&str], declined: &[&str]| json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined});
-        let request = |ask| worker.post("/api/Task/request").json(ask);
-        assert_eq!(request(ask(&[&mine], &[&foreign])).await.grants().len(), 1);
-        assert!(request(ask(&[], &[&foreign])).await.grants().is_empty());
-        assert_eq!(user.task(&foreign).await["status"], "CREATED");
+        let (wanted, declined) = (user.submit_echo().await, user.submit_echo().await);
+        let body = |ids: &[&str], declined: &[&str]| json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined});
+        let request = |body| worker.post("/api/Task/request").json(body);
+        assert_eq!(request(body(&[&wanted], &[&declined])).await.grants().len(), 1);
+        assert!(request(body(&[], &[&declined])).await.grants().is_empty());
+        assert_eq!(user.task(&declined).await["status"], "CREATED");
         let unknown = Uuid::new_v4().to_string();
-        assert!(request(ask(&[], &[&unknown])).await.grants().is_empty(), "it is nobody's by now");
-        assert_eq!(request(ask(&[], &[])).await.problem(), (422, "ids-out-of-range".to_owned()));
+        assert!(request(body(&[], &[&unknown])).await.grants().is_empty(), "a declined task may have been deleted");
+        assert_eq!(request(body(&[], &[])).await.problem(), (422, "ids-out-of-range".to_owned()));
         let many: Vec<&str> = vec![&unknown; 1001];
-        assert_eq!(request(ask(&[], &many)).await.problem(), (422, "too-many-declined".to_owned()));
+        assert_eq!(request(body(&[], &many)).await.problem(), (422, "too-many-declined".to_owned()));
     })
     .await;
 }

@@ -14,23 +14,23 @@ async fn a_heartbeat_is_answered_with_the_attempts_that_the_worker_must_stop() {
         let (user, worker) = (service.user(), service.worker());
         let (runs, cancelled, released) =
             (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
-        let brief = user.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
-        for id in [&runs, &cancelled, &brief] {
+        let expired = user.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
+        for id in [&runs, &cancelled, &expired] {
             worker.claim_one(id, "w").await;
         }
         let first = worker.claim_one(&released, "w").await;
         worker.report(&first, json!("released")).await;
         worker.claim_one(&released, "w").await;
         user.cancel(&cancelled).await.expect_status(200);
-        user.wait_for_end(&brief).await;
-        let running = [(&*runs, 1), (&*cancelled, 1), (&*brief, 1), (&*released, 1), (&*released, 2)];
+        user.wait_for_end(&expired).await;
+        let running = [(&*runs, 1), (&*cancelled, 1), (&*expired, 1), (&*released, 1), (&*released, 2)];
         let response: Value = worker.heartbeat("w", &running).await.ok();
         let mut stop: Vec<(String, u64)> = Vec::new();
         for attempt in response["stop"].as_array().unwrap() {
             stop.push((attempt["id"].as_str().unwrap().to_owned(), attempt["attempt"].as_u64().unwrap()));
         }
         stop.sort();
-        let mut expected = vec![(cancelled, 1), (brief, 1), (released.clone(), 1)];
+        let mut expected = vec![(cancelled, 1), (expired, 1), (released.clone(), 1)];
         expected.sort();
         assert_eq!(stop, expected);
         let response: Value = worker.heartbeat("another", &[(&runs, 1)]).await.ok();

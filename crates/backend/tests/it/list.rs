@@ -1,4 +1,4 @@
-//! The list of a caller's tasks: all of them, whole, the newest first; or a page.
+//! The list of a caller's tasks, newest first: all of them, or a page.
 
 use domain::{RawJson, Submission, TaskId, Ttl};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn ids(list: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_has_the_newest_first_and_says_how_each_stands() {
+async fn a_list_has_the_newest_task_first_and_the_status_of_each() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let empty: Value = user.get("/api/Task/").await.ok();
@@ -53,7 +53,7 @@ async fn a_page_begins_after_the_last_id_of_the_page_before() {
 }
 
 #[tokio::test]
-async fn what_is_no_query_is_refused() {
+async fn an_invalid_query_of_a_list_is_malformed() {
     on_each_database(async |service| {
         let user = service.user();
         for query in [
@@ -74,23 +74,23 @@ async fn what_is_no_query_is_refused() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_one_whole_document() {
+async fn a_list_of_several_pages_is_one_json_document() {
     on_each_database(async |service| {
         for count in [999, 1000, 1001, 2000, 2345] {
             let owner = Uuid::new_v4();
-            let mut submitted = fill(service, owner, count).await;
+            let mut submitted = submit_to_store(service, owner, count).await;
             submitted.reverse();
             let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
             let answer = user.get("/api/Task").await;
             assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert_eq!(ids(&answer.ok()), submitted, "of {count} tasks");
+            assert_eq!(ids(&answer.ok()), submitted, "a list of {count} tasks");
         }
     })
     .await;
 }
 
-/// Submits so many tasks in the store's own way; their ids.
-async fn fill(service: &TestBackend, owner: Uuid, count: usize) -> Vec<String> {
+/// Submits tasks through the store, past the API; their ids.
+async fn submit_to_store(service: &TestBackend, owner: Uuid, count: usize) -> Vec<String> {
     let submission = || Submission {
         id: service.store.new_task_id(),
         owner: domain::OwnerId(owner),

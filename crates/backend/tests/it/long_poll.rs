@@ -76,9 +76,9 @@ async fn a_repeated_claim_is_answered_with_the_same_grants_and_the_time_that_is_
         }
         let claim = Uuid::new_v4();
         let first = worker.claim_by_type(claim, "w", "ECHO", 2, 0).await.grants();
-        let again = worker.claim_by_type(claim, "w", "ECHO", 2, 0).await.grants();
-        assert_eq!((first.len(), again.len()), (2, 2));
-        for grant in &again {
+        let repeated = worker.claim_by_type(claim, "w", "ECHO", 2, 0).await.grants();
+        assert_eq!((first.len(), repeated.len()), (2, 2));
+        for grant in &repeated {
             let before = first
                 .iter()
                 .find(|before| before.id == grant.id)

@@ -1,4 +1,4 @@
-//! Addresses: fixed words in any case, a slash at the end or none, and a clear answer for what is no address.
+//! Paths: fixed segments in any case, with or without a trailing slash, and a problem for a path that does not exist.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn an_address_may_be_spelt_in_any_case_and_end_in_a_slash() {
+async fn a_path_may_be_in_any_case_and_end_in_a_slash() {
     on_each_database(async |service| {
         let user = service.user();
         for path in ["/api/Task/", "/api/Task", "/API/TASK/", "/api/task"] {
@@ -20,8 +20,8 @@ async fn an_address_may_be_spelt_in_any_case_and_end_in_a_slash() {
             assert_eq!(user.get(&path).await.ok::<Value>()["id"], *id);
         }
         user.get(&format!("/Api/Task/{id}/RESULT/")).await.expect_status(404);
-        let percent = id.replace('-', "%2D");
-        assert_eq!(user.task(&percent).await["id"], *id);
+        let percent_encoded = id.replace('-', "%2D");
+        assert_eq!(user.task(&percent_encoded).await["id"], *id);
         let path = format!("/API/task/REQUEST/{id}/?workerName=w");
         service.worker().call(Method::PATCH, &path).await.expect_status(200);
         user.post(&format!("/api/task/{id}/CANCEL/")).await.expect_status(200);
@@ -32,7 +32,7 @@ async fn an_address_may_be_spelt_in_any_case_and_end_in_a_slash() {
 }
 
 #[tokio::test]
-async fn what_names_a_thing_is_taken_as_it_is_spelt() {
+async fn the_name_of_a_type_is_case_sensitive() {
     on_each_database(async |service| {
         let answer = service.user().submit(json!({"type": "echo", "ttl": 1000})).await;
         assert_eq!(answer.problem(), (422, "unknown-type".to_owned()));
@@ -41,7 +41,7 @@ async fn what_names_a_thing_is_taken_as_it_is_spelt() {
 }
 
 #[tokio::test]
-async fn the_bare_address_leads_to_the_page() {
+async fn the_root_path_redirects_to_swagger_ui() {
     on_each_database(async |service| {
         let answer = service.get("/").await.expect_status(303);
         assert_eq!(answer.header("location"), Some("/index.html"));
@@ -50,7 +50,7 @@ async fn the_bare_address_leads_to_the_page() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_a_404_and_what_is_no_id_a_400() {
+async fn an_unknown_path_is_answered_404_and_an_invalid_id_400() {
     on_each_database(async |service| {
         let user = service.user();
         for path in
@@ -76,7 +76,7 @@ async fn what_is_no_address_is_a_404_and_what_is_no_id_a_400() {
 }
 
 #[tokio::test]
-async fn a_submitted_task_is_immutable() {
+async fn a_submitted_task_cannot_be_changed_by_any_method() {
     on_each_database(async |service| {
         let user = service.user();
         let id = user.submit_echo().await;
@@ -97,7 +97,7 @@ async fn a_submitted_task_is_immutable() {
 }
 
 #[tokio::test]
-async fn a_head_is_a_get_without_a_body() {
+async fn a_head_request_is_answered_like_get_without_the_body() {
     on_each_database(async |service| {
         let user = service.user();
         let id = user.submit_echo().await;

@@ -1,4 +1,4 @@
-//! Two Backends on one PostgreSQL: whoever waits at one is notified of what is committed at the other.
+//! Two Backends on one PostgreSQL: requests that wait at one are notified of what is committed at the other.
 //!
 //! Neither the slow check nor the periodic check runs again while a test runs: what a waiting request learns, it learns by a
 //! notification.
@@ -112,7 +112,7 @@ async fn a_claim_request_repeated_at_another_backend_is_granted_nothing_more() {
             for answer in join_all(answers).await.into_iter().filter(|answer| answer.status == 200) {
                 granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
             }
-            // Who was refused as a duplicate repeats the request.
+            // A request that was refused as a duplicate is repeated.
             let last = RefCell::new(Vec::new());
             let is_answered = async || {
                 let answer = claim_at(&elsewhere).await;

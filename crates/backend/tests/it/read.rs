@@ -1,11 +1,11 @@
-//! One task and its result, from the submission to the end.
+//! Reading one task and its result, from the submission to the end.
 
 use serde_json::{Value, json};
 
 use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn a_task_that_finished_has_a_result_and_its_dates() {
+async fn a_finished_task_has_its_result_and_its_dates() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit_echo().await;
@@ -29,48 +29,51 @@ async fn a_task_that_finished_has_a_result_and_its_dates() {
 }
 
 #[tokio::test]
-async fn a_task_without_a_result_says_how_it_stands() {
+async fn the_result_of_a_task_that_has_none_is_answered_404_with_its_status() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit_echo().await;
-        let no_result = async |status: &str, reason: Value| {
+        let assert_no_result = async |status: &str, reason: Value| {
             let answer = user.result(&id).await;
             assert_eq!(answer.problem(), (404, "no-result".to_owned()));
             let problem: Value = answer.read();
             assert_eq!((&problem["taskStatus"], &problem["reason"]), (&json!(status), &reason));
         };
-        no_result("CREATED", json!(null)).await;
+        assert_no_result("CREATED", json!(null)).await;
         let grant = worker.claim_one(&id, "w").await;
-        no_result("RUNNING", json!(null)).await;
+        assert_no_result("RUNNING", json!(null)).await;
         let settled = worker.report(&grant, json!({"error": "out of\u{0} paper"})).await;
         assert_eq!(settled, json!({"became": "cancelled", "reason": "OPERATION_FAILED"}));
-        no_result("CANCELLED", json!("OPERATION_FAILED")).await;
+        assert_no_result("CANCELLED", json!("OPERATION_FAILED")).await;
         assert_eq!(user.task(&id).await["error"], "out of\u{fffd} paper");
     })
     .await;
 }
 
 #[tokio::test]
-async fn who_waits_for_a_task_hears_of_each_kind_of_end_at_once() {
+async fn a_request_that_waits_for_a_task_is_answered_at_each_kind_of_end() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
-        let (done, failed, dropped) =
+        let (finished, failed, cancelled) =
             (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
-        let grants = (worker.claim_one(&done, "w").await, worker.claim_one(&failed, "w").await);
+        let grants = (worker.claim_one(&finished, "w").await, worker.claim_one(&failed, "w").await);
         let work = async {
             worker.report(&grants.0, json!({"result": 1})).await;
             worker.report(&grants.1, json!({"error": "no"})).await;
-            user.cancel(&dropped).await.expect_status(200);
+            user.cancel(&cancelled).await.expect_status(200);
         };
-        let (a, b, c, ()) = tokio::join!(
-            user.wait_for_end(&done),
+        let (first, second, third, ()) = tokio::join!(
+            user.wait_for_end(&finished),
             user.wait_for_end(&failed),
-            user.wait_for_end(&dropped),
+            user.wait_for_end(&cancelled),
             work
         );
-        assert_eq!([&a["status"], &b["status"], &c["status"]], ["FINISHED", "CANCELLED", "CANCELLED"]);
-        assert_eq!([&b["reason"], &c["reason"]], ["OPERATION_FAILED", "REQUESTED"]);
-        let answer = user.get(&format!("/api/Task/{done}")).prefer("wait=5, return=representation").await;
+        assert_eq!(
+            [&first["status"], &second["status"], &third["status"]],
+            ["FINISHED", "CANCELLED", "CANCELLED"]
+        );
+        assert_eq!([&second["reason"], &third["reason"]], ["OPERATION_FAILED", "REQUESTED"]);
+        let answer = user.get(&format!("/api/Task/{finished}")).prefer("wait=5, return=representation").await;
         assert_eq!(answer.header("preference-applied"), Some("wait=5"));
     })
     .await;

@@ -1,4 +1,4 @@
-//! Reports: what became of each, in order.
+//! Reports of a worker: each one of a batch is answered with how it was settled.
 
 use domain::Grant;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::kit::test_backend::{on_each_database, on_each_database_with};
 
 #[tokio::test]
-async fn each_report_of_a_batch_is_answered_in_its_place() {
+async fn the_reports_of_a_batch_are_answered_in_their_order() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let mut grants = Vec::new();
@@ -34,15 +34,15 @@ async fn each_report_of_a_batch_is_answered_in_its_place() {
                 {"became": "cancelled", "reason": "REQUESTED"}, {"became": "stale"}, {"became": "unknown"},
             ])
         );
-        let again: Value = worker.report_all("w", &batch[..2]).await.ok();
-        assert_eq!(again, json!([{"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}]));
+        let repeated: Value = worker.report_all("w", &batch[..2]).await.ok();
+        assert_eq!(repeated, json!([{"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}]));
         assert_eq!(user.task(&stale.id.to_string()).await["status"], "RUNNING");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_stale_report_beside_the_right_one_takes_nothing_away() {
+async fn a_stale_report_in_the_same_batch_does_not_affect_the_right_one() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let grant = worker.claim_one(&user.submit_echo().await, "w").await;
@@ -60,43 +60,43 @@ async fn a_stale_report_beside_the_right_one_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn a_report_that_breaks_the_database_spoils_no_other() {
+async fn a_report_that_the_database_refuses_does_not_affect_the_others_of_its_batch() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let mut grants = Vec::new();
         for _ in 0..8 {
             grants.push(worker.claim_one(&user.submit_echo().await, "w").await);
         }
-        let bad = grants[3].id.to_string();
-        service.execute_sql(refusal(service.is_postgres(), &bad)).await;
+        let refused = grants[3].id.to_string();
+        service.execute_sql(refuse_outcome(service.is_postgres(), &refused)).await;
         let reports: Vec<(&Grant, Value)> =
             grants.iter().map(|grant| (grant, json!({"result": 1}))).collect();
         assert_eq!(worker.report_all("w", &reports).await.status, 500);
         for grant in &grants {
             let id = grant.id.to_string();
-            let expected = if id == bad { "RUNNING" } else { "FINISHED" };
+            let expected = if id == refused { "RUNNING" } else { "FINISHED" };
             assert_eq!(user.task(&id).await["status"], expected);
         }
         let settled: Vec<Value> = worker.report_all("w", &reports[4..]).await.ok();
-        assert_eq!(settled, vec![json!({"became": "finished"}); 4], "said again, it is answered");
+        assert_eq!(settled, vec![json!({"became": "finished"}); 4], "a repeated report is answered alike");
     })
     .await;
 }
 
-/// What makes the database refuse the end of one task.
-fn refusal(on_postgres: bool, id: &str) -> String {
+/// The statement after which the database refuses the outcome of one task.
+fn refuse_outcome(on_postgres: bool, id: &str) -> String {
     if on_postgres {
-        format!("alter table outcome add constraint broken check (id <> '{id}')")
+        format!("alter table outcome add constraint refused check (id <> '{id}')")
     } else {
         let id = id.replace('-', "");
         format!(
-            "create trigger broken before insert on outcome when new.id = x'{id}' begin select raise(abort, 'broken'); end"
+            "create trigger refused before insert on outcome when new.id = x'{id}' begin select raise(abort, 'refused'); end"
         )
     }
 }
 
 #[tokio::test]
-async fn a_late_report_is_refused_and_says_by_how_much() {
+async fn a_late_report_is_refused_with_its_lateness() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let id = user.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
@@ -111,7 +111,7 @@ async fn a_late_report_is_refused_and_says_by_how_much() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_too_big_is_a_failure_with_a_name() {
+async fn a_result_that_is_too_large_fails_the_task_with_an_error_that_says_so() {
     on_each_database_with(
         |settings| settings.max_result = 1000,
         async |service| {
@@ -133,7 +133,7 @@ async fn a_result_that_is_too_big_is_a_failure_with_a_name() {
 }
 
 #[tokio::test]
-async fn a_long_error_is_cut_between_two_characters() {
+async fn a_long_error_is_truncated_between_two_characters() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let grant = worker.claim_one(&user.submit_echo().await, "w").await;
@@ -147,13 +147,13 @@ async fn a_long_error_is_cut_between_two_characters() {
 }
 
 #[tokio::test]
-async fn reports_have_a_most_and_none_is_fine() {
+async fn a_batch_holds_at_most_1000_reports_and_may_be_empty() {
     on_each_database(async |service| {
         let worker = service.worker();
         assert_eq!(worker.report_all("w", &[]).await.ok::<Value>(), json!([]));
-        let one =
+        let report =
             json!({"id": Uuid::new_v4(), "attempt": 1, "claim": Uuid::new_v4(), "reported": "released"});
-        let body = json!({"worker": "w", "reports": vec![one; 1001]});
+        let body = json!({"worker": "w", "reports": vec![report; 1001]});
         assert_eq!(
             worker.post("/api/Task/results").json(body).await.problem(),
             (422, "too-many-reports".to_owned())

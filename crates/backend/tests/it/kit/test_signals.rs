@@ -89,7 +89,7 @@ impl LogCapture {
         self.written.borrow().clone()
     }
 
-    /// How many lines hold `part`.
+    /// How many lines contain `part`.
     pub(crate) fn count_lines_with(&self, part: &str) -> usize {
         self.written.borrow().lines().filter(|line| line.contains(part)).count()
     }

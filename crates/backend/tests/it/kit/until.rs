@@ -1,4 +1,4 @@
-//! Polling with a bound: a test asks again until a condition holds, and says what it waited for if it never does.
+//! Polling with a bound: a test tries again until a condition holds, and says what it waited for if it never does.
 
 use std::time::Duration;
 
