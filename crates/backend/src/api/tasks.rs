@@ -219,6 +219,7 @@ async fn ended(app: &App, owner: OwnerId, id: TaskId, until: Option<Instant>) ->
         if task.status.is_final() || left.is_zero() || app.stop.is_cancelled() {
             return Ok(task);
         }
+        tracing::trace!(task.id = %id, "a request waits for the end of its task");
         tokio::select! {
             _ = timeout(left.min(app.settings.slow_check), rings) => {}
             () = app.stop.cancelled() => {}

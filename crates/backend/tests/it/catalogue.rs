@@ -1,10 +1,11 @@
-//! Operations: workers register them, users look them up, and the highest version counts.
+//! Operations: workers register them, users list them, and the highest version is used.
 
 use serde_json::{Value, json};
 
-use crate::kit::clients::Call;
-use crate::kit::service::each;
+use crate::kit::openapi_checked_client::ApiRequest;
+use crate::kit::test_backend::on_each_database;
 
+/// The operation `image.resize`; a width below `version` breaks its schema.
 fn resize(version: u32) -> Value {
     let width = json!({"type": "integer", "minimum": version});
     json!({
@@ -14,16 +15,16 @@ fn resize(version: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_registered_operation_may_be_asked_for_at_once() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
+async fn tasks_of_an_operation_can_be_submitted_as_soon_as_it_is_registered() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
         let body = json!({"type": "image.resize", "parameters": {"width": 1}, "ttl": 1000});
-        assert_eq!(ann.submit(body.clone()).await.problem(), (422, "unknown-type".to_owned()));
-        let registered: Value = rig.put("/api/Operation/image.resize").json(resize(1)).await.ok();
+        assert_eq!(user.submit(body.clone()).await.problem(), (422, "unknown-type".to_owned()));
+        let registered: Value = worker.put("/api/Operation/image.resize").json(resize(1)).await.ok();
         assert_eq!(registered["isolation"], "async");
         assert_eq!(registered["queue"], "default");
-        ann.submit(body).await.id();
-        let list: Value = ann.get("/api/Operation").await.ok();
+        user.submit(body).await.id();
+        let list: Value = user.get("/api/Operation").await.ok();
         let names: Vec<&str> =
             list["operations"].as_array().unwrap().iter().map(|o| o["type"].as_str().unwrap()).collect();
         assert_eq!(names, ["BRIEF", "ECHO", "LOGIN", "image.resize"]);
@@ -32,32 +33,32 @@ async fn a_registered_operation_may_be_asked_for_at_once() {
 }
 
 #[tokio::test]
-async fn the_highest_version_counts_and_a_version_never_changes() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let register = |operation: Value| rig.put("/api/Operation/image.resize").json(operation);
+async fn the_highest_version_is_used_and_a_version_cannot_be_changed() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let register = |operation: Value| worker.put("/api/Operation/image.resize").json(operation);
         for version in [2, 1, 2, 3] {
-            register(resize(version)).await.is(200);
+            register(resize(version)).await.expect_status(200);
         }
         let answer =
-            ann.submit(json!({"type": "image.resize", "parameters": {"width": 2}, "ttl": 1000})).await;
+            user.submit(json!({"type": "image.resize", "parameters": {"width": 2}, "ttl": 1000})).await;
         assert_eq!(answer.problem(), (422, "parameters-refused".to_owned()));
-        assert!(answer.faults().contains_key("/parameters/width"));
-        ann.submit(json!({"type": "image.resize", "parameters": {"width": 3}, "ttl": 1000})).await.id();
+        assert!(answer.errors().contains_key("/parameters/width"));
+        user.submit(json!({"type": "image.resize", "parameters": {"width": 3}, "ttl": 1000})).await.id();
         let mut other = resize(1);
         other["result"] = json!({"type": "string"});
         let answer = register(other).await;
         assert_eq!(answer.problem(), (409, "conflict".to_owned()));
         assert!(answer.text.contains("give yours a higher version"));
-        let list: Value = ann.get("/api/Operation").await.ok();
+        let list: Value = user.get("/api/Operation").await.ok();
         assert_eq!(list["operations"][3]["version"], 3);
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_isolation_that_nothing_implements_is_not_promised() {
-    each(async |service| {
+async fn an_isolation_that_no_worker_implements_is_refused() {
+    on_each_database(async |service| {
         let mut operation = resize(1);
         operation["isolation"] = json!("process");
         let answer = service.worker().put("/api/Operation/image.resize").json(operation).await;
@@ -67,10 +68,11 @@ async fn an_isolation_that_nothing_implements_is_not_promised() {
 }
 
 #[tokio::test]
-async fn an_operation_that_breaks_a_rule_is_refused() {
-    each(async |service| {
-        let rig = service.worker();
-        let register = |operation: Value| -> Call { rig.put("/api/Operation/image.resize").json(operation) };
+async fn an_invalid_operation_is_refused_with_a_problem_of_its_own() {
+    on_each_database(async |service| {
+        let worker = service.worker();
+        let register =
+            |operation: Value| -> ApiRequest { worker.put("/api/Operation/image.resize").json(operation) };
         let with = |name: &str, value: Value| {
             let mut operation = resize(1);
             operation[name] = value;
@@ -92,11 +94,11 @@ async fn an_operation_that_breaks_a_rule_is_refused() {
             (with("version", json!(-1)), "wrong-shape", ""),
             (with("ttl", json!({"max": 0})), "wrong-shape", ""),
             (with("queue", json!("Upper")), "wrong-shape", ""),
-            (with("isolation", json!("prayer")), "wrong-shape", ""),
+            (with("isolation", json!("none")), "wrong-shape", ""),
         ] {
             let answer = register(operation.clone()).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{operation}");
-            assert!(answer.faults().contains_key(pointer), "{operation}");
+            assert!(answer.errors().contains_key(pointer), "{operation}");
         }
         let list: Value = service.user().get("/api/Operation").await.ok();
         assert_eq!(list["operations"].as_array().unwrap().len(), 3);

@@ -1,132 +1,143 @@
-//! Signs of life: what a worker must stop, and what it loses by its silence.
+//! Heartbeats: their answers name the attempts that a worker must stop, and a worker without them loses its tasks.
 
 use std::time::Duration;
 
+use backend::Settings;
+use domain::Ttl;
 use serde_json::{Value, json};
 
-use crate::kit::service::{WorkerCaller, each, each_with};
+use crate::kit::test_backend::{on_each_database, on_each_database_with, on_each_database_with_set_clock};
 
 #[tokio::test]
-async fn the_answer_names_what_must_stop() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let (runs, cancelled, released) = (ann.created().await, ann.created().await, ann.created().await);
-        let brief = ann.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
-        for id in [&runs, &cancelled, &brief] {
-            rig.granted(id, "w").await;
+async fn a_heartbeat_is_answered_with_the_attempts_that_the_worker_must_stop() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let (runs, cancelled, released) =
+            (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
+        let expired = user.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
+        for id in [&runs, &cancelled, &expired] {
+            worker.claim_one(id, "w").await;
         }
-        let first = rig.granted(&released, "w").await;
-        rig.report(&first, json!("released")).await;
-        rig.granted(&released, "w").await;
-        ann.cancel(&cancelled).await.is(200);
-        ann.ended(&brief).await;
-        let held = [(&*runs, 1), (&*cancelled, 1), (&*brief, 1), (&*released, 1), (&*released, 2)];
-        let heard: Value = rig.beat("w", &held).await.ok();
+        let first = worker.claim_one(&released, "w").await;
+        worker.report(&first, json!("released")).await;
+        worker.claim_one(&released, "w").await;
+        user.cancel(&cancelled).await.expect_status(200);
+        user.wait_for_end(&expired).await;
+        let running = [(&*runs, 1), (&*cancelled, 1), (&*expired, 1), (&*released, 1), (&*released, 2)];
+        let response: Value = worker.heartbeat("w", &running).await.ok();
         let mut stop: Vec<(String, u64)> = Vec::new();
-        for held in heard["stop"].as_array().unwrap() {
-            stop.push((held["id"].as_str().unwrap().to_owned(), held["attempt"].as_u64().unwrap()));
+        for attempt in response["stop"].as_array().unwrap() {
+            stop.push((attempt["id"].as_str().unwrap().to_owned(), attempt["attempt"].as_u64().unwrap()));
         }
         stop.sort();
-        let mut expected = vec![(cancelled, 1), (brief, 1), (released.clone(), 1)];
+        let mut expected = vec![(cancelled, 1), (expired, 1), (released.clone(), 1)];
         expected.sort();
         assert_eq!(stop, expected);
-        let heard: Value = rig.beat("another", &[(&runs, 1)]).await.ok();
-        assert_eq!(heard["stop"].as_array().unwrap().len(), 1, "it is not another's to run");
+        let response: Value = worker.heartbeat("another", &[(&runs, 1)]).await.ok();
+        assert_eq!(response["stop"].as_array().unwrap().len(), 1, "the task was granted to another worker");
     })
     .await;
 }
 
 #[tokio::test]
-async fn workers_are_listed_for_those_who_serve_and_for_nobody_else() {
-    each(async |service| {
-        let rig = service.worker();
-        rig.beat("b", &[]).await.is(200);
-        rig.beat("a", &[]).await.is(200);
-        let list: Value = rig.get("/api/Worker").await.ok();
+async fn workers_are_listed_for_workers_and_not_for_users() {
+    on_each_database(async |service| {
+        let worker = service.worker();
+        worker.heartbeat("b", &[]).await.expect_status(200);
+        worker.heartbeat("a", &[]).await.expect_status(200);
+        let list: Value = worker.get("/api/Worker").await.ok();
         let workers = list["workers"].as_array().unwrap();
         assert_eq!(workers.len(), 2);
         assert_eq!((&workers[0]["name"], &workers[1]["slots"]), (&json!("a"), &json!(8)));
         assert_eq!(workers[0]["types"], json!(["ECHO"]));
-        service.user().get("/api/Worker").await.is(403);
+        service.user().get("/api/Worker").await.expect_status(403);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_that_falls_silent_loses_its_tasks_and_one_that_never_spoke_does_not() {
-    let adjust = |settings: &mut backend::Settings| {
+async fn a_worker_whose_heartbeats_end_loses_its_tasks_and_one_that_never_sent_any_does_not() {
+    let adjust = |settings: &mut Settings| {
         settings.worker_lost = Duration::from_millis(300);
         settings.check_period = Duration::from_millis(50);
     };
-    each_with(adjust, async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let (lost, kept) = (ann.created().await, ann.created().await);
-        rig.beat("speaks", &[]).await.is(200);
-        let grant = rig.granted(&lost, "speaks").await;
-        rig.ask(&kept, "original").await.is(200);
-        let task = ann.ended(&lost).await;
+    on_each_database_with(adjust, async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let (lost, kept) = (user.submit_echo().await, user.submit_echo().await);
+        worker.heartbeat("silent", &[]).await.expect_status(200);
+        let grant = worker.claim_one(&lost, "silent").await;
+        worker.claim_by_patch(&kept, "original").await.expect_status(200);
+        let task = user.wait_for_end(&lost).await;
         assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
-        assert_eq!(ann.task(&kept).await["status"], "RUNNING");
-        let heard: Value = rig.beat("speaks", &[(&lost, 1)]).await.ok();
-        assert_eq!(heard["stop"][0]["id"], *lost);
-        assert_eq!(rig.report(&grant, json!({"result": 1})).await["reason"], "WORKER_LOST");
+        assert_eq!(user.task(&kept).await["status"], "RUNNING");
+        let response: Value = worker.heartbeat("silent", &[(&lost, 1)]).await.ok();
+        assert_eq!(response["stop"][0]["id"], *lost);
+        assert_eq!(worker.report(&grant, json!({"result": 1})).await["reason"], "WORKER_LOST");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_that_has_started_anew_ends_what_its_predecessor_held() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let (lost, kept) = (ann.created().await, ann.created().await);
-        rig.beat("w", &[]).await.is(200);
-        let grant = rig.granted(&lost, "w").await;
-        rig.granted(&kept, "another").await;
-        let first = json!({"worker": "w", "slots": 8, "types": ["ECHO"], "running": [], "first": true});
-        let begin = async || {
-            let heard: Value = rig.post("/api/Worker/heartbeat").json(first.clone()).await.ok();
-            assert_eq!(heard["stop"], json!([]));
+async fn the_first_heartbeat_of_a_restarted_worker_ends_the_tasks_of_its_previous_process() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let (lost, kept) = (user.submit_echo().await, user.submit_echo().await);
+        worker.heartbeat("w", &[]).await.expect_status(200);
+        let grant = worker.claim_one(&lost, "w").await;
+        worker.claim_one(&kept, "another").await;
+        let first_heartbeat =
+            json!({"worker": "w", "slots": 8, "types": ["ECHO"], "running": [], "first": true});
+        let restart = async || {
+            let response: Value =
+                worker.post("/api/Worker/heartbeat").json(first_heartbeat.clone()).await.ok();
+            assert_eq!(response["stop"], json!([]));
         };
-        let (task, ()) = tokio::join!(ann.ended(&lost), begin());
-        begin().await;
+        let (task, ()) = tokio::join!(user.wait_for_end(&lost), restart());
+        restart().await;
         assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
-        assert_eq!(ann.task(&kept).await["status"], "RUNNING");
-        let settled = rig.report(&grant, json!({"result": 1})).await;
-        assert_eq!(settled["reason"], "WORKER_LOST", "the predecessor lives after all, and is told");
-        let own = rig.granted(&ann.created().await, "w").await;
-        rig.beat("w", &[]).await.is(200);
-        assert_eq!(rig.report(&own, json!({"result": 1})).await, json!({"became": "finished"}));
+        assert_eq!(user.task(&kept).await["status"], "RUNNING");
+        let settled = worker.report(&grant, json!({"result": 1})).await;
+        assert_eq!(
+            settled["reason"], "WORKER_LOST",
+            "the previous process still runs, and its report is refused"
+        );
+        let new = worker.claim_one(&user.submit_echo().await, "w").await;
+        worker.heartbeat("w", &[]).await.expect_status(200);
+        assert_eq!(worker.report(&new, json!({"result": 1})).await, json!({"became": "finished"}));
     })
     .await;
 }
 
 #[tokio::test]
-async fn nobody_is_lost_by_the_silence_of_a_backend_that_was_away() {
-    let adjust = |settings: &mut backend::Settings| {
-        settings.worker_lost = Duration::from_millis(500);
-        settings.check_period = Duration::from_millis(50);
+async fn a_worker_is_not_lost_by_its_silence_while_the_backend_was_down() {
+    let worker_lost = Duration::from_mins(1);
+    let start_within = Duration::from_secs(1);
+    let adjust = |settings: &mut Settings| {
+        settings.worker_lost = worker_lost;
+        settings.start_within = Ttl::try_from(1000).unwrap();
+        settings.check_period = Duration::from_millis(20);
     };
-    each_with(adjust, async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        rig.beat("w", &[]).await.is(200);
-        let id = ann.created().await;
-        rig.granted(&id, "w").await;
+    on_each_database_with_set_clock(adjust, async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        worker.heartbeat("w", &[]).await.expect_status(200);
+        let running = user.submit(json!({"type": "ECHO", "ttl": 3_600_000})).await.id();
+        worker.claim_one(&running, "w").await;
         service.stop.cancel();
-        // While it is away, time passes: as much as a worker may be silent.
-        let scratch = testkit::Scratch::sqlite();
-        let clock = WorkerCaller::up(scratch, |_| {}).await;
-        clock.worker().pull(uuid::Uuid::new_v4(), "w", "ECHO", 1, 700).await.is(200);
-        clock.down().await;
-        let again = service.again(adjust).await;
-        let brief = again.bearer(ann.token.clone().unwrap());
-        let due = brief.submit(json!({"type": "ECHO", "ttl": 1})).await.id();
-        let rig = again.bearer(rig.token.clone().unwrap());
-        rig.granted(&due, "original").await;
-        brief.ended(&due).await;
-        let heard: Value = rig.beat("w", &[(&id, 1)]).await.ok();
-        assert_eq!(heard["stop"], json!([]));
-        assert_eq!(brief.task(&id).await["status"], "RUNNING");
-        again.stopped().await;
+        service.advance_clock(2 * worker_lost).await;
+        let restarted = service.start_another(adjust).await;
+        let user = restarted.with_token(user.token.unwrap());
+        let worker = restarted.with_token(worker.token.unwrap());
+        // A check ends first what nobody has claimed in time, then looks for silent workers: between two such ends lies at
+        // least one whole check.
+        for _ in 0..2 {
+            let unclaimed = user.submit_echo().await;
+            service.advance_clock(2 * start_within).await;
+            assert_eq!(user.wait_for_end(&unclaimed).await["reason"], "NOT_STARTED");
+        }
+        let response: Value = worker.heartbeat("w", &[(&running, 1)]).await.ok();
+        assert_eq!(response["stop"], json!([]));
+        assert_eq!(user.task(&running).await["status"], "RUNNING");
+        restarted.shut_down().await;
     })
     .await;
 }

@@ -1,23 +1,23 @@
-//! What every answer carries, whom the browser lets in, and whether the service is well.
+//! What the HTTP layers add to the API: security headers, CORS, health, and the pages of Swagger UI.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn every_answer_carries_the_headers_that_keep_it_safe() {
-    each(async |service| {
-        let ann = service.user();
-        let id = ann.created().await;
+async fn every_answer_has_the_security_headers() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let id = user.submit_echo().await;
         for call in [
-            ann.get("/api/Task"),
-            ann.get(&format!("/api/Task/{id}")),
-            ann.get("/api/Task/x"),
-            ann.get("/nowhere"),
-            ann.call(Method::DELETE, "/api/Task"),
+            user.get("/api/Task"),
+            user.get(&format!("/api/Task/{id}")),
+            user.get("/api/Task/x"),
+            user.get("/nowhere"),
+            user.call(Method::DELETE, "/api/Task"),
             service.get("/api/Task"),
             service.get("/health/live"),
             service.get("/index.html"),
@@ -35,64 +35,69 @@ async fn every_answer_carries_the_headers_that_keep_it_safe() {
 
 #[tokio::test]
 async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
-    each(async |service| {
-        let ann = service.user();
-        let allowed = "access-control-allow-origin";
-        let friend = ann.get("/api/Task").header("Origin", "https://pages.example").await.is(200);
-        assert_eq!(friend.header(allowed), Some("https://pages.example"));
-        assert_eq!(friend.header("access-control-allow-credentials"), None);
+    on_each_database(async |service| {
+        let user = service.user();
+        let allow_origin = "access-control-allow-origin";
+        let allowed =
+            user.get("/api/Task").header("Origin", "https://pages.example").await.expect_status(200);
+        assert_eq!(allowed.header(allow_origin), Some("https://pages.example"));
+        assert_eq!(allowed.header("access-control-allow-credentials"), None);
         for origin in
             ["https://evil.example", "https://pages.example.evil.example", "http://pages.example", "null"]
         {
-            let answer = ann.get("/api/Task").header("Origin", origin).await;
-            assert_eq!(answer.header(allowed), None, "{origin}");
+            let answer = user.get("/api/Task").header("Origin", origin).await;
+            assert_eq!(answer.header(allow_origin), None, "{origin}");
         }
         let preflight = service
-            .nobody()
+            .anonymous()
             .call(Method::OPTIONS, "/api/Task")
             .header("Origin", "https://pages.example")
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "authorization,content-type,prefer")
             .await
-            .is(200);
-        assert_eq!(preflight.header(allowed), Some("https://pages.example"));
+            .expect_status(200);
+        assert_eq!(preflight.header(allow_origin), Some("https://pages.example"));
         assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
-        let refused =
-            service.nobody().get("/api/Task").header("Origin", "https://pages.example").await.is(401);
+        let refused = service
+            .anonymous()
+            .get("/api/Task")
+            .header("Origin", "https://pages.example")
+            .await
+            .expect_status(401);
         assert_eq!(
-            refused.header(allowed),
+            refused.header(allow_origin),
             Some("https://pages.example"),
-            "a page may read why it was refused"
+            "a page may read the refusal"
         );
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_service_that_is_well_says_so_to_anybody() {
-    each(async |service| {
+async fn health_is_answered_without_a_token() {
+    on_each_database(async |service| {
         for path in ["/health/live", "/health/ready"] {
             assert_eq!(service.get(path).await.ok::<Value>(), json!({"status": "ok"}));
         }
-        let again = service.again(|_| {}).await;
-        again.store.close().await;
-        again.get("/health/live").await.is(200);
-        let answer = again.get("/health/ready").await;
+        let without_database = service.start_another(|_| {}).await;
+        without_database.store.close().await;
+        without_database.get("/health/live").await.expect_status(200);
+        let answer = without_database.get("/health/ready").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("1"));
-        let answer = again.user().get("/api/Task").await;
+        let answer = without_database.user().get("/api/Task").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
-        again.stopped().await;
+        without_database.shut_down().await;
     })
     .await;
 }
 
-/// How a packed file begins.
+/// How a gzip file begins (RFC 1952).
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
 #[tokio::test]
-async fn the_page_and_everything_on_it_can_be_loaded() {
-    each(async |service| {
+async fn swagger_ui_and_all_its_files_can_be_loaded() {
+    on_each_database(async |service| {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         let load = async |path: &str| {
             let answer = http.get(format!("{}{path}", service.url)).send().await.unwrap();
@@ -100,7 +105,7 @@ async fn the_page_and_everything_on_it_can_be_loaded() {
             assert_eq!(answer.status(), 200, "{path}");
             (headers, answer.bytes().await.unwrap())
         };
-        for (path, kind) in [
+        for (path, media_type) in [
             ("/index.html", "text/html"),
             ("/swagger-ui.css", "text/css"),
             ("/index.css", "text/css"),
@@ -110,22 +115,25 @@ async fn the_page_and_everything_on_it_can_be_loaded() {
             ("/favicon-32x32.png", "image/png"),
         ] {
             let (headers, bytes) = load(path).await;
-            assert_eq!(headers["content-type"], kind, "{path}");
-            assert!(!bytes.starts_with(GZIP) && !headers.contains_key("content-encoding"), "{path} is plain");
-            let address = format!("{}{path}", service.url);
-            let packed = http.get(address).header("accept-encoding", "br, gzip;q=0.5").send().await.unwrap();
-            let is_said = packed.headers().contains_key("content-encoding");
+            assert_eq!(headers["content-type"], media_type, "{path}");
+            assert!(
+                !bytes.starts_with(GZIP) && !headers.contains_key("content-encoding"),
+                "{path} is not compressed for a client that does not accept it"
+            );
+            let url = format!("{}{path}", service.url);
+            let compressed = http.get(url).header("accept-encoding", "br, gzip;q=0.5").send().await.unwrap();
+            let says_so = compressed.headers().contains_key("content-encoding");
             assert_eq!(
-                packed.bytes().await.unwrap().starts_with(GZIP),
-                is_said,
-                "{path} is what it says it is"
+                compressed.bytes().await.unwrap().starts_with(GZIP),
+                says_so,
+                "the encoding of {path} is the one in its header"
             );
             let policy = headers["content-security-policy"].to_str().unwrap();
             assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
         }
-        let (_, starts) = load("/swagger-initializer.js").await;
-        let starts = String::from_utf8(starts.to_vec()).unwrap();
-        assert!(starts.contains("/swagger/v1/swagger.json") && !starts.contains("petstore"), "{starts}");
+        let (_, script) = load("/swagger-initializer.js").await;
+        let script = String::from_utf8(script.to_vec()).unwrap();
+        assert!(script.contains("/swagger/v1/swagger.json") && !script.contains("petstore"), "{script}");
         let (headers, document) = load("/swagger/v1/swagger.json").await;
         assert_eq!(headers["content-type"], "application/json");
         let document: Value = serde_json::from_slice(&document).unwrap();

@@ -1,21 +1,22 @@
-//! No answer depends on another user's task.
+//! Users are isolated: no answer depends on another user's task.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::clients::Person;
-use crate::kit::service::each;
+use crate::kit::openapi_checked_client::ApiClient;
+use crate::kit::test_backend::on_each_database;
 
-/// Everything of an answer that somebody could look at: status, headers but the date, body.
-async fn all_of(
-    person: &Person<'_>,
+/// Everything of an answer that a caller could compare: status, headers without the date, body.
+async fn whole_answer(
+    client: &ApiClient<'_>,
     method: Method,
     path: &str,
-    wish: Option<&str>,
+    preference: Option<&str>,
 ) -> (u16, Vec<String>, String) {
-    let call = person.call(method, path);
-    let answer = if let Some(wish) = wish { call.prefer(wish).await } else { call.await };
+    let request = client.call(method, path);
+    let answer =
+        if let Some(preference) = preference { request.prefer(preference).await } else { request.await };
     let mut headers: Vec<String> = answer
         .headers
         .iter()
@@ -27,17 +28,19 @@ async fn all_of(
 }
 
 #[tokio::test]
-async fn another_users_task_looks_like_one_that_does_not_exist() {
-    each(async |service| {
-        let (ann, bob, boss, rig) = (service.user(), service.user(), service.admin(), service.worker());
-        let (waiting, running, done) = (ann.created().await, ann.created().await, ann.created().await);
-        rig.granted(&running, "w").await;
-        let grant = rig.granted(&done, "w").await;
-        rig.report(&grant, json!({"result": 1})).await;
+async fn another_users_task_is_answered_like_one_that_does_not_exist() {
+    on_each_database(async |service| {
+        let (user, other_user, admin, worker) =
+            (service.user(), service.user(), service.admin(), service.worker());
+        let (waiting, running, done) =
+            (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
+        worker.claim_one(&running, "w").await;
+        let grant = worker.claim_one(&done, "w").await;
+        worker.report(&grant, json!({"result": 1})).await;
         let absent = Uuid::new_v4().to_string();
-        for snoop in [&bob, &boss] {
+        for caller in [&other_user, &admin] {
             for id in [&waiting, &running, &done] {
-                for (method, tail, wish) in [
+                for (method, suffix, preference) in [
                     (Method::GET, "", None),
                     (Method::GET, "", Some("wait=0")),
                     (Method::HEAD, "", None),
@@ -48,39 +51,51 @@ async fn another_users_task_looks_like_one_that_does_not_exist() {
                     (Method::HEAD, "/result", None),
                     (Method::POST, "/cancel", None),
                 ] {
-                    let theirs = all_of(snoop, method.clone(), &format!("/api/Task/{id}{tail}"), wish).await;
-                    let nobodys =
-                        all_of(snoop, method.clone(), &format!("/api/Task/{absent}{tail}"), wish).await;
-                    assert_eq!(theirs, nobodys, "{method} {tail}");
-                    assert!(matches!(theirs.0, 404 | 405));
+                    let of_another_user =
+                        whole_answer(caller, method.clone(), &format!("/api/Task/{id}{suffix}"), preference)
+                            .await;
+                    let of_no_task = whole_answer(
+                        caller,
+                        method.clone(),
+                        &format!("/api/Task/{absent}{suffix}"),
+                        preference,
+                    )
+                    .await;
+                    assert_eq!(of_another_user, of_no_task, "{method} {suffix}");
+                    assert!(matches!(of_another_user.0, 404 | 405));
                 }
             }
         }
-        assert_eq!(ann.task(&waiting).await["status"], "CREATED");
-        assert_eq!(ann.task(&running).await["status"], "RUNNING");
+        assert_eq!(user.task(&waiting).await["status"], "CREATED");
+        assert_eq!(user.task(&running).await["status"], "RUNNING");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_list_holds_the_callers_own_tasks_alone() {
-    each(async |service| {
-        let (ann, bob, boss) = (service.user(), service.user(), service.admin());
-        let (hers, his) = (ann.created().await, bob.created().await);
+async fn a_list_holds_only_the_callers_own_tasks() {
+    on_each_database(async |service| {
+        let (user, other_user, admin) = (service.user(), service.user(), service.admin());
+        let (first_task, second_task) = (user.submit_echo().await, other_user.submit_echo().await);
         for query in [
             String::new(),
             "?limit=1000".to_owned(),
-            format!("?before={his}"),
+            format!("?before={second_task}"),
             "?before=ffffffff-ffff-ffff-ffff-ffffffffffff".to_owned(),
         ] {
-            for (person, foreign) in [(&ann, &his), (&bob, &hers), (&boss, &hers), (&boss, &his)] {
-                let list = person.get(&format!("/api/Task{query}")).await.is(200).text;
-                assert!(!list.contains(&**foreign), "{query}");
+            for (client, task_of_another) in [
+                (&user, &second_task),
+                (&other_user, &first_task),
+                (&admin, &first_task),
+                (&admin, &second_task),
+            ] {
+                let list = client.get(&format!("/api/Task{query}")).await.expect_status(200).text;
+                assert!(!list.contains(&**task_of_another), "{query}");
             }
         }
-        let list: Value = boss.get("/api/Task").await.ok();
-        assert_eq!(list, json!({"tasks": []}), "an Admin too sees only its own");
-        boss.created().await;
+        let list: Value = admin.get("/api/Task").await.ok();
+        assert_eq!(list, json!({"tasks": []}), "an admin sees only its own tasks, too");
+        admin.submit_echo().await;
     })
     .await;
 }

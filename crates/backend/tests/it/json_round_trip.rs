@@ -1,12 +1,12 @@
-//! Parameters and results come back as the bytes that were sent.
+//! JSON of clients is not re-encoded: parameters and results come back as the bytes that were sent.
 
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
-/// What a re-encoding would change: spaces, big integers, escapes, the order and the number of keys.
-const ODD: [&str; 6] = [
+/// JSON that a re-encoding would change: spaces, big integers, escapes, the order of keys.
+const FRAGILE_JSON: [&str; 6] = [
     r#"{ "big": 9223372036854775807,   "bigger": 123456789012345678901234567890, "e": 1.0e2 }"#,
     r#"{"nul": "a\u0000b", "slash": "\/", "crab": "🦀", "pair": "\ud83e\udd80", "quote": "\"' \\"}"#,
     r#"[1.0, -0, 0.1e-7, true, null, [], {}, ""]"#,
@@ -16,20 +16,20 @@ const ODD: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn parameters_come_back_byte_for_byte_to_the_owner_and_to_the_worker() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        for odd in ODD {
-            let id = ann
+async fn parameters_come_back_byte_for_byte_to_their_owner_and_to_the_worker() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        for json_text in FRAGILE_JSON {
+            let id = user
                 .post("/api/Task")
-                .body(format!(r#"{{"type":"ECHO","parameters":{odd},"ttl":9000}}"#))
+                .body(format!(r#"{{"type":"ECHO","parameters":{json_text},"ttl":9000}}"#))
                 .await
                 .id();
-            let expected = format!(r#""parameters":{odd},"#);
-            let task = ann.get(&format!("/api/Task/{id}")).await;
-            assert!(task.text.contains(&expected), "{} != {odd}", task.text);
-            let granted = rig.claim(Uuid::new_v4(), "w", &[&id]).await;
-            assert!(granted.text.contains(&expected), "{} != {odd}", granted.text);
+            let expected = format!(r#""parameters":{json_text},"#);
+            let task = user.get(&format!("/api/Task/{id}")).await;
+            assert!(task.text.contains(&expected), "{} != {json_text}", task.text);
+            let granted = worker.claim_by_ids(Uuid::new_v4(), "w", &[&id]).await;
+            assert!(granted.text.contains(&expected), "{} != {json_text}", granted.text);
         }
     })
     .await;
@@ -37,19 +37,22 @@ async fn parameters_come_back_byte_for_byte_to_the_owner_and_to_the_worker() {
 
 #[tokio::test]
 async fn results_come_back_byte_for_byte() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        for odd in ODD.into_iter().chain(["null", "false"]) {
-            let id = ann.created().await;
-            let grant = rig.granted(&id, "w").await;
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        for json_text in FRAGILE_JSON.into_iter().chain(["null", "false"]) {
+            let id = user.submit_echo().await;
+            let grant = worker.claim_one(&id, "w").await;
             let (attempt, claim) = (grant.attempt, grant.claim);
             let report = format!(
-                r#"{{"id":"{id}","attempt":{attempt},"claim":"{claim}","reported":{{"result":{odd}}}}}"#
+                r#"{{"id":"{id}","attempt":{attempt},"claim":"{claim}","reported":{{"result":{json_text}}}}}"#
             );
             let body = format!(r#"{{"worker":"w","reports":[{report}]}}"#);
-            let settled: serde_json::Value = rig.post("/api/Task/results").body(body).await.ok();
+            let settled: serde_json::Value = worker.post("/api/Task/results").body(body).await.ok();
             assert_eq!(settled, json!([{"became": "finished"}]));
-            assert_eq!(ann.result(&id).await.is(200).text, format!(r#"{{"result":{odd}}}"#));
+            assert_eq!(
+                user.result(&id).await.expect_status(200).text,
+                format!(r#"{{"result":{json_text}}}"#)
+            );
         }
     })
     .await;

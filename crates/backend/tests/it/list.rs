@@ -1,10 +1,10 @@
-//! The list of a caller's tasks: all of them, whole, the newest first; or a page.
+//! The list of a caller's tasks, newest first: all of them, or a page.
 
 use domain::{RawJson, Submission, TaskId, Ttl};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::service::{WorkerCaller, each};
+use crate::kit::test_backend::{TestBackend, on_each_database};
 
 fn ids(list: &Value) -> Vec<String> {
     let id = |task: &Value| task["id"].as_str().unwrap().to_owned();
@@ -12,15 +12,16 @@ fn ids(list: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_has_the_newest_first_and_says_how_each_stands() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let empty: Value = ann.get("/api/Task/").await.ok();
+async fn a_list_has_the_newest_task_first_and_the_status_of_each() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let empty: Value = user.get("/api/Task/").await.ok();
         assert_eq!(empty, json!({"tasks": []}));
-        let (first, second, third) = (ann.created().await, ann.created().await, ann.created().await);
-        rig.granted(&first, "w").await;
-        ann.cancel(&second).await.is(200);
-        let list: Value = ann.get("/api/Task/").await.ok();
+        let (first, second, third) =
+            (user.submit_echo().await, user.submit_echo().await, user.submit_echo().await);
+        worker.claim_one(&first, "w").await;
+        user.cancel(&second).await.expect_status(200);
+        let list: Value = user.get("/api/Task/").await.ok();
         assert_eq!(
             list,
             json!({"tasks": [
@@ -35,13 +36,13 @@ async fn a_list_has_the_newest_first_and_says_how_each_stands() {
 
 #[tokio::test]
 async fn a_page_begins_after_the_last_id_of_the_page_before() {
-    each(async |service| {
-        let ann = service.user();
+    on_each_database(async |service| {
+        let user = service.user();
         let mut all = Vec::new();
         for _ in 0..5 {
-            all.insert(0, ann.created().await);
+            all.insert(0, user.submit_echo().await);
         }
-        let page = async |query: String| ids(&ann.get(&format!("/api/Task?{query}")).await.ok());
+        let page = async |query: String| ids(&user.get(&format!("/api/Task?{query}")).await.ok());
         assert_eq!(page("limit=2".to_owned()).await, all[..2]);
         assert_eq!(page(format!("limit=2&before={}", all[1])).await, all[2..4]);
         assert_eq!(page(format!("before={}", all[3])).await, all[4..]);
@@ -52,9 +53,9 @@ async fn a_page_begins_after_the_last_id_of_the_page_before() {
 }
 
 #[tokio::test]
-async fn what_is_no_query_is_refused() {
-    each(async |service| {
-        let ann = service.user();
+async fn an_invalid_query_of_a_list_is_malformed() {
+    on_each_database(async |service| {
+        let user = service.user();
         for query in [
             "limit=0",
             "limit=1001",
@@ -65,7 +66,7 @@ async fn what_is_no_query_is_refused() {
             "page=2",
             "limit=1&limit=2",
         ] {
-            let answer = ann.get(&format!("/api/Task?{query}")).await;
+            let answer = user.get(&format!("/api/Task?{query}")).await;
             assert_eq!(answer.problem(), (400, "malformed".to_owned()), "{query}");
         }
     })
@@ -73,23 +74,23 @@ async fn what_is_no_query_is_refused() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_one_whole_document() {
-    each(async |service| {
+async fn a_list_of_several_pages_is_one_json_document() {
+    on_each_database(async |service| {
         for count in [999, 1000, 1001, 2000, 2345] {
             let owner = Uuid::new_v4();
-            let mut submitted = fill(service, owner, count).await;
+            let mut submitted = submit_to_store(service, owner, count).await;
             submitted.reverse();
-            let ann = service.bearer(service.issuer.token(&owner.to_string(), &["User"]));
-            let answer = ann.get("/api/Task").await;
+            let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
+            let answer = user.get("/api/Task").await;
             assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert_eq!(ids(&answer.ok()), submitted, "of {count} tasks");
+            assert_eq!(ids(&answer.ok()), submitted, "a list of {count} tasks");
         }
     })
     .await;
 }
 
-/// Submits so many tasks in the store's own way; their ids.
-async fn fill(service: &WorkerCaller, owner: Uuid, count: usize) -> Vec<String> {
+/// Submits tasks through the store, past the API; their ids.
+async fn submit_to_store(service: &TestBackend, owner: Uuid, count: usize) -> Vec<String> {
     let submission = || Submission {
         id: service.store.new_task_id(),
         owner: domain::OwnerId(owner),

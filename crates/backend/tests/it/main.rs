@@ -1,7 +1,7 @@
-//! The Backend through its HTTP doors, on PostgreSQL and on SQLite: what a user, a worker and an operator meet.
+//! The Backend through its HTTP API, on PostgreSQL and on SQLite, as a user, a worker and an operator meet it.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
-#![expect(clippy::needless_pass_by_value, reason = "`json!` reads well where it stands")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::needless_pass_by_value, reason = "`json!` is passed where it is written")]
 
 mod cancel;
 mod catalogue;

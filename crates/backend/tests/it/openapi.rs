@@ -1,15 +1,15 @@
-//! The published contract is what the code says.
+//! The published OpenAPI document is the one that the code describes.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 fn document() -> Value {
     serde_json::to_value(backend::openapi()).unwrap()
 }
 
-/// Every operation of the document: its path, its method, and the rest.
+/// The operations of the document: path, method, description.
 fn operations(document: &Value) -> Vec<(String, Method, Value)> {
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -22,26 +22,26 @@ fn operations(document: &Value) -> Vec<(String, Method, Value)> {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "golden files are rewritten on request")]
-fn the_published_document_is_the_contract() {
+fn the_published_document_is_the_one_of_the_code() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
-    let contract = format!("{}\n", serde_json::to_string_pretty(&backend::openapi()).unwrap());
+    let generated = format!("{}\n", serde_json::to_string_pretty(&backend::openapi()).unwrap());
     if std::env::var("UPDATE_GOLDEN").is_ok() {
-        std::fs::write(file, &contract).unwrap();
+        std::fs::write(file, &generated).unwrap();
     }
     let published = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(published == contract, "`make golden` rewrites docs/openapi.json");
+    assert!(published == generated, "`make golden` rewrites docs/openapi.json");
 }
 
 #[tokio::test]
-async fn every_documented_operation_is_there_and_none_but_health_is_open() {
-    each(async |service| {
+async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_requests() {
+    on_each_database(async |service| {
         for (path, method, operation) in operations(&document()) {
-            let address =
+            let path_with_ids =
                 path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
-            let answer = service.nobody().call(method.clone(), &address).await;
-            let open = path.starts_with("/health/");
-            assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {path}");
-            let expected = if open { json!(null) } else { json!([{"bearer": []}]) };
+            let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
+            let is_open = path.starts_with("/health/");
+            assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
+            let expected = if is_open { json!(null) } else { json!([{"bearer": []}]) };
             assert_eq!(operation["security"], expected, "{method} {path}");
         }
     })
@@ -49,12 +49,12 @@ async fn every_documented_operation_is_there_and_none_but_health_is_open() {
 }
 
 #[test]
-fn the_document_names_every_door() {
-    let mut doors: Vec<String> =
+fn the_document_lists_every_route() {
+    let mut routes: Vec<String> =
         operations(&document()).iter().map(|(path, method, _)| format!("{method} {path}")).collect();
-    doors.sort();
+    routes.sort();
     assert_eq!(
-        doors,
+        routes,
         [
             "GET /api/Operation",
             "GET /api/Task",
@@ -75,21 +75,21 @@ fn the_document_names_every_door() {
 }
 
 #[test]
-fn a_bearer_token_opens_the_doors_and_refusals_are_problems() {
+fn operations_take_a_bearer_token_and_their_errors_are_problems() {
     let document = document();
     let bearer = &document["components"]["securitySchemes"]["bearer"];
     assert_eq!((&bearer["type"], &bearer["scheme"]), (&json!("http"), &json!("bearer")));
     for (path, method, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
-            let refusal = !status.starts_with('2');
+            let is_error = !status.starts_with('2');
             let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
-            assert_eq!(problem == "#/components/schemas/Problem", refusal, "{method} {path} {status}");
+            assert_eq!(problem == "#/components/schemas/Problem", is_error, "{method} {path} {status}");
         }
     }
 }
 
 #[test]
-fn a_submission_is_answered_by_the_id_as_a_string_or_by_the_task() {
+fn a_submission_is_answered_with_the_id_as_a_string_or_with_the_task() {
     let document = document();
     let created = &document["paths"]["/api/Task"]["post"]["responses"]["201"];
     assert!(created["headers"]["Location"].is_object());
@@ -102,26 +102,26 @@ fn a_submission_is_answered_by_the_id_as_a_string_or_by_the_task() {
 }
 
 #[test]
-fn everything_that_the_document_points_to_is_in_it() {
+fn every_reference_of_the_document_points_into_it() {
     let document = document();
     let text = document.to_string();
     let targets = text.split(r##""$ref":"#"##).skip(1).map(|rest| rest.split('"').next().unwrap());
     for target in targets {
-        assert!(document.pointer(target).is_some(), "{target} is not there");
+        assert!(document.pointer(target).is_some(), "the document has no {target}");
     }
 }
 
 #[test]
-fn every_parameter_says_where_it_stands() {
+fn every_parameter_says_whether_it_is_in_the_path_and_whether_it_is_required() {
     let document = document();
     for (path, method, operation) in operations(&document) {
         let none = Vec::new();
         for parameter in operation["parameters"].as_array().unwrap_or(&none) {
             let name = parameter["name"].as_str().unwrap();
-            let in_path = path.contains(&format!("{{{name}}}"));
-            assert_eq!(parameter["in"] == "path", in_path, "{method} {path} {name}");
-            let required = in_path || name == "workerName";
-            assert_eq!(parameter["required"], required, "{method} {path} {name}");
+            let is_in_path = path.contains(&format!("{{{name}}}"));
+            assert_eq!(parameter["in"] == "path", is_in_path, "{method} {path} {name}");
+            let is_required = is_in_path || name == "workerName";
+            assert_eq!(parameter["required"], is_required, "{method} {path} {name}");
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Two Backends on one PostgreSQL: who waits at one hears at once of what is committed at the other.
+//! Two Backends on one PostgreSQL: requests that wait at one are notified of what is committed at the other.
 //!
-//! No slow check and no periodic check comes while a test runs: what is heard here was told.
+//! Neither the slow check nor the periodic check runs again while a test runs: what a waiting request learns, it learns by a
+//! notification.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -12,162 +14,172 @@ use store::Store;
 use testkit::Scratch;
 use uuid::Uuid;
 
-use crate::database_outage::{host, through};
-use crate::kit::clients::Person;
-use crate::kit::service::WorkerCaller;
-use crate::kit::tcp_proxy::Proxy;
+use crate::kit::openapi_checked_client::ApiClient;
+use crate::kit::tcp_proxy::TcpProxy;
+use crate::kit::test_backend::TestBackend;
+use crate::kit::test_signals::{ClaimQueries, LogCapture};
+use crate::kit::until::until;
 
-/// Two of them.
-async fn both(test: impl AsyncFn(&WorkerCaller, &WorkerCaller)) {
-    let one = WorkerCaller::up(Scratch::postgres().await, |_| {}).await;
-    let other = one.again(|_| {}).await;
+/// Ends the connections on which Backends notify each other.
+const CUT_PEER_CONNECTIONS: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name like 'tasker %'";
+
+/// Runs `test` with two Backends on one database.
+async fn with_two_backends(test: impl AsyncFn(&TestBackend, &TestBackend)) {
+    let one = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let other = one.start_another(|_| {}).await;
     test(&one, &other).await;
-    other.stopped().await.0.close().await;
-    one.down().await;
+    other.shut_down().await.0.close().await;
+    one.finish().await;
 }
 
-/// How the task has ended. That it was told of the end, and not that the wait was over, shows by the time: a wait lasts 30 s.
-async fn told(person: &Person<'_>, id: &str) -> Value {
+/// Waits for the end of a task. Asserts that a notification ended the wait, and not its limit of 30 s.
+async fn notified_of_end(client: &ApiClient<'_>, id: &str) -> Value {
     let began = Instant::now();
-    let task = person.ended(id).await;
-    assert!(began.elapsed() < Duration::from_secs(20), "nobody told of {task}");
+    let task = client.wait_for_end(id).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "no notification of the end of {task}");
     task
 }
 
-/// Long after a wait that was sent before has begun.
-async fn later(person: &Person<'_>, id: &str) {
-    for _ in 0..20 {
-        person.task(id).await;
-    }
-}
-
-/// The same person at the other Backend.
-fn also<'a>(person: &Person<'_>, there: &'a WorkerCaller) -> Person<'a> {
-    there.bearer(person.token.clone().unwrap())
+/// The same client at the other Backend.
+fn at_other<'a>(client: &ApiClient<'_>, other: &'a TestBackend) -> ApiClient<'a> {
+    other.with_token(client.token.clone().unwrap())
 }
 
 #[tokio::test]
-async fn who_waits_for_a_task_hears_at_once_that_it_has_ended_at_another_backend() {
-    both(async |one, other| {
-        let (ann, rig) = (one.user(), one.worker());
-        let waits = also(&ann, other);
+async fn a_request_that_waits_for_a_task_is_notified_that_it_has_ended_at_another_backend() {
+    with_two_backends(async |one, other| {
+        let (user, worker) = (one.user(), one.worker());
+        let waiting_user = at_other(&user, other);
         for _ in 0..20 {
-            let id = ann.created().await;
+            let id = user.submit_echo().await;
             let settle = async {
-                let grant = rig.granted(&id, "w").await;
-                rig.report(&grant, json!({"result": 1})).await
+                let grant = worker.claim_one(&id, "w").await;
+                worker.report(&grant, json!({"result": 1})).await
             };
-            assert_eq!(tokio::join!(told(&waits, &id), settle).0["status"], "FINISHED");
+            assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), settle).0["status"], "FINISHED");
         }
-        let id = ann.created().await;
-        let cancel = ann.cancel(&id).into_future();
-        assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
-        let id = ann.submit(json!({"type": "ECHO", "ttl": 100})).await.id();
-        let claim = rig.granted(&id, "w");
-        assert_eq!(tokio::join!(told(&waits, &id), claim).0["reason"], "TTL_EXPIRED");
-        let id = ann.created().await;
-        rig.granted(&id, "again").await;
-        let first = json!({"worker": "again", "slots": 1, "types": [], "running": [], "first": true});
-        let first = rig.post("/api/Worker/heartbeat").json(first).into_future();
-        assert_eq!(tokio::join!(told(&waits, &id), first).0["reason"], "WORKER_LOST");
+        let id = user.submit_echo().await;
+        let cancel = user.cancel(&id).into_future();
+        assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), cancel).0["reason"], "REQUESTED");
+        let id = user.submit(json!({"type": "ECHO", "ttl": 100})).await.id();
+        let expire = worker.claim_one(&id, "w");
+        assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), expire).0["reason"], "TTL_EXPIRED");
+        let id = user.submit_echo().await;
+        worker.claim_one(&id, "restarted").await;
+        let first_heartbeat =
+            json!({"worker": "restarted", "slots": 1, "types": [], "running": [], "first": true});
+        let restart = worker.post("/api/Worker/heartbeat").json(first_heartbeat).into_future();
+        assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), restart).0["reason"], "WORKER_LOST");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_that_waits_is_granted_at_once_what_becomes_ready_at_another_backend() {
-    both(async |one, other| {
-        let (ann, rig) = (one.user(), one.worker());
-        let waits = also(&rig, other);
+async fn a_waiting_worker_is_granted_at_once_what_becomes_ready_at_another_backend() {
+    with_two_backends(async |one, other| {
+        let (user, worker) = (one.user(), one.worker());
+        let waiting_worker = at_other(&worker, other);
         for _ in 0..20 {
-            let pull = waits.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
-            let (answer, id) = tokio::join!(pull, ann.created());
+            let claim = waiting_worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
+            let (answer, id) = tokio::join!(claim, user.submit_echo());
             assert_eq!(answer.grants()[0].id.to_string(), id);
         }
-        let id = ann.created().await;
-        let grant = rig.granted(&id, "stopping").await;
-        let pull = waits.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
-        let (answer, _) = tokio::join!(pull, rig.report(&grant, json!("released")));
+        let id = user.submit_echo().await;
+        let grant = worker.claim_one(&id, "stopping").await;
+        let claim = waiting_worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
+        let (answer, _) = tokio::join!(claim, worker.report(&grant, json!("released")));
         assert_eq!(answer.grants()[0].attempt, 2);
-        let pull = waits.pull_older(100, "idle", 30_000).into_future();
-        let (answer, id) = tokio::join!(pull, ann.created());
+        let claim = waiting_worker.claim_older(100, "idle", 30_000).into_future();
+        let (answer, id) = tokio::join!(claim, user.submit_echo());
         assert_eq!(answer.grants()[0].id.to_string(), id, "once it is old enough");
     })
     .await;
 }
 
-/// G5: the answer was lost, and the worker asks another Backend while the first may still be granting.
+/// G5: the answer was lost, and the worker repeats its request at another Backend while the first may still grant.
 #[tokio::test]
-async fn an_ask_that_is_repeated_at_another_backend_is_granted_nothing_more() {
-    both(async |one, other| {
-        let (ann, rig) = (one.user(), one.worker());
-        let elsewhere = also(&rig, other);
+async fn a_claim_request_repeated_at_another_backend_is_granted_nothing_more() {
+    with_two_backends(async |one, other| {
+        let (user, worker) = (one.user(), one.worker());
+        let elsewhere = at_other(&worker, other);
         for round in 0..20 {
-            let ids = join_all((0..6).map(|_| ann.created())).await;
+            let ids = join_all((0..6).map(|_| user.submit_echo())).await;
             let claim = Uuid::new_v4();
-            let ask = |at: &Person<'_>| at.pull(claim, "w", "ECHO", 2, 0).into_future();
-            let asks = join_all([ask(&rig), ask(&elsewhere), ask(&rig), ask(&elsewhere)]).await;
+            let claim_at = |at: &ApiClient<'_>| at.claim_by_type(claim, "w", "ECHO", 2, 0).into_future();
+            let answers = [&worker, &elsewhere, &worker, &elsewhere].map(claim_at);
             let mut granted = BTreeSet::new();
-            for answer in asks.into_iter().filter(|answer| answer.status == 200) {
+            for answer in join_all(answers).await.into_iter().filter(|answer| answer.status == 200) {
                 granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
             }
-            // Who was told to come back comes back.
-            let last = loop {
-                let answer = ask(&elsewhere).await;
-                if answer.status == 200 {
-                    break answer.grants();
+            // A request that was refused as a duplicate is repeated.
+            let last = RefCell::new(Vec::new());
+            let is_answered = async || {
+                let answer = claim_at(&elsewhere).await;
+                answer.status == 200 && {
+                    last.replace(answer.grants());
+                    true
                 }
             };
-            let last: BTreeSet<String> = last.iter().map(|grant| grant.id.to_string()).collect();
-            assert_eq!(last.len(), 2, "round {round}: two slots, however often and wherever it was asked");
+            until("a repeated claim request is answered with its grants", is_answered).await;
+            let last: BTreeSet<String> = last.into_inner().iter().map(|grant| grant.id.to_string()).collect();
+            assert_eq!(last.len(), 2, "round {round}: two slots, however often and at whatever Backend");
             assert!(granted.is_subset(&last), "round {round}: {granted:?}, then {last:?}");
             for id in &ids {
-                let running = ann.task(id).await["status"] == "RUNNING";
-                assert_eq!(running, last.contains(id), "round {round}");
-                ann.cancel(id).await.is(200);
+                let is_running = user.task(id).await["status"] == "RUNNING";
+                assert_eq!(is_running, last.contains(id), "round {round}");
+                user.cancel(id).await.expect_status(200);
             }
         }
     })
     .await;
 }
 
-/// A worker that hangs up at one Backend and asks the other is answered there by what the first has granted it meanwhile.
+/// A worker loses its connection to one Backend and repeats its claim request at the other, while the first still grants.
 #[tokio::test]
-async fn what_was_granted_to_an_ask_whose_answer_was_lost_is_answered_at_another_backend() {
-    both(async |one, other| {
-        let (ann, rig) = (one.user(), one.worker());
-        let elsewhere = also(&rig, other);
+async fn a_claim_request_repeated_at_another_backend_is_answered_with_what_the_first_backend_granted() {
+    let queries = ClaimQueries::new();
+    let _guard = metrics::set_default_local_recorder(&queries);
+    with_two_backends(async |one, other| {
+        let (user, worker) = (one.user(), one.worker());
+        let elsewhere = at_other(&worker, other);
         let claim = Uuid::new_v4();
-        let granted = rig.pull(claim, "w", "ECHO", 2, 0).await.grants();
-        assert!(granted.is_empty(), "nothing is there yet");
-        // The other holds the same ask when the first grants to it.
-        let waits = elsewhere.pull(claim, "w", "BRIEF", 2, 1000).into_future();
-        let grant = async {
-            let id = ann.created().await;
-            assert_eq!(rig.pull(claim, "w", "ECHO", 2, 0).await.grants().len(), 1);
+        let granted = worker.claim_by_type(claim, "w", "ECHO", 2, 0).await.grants();
+        assert!(granted.is_empty(), "no task has been submitted");
+        let before = queries.finished();
+        let repeated = elsewhere.claim_by_type(claim, "w", "BRIEF", 2, 1000).into_future();
+        let grant_at_first = async {
+            queries.more_than(before).await;
+            let id = user.submit_echo().await;
+            assert_eq!(worker.claim_by_type(claim, "w", "ECHO", 2, 0).await.grants().len(), 1);
             id
         };
-        let (answer, id) = tokio::join!(waits, grant);
+        let (answer, id) = tokio::join!(repeated, grant_at_first);
         assert_eq!(answer.grants()[0].id.to_string(), id);
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_missed_while_nobody_hears_is_looked_for_when_they_hear_again() {
-    both(async |one, other| {
-        let (ann, rig) = (one.user(), one.worker());
-        let (waits, pulls) = (also(&ann, other), also(&rig, other));
+async fn what_was_missed_without_a_connection_is_looked_for_when_it_is_back() {
+    let (queries, log) = (ClaimQueries::new(), LogCapture::default());
+    let _guards = (metrics::set_default_local_recorder(&queries), log.install("backend=trace"));
+    with_two_backends(async |one, other| {
+        let (user, worker) = (one.user(), one.worker());
+        let (waiting_user, waiting_worker) = (at_other(&user, other), at_other(&worker, other));
         for _ in 0..5 {
-            let ended = ann.created().await;
-            let pull = pulls.pull(Uuid::new_v4(), "w", "BRIEF", 1, 30_000).into_future();
-            let meanwhile = async {
-                later(&waits, &ended).await;
-                one.sql(DEAFEN.to_owned()).await;
-                ann.cancel(&ended).await.is(200);
-                ann.submit(json!({"type": "BRIEF"})).await.id()
+            let ended = user.submit_echo().await;
+            let before = queries.finished();
+            let claim = waiting_worker.claim_by_type(Uuid::new_v4(), "w", "BRIEF", 1, 30_000).into_future();
+            let commit_unnoticed = async {
+                log.request_waits_for_end_of(&ended).await;
+                queries.more_than(before).await;
+                one.execute_sql(CUT_PEER_CONNECTIONS.to_owned()).await;
+                user.cancel(&ended).await.expect_status(200);
+                user.submit(json!({"type": "BRIEF"})).await.id()
             };
-            let (task, answer, ready) = tokio::join!(told(&waits, &ended), pull, meanwhile);
+            let (task, answer, ready) =
+                tokio::join!(notified_of_end(&waiting_user, &ended), claim, commit_unnoticed);
             assert_eq!(task["reason"], "REQUESTED");
             assert_eq!(answer.grants()[0].id.to_string(), ready);
         }
@@ -175,50 +187,52 @@ async fn what_is_missed_while_nobody_hears_is_looked_for_when_they_hear_again() 
     .await;
 }
 
-/// Whoever committed it may be gone before it could tell.
+/// A Backend may be killed between its commit and its notification.
 #[tokio::test]
-async fn a_backend_that_hears_again_looks_for_what_it_was_not_told() {
-    let service = WorkerCaller::up(Scratch::postgres().await, |_| {}).await;
-    let ann = service.user();
-    let id = ann.created().await;
-    let deafen = async {
-        later(&ann, &id).await;
+async fn what_was_committed_without_a_notification_is_looked_for_after_a_reconnection() {
+    let log = LogCapture::default();
+    let _guard = log.install("backend=trace");
+    let service = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let user = service.user();
+    let id = user.submit_echo().await;
+    let end_without_notification = async {
+        log.request_waits_for_end_of(&id).await;
         let ended = format!(
             "with gone as (delete from unfinished_task where id = '{id}' returning *)
             insert into outcome (id, owner, type, status, reason, attempt, ended_at)
             select id, owner, type, 'CANCELLED', 'NOT_STARTED', 0, now_us() from gone"
         );
-        service.sql(ended).await;
-        service.sql(DEAFEN.to_owned()).await;
+        service.execute_sql(ended).await;
+        service.execute_sql(CUT_PEER_CONNECTIONS.to_owned()).await;
     };
-    assert_eq!(tokio::join!(told(&ann, &id), deafen).0["reason"], "NOT_STARTED");
-    service.down().await;
+    let (task, ()) = tokio::join!(notified_of_end(&user, &id), end_without_notification);
+    assert_eq!(task["reason"], "NOT_STARTED");
+    service.finish().await;
 }
 
-/// Ends the connections on which Backends hear each other.
-const DEAFEN: &str = "select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and application_name = 'tasker notifications'";
-
 #[tokio::test]
-async fn a_connection_on_which_nothing_comes_through_any_more_is_noticed() {
-    let one = WorkerCaller::up(Scratch::postgres().await, |_| {}).await;
-    let proxy = Proxy::to(host(one.scratch())).await;
-    let url = format!("{}?sslmode=disable", through(one.scratch(), &proxy));
+async fn a_silent_connection_to_the_other_backends_is_noticed_and_replaced() {
+    let log = LogCapture::default();
+    let _guard = log.install("backend=trace");
+    let one = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let proxy = TcpProxy::to(one.database()).await;
+    let url = format!("{}?sslmode=disable", proxy.url(one.database()));
     let store = Store::new(Db::open(&url).unwrap(), Clock::System);
-    let other = WorkerCaller::on(store, Scratch::sqlite(), one.issuer.clone(), |_| {}).await;
-    let ann = one.user();
-    let waits = also(&ann, &other);
-    // Once an end is heard, both listen.
-    let id = ann.created().await;
-    let cancel = ann.cancel(&id).into_future();
-    assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
-    let id = ann.created().await;
+    let issuer = one.issuer.clone();
+    let other = TestBackend::start_on(store, Clock::System, Scratch::sqlite(), issuer, |_| {}).await;
+    let user = one.user();
+    let waiting_user = at_other(&user, &other);
+    // Once a notification has arrived, both Backends are connected.
+    let id = user.submit_echo().await;
+    let cancel = user.cancel(&id).into_future();
+    assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), cancel).0["reason"], "REQUESTED");
+    let id = user.submit_echo().await;
     let cancel = async {
-        later(&waits, &id).await;
-        proxy.mute();
-        ann.cancel(&id).await.is(200);
+        log.request_waits_for_end_of(&id).await;
+        proxy.block_peer_connections();
+        user.cancel(&id).await.expect_status(200);
     };
-    assert_eq!(tokio::join!(told(&waits, &id), cancel).0["reason"], "REQUESTED");
-    other.stopped().await.0.close().await;
-    one.down().await;
+    assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), cancel).0["reason"], "REQUESTED");
+    other.shut_down().await.0.close().await;
+    one.finish().await;
 }

@@ -1,21 +1,21 @@
-//! Reports: what became of each, in order.
+//! Reports of a worker: each one of a batch is answered with how it was settled.
 
 use domain::Grant;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::service::{each, each_with};
+use crate::kit::test_backend::{on_each_database, on_each_database_with};
 
 #[tokio::test]
-async fn each_report_of_a_batch_is_answered_in_its_place() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
+async fn the_reports_of_a_batch_are_answered_in_their_order() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
         let mut grants = Vec::new();
         for _ in 0..5 {
-            grants.push(rig.granted(&ann.created().await, "w").await);
+            grants.push(worker.claim_one(&user.submit_echo().await, "w").await);
         }
         let [done, failed, released, cancelled, stale] = &grants[..] else { panic!() };
-        ann.cancel(&cancelled.id.to_string()).await.is(200);
+        user.cancel(&cancelled.id.to_string()).await.expect_status(200);
         let foreign = Grant { claim: domain::ClaimId::random(), ..stale.clone() };
         let unknown = Grant { id: domain::TaskId(Uuid::new_v4()), ..stale.clone() };
         let batch = [
@@ -26,7 +26,7 @@ async fn each_report_of_a_batch_is_answered_in_its_place() {
             (&foreign, json!({"result": "mine"})),
             (&unknown, json!({"result": 1})),
         ];
-        let settled: Value = rig.reports("w", &batch).await.ok();
+        let settled: Value = worker.report_all("w", &batch).await.ok();
         assert_eq!(
             settled,
             json!([
@@ -34,95 +34,95 @@ async fn each_report_of_a_batch_is_answered_in_its_place() {
                 {"became": "cancelled", "reason": "REQUESTED"}, {"became": "stale"}, {"became": "unknown"},
             ])
         );
-        let again: Value = rig.reports("w", &batch[..2]).await.ok();
-        assert_eq!(again, json!([{"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}]));
-        assert_eq!(ann.task(&stale.id.to_string()).await["status"], "RUNNING");
+        let repeated: Value = worker.report_all("w", &batch[..2]).await.ok();
+        assert_eq!(repeated, json!([{"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}]));
+        assert_eq!(user.task(&stale.id.to_string()).await["status"], "RUNNING");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_stale_report_beside_the_right_one_takes_nothing_away() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let grant = rig.granted(&ann.created().await, "w").await;
+async fn a_stale_report_in_the_same_batch_does_not_affect_the_right_one() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let grant = worker.claim_one(&user.submit_echo().await, "w").await;
         let foreign = Grant { claim: domain::ClaimId::random(), ..grant.clone() };
         let batch = [
             (&foreign, json!({"result": 1})),
             (&grant, json!({"result": 2})),
             (&foreign, json!({"error": "3"})),
         ];
-        let settled: Vec<Value> = rig.reports("w", &batch).await.ok();
+        let settled: Vec<Value> = worker.report_all("w", &batch).await.ok();
         assert_eq!(settled[1], json!({"became": "finished"}));
-        assert_eq!(ann.result(&grant.id.to_string()).await.ok::<Value>(), json!({"result": 2}));
+        assert_eq!(user.result(&grant.id.to_string()).await.ok::<Value>(), json!({"result": 2}));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_report_that_breaks_the_database_spoils_no_other() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
+async fn a_report_that_the_database_refuses_does_not_affect_the_others_of_its_batch() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
         let mut grants = Vec::new();
         for _ in 0..8 {
-            grants.push(rig.granted(&ann.created().await, "w").await);
+            grants.push(worker.claim_one(&user.submit_echo().await, "w").await);
         }
-        let bad = grants[3].id.to_string();
-        service.sql(refusal(service.is_postgres(), &bad)).await;
+        let refused = grants[3].id.to_string();
+        service.execute_sql(refuse_outcome(service.is_postgres(), &refused)).await;
         let reports: Vec<(&Grant, Value)> =
             grants.iter().map(|grant| (grant, json!({"result": 1}))).collect();
-        assert_eq!(rig.reports("w", &reports).await.status, 500);
+        assert_eq!(worker.report_all("w", &reports).await.status, 500);
         for grant in &grants {
             let id = grant.id.to_string();
-            let expected = if id == bad { "RUNNING" } else { "FINISHED" };
-            assert_eq!(ann.task(&id).await["status"], expected);
+            let expected = if id == refused { "RUNNING" } else { "FINISHED" };
+            assert_eq!(user.task(&id).await["status"], expected);
         }
-        let settled: Vec<Value> = rig.reports("w", &reports[4..]).await.ok();
-        assert_eq!(settled, vec![json!({"became": "finished"}); 4], "said again, it is answered");
+        let settled: Vec<Value> = worker.report_all("w", &reports[4..]).await.ok();
+        assert_eq!(settled, vec![json!({"became": "finished"}); 4], "a repeated report is answered alike");
     })
     .await;
 }
 
-/// What makes the database refuse the end of one task.
-fn refusal(on_postgres: bool, id: &str) -> String {
+/// The statement after which the database refuses the outcome of one task.
+fn refuse_outcome(on_postgres: bool, id: &str) -> String {
     if on_postgres {
-        format!("alter table outcome add constraint broken check (id <> '{id}')")
+        format!("alter table outcome add constraint refused check (id <> '{id}')")
     } else {
         let id = id.replace('-', "");
         format!(
-            "create trigger broken before insert on outcome when new.id = x'{id}' begin select raise(abort, 'broken'); end"
+            "create trigger refused before insert on outcome when new.id = x'{id}' begin select raise(abort, 'refused'); end"
         )
     }
 }
 
 #[tokio::test]
-async fn a_late_report_is_refused_and_says_by_how_much() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let id = ann.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
-        let grant = rig.granted(&id, "w").await;
-        assert_eq!(ann.ended(&id).await["reason"], "TTL_EXPIRED");
-        let settled = rig.report(&grant, json!({"result": 1})).await;
+async fn a_late_report_is_refused_with_its_lateness() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let id = user.submit(json!({"type": "ECHO", "ttl": 50})).await.id();
+        let grant = worker.claim_one(&id, "w").await;
+        assert_eq!(user.wait_for_end(&id).await["reason"], "TTL_EXPIRED");
+        let settled = worker.report(&grant, json!({"result": 1})).await;
         assert_eq!(settled["became"], "late");
         assert!(settled["lateByMs"].as_u64().unwrap() >= 1, "{settled}");
-        assert_eq!(ann.result(&id).await.problem(), (404, "no-result".to_owned()));
+        assert_eq!(user.result(&id).await.problem(), (404, "no-result".to_owned()));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_result_that_is_too_big_is_a_failure_with_a_name() {
-    each_with(
+async fn a_result_that_is_too_large_fails_the_task_with_an_error_that_says_so() {
+    on_each_database_with(
         |settings| settings.max_result = 1000,
         async |service| {
-            let (ann, rig) = (service.user(), service.worker());
-            let fits = rig.granted(&ann.created().await, "w").await;
-            let settled = rig.report(&fits, json!({"result": "x".repeat(998)})).await;
+            let (user, worker) = (service.user(), service.worker());
+            let fits = worker.claim_one(&user.submit_echo().await, "w").await;
+            let settled = worker.report(&fits, json!({"result": "x".repeat(998)})).await;
             assert_eq!(settled, json!({"became": "finished"}));
-            let grant = rig.granted(&ann.created().await, "w").await;
-            let settled = rig.report(&grant, json!({"result": "x".repeat(999)})).await;
+            let grant = worker.claim_one(&user.submit_echo().await, "w").await;
+            let settled = worker.report(&grant, json!({"result": "x".repeat(999)})).await;
             assert_eq!(settled, json!({"became": "cancelled", "reason": "OPERATION_FAILED"}));
-            let task = ann.task(&grant.id.to_string()).await;
+            let task = user.task(&grant.id.to_string()).await;
             assert!(
                 task["error"].as_str().unwrap().starts_with("RESULT_TOO_LARGE: the result has 1001 bytes"),
                 "{task}"
@@ -133,12 +133,12 @@ async fn a_result_that_is_too_big_is_a_failure_with_a_name() {
 }
 
 #[tokio::test]
-async fn a_long_error_is_cut_between_two_characters() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
-        let grant = rig.granted(&ann.created().await, "w").await;
-        rig.report(&grant, json!({"error": format!("x{}", "ä".repeat(20_000))})).await;
-        let task = ann.task(&grant.id.to_string()).await;
+async fn a_long_error_is_truncated_between_two_characters() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let grant = worker.claim_one(&user.submit_echo().await, "w").await;
+        worker.report(&grant, json!({"error": format!("x{}", "ä".repeat(20_000))})).await;
+        let task = user.task(&grant.id.to_string()).await;
         let error = task["error"].as_str().unwrap();
         assert_eq!(error.len(), 16 * 1024 - 1);
         assert!(error.ends_with('ä'));
@@ -147,15 +147,15 @@ async fn a_long_error_is_cut_between_two_characters() {
 }
 
 #[tokio::test]
-async fn reports_have_a_most_and_none_is_fine() {
-    each(async |service| {
-        let rig = service.worker();
-        assert_eq!(rig.reports("w", &[]).await.ok::<Value>(), json!([]));
-        let one =
+async fn a_batch_holds_at_most_1000_reports_and_may_be_empty() {
+    on_each_database(async |service| {
+        let worker = service.worker();
+        assert_eq!(worker.report_all("w", &[]).await.ok::<Value>(), json!([]));
+        let report =
             json!({"id": Uuid::new_v4(), "attempt": 1, "claim": Uuid::new_v4(), "reported": "released"});
-        let body = json!({"worker": "w", "reports": vec![one; 1001]});
+        let body = json!({"worker": "w", "reports": vec![report; 1001]});
         assert_eq!(
-            rig.post("/api/Task/results").json(body).await.problem(),
+            worker.post("/api/Task/results").json(body).await.problem(),
             (422, "too-many-reports".to_owned())
         );
     })

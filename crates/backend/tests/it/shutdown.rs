@@ -1,30 +1,38 @@
-//! A polite stop: whoever waits is answered at once, what is in hand is finished, and the service returns.
+//! A graceful shutdown: requests that wait are answered at once, and the service returns.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
+use crate::kit::test_signals::{ClaimQueries, LogCapture};
+use crate::kit::until::until;
 
 #[tokio::test]
-async fn a_stop_answers_everyone_who_waits_and_the_service_returns() {
-    each(async |service| {
-        let again = service.again(|_| {}).await;
-        let (ann, rig) = (again.user(), again.worker());
-        let id = ann.created().await;
-        rig.granted(&id, "w").await;
-        let waits = ann.get(&format!("/api/Task/{id}")).prefer("wait=60").into_future();
-        let submits = ann.submit(json!({"type": "BRIEF"})).prefer("wait=60").into_future();
-        let pulls = rig.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
+async fn a_shutdown_answers_every_waiting_request_and_the_service_returns() {
+    let (queries, log) = (ClaimQueries::new(), LogCapture::default());
+    let _guards = (metrics::set_default_local_recorder(&queries), log.install("backend=trace"));
+    on_each_database(async |service| {
+        let stopping = service.start_another(|_| {}).await;
+        let (user, worker) = (stopping.user(), stopping.worker());
+        let id = user.submit_echo().await;
+        worker.claim_one(&id, "w").await;
+        let before = queries.finished();
+        let wait = user.get(&format!("/api/Task/{id}")).prefer("wait=60").into_future();
+        let submit = user.submit(json!({"type": "BRIEF"})).prefer("wait=60").into_future();
+        let claim = worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
         let stop = async {
-            // The submission has come this far, so have those that were sent before it.
-            while ann.get("/api/Task").await.ok::<Value>()["tasks"].as_array().unwrap().len() < 2 {}
-            again.stop.cancel();
+            log.request_waits_for_end_of(&id).await;
+            queries.more_than(before).await;
+            let tasks = async || user.get("/api/Task").await.ok::<Value>()["tasks"].clone();
+            until("the second task is accepted", async || tasks().await[1].is_object()).await;
+            log.request_waits_for_end_of(tasks().await[0]["id"].as_str().unwrap()).await;
+            stopping.stop.cancel();
         };
-        let (waited, submitted, pulled, ()) = tokio::join!(waits, submits, pulls, stop);
+        let (waited, submitted, claimed, ()) = tokio::join!(wait, submit, claim, stop);
         assert_eq!(waited.ok::<Value>()["status"], "RUNNING");
-        assert_eq!(submitted.is(201).read::<Value>()["status"], "CREATED");
-        assert!(pulled.grants().is_empty());
-        again.stopped().await;
+        assert_eq!(submitted.expect_status(201).read::<Value>()["status"], "CREATED");
+        assert!(claimed.grants().is_empty());
+        stopping.shut_down().await;
     })
     .await;
 }

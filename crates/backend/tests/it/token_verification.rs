@@ -1,27 +1,30 @@
-//! Who is asking: every token that does not count, and the ones that do.
+//! Access tokens: those that are refused and those that are accepted, and the keys that verify them.
 
 use base64::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::fake_issuer::{Issuer, KID, encode, jwk, now, sign, unsigned};
-use crate::kit::service::{WorkerCaller, each};
+use crate::kit::fake_issuer::{FakeIssuer, KID, encode, jwk, now, sign, unsigned};
+use crate::kit::test_backend::{TestBackend, on_each_database};
+use crate::kit::until::until;
 
+/// The challenge for an invalid token (RFC 6750).
 const INVALID: &str = r#"Bearer error="invalid_token""#;
 
-/// What a token gets: status and challenge.
-async fn told(service: &WorkerCaller, token: String) -> (u16, Option<String>) {
-    let answer = service.bearer(token).get("/api/Task").await;
+/// How a request with this token is answered: status and challenge.
+async fn answer_to(service: &TestBackend, token: String) -> (u16, Option<String>) {
+    let answer = service.with_token(token).get("/api/Task").await;
     (answer.status, answer.header("www-authenticate").map(str::to_owned))
 }
 
+/// The header of a valid token with some fields changed.
 fn header(changed: Value) -> Value {
-    changes(Issuer::header(), changed)
+    with_changes(FakeIssuer::header(), changed)
 }
 
-/// `null` takes a field away.
-fn changes(mut value: Value, changed: Value) -> Value {
+/// An object with some fields changed; `null` removes a field.
+fn with_changes(mut value: Value, changed: Value) -> Value {
     for (name, to) in changed.as_object().unwrap() {
         match to {
             Value::Null => drop(value.as_object_mut().unwrap().remove(name)),
@@ -32,10 +35,10 @@ fn changes(mut value: Value, changed: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_with_a_wrong_header_does_not_count() {
-    each(async |service| {
+async fn a_token_with_an_invalid_header_is_refused() {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        assert_eq!(told(service, sign(&Issuer::header(), &claims)).await, (200, None));
+        assert_eq!(answer_to(service, sign(&FakeIssuer::header(), &claims)).await, (200, None));
         let refused = [
             json!({"alg": "none"}),
             json!({"alg": "None"}),
@@ -66,24 +69,24 @@ async fn a_token_with_a_wrong_header_does_not_count() {
         ];
         for changed in refused {
             let token = sign(&header(changed.clone()), &claims);
-            assert_eq!(told(service, token).await, (401, Some(INVALID.to_owned())), "{changed}");
+            assert_eq!(answer_to(service, token).await, (401, Some(INVALID.to_owned())), "{changed}");
         }
         for typ in ["AT+JWT", "application/at+jwt"] {
-            assert_eq!(told(service, sign(&header(json!({"typ": typ})), &claims)).await.0, 200, "{typ}");
+            assert_eq!(answer_to(service, sign(&header(json!({"typ": typ})), &claims)).await.0, 200, "{typ}");
         }
         let hmac =
             aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, jwk()["n"].as_str().unwrap().as_bytes());
         let message = unsigned(&header(json!({"alg": "HS256"})), &claims);
-        let confused =
+        let with_confused_algorithm =
             format!("{message}.{}", encode(aws_lc_rs::hmac::sign(&hmac, message.as_bytes()).as_ref()));
-        assert_eq!(told(service, confused).await, (401, Some(INVALID.to_owned())));
+        assert_eq!(answer_to(service, with_confused_algorithm).await, (401, Some(INVALID.to_owned())));
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_token_with_wrong_claims_does_not_count() {
-    each(async |service| {
+async fn a_token_with_invalid_claims_is_refused() {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]);
         let (url, now) = (&service.issuer.url, now());
         let refused = [
@@ -110,34 +113,38 @@ async fn a_token_with_wrong_claims_does_not_count() {
             json!({"roles": [7]}),
         ];
         for changed in refused {
-            let token = sign(&Issuer::header(), &changes(claims.clone(), changed.clone()).to_string());
-            assert_eq!(told(service, token).await, (401, Some(INVALID.to_owned())), "{changed}");
+            let token =
+                sign(&FakeIssuer::header(), &with_changes(claims.clone(), changed.clone()).to_string());
+            assert_eq!(answer_to(service, token).await, (401, Some(INVALID.to_owned())), "{changed}");
         }
-        let twice = claims.to_string().replacen('{', &format!(r#"{{"sub":"{}","#, Uuid::new_v4()), 1);
-        assert_eq!(told(service, sign(&Issuer::header(), &twice)).await.0, 401);
-        for good in [json!({"aud": ["other", "TaskerWebAPI"]}), json!({"nbf": null}), json!({"exp": now - 5})]
+        let with_duplicate_claim =
+            claims.to_string().replacen('{', &format!(r#"{{"sub":"{}","#, Uuid::new_v4()), 1);
+        assert_eq!(answer_to(service, sign(&FakeIssuer::header(), &with_duplicate_claim)).await.0, 401);
+        for accepted in
+            [json!({"aud": ["other", "TaskerWebAPI"]}), json!({"nbf": null}), json!({"exp": now - 5})]
         {
-            let token = sign(&Issuer::header(), &changes(claims.clone(), good.clone()).to_string());
-            assert_eq!(told(service, token).await.0, 200, "{good}");
+            let token =
+                sign(&FakeIssuer::header(), &with_changes(claims.clone(), accepted.clone()).to_string());
+            assert_eq!(answer_to(service, token).await.0, 200, "{accepted}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_token_that_is_out_of_shape_does_not_count() {
-    each(async |service| {
+async fn a_malformed_token_is_refused() {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        let good = sign(&Issuer::header(), &claims);
-        let parts: Vec<&str> = good.split('.').collect();
+        let valid = sign(&FakeIssuer::header(), &claims);
+        let parts: Vec<&str> = valid.split('.').collect();
         let [head, payload, signature] = parts[..] else { panic!() };
-        let promoted = encode(claims.replace("\"User\"", "\"Admin\"").as_bytes());
+        let with_other_role = encode(claims.replace("\"User\"", "\"Admin\"").as_bytes());
         let padded = base64::engine::general_purpose::URL_SAFE.encode(claims.as_bytes());
-        for bad in [
+        for malformed in [
             format!("{head}.{payload}"),
             format!("{head}.{payload}."),
             format!("{head}.{payload}.{signature}.{signature}.{signature}"),
-            format!("{head}.{promoted}.{signature}"),
+            format!("{head}.{with_other_role}.{signature}"),
             format!("{head}.{padded}=.{signature}"),
             format!("{head}.{payload}.{}", &signature[..signature.len() - 8]),
             format!("{head}.!!!.{signature}"),
@@ -145,46 +152,53 @@ async fn a_token_that_is_out_of_shape_does_not_count() {
             "x".to_owned(),
             String::new(),
         ] {
-            let shown: String = bad.chars().take(40).collect();
-            assert_eq!(told(service, bad).await, (401, Some(INVALID.to_owned())), "{shown}");
+            let beginning: String = malformed.chars().take(40).collect();
+            assert_eq!(answer_to(service, malformed).await, (401, Some(INVALID.to_owned())), "{beginning}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_bearer_token_stands_once_in_its_header_and_nowhere_else() {
-    each(async |service| {
+async fn a_bearer_token_is_read_from_one_authorization_header_only() {
+    on_each_database(async |service| {
         let token = service.user().token.unwrap();
-        let nobody = service.nobody();
-        let bare = [
-            nobody.get("/api/Task"),
-            nobody.get(&format!("/api/Task?access_token={token}")),
-            nobody.get("/api/Task").header("Authorization", "Basic YTpi"),
-            nobody.get("/api/Task").header("X-Role", "Admin").header("Cookie", &format!("token={token}")),
+        let anonymous = service.anonymous();
+        let without_token = [
+            anonymous.get("/api/Task"),
+            anonymous.get(&format!("/api/Task?access_token={token}")),
+            anonymous.get("/api/Task").header("Authorization", "Basic YTpi"),
+            anonymous.get("/api/Task").header("X-Role", "Admin").header("Cookie", &format!("token={token}")),
         ];
-        for call in bare {
-            let answer = call.await;
+        for request in without_token {
+            let answer = request.await;
             assert_eq!(answer.problem(), (401, "unauthenticated".to_owned()));
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
         let bearer = format!("Bearer {token}");
-        let twice =
-            nobody.get("/api/Task").header("Authorization", &bearer).header("Authorization", &bearer).await;
+        let twice = anonymous
+            .get("/api/Task")
+            .header("Authorization", &bearer)
+            .header("Authorization", &bearer)
+            .await;
         assert_eq!(twice.problem(), (401, "invalid-token".to_owned()));
-        assert_eq!(nobody.get("/api/Task").header("Authorization", "Bearer").await.problem().0, 401);
-        nobody.get("/api/Task").header("Authorization", &format!("bEARER {token}")).await.is(200);
+        assert_eq!(anonymous.get("/api/Task").header("Authorization", "Bearer").await.problem().0, 401);
+        anonymous
+            .get("/api/Task")
+            .header("Authorization", &format!("bEARER {token}"))
+            .await
+            .expect_status(200);
     })
     .await;
 }
 
 #[tokio::test]
 async fn roles_and_scope_come_from_the_signed_claims() {
-    each(async |service| {
+    on_each_database(async |service| {
         let subject = Uuid::new_v4().to_string();
         let token = |changed: Value| {
-            let claims = changes(service.issuer.claims(&subject, &["User"]), changed);
-            service.bearer(sign(&Issuer::header(), &claims.to_string()))
+            let claims = with_changes(service.issuer.claims(&subject, &["User"]), changed);
+            service.with_token(sign(&FakeIssuer::header(), &claims.to_string()))
         };
         for scope in
             [json!("openid"), json!(""), json!(null), json!("openid TaskerWebAPI2"), json!("taskerwebapi")]
@@ -201,73 +215,74 @@ async fn roles_and_scope_come_from_the_signed_claims() {
         let client = token(json!({"sub": "tasker-worker", "roles": ["User", "Worker", "Admin"]}));
         for (method, path) in [(Method::GET, "/api/Task"), (Method::POST, "/api/Task")] {
             let answer = client.call(method, path).await;
-            assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "a client is no user");
+            assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "an OAuth client is not a user");
         }
-        client.beat("w", &[]).await.is(200);
-        client.get("/api/Operation").await.is(200);
+        client.heartbeat("w", &[]).await.expect_status(200);
+        client.get("/api/Operation").await.expect_status(200);
     })
     .await;
 }
 
 #[tokio::test]
-async fn unknown_keys_cause_one_fetch_however_many_tokens_name_them() {
-    each(async |service| {
+async fn tokens_with_unknown_keys_cause_one_request_for_the_jwks_however_many_they_are() {
+    on_each_database(async |service| {
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        service.user().get("/api/Task").await.is(200);
-        let before = service.issuer.fetches();
-        let flood = (0..200).map(|n| told(service, sign(&header(json!({"kid": format!("k{n}")})), &claims)));
+        service.user().get("/api/Task").await.expect_status(200);
+        let before = service.issuer.discovery_count();
+        let flood =
+            (0..200).map(|n| answer_to(service, sign(&header(json!({"kid": format!("k{n}")})), &claims)));
         for (status, _) in futures_util::future::join_all(flood).await {
             assert_eq!(status, 401);
         }
-        assert!(service.issuer.fetches() <= before + 1);
-        assert_eq!(told(service, sign(&header(json!({"kid": KID})), &claims)).await.0, 200);
+        assert!(service.issuer.discovery_count() <= before + 1);
+        assert_eq!(answer_to(service, sign(&header(json!({"kid": KID})), &claims)).await.0, 200);
     })
     .await;
 }
 
 #[tokio::test]
-async fn while_identity_is_away_known_keys_count_and_unknown_ones_are_told_to_wait() {
-    each(async |service| {
-        let ann = service.user();
-        ann.created().await;
-        service.issuer.is_away(true);
-        service.user().created().await;
+async fn during_an_outage_of_identity_known_keys_are_accepted_and_unknown_ones_are_not() {
+    on_each_database(async |service| {
+        let user = service.user();
+        user.submit_echo().await;
+        service.issuer.set_unavailable(true);
+        service.user().submit_echo().await;
         let claims = service.issuer.claims(&Uuid::new_v4().to_string(), &["User"]).to_string();
-        let stranger = sign(&header(json!({"kid": "new"})), &claims);
-        let status = told(service, stranger).await.0;
-        assert!(matches!(status, 401 | 503), "{status}: it was asked a moment ago, or it is away");
+        let with_unknown_key = sign(&header(json!({"kid": "new"})), &claims);
+        let status = answer_to(service, with_unknown_key).await.0;
+        assert!(matches!(status, 401 | 503), "{status}: the key is unknown, or Identity is unavailable");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_backend_that_has_never_seen_identity_says_so_and_serves_when_it_comes() {
-    each(async |service| {
-        service.issuer.is_away(true);
-        let cold = service.again(|_| {}).await;
-        let ann = cold.user();
-        let answer = ann.get("/api/Task").await;
+async fn a_backend_started_during_an_outage_of_identity_answers_503_until_the_outage_ends() {
+    on_each_database(async |service| {
+        service.issuer.set_unavailable(true);
+        let restarted = service.start_another(|_| {}).await;
+        let user = restarted.user();
+        let answer = user.get("/api/Task").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("1"));
-        assert_eq!(service.get("/health/ready").await.status, 200, "what needs no token is served");
-        service.issuer.is_away(false);
-        while ann.get("/api/Task").await.status == 503 {}
-        ann.created().await;
-        cold.stopped().await;
+        assert_eq!(service.get("/health/ready").await.status, 200, "a request that needs no token is served");
+        service.issuer.set_unavailable(false);
+        until("Identity's keys are fetched", async || user.get("/api/Task").await.status == 200).await;
+        user.submit_echo().await;
+        restarted.shut_down().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn keys_are_taken_from_the_issuer_itself_and_from_nowhere_it_points_to() {
-    each(async |service| {
-        service.issuer.is_moved(true);
-        let cold = service.again(|_| {}).await;
-        let ann = cold.user();
-        assert_eq!(ann.get("/api/Task").await.problem(), (503, "unavailable".to_owned()));
-        service.issuer.is_moved(false);
-        while ann.get("/api/Task").await.status == 503 {}
-        cold.stopped().await;
+async fn the_jwks_is_never_fetched_by_way_of_a_redirect() {
+    on_each_database(async |service| {
+        service.issuer.set_redirecting(true);
+        let restarted = service.start_another(|_| {}).await;
+        let user = restarted.user();
+        assert_eq!(user.get("/api/Task").await.problem(), (503, "unavailable".to_owned()));
+        service.issuer.set_redirecting(false);
+        until("Identity's keys are fetched", async || user.get("/api/Task").await.status == 200).await;
+        restarted.shut_down().await;
     })
     .await;
 }

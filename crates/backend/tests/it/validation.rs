@@ -1,13 +1,13 @@
-//! Submissions that break a rule: which one, and where.
+//! Invalid submissions: the problem names the rule that is broken and the place where.
 
 use serde_json::{Value, json};
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
-async fn each_rule_of_ttl_has_a_problem_of_its_own() {
-    each(async |service| {
-        let ann = service.user();
+async fn each_rule_about_the_ttl_has_a_problem_of_its_own() {
+    on_each_database(async |service| {
+        let user = service.user();
         for (ttl, slug) in [
             ("", "ttl-missing"),
             (r#","ttl": 0"#, "ttl-zero"),
@@ -21,87 +21,88 @@ async fn each_rule_of_ttl_has_a_problem_of_its_own() {
             (r#","ttl": null"#, "ttl-not-a-number"),
             (r#","ttl": {}"#, "ttl-not-a-number"),
         ] {
-            let answer = ann.post("/api/Task").body(format!(r#"{{"type": "ECHO"{ttl}}}"#)).await;
+            let answer = user.post("/api/Task").body(format!(r#"{{"type": "ECHO"{ttl}}}"#)).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{ttl}");
-            assert!(answer.faults().contains_key("/ttl"), "{ttl}");
+            assert!(answer.errors().contains_key("/ttl"), "{ttl}");
         }
-        ann.submit(json!({"type": "ECHO", "ttl": 604_800_000})).await.id();
+        user.submit(json!({"type": "ECHO", "ttl": 604_800_000})).await.id();
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_operation_bounds_the_life_of_its_tasks() {
-    each(async |service| {
-        let ann = service.user();
-        let id = ann.submit(json!({"type": "BRIEF"})).await.id();
-        assert_eq!(ann.task(&id).await["ttl"], 1000);
-        ann.submit(json!({"type": "BRIEF", "ttl": 2000})).await.id();
-        let answer = ann.submit(json!({"type": "BRIEF", "ttl": 2001})).await;
+async fn an_operation_bounds_the_ttl_of_its_tasks() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let id = user.submit(json!({"type": "BRIEF"})).await.id();
+        assert_eq!(user.task(&id).await["ttl"], 1000);
+        user.submit(json!({"type": "BRIEF", "ttl": 2000})).await.id();
+        let answer = user.submit(json!({"type": "BRIEF", "ttl": 2001})).await;
         assert_eq!(answer.problem(), (422, "ttl-too-large".to_owned()));
-        assert!(answer.faults()["/ttl"].contains("2000"));
+        assert!(answer.errors()["/ttl"].contains("2000"));
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_unknown_type_is_answered_by_the_known_ones() {
-    each(async |service| {
-        let ann = service.user();
-        let answer = ann.submit(json!({"type": "LOGN", "ttl": 1000})).await;
+async fn an_unknown_type_is_answered_with_the_known_types() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let answer = user.submit(json!({"type": "LOGN", "ttl": 1000})).await;
         assert_eq!(answer.problem(), (422, "unknown-type".to_owned()));
-        let said = &answer.faults()["/type"];
-        assert_eq!(said, "there is no type LOGN (known: BRIEF, ECHO, LOGIN); did you mean LOGIN?");
-        for (kind, slug) in [
+        let detail = &answer.errors()["/type"];
+        assert_eq!(detail, "there is no type LOGN (known: BRIEF, ECHO, LOGIN); did you mean LOGIN?");
+        for (name, slug) in [
             (json!("two words"), "type-malformed"),
             (json!(""), "type-malformed"),
             (json!(7), "type-malformed"),
             (json!(null), "type-malformed"),
         ] {
-            let answer = ann.submit(json!({"type": kind, "ttl": 1000})).await;
+            let answer = user.submit(json!({"type": name, "ttl": 1000})).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()));
-            assert!(answer.faults().contains_key("/type"));
+            assert!(answer.errors().contains_key("/type"));
         }
-        let answer = ann.submit(json!({"ttl": 1000})).await;
+        let answer = user.submit(json!({"ttl": 1000})).await;
         assert_eq!(answer.problem(), (422, "type-missing".to_owned()));
     })
     .await;
 }
 
 #[tokio::test]
-async fn fields_that_are_unknown_or_stand_there_twice_are_refused() {
-    each(async |service| {
-        let ann = service.user();
-        let refused = async |body: &'static str| {
-            let answer = ann.post("/api/Task").body(body).await;
+async fn unknown_and_duplicate_fields_are_refused() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let refused_fields = async |body: &'static str| {
+            let answer = user.post("/api/Task").body(body).await;
             assert_eq!(answer.problem(), (422, "unknown-field".to_owned()), "{body}");
-            answer.faults()
+            answer.errors()
         };
-        let faults =
-            refused(r#"{"type": "ECHO", "parametres": {}, "ttl": 1000, "us/er": 1, "status": "FINISHED"}"#)
-                .await;
-        assert_eq!(faults["/parametres"], r#"there is no field "parametres"; did you mean parameters?"#);
-        assert_eq!(faults.keys().collect::<Vec<_>>(), ["/parametres", "/status", "/us~1er"]);
-        for twice in
+        let errors = refused_fields(
+            r#"{"type": "ECHO", "parametres": {}, "ttl": 1000, "us/er": 1, "status": "FINISHED"}"#,
+        )
+        .await;
+        assert_eq!(errors["/parametres"], r#"there is no field "parametres"; did you mean parameters?"#);
+        assert_eq!(errors.keys().collect::<Vec<_>>(), ["/parametres", "/status", "/us~1er"]);
+        for duplicate in
             [r#"{"type": "ECHO", "ttl": 1000, "ttl": 2000}"#, r#"{"type": "ECHO", "ttl": 1000, "TTL": 1000}"#]
         {
-            assert_eq!(refused(twice).await.len(), 1);
+            assert_eq!(refused_fields(duplicate).await.len(), 1);
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn parameters_are_held_against_the_schema_and_every_fault_is_told() {
-    each(async |service| {
-        let ann = service.user();
+async fn parameters_are_validated_by_the_schema_and_every_error_is_answered() {
+    on_each_database(async |service| {
+        let user = service.user();
         let body = json!({"type": "LOGIN", "ttl": 0, "parameters": {
             "lenght": 1, "length": 0, "alphabet": 7, "style": {"color": "red"}, "a/b~c": 1,
         }});
-        let answer = ann.submit(body).await;
+        let answer = user.submit(body).await;
         assert_eq!(answer.problem(), (422, "ttl-zero".to_owned()));
-        let faults = answer.faults();
-        let pointers: Vec<&str> = faults.keys().map(|pointer| &**pointer).collect();
+        let errors = answer.errors();
+        let pointers: Vec<&str> = errors.keys().map(|pointer| &**pointer).collect();
         assert_eq!(
             pointers,
             [
@@ -113,26 +114,26 @@ async fn parameters_are_held_against_the_schema_and_every_fault_is_told() {
                 "/ttl",
             ]
         );
-        assert_eq!(faults["/parameters/lenght"], r#"there is no parameter "lenght"; did you mean length?"#);
+        assert_eq!(errors["/parameters/lenght"], r#"there is no parameter "lenght"; did you mean length?"#);
         assert_eq!(
-            faults["/parameters/style/color"],
+            errors["/parameters/style/color"],
             r#"there is no parameter "color"; did you mean colour?"#
         );
         let long = "x".repeat(100_000);
-        let answer = ann.submit(json!({"type": "LOGIN", "ttl": 1, "parameters": {"alphabet": long}})).await;
+        let answer = user.submit(json!({"type": "LOGIN", "ttl": 1, "parameters": {"alphabet": long}})).await;
         assert_eq!(answer.problem(), (422, "parameters-refused".to_owned()));
-        assert!(answer.text.len() < 1000, "what was sent is not sent back");
+        assert!(answer.text.len() < 1000, "the value is not repeated in the problem");
     })
     .await;
 }
 
 #[tokio::test]
 async fn absent_null_and_empty_parameters_validate_alike_and_come_back_as_they_were_sent() {
-    each(async |service| {
-        let ann = service.user();
+    on_each_database(async |service| {
+        let user = service.user();
         for (sent, back) in [("", "null"), (r#","parameters":null"#, "null"), (r#","parameters":{}"#, "{}")] {
-            let id = ann.post("/api/Task").body(format!(r#"{{"type":"LOGIN","ttl":9{sent}}}"#)).await.id();
-            let task = ann.get(&format!("/api/Task/{id}")).await.text;
+            let id = user.post("/api/Task").body(format!(r#"{{"type":"LOGIN","ttl":9{sent}}}"#)).await.id();
+            let task = user.get(&format!("/api/Task/{id}")).await.text;
             assert!(task.contains(&format!(r#""parameters":{back},"status""#)), "{task}");
         }
     })
@@ -140,25 +141,25 @@ async fn absent_null_and_empty_parameters_validate_alike_and_come_back_as_they_w
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_a_400_and_json_of_another_shape_a_422() {
-    each(async |service| {
-        let (ann, rig) = (service.user(), service.worker());
+async fn a_body_that_is_not_json_is_answered_400_and_json_of_another_shape_422() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
         for body in
             ["", "{", "ttl=5000", r#"{"type": "ECHO", "ttl": 1000} x"#, "{\"type\": \"\u{1}\"}", "[1,]"]
         {
             for path in ["/api/Task", "/api/Task/request", "/api/Task/results", "/api/Worker/heartbeat"] {
-                let caller = if path == "/api/Task" { &ann } else { &rig };
-                let answer = caller.post(path).body(body).await;
+                let client = if path == "/api/Task" { &user } else { &worker };
+                let answer = client.post(path).body(body).await;
                 assert_eq!(answer.problem(), (400, "malformed".to_owned()), "{path} {body}");
             }
         }
-        assert_eq!(ann.post("/api/Task").body(&b"{\"type\": \"\xff\"}"[..]).await.problem().0, 400);
+        assert_eq!(user.post("/api/Task").body(&b"{\"type\": \"\xff\"}"[..]).await.problem().0, 400);
         for body in ["null", "[]", "7", r#""ECHO""#] {
             for path in ["/api/Task", "/api/Task/request", "/api/Task/results", "/api/Worker/heartbeat"] {
-                let caller = if path == "/api/Task" { &ann } else { &rig };
-                let answer = caller.post(path).body(body).await;
+                let client = if path == "/api/Task" { &user } else { &worker };
+                let answer = client.post(path).body(body).await;
                 assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()), "{path} {body}");
-                assert!(answer.faults().contains_key(""), "the pointer to the whole body");
+                assert!(answer.errors().contains_key(""), "the pointer to the whole body");
             }
         }
     })
@@ -166,37 +167,37 @@ async fn what_is_no_json_is_a_400_and_json_of_another_shape_a_422() {
 }
 
 #[tokio::test]
-async fn parameters_that_nobody_could_read_are_refused() {
-    each(async |service| {
-        let ann = service.user();
+async fn parameters_that_cannot_be_decoded_are_refused() {
+    on_each_database(async |service| {
+        let user = service.user();
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
         for parameters in [&*deep, r#""\ud800""#, "1e400", r#"[{"a": 1, "a": 1}]"#] {
             let body = format!(r#"{{"type": "ECHO", "ttl": 1000, "parameters": {parameters}}}"#);
-            let answer = ann.post("/api/Task").body(body).await;
+            let answer = user.post("/api/Task").body(body).await;
             assert_eq!(answer.problem(), (422, "parameters-unreadable".to_owned()));
-            assert!(answer.faults().contains_key("/parameters"));
+            assert!(answer.errors().contains_key("/parameters"));
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn parameters_may_have_256_kib_and_no_byte_more() {
-    each(async |service| {
-        let ann = service.user();
+async fn parameters_may_have_256_kib_and_not_a_byte_more() {
+    on_each_database(async |service| {
+        let user = service.user();
         let body = |bytes: usize| {
             let text = "x".repeat(bytes - 2);
             format!(r#"{{"type": "ECHO", "ttl": 1000, "parameters": "{text}"}}"#)
         };
         let limit = 256 * 1024;
-        let id = ann.post("/api/Task").body(body(limit)).await.id();
-        assert_eq!(ann.task(&id).await["parameters"].as_str().unwrap().len(), limit - 2);
-        let answer = ann.post("/api/Task").body(body(limit + 1)).await;
+        let id = user.post("/api/Task").body(body(limit)).await.id();
+        assert_eq!(user.task(&id).await["parameters"].as_str().unwrap().len(), limit - 2);
+        let answer = user.post("/api/Task").body(body(limit + 1)).await;
         assert_eq!(answer.problem(), (413, "parameters-too-large".to_owned()));
-        let answer = ann.post("/api/Task").body(body(limit + 64 * 1024)).await;
+        let answer = user.post("/api/Task").body(body(limit + 64 * 1024)).await;
         assert_eq!(answer.problem(), (413, "body-too-large".to_owned()));
-        let list: Value = ann.get("/api/Task").await.ok();
-        assert_eq!(list["tasks"].as_array().unwrap().len(), 1, "nothing of what was refused is there");
+        let list: Value = user.get("/api/Task").await.ok();
+        assert_eq!(list["tasks"].as_array().unwrap().len(), 1, "no refused submission has created a task");
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! An issuer of the tests' own: discovery, keys, and tokens with whatever in them.
+//! A fake OpenID Connect issuer: a discovery document, a JWKS, and tokens with any header and claims.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,60 +18,62 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-/// The name of the one key.
+/// The `kid` of the one signing key.
 pub(crate) const KID: &str = "test-key";
 
 /// A running issuer.
 #[derive(Clone)]
-pub(crate) struct Issuer {
+pub(crate) struct FakeIssuer {
     pub(crate) url: String,
-    door: Arc<Door>,
+    state: Arc<IssuerState>,
 }
 
+/// What the routes share.
 #[derive(Default)]
-struct Door {
+struct IssuerState {
     url: OnceLock<String>,
-    fetches: AtomicUsize,
-    away: AtomicBool,
-    moved: AtomicBool,
+    discovery_count: AtomicUsize,
+    is_unavailable: AtomicBool,
+    is_redirecting: AtomicBool,
 }
 
-impl Issuer {
-    pub(crate) async fn up(tracker: &TaskTracker) -> Self {
+impl FakeIssuer {
+    /// Starts it on a free port.
+    pub(crate) async fn start(tracker: &TaskTracker) -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", tcp.local_addr().unwrap());
-        let door = Arc::new(Door::default());
-        door.url.set(url.clone()).unwrap();
+        let state = Arc::new(IssuerState::default());
+        state.url.set(url.clone()).unwrap();
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
-            .route("/elsewhere", get(described))
+            .route("/elsewhere", get(metadata))
             .route("/keys", get(keys))
-            .with_state(door.clone());
+            .with_state(state.clone());
         tracker.spawn(async move { axum::serve(tcp, router).await.unwrap() });
-        Self { url, door }
+        Self { url, state }
     }
 
-    /// How often somebody came for the keys.
-    pub(crate) fn fetches(&self) -> usize {
-        self.door.fetches.load(Ordering::SeqCst)
+    /// How often the discovery document was requested.
+    pub(crate) fn discovery_count(&self) -> usize {
+        self.state.discovery_count.load(Ordering::SeqCst)
     }
 
-    /// From now on it answers nobody, or everybody again.
-    pub(crate) fn is_away(&self, away: bool) {
-        self.door.away.store(away, Ordering::SeqCst);
+    /// From now on discovery fails with 502, or works again.
+    pub(crate) fn set_unavailable(&self, is_unavailable: bool) {
+        self.state.is_unavailable.store(is_unavailable, Ordering::SeqCst);
     }
 
-    /// From now on it sends those who ask for its description to another address, or no more.
-    pub(crate) fn is_moved(&self, moved: bool) {
-        self.door.moved.store(moved, Ordering::SeqCst);
+    /// From now on discovery is redirected to another path, or no more.
+    pub(crate) fn set_redirecting(&self, is_redirecting: bool) {
+        self.state.is_redirecting.store(is_redirecting, Ordering::SeqCst);
     }
 
-    /// The header of a good token.
+    /// The header of a valid token.
     pub(crate) fn header() -> Value {
         json!({"alg": "RS256", "typ": "at+jwt", "kid": KID})
     }
 
-    /// The claims of a good token.
+    /// The claims of a valid token.
     pub(crate) fn claims(&self, subject: &str, roles: &[&str]) -> Value {
         let now = now();
         json!({
@@ -80,31 +82,33 @@ impl Issuer {
         })
     }
 
+    /// A valid token.
     pub(crate) fn token(&self, subject: &str, roles: &[&str]) -> String {
         sign(&Self::header(), &self.claims(subject, roles).to_string())
     }
 }
 
-/// A token of exactly these parts, signed with the issuer's key whatever its header says.
+/// A token with this header and these claims, signed by RS256 with the issuer's key whatever the header says.
 pub(crate) fn sign(header: &Value, claims: &str) -> String {
     let message = unsigned(header, claims);
-    let mut signature = vec![0; pair().public_modulus_len()];
-    pair().sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+    let mut signature = vec![0; key_pair().public_modulus_len()];
+    key_pair().sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
     format!("{message}.{}", encode(&signature))
 }
 
-/// The part of a token that is signed.
+/// The signing input of a token: its header and claims (RFC 7515).
 pub(crate) fn unsigned(header: &Value, claims: &str) -> String {
     format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.as_bytes()))
 }
 
+/// Base64url without padding.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The public key as a JWK.
 pub(crate) fn jwk() -> Value {
-    let key = pair().public_key();
+    let key = key_pair().public_key();
     json!({
         "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KID,
         "n": encode(key.modulus().big_endian_without_leading_zero()),
@@ -113,33 +117,34 @@ pub(crate) fn jwk() -> Value {
 }
 
 /// Now, in seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "an issuer has a clock of its own")]
+#[expect(clippy::disallowed_methods, reason = "the issuer is another process with its own clock")]
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn pair() -> &'static RsaKeyPair {
+fn key_pair() -> &'static RsaKeyPair {
     static PAIR: OnceLock<RsaKeyPair> = OnceLock::new();
     PAIR.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
 }
 
-async fn discovery(State(door): State<Arc<Door>>) -> Result<Json<Value>, Response> {
-    door.fetches.fetch_add(1, Ordering::SeqCst);
-    if door.away.load(Ordering::SeqCst) {
+async fn discovery(State(state): State<Arc<IssuerState>>) -> Result<Json<Value>, Response> {
+    state.discovery_count.fetch_add(1, Ordering::SeqCst);
+    if state.is_unavailable.load(Ordering::SeqCst) {
         return Err(StatusCode::BAD_GATEWAY.into_response());
     }
-    if door.moved.load(Ordering::SeqCst) {
+    if state.is_redirecting.load(Ordering::SeqCst) {
         return Err(Redirect::temporary("/elsewhere").into_response());
     }
-    Ok(described(State(door)).await)
+    Ok(metadata(State(state)).await)
 }
 
-async fn described(State(door): State<Arc<Door>>) -> Json<Value> {
-    let url = door.url.get().unwrap();
+/// The discovery document.
+async fn metadata(State(state): State<Arc<IssuerState>>) -> Json<Value> {
+    let url = state.url.get().unwrap();
     Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")}))
 }
 
-/// Another key of a kind that nobody knows spoils nothing.
+/// The JWKS: a key of a type that no verifier knows, which is to be ignored, and the signing key.
 async fn keys() -> Json<Value> {
     Json(json!({"keys": [{"kty": "LATTICE", "kid": "future", "x": "?"}, jwk()]}))
 }

@@ -1,6 +1,8 @@
-//! What the tests share.
+//! The test bed: a running Backend and what it talks to.
 
-pub(crate) mod clients;
 pub(crate) mod fake_issuer;
-pub(crate) mod service;
+pub(crate) mod openapi_checked_client;
 pub(crate) mod tcp_proxy;
+pub(crate) mod test_backend;
+pub(crate) mod test_signals;
+pub(crate) mod until;

@@ -1,69 +1,93 @@
-//! A wire to the database that a test may cut.
+//! A TCP proxy before the database whose connections a test may cut or block.
 
 use std::future::pending;
 use std::sync::Arc;
 
+use testkit::Scratch;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
-/// What names a connection on which Backends hear each other.
-const EAR: &[u8] = b"tasker notifications";
+/// What the startup packet of a connection holds on which Backends notify each other: the name of that connection begins
+/// with "tasker " (the pools' connections are named "tasker").
+const PEER_CONNECTION: &[u8] = b"application_name\0tasker ";
 
-/// A wire from a free port to an address.
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
-    whole: watch::Sender<bool>,
-    mute: Arc<Notify>,
+/// A proxy from a free port to a PostgreSQL server.
+pub(crate) struct TcpProxy {
+    port: u16,
+    is_up: watch::Sender<bool>,
+    block: Arc<Notify>,
 }
 
-impl Proxy {
-    pub(crate) async fn to(address: String) -> Self {
+impl TcpProxy {
+    /// A proxy to the server of `database`.
+    pub(crate) async fn to(database: &Scratch) -> Self {
+        let server = server_address(database).to_owned();
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = tcp.local_addr().unwrap().port();
-        let (whole, state) = watch::channel(true);
-        let mute = Arc::new(Notify::new());
-        let muted = mute.clone();
+        let (is_up, state) = watch::channel(true);
+        let block = Arc::new(Notify::new());
+        let blocked = block.clone();
         let tracker = TaskTracker::new();
         tracker.clone().spawn(async move {
-            while let Ok((mut near, _)) = tcp.accept().await {
-                let (address, mut state, muted) = (address.clone(), state.clone(), muted.clone());
-                tracker.spawn(async move {
-                    let mut head = [0; 512];
-                    let length = near.peek(&mut head).await.unwrap_or(0);
-                    let is_ear = head[..length].windows(EAR.len()).any(|name| name == EAR);
-                    let carry = async {
-                        let mut far = TcpStream::connect(address).await?;
-                        copy_bidirectional(&mut near, &mut far).await
-                    };
-                    tokio::pin!(carry);
-                    let is_mute = tokio::select! {
-                        _ = &mut carry => false,
-                        _ = state.wait_for(|whole| !whole) => false,
-                        () = muted.notified(), if is_ear => true,
-                    };
-                    if is_mute {
-                        pending::<()>().await;
-                    }
-                });
+            while let Ok((client, _)) = tcp.accept().await {
+                tracker.spawn(forward(client, server.clone(), state.clone(), blocked.clone()));
             }
         });
-        Self { port, whole, mute }
+        Self { port, is_up, block }
     }
 
-    /// Every connection breaks, and every new one too.
+    /// The address of `database` by way of this proxy.
+    pub(crate) fn url(&self, database: &Scratch) -> String {
+        database.url.replace(server_address(database), &format!("127.0.0.1:{}", self.port))
+    }
+
+    /// Breaks every connection, and every new one too.
     pub(crate) fn cut(&self) {
-        self.whole.send_replace(false);
+        self.is_up.send_replace(false);
     }
 
-    /// The connections on which Backends now hear each other stay open, and nothing comes through any more; a new one is
-    /// whole. (Its name must be readable at once: `sslmode=disable`.)
-    pub(crate) fn mute(&self) {
-        self.mute.notify_waiters();
+    /// Lets new connections through again after [`TcpProxy::cut`].
+    pub(crate) fn restore(&self) {
+        self.is_up.send_replace(true);
     }
 
-    pub(crate) fn mend(&self) {
-        self.whole.send_replace(true);
+    /// Leaves the connections open on which Backends now notify each other, and forwards nothing on them any more. New
+    /// ones are forwarded. The proxy must be able to read their names: `sslmode=disable`.
+    pub(crate) fn block_peer_connections(&self) {
+        self.block.notify_waiters();
     }
+}
+
+/// Forwards one connection until it ends, is cut, or is blocked.
+async fn forward(
+    mut client: TcpStream,
+    server: String,
+    mut is_up: watch::Receiver<bool>,
+    blocked: Arc<Notify>,
+) {
+    let mut startup = [0; 512];
+    let length = client.peek(&mut startup).await.unwrap_or(0);
+    let is_peer_connection =
+        startup[..length].windows(PEER_CONNECTION.len()).any(|part| part == PEER_CONNECTION);
+    let copy = async {
+        let mut server = TcpStream::connect(server).await?;
+        copy_bidirectional(&mut client, &mut server).await
+    };
+    tokio::pin!(copy);
+    let is_blocked = tokio::select! {
+        _ = &mut copy => false,
+        _ = is_up.wait_for(|is_up| !is_up) => false,
+        () = blocked.notified(), if is_peer_connection => true,
+    };
+    if is_blocked {
+        pending::<()>().await;
+    }
+}
+
+/// HOST:PORT of the test server.
+fn server_address(database: &Scratch) -> &str {
+    let (_, rest) = database.url.split_once('@').unwrap();
+    rest.split_once('/').unwrap().0
 }
