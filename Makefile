@@ -37,6 +37,6 @@ golden: ## writes the golden files of docs/ anew; read the difference before you
 	UPDATE_GOLDEN=1 scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 
 bench: ## measures the store, the whole way, and several workers, with commits that wait for the disk
-	TASKER_PG_DURABLE=1 TASKER_KAFKA_JIT=1 scripts/with-services cargo bench --locked --package store --package tasker --bench store --bench flow --bench many
+	TASKER_PG_DURABLE=1 TASKER_KAFKA_JIT=1 scripts/with-services cargo bench --locked --package store --package tasker --bench store --bench flow --bench several_workers
 
 ci: lint test ## decides whether a change lands: lint, then test

@@ -1,21 +1,31 @@
-//! `tasker up`: what it prints, what it keeps, and how it stops.
+//! `tasker up`: what it prints, who may read its data, how it stops, and clients that do not finish their requests.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
-use crate::kit::process::{Up, run, tasker};
+use crate::kit::command::{run, tasker_command};
+use crate::kit::tasker_up::{TaskerUp, UP_ON_FREE_PORTS};
+use crate::kit::wait_until::MAX_WAIT;
 
 fn mode(path: &Path) -> u32 {
-    path.metadata().expect("it exists").permissions().mode() & 0o777
+    path.metadata().expect("the file exists").permissions().mode() & 0o777
+}
+
+/// Waits until a worker has claimed the task.
+fn wait_until_claimed(up: &TaskerUp, id: &str) {
+    let deadline = Instant::now() + MAX_WAIT;
+    while up.run_command(["get", id]).stdout.contains("CREATED") {
+        assert!(Instant::now() < deadline, "no worker claims task {id}");
+    }
 }
 
 #[test]
-fn it_says_where_everything_is_and_keeps_its_data_to_itself() {
-    let mut up = Up::start();
-    let printed = up.process().seen().join("\n");
+fn it_prints_its_urls_and_only_its_owner_may_read_its_data() {
+    let mut up = TaskerUp::start();
+    let printed = up.process().output().join("\n");
     let beginnings =
         ["Backend:    http://127.0.0.1:", "Identity:   http://127.0.0.1:", "Setup link: http://127.0.0.1:"];
     for beginning in beginnings {
@@ -30,81 +40,74 @@ fn it_says_where_everything_is_and_keeps_its_data_to_itself() {
 }
 
 #[test]
-fn a_second_one_on_the_same_data_is_refused() {
-    let up = Up::start();
-    let second = run(&mut tasker(
-        up.home(),
-        ["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"],
-    ));
+fn a_second_process_on_the_same_data_directory_is_refused() {
+    let up = TaskerUp::start();
+    let second = run(&mut tasker_command(up.home(), UP_ON_FREE_PORTS));
     assert_eq!(second.code, 1);
-    assert!(second.err.starts_with("error: another `tasker up` runs on ./.tasker"), "{}", second.err);
+    assert!(second.stderr.starts_with("error: another `tasker up` runs on ./.tasker"), "{}", second.stderr);
 }
 
 #[test]
-fn what_runs_is_finished_before_it_stops_and_the_next_start_knows_it() {
-    let up = Up::start();
-    let id = up.ask(["submit", "GENERATE_LOGIN", "--ttl", "30s"]).out;
-    while up.ask(["get", &id]).out.contains("CREATED") {}
+fn a_running_task_is_finished_before_the_stop_and_is_there_after_the_next_start() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "GENERATE_LOGIN", "--ttl", "30s"]).stdout;
+    wait_until_claimed(&up, &id);
     let (home, status) = up.stop();
     assert!(status.success());
 
-    let up = Up::start_in(home, &[]);
-    assert!(up.ask(["get", &id]).out.contains("FINISHED"));
-    assert_eq!(up.ask(["result", &id]).out.len(), "\"tencharact\"".len());
+    let up = TaskerUp::start_in(home, &[]);
+    assert!(up.run_command(["get", &id]).stdout.contains("FINISHED"));
+    assert_eq!(up.run_command(["result", &id]).stdout.len(), "\"tencharact\"".len());
 }
 
 #[test]
-fn what_does_not_end_is_handed_back_within_the_drain() {
-    let home = tempfile::tempdir().unwrap();
-    let up = Up::start_in(home, &["worker.drain_ms=100"]);
-    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
-    while up.ask(["get", &id]).out.contains("CREATED") {}
+fn a_task_that_does_not_end_within_the_drain_limit_is_released() {
+    let up = TaskerUp::start_with(&["worker.drain_ms=100"]);
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    wait_until_claimed(&up, &id);
     let (home, status) = up.stop();
     assert!(status.success());
 
-    let up = Up::start_in(home, &[]);
-    let task = up.ask(["get", &id, "-o", "json"]).out;
+    let up = TaskerUp::start_in(home, &[]);
+    let task = up.run_command(["get", &id, "-o", "json"]).stdout;
     let task: serde_json::Value = serde_json::from_str(&task).unwrap();
     assert_eq!(task["endDate"], serde_json::Value::Null, "{task}");
-    assert_eq!(up.ask(["cancel", &id]).code, 0);
+    assert_eq!(up.run_command(["cancel", &id]).code, 0);
 }
 
 #[test]
-fn a_second_signal_cuts_everything_off() {
-    let mut up = Up::start_in(tempfile::tempdir().unwrap(), &["log.level=info"]);
-    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
-    while up.ask(["get", &id]).out.contains("CREATED") {}
+fn a_second_signal_ends_the_process_at_once() {
+    let mut up = TaskerUp::start_with(&["log.level=info"]);
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    wait_until_claimed(&up, &id);
     up.process().terminate();
-    up.process().after("stopping;");
+    up.process().wait_for_line("stopping;");
     up.process().terminate();
-    assert_eq!(up.process().ended().code(), Some(1));
-    assert!(up.process().seen().contains(&"error: cut off by a second signal".to_owned()));
+    assert_eq!(up.process().wait_for_exit().code(), Some(1));
+    assert!(up.process().output().contains(&"error: cut off by a second signal".to_owned()));
 }
 
 #[test]
-fn a_client_that_never_finishes_its_request_cannot_hold_it() {
-    let mut up = Up::start();
-    let mut client = TcpStream::connect(up.identity.strip_prefix("http://").unwrap()).unwrap();
+fn a_client_that_does_not_finish_its_request_does_not_prevent_the_stop() {
+    let mut up = TaskerUp::start();
+    let mut client = TcpStream::connect(up.identity_url.strip_prefix("http://").unwrap()).unwrap();
     let head =
         "POST /connect/token HTTP/1.1\r\nhost: id\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     client.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).unwrap();
-    // Served after the client was accepted: connections are accepted in their order.
-    assert_eq!(up.ask(["list"]).code, 0);
-    up.process().terminate();
-    assert!(up.process().ended().success());
-    assert!(up.process().seen().iter().any(|line| line.contains("cut off the connections")));
+    // Connections are accepted in their order: once this command is answered, that of the client has been accepted.
+    assert_eq!(up.run_command(["list"]).code, 0);
+    up.process().stop();
+    assert!(up.process().count_lines("cut off the connections") > 0, "{:?}", up.process().output());
 }
 
 #[test]
-fn a_log_for_machines_is_one_object_a_line() {
-    let home = tempfile::tempdir().unwrap();
-    let mut up = Up::start_in(home, &["log.level=info", "log.format=json"]);
-    up.process().terminate();
-    assert!(up.process().ended().success());
+fn a_json_log_has_one_object_a_line() {
+    let mut up = TaskerUp::start_with(&["log.level=info", "log.format=json"]);
+    up.process().stop();
     let printed = ["Backend:", "Identity:", "Setup link:", "Ready."];
     let is_printed = |line: &&String| printed.iter().any(|beginning| line.starts_with(beginning));
-    let mut logged = up.process().seen().iter().filter(|line| !is_printed(line)).peekable();
-    assert!(logged.peek().is_some());
+    let mut logged = up.process().output().iter().filter(|line| !is_printed(line)).peekable();
+    assert!(logged.peek().is_some(), "a process logs something at `info`");
     for line in logged {
         let event: serde_json::Value = serde_json::from_str(line).expect(line);
         assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
@@ -112,17 +115,17 @@ fn a_log_for_machines_is_one_object_a_line() {
 }
 
 #[test]
-fn half_a_request_does_not_keep_a_connection() {
-    let up = Up::start();
-    let mut connections = [&up.backend, &up.identity].map(|address| {
-        let mut connection = TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
+fn a_connection_with_half_a_request_is_closed() {
+    let up = TaskerUp::start();
+    let mut connections = [&up.backend_url, &up.identity_url].map(|url| {
+        let mut connection = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         connection.write_all(b"GET /api/Ta").unwrap();
         connection
     });
     for connection in &mut connections {
-        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).expect("the server ends it");
-        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+        connection.set_read_timeout(Some(MAX_WAIT)).unwrap();
+        let mut response = String::new();
+        connection.read_to_string(&mut response).expect("the server closes the connection");
+        assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
     }
 }

@@ -1,4 +1,4 @@
-//! Backup and restore by the very commands of the book: tasks, accounts, sign-ins and tokens come back.
+//! Backup and restore by the commands of `docs/running.md`: tasks, accounts, sessions and tokens are there again.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -9,127 +9,138 @@ use domain::{Reason, Status, TaskId};
 use reqwest::StatusCode;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
-use testkit::Scratch;
+use testkit::TestDatabase;
 
-use crate::kit::cluster::{Cluster, free_port};
-use crate::kit::person::{Addresses, PASSWORD, Person};
-use crate::kit::process::{Process, run, tasker};
-use crate::kit::until::until;
+use crate::kit::api_client::{ApiClient, PASSWORD};
+use crate::kit::cluster::{Cluster, free_address};
+use crate::kit::command::{run, tasker_command};
+use crate::kit::process::Process;
+use crate::kit::service_urls::ServiceUrls;
+use crate::kit::wait_until::wait_until;
 
 const PAGE: &str = include_str!("../../../../docs/running.md");
 
-/// Runs the book's commands that begin like this, in `home` and with the address of the database where they want it.
-fn by_the_book(begin: &str, home: &Path, database: &str) {
-    let commands: Vec<&str> = PAGE.lines().filter(|line| line.starts_with(begin)).collect();
-    assert!(!commands.is_empty(), "the book says nothing of {begin}");
+/// Runs the commands of the page that begin with `prefix`, in `home` and with the URL of the database in `DATABASE_URL`.
+fn run_commands_of_page(prefix: &str, home: &Path, database: &str) {
+    let commands: Vec<&str> = PAGE.lines().filter(|line| line.starts_with(prefix)).collect();
+    assert!(!commands.is_empty(), "the page has no command that begins with {prefix}");
     for command in commands {
         let mut shell = Command::new("sh");
-        let said = run(shell.args(["-c", command]).current_dir(home).env("DATABASE_URL", database));
-        assert_eq!(said.code, 0, "$ {command}\n{}", said.err);
+        let output = run(shell.args(["-c", command]).current_dir(home).env("DATABASE_URL", database));
+        assert_eq!(output.code, 0, "$ {command}\n{}", output.stderr);
     }
 }
 
-/// Where Debian lacks a program that the book uses, this installs it.
-fn have(program: &str) {
+/// Installs a program that the page uses and a fresh Debian lacks, if it is missing.
+fn ensure_installed(program: &str) {
     let need = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/need");
-    let said = run(Command::new(need).args([program, program]));
-    assert_eq!(said.code, 0, "{}", said.err);
+    let output = run(Command::new(need).args([program, program]));
+    assert_eq!(output.code, 0, "{}", output.stderr);
 }
 
-/// What somebody has before the backup and wants back.
-struct Belongings {
-    at: Addresses,
-    ann: Person,
+/// What a user has before the backup and must have after the restore.
+struct UserState {
+    urls: ServiceUrls,
+    client: ApiClient,
+    /// The browser's session cookie.
     cookie: String,
-    done: TaskId,
+    /// A task that has finished.
+    finished: TaskId,
 }
 
-impl Belongings {
-    /// Makes an account, signs in as a program and in a browser, and has a task done.
-    async fn gather(at: Addresses) -> Self {
-        let ann = Person::register(&at, "ann").await;
+impl UserState {
+    /// Registers an account, signs in as a program and in a browser, and submits a task that finishes.
+    async fn create(urls: ServiceUrls) -> Self {
+        let client = ApiClient::register(&urls, "ann").await;
         let form = [("Username", "ann"), ("Password", PASSWORD), ("ReturnUrl", "/")];
-        let page = at.http().post(format!("{}/Auth/Login", at.identity)).form(&form).send().await.unwrap();
-        let cookie = page.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let done = ann.submitted_and_ended("ECHO", json!({"bytes": "🦆"}), 60_000).await;
-        assert_eq!(done.status, Status::Finished, "{done:?}");
-        Self { at, ann, cookie, done: done.id }
+        let login = urls.http_client().post(format!("{}/Auth/Login", urls.identity)).form(&form);
+        let login = login.send().await.unwrap();
+        let cookie = login.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let task = client.submit_and_wait("ECHO", json!({"bytes": "🦆"}), 60_000).await;
+        assert_eq!(task.status, Status::Finished, "{task:?}");
+        Self { urls, client, cookie, finished: task.id }
     }
 
-    /// Looks for it all, and has one more task done.
-    async fn are_all_there(&self) {
-        assert_eq!(self.ann.task(self.done).await.status, Status::Finished, "the token counts");
-        let result: Value = self.ann.result(self.done).await.json().await.unwrap();
+    /// Asserts that everything is there, the token included, and that a new task finishes.
+    async fn assert_restored(&self) {
+        let task = self.client.read_task(self.finished).await;
+        assert_eq!(task.status, Status::Finished, "the token from before the backup is valid");
+        let result: Value = self.client.read_result(self.finished).await.json().await.unwrap();
         assert_eq!(result["result"], json!({"bytes": "🦆"}));
-        self.can_sign_in().await;
+        self.assert_restored_but_the_token().await;
     }
 
-    /// The account and its tasks are there, and the browser is signed in.
-    async fn can_sign_in(&self) {
-        let ann = Person::sign_in(&self.at, "ann").await;
-        assert_eq!(ann.task(self.done).await.status, Status::Finished);
-        let page = self.at.http().get(format!("{}/", self.at.identity)).header(COOKIE, &self.cookie);
-        let page = page.send().await.unwrap().text().await.unwrap();
+    /// Asserts that the account, its tasks and the browser's session are there, and that a new task finishes.
+    async fn assert_restored_but_the_token(&self) {
+        let client = ApiClient::sign_in(&self.urls, "ann").await;
+        assert_eq!(client.read_task(self.finished).await.status, Status::Finished);
+        let page = self.urls.http_client().get(format!("{}/", self.urls.identity));
+        let page = page.header(COOKIE, &self.cookie).send().await.unwrap().text().await.unwrap();
         assert!(page.contains("Hello, ann"), "{page}");
-        let more = ann.submitted_and_ended("ECHO", Value::Null, 60_000).await;
-        assert_eq!(more.status, Status::Finished, "{more:?}");
+        let task = client.submit_and_wait("ECHO", Value::Null, 60_000).await;
+        assert_eq!(task.status, Status::Finished, "{task:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_and_the_key_file_bring_everything_back_on_postgresql() {
     let mut cluster = Cluster::start(1, 8).await;
-    let kept = Belongings::gather(cluster.addresses()).await;
-    let running = kept.ann.submit("SLEEP", json!({"ms": 3_600_000}), 600_000).await;
-    until("it runs", async || kept.ann.task(running).await.status == Status::Running).await;
-    by_the_book("pg_dump ", cluster.home(), &cluster.database().url);
-    let later = kept.ann.submit("ECHO", Value::Null, 60_000).await;
-    assert_eq!(kept.ann.cancel(running).await.status(), StatusCode::OK);
+    let user = UserState::create(cluster.urls()).await;
+    let running = user.client.submit("SLEEP", json!({"ms": 3_600_000}), 600_000).await;
+    let is_running = async || user.client.read_task(running).await.status == Status::Running;
+    wait_until("the task runs", is_running).await;
+    run_commands_of_page("pg_dump ", cluster.home(), &cluster.database().url);
+    let submitted_later = user.client.submit("ECHO", Value::Null, 60_000).await;
+    assert_eq!(user.client.cancel(running).await.status(), StatusCode::OK);
     cluster.stop();
 
-    let empty = Scratch::postgres().await;
-    by_the_book("pg_restore ", cluster.home(), &empty.url);
-    cluster.start_on(empty);
-    kept.are_all_there().await;
-    assert_eq!(kept.ann.ended(running).await.reason, Some(Reason::WorkerLost));
-    assert_eq!(kept.ann.get(&format!("/api/Task/{later}")).await.status(), StatusCode::NOT_FOUND);
+    let empty = TestDatabase::postgres().await;
+    run_commands_of_page("pg_restore ", cluster.home(), &empty.url);
+    cluster.restart_on(empty);
+    user.assert_restored().await;
+    assert_eq!(user.client.wait_until_ended(running).await.reason, Some(Reason::WorkerLost));
+    let response = user.client.get(&format!("/api/Task/{submitted_later}")).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
     cluster.stop();
 
     std::fs::remove_file(cluster.home().join("identity.key")).unwrap();
-    by_the_book("psql ", cluster.home(), &cluster.database().url);
-    cluster.start_again();
-    assert_eq!(kept.ann.get("/api/Task").await.status(), StatusCode::UNAUTHORIZED, "its key is gone");
-    kept.can_sign_in().await;
+    run_commands_of_page("psql ", cluster.home(), &cluster.database().url);
+    cluster.restart();
+    let response = user.client.get("/api/Task").await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "the key that signed the token is gone");
+    user.assert_restored_but_the_token().await;
     cluster.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_of_the_files_bring_everything_back_on_sqlite() {
-    have("sqlite3");
-    let (home, backend, identity) = (tempfile::tempdir().unwrap(), free_port(), free_port());
-    let up = |data: &str| {
+    ensure_installed("sqlite3");
+    let home = tempfile::tempdir().unwrap();
+    let (backend, identity) = (free_address(), free_address());
+    let start = |data_dir: &str| {
         let listen = ["--backend-addr", &backend, "--identity-addr", &identity];
-        let mut up =
-            Process::start(&mut tasker(home.path(), ["up", "--data-dir", data].into_iter().chain(listen)));
-        up.after("Ready.");
+        let arguments = ["up", "--data-dir", data_dir].into_iter().chain(listen);
+        let mut up = Process::start(&mut tasker_command(home.path(), arguments));
+        up.wait_for_line("Ready.");
         up
     };
-    let at =
-        Addresses { backend: format!("http://{backend}"), identity: format!("http://{identity}"), ca: None };
-    let mut running = up(".tasker");
-    let kept = Belongings::gather(at).await;
-    for command in ["mkdir --mode=700 backup", "sqlite3 ", "cp .tasker/identity.key "] {
-        by_the_book(command, home.path(), "");
+    let urls = ServiceUrls {
+        backend: format!("http://{backend}"),
+        identity: format!("http://{identity}"),
+        ca: None,
+    };
+    let mut up = start(".tasker");
+    let user = UserState::create(urls).await;
+    for prefix in ["mkdir --mode=700 backup", "sqlite3 ", "cp .tasker/identity.key "] {
+        run_commands_of_page(prefix, home.path(), "");
     }
-    running.terminate();
-    assert!(running.ended().success());
-    by_the_book("cp --archive .tasker ", home.path(), "");
+    up.stop();
+    run_commands_of_page("cp --archive .tasker ", home.path(), "");
     std::fs::remove_dir_all(home.path().join(".tasker")).unwrap();
 
     for copy in ["backup", "copy"] {
-        let mut restored = up(copy);
-        kept.are_all_there().await;
-        restored.terminate();
-        assert!(restored.ended().success());
+        let mut up = start(copy);
+        user.assert_restored().await;
+        up.stop();
     }
 }

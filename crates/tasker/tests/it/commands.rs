@@ -1,299 +1,324 @@
-//! The commands of a user, against a `tasker up`: their output and their exit codes.
+//! The client commands against a `tasker up`: their output and their exit codes.
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::kit::person::Person;
-use crate::kit::process::{Process, Said, Up, run, run_with, tasker};
+use crate::kit::api_client::ApiClient;
+use crate::kit::command::{run, run_with_input, tasker_command};
+use crate::kit::process::Process;
+use crate::kit::tasker_up::TaskerUp;
 
-const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+/// The id of no task.
+const UNKNOWN_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[test]
-fn a_task_goes_from_submission_to_result() {
-    let up = Up::start();
-    assert!(up.ask(["list"]).err.contains("no tasks yet"));
+fn a_task_is_submitted_waited_for_listed_and_read() {
+    let up = TaskerUp::start();
+    assert!(up.run_command(["list"]).stderr.contains("no tasks yet"));
 
-    let login = up.ask(["submit", "GENERATE_LOGIN", r#"{"length": 12}"#, "--ttl", "30s", "--wait"]);
-    assert_eq!(login.code, 0, "{}", login.err);
-    assert_eq!(login.out.len(), "\"twelvelength\"".len());
+    let login = up.run_command(["submit", "GENERATE_LOGIN", r#"{"length": 12}"#, "--ttl", "30s", "--wait"]);
+    assert_eq!(login.code, 0, "{}", login.stderr);
+    assert_eq!(login.stdout.len(), "\"twelvelength\"".len());
 
-    let list = up.ask(["list", "-o", "json"]);
-    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    let list = up.run_command(["list", "-o", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
     assert_eq!(list["tasks"][0]["status"], "FINISHED");
     let id = list["tasks"][0]["id"].as_str().unwrap();
-    assert!(up.ask(["list"]).out.contains(&format!("{id}  FINISHED   GENERATE_LOGIN")));
-    assert!(up.ask(["get", id]).out.contains(r#"parameters  {"length": 12}"#));
-    assert_eq!(up.ask(["result", id]).out, login.out);
-    assert_eq!(up.ask(["result", id, "-o", "json"]).out, format!(r#"{{"result":{}}}"#, login.out));
+    assert!(up.run_command(["list"]).stdout.contains(&format!("{id}  FINISHED   GENERATE_LOGIN")));
+    assert!(up.run_command(["get", id]).stdout.contains(r#"parameters  {"length": 12}"#));
+    assert_eq!(up.run_command(["result", id]).stdout, login.stdout);
+    assert_eq!(
+        up.run_command(["result", id, "-o", "json"]).stdout,
+        format!(r#"{{"result":{}}}"#, login.stdout)
+    );
 }
 
 #[test]
-fn an_answer_for_machines_holds_the_task_and_its_result() {
-    let up = Up::start();
-    let ended = up.ask(["submit", "GENERATE_NUMBER", "--ttl", "30s", "--wait", "-o", "json"]);
-    let ended: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+fn json_output_has_the_task_and_its_result() {
+    let up = TaskerUp::start();
+    let ended = up.run_command(["submit", "GENERATE_NUMBER", "--ttl", "30s", "--wait", "-o", "json"]);
+    let ended: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(ended["status"], "FINISHED");
     assert!(ended["result"].is_u64(), "{ended}");
 }
 
 #[test]
-fn every_end_without_a_result_has_a_code_of_its_own() {
-    let up = Up::start();
-    let expired = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "300ms", "--wait"]);
-    assert_eq!((expired.code, expired.out.as_str()), (6, ""), "{}", expired.err);
-    assert!(expired.err.contains("was cancelled: TTL_EXPIRED"), "{}", expired.err);
+fn every_end_without_a_result_has_its_own_exit_code() {
+    let up = TaskerUp::start();
+    let expired = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "300ms", "--wait"]);
+    assert_eq!((expired.code, expired.stdout.as_str()), (6, ""), "{}", expired.stderr);
+    assert!(expired.stderr.contains("was cancelled: TTL_EXPIRED"), "{}", expired.stderr);
 
-    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
-    let early = up.ask(["result", &id]);
-    assert_eq!(early.code, 3, "{}", early.err);
-    assert!(early.err.contains("hint: `tasker watch ID`"), "{}", early.err);
-    let cancelled = up.ask(["cancel", &id]);
-    assert_eq!(cancelled.code, 0, "{}", cancelled.err);
-    assert!(cancelled.out.contains("reason      REQUESTED"), "{}", cancelled.out);
-    assert_eq!(up.ask(["result", &id]).code, 7);
-    assert_eq!(up.ask(["watch", &id]).code, 7);
-    assert_eq!(up.ask(["cancel", &id]).code, 0, "it is cancelled, as was asked");
-    let expired = up.ask(["list", "-o", "id"]).out.lines().last().unwrap().to_owned();
-    assert_eq!(up.ask(["cancel", &expired]).code, 6);
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let early = up.run_command(["result", &id]);
+    assert_eq!(early.code, 3, "{}", early.stderr);
+    assert!(early.stderr.contains("hint: `tasker watch ID`"), "{}", early.stderr);
+    let cancelled = up.run_command(["cancel", &id]);
+    assert_eq!(cancelled.code, 0, "{}", cancelled.stderr);
+    assert!(cancelled.stdout.contains("reason      REQUESTED"), "{}", cancelled.stdout);
+    assert_eq!(up.run_command(["result", &id]).code, 7);
+    assert_eq!(up.run_command(["watch", &id]).code, 7);
+    assert_eq!(up.run_command(["cancel", &id]).code, 0, "the task is cancelled already");
+    let expired = up.run_command(["list", "-o", "id"]).stdout.lines().last().unwrap().to_owned();
+    assert_eq!(up.run_command(["cancel", &expired]).code, 6);
 }
 
 #[test]
-fn a_wait_that_runs_out_leaves_the_task_alone() {
-    let up = Up::start();
-    let sleep = ["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s", "--wait=300ms"];
-    let out_of_time = up.ask(sleep);
-    assert_eq!((out_of_time.code, out_of_time.out.as_str()), (3, ""), "{}", out_of_time.err);
-    let (_, id) = out_of_time.err.split_once("tasker watch ").expect("how to wait on");
-    assert!(up.ask(["get", id]).out.contains("status      RUNNING"));
+fn a_wait_that_times_out_does_not_cancel_the_task() {
+    let up = TaskerUp::start();
+    let submit_sleep = ["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s", "--wait=300ms"];
+    let timed_out = up.run_command(submit_sleep);
+    assert_eq!((timed_out.code, timed_out.stdout.as_str()), (3, ""), "{}", timed_out.stderr);
+    let (_, id) =
+        timed_out.stderr.split_once("tasker watch ").expect("the output names the command to wait again");
+    assert!(up.run_command(["get", id]).stdout.contains("status      RUNNING"));
     for (form, begin) in [("json", r#"{"id":""#), ("id", "")] {
-        let told = up.ask([&sleep[..], &["-o", form]].concat());
-        let id = told.out.trim_start_matches(begin).trim_end_matches("\"}");
-        assert!(told.code == 3 && up.ask(["get", id]).code == 0, "{told:?}");
+        let output = up.run_command([&submit_sleep[..], &["-o", form]].concat());
+        let id = output.stdout.trim_start_matches(begin).trim_end_matches("\"}");
+        assert!(output.code == 3 && up.run_command(["get", id]).code == 0, "{output:?}");
     }
-    let lines = up.ask(["submit", "ECHO", "{\"a\":\n1}", "--ttl", "30s", "--wait", "-o", "json"]).out;
+    let lines =
+        up.run_command(["submit", "ECHO", "{\"a\":\n1}", "--ttl", "30s", "--wait", "-o", "json"]).stdout;
     assert_eq!(lines.lines().count(), 1, "{lines}");
 }
 
-/// `script` gives a command a terminal of its own.
+/// `script` (util-linux) runs a command in a pseudo-terminal.
 #[test]
-fn on_a_terminal_a_bar_fills_and_statuses_have_colours() {
-    let up = Up::start();
-    let seen = |command: &str| {
+fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
+    let up = TaskerUp::start();
+    let run_in_terminal = |command: &str| {
         let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
         let mut script = std::process::Command::new("script");
         script.args(["--quiet", "--return", "--command", command, "/dev/null"]).current_dir(up.home());
         run(script.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())).env("TERM", "xterm"))
     };
-    let waited = seen(r#"tasker submit SLEEP '{"ms": 1500}' --ttl 3s --wait"#);
-    assert_eq!(waited.code, 0, "{}", waited.out);
-    assert!(waited.out.contains("waits for a worker") && waited.out.contains("█"), "{:?}", waited.out);
-    assert!(waited.out.contains(" of 3 s") && waited.out.ends_with("1500"), "{:?}", waited.out);
-    assert!(seen("tasker list").out.contains("\u{1b}[32mFINISHED"));
-    assert!(!seen("NO_COLOR=1 tasker list").out.contains('\u{1b}'));
+    let waited = run_in_terminal(r#"tasker submit SLEEP '{"ms": 1500}' --ttl 3s --wait"#);
+    assert_eq!(waited.code, 0, "{}", waited.stdout);
+    assert!(
+        waited.stdout.contains("waits for a worker") && waited.stdout.contains("█"),
+        "{:?}",
+        waited.stdout
+    );
+    assert!(waited.stdout.contains(" of 3 s") && waited.stdout.ends_with("1500"), "{:?}", waited.stdout);
+    assert!(run_in_terminal("tasker list").stdout.contains("\u{1b}[32mFINISHED"));
+    assert!(!run_in_terminal("NO_COLOR=1 tasker list").stdout.contains('\u{1b}'));
 }
 
 #[test]
-fn ctrl_c_ends_the_wait_and_not_the_task() {
-    let up = Up::start();
-    let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
-    let mut watch = Process::start(&mut tasker(up.home(), ["watch", &id]));
-    watch.until_it_hears_ctrl_c();
+fn ctrl_c_ends_the_wait_but_not_the_task() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let mut watch = Process::start(&mut tasker_command(up.home(), ["watch", &id]));
+    watch.wait_for_sigint_handler();
     watch.signal("INT");
-    assert_eq!(watch.ended().code(), Some(130), "{:?}", watch.seen());
-    let said = format!("{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}");
-    assert!(watch.seen().contains(&said), "{:?}", watch.seen());
-    assert!(up.ask(["get", &id]).out.contains("status      RUNNING"));
+    assert_eq!(watch.wait_for_exit().code(), Some(130), "{:?}", watch.output());
+    let output = format!("{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}");
+    assert!(watch.output().contains(&output), "{:?}", watch.output());
+    assert!(up.run_command(["get", &id]).stdout.contains("status      RUNNING"));
 }
 
 #[test]
-fn what_happens_to_tasks_can_be_watched() {
-    let up = Up::start();
-    let mut watch = Process::start(&mut tasker(up.home(), ["watch"]));
-    let id = up.ask(["submit", "ECHO", "--ttl", "60s", "--wait", "-o", "id"]).out;
-    watch.after(&format!("{id}  FINISHED   ECHO"));
+fn watch_without_an_id_prints_the_ends_of_tasks() {
+    let up = TaskerUp::start();
+    let mut watch = Process::start(&mut tasker_command(up.home(), ["watch"]));
+    let id = up.run_command(["submit", "ECHO", "--ttl", "60s", "--wait", "-o", "id"]).stdout;
+    watch.wait_for_line(&format!("{id}  FINISHED   ECHO"));
     watch.signal("INT");
-    assert_eq!(watch.ended().code(), Some(0));
+    assert_eq!(watch.wait_for_exit().code(), Some(0));
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_the_watch() {
-    let up = Up::start();
-    up.ask(["submit", "ECHO", "--ttl", "60s", "--wait"]);
+fn a_closed_pipe_ends_watch() {
+    let up = TaskerUp::start();
+    up.run_command(["submit", "ECHO", "--ttl", "60s", "--wait"]);
     let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
     let mut shell = std::process::Command::new("bash");
     let script = r#"tasker watch | head -1; echo "${PIPESTATUS[0]}""#;
-    // The next line is what finds nobody there.
+    // `watch` notices the closed pipe when it writes the next line, so more tasks must end.
     let more = "(while tasker submit ECHO --ttl 60s; do :; done) >/dev/null 2>&1 & ";
     shell.args(["-c", &format!("{more}{script}; kill %1")]).current_dir(up.home());
-    let said = run(shell.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())));
-    assert!(said.out.contains("FINISHED") && said.out.ends_with("\n0"), "{said:?}");
+    let output = run(shell.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())));
+    assert!(output.stdout.contains("FINISHED") && output.stdout.ends_with("\n0"), "{output:?}");
 }
 
 #[test]
-fn ids_alone_are_for_the_next_command() {
-    let up = Up::start();
-    let id = up.ask(["submit", "ECHO", "--ttl", "60s", "-o", "id"]).out;
-    assert_eq!(up.ask(["list", "-o", "id"]).out, id);
-    assert_eq!(up.ask(["get", &id, "-o", "id"]).out, id);
-    assert_eq!(up.ask(["whoami", "-o", "id"]).out, "local");
-    assert_eq!(up.ask(["operations", "-o", "id"]).out, "ECHO\nGENERATE_LOGIN\nGENERATE_NUMBER\nSLEEP");
+fn id_output_has_one_id_a_line() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "ECHO", "--ttl", "60s", "-o", "id"]).stdout;
+    assert_eq!(up.run_command(["list", "-o", "id"]).stdout, id);
+    assert_eq!(up.run_command(["get", &id, "-o", "id"]).stdout, id);
+    assert_eq!(up.run_command(["whoami", "-o", "id"]).stdout, "local");
+    assert_eq!(
+        up.run_command(["operations", "-o", "id"]).stdout,
+        "ECHO\nGENERATE_LOGIN\nGENERATE_NUMBER\nSLEEP"
+    );
 }
 
 #[test]
-fn operations_show_what_they_take() {
-    let up = Up::start();
-    let all = up.ask(["operations"]).out;
+fn operations_are_listed_and_shown_with_their_schemas() {
+    let up = TaskerUp::start();
+    let all = up.run_command(["operations"]).stdout;
     assert!(all.contains("GENERATE_LOGIN   v1    What the login is made of."), "{all}");
-    let one = up.ask(["operations", "GENERATE_NUMBER"]).out;
+    let one = up.run_command(["operations", "GENERATE_NUMBER"]).stdout;
     assert!(one.contains("isolation   async") && one.contains(r#""maximum": 18"#), "{one}");
-    let none = up.ask(["operations", "NONE"]);
+    let none = up.run_command(["operations", "NONE"]);
     assert_eq!(none.code, 8);
-    assert!(none.err.contains("there is no operation NONE"), "{}", none.err);
+    assert!(none.stderr.contains("there is no operation NONE"), "{}", none.stderr);
 }
 
-/// A sign-in is kept for its owner alone, wins over the directory, and ends with `logout`.
+/// Only the owner may read the session file; the session takes precedence over the local account of the directory.
 #[tokio::test]
-async fn who_has_signed_in_acts_until_they_sign_out() {
-    let up = Up::start();
-    Person::register(&up.addresses(), "ann").await;
+async fn a_session_lasts_from_login_to_logout() {
+    let up = TaskerUp::start();
+    ApiClient::register(&up.urls(), "ann").await;
     let state = tempfile::tempdir().unwrap();
-    let ask = |arguments: &[&str], typed: &str| {
-        let mut command = tasker(up.home(), arguments.iter().copied());
-        run_with(command.env("XDG_STATE_HOME", state.path()), typed)
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(up.home(), arguments.iter().copied());
+        run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
     };
-    assert!(ask(&["whoami"], "").out.starts_with("local (User) at http://127.0.0.1:"));
-    let wrong = ask(&["login", "ann", "--password-stdin"], "no such password\n");
-    assert_eq!(wrong.code, 4, "{}", wrong.err);
-    let signed_in = ask(&["login", "ann", "--password-stdin"], "seven-green-herons\n");
-    assert_eq!(signed_in.code, 0, "{}", signed_in.err);
+    assert!(run_client(&["whoami"], "").stdout.starts_with("local (User) at http://127.0.0.1:"));
+    let wrong = run_client(&["login", "ann", "--password-stdin"], "no such password\n");
+    assert_eq!(wrong.code, 4, "{}", wrong.stderr);
+    let signed_in = run_client(&["login", "ann", "--password-stdin"], "seven-green-herons\n");
+    assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
     let session = state.path().join("tasker/session.json");
     assert_eq!(std::fs::metadata(&session).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!std::fs::read_to_string(&session).unwrap().contains("seven-green-herons"));
 
     let elsewhere = tempfile::tempdir().unwrap();
     let list = ["whoami", "-o", "json"];
-    let who = run(tasker(elsewhere.path(), list).env("XDG_STATE_HOME", state.path()));
-    let who: serde_json::Value = serde_json::from_str(&who.out).unwrap();
-    assert_eq!((&who["name"], &who["backend"]), (&"ann".into(), &up.backend.as_str().into()));
-    // A directory that is named wins over the sign-in.
-    assert_eq!(ask(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").out, "local");
+    let who = run(tasker_command(elsewhere.path(), list).env("XDG_STATE_HOME", state.path()));
+    let who: serde_json::Value = serde_json::from_str(&who.stdout).unwrap();
+    assert_eq!((&who["name"], &who["backend"]), (&"ann".into(), &up.backend_url.as_str().into()));
+    // A directory on the command line takes precedence over the session.
+    assert_eq!(run_client(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").stdout, "local");
 
     let text = std::fs::read_to_string(&session).unwrap();
     let ended = text.replace(r#""ends": "20"#, r#""ends": "19"#);
     std::fs::write(&session, ended).unwrap();
-    let ended = ask(&["list"], "");
+    let ended = run_client(&["list"], "");
     assert_eq!(ended.code, 4);
-    assert!(ended.err.contains("the sign-in of ann has ended: use `tasker login` again"), "{}", ended.err);
-    assert_eq!(ask(&["logout"], "").err, "signed out");
-    assert_eq!(ask(&["whoami", "-o", "id"], "").out, "local");
-    assert_eq!(ask(&["logout"], "").err, "nobody was signed in");
+    assert!(
+        ended.stderr.contains("the sign-in of ann has ended: use `tasker login` again"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(run_client(&["logout"], "").stderr, "signed out");
+    assert_eq!(run_client(&["whoami", "-o", "id"], "").stdout, "local");
+    assert_eq!(run_client(&["logout"], "").stderr, "nobody was signed in");
 }
 
 #[tokio::test]
-async fn workers_are_shown_to_administrators() {
-    let up = Up::start();
-    let refused = up.ask(["workers"]);
+async fn only_administrators_see_the_workers() {
+    let up = TaskerUp::start();
+    let refused = up.run_command(["workers"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("hint: `tasker whoami` shows the roles"), "{}", refused.err);
-    let admin = Person::administrator(&up.addresses(), &up.setup, "root").await;
-    let workers = run(tasker(up.home(), ["workers"]).env("TASKER_TOKEN", admin.token()));
-    assert_eq!(workers.code, 0, "{}", workers.err);
+    assert!(refused.stderr.contains("hint: `tasker whoami` shows the roles"), "{}", refused.stderr);
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let workers = run(tasker_command(up.home(), ["workers"]).env("TASKER_TOKEN", admin.token()));
+    assert_eq!(workers.code, 0, "{}", workers.stderr);
     assert!(
-        workers.out.contains("8 slots") && workers.out.contains("ECHO GENERATE_LOGIN"),
+        workers.stdout.contains("8 slots") && workers.stdout.contains("ECHO GENERATE_LOGIN"),
         "{}",
-        workers.out
+        workers.stdout
     );
 }
 
 #[test]
-fn shells_can_complete_the_commands() {
+fn completions_are_printed_for_every_shell() {
     let home = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
-        let script = run(&mut tasker(home.path(), ["completions", shell]));
-        assert!(script.code == 0 && script.out.contains("whoami"), "{shell}");
+        let script = run(&mut tasker_command(home.path(), ["completions", shell]));
+        assert!(script.code == 0 && script.stdout.contains("whoami"), "{shell}");
     }
 }
 
 #[test]
-fn a_refusal_says_what_is_wrong_and_where() {
-    let up = Up::start();
-    let typo = up.ask(["submit", "GENERATE_LOGNI", "--ttl", "5s"]);
+fn a_refused_submission_is_explained_with_the_pointer_to_the_fault() {
+    let up = TaskerUp::start();
+    let typo = up.run_command(["submit", "GENERATE_LOGNI", "--ttl", "5s"]);
     assert_eq!(typo.code, 1);
-    assert!(typo.err.contains("GENERATE_LOGIN"), "{}", typo.err);
-    let parameters = up.ask(["submit", "GENERATE_LOGIN", r#"{"length": 0}"#, "--ttl", "5s"]);
+    assert!(typo.stderr.contains("GENERATE_LOGIN"), "{}", typo.stderr);
+    let parameters = up.run_command(["submit", "GENERATE_LOGIN", r#"{"length": 0}"#, "--ttl", "5s"]);
     assert_eq!(parameters.code, 1);
-    assert!(parameters.err.contains("\n  /parameters/length: "), "{}", parameters.err);
-    assert_eq!(up.ask(["get", UNKNOWN]).code, 8);
+    assert!(parameters.stderr.contains("\n  /parameters/length: "), "{}", parameters.stderr);
+    assert_eq!(up.run_command(["get", UNKNOWN_ID]).code, 8);
 }
 
 #[test]
-fn what_is_wrong_on_the_command_line_is_not_sent() {
+fn an_invalid_command_line_is_refused_before_a_request() {
     let home = tempfile::tempdir().unwrap();
-    let ask = |arguments: &[&str]| run(&mut tasker(home.path(), arguments.iter().copied()));
-    let ttl = ask(&["submit", "GENERATE_LOGIN", "--ttl", "5"]);
+    let run_client = |arguments: &[&str]| run(&mut tasker_command(home.path(), arguments.iter().copied()));
+    let ttl = run_client(&["submit", "GENERATE_LOGIN", "--ttl", "5"]);
     assert_eq!(ttl.code, 2);
-    assert!(ttl.err.contains("500ms, 5s, 2m, 1h or 7d"), "{}", ttl.err);
-    assert_eq!(ask(&["submit", "GENERATE_LOGIN", "{length}", "--ttl", "5s"]).code, 2);
-    assert_eq!(ask(&["get", "not-an-id"]).code, 2);
-    assert_eq!(ask(&["submit", "ECHO", "--ttl", "5s", "--wait=soon"]).code, 2);
-    let stranger = ask(&["list", "--backend-url", "http://127.0.0.1:1"]);
-    assert_eq!(stranger.code, 4);
-    assert!(stranger.err.contains("nobody is signed in at http://127.0.0.1:1"), "{}", stranger.err);
-    let nowhere = ask(&["login", "ann", "--password-stdin", "--backend-url", "http://127.0.0.1:1"]);
-    assert_eq!(nowhere.code, 2);
-    assert!(nowhere.err.contains("--identity-url"), "{}", nowhere.err);
+    assert!(ttl.stderr.contains("500ms, 5s, 2m, 1h or 7d"), "{}", ttl.stderr);
+    assert_eq!(run_client(&["submit", "GENERATE_LOGIN", "{length}", "--ttl", "5s"]).code, 2);
+    assert_eq!(run_client(&["get", "not-an-id"]).code, 2);
+    assert_eq!(run_client(&["submit", "ECHO", "--ttl", "5s", "--wait=soon"]).code, 2);
+    let not_signed_in = run_client(&["list", "--backend-url", "http://127.0.0.1:1"]);
+    assert_eq!(not_signed_in.code, 4);
+    assert!(
+        not_signed_in.stderr.contains("nobody is signed in at http://127.0.0.1:1"),
+        "{}",
+        not_signed_in.stderr
+    );
+    let without_identity =
+        run_client(&["login", "ann", "--password-stdin", "--backend-url", "http://127.0.0.1:1"]);
+    assert_eq!(without_identity.code, 2);
+    assert!(without_identity.stderr.contains("--identity-url"), "{}", without_identity.stderr);
 }
 
 #[test]
-fn a_server_that_is_not_there_has_a_code_of_its_own() {
+fn an_unreachable_server_has_its_own_exit_code() {
     let home = tempfile::tempdir().unwrap();
-    let Said { code, err, .. } = run(&mut tasker(home.path(), ["list"]));
-    assert_eq!(code, 9);
-    assert!(err.contains("start one with `tasker up`"), "{err}");
+    let list = run(&mut tasker_command(home.path(), ["list"]));
+    assert_eq!(list.code, 9);
+    assert!(list.stderr.contains("start one with `tasker up`"), "{}", list.stderr);
 
-    let (home, _) = Up::start().stop();
-    let Said { code, err, .. } = run(&mut tasker(home.path(), ["list"]));
-    assert_eq!(code, 9);
-    assert!(err.contains("is `tasker up` running?"), "{err}");
+    let (home, _) = TaskerUp::start().stop();
+    let list = run(&mut tasker_command(home.path(), ["list"]));
+    assert_eq!(list.code, 9);
+    assert!(list.stderr.contains("is `tasker up` running?"), "{}", list.stderr);
 }
 
 #[tokio::test]
-async fn a_token_is_taken_from_the_environment_and_a_bad_one_is_denied() {
-    let up = Up::start();
+async fn a_token_may_come_from_the_environment_and_an_invalid_one_is_denied() {
+    let up = TaskerUp::start();
     let elsewhere = tempfile::tempdir().unwrap();
     let list = |token: &str| {
-        let list = ["list", "--backend-url", &up.backend, "-o", "json"];
-        run(tasker(elsewhere.path(), list).env("TASKER_TOKEN", token))
+        let list = ["list", "--backend-url", &up.backend_url, "-o", "json"];
+        run(tasker_command(elsewhere.path(), list).env("TASKER_TOKEN", token))
     };
     assert_eq!(list("nonsense").code, 4);
 
-    let ann = Person::register(&up.addresses(), "ann").await;
+    let ann = ApiClient::register(&up.urls(), "ann").await;
     let listed = list(ann.token());
-    assert_eq!((listed.code, listed.out.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.err);
+    assert_eq!((listed.code, listed.stdout.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.stderr);
 }
 
 #[test]
-fn a_list_is_a_page_and_says_where_the_next_one_begins() {
-    let up = Up::start();
-    let ids: Vec<String> = (0..3).map(|_| up.ask(["submit", "ECHO", "--ttl", "30s"]).out).collect();
-    let newest = up.ask(["list", "--limit", "2"]);
-    assert_eq!(newest.out.lines().count(), 2, "{}", newest.out);
-    assert!(newest.out.starts_with(&ids[2]), "{}", newest.out);
+fn a_list_is_paged_and_names_the_command_for_the_next_page() {
+    let up = TaskerUp::start();
+    let ids: Vec<String> =
+        (0..3).map(|_| up.run_command(["submit", "ECHO", "--ttl", "30s"]).stdout).collect();
+    let newest = up.run_command(["list", "--limit", "2"]);
+    assert_eq!(newest.stdout.lines().count(), 2, "{}", newest.stdout);
+    assert!(newest.stdout.starts_with(&ids[2]), "{}", newest.stdout);
     let next = format!("tasker list --limit 2 --before {}", ids[1]);
-    assert!(newest.err.contains(&next), "{}", newest.err);
-    let rest = up.ask(["list", "--limit", "2", "--before", &ids[1]]);
-    assert!(rest.out.starts_with(&ids[0]) && rest.out.lines().count() == 1, "{}", rest.out);
-    assert_eq!(rest.err, "", "that was the last");
-    assert_eq!(up.ask(["list", "--limit", "0"]).code, 2);
+    assert!(newest.stderr.contains(&next), "{}", newest.stderr);
+    let rest = up.run_command(["list", "--limit", "2", "--before", &ids[1]]);
+    assert!(rest.stdout.starts_with(&ids[0]) && rest.stdout.lines().count() == 1, "{}", rest.stdout);
+    assert_eq!(rest.stderr, "", "the last page names no further command");
+    assert_eq!(up.run_command(["list", "--limit", "0"]).code, 2);
 }
 
-/// Each measurement ends with its books, and a task that did not end as it should is an error.
+/// Each measurement ends with a count of the tasks by their ends, and fails if a task did not end as expected.
 #[test]
-fn a_server_is_loaded_and_its_books_are_checked() {
-    let up = Up::start_with(&["worker.slots=64"]);
+fn bench_measures_a_server_and_reconciles_the_tasks() {
+    let up = TaskerUp::start_with(&["worker.slots=64"]);
     let bench = |arguments: &[&str]| {
-        let said = up.ask([&["bench"], arguments, &["--duration", "500ms", "-o", "json"]].concat());
-        let report: serde_json::Value = serde_json::from_str(&said.out).expect("a report");
-        (said.code, report)
+        let output = up.run_command([&["bench"], arguments, &["--duration", "500ms", "-o", "json"]].concat());
+        let report: serde_json::Value = serde_json::from_str(&output.stdout).expect("the report is JSON");
+        (output.code, report)
     };
     for arguments in
         [&["submit", "--concurrency", "4"][..], &["run", "--concurrency", "4"], &["run", "--rate", "50"]]
@@ -308,55 +333,58 @@ fn a_server_is_loaded_and_its_books_are_checked() {
     assert_eq!(report["books"]["accepted"], report["books"]["ends"]["TTL_EXPIRED"], "{report}");
     let late = ["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"];
     let (code, report) = bench(&late);
-    assert_eq!((code, &report["balance"]), (1, &true.into()), "none is lost, and they were to finish");
-    let told = up.ask([&["bench"], &late[..], &["--duration", "100ms"]].concat()).out;
-    assert!(told.contains(" TTL_EXPIRED: nothing was lost, "), "{told}");
-    let table = up.ask(["bench", "run", "--duration", "300ms"]).out;
+    assert_eq!(
+        (code, &report["balance"]),
+        (1, &true.into()),
+        "no task is lost, but all were expected to finish"
+    );
+    let output = up.run_command([&["bench"], &late[..], &["--duration", "100ms"]].concat()).stdout;
+    assert!(output.contains(" TTL_EXPIRED: nothing was lost, "), "{output}");
+    let table = up.run_command(["bench", "run", "--duration", "300ms"]).stdout;
     assert!(table.contains("until ended, ms: p50") && table.contains(" FINISHED"), "{table}");
-    assert_eq!(up.ask(["bench", "run", "--type", "NONE"]).code, 1);
-    assert_eq!(up.ask(["bench", "run", "--concurrency", "0"]).code, 2);
+    assert_eq!(up.run_command(["bench", "run", "--type", "NONE"]).code, 1);
+    assert_eq!(up.run_command(["bench", "run", "--concurrency", "0"]).code, 2);
 }
 
-/// What an administrator does with the accounts of others.
 #[tokio::test]
-async fn an_administrator_looks_after_accounts() {
-    let up = Up::start();
-    let refused = up.ask(["user", "list"]);
+async fn an_administrator_manages_accounts() {
+    let up = TaskerUp::start();
+    let refused = up.run_command(["user", "list"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("wants a person's token with the role Admin"), "{}", refused.err);
-    let admin = Person::administrator(&up.addresses(), &up.setup, "root").await;
-    let ask = |arguments: &[&str], typed: &str| {
-        let mut command = tasker(up.home(), arguments.iter().copied());
-        run_with(command.env("TASKER_TOKEN", admin.token()), typed)
+    assert!(refused.stderr.contains("wants a person's token with the role Admin"), "{}", refused.stderr);
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(up.home(), arguments.iter().copied());
+        run_with_input(command.env("TASKER_TOKEN", admin.token()), input)
     };
-    let made = ask(&["user", "add", "ann", "--role", "worker"], "");
-    assert_eq!(made.code, 0, "{}", made.err);
-    assert!(made.out.contains("password  "), "{}", made.out);
+    let made = run_client(&["user", "add", "ann", "--role", "worker"], "");
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stdout.contains("password  "), "{}", made.stdout);
     assert_eq!(
-        ask(&["user", "add", "bob", "--password-stdin", "-o", "id"], "seven-green-herons\n").out,
+        run_client(&["user", "add", "bob", "--password-stdin", "-o", "id"], "seven-green-herons\n").stdout,
         "bob"
     );
-    let again = ask(&["user", "add", "bob"], "");
+    let again = run_client(&["user", "add", "bob"], "");
     assert_eq!(again.code, 1);
-    assert!(again.err.contains("there is an account of that name"), "{}", again.err);
-    assert_eq!(ask(&["user", "list", "-o", "id"], "").out, "ann\nbob\nlocal\nroot");
-    assert_eq!(ask(&["user", "disable", "bob"], "").code, 0);
-    let list = ask(&["user", "list"], "").out;
+    assert!(again.stderr.contains("there is an account of that name"), "{}", again.stderr);
+    assert_eq!(run_client(&["user", "list", "-o", "id"], "").stdout, "ann\nbob\nlocal\nroot");
+    assert_eq!(run_client(&["user", "disable", "bob"], "").code, 0);
+    let list = run_client(&["user", "list"], "").stdout;
     assert!(list.contains("bob    User    admin       out of use"), "{list}");
     assert!(list.contains("ann    Worker  admin"), "{list}");
-    assert_eq!(ask(&["user", "enable", "bob"], "").code, 0);
-    assert_eq!(ask(&["user", "role", "bob", "admin"], "").code, 0);
+    assert_eq!(run_client(&["user", "enable", "bob"], "").code, 0);
+    assert_eq!(run_client(&["user", "role", "bob", "admin"], "").code, 0);
     let reset: serde_json::Value =
-        serde_json::from_str(&ask(&["user", "reset", "bob", "-o", "json"], "").out).unwrap();
+        serde_json::from_str(&run_client(&["user", "reset", "bob", "-o", "json"], "").stdout).unwrap();
     assert!(reset["password"].is_string(), "{reset}");
-    let nobody = ask(&["user", "reset", "nobody"], "");
+    let nobody = run_client(&["user", "reset", "nobody"], "");
     assert_eq!(nobody.code, 8);
-    assert!(nobody.err.contains("hint: `tasker user list`"), "{}", nobody.err);
-    let invited = ask(&["invite", "--role", "worker"], "");
-    assert!(invited.out.contains("/Auth/Register?ReturnUrl=Login&invitation="), "{}", invited.out);
-    // Only one who has no other beside him is the last.
-    assert_eq!(ask(&["user", "disable", "bob"], "").code, 0);
-    let alone = ask(&["user", "role", "root", "user"], "");
+    assert!(nobody.stderr.contains("hint: `tasker user list`"), "{}", nobody.stderr);
+    let invited = run_client(&["invite", "--role", "worker"], "");
+    assert!(invited.stdout.contains("/Auth/Register?ReturnUrl=Login&invitation="), "{}", invited.stdout);
+    // A disabled administrator does not count: root is the last one now.
+    assert_eq!(run_client(&["user", "disable", "bob"], "").code, 0);
+    let alone = run_client(&["user", "role", "root", "user"], "");
     assert_eq!(alone.code, 1);
-    assert!(alone.err.contains("this is the last administrator"), "{}", alone.err);
+    assert!(alone.stderr.contains("this is the last administrator"), "{}", alone.stderr);
 }

@@ -1,4 +1,4 @@
-//! `tasker doctor`: what it finds in a sound installation and in an ailing one, and that to look changes nothing.
+//! `tasker doctor`: its findings in an installation without faults and in one with faults, and that it changes nothing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,72 +7,80 @@ use axum::Router;
 use axum::http::StatusCode;
 use store::TASKS;
 use tempfile::TempDir;
-use testkit::{Authority, Scratch, kafka_server};
+use testkit::{CertificateAuthority, TestDatabase, kafka_address};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::kit::cluster::{Cluster, Plan};
-use crate::kit::person::Person;
-use crate::kit::process::{Up, run, tasker};
+use crate::kit::api_client::ApiClient;
+use crate::kit::cluster::{Cluster, ClusterConfig, WORKER_CLIENT, WORKER_SECRET};
+use crate::kit::command::{run, set_arguments, tasker_command};
+use crate::kit::tasker_up::TaskerUp;
+
+/// Sets the permissions of a file or directory.
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the file is ours");
+}
 
 #[tokio::test]
-async fn an_installation_is_looked_over() {
+async fn doctor_checks_certificates_permissions_and_the_database() {
     let cluster = Cluster::start(1, 1).await;
     let home = TempDir::new().unwrap();
-    let authority = Authority::new();
-    let (sound, ended) = (authority.sign(&["localhost"]), authority.sign_ended(&["localhost"]));
+    let authority = CertificateAuthority::new();
+    let (valid, expired) = (authority.sign(&["localhost"]), authority.sign_expired(&["localhost"]));
     for (name, text) in [
-        ("sound.pem", &sound.certificate),
-        ("sound.key", &sound.key),
-        ("ended.pem", &ended.certificate),
-        ("ended.key", &ended.key),
+        ("valid.pem", &valid.certificate),
+        ("valid.key", &valid.key),
+        ("expired.pem", &expired.certificate),
+        ("expired.key", &expired.key),
     ] {
         std::fs::write(home.path().join(name), text).unwrap();
     }
-    mode(home.path(), 0o755);
-    mode(&home.path().join("sound.key"), 0o600);
+    set_mode(home.path(), 0o755);
+    set_mode(&home.path().join("valid.key"), 0o600);
     let doctor = |more: &[&str]| {
         let database = format!("database.url={}", cluster.database().url);
-        let identity = format!("backend.identity_url={}", cluster.addresses().identity);
-        let sets = [database.as_str(), &identity].into_iter().chain(more.iter().copied());
-        let arguments = ["doctor", "backend"].into_iter().chain(sets.flat_map(|set| ["--set", set]));
-        run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
+        let identity = format!("backend.identity_url={}", cluster.urls().identity);
+        let settings = [&[&*database, &identity], more].concat();
+        let arguments = ["doctor", "backend"].into_iter().chain(set_arguments(settings));
+        run(&mut tasker_command(home.path(), arguments.collect::<Vec<_>>()))
     };
-    let well = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=sound.key"]);
-    assert_eq!(well.code, 0, "{}", well.out);
-    for said in [
+    let faultless = doctor(&["backend.tls_cert=valid.pem", "backend.tls_key=valid.key"]);
+    assert_eq!(faultless.code, 0, "{}", faultless.stdout);
+    for expected in [
         "version 0.",
-        "sound.key is its owner's alone",
+        "valid.key is its owner's alone",
         &format!("its tables are at version {}", TASKS.version()),
         " s from ours",
         "it ends in ",
     ] {
-        assert!(well.out.contains(said), "{said}: {}", well.out);
+        assert!(faultless.stdout.contains(expected), "{expected}: {}", faultless.stdout);
     }
-    let ill = doctor(&["backend.tls_cert=ended.pem", "backend.tls_key=ended.key"]);
-    assert_eq!(ill.code, 1, "{}", ill.out);
-    assert!(ill.out.contains("BAD   backend.tls_cert        it ended "), "{}", ill.out);
+    let faulty = doctor(&["backend.tls_cert=expired.pem", "backend.tls_key=expired.key"]);
+    assert_eq!(faulty.code, 1, "{}", faulty.stdout);
+    let faulty = faulty.stdout;
+    assert!(faulty.contains("BAD   backend.tls_cert        it ended "), "{faulty}");
     assert!(
-        ill.out.contains("warn  backend.tls_key         others may read ended.key: chmod 600"),
-        "{}",
-        ill.out
+        faulty.contains("warn  backend.tls_key         others may read expired.key: chmod 600"),
+        "{faulty}"
     );
-    mode(home.path(), 0o700);
-    let hidden = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=ended.key"]);
-    assert!(hidden.out.contains("backend.tls_key         ended.key is its owner's alone"), "{}", hidden.out);
-    let away = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
-    assert_eq!(away.code, 1, "{}", away.out);
-    for look in [&["doctor"][..], &["config", "check"]] {
-        let said = [look, &["backend", "--set", "database.url=sqlite:none.db"]].concat();
-        let said = run(&mut tasker(home.path(), said));
-        assert!(said.out.contains("none.db is made at the first start"), "{}", said.out);
-        assert!(!home.path().join("none.db").exists(), "to look changes nothing");
+    // Nobody else reaches a file in a directory that only its owner may enter.
+    set_mode(home.path(), 0o700);
+    let unreachable = doctor(&["backend.tls_cert=valid.pem", "backend.tls_key=expired.key"]).stdout;
+    let expected = "backend.tls_key         expired.key is its owner's alone";
+    assert!(unreachable.contains(expected), "{unreachable}");
+    let without_database = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
+    assert_eq!(without_database.code, 1, "{}", without_database.stdout);
+    for command in [&["doctor"][..], &["config", "check"]] {
+        let arguments = [command, &["backend", "--set", "database.url=sqlite:none.db"]].concat();
+        let output = run(&mut tasker_command(home.path(), arguments)).stdout;
+        assert!(output.contains("none.db is made at the first start"), "{output}");
+        assert!(!home.path().join("none.db").exists(), "a check creates no database");
     }
 }
 
 #[tokio::test]
-async fn each_role_is_looked_over_for_what_it_reads_and_no_more() {
-    let (home, accounts) = (TempDir::new().unwrap(), Scratch::postgres().await);
+async fn doctor_checks_for_each_service_only_what_the_service_reads() {
+    let (home, accounts) = (TempDir::new().unwrap(), TestDatabase::postgres().await);
     let settings = r#"
         [identity]
         clients = [{ id = "rig", secret_file = "absent", roles = ["Worker"] }]
@@ -82,12 +90,12 @@ async fn each_role_is_looked_over_for_what_it_reads_and_no_more() {
     "#;
     for (name, text) in [("tasker.toml", settings), ("open.key", "")] {
         std::fs::write(home.path().join(name), text).unwrap();
-        mode(&home.path().join(name), 0o644);
+        set_mode(&home.path().join(name), 0o644);
     }
-    mode(home.path(), 0o755);
-    let doctor = |role: &'static str, set: &str| {
-        let mut doctor = tasker(home.path(), ["doctor", role, "--set", set]);
-        run(doctor.env("TASKER__LOG__FILE", "absent.log")).out
+    set_mode(home.path(), 0o755);
+    let doctor = |service: &'static str, setting: &str| {
+        let mut doctor = tasker_command(home.path(), ["doctor", service, "--set", setting]);
+        run(doctor.env("TASKER__LOG__FILE", "absent.log")).stdout
     };
     let worker = doctor("worker", "kafka.ssl_key_location=open.key");
     assert!(worker.contains("warn  worker.client_secret    others may read tasker.toml: "), "{worker}");
@@ -98,92 +106,91 @@ async fn each_role_is_looked_over_for_what_it_reads_and_no_more() {
     assert!(identity.contains("ok    identity.database_url   its clock is "), "{identity}");
 }
 
-fn mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("our own file");
-}
-
 #[tokio::test]
-async fn kafkas_topics_are_held_against_the_settings() {
-    let plan = Plan { backends: 1, workers: 1, slots: 1, kafka: Some(kafka_server()), ..Plan::default() };
-    let mut cluster = Cluster::of(plan).await;
-    let person = Person::register(&cluster.addresses(), "ann").await;
-    person.until_health(|health| health.get("degraded").is_none()).await;
+async fn doctor_compares_the_topics_with_the_settings() {
+    let kafka = Some(kafka_address());
+    let config = ClusterConfig { backends: 1, workers: 1, slots: 1, kafka, ..ClusterConfig::default() };
+    let mut cluster = Cluster::start_with(config).await;
+    let client = ApiClient::register(&cluster.urls(), "ann").await;
+    client.wait_for_health(|health| health.get("degraded").is_none()).await;
     let home = TempDir::new().unwrap();
-    let doctor = |role: &'static str, more: &[&str]| {
-        let (kafka, prefix) = (kafka_server(), cluster.prefix());
-        let (kafka, prefix) =
-            (format!("kafka.bootstrap_servers={kafka}"), format!("kafka.topic_prefix={prefix}"));
-        let at = cluster.addresses();
-        let (backend, identity) =
-            (format!("worker.backend_url={}", at.backend), format!("worker.identity_url={}", at.identity));
-        let sets = [&*kafka, &prefix, &backend, &identity, "worker.client_id=rig"];
-        let sets =
-            sets.into_iter().chain(["worker.client_secret=a secret of the test"]).chain(more.iter().copied());
-        let arguments = ["doctor", role].into_iter().chain(sets.flat_map(|set| ["--set", set]));
-        run(&mut tasker(home.path(), arguments.collect::<Vec<_>>()))
+    let urls = cluster.urls();
+    let settings = [
+        format!("kafka.bootstrap_servers={}", kafka_address()),
+        format!("kafka.topic_prefix={}", cluster.topic_prefix()),
+        format!("worker.backend_url={}", urls.backend),
+        format!("worker.identity_url={}", urls.identity),
+        format!("worker.client_id={WORKER_CLIENT}"),
+        format!("worker.client_secret={WORKER_SECRET}"),
+    ];
+    let doctor = |service: &'static str, more: &[&str]| {
+        let settings = settings.iter().map(String::as_str).chain(more.iter().copied());
+        let arguments = ["doctor", service].into_iter().chain(set_arguments(settings));
+        run(&mut tasker_command(home.path(), arguments.collect::<Vec<_>>()))
     };
-    let well = doctor("worker", &[]);
-    assert_eq!(well.code, 0, "{}", well.out);
+    let faultless = doctor("worker", &[]);
+    assert_eq!(faultless.code, 0, "{}", faultless.stdout);
     for topic in ["tasks.default", "results", "dlq"] {
-        let said = format!("{:<22}  partitions 12, replication 1", format!("{}.{topic}", cluster.prefix()));
-        assert!(well.out.contains(&said), "{said}: {}", well.out);
+        let topic = format!("{}.{topic}", cluster.topic_prefix());
+        let expected = format!("{topic:<22}  partitions 12, replication 1");
+        assert!(faultless.stdout.contains(&expected), "{expected}: {}", faultless.stdout);
     }
-    for about in ["worker.identity_url", "worker.backend_url"] {
-        let said = format!("ok    {about:<22}  its clock is ");
-        assert!(well.out.contains(&said), "{said}: {}", well.out);
+    for setting in ["worker.identity_url", "worker.backend_url"] {
+        let expected = format!("ok    {setting:<22}  its clock is ");
+        assert!(faultless.stdout.contains(&expected), "{expected}: {}", faultless.stdout);
     }
-    let fewer = doctor("worker", &["kafka.partitions=13"]);
-    assert!(fewer.out.contains("kafka.partitions = 13 is for new topics: add partitions"), "{}", fewer.out);
-    let safer = doctor("worker", &["kafka.replication=3"]);
-    assert!(safer.out.contains("kafka.replication = 3 is for new topics: reassign"), "{}", safer.out);
-    assert_eq!((fewer.code, safer.code), (0, 0), "it works");
-    let rig = Person::program(&cluster.addresses(), "rig", "a secret of the test").await;
-    rig.enter_operation("HEAVY", "heavy").await;
+    let partitions = doctor("worker", &["kafka.partitions=13"]);
+    let expected = "kafka.partitions = 13 is for new topics: add partitions";
+    assert!(partitions.stdout.contains(expected), "{}", partitions.stdout);
+    let replication = doctor("worker", &["kafka.replication=3"]);
+    let expected = "kafka.replication = 3 is for new topics: reassign";
+    assert!(replication.stdout.contains(expected), "{}", replication.stdout);
+    assert_eq!((partitions.code, replication.code), (0, 0), "a difference is no fault");
+    let program = ApiClient::sign_in_as_program(&cluster.urls(), WORKER_CLIENT, WORKER_SECRET).await;
+    program.register_operation("HEAVY", "heavy").await;
     let database = format!("database.url={}", cluster.database().url);
     let queues = doctor("backend", &[&database]);
-    assert!(queues.out.contains(&format!("{}.tasks.heavy", cluster.prefix())), "{}", queues.out);
+    assert!(queues.stdout.contains(&format!("{}.tasks.heavy", cluster.topic_prefix())), "{}", queues.stdout);
     cluster.stop();
 }
 
 #[tokio::test]
-async fn signing_keys_must_open_with_the_key_file() {
-    let up = Up::start();
+async fn doctor_decrypts_the_signing_keys_with_the_key_file() {
+    let up = TaskerUp::start();
     let key = up.home().join(".tasker/identity.key");
     let database = format!("database.url=sqlite:{}", up.home().join(".tasker/tasks.db").display());
     let doctor = |more: &[&str]| {
-        let sets = [database.as_str()].into_iter().chain(more.iter().copied()).flat_map(|set| ["--set", set]);
-        run(&mut tasker(up.home(), ["doctor", "identity"].into_iter().chain(sets)))
+        let settings = [&[&*database], more].concat();
+        let arguments = ["doctor", "identity"].into_iter().chain(set_arguments(settings));
+        run(&mut tasker_command(up.home(), arguments.collect::<Vec<_>>()))
     };
-    let well = doctor(&[]);
-    assert_eq!(well.code, 0, "{}", well.out);
-    assert!(
-        well.out.contains("it opens the signing keys (1); the current one has signed for 0 days"),
-        "{}",
-        well.out
-    );
-    let other = up.home().join("other.key");
-    let mut bytes = std::fs::read(&key).unwrap();
-    bytes[..32].reverse();
-    std::fs::write(&other, bytes).unwrap();
-    for (file, said) in
+    let faultless = doctor(&[]);
+    assert_eq!(faultless.code, 0, "{}", faultless.stdout);
+    let expected = "it opens the signing keys (1); the current one has signed for 0 days";
+    assert!(faultless.stdout.contains(expected), "{}", faultless.stdout);
+    let mut other_key = std::fs::read(&key).unwrap();
+    other_key[..32].reverse();
+    std::fs::write(up.home().join("other.key"), other_key).unwrap();
+    for (file, expected) in
         [("other.key", "use the file of the Identity that made them"), ("none.key", "copy it")]
     {
-        let ill = doctor(&[&format!("identity.key_file={file}")]);
-        assert_eq!(ill.code, 1, "{file}: {}", ill.out);
-        assert!(ill.out.contains(said), "{file}: {}", ill.out);
+        let faulty = doctor(&[&format!("identity.key_file={file}")]);
+        assert_eq!(faulty.code, 1, "{file}: {}", faulty.stdout);
+        assert!(faulty.stdout.contains(expected), "{file}: {}", faulty.stdout);
     }
-    assert!(!up.home().join("none.key").exists(), "to look changes nothing");
+    assert!(!up.home().join("none.key").exists(), "a check creates no key file");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_whose_clock_is_wrong_is_told_of() {
+async fn doctor_warns_of_a_service_whose_clock_differs() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let late = [("date", "Tue, 24 Nov 2020 09:30:00 GMT")];
-    let router = Router::new().fallback(move || async move { (StatusCode::NOT_FOUND, late) });
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let date = [("date", "Tue, 24 Nov 2020 09:30:00 GMT")];
+    let router = Router::new().fallback(move || async move { (StatusCode::NOT_FOUND, date) });
     TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
     let home = TempDir::new().unwrap();
-    let (identity, database) = (format!("backend.identity_url={address}"), "database.url=sqlite:none.db");
-    let said = run(&mut tasker(home.path(), ["doctor", "backend", "--set", &identity, "--set", database]));
-    assert!(said.out.contains("warn  backend.identity_url    its clock is -"), "{}", said.out);
+    let settings = [format!("backend.identity_url={url}"), "database.url=sqlite:none.db".to_owned()];
+    let arguments = ["doctor", "backend"].into_iter().chain(set_arguments(&settings));
+    let output = run(&mut tasker_command(home.path(), arguments)).stdout;
+    assert!(output.contains("warn  backend.identity_url    its clock is -"), "{output}");
 }

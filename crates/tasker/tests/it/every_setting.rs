@@ -1,5 +1,5 @@
-//! Every setting there is, through its public door: given by the file, the environment and a flag it is shown with its
-//! origin; a value that makes no sense is refused by its name.
+//! Every setting through the binary: from the file, the environment and a flag it is shown with its origin, and an invalid value
+//! is refused by the name of the setting.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +8,13 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::kit::process::{run, tasker};
+use crate::kit::command::{run, set_arguments, tasker_command};
 
-/// A setting, a value unlike its default (TOML), and one that makes no sense.
-type Line = (&'static str, &'static str, &'static str);
+/// A setting, a value (TOML) that differs from the default, and an invalid value (as for `--set`).
+type SettingCase = (&'static str, &'static str, &'static str);
 
-const EVERY: &[Line] = &[
+/// Every setting there is.
+const SETTINGS: &[SettingCase] = &[
     ("database.url", r#""sqlite:other.db""#, "mysql://db/tasks"),
     ("kafka.bootstrap_servers", r#""127.0.0.1:1,127.0.0.1:2""#, "127.0.0.1:1,,"),
     ("kafka.topic_prefix", r#""other""#, "two words"),
@@ -87,6 +88,7 @@ const EVERY: &[Line] = &[
     ("log.keep", "3", "-1"),
 ];
 
+/// The settings whose values are never shown.
 const SECRETS: [&str; 7] = [
     "database.url",
     "kafka.sasl_password",
@@ -97,24 +99,26 @@ const SECRETS: [&str; 7] = [
     "traces.headers",
 ];
 
+/// The environment variable of a setting.
 fn variable(key: &str) -> String {
     format!("TASKER__{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// What `tasker config show` says of each setting: its value, and where that comes from.
-fn shown(home: &Path, sets: &[String], variables: &[(String, &str)]) -> BTreeMap<String, (Value, String)> {
-    let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
-    let mut show = tasker(home, ["config", "show", "-o", "json"].into_iter().chain(sets));
-    let said = run(show.envs(variables.iter().map(|(name, value)| (name, value))));
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(!said.out.contains("hush") && !said.err.contains("hush"), "{}", said.out);
-    let all: Vec<Value> = serde_json::from_str(&said.out).expect("JSON");
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    all.iter().map(|one| (text(&one["setting"]), (one["value"].clone(), text(&one["origin"])))).collect()
+/// The value and the origin of each setting, as `tasker config show` prints them.
+fn show(home: &Path, settings: &[String], variables: &[(String, &str)]) -> BTreeMap<String, (Value, String)> {
+    let arguments = ["config", "show", "-o", "json"].into_iter().chain(set_arguments(settings));
+    let mut command = tasker_command(home, arguments);
+    let output = run(command.envs(variables.iter().map(|(name, value)| (name, value))));
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(!output.stdout.contains("hush") && !output.stderr.contains("hush"), "{}", output.stdout);
+    let entries: Vec<Value> = serde_json::from_str(&output.stdout).expect("the output is JSON");
+    let text = |value: &Value| value.as_str().expect("the member is text").to_owned();
+    let entry = |entry: &Value| (text(&entry["setting"]), (entry["value"].clone(), text(&entry["origin"])));
+    entries.iter().map(entry).collect()
 }
 
-/// How a value is shown.
-fn seen(key: &str, value: &str) -> Value {
+/// The form in which `config show` prints a value.
+fn shown_value(key: &str, value: &str) -> Value {
     if SECRETS.contains(&key) {
         "(secret)".into()
     } else if key == "kafka.properties" {
@@ -126,35 +130,27 @@ fn seen(key: &str, value: &str) -> Value {
 
 #[test]
 fn every_setting_may_come_from_the_file_the_environment_or_a_flag() {
-    let home = TempDir::new().expect("a temporary directory");
-    let known = shown(home.path(), &[], &[]);
-    let listed: Vec<&str> = known.keys().map(String::as_str).collect();
-    let mut tested: Vec<&str> = EVERY.iter().map(|(key, ..)| *key).collect();
+    let home = TempDir::new().expect("a temporary directory can be created");
+    let defaults = show(home.path(), &[], &[]);
+    let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
+    let mut tested: Vec<&str> = SETTINGS.iter().map(|(key, ..)| *key).collect();
     tested.sort_unstable();
-    assert_eq!(listed, tested, "each has its line in this test");
-    for (key, (_, origin)) in &known {
+    assert_eq!(known, tested, "this test has a line for each setting");
+    for (key, (_, origin)) in &defaults {
         assert_eq!(origin, "default", "{key}");
     }
 
-    // A flag and a variable need no quotes.
-    let bare = |value: &'static str| value.trim_matches('"');
-    let sets: Vec<String> = EVERY.iter().map(|(key, value, _)| format!("{key}={}", bare(value))).collect();
-    let variables: Vec<_> = EVERY.iter().map(|(key, value, _)| (variable(key), bare(value))).collect();
-    let (flags, environment) = (shown(home.path(), &sets, &[]), shown(home.path(), &[], &variables));
-    let (mut file, mut section) = (String::new(), "");
-    for (key, value, _) in EVERY {
-        let (of, key) = key.split_once('.').expect("a section");
-        if of != section {
-            section = of;
-            let _ = writeln!(file, "[{section}]");
-        }
-        let _ = writeln!(file, "{key} = {value}");
-    }
-    std::fs::write(home.path().join("tasker.toml"), &file).expect("a file");
-    let file = shown(home.path(), &[], &[]);
-    for (key, value, _) in EVERY {
-        let value = seen(key, value);
-        assert_ne!(known[*key].0, value, "{key}: unlike the default");
+    // The value of a flag or a variable needs no quotes.
+    let unquoted = |value: &'static str| value.trim_matches('"');
+    let settings: Vec<String> =
+        SETTINGS.iter().map(|(key, value, _)| format!("{key}={}", unquoted(value))).collect();
+    let variables: Vec<_> = SETTINGS.iter().map(|(key, value, _)| (variable(key), unquoted(value))).collect();
+    let (flags, environment) = (show(home.path(), &settings, &[]), show(home.path(), &[], &variables));
+    std::fs::write(home.path().join("tasker.toml"), settings_file()).expect("a file");
+    let file = show(home.path(), &[], &[]);
+    for (key, value, _) in SETTINGS {
+        let value = shown_value(key, value);
+        assert_ne!(defaults[*key].0, value, "{key}: the value differs from the default");
         assert_eq!(flags[*key], (value.clone(), format!("--set {key}")));
         assert_eq!(environment[*key], (value.clone(), variable(key)));
         assert_eq!(file[*key].0, value, "{key}");
@@ -162,48 +158,65 @@ fn every_setting_may_come_from_the_file_the_environment_or_a_flag() {
     }
 }
 
+/// A settings file with every setting.
+fn settings_file() -> String {
+    let (mut file, mut section) = (String::new(), "");
+    for (key, value, _) in SETTINGS {
+        let (section_of_key, name) = key.split_once('.').expect("a key has a section");
+        if section_of_key != section {
+            section = section_of_key;
+            let _ = writeln!(file, "[{section}]");
+        }
+        let _ = writeln!(file, "{name} = {value}");
+    }
+    file
+}
+
 #[test]
-fn every_secret_may_come_from_a_file_of_its_own() {
-    let home = TempDir::new().expect("a temporary directory");
+fn every_secret_may_come_from_its_own_file() {
+    let home = TempDir::new().expect("a temporary directory can be created");
     let variables = SECRETS.map(|key| {
-        let (_, value, _) = EVERY.iter().find(|(known, ..)| *known == key).expect("a setting");
+        let (_, value, _) = SETTINGS.iter().find(|(known, ..)| *known == key).expect("the setting exists");
         std::fs::write(home.path().join(key), value.trim_matches('"')).expect("a file");
         (format!("{}_FILE", variable(key)), key)
     });
-    let found = shown(home.path(), &[], &variables);
+    let shown = show(home.path(), &[], &variables);
     for (name, key) in variables {
-        assert_eq!(found[key], ("(secret)".into(), name));
+        assert_eq!(shown[key], ("(secret)".into(), name));
     }
 }
 
 #[test]
-fn every_setting_refuses_what_makes_no_sense_by_its_name() {
-    let home = TempDir::new().expect("a temporary directory");
-    std::fs::write(home.path().join("no.key"), "nothing of the kind").expect("a file");
-    let check = |role: &str, more: &[&str]| {
-        let sets = more.iter().flat_map(|set| ["--set", *set]);
-        let said = run(&mut tasker(home.path(), ["config", "check", role].into_iter().chain(sets)));
-        let told = format!("{}{}", said.out, said.err);
-        assert!(!told.contains("hush"), "{told}");
-        (said.code, told)
+fn an_invalid_value_of_any_setting_is_refused_by_the_name_of_the_setting() {
+    let home = TempDir::new().expect("a temporary directory can be created");
+    std::fs::write(home.path().join("no.key"), "not a key").expect("a file");
+    let check = |service: &str, settings: &[&str]| {
+        let arguments = ["config", "check", service].into_iter();
+        let arguments = arguments.chain(set_arguments(settings.iter().copied()));
+        let output = run(&mut tasker_command(home.path(), arguments));
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(!text.contains("hush"), "{text}");
+        (output.code, text)
     };
-    let sound = ["all", "backend", "identity", "worker"].map(|role| (role, check(role, &[]).1));
-    let sound = BTreeMap::from(sound);
-    for (key, _, bad) in EVERY {
-        let (section, name) = key.split_once('.').expect("a section");
-        let role = match section {
+    let without_settings =
+        ["all", "backend", "identity", "worker"].map(|service| (service, check(service, &[]).1));
+    let without_settings = BTreeMap::from(without_settings);
+    for (key, _, invalid) in SETTINGS {
+        let (section, name) = key.split_once('.').expect("a key has a section");
+        let service = match section {
             "database" | "kafka" => "backend",
-            role @ ("backend" | "identity" | "worker") => role,
+            service @ ("backend" | "identity" | "worker") => service,
             _ => "all",
         };
-        let bad = format!("{key}={bad}");
-        let mut sets = vec![bad.as_str()];
+        let invalid = format!("{key}={invalid}");
+        let mut settings = vec![invalid.as_str()];
+        // The other settings of Kafka are checked only if Kafka is used.
         if section == "kafka" && name != "bootstrap_servers" {
-            sets.push("kafka.bootstrap_servers=127.0.0.1:1");
+            settings.push("kafka.bootstrap_servers=127.0.0.1:1");
         }
-        let (code, told) = check(role, &sets);
-        assert_eq!(code, 2, "{bad}: {told}");
-        let mut new = told.lines().filter(|line| !sound[role].lines().any(|known| known == *line));
-        assert!(new.any(|line| line.contains(key)), "{bad}: {told}");
+        let (code, text) = check(service, &settings);
+        assert_eq!(code, 2, "{invalid}: {text}");
+        let is_new = |line: &&str| !without_settings[service].lines().any(|known| known == *line);
+        assert!(text.lines().filter(is_new).any(|line| line.contains(key)), "{invalid}: {text}");
     }
 }

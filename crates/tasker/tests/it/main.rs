@@ -1,6 +1,6 @@
-//! The binary as its users meet it: processes, their output, their exit codes.
+//! Tests of the binary from outside: its processes, their output, their exit codes and their HTTP interfaces.
 
-#![expect(unreachable_pub, reason = "nothing depends on tests: here `pub` is what a helper offers")]
+#![expect(unreachable_pub, reason = "no crate depends on tests: `pub` marks what a module offers to the others")]
 
 mod all_in_one;
 mod backup;

@@ -1,39 +1,57 @@
-//! One role a process: started in any order, stopped politely.
+//! A process for each service: started in any order, with a database that is away at first, and stopped by SIGTERM.
 
-use testkit::Scratch;
+use testkit::TestDatabase;
 
-use crate::kit::cluster::{free_port, role};
-use crate::kit::person::{Addresses, PASSWORD, Person};
-use crate::kit::process::{Process, run, run_with, tasker};
+use crate::kit::api_client::{ApiClient, PASSWORD};
+use crate::kit::cluster::free_address;
+use crate::kit::command::{run, run_with_input, set_arguments, tasker_command};
+use crate::kit::process::Process;
+use crate::kit::service_urls::ServiceUrls;
 
 #[tokio::test]
 async fn a_worker_a_backend_and_an_identity_find_each_other_in_any_order() {
-    let (home, database) = (tempfile::tempdir().unwrap(), Scratch::postgres().await);
+    let (home, database) = (tempfile::tempdir().unwrap(), TestDatabase::postgres().await);
     std::fs::write(home.path().join("secret"), "a secret of the test\n").unwrap();
-    let (backend, identity) = (free_port(), free_port());
-    let database = format!("database.url={}", database.url);
-    let issuer = format!("identity_url=http://{identity}");
+    let (backend_address, identity_address) = (free_address(), free_address());
+    let database_url = format!("database.url={}", database.url);
+    let mut worker = Process::start_service(
+        home.path(),
+        "worker",
+        &[
+            "worker.client_id=rig",
+            "worker.client_secret=a secret of the test",
+            &format!("worker.backend_url=http://{backend_address}"),
+            &format!("worker.identity_url=http://{identity_address}"),
+        ],
+    );
+    let mut backend = Process::start_service(
+        home.path(),
+        "backend",
+        &[
+            &database_url,
+            &format!("backend.listen={backend_address}"),
+            &format!("backend.identity_url=http://{identity_address}"),
+        ],
+    );
+    let mut identity = Process::start_service(
+        home.path(),
+        "identity",
+        &[
+            &*database_url,
+            &format!("identity.listen={identity_address}"),
+            r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#,
+        ],
+    );
 
-    let backend_url = format!("worker.backend_url=http://{backend}");
-    let (worker_issuer, secret) = (format!("worker.{issuer}"), "worker.client_secret=a secret of the test");
-    let mut worker =
-        role(home.path(), "worker", &["worker.client_id=rig", secret, &backend_url, &worker_issuer]);
-    let (listen, backend_issuer) = (format!("backend.listen={backend}"), format!("backend.{issuer}"));
-    let mut backend = role(home.path(), "backend", &[&database, &listen, &backend_issuer]);
-    let listen = format!("identity.listen={identity}");
-    let clients = r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#;
-    let mut identity = role(home.path(), "identity", &[&database, &listen, clients]);
-
-    assert!(identity.after("Setup link:").starts_with("http://127.0.0.1:"));
-    backend.after("the Backend listens on");
-    worker.after("takes tasks");
+    assert!(identity.wait_for_line("Setup link:").starts_with("http://127.0.0.1:"));
+    backend.wait_for_line("the Backend listens on");
+    worker.wait_for_line("takes tasks");
     for process in [&mut worker, &mut backend, &mut identity] {
-        process.terminate();
-        assert!(process.ended().success(), "{:?}", process.seen());
+        process.stop();
     }
 }
 
-/// The settings in the book.
+/// The settings file in `docs/running.md`.
 fn settings_of_the_book() -> String {
     let page = include_str!("../../../../docs/running.md");
     let lines = page.lines().skip_while(|line| line.trim() != "```toml").skip(1);
@@ -41,70 +59,71 @@ fn settings_of_the_book() -> String {
 }
 
 #[tokio::test]
-async fn services_apart_are_set_up_as_the_book_says() {
-    let (home, database) = (tempfile::tempdir().unwrap(), Scratch::postgres().await);
+async fn separate_services_are_set_up_with_the_settings_of_the_book() {
+    let (home, database) = (tempfile::tempdir().unwrap(), TestDatabase::postgres().await);
     std::fs::create_dir(home.path().join("secrets")).unwrap();
     std::fs::write(home.path().join("secrets/database"), database.url.as_str()).unwrap();
     std::fs::write(home.path().join("secrets/worker"), "a secret of the test\n").unwrap();
     std::fs::write(home.path().join("tasker.toml"), settings_of_the_book()).unwrap();
-    let (backend, identity) = (free_port(), free_port());
-    let at =
-        Addresses { backend: format!("http://{backend}"), identity: format!("http://{identity}"), ca: None };
-    let start = |role: &str, secret: &str, file: &str, settings: &[&str]| {
-        let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
-        let mut command = tasker(home.path(), std::iter::once(role).chain(sets));
-        Process::start(command.env(secret, file))
+    let (backend_address, identity_address) = (free_address(), free_address());
+    let urls = ServiceUrls {
+        backend: format!("http://{backend_address}"),
+        identity: format!("http://{identity_address}"),
+        ca: None,
     };
-    let (url, listen) = ("TASKER__DATABASE__URL_FILE", format!("identity.listen={identity}"));
-    let mut identity = start("identity", url, "secrets/database", &[&listen]);
-    let (listen, issuer) = (format!("backend.listen={backend}"), format!("identity_url={}", at.identity));
-    let _backend = start("backend", url, "secrets/database", &[&listen, &format!("backend.{issuer}")]);
-    let backend_url = format!("worker.backend_url={}", at.backend);
-    let secret = "TASKER__WORKER__CLIENT_SECRET_FILE";
-    let mut worker = start("worker", secret, "secrets/worker", &[&backend_url, &format!("worker.{issuer}")]);
-    worker.after("takes tasks");
+    let start = |service: &str, variable: &str, file: &str, settings: &[String]| {
+        let arguments = std::iter::once(service).chain(set_arguments(settings));
+        Process::start(tasker_command(home.path(), arguments).env(variable, file))
+    };
+    let (database_url, client_secret) = ("TASKER__DATABASE__URL_FILE", "TASKER__WORKER__CLIENT_SECRET_FILE");
+    let settings = [format!("identity.listen={identity_address}")];
+    let mut identity = start("identity", database_url, "secrets/database", &settings);
+    let settings =
+        [format!("backend.listen={backend_address}"), format!("backend.identity_url={}", urls.identity)];
+    let _backend = start("backend", database_url, "secrets/database", &settings);
+    let settings =
+        [format!("worker.backend_url={}", urls.backend), format!("worker.identity_url={}", urls.identity)];
+    let mut worker = start("worker", client_secret, "secrets/worker", &settings);
+    worker.wait_for_line("takes tasks");
 
-    Person::administrator(&at, &identity.after("Setup link:"), "ann").await;
+    ApiClient::register_administrator(&urls, &identity.wait_for_line("Setup link:"), "ann").await;
     let state = home.path().join("state");
-    let ask = |arguments: &[&str], input: &str| {
-        run_with(tasker(home.path(), arguments.iter().copied()).env("XDG_STATE_HOME", &state), input)
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(home.path(), arguments.iter().copied());
+        run_with_input(command.env("XDG_STATE_HOME", &state), input)
     };
-    let nowhere = ask(&["workers"], "");
-    assert!(
-        nowhere.err.contains("`tasker login NAME --backend-url URL --identity-url URL`"),
-        "{}",
-        nowhere.err
-    );
-    let addresses = ["--backend-url", &at.backend, "--identity-url", &at.identity];
-    let login = ask(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
-    assert_eq!(login.code, 0, "{}", login.err);
-    assert!(ask(&["workers"], "").out.contains("GENERATE_LOGIN"));
+    let without_urls = run_client(&["workers"], "");
+    let hint = "`tasker login NAME --backend-url URL --identity-url URL`";
+    assert!(without_urls.stderr.contains(hint), "{}", without_urls.stderr);
+    let addresses = ["--backend-url", &urls.backend, "--identity-url", &urls.identity];
+    let login = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
+    assert_eq!(login.code, 0, "{}", login.stderr);
+    assert!(run_client(&["workers"], "").stdout.contains("GENERATE_LOGIN"));
 }
 
 #[test]
-fn a_database_that_is_away_is_waited_for_and_a_stop_ends_that() {
+fn a_service_waits_for_an_unreachable_database_and_can_be_stopped_meanwhile() {
     let home = tempfile::tempdir().unwrap();
-    let away = format!("database.url=postgres://tasker@{}/tasker", free_port());
-    let mut backend = role(home.path(), "backend", &[&away, "backend.listen=127.0.0.1:0"]);
-    let why = backend.after("waiting for the database of tasks");
-    assert!(why.contains("the server does not listen there"), "{why}");
-    backend.terminate();
-    assert!(backend.ended().success());
-    let lines = backend.seen().iter().filter(|line| line.contains("waiting for the database"));
-    assert_eq!(lines.count(), 1);
+    let database_url = format!("database.url=postgres://tasker@{}/tasker", free_address());
+    let settings = [&*database_url, "backend.listen=127.0.0.1:0"];
+    let mut backend = Process::start_service(home.path(), "backend", &settings);
+    let cause = backend.wait_for_line("waiting for the database of tasks");
+    assert!(cause.contains("the server does not listen there"), "{cause}");
+    backend.stop();
+    assert_eq!(backend.count_lines("waiting for the database"), 1, "an outage is logged once");
 }
 
 #[tokio::test]
-async fn both_databases_are_migrated_once_and_again() {
+async fn both_databases_can_be_migrated_again() {
     let home = tempfile::tempdir().unwrap();
-    for database in [Scratch::sqlite(), Scratch::postgres().await] {
+    for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let setting = format!("database.url={}", database.url);
         for _ in 0..2 {
-            let said = run(&mut tasker(home.path(), ["migrate", "--set", &setting]));
-            assert_eq!(said.code, 0, "{}", said.err);
+            let output = run(&mut tasker_command(home.path(), ["migrate", "--set", &setting]));
+            assert_eq!(output.code, 0, "{}", output.stderr);
             let (tasks, accounts) = (store::TASKS.version(), identity::ACCOUNTS.version());
             let tasks = format!("the tables of tasks are at version {tasks}");
-            assert_eq!(said.out, format!("{tasks}\nthe tables of identity are at version {accounts}"));
+            assert_eq!(output.stdout, format!("{tasks}\nthe tables of identity are at version {accounts}"));
         }
     }
 }

@@ -1,44 +1,44 @@
-//! Settings that make no sense are refused with a sentence that names them, before anything is opened.
+//! Invalid settings are refused with a sentence that names them, before a file, a database or a listener is opened.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
-use testkit::{kafka_server, own_prefix};
+use testkit::{kafka_address, unique_prefix};
 
-use crate::kit::cluster::Cluster;
-use crate::kit::process::{Said, run, tasker};
+use crate::kit::cluster::{Cluster, WORKER_CLIENT, WORKER_SECRET};
+use crate::kit::command::{run, set_arguments, tasker_command};
+use crate::kit::tasker_up::UP_ON_FREE_PORTS;
 
 fn home() -> TempDir {
     TempDir::new().expect("a temporary directory")
 }
 
-/// Runs a role that must refuse its settings.
+/// Runs a command that must refuse its settings (exit code 2), and returns its standard error.
 fn refusal(home: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let Said { code, out, err } =
-        run(tasker(home.path(), arguments.iter().copied()).envs(variables.iter().copied()));
-    assert_eq!(code, 2, "{err}");
-    assert_eq!(out, "");
-    err
+    let mut command = tasker_command(home.path(), arguments.iter().copied());
+    let output = run(command.envs(variables.iter().copied()));
+    assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{}", output.stderr);
+    output.stderr
 }
 
 #[test]
-fn an_unknown_key_in_the_file_shows_its_line_and_what_was_meant() {
+fn an_unknown_key_in_the_file_is_refused_with_its_line_and_the_nearest_key() {
     let home = home();
     std::fs::write(home.path().join("tasker.toml"), "[backend]\ncheck_periodms = 5\n").unwrap();
-    let sentence = refusal(&home, &["backend"], &[]);
-    assert!(sentence.starts_with("error: tasker.toml, line 2, column 1: unknown field"), "{sentence}");
-    assert!(sentence.ends_with("did you mean `check_period_ms`?"), "{sentence}");
+    let stderr = refusal(&home, &["backend"], &[]);
+    assert!(stderr.starts_with("error: tasker.toml, line 2, column 1: unknown field"), "{stderr}");
+    assert!(stderr.ends_with("did you mean `check_period_ms`?"), "{stderr}");
 }
 
 #[test]
-fn a_file_that_was_named_must_be_there() {
-    let sentence = refusal(&home(), &["backend", "--config", "absent.toml"], &[]);
-    assert!(sentence.starts_with("error: the settings file absent.toml cannot be read"), "{sentence}");
+fn a_file_that_is_named_by_config_must_exist() {
+    let stderr = refusal(&home(), &["backend", "--config", "absent.toml"], &[]);
+    assert!(stderr.starts_with("error: the settings file absent.toml cannot be read"), "{stderr}");
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_file() {
+fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     let home = home();
     std::fs::write(home.path().join("tasker.toml"), "[backend]\nlisten = \"10.0.0.1:1\"\n").unwrap();
     assert!(refusal(&home, &["backend"], &[]).contains("10.0.0.1:1"));
@@ -49,50 +49,50 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn a_variable_is_named_by_its_error() {
-    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOTS", "many")]);
-    assert!(sentence.starts_with("error: TASKER__WORKER__SLOTS: invalid type"), "{sentence}");
-    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOT", "4")]);
-    assert!(sentence.ends_with("did you mean `slots`?"), "{sentence}");
-    let sentence = refusal(&home(), &["worker"], &[("TASKER__WORKER__PASSWORD_FILE", "absent")]);
+fn an_invalid_variable_is_refused_by_its_name() {
+    let stderr = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOTS", "many")]);
+    assert!(stderr.starts_with("error: TASKER__WORKER__SLOTS: invalid type"), "{stderr}");
+    let stderr = refusal(&home(), &["worker"], &[("TASKER__WORKER__SLOT", "4")]);
+    assert!(stderr.ends_with("did you mean `slots`?"), "{stderr}");
+    let stderr = refusal(&home(), &["worker"], &[("TASKER__WORKER__PASSWORD_FILE", "absent")]);
     assert!(
-        sentence.contains("TASKER__WORKER__PASSWORD_FILE: the secret file absent cannot be read"),
-        "{sentence}"
+        stderr.contains("TASKER__WORKER__PASSWORD_FILE: the secret file absent cannot be read"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn variables_of_kubernetes_services_do_no_harm() {
-    let sentence = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
-    assert!(sentence.contains("TASKER_PORT: no settings of ours, they change nothing"), "{sentence}");
-    assert!(sentence.contains("\nerror: database.url is not set"), "{sentence}");
+fn variables_that_kubernetes_sets_for_services_are_ignored_with_a_warning() {
+    let stderr = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
+    assert!(stderr.contains("TASKER_PORT: no settings of ours, they change nothing"), "{stderr}");
+    assert!(stderr.contains("\nerror: database.url is not set"), "{stderr}");
 }
 
 #[test]
-fn what_is_unsafe_outside_loopback_is_refused() {
+fn what_is_unsafe_on_other_addresses_than_loopback_is_refused() {
     let open = ["--set", "identity.listen=0.0.0.0:8081"];
-    let sentence = refusal(&home(), &[&["identity"], &open[..]].concat(), &[]);
-    assert!(sentence.contains("identity.allow_plaintext = true"), "{sentence}");
+    let stderr = refusal(&home(), &[&["identity"], &open[..]].concat(), &[]);
+    assert!(stderr.contains("identity.allow_plaintext = true"), "{stderr}");
     let full = ["--set", "identity.open_registration=full", "--set", "identity.allow_plaintext=true"];
-    let sentence = refusal(&home(), &[&["identity"], &open[..], &full[..]].concat(), &[]);
-    assert!(sentence.contains("identity.open_registration"), "{sentence}");
-    let sentence = refusal(&home(), &["up", "--backend-addr", "0.0.0.0:0"], &[]);
-    assert!(sentence.contains("backend.allow_plaintext = true"), "{sentence}");
+    let stderr = refusal(&home(), &[&["identity"], &open[..], &full[..]].concat(), &[]);
+    assert!(stderr.contains("identity.open_registration"), "{stderr}");
+    let stderr = refusal(&home(), &["up", "--backend-addr", "0.0.0.0:0"], &[]);
+    assert!(stderr.contains("backend.allow_plaintext = true"), "{stderr}");
 }
 
 #[test]
-fn what_would_do_harm_later_is_refused_at_the_start() {
-    let sentence = refusal(&home(), &["up", "--set", "backend.worker_lost_ms=1000"], &[]);
-    assert!(sentence.starts_with("error: backend.worker_lost_ms = 1000 is less than 3 times"), "{sentence}");
+fn settings_that_would_fail_later_are_refused_at_the_start() {
+    let stderr = refusal(&home(), &["up", "--set", "backend.worker_lost_ms=1000"], &[]);
+    assert!(stderr.starts_with("error: backend.worker_lost_ms = 1000 is less than 3 times"), "{stderr}");
     let origin = r#"backend.cors_origins=["https://app.example.org/"]"#;
-    let sentence = refusal(&home(), &["backend", "--set", origin], &[]);
-    assert!(sentence.starts_with("error: backend.cors_origins: "), "{sentence}");
+    let stderr = refusal(&home(), &["backend", "--set", origin], &[]);
+    assert!(stderr.starts_with("error: backend.cors_origins: "), "{stderr}");
 }
 
 #[test]
-fn a_worker_must_say_who_it_is() {
-    let sentence = refusal(&home(), &["worker"], &[]);
-    assert!(sentence.starts_with("error: a worker must say who it is"), "{sentence}");
+fn a_worker_without_credentials_is_refused() {
+    let stderr = refusal(&home(), &["worker"], &[]);
+    assert!(stderr.starts_with("error: a worker must say who it is"), "{stderr}");
 }
 
 #[test]
@@ -100,116 +100,124 @@ fn an_address_in_use_is_named_with_its_setting() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("backend.listen={}", taken.local_addr().unwrap());
     let home = home();
-    let said =
-        run(&mut tasker(home.path(), ["backend", "--set", &listen, "--set", "database.url=sqlite:tasks.db"]));
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("backend.listen = 127.0.0.1:"), "{}", said.err);
-    assert!(said.err.contains("another program listens there already"), "{}", said.err);
+    let output = run(&mut tasker_command(
+        home.path(),
+        ["backend", "--set", &listen, "--set", "database.url=sqlite:tasks.db"],
+    ));
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains("backend.listen = 127.0.0.1:"), "{}", output.stderr);
+    assert!(output.stderr.contains("another program listens there already"), "{}", output.stderr);
 }
 
 #[test]
-fn the_help_is_a_manual() {
-    let said = run(&mut tasker(home().path(), ["--help"]));
-    assert_eq!(said.code, 0);
+fn the_help_lists_the_commands_and_the_exit_codes() {
+    let output = run(&mut tasker_command(home().path(), ["--help"]));
+    assert_eq!(output.code, 0);
     for part in ["up", "migrate", "submit", "Exit codes:", "6    the task expired"] {
-        assert!(said.out.contains(part), "{part}: {}", said.out);
+        assert!(output.stdout.contains(part), "{part}: {}", output.stdout);
     }
-    assert_eq!(run(&mut tasker(home().path(), ["no-such-command"])).code, 2);
+    assert_eq!(run(&mut tasker_command(home().path(), ["no-such-command"])).code, 2);
 }
 
 #[test]
-fn a_database_or_a_level_that_is_none_is_named_with_its_setting() {
+fn an_invalid_database_url_or_log_level_is_named_with_its_setting() {
     let home = tempfile::tempdir().unwrap();
-    for (setting, says) in [
+    for (setting, expected) in [
         ("database.url=mysql://h/tasks", "database.url: a database is named by"),
         ("log.level=inof", "log.level = \"inof\": `inof` is not"),
         ("log.level=", "is not error, warn"),
     ] {
-        let free = ["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"];
-        let said = run(&mut tasker(home.path(), free.into_iter().chain(["--set", setting])));
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(said.err.contains(says), "{}", said.err);
+        let arguments = UP_ON_FREE_PORTS.into_iter().chain(["--set", setting]);
+        let output = run(&mut tasker_command(home.path(), arguments));
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
     }
 }
 
 #[test]
-fn a_file_with_every_setting_is_written_and_not_written_over() {
+fn config_init_writes_a_file_with_every_setting_and_overwrites_none() {
     let home = home();
-    let config = |arguments: &[&str]| run(&mut tasker(home.path(), [&["config"], arguments].concat()));
+    let config =
+        |arguments: &[&str]| run(&mut tasker_command(home.path(), [&["config"], arguments].concat()));
     assert_eq!(config(&["init"]).code, 0);
     let file = home.path().join("tasker.toml");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let again = config(&["init"]);
     assert_eq!(again.code, 2);
-    assert!(again.err.contains("tasker.toml is there already; --force writes it anew"), "{}", again.err);
+    assert!(
+        again.stderr.contains("tasker.toml is there already; --force writes it anew"),
+        "{}",
+        again.stderr
+    );
     assert_eq!(config(&["init", "--force"]).code, 0);
     let shown = config(&["show"]);
-    assert_eq!(shown.code, 0, "{}", shown.err);
-    assert!(shown.out.contains("(tasker.toml, line "), "{}", shown.out);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.contains("(tasker.toml, line "), "{}", shown.stdout);
 }
 
 #[test]
-fn every_value_is_shown_with_its_origin_and_no_secret_is() {
+fn config_show_shows_every_value_with_its_origin_but_no_secret() {
     let home = home();
     std::fs::write(home.path().join("tasker.toml"), "[worker]\nslots = 3\n").unwrap();
-    let mut show = tasker(home.path(), ["config", "show", "-o", "json", "--set", "log.level=debug"]);
-    let said = run(show
+    let mut show = tasker_command(home.path(), ["config", "show", "-o", "json", "--set", "log.level=debug"]);
+    let output = run(show
         .env("TASKER__WORKER__PASSWORD", "hush")
         .env("TASKER__DATABASE__URL", "postgres://a:hush@b/c"));
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(!said.out.contains("hush") && !said.err.contains("hush"), "{}", said.out);
-    let all: Vec<serde_json::Value> = serde_json::from_str(&said.out).unwrap();
-    let of = |name: &str| all.iter().find(|shown| shown["setting"] == name).expect(name);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(!output.stdout.contains("hush") && !output.stderr.contains("hush"), "{}", output.stdout);
+    let all: Vec<serde_json::Value> = serde_json::from_str(&output.stdout).unwrap();
+    let entry = |name: &str| all.iter().find(|entry| entry["setting"] == name).expect(name);
     assert_eq!(
-        (&of("worker.slots")["value"], &of("worker.slots")["origin"]),
+        (&entry("worker.slots")["value"], &entry("worker.slots")["origin"]),
         (&"3".into(), &"tasker.toml, line 2".into())
     );
-    assert_eq!(of("worker.password")["origin"], "TASKER__WORKER__PASSWORD");
-    assert_eq!(of("log.level")["origin"], "--set log.level");
-    assert_eq!(of("log.keep")["origin"], "default");
-    assert_eq!(of("log.keep")["variable"], "TASKER__LOG__KEEP");
+    assert_eq!(entry("worker.password")["origin"], "TASKER__WORKER__PASSWORD");
+    assert_eq!(entry("log.level")["origin"], "--set log.level");
+    assert_eq!(entry("log.keep")["origin"], "default");
+    assert_eq!(entry("log.keep")["variable"], "TASKER__LOG__KEEP");
 }
 
 #[tokio::test]
-async fn what_settings_name_is_tried() {
+async fn config_check_connects_to_what_the_settings_name() {
     let mut cluster = Cluster::start(1, 1).await;
-    let at = cluster.addresses();
-    let sets = [
+    let urls = cluster.urls();
+    let settings = [
         format!("database.url={}", cluster.database().url),
-        format!("kafka.bootstrap_servers={}", kafka_server()),
-        format!("kafka.topic_prefix={}", own_prefix()),
-        format!("backend.identity_url={}", at.identity),
-        format!("worker.identity_url={}", at.identity),
-        format!("worker.backend_url={}", at.backend),
-        "worker.client_id=rig".to_owned(),
-        "worker.client_secret=a secret of the test".to_owned(),
+        format!("kafka.bootstrap_servers={}", kafka_address()),
+        format!("kafka.topic_prefix={}", unique_prefix()),
+        format!("backend.identity_url={}", urls.identity),
+        format!("worker.identity_url={}", urls.identity),
+        format!("worker.backend_url={}", urls.backend),
+        format!("worker.client_id={WORKER_CLIENT}"),
+        format!("worker.client_secret={WORKER_SECRET}"),
     ];
     let check = |more: &[&str]| {
         let home = home();
-        let sets = sets.iter().map(String::as_str).chain(more.iter().copied()).flat_map(|set| ["--set", set]);
-        run(&mut tasker(home.path(), ["config", "check"].into_iter().chain(sets)))
+        let settings = settings.iter().map(String::as_str).chain(more.iter().copied());
+        let arguments = ["config", "check"].into_iter().chain(set_arguments(settings));
+        run(&mut tasker_command(home.path(), arguments))
     };
-    let sound = check(&[]);
-    assert_eq!(sound.code, 0, "{}", sound.out);
-    for said in [
+    let valid = check(&[]);
+    assert_eq!(valid.code, 0, "{}", valid.stdout);
+    for expected in [
         "ok   settings",
         "ok   database.url            the database of tasks answers",
         "ok   kafka                   the brokers answer; ",
         "ok   backend.identity_url    Identity answers at",
         "ok   worker                  it signs in",
     ] {
-        assert!(sound.out.contains(said), "{said}: {}", sound.out);
+        assert!(valid.stdout.contains(expected), "{expected}: {}", valid.stdout);
     }
-    for (set, said) in [
+    for (setting, expected) in [
         ("database.url=postgres://nobody@127.0.0.1:1/none", "BAD  database.url"),
         ("kafka.bootstrap_servers=127.0.0.1:1", "BAD  kafka"),
         ("backend.identity_url=http://127.0.0.1:1", "is Identity running there?"),
         ("worker.client_secret=wrong", "BAD  worker"),
         ("worker.simulate_work_ms=[2, 1]", "the first is the least"),
     ] {
-        let bad = check(&[set]);
-        assert_eq!(bad.code, 2, "{set}: {}", bad.out);
-        assert!(bad.out.contains(said), "{set}: {}", bad.out);
+        let invalid = check(&[setting]);
+        assert_eq!(invalid.code, 2, "{setting}: {}", invalid.stdout);
+        assert!(invalid.stdout.contains(expected), "{setting}: {}", invalid.stdout);
     }
     cluster.stop();
 }

@@ -1,178 +1,195 @@
-//! Traces: one from the submission to the end, whatever way the task went, at a collector; without one all goes on.
+//! Traces at a collector: the spans of a task from its submission to its end, with and without Kafka, and outages of the collector.
 
 use domain::{Status, TaskId};
 use serde_json::json;
-use testkit::{Authority, kafka_server};
+use testkit::{CertificateAuthority, kafka_address};
 
-use crate::kit::cluster::{Cluster, Plan};
-use crate::kit::person::Person;
-use crate::kit::process::{Up, run, tasker};
-use crate::kit::trace_collector::{Collector, Step};
-use crate::kit::until::until;
+use crate::kit::api_client::ApiClient;
+use crate::kit::cluster::{Cluster, ClusterConfig};
+use crate::kit::command::{run, set_arguments, tasker_command};
+use crate::kit::history_audit::count_grants;
+use crate::kit::tasker_up::TaskerUp;
+use crate::kit::trace_collector::{ReceivedSpan, TraceCollector};
+use crate::kit::wait_until::wait_until;
 
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const CALLER: &str = "00f067aa0ba902b7";
-const SECRET: &str = "Bearer of-the-test";
+/// The id of the trace in which the tests submit tasks.
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A caller's place in its trace.
-fn caller(flags: &str) -> String {
-    format!("00-{TRACE}-{CALLER}-{flags}")
+/// The id of the caller's span, the parent of the submission.
+const CALLER_SPAN_ID: &str = "00f067aa0ba902b7";
+
+/// The value of the header that the collector expects.
+const AUTHORIZATION: &str = "Bearer of-the-test";
+
+/// The caller's `traceparent`, with the flags `01` (sampled) or `00`.
+fn traceparent(flags: &str) -> String {
+    format!("00-{TRACE_ID}-{CALLER_SPAN_ID}-{flags}")
 }
 
-fn settings(collector: &Collector) -> Vec<String> {
-    vec![format!("traces.endpoint={}", collector.endpoint), format!("traces.headers=authorization={SECRET}")]
+fn settings(collector: &TraceCollector) -> Vec<String> {
+    vec![
+        format!("traces.endpoint={}", collector.endpoint),
+        format!("traces.headers=authorization={AUTHORIZATION}"),
+    ]
 }
 
-/// The way that led to a step: each is a part of the one before.
-fn way_to<'a>(last: &'a Step, steps: &'a [Step]) -> Vec<&'a Step> {
-    let mut way = vec![last];
-    while let Some(before) = steps.iter().find(|step| step.trace == last.trace && step.id == way[0].parent) {
-        way.insert(0, before);
+/// The spans from the root of the trace to `last`: each is the parent of the next one.
+fn path_to<'a>(last: &'a ReceivedSpan, spans: &'a [ReceivedSpan]) -> Vec<&'a ReceivedSpan> {
+    let mut path = vec![last];
+    let is_parent = |span: &&ReceivedSpan, child: &ReceivedSpan| {
+        span.trace_id == last.trace_id && span.id == child.parent_id
+    };
+    while let Some(parent) = spans.iter().find(|span| is_parent(span, path[0])) {
+        path.insert(0, parent);
     }
-    way
+    path
 }
 
-fn names<'a>(way: &[&'a Step]) -> Vec<(&'a str, &'a str)> {
-    way.iter().map(|step| (step.service.as_str(), step.name.as_str())).collect()
+/// The service and the name of each span.
+fn names<'a>(path: &[&'a ReceivedSpan]) -> Vec<(&'a str, &'a str)> {
+    path.iter().map(|span| (span.service.as_str(), span.name.as_str())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_kafka_one_trace_leads_from_the_caller_to_finished() {
-    let (home, authority) = (tempfile::tempdir().expect("a directory"), Authority::new());
-    let ca = home.path().join("ca.pem");
+    let home = tempfile::tempdir().expect("a temporary directory can be created");
+    let (authority, ca) = (CertificateAuthority::new(), home.path().join("ca.pem"));
     std::fs::write(&ca, authority.pem()).expect("a file");
-    let collector = Collector::start(SECRET, Some(&authority.sign(&["127.0.0.1"]))).await;
+    let collector = TraceCollector::start(AUTHORIZATION, Some(&authority.sign(&["127.0.0.1"]))).await;
     let mut settings = settings(&collector);
     settings.push(format!("traces.tls_ca={}", ca.display()));
-    settings.extend(["worker.steal_after_ms=0", "log.level=info,worker=debug"].map(str::to_owned));
-    let plan = Plan { backends: 1, workers: 1, slots: 4, kafka: Some(kafka_server()), settings };
-    let mut cluster = Cluster::of(plan).await;
-    let person = Person::register(&cluster.addresses(), "ann").await;
-    while !cluster.said_by_workers().iter().any(|line| line.contains("granted by ticket")) {
-        person.submitted_and_ended("ECHO", json!(null), 60_000).await;
+    settings.extend(["worker.steal_after_ms=0", "metrics.listen=127.0.0.1:0"].map(str::to_owned));
+    let config = ClusterConfig { backends: 1, workers: 1, slots: 4, kafka: Some(kafka_address()), settings };
+    let mut cluster = Cluster::start_with(config).await;
+    let client = ApiClient::register(&cluster.urls(), "ann").await;
+    // A worker claims by long poll until the first ticket has come.
+    while count_grants(&mut cluster).await.by_ticket < 1.0 {
+        client.submit_and_wait("ECHO", json!(null), 60_000).await;
     }
-    let id = person.submit_traced("ECHO", json!({"a": 1}), 60_000, &caller("01")).await;
-    assert_eq!(person.ended(id).await.status, Status::Finished);
-    // What is left is told when they stop.
+    let id = client.submit_traced("ECHO", json!({"a": 1}), 60_000, &traceparent("01")).await;
+    assert_eq!(client.wait_until_ended(id).await.status, Status::Finished);
+    // Services that stop send the spans that they still hold.
     cluster.stop();
 
-    let steps = collector.steps();
-    // A worker that stops says over HTTP again what nobody has confirmed: it is settled twice then.
-    let by_kafka = |step: &&Step| {
-        let parent = steps.iter().find(|before| before.id == step.parent);
-        step.trace == TRACE
-            && step.name == "settle"
+    let spans = collector.spans();
+    // A stopping worker also reports over HTTP what no heartbeat has confirmed: the task may have two spans `settle` then.
+    let is_settled_by_kafka = |span: &&ReceivedSpan| {
+        let parent = spans.iter().find(|other| other.id == span.parent_id);
+        span.trace_id == TRACE_ID
+            && span.name == "settle"
             && parent.is_some_and(|parent| parent.name.starts_with("publish"))
     };
-    let way = way_to(steps.iter().find(by_kafka).expect("it was settled"), &steps);
-    let (tickets, results) = (
-        format!("publish {}.tasks.default", cluster.prefix()),
-        format!("publish {}.results", cluster.prefix()),
-    );
+    let path = path_to(spans.iter().find(is_settled_by_kafka).expect("a span of the settled result"), &spans);
+    let publish_ticket = format!("publish {}.tasks.default", cluster.topic_prefix());
+    let publish_result = format!("publish {}.results", cluster.topic_prefix());
     let expected = [
         ("tasker-backend", "POST /api/Task"),
-        ("tasker-backend", &*tickets),
+        ("tasker-backend", &*publish_ticket),
         ("tasker-worker", "run ECHO"),
-        ("tasker-worker", &*results),
+        ("tasker-worker", &*publish_result),
         ("tasker-backend", "settle"),
     ];
-    assert_eq!(names(&way), expected);
-    assert_eq!(way[0].parent, CALLER);
-    assert_eq!(way[0].noted("http.response.status_code").as_deref(), Some("201"));
-    assert_eq!(way[2].noted("tasker.task.id"), Some(id.to_string()));
-    assert_eq!(way[4].noted("tasker.task.status").as_deref(), Some("FINISHED"));
-    assert!(way.iter().all(|step| step.is_well), "{way:#?}");
+    assert_eq!(names(&path), expected);
+    assert_eq!(path[0].parent_id, CALLER_SPAN_ID);
+    assert_eq!(path[0].attribute("http.response.status_code").as_deref(), Some("201"));
+    assert_eq!(path[2].attribute("tasker.task.id"), Some(id.to_string()));
+    assert_eq!(path[4].attribute("tasker.task.status").as_deref(), Some("FINISHED"));
+    assert!(!path.iter().any(|span| span.is_error), "{path:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_pull_too_and_a_failure_is_seen_and_what_is_not_sampled_is_not_recorded() {
-    let collector = Collector::start(SECRET, None).await;
+async fn without_kafka_one_trace_leads_to_the_end_and_an_unsampled_trace_has_no_spans() {
+    let collector = TraceCollector::start(AUTHORIZATION, None).await;
     let settings = settings(&collector);
-    let up = Up::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>());
-    let person = Person::register(&up.addresses(), "ann").await;
-    let quiet = person.submit_traced("ECHO", json!(null), 60_000, &caller("00")).await;
-    person.ended(quiet).await;
-    let (done, late) = (person.submit("ECHO", json!(null), 60_000).await, json!({"ms": 3_600_000}));
-    assert_eq!(person.ended(done).await.status, Status::Finished);
-    let late = person.submit("SLEEP", late, 50).await;
-    assert_eq!(person.ended(late).await.status, Status::Cancelled);
-    person.get("/api/Task/").await;
+    let up = TaskerUp::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>());
+    let client = ApiClient::register(&up.urls(), "ann").await;
+    let unsampled = client.submit_traced("ECHO", json!(null), 60_000, &traceparent("00")).await;
+    client.wait_until_ended(unsampled).await;
+    let finished = client.submit("ECHO", json!(null), 60_000).await;
+    assert_eq!(client.wait_until_ended(finished).await.status, Status::Finished);
+    let expired = client.submit("SLEEP", json!({"ms": 3_600_000}), 50).await;
+    assert_eq!(client.wait_until_ended(expired).await.status, Status::Cancelled);
+    client.get("/api/Task/").await;
     let (_, status) = up.stop();
     assert!(status.success());
 
-    let steps = collector.steps();
-    let step_of = |id: TaskId, name: &str| {
-        steps.iter().find(|step| step.name == name && step.noted("tasker.task.id") == Some(id.to_string()))
+    let spans = collector.spans();
+    let span_of = |id: TaskId, name: &str| {
+        let id = Some(id.to_string());
+        spans.iter().find(|span| span.name == name && span.attribute("tasker.task.id") == id)
     };
-    assert!(step_of(quiet, "run ECHO").is_none());
-    let of = |id, name| way_to(step_of(id, name).expect("it was recorded"), &steps);
-    let one = "tasker";
-    let (done, late) = (of(done, "settle"), of(late, "run SLEEP"));
-    assert_eq!(names(&done), [(one, "POST /api/Task"), (one, "run ECHO"), (one, "settle")]);
-    assert_eq!(names(&late), [(one, "POST /api/Task"), (one, "run SLEEP")]);
-    // By its worker, or by the verdict if that was quicker.
-    let end = late[1].noted("tasker.end");
+    assert!(span_of(unsampled, "run ECHO").is_none());
+    let path = |id, name| path_to(span_of(id, name).expect("the span was received"), &spans);
+    let service = "tasker";
+    let (finished, expired) = (path(finished, "settle"), path(expired, "run SLEEP"));
+    assert_eq!(names(&finished), [(service, "POST /api/Task"), (service, "run ECHO"), (service, "settle")]);
+    assert_eq!(names(&expired), [(service, "POST /api/Task"), (service, "run SLEEP")]);
+    // The worker stops the run at the deadline, or since the Backend has ended the task, whichever is first.
+    let end = expired[1].attribute("tasker.end");
     assert!(matches!(end.as_deref(), Some("out_of_time" | "stopped")), "{end:?}");
-    assert!(!late[1].is_well);
-    assert_eq!(steps.len(), 5, "what begins no task begins no trace: {steps:#?}");
+    assert!(expired[1].is_error);
+    assert_eq!(spans.len(), 5, "a request that submits no task begins no trace: {spans:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_holds_nothing_up() {
-    let mut up = Up::start_with(&["traces.endpoint=http://127.0.0.1:1", "log.level=info"]);
-    let person = Person::register(&up.addresses(), "ann").await;
+async fn an_unreachable_collector_delays_no_task() {
+    let mut up = TaskerUp::start_with(&["traces.endpoint=http://127.0.0.1:1", "log.level=info"]);
+    let client = ApiClient::register(&up.urls(), "ann").await;
     for _ in 0..3 {
-        let task = person.submitted_and_ended("ECHO", json!(1), 60_000).await;
+        let task = client.submit_and_wait("ECHO", json!(1), 60_000).await;
         assert_eq!(task.status, Status::Finished);
     }
-    up.process().terminate();
-    assert!(up.process().ended().success());
-    let told = up.process().seen().iter().find(|line| line.contains("traces do not go to"));
-    assert!(told.is_some_and(|line| line.contains("Connection refused")), "{told:?}");
+    up.process().stop();
+    let line = up.process().output().iter().find(|line| line.contains("traces do not go to"));
+    assert!(line.is_some_and(|line| line.contains("Connection refused")), "{line:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_takes_nothing_is_told_of_once_and_once_that_it_does_again() {
-    let collector = Collector::busy(3, SECRET, None).await;
+async fn an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends() {
+    let collector = TraceCollector::start_unavailable(3, AUTHORIZATION, None).await;
     let mut settings = settings(&collector);
     settings.push("log.level=info".to_owned());
-    let mut up = Up::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>());
-    let person = Person::register(&up.addresses(), "ann").await;
-    until("it takes something", async || {
-        person.submitted_and_ended("ECHO", json!(1), 60_000).await;
-        !collector.steps().is_empty()
+    let mut up = TaskerUp::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>());
+    let client = ApiClient::register(&up.urls(), "ann").await;
+    wait_until("the collector accepts a batch", async || {
+        client.submit_and_wait("ECHO", json!(1), 60_000).await;
+        !collector.spans().is_empty()
     })
     .await;
-    up.process().after("again");
-    up.process().terminate();
-    assert!(up.process().ended().success());
-    let told = up.process().seen().iter().filter(|line| line.contains("traces ")).collect::<Vec<_>>();
-    let [away, again] = *told else { panic!("{told:#?}") };
-    assert!(away.contains("traces do not go to") && away.contains("503"), "{away}");
-    assert!(again.contains("traces go to"), "{again}");
+    up.process().wait_for_line("again");
+    up.process().stop();
+    let lines = up.process().output().iter().filter(|line| line.contains("traces ")).collect::<Vec<_>>();
+    let [begin, end] = *lines else { panic!("{lines:#?}") };
+    assert!(begin.contains("traces do not go to") && begin.contains("503"), "{begin}");
+    assert!(end.contains("traces go to"), "{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_asks_the_collector() {
-    let (home, collector) = (tempfile::tempdir().expect("a directory"), Collector::start(SECRET, None).await);
+async fn config_check_sends_the_collector_an_empty_batch() {
+    let home = tempfile::tempdir().expect("a temporary directory can be created");
+    let collector = TraceCollector::start(AUTHORIZATION, None).await;
     let check = |endpoint: &str| {
-        let sets = [format!("traces.endpoint={endpoint}"), format!("traces.headers=authorization={SECRET}")];
-        let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
-        run(&mut tasker(home.path(), ["config", "check", "worker"].into_iter().chain(sets))).out
+        let settings =
+            [format!("traces.endpoint={endpoint}"), format!("traces.headers=authorization={AUTHORIZATION}")];
+        let arguments = ["config", "check", "worker"].into_iter().chain(set_arguments(&settings));
+        run(&mut tasker_command(home.path(), arguments)).stdout
     };
-    let sound = check(&collector.endpoint);
-    assert!(sound.contains("ok   traces.endpoint         the collector takes traces"), "{sound}");
-    let other = check(&format!("{}/elsewhere", collector.endpoint));
-    assert!(other.contains("BAD  traces.endpoint         the collector answers 404 "), "{other}");
-    let away = check("http://127.0.0.1:1");
-    assert!(away.contains("BAD  traces.endpoint  ") && away.contains("Connection refused"), "{away}");
-    assert!(!away.contains("of-the-test"), "{away}");
-    assert!(collector.steps().is_empty());
+    let accepted = check(&collector.endpoint);
+    assert!(accepted.contains("ok   traces.endpoint         the collector takes traces"), "{accepted}");
+    let not_found = check(&format!("{}/elsewhere", collector.endpoint));
+    assert!(not_found.contains("BAD  traces.endpoint         the collector answers 404 "), "{not_found}");
+    let unreachable = check("http://127.0.0.1:1");
+    assert!(
+        unreachable.contains("BAD  traces.endpoint  ") && unreachable.contains("Connection refused"),
+        "{unreachable}"
+    );
+    assert!(!unreachable.contains("of-the-test"), "{unreachable}");
+    assert!(collector.spans().is_empty());
 }
 
 #[test]
-fn settings_of_traces_that_make_no_sense_are_refused_and_headers_are_not_told() {
-    let home = tempfile::tempdir().expect("a directory");
+fn invalid_settings_of_traces_are_refused_without_showing_the_headers() {
+    let home = tempfile::tempdir().expect("a temporary directory can be created");
     for (setting, rule) in [
         ("traces.sample=2", "from 0 to 1"),
         ("traces.endpoint=collector:4318", "http://"),
@@ -180,10 +197,11 @@ fn settings_of_traces_that_make_no_sense_are_refused_and_headers_are_not_told() 
         ("traces.tls_ca=/nowhere/ca.pem", "cannot be read"),
     ] {
         let sets = ["--set", "traces.endpoint=http://127.0.0.1:1", "--set", setting];
-        let said = run(&mut tasker(home.path(), ["up"].into_iter().chain(sets)));
-        let key = setting.split_once('=').expect("a setting").0;
-        assert_eq!(said.code, 2, "{setting}: {}", said.err);
-        assert!(said.err.contains(key) && said.err.contains(rule), "{setting}: {}", said.err);
-        assert!(!said.err.contains("hush"), "{}", said.err);
+        let output = run(&mut tasker_command(home.path(), ["up"].into_iter().chain(sets)));
+        let key = setting.split_once('=').expect("a key and a value").0;
+        assert_eq!(output.code, 2, "{setting}: {}", output.stderr);
+        let stderr = output.stderr;
+        assert!(stderr.contains(key) && stderr.contains(rule), "{setting}: {stderr}");
+        assert!(!stderr.contains("hush"), "{stderr}");
     }
 }

@@ -1,13 +1,14 @@
-//! The terminal sessions of the README and of the book, run word for word; `…` stands for what differs each time.
+//! The terminal sessions of the README and of the book: each command is run and must print what the page shows. `…` in a page
+//! stands for any text.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::kit::process::Up;
+use crate::kit::tasker_up::TaskerUp;
 
 const README: &str = include_str!("../../../../README.md");
 
-/// Pages of the book whose sessions begin beside a `tasker up`.
+/// The pages of the book with sessions, which assume a running `tasker up`.
 const PAGES: [(&str, &str); 6] = [
     ("first-minutes.md", include_str!("../../../../docs/first-minutes.md")),
     ("command-line.md", include_str!("../../../../docs/command-line.md")),
@@ -17,17 +18,17 @@ const PAGES: [(&str, &str); 6] = [
     ("running.md", include_str!("../../../../docs/running.md")),
 ];
 
-/// Between the outputs of two commands.
-const MARK: &str = "--- next ---";
+/// The line that separates the outputs of two commands.
+const SEPARATOR: &str = "--- next ---";
 
-/// A command and the lines that it prints.
+/// A command of a page and the lines that the page shows after it.
 struct Step {
     command: String,
     output: Vec<String>,
 }
 
-/// The steps of every `console` block.
-fn steps(text: &str) -> Vec<Step> {
+/// The steps of every `console` block of a page.
+fn parse_steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -37,14 +38,16 @@ fn steps(text: &str) -> Vec<Step> {
             (_, Some(command)) if inside => {
                 steps.push(Step { command: command.to_owned(), output: Vec::new() });
             }
-            _ if inside => steps.last_mut().expect("a command comes first").output.push(line.to_owned()),
+            _ if inside => {
+                steps.last_mut().expect("a block begins with a command").output.push(line.to_owned())
+            }
             _ => {}
         }
     }
     steps
 }
 
-/// Whether `line` is `pattern` with something in the place of each `…`.
+/// Whether `line` is `pattern` with any text in the place of each `…`.
 fn matches(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
@@ -57,71 +60,73 @@ fn matches(pattern: &str, line: &str) -> bool {
     rest.is_empty() || last == Some("")
 }
 
-fn check(command: &str, expected: &[String], said: &[&str]) {
-    let fits = expected.len() == said.len()
-        && expected.iter().zip(said).all(|(pattern, line)| matches(pattern, line));
-    assert!(fits, "$ {command}\nshould say:\n{}\nand says:\n{}", expected.join("\n"), said.join("\n"));
+/// Asserts that a command has printed what the page shows.
+fn assert_output(step: &Step, printed: &[&str]) {
+    let Step { command, output } = step;
+    let is_match = output.len() == printed.len()
+        && output.iter().zip(printed).all(|(pattern, line)| matches(pattern, line));
+    let (expected, printed) = (output.join("\n"), printed.join("\n"));
+    assert!(is_match, "$ {command}\nthe page shows:\n{expected}\nthe command prints:\n{printed}");
 }
 
-/// Runs the commands in one shell, as a reader does, and returns what each printed.
-fn run(home: &Path, commands: &[String]) -> Vec<String> {
-    let script = commands.join(&format!("\necho\necho '{MARK}'\n"));
-    let binary = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("it is in a directory");
+/// Runs the commands in one shell, as a reader does, and returns what each of them printed.
+fn run_in_shell(home: &Path, commands: &[&str]) -> Vec<String> {
+    let script = commands.join(&format!("\necho\necho '{SEPARATOR}'\n"));
+    let binary = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("the binary is in a directory");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
-    // A sign-in of whoever runs the test is none of ours.
-    let state = home.join("state");
     let shell = Command::new("bash")
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(home)
         .env("PATH", path)
-        .env("XDG_STATE_HOME", state)
+        // The session and the token of the person who runs the test must not be used.
+        .env("XDG_STATE_HOME", home.join("state"))
         .env_remove("TASKER_TOKEN")
         .output();
-    let output = String::from_utf8(shell.expect("a shell").stdout).expect("text");
-    output.split(&format!("{MARK}\n")).map(|said| said.trim_end().to_owned()).collect()
+    let output = String::from_utf8(shell.expect("a shell can be started").stdout).expect("UTF-8");
+    output.split(&format!("{SEPARATOR}\n")).map(|printed| printed.trim_end().to_owned()).collect()
 }
 
-/// The steps of a text, as they are where this `tasker up` listens.
-fn steps_beside(up: &Up, text: &str) -> Vec<Step> {
-    let at = up.addresses();
-    let text =
-        text.replace("http://127.0.0.1:8080", &at.backend).replace("http://127.0.0.1:8081", &at.identity);
-    let (_, proof) = up.setup.split_once("setup=").expect("a setup link");
-    steps(&text.replace("THE-END-OF-THE-LINK", proof))
+/// The steps of a page, with the addresses and the setup link of this `tasker up`.
+fn steps_for(up: &TaskerUp, page: &str) -> Vec<Step> {
+    let page = page
+        .replace("http://127.0.0.1:8080", &up.backend_url)
+        .replace("http://127.0.0.1:8081", &up.identity_url);
+    let (_, token) = up.setup_link.split_once("setup=").expect("the link holds a registration token");
+    parse_steps(&page.replace("THE-END-OF-THE-LINK", token))
 }
 
-fn run_and_check(up: &Up, steps: &[Step]) {
-    let commands: Vec<String> = steps.iter().map(|step| step.command.clone()).collect();
-    for (step, said) in steps.iter().zip(run(up.home(), &commands)) {
-        check(&step.command, &step.output, &said.lines().collect::<Vec<_>>());
+fn run_and_check(up: &TaskerUp, steps: &[Step]) {
+    let commands: Vec<&str> = steps.iter().map(|step| step.command.as_str()).collect();
+    for (step, printed) in steps.iter().zip(run_in_shell(up.home(), &commands)) {
+        assert_output(step, &printed.lines().collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn the_sessions_of_the_book_are_true() {
-    for (page, text) in PAGES {
-        let up = Up::start();
-        let steps = steps_beside(&up, text);
-        assert!(!steps.is_empty(), "{page} has sessions");
+fn the_sessions_of_the_book_print_what_it_shows() {
+    for (name, page) in PAGES {
+        let up = TaskerUp::start();
+        let steps = steps_for(&up, page);
+        assert!(!steps.is_empty(), "{name} has no session");
         run_and_check(&up, &steps);
     }
 }
 
 #[test]
-fn the_readmes_five_minutes_are_true() {
-    let mut up = Up::start();
-    let printed = up.process().seen().to_vec();
-    let steps = steps_beside(&up, README);
-    let (start, rest) = steps.split_first().expect("the README has a transcript");
+fn the_session_of_the_readme_prints_what_it_shows() {
+    let mut up = TaskerUp::start();
+    let printed = up.process().output().to_vec();
+    let steps = steps_for(&up, README);
+    let (start, rest) = steps.split_first().expect("the README has a session");
     assert_eq!(start.command, "cargo run --release -- up");
-    check(&start.command, &start.output, &printed.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_output(start, &printed.iter().map(String::as_str).collect::<Vec<_>>());
 
-    assert!(rest.len() > 5, "the transcript is longer than that");
+    assert!(rest.len() > 5, "the session has {} more commands", rest.len());
     run_and_check(&up, rest);
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything_and_the_rest_for_itself() {
+fn an_ellipsis_matches_any_text_and_everything_else_itself() {
     assert!(matches("id …, …", "id 7, done"));
     assert!(matches("\"…\"", "\"abc\""));
     assert!(matches("all", "all"));

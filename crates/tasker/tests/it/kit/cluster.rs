@@ -1,199 +1,194 @@
-//! One process a role on a PostgreSQL database of its own: an Identity, Backends, workers, with Kafka or without.
+//! A cluster on a PostgreSQL database of its own: a process for Identity, for each Backend and each worker, with or without Kafka.
 
 use std::net::TcpListener;
 use std::path::Path;
 
 use tempfile::TempDir;
-use testkit::{Scratch, own_prefix};
+use testkit::{TestDatabase, unique_prefix};
 
-use crate::kit::person::Addresses;
-use crate::kit::process::{Process, tasker};
+use crate::kit::process::Process;
+use crate::kit::service_urls::ServiceUrls;
 
-/// A port that was free a moment ago.
-pub fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").to_string()
+/// The id under which the workers sign in, one of `identity.clients`.
+pub const WORKER_CLIENT: &str = "rig";
+
+/// The secret of [`WORKER_CLIENT`].
+pub const WORKER_SECRET: &str = "a secret of the test";
+
+/// The period of the heartbeats: a setting of the workers, and of the Backends, whose `worker_lost_ms` must be longer.
+const HEARTBEAT: &str = "worker.heartbeat_ms=1000";
+
+/// The line of a Backend that accepts connections.
+const BACKEND_IS_READY: &str = "the Backend listens on";
+
+/// The line of a worker that claims tasks.
+const WORKER_IS_READY: &str = "takes tasks";
+
+/// An address of the loopback interface with a port that was free a moment ago.
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("the listener is bound").to_string()
 }
 
-/// Starts `tasker ROLE` with settings.
-pub fn role<S: AsRef<str>>(home: &Path, name: &str, settings: &[S]) -> Process {
-    let sets = settings.iter().flat_map(|setting| ["--set", setting.as_ref()]);
-    Process::start(&mut tasker(home, std::iter::once(name).chain(sets)))
-}
-
-/// So often do workers say that they live; the Backend is told too, for it must be patient enough.
-const BEAT: &str = "worker.heartbeat_ms=1000";
-
-/// What a system is made of.
+/// How many processes a cluster has, and with which settings.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct ClusterConfig {
+    /// The number of Backends.
     pub backends: usize,
+    /// The number of workers.
     pub workers: usize,
-    /// Of each worker.
+    /// The number of slots of each worker.
     pub slots: usize,
-    /// Kafka's address; without it, workers pull.
+    /// Kafka's address; without Kafka, workers claim by long poll.
     pub kafka: Option<String>,
-    /// Settings that every process is told beside its own.
+    /// Settings (`key=value`) of every Backend and worker, which win over those of the cluster.
     pub settings: Vec<String>,
 }
 
-/// A running system of several processes.
+/// A running cluster. Workers write their log as JSON, since tests judge by its fields.
 pub struct Cluster {
     home: TempDir,
-    database: Scratch,
-    plan: Plan,
-    prefix: String,
-    identity_at: String,
-    backends_at: Vec<String>,
+    database: TestDatabase,
+    config: ClusterConfig,
+    topic_prefix: String,
+    identity_address: String,
+    backend_addresses: Vec<String>,
     identity: Process,
     backends: Vec<Process>,
-    workers: Vec<Process>,
-    /// What workers said that are no more.
-    last_words: Vec<String>,
+    workers: Vec<Worker>,
+    /// How many workers were started so far, which makes their names unique.
+    started_workers: usize,
+    /// The lines of workers that have ended.
+    output_of_ended_workers: Vec<String>,
+}
+
+/// The process of a worker.
+struct Worker {
+    name: String,
+    process: Process,
 }
 
 impl Cluster {
-    /// One Backend that workers pull from.
+    /// Starts a cluster with one Backend, without Kafka.
     pub async fn start(workers: usize, slots: usize) -> Self {
-        Self::of(Plan { backends: 1, workers, slots, ..Plan::default() }).await
+        Self::start_with(ClusterConfig { backends: 1, workers, slots, ..ClusterConfig::default() }).await
     }
 
-    /// Starts everything, the workers first, and waits until it serves.
-    pub async fn of(plan: Plan) -> Self {
-        let (home, database) = (TempDir::new().expect("a temporary directory"), Scratch::postgres().await);
-        std::fs::write(home.path().join("secret"), "a secret of the test\n").expect("a file");
-        let identity_at = free_port();
-        let identity = identity(home.path(), &database.url, &identity_at);
-        let backends_at = (0..plan.backends).map(|_| free_port()).collect();
+    /// Starts every process, the workers first, and waits until workers claim tasks.
+    pub async fn start_with(config: ClusterConfig) -> Self {
+        let home = TempDir::new().expect("a temporary directory can be created");
+        std::fs::write(home.path().join("secret"), format!("{WORKER_SECRET}\n")).expect("a file");
+        let (database, identity_address) = (TestDatabase::postgres().await, free_address());
+        let identity = start_identity(home.path(), &database.url, &identity_address);
+        let backend_addresses = (0..config.backends).map(|_| free_address()).collect();
         let mut cluster = Self {
             home,
             database,
-            plan,
-            prefix: own_prefix(),
-            identity_at,
-            backends_at,
+            config,
+            topic_prefix: unique_prefix(),
+            identity_address,
+            backend_addresses,
             identity,
             backends: Vec::new(),
             workers: Vec::new(),
-            last_words: Vec::new(),
+            started_workers: 0,
+            output_of_ended_workers: Vec::new(),
         };
-        cluster.start_workers(cluster.plan.workers);
+        cluster.start_workers(cluster.config.workers);
         cluster.start_backends();
-        cluster.identity.after("Setup link:");
-        cluster.until_workers_take();
+        cluster.identity.wait_for_line("Setup link:");
+        cluster.wait_until_workers_claim();
         cluster
     }
 
-    /// Starts the Backends, each where it was before, and waits until they listen.
+    /// Starts the Backends, each at its address, and waits until they listen.
     pub fn start_backends(&mut self) {
-        self.backends = self.backends_at.iter().map(|at| self.backend(at)).collect();
+        self.backends = self.backend_addresses.iter().map(|address| self.backend(address)).collect();
         for backend in &mut self.backends {
-            backend.after("the Backend listens on");
+            backend.wait_for_line(BACKEND_IS_READY);
         }
     }
 
-    /// Starts so many workers more, spread over the Backends.
-    pub fn start_workers(&mut self, more: usize) {
-        for _ in 0..more {
-            self.workers.push(self.worker(self.workers.len()));
+    /// Starts `count` more workers, divided among the Backends.
+    pub fn start_workers(&mut self, count: usize) {
+        for _ in 0..count {
+            let worker = self.worker(self.workers.len());
+            self.workers.push(worker);
         }
     }
 
-    fn worker(&self, number: usize) -> Process {
-        let backend = &self.backends_at[number % self.backends_at.len()];
-        let mut settings = vec![
-            "worker.client_id=rig".to_owned(),
-            "worker.client_secret=a secret of the test".to_owned(),
-            format!("worker.backend_url=http://{backend}"),
-            format!("worker.identity_url=http://{}", self.identity_at),
-            "worker.simulate_work_ms=[50, 100]".to_owned(),
-            format!("worker.slots={}", self.plan.slots),
-        ];
-        settings.extend(self.shared());
-        role(self.home.path(), "worker", &settings)
-    }
-
-    /// Waits until those workers that have been started last take tasks.
-    pub fn until_workers_take(&mut self) {
-        for worker in &mut self.workers {
-            if !worker.seen().iter().any(|line| line.contains("takes tasks")) {
-                worker.after("takes tasks");
+    /// Waits until every worker claims tasks.
+    pub fn wait_until_workers_claim(&mut self) {
+        for Worker { process, .. } in &mut self.workers {
+            if process.count_lines(WORKER_IS_READY) == 0 {
+                process.wait_for_line(WORKER_IS_READY);
             }
         }
     }
 
-    fn backend(&self, at: &str) -> Process {
+    /// Starts a worker that uses the Backend with this index, counted round.
+    fn worker(&mut self, backend: usize) -> Worker {
+        self.started_workers += 1;
+        let name = format!("worker-{}", self.started_workers);
+        let backend = &self.backend_addresses[backend % self.backend_addresses.len()];
+        let mut settings = vec![
+            format!("worker.name={name}"),
+            format!("worker.client_id={WORKER_CLIENT}"),
+            format!("worker.client_secret={WORKER_SECRET}"),
+            format!("worker.backend_url=http://{backend}"),
+            format!("worker.identity_url=http://{}", self.identity_address),
+            "worker.simulate_work_ms=[50, 100]".to_owned(),
+            format!("worker.slots={}", self.config.slots),
+            "log.format=json".to_owned(),
+        ];
+        settings.extend(self.shared_settings());
+        Worker { name, process: Process::start_service(self.home.path(), "worker", &settings) }
+    }
+
+    fn backend(&self, address: &str) -> Process {
         let mut settings = vec![
             format!("database.url={}", self.database.url),
-            format!("backend.listen={at}"),
-            format!("backend.identity_url=http://{}", self.identity_at),
+            format!("backend.listen={address}"),
+            format!("backend.identity_url=http://{}", self.identity_address),
             "backend.worker_lost_ms=3000".to_owned(),
             "backend.resend_period_ms=1000".to_owned(),
         ];
-        settings.extend(self.shared());
-        role(self.home.path(), "backend", &settings)
+        settings.extend(self.shared_settings());
+        Process::start_service(self.home.path(), "backend", &settings)
     }
 
-    fn shared(&self) -> Vec<String> {
-        let mut settings = vec![BEAT.to_owned()];
-        if let Some(kafka) = &self.plan.kafka {
+    fn shared_settings(&self) -> Vec<String> {
+        let mut settings = vec![HEARTBEAT.to_owned()];
+        if let Some(kafka) = &self.config.kafka {
             settings.push(format!("kafka.bootstrap_servers={kafka}"));
-            settings.push(format!("kafka.topic_prefix={}", self.prefix));
+            settings.push(format!("kafka.topic_prefix={}", self.topic_prefix));
         }
-        settings.extend(self.plan.settings.iter().cloned());
+        settings.extend(self.config.settings.iter().cloned());
         settings
     }
 
-    /// What topics and groups begin with.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
+    /// The prefix of the cluster's topics and consumer groups.
+    pub fn topic_prefix(&self) -> &str {
+        &self.topic_prefix
     }
 
-    /// Where a person meets it.
-    pub fn addresses(&self) -> Addresses {
-        self.addresses_of(0)
+    /// The base URLs of the first Backend and Identity.
+    pub fn urls(&self) -> ServiceUrls {
+        self.urls_of_backend(0)
     }
 
-    /// Where a person meets one of its Backends.
-    pub fn addresses_of(&self, backend: usize) -> Addresses {
-        Addresses {
-            backend: format!("http://{}", self.backends_at[backend]),
-            identity: format!("http://{}", self.identity_at),
+    /// The base URLs of the Backend with this index and Identity.
+    pub fn urls_of_backend(&self, index: usize) -> ServiceUrls {
+        ServiceUrls {
+            backend: format!("http://{}", self.backend_addresses[index]),
+            identity: format!("http://{}", self.identity_address),
             ca: None,
         }
     }
 
-    /// The database that it works on.
-    pub fn database(&self) -> &Scratch {
+    /// The cluster's database.
+    pub fn database(&self) -> &TestDatabase {
         &self.database
-    }
-
-    /// Everything that workers have said, those that are no more included.
-    pub fn said_by_workers(&mut self) -> Vec<String> {
-        let mut said = self.last_words.clone();
-        for worker in &mut self.workers {
-            worker.listen();
-            said.extend_from_slice(worker.seen());
-        }
-        said
-    }
-
-    /// Waits until the first Backend has said this.
-    pub fn until_backend_says(&mut self, said: &str) {
-        self.backends[0].after(said);
-    }
-
-    /// Where the first Backend and the first worker serve their metrics.
-    pub fn metrics(&mut self) -> (String, String) {
-        (self.backends[0].metrics(), self.workers[0].metrics())
-    }
-
-    /// Every process with its role.
-    pub fn processes(&self) -> Vec<(&'static str, u32)> {
-        let of = |role, processes: &[Process]| {
-            processes.iter().map(move |process| (role, process.id())).collect::<Vec<_>>()
-        };
-        [of("backend", &self.backends), of("worker", &self.workers)].concat()
     }
 
     /// The directory in which every process runs.
@@ -201,90 +196,123 @@ impl Cluster {
         self.home.path()
     }
 
+    /// The lines that workers have written by now, those of ended workers included.
+    pub fn worker_output(&mut self) -> Vec<String> {
+        let mut output = self.output_of_ended_workers.clone();
+        for Worker { process, .. } in &mut self.workers {
+            process.read_output();
+            output.extend_from_slice(process.output());
+        }
+        output
+    }
+
+    /// Waits until the first Backend has written a line with `part`.
+    pub fn wait_for_backend_line(&mut self, part: &str) {
+        self.backends[0].wait_for_line(part);
+    }
+
+    /// The base URLs of the Backends' metrics endpoints; the setting `metrics.listen` must be given.
+    pub fn backend_metrics_urls(&mut self) -> Vec<String> {
+        self.backends.iter_mut().map(Process::metrics_url).collect()
+    }
+
+    /// The base URLs of the workers' metrics endpoints; the setting `metrics.listen` must be given.
+    pub fn worker_metrics_urls(&mut self) -> Vec<String> {
+        self.workers.iter_mut().map(|worker| worker.process.metrics_url()).collect()
+    }
+
+    /// The ids of the Backends' and the workers' processes, each with its service.
+    pub fn process_ids(&self) -> Vec<(&'static str, u32)> {
+        let backends = self.backends.iter().map(|process| ("backend", process.id()));
+        backends.chain(self.workers.iter().map(|worker| ("worker", worker.process.id()))).collect()
+    }
+
     /// Starts everything again after a [`stop`](Self::stop), on this database.
-    pub fn start_on(&mut self, database: Scratch) {
+    pub fn restart_on(&mut self, database: TestDatabase) {
         self.database = database;
-        self.start_again();
+        self.restart();
     }
 
     /// Starts everything again after a [`stop`](Self::stop).
-    pub fn start_again(&mut self) {
-        self.start_identity();
-        self.start_workers(self.plan.workers);
+    pub fn restart(&mut self) {
+        self.restart_identity();
+        self.start_workers(self.config.workers);
         self.start_backends();
-        self.until_workers_take();
+        self.wait_until_workers_claim();
     }
 
-    fn start_identity(&mut self) {
-        self.identity = identity(self.home.path(), &self.database.url, &self.identity_at);
-        self.identity.after("Identity listens on");
+    fn restart_identity(&mut self) {
+        self.identity = start_identity(self.home.path(), &self.database.url, &self.identity_address);
+        self.identity.wait_for_line("Identity listens on");
     }
 
-    /// Stops each process politely and starts another in its place, Identity first, workers last.
-    pub fn replace_one_by_one(&mut self) {
-        end(&mut self.identity);
-        self.start_identity();
-        for number in 0..self.backends.len() {
-            end(&mut self.backends[number]);
-            self.backends[number] = self.backend(&self.backends_at[number]);
-            self.backends[number].after("the Backend listens on");
+    /// Stops each process and starts another in its place before the next one: Identity first, workers last.
+    pub fn restart_one_by_one(&mut self) {
+        self.identity.stop();
+        self.restart_identity();
+        for index in 0..self.backends.len() {
+            self.backends[index].stop();
+            self.start_backend(index);
         }
-        for number in 0..self.workers.len() {
-            end(&mut self.workers[number]);
-            self.workers[number] = self.worker(number);
-            self.workers[number].after("takes tasks");
+        for index in 0..self.workers.len() {
+            self.workers[index].process.stop();
+            self.output_of_ended_workers.extend_from_slice(self.workers[index].process.output());
+            self.workers[index] = self.worker(index);
+            self.workers[index].process.wait_for_line(WORKER_IS_READY);
         }
     }
 
-    /// SIGKILL for the first Backend; another one takes its place.
+    /// Starts the Backend with this index at its address, in the place of one that has ended, and waits until it listens.
+    pub fn start_backend(&mut self, index: usize) {
+        self.backends[index] = self.backend(&self.backend_addresses[index]);
+        self.backends[index].wait_for_line(BACKEND_IS_READY);
+    }
+
+    /// Kills the first Backend with SIGKILL.
     pub fn kill_backend(&mut self) {
         self.backends[0].kill();
-        self.backends[0] = self.backend(&self.backends_at[0]);
-        self.backends[0].after("the Backend listens on");
     }
 
-    /// SIGKILL for a worker; nobody takes its place.
-    pub fn kill_worker(&mut self) {
-        let mut worker = self.workers.pop().expect("there is one");
-        worker.kill();
-        worker.listen();
-        self.last_words.extend_from_slice(worker.seen());
+    /// Kills the last worker with SIGKILL, starts none in its place, and returns its name.
+    pub fn kill_worker(&mut self) -> String {
+        let Worker { name, mut process } = self.workers.pop().expect("a worker runs");
+        process.kill();
+        // Returns once both outputs are closed: every line that the worker has written is there then.
+        process.wait_for_exit();
+        self.output_of_ended_workers.extend_from_slice(process.output());
+        name
     }
 
-    /// Stops a worker politely; nobody takes its place.
+    /// Stops the last worker with SIGTERM and starts none in its place.
     pub fn stop_worker(&mut self) {
-        let mut worker = self.workers.pop().expect("there is one");
-        end(&mut worker);
-        self.last_words.extend_from_slice(worker.seen());
+        let mut worker = self.workers.pop().expect("a worker runs");
+        worker.process.stop();
+        self.output_of_ended_workers.extend_from_slice(worker.process.output());
     }
 
-    /// Stops the workers and the Backends politely.
-    pub fn stop_work(&mut self) {
+    /// Stops the workers, then the Backends, with SIGTERM.
+    pub fn stop_workers_and_backends(&mut self) {
         while !self.workers.is_empty() {
             self.stop_worker();
         }
         for mut backend in self.backends.drain(..) {
-            end(&mut backend);
+            backend.stop();
         }
     }
 
-    /// Stops everything politely.
+    /// Stops every process with SIGTERM.
     pub fn stop(&mut self) {
-        self.stop_work();
-        end(&mut self.identity);
+        self.stop_workers_and_backends();
+        self.identity.stop();
     }
 }
 
-fn identity(home: &Path, database: &str, at: &str) -> Process {
+fn start_identity(home: &Path, database: &str, address: &str) -> Process {
+    let client = format!(r#"{{ id = "{WORKER_CLIENT}", secret_file = "secret", roles = ["Worker"] }}"#);
     let settings = [
         format!("database.url={database}"),
-        format!("identity.listen={at}"),
-        r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#.to_owned(),
+        format!("identity.listen={address}"),
+        format!("identity.clients=[{client}]"),
     ];
-    role(home, "identity", &settings)
-}
-
-fn end(process: &mut Process) {
-    process.terminate();
-    assert!(process.ended().success(), "{:?}", process.seen());
+    Process::start_service(home, "identity", &settings)
 }

@@ -1,36 +1,31 @@
-//! What the database, the brokers and the workers' own words say of a cluster; and hands that spoil its topics.
+//! What may be said of a cluster's history afterwards: that no accepted task is missing, and that no grant was run twice.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use database::{Clock, Db};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Message, OwnedMessage};
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use domain::{TaskCounts, TaskId};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use store::Store;
-use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 use crate::kit::cluster::Cluster;
+use crate::kit::metrics::Scrape;
 
-/// How long a test waits for what must come; only a broken program lets it pass.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A row of `outcome`: id, status, attempt, end.
-pub type Outcome = (Uuid, String, i32, i64);
-
-/// Everything that was accepted has ended, and the books say so.
-pub async fn books_balance(url: &str, at_least: u64, exactly: Option<u64>) {
+/// How many tasks are in each status, in the database with this URL.
+pub async fn read_counts(url: &str) -> TaskCounts {
     let store = Store::new(Db::open(url).unwrap(), Clock::System);
     let counts = store.counts().await.unwrap();
     store.close().await;
+    counts
+}
+
+/// Asserts that every accepted task has ended and that no task is missing. Some submissions may have been accepted whose
+/// answer was lost, so there are `at_least` so many tasks, and `exactly` so many where no answer can have been lost.
+pub async fn assert_counts_balance(url: &str, at_least: u64, exactly: Option<u64>) {
+    let counts = read_counts(url).await;
     assert!(counts.balance(), "{counts:?}");
     assert_eq!((counts.created, counts.running), (0, 0), "{counts:?}");
     assert!(
@@ -39,185 +34,97 @@ pub async fn books_balance(url: &str, at_least: u64, exactly: Option<u64>) {
     );
 }
 
-/// The end of every task.
-pub async fn outcomes(cluster: &Cluster) -> HashSet<Outcome> {
-    let mut connection = PgConnection::connect(&cluster.database().url).await.unwrap();
-    let rows: Vec<Outcome> = sqlx::query_as("select id, status, attempt, ended_at from outcome")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-    rows.into_iter().collect()
+/// How a task has ended: a row of `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Outcome {
+    /// The task.
+    pub id: TaskId,
+    /// `FINISHED` or `CANCELLED`.
+    pub status: String,
+    /// The number of the task's last grant.
+    pub attempt: i32,
+    /// When the task ended, in microseconds since 1970.
+    pub ended: i64,
+    /// The worker of the last grant, if the task was granted.
+    pub worker: Option<String>,
 }
 
-/// Gives a table another name.
+/// The outcome of every task that has ended.
+pub async fn read_outcomes(cluster: &Cluster) -> HashSet<Outcome> {
+    let mut connection = PgConnection::connect(&cluster.database().url).await.unwrap();
+    let query = sqlx::query_as("select id, status, attempt, ended_at, worker from outcome");
+    let rows: Vec<(Uuid, String, i32, i64, Option<String>)> = query.fetch_all(&mut connection).await.unwrap();
+    let outcome =
+        |(id, status, attempt, ended, worker)| Outcome { id: TaskId(id), status, attempt, ended, worker };
+    rows.into_iter().map(outcome).collect()
+}
+
+/// Renames a table, so that statements on it fail.
 pub async fn rename_table(cluster: &Cluster, from: &str, to: &str) {
     let mut connection = PgConnection::connect(&cluster.database().url).await.unwrap();
     let rename = AssertSqlSafe(format!("alter table {from} rename to {to}"));
     connection.execute(rename).await.unwrap();
 }
 
-/// By the workers' own words no task was worked on twice, unless it was handed back between.
-pub fn nothing_ran_twice(cluster: &mut Cluster) {
-    let mut ends: HashMap<&str, usize> = HashMap::new();
-    let said = cluster.said_by_workers();
-    for line in said.iter().filter_map(|line| line.split_once(" task ")) {
-        let (id, rest) = line.1.split_once(' ').unwrap_or_default();
-        let ended = ["has its result", "failed", "was stopped"].iter().any(|end| rest.starts_with(end));
-        if ended {
-            *ends.entry(id).or_default() += 1;
-        }
-    }
-    assert!(!ends.is_empty(), "the workers say what they do");
-    let twice: Vec<_> = ends.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "{twice:?}");
+/// The run of one grant of a task, from its start to its end, by a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// The task.
+    pub task: TaskId,
+    /// The number of the grant.
+    pub attempt: i32,
+    /// The worker's name.
+    pub worker: String,
 }
 
-/// How many tasks came by ticket and how many by pull, by the workers' own words.
-pub fn by_ticket_and_by_pull(cluster: &mut Cluster) -> (usize, usize) {
-    let said = cluster.said_by_workers();
-    let count = |way: &str| {
-        let counts =
-            said.iter().filter_map(|line| line.split_once(way)?.0.rsplit(' ').next()?.parse::<usize>().ok());
-        counts.sum()
+/// The runs that have ended, by the logs of the workers, which must tell `debug`: each is a line in the span `task` of the
+/// run, whatever the message. Lines of a worker that still runs may be missing.
+pub fn logged_runs(cluster: &mut Cluster) -> Vec<Run> {
+    let run = |line: &String| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let span = line.get("span").filter(|span| span["name"] == "task")?;
+        Some(Run {
+            task: span["task.id"].as_str()?.parse().ok()?,
+            attempt: span["task.attempt"].as_i64()?.try_into().ok()?,
+            worker: span["worker.name"].as_str()?.to_owned(),
+        })
     };
-    (count(" tasks were granted by ticket"), count(" tasks were granted by pull"))
+    cluster.worker_output().iter().filter_map(run).collect()
 }
 
-fn topics(prefix: &str) -> [String; 2] {
-    [format!("{prefix}.tasks.default"), format!("{prefix}.results")]
-}
-
-fn client(server: &str, group: &str) -> BaseConsumer {
-    ClientConfig::new()
-        .set("bootstrap.servers", server)
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap()
-}
-
-fn admin(server: &str) -> (AdminClient<DefaultClientContext>, AdminOptions) {
-    let admin = ClientConfig::new().set("bootstrap.servers", server).create().unwrap();
-    let patience = Some(PATIENCE);
-    (admin, AdminOptions::new().request_timeout(patience).operation_timeout(patience))
-}
-
-/// Each partition of a topic with the end of what it holds.
-fn ends(consumer: &BaseConsumer, topic: &str) -> Vec<(i32, i64, i64)> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
-    let partitions = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
-    let ends = partitions.map(|partition| {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
-        (partition, low, high)
-    });
-    ends.collect()
-}
-
-/// How many dead letters there are.
-pub fn dead_letters(server: &str, prefix: &str) -> i64 {
-    let topic = format!("{prefix}.dlq");
-    ends(&client(server, "auditor"), &topic).into_iter().map(|(_, low, high)| high - low).sum()
-}
-
-/// Deletes every message that is in the topics now.
-pub async fn empty_topics(server: &str, prefix: &str) {
-    let consumer = client(server, "auditor");
-    let mut all = TopicPartitionList::new();
-    for topic in topics(prefix) {
-        for (partition, _, high) in ends(&consumer, &topic) {
-            all.add_partition_offset(&topic, partition, Offset::Offset(high)).unwrap();
-        }
+/// Asserts that no grant was run twice, and that each task that finished was run under the grant that its outcome names. A task
+/// that a worker has released runs again, under the number of the next grant. The workers must have been stopped, so that
+/// every line of their logs is there.
+pub async fn assert_each_grant_ran_once(cluster: &mut Cluster) {
+    let mut counts: HashMap<(TaskId, i32), usize> = HashMap::new();
+    for run in logged_runs(cluster) {
+        *counts.entry((run.task, run.attempt)).or_default() += 1;
     }
-    let (admin, options) = admin(server);
-    admin.delete_records(&all, &options).await.unwrap();
+    let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "grants that were run more than once: {twice:?}");
+    let mut finished: Vec<_> = read_outcomes(cluster).await.into_iter().collect();
+    finished.retain(|outcome| outcome.status == "FINISHED");
+    assert!(!finished.is_empty(), "some tasks finish in every test");
+    finished.retain(|outcome| !counts.contains_key(&(outcome.id, outcome.attempt)));
+    assert!(finished.is_empty(), "tasks that finished without a line of their run: {finished:?}");
 }
 
-/// Deletes the topics themselves.
-pub async fn delete_topics(server: &str, prefix: &str) {
-    let (admin, options) = admin(server);
-    let topics = topics(prefix);
-    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    for deleted in admin.delete_topics(&names, &options).await.unwrap() {
-        deleted.unwrap();
+/// How many tasks the Backends have granted in each way since they were started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GrantCounts {
+    /// To workers that named the task, since they had its ticket.
+    pub by_ticket: f64,
+    /// To workers that asked for types of tasks.
+    pub by_long_poll: f64,
+}
+
+/// Sums the metric `tasker_tasks_granted_total` of the Backends; the setting `metrics.listen` must be given.
+pub async fn count_grants(cluster: &mut Cluster) -> GrantCounts {
+    let mut grants = GrantCounts::default();
+    for url in cluster.backend_metrics_urls() {
+        let scrape = Scrape::fetch(&url).await;
+        grants.by_ticket += scrape.sum("tasker_tasks_granted_total", &[r#"way="id""#]);
+        grants.by_long_poll += scrape.sum("tasker_tasks_granted_total", &[r#"way="pull""#]);
     }
-}
-
-/// Everything that is in a topic now.
-fn content(server: &str, topic: &str) -> Vec<OwnedMessage> {
-    let consumer = client(server, "auditor");
-    let mut all = TopicPartitionList::new();
-    let mut count = 0;
-    for (partition, low, high) in ends(&consumer, topic) {
-        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-        count += high - low;
-    }
-    consumer.assign(&all).unwrap();
-    (0..count).map(|_| consumer.poll(PATIENCE).expect("another message").unwrap().detach()).collect()
-}
-
-/// Sends every message of the topics once more, in another order.
-pub fn double_messages(server: &str, prefix: &str) {
-    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", server).create().unwrap();
-    for topic in topics(prefix) {
-        for message in content(server, &topic).iter().rev() {
-            let record: FutureRecord<'_, [u8], [u8]> =
-                FutureRecord::to(&topic).payload(message.payload().unwrap()).key(message.key().unwrap());
-            // Sent in order, waited for at the end: a queue holds them all.
-            drop(producer.send_result(record).unwrap());
-        }
-    }
-    rdkafka::producer::Producer::flush(&producer, PATIENCE).unwrap();
-}
-
-/// Lets the groups begin at the first message again, as soon as nobody is a member of them: who has gone without a goodbye
-/// that was heard is one until its session is over.
-pub async fn rewind_groups(server: &str, prefix: &str) {
-    for (topic, group) in topics(prefix).iter().zip(groups(prefix)) {
-        let consumer = client(server, &group);
-        let mut all = TopicPartitionList::new();
-        for (partition, low, _) in ends(&consumer, topic) {
-            all.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
-        }
-        let rewind = async {
-            let mut tries = interval(Duration::from_millis(100));
-            loop {
-                tries.tick().await;
-                match consumer.commit(&all, CommitMode::Sync) {
-                    Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => {}
-                    done => break done,
-                }
-            }
-        };
-        timeout(PATIENCE, rewind).await.expect("members that stay").unwrap();
-    }
-}
-
-fn groups(prefix: &str) -> [String; 2] {
-    [format!("{prefix}.workers.default"), format!("{prefix}.backends")]
-}
-
-/// Waits until the groups have seen every message.
-pub async fn everything_was_read(server: &str, prefix: &str) {
-    for (topic, group) in topics(prefix).iter().zip(groups(prefix)) {
-        let consumer = client(server, &group);
-        let is_read = || {
-            let mut all = TopicPartitionList::new();
-            let ends = ends(&consumer, topic);
-            for (partition, ..) in &ends {
-                all.add_partition(topic, *partition);
-            }
-            let committed = consumer.committed_offsets(all, PATIENCE).unwrap();
-            ends.iter().all(|(partition, low, high)| {
-                let committed = committed.find_partition(topic, *partition).unwrap().offset();
-                low == high || committed == Offset::Offset(*high)
-            })
-        };
-        let look = async {
-            let mut looks = interval(Duration::from_millis(100));
-            while !is_read() {
-                looks.tick().await;
-            }
-        };
-        assert!(timeout(PATIENCE, look).await.is_ok(), "{group} has not read {topic}");
-    }
+    grants
 }

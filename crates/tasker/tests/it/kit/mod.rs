@@ -1,8 +1,13 @@
-//! What the tests share.
+//! Fixtures of the tests: commands, processes and clusters, an HTTP client, metrics, a trace collector, and what is checked afterwards.
 
+pub(crate) mod api_client;
 pub(crate) mod cluster;
+pub(crate) mod command;
 pub(crate) mod history_audit;
-pub(crate) mod person;
+pub(crate) mod kafka_topics;
+pub(crate) mod metrics;
 pub(crate) mod process;
+pub(crate) mod service_urls;
+pub(crate) mod tasker_up;
 pub(crate) mod trace_collector;
-pub(crate) mod until;
+pub(crate) mod wait_until;

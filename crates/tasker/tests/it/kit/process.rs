@@ -1,58 +1,23 @@
-//! The binary as a process: started in a directory of its own, watched line by line, gone when dropped.
+//! The binary as a process that runs until it is stopped: its output is read line by line, and dropping it kills the process.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use crate::kit::command::{set_arguments, tasker_command};
+use crate::kit::wait_until::MAX_WAIT;
 
-use crate::kit::person::Addresses;
+/// The pause between two looks at the signal mask of a process.
+const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long a test waits for what must come; only a broken program lets it pass.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// `tasker` with `arguments`, in `home` and with an empty environment.
-pub fn tasker<'a>(home: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
-    command.current_dir(home).env_clear().args(arguments);
-    command
-}
-
-/// What a command that has ended said.
-#[derive(Debug)]
-pub struct Said {
-    /// Its exit code.
-    pub code: i32,
-    /// Its data, without the newline at the end.
-    pub out: String,
-    /// Its remarks and errors.
-    pub err: String,
-}
-
-/// Runs a command to its end.
-pub fn run(command: &mut Command) -> Said {
-    run_with(command, "")
-}
-
-/// The same, with something to read.
-pub fn run_with(command: &mut Command, input: &str) -> Said {
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
-    // Who does not read it has ended already.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("our own child");
-    let text = |bytes| String::from_utf8(bytes).expect("text").trim_end().to_owned();
-    Said { code: status.code().expect("not killed"), out: text(stdout), err: text(stderr) }
-}
-
-/// A running process; it is killed when dropped.
+/// A running process with its output so far.
 pub struct Process {
     child: Child,
     lines: Receiver<String>,
-    seen: Vec<String>,
+    output: Vec<String>,
 }
 
 impl Process {
@@ -63,63 +28,80 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary starts");
+            .expect("the program can be started");
         let (sender, lines) = channel();
-        let out: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("piped"));
-        let err: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("piped"));
-        for stream in [out, err] {
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("standard output is a pipe"));
+        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("standard error is a pipe"));
+        for stream in [stdout, stderr] {
             let sender = sender.clone();
             thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    // The test may have ended already.
+                    // Sending fails once the test has dropped the process.
                     let _ = sender.send(line);
                 }
             });
         }
-        Self { child, lines, seen: Vec::new() }
+        Self { child, lines, output: Vec::new() }
     }
 
-    /// Waits for a line with `part` in it, on either output, and returns what follows `part`.
-    pub fn after(&mut self, part: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+    /// Starts the service `tasker NAME` in the directory `home` with `settings` (`key=value`).
+    pub fn start_service<S: AsRef<str>>(home: &Path, name: &str, settings: &[S]) -> Self {
+        Self::start(&mut tasker_command(home, std::iter::once(name).chain(set_arguments(settings))))
+    }
+
+    /// Waits for a line that contains `part`, on either output, and returns what follows `part` in the line. Panics if the
+    /// process ends before.
+    pub fn wait_for_line(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
-            match self.next(deadline) {
+            match self.next_line(deadline) {
                 Some(line) => {
                     if let Some((_, rest)) = line.split_once(part) {
                         return rest.trim().to_owned();
                     }
                 }
-                None => panic!("it ended without `{part}`; it said:\n{}", self.seen.join("\n")),
+                None => {
+                    panic!("the process ended without a line with `{part}`:\n{}", self.output.join("\n"))
+                }
             }
         }
     }
 
-    /// Where it serves its metrics, as it has said by now.
-    pub fn metrics(&mut self) -> String {
-        self.listen();
-        let told = self.seen.iter().find_map(|line| line.split_once("metrics are served on "));
-        told.expect("it says where").1.trim().trim_end_matches("/metrics").to_owned()
+    /// The base URL of the metrics endpoint, which the process has logged by now.
+    pub fn metrics_url(&mut self) -> String {
+        self.read_output();
+        let lines = self.output.iter();
+        let url = lines.filter_map(|line| line.split_once("metrics are served on ")).find_map(|(_, rest)| {
+            let (base, _) = rest.split_once("/metrics")?;
+            Some(base.to_owned())
+        });
+        url.unwrap_or_else(|| panic!("no line names the metrics endpoint:\n{}", self.output.join("\n")))
     }
 
-    /// Reads what it has said by now.
-    pub fn listen(&mut self) {
-        self.seen.extend(self.lines.try_iter());
+    /// Reads the lines that the process has written by now, without waiting.
+    pub fn read_output(&mut self) {
+        self.output.extend(self.lines.try_iter());
     }
 
-    /// Every line that was read so far.
-    pub fn seen(&self) -> &[String] {
-        &self.seen
+    /// Every line that was read so far, of both outputs.
+    pub fn output(&self) -> &[String] {
+        &self.output
     }
 
-    /// Its process id.
+    /// How many of the lines that were read so far contain `part`.
+    pub fn count_lines(&self, part: &str) -> usize {
+        self.output.iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// SIGKILL; returns when it is gone.
+    /// Sends SIGKILL and waits for the end of the process.
     pub fn kill(&mut self) {
-        self.child.kill().expect("our own child");
-        self.child.wait().expect("our own child");
+        self.child.kill().expect("the child process is ours");
+        self.child.wait().expect("the child process is ours");
     }
 
     /// Sends SIGTERM.
@@ -130,116 +112,58 @@ impl Process {
     /// Sends a signal, named without its SIG.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell can be started").success());
     }
 
-    /// Waits until it would hear SIGINT rather than die of it.
-    pub fn until_it_hears_ctrl_c(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        let caught = || {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim();
-            // SIGINT is 2, and the mask begins with 1.
-            u64::from_str_radix(mask, 16).expect("hexadecimal") & 0b10 != 0
+    /// Sends SIGTERM, waits for the end of the process and expects the exit code 0.
+    pub fn stop(&mut self) {
+        self.terminate();
+        assert!(self.wait_for_exit().success(), "{:?}", self.output);
+    }
+
+    /// Waits until the process has installed a handler for SIGINT: before, the signal would kill it.
+    pub fn wait_for_sigint_handler(&self) {
+        let deadline = Instant::now() + MAX_WAIT;
+        let is_handled = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+            let status = status.expect("the process runs");
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let mask = u64::from_str_radix(mask.expect("the mask of handled signals").trim(), 16);
+            // SIGINT is signal 2, and the lowest bit of the mask stands for signal 1.
+            mask.expect("the mask is hexadecimal") & 0b10 != 0
         };
-        while !caught() {
-            assert!(Instant::now() < deadline, "it does not listen for Ctrl-C");
-            thread::yield_now();
+        while !is_handled() {
+            assert!(Instant::now() < deadline, "the process installs no handler for SIGINT");
+            thread::park_timeout(SIGNAL_CHECK_INTERVAL);
         }
     }
 
-    /// Waits for its end: both outputs are closed then.
-    pub fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        while self.next(deadline).is_some() {}
-        self.child.wait().expect("our own child")
+    /// Waits for the end of the process: both outputs are closed then.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + MAX_WAIT;
+        while self.next_line(deadline).is_some() {}
+        self.child.wait().expect("the child process is ours")
     }
 
-    fn next(&mut self, deadline: Instant) -> Option<String> {
+    /// The next line, or none when both outputs are closed. Panics at the deadline.
+    fn next_line(&mut self, deadline: Instant) -> Option<String> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
-                self.seen.push(line.clone());
+                self.output.push(line.clone());
                 Some(line)
             }
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("too slow; it said:\n{}", self.seen.join("\n")),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no further line within the time limit:\n{}", self.output.join("\n"))
+            }
         }
     }
 }
 
 impl Drop for Process {
+    /// Kills the process if it still runs. Killing and waiting fail if it has ended, which is what we want.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A `tasker up` on free ports, with a home of its own.
-pub struct Up {
-    home: TempDir,
-    process: Process,
-    /// Where the Backend listens.
-    pub backend: String,
-    /// Where Identity listens.
-    pub identity: String,
-    /// The link that makes the first administrator, if there is none.
-    pub setup: String,
-}
-
-impl Up {
-    /// Starts one in a new home and waits until it serves.
-    pub fn start() -> Self {
-        Self::start_in(TempDir::new().expect("a temporary directory"), &[])
-    }
-
-    /// Starts one in `home` with `settings`.
-    pub fn start_in(home: TempDir, settings: &[&str]) -> Self {
-        let free = ["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"];
-        let sets = settings.iter().flat_map(|setting| ["--set", *setting]);
-        let mut process = Process::start(&mut tasker(home.path(), free.into_iter().chain(sets)));
-        let backend = process.after("Backend:");
-        let identity = process.after("Identity:");
-        process.after("Ready.");
-        let link = process.seen().iter().find_map(|line| line.strip_prefix("Setup link: "));
-        let setup = link.unwrap_or_default().to_owned();
-        Self { home, process, backend, identity, setup }
-    }
-
-    /// Starts one in a new home with `settings`.
-    pub fn start_with(settings: &[&str]) -> Self {
-        Self::start_in(TempDir::new().expect("a temporary directory"), settings)
-    }
-
-    /// Where a person meets it.
-    pub fn addresses(&self) -> Addresses {
-        Addresses { backend: self.backend.clone(), identity: self.identity.clone(), ca: None }
-    }
-
-    /// Kills it with SIGKILL and gives its home back.
-    pub fn kill(mut self) -> TempDir {
-        self.process.kill();
-        self.home
-    }
-
-    /// Its home; the data lie in `.tasker` below it.
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    /// The process itself.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Runs a client command as the account `local`.
-    pub fn ask<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Said {
-        run(&mut tasker(self.home(), arguments))
-    }
-
-    /// Stops it politely and gives its home back.
-    pub fn stop(mut self) -> (TempDir, ExitStatus) {
-        self.process.terminate();
-        let status = self.process.ended();
-        (self.home, status)
     }
 }
