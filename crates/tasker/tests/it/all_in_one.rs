@@ -75,10 +75,10 @@ fn a_second_signal_cuts_everything_off() {
     let id = up.ask(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).out;
     while up.ask(["get", &id]).out.contains("CREATED") {}
     up.process().terminate();
-    up.process().after("stopping;");
+    up.process().after("stopping:");
     up.process().terminate();
     assert_eq!(up.process().ended().code(), Some(1));
-    assert!(up.process().seen().contains(&"error: cut off by a second signal".to_owned()));
+    assert!(up.process().seen().contains(&"error: interrupted by a second signal".to_owned()));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_client_that_never_finishes_its_request_cannot_hold_it() {
     assert_eq!(up.ask(["list"]).code, 0);
     up.process().terminate();
     assert!(up.process().ended().success());
-    assert!(up.process().seen().iter().any(|line| line.contains("cut off the connections")));
+    assert!(up.process().seen().iter().any(|line| line.contains("closed the connections")));
 }
 
 #[test]

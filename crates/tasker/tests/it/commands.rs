@@ -85,7 +85,7 @@ fn on_a_terminal_a_bar_fills_and_statuses_have_colours() {
     };
     let waited = seen(r#"tasker submit SLEEP '{"ms": 1500}' --ttl 3s --wait"#);
     assert_eq!(waited.code, 0, "{}", waited.out);
-    assert!(waited.out.contains("waits for a worker") && waited.out.contains("█"), "{:?}", waited.out);
+    assert!(waited.out.contains("waiting for a worker") && waited.out.contains("█"), "{:?}", waited.out);
     assert!(waited.out.contains(" of 3 s") && waited.out.ends_with("1500"), "{:?}", waited.out);
     assert!(seen("tasker list").out.contains("\u{1b}[32mFINISHED"));
     assert!(!seen("NO_COLOR=1 tasker list").out.contains('\u{1b}'));
@@ -178,11 +178,11 @@ async fn who_has_signed_in_acts_until_they_sign_out() {
     assert_eq!(ask(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").out, "local");
 
     let text = std::fs::read_to_string(&session).unwrap();
-    let ended = text.replace(r#""ends": "20"#, r#""ends": "19"#);
+    let ended = text.replace(r#""expires_at": "20"#, r#""expires_at": "19"#);
     std::fs::write(&session, ended).unwrap();
     let ended = ask(&["list"], "");
     assert_eq!(ended.code, 4);
-    assert!(ended.err.contains("the sign-in of ann has ended: use `tasker login` again"), "{}", ended.err);
+    assert!(ended.err.contains("the sign-in of ann has expired: use `tasker login` again"), "{}", ended.err);
     assert_eq!(ask(&["logout"], "").err, "signed out");
     assert_eq!(ask(&["whoami", "-o", "id"], "").out, "local");
     assert_eq!(ask(&["logout"], "").err, "nobody was signed in");
@@ -237,7 +237,7 @@ fn what_is_wrong_on_the_command_line_is_not_sent() {
     assert_eq!(ask(&["submit", "ECHO", "--ttl", "5s", "--wait=soon"]).code, 2);
     let stranger = ask(&["list", "--backend-url", "http://127.0.0.1:1"]);
     assert_eq!(stranger.code, 4);
-    assert!(stranger.err.contains("nobody is signed in at http://127.0.0.1:1"), "{}", stranger.err);
+    assert!(stranger.err.contains("not signed in at http://127.0.0.1:1"), "{}", stranger.err);
     let nowhere = ask(&["login", "ann", "--password-stdin", "--backend-url", "http://127.0.0.1:1"]);
     assert_eq!(nowhere.code, 2);
     assert!(nowhere.err.contains("--identity-url"), "{}", nowhere.err);
@@ -301,14 +301,20 @@ fn a_server_is_loaded_and_its_books_are_checked() {
         let (code, report) = bench(arguments);
         assert_eq!(code, 0, "{report}");
         assert!(report["times"]["p99"].as_f64().unwrap() > 0.0, "{report}");
-        assert_eq!(report["books"]["accepted"], report["books"]["ends"]["FINISHED"], "{report}");
+        assert_eq!(
+            report["reconciliation"]["accepted"], report["reconciliation"]["ends"]["FINISHED"],
+            "{report}"
+        );
     }
     let (code, report) = bench(&["ttl", "--concurrency", "8", "--ttl", "100ms"]);
     assert_eq!(code, 0, "{report}");
-    assert_eq!(report["books"]["accepted"], report["books"]["ends"]["TTL_EXPIRED"], "{report}");
+    assert_eq!(
+        report["reconciliation"]["accepted"], report["reconciliation"]["ends"]["TTL_EXPIRED"],
+        "{report}"
+    );
     let late = ["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"];
     let (code, report) = bench(&late);
-    assert_eq!((code, &report["balance"]), (1, &true.into()), "none is lost, and they were to finish");
+    assert_eq!((code, &report["complete"]), (1, &true.into()), "none is lost, and they were to finish");
     let told = up.ask([&["bench"], &late[..], &["--duration", "100ms"]].concat()).out;
     assert!(told.contains(" TTL_EXPIRED: nothing was lost, "), "{told}");
     let table = up.ask(["bench", "run", "--duration", "300ms"]).out;
@@ -342,7 +348,7 @@ async fn an_administrator_looks_after_accounts() {
     assert_eq!(ask(&["user", "list", "-o", "id"], "").out, "ann\nbob\nlocal\nroot");
     assert_eq!(ask(&["user", "disable", "bob"], "").code, 0);
     let list = ask(&["user", "list"], "").out;
-    assert!(list.contains("bob    User    admin       out of use"), "{list}");
+    assert!(list.contains("bob    User    admin       disabled"), "{list}");
     assert!(list.contains("ann    Worker  admin"), "{list}");
     assert_eq!(ask(&["user", "enable", "bob"], "").code, 0);
     assert_eq!(ask(&["user", "role", "bob", "admin"], "").code, 0);

@@ -42,7 +42,7 @@ async fn an_installation_is_looked_over() {
     assert_eq!(well.code, 0, "{}", well.out);
     for said in [
         "version 0.",
-        "sound.key is its owner's alone",
+        "only its owner may read sound.key",
         &format!("its tables are at version {}", TASKS.version()),
         " s from ours",
         "it ends in ",
@@ -59,13 +59,17 @@ async fn an_installation_is_looked_over() {
     );
     mode(home.path(), 0o700);
     let hidden = doctor(&["backend.tls_cert=sound.pem", "backend.tls_key=ended.key"]);
-    assert!(hidden.out.contains("backend.tls_key         ended.key is its owner's alone"), "{}", hidden.out);
+    assert!(
+        hidden.out.contains("backend.tls_key         only its owner may read ended.key"),
+        "{}",
+        hidden.out
+    );
     let away = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
     assert_eq!(away.code, 1, "{}", away.out);
     for look in [&["doctor"][..], &["config", "check"]] {
         let said = [look, &["backend", "--set", "database.url=sqlite:none.db"]].concat();
         let said = run(&mut tasker(home.path(), said));
-        assert!(said.out.contains("none.db is made at the first start"), "{}", said.out);
+        assert!(said.out.contains("none.db does not exist yet; the first start creates it"), "{}", said.out);
         assert!(!home.path().join("none.db").exists(), "to look changes nothing");
     }
 }
@@ -133,9 +137,17 @@ async fn kafkas_topics_are_held_against_the_settings() {
         assert!(well.out.contains(&said), "{said}: {}", well.out);
     }
     let fewer = doctor("worker", &["kafka.partitions=13"]);
-    assert!(fewer.out.contains("kafka.partitions = 13 is for new topics: add partitions"), "{}", fewer.out);
+    assert!(
+        fewer.out.contains("kafka.partitions = 13 applies to new topics only: add partitions"),
+        "{}",
+        fewer.out
+    );
     let safer = doctor("worker", &["kafka.replication=3"]);
-    assert!(safer.out.contains("kafka.replication = 3 is for new topics: reassign"), "{}", safer.out);
+    assert!(
+        safer.out.contains("kafka.replication = 3 applies to new topics only: reassign"),
+        "{}",
+        safer.out
+    );
     assert_eq!((fewer.code, safer.code), (0, 0), "it works");
     let rig = Person::program(&cluster.addresses(), "rig", "a secret of the test").await;
     rig.enter_operation("HEAVY", "heavy").await;
@@ -157,7 +169,7 @@ async fn signing_keys_must_open_with_the_key_file() {
     let well = doctor(&[]);
     assert_eq!(well.code, 0, "{}", well.out);
     assert!(
-        well.out.contains("it opens the signing keys (1); the current one has signed for 0 days"),
+        well.out.contains("it decrypts the signing keys (1); the current key has been in use for 0 days"),
         "{}",
         well.out
     );

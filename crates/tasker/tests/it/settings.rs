@@ -64,7 +64,7 @@ fn a_variable_is_named_by_its_error() {
 #[test]
 fn variables_of_kubernetes_services_do_no_harm() {
     let sentence = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
-    assert!(sentence.contains("TASKER_PORT: no settings of ours, they change nothing"), "{sentence}");
+    assert!(sentence.contains("TASKER_PORT: not a setting, ignored"), "{sentence}");
     assert!(sentence.contains("\nerror: database.url is not set"), "{sentence}");
 }
 
@@ -92,7 +92,7 @@ fn what_would_do_harm_later_is_refused_at_the_start() {
 #[test]
 fn a_worker_must_say_who_it_is() {
     let sentence = refusal(&home(), &["worker"], &[]);
-    assert!(sentence.starts_with("error: a worker must say who it is"), "{sentence}");
+    assert!(sentence.starts_with("error: a worker needs credentials"), "{sentence}");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_file_with_every_setting_is_written_and_not_written_over() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let again = config(&["init"]);
     assert_eq!(again.code, 2);
-    assert!(again.err.contains("tasker.toml is there already; --force writes it anew"), "{}", again.err);
+    assert!(again.err.contains("tasker.toml exists already; --force overwrites it"), "{}", again.err);
     assert_eq!(config(&["init", "--force"]).code, 0);
     let shown = config(&["show"]);
     assert_eq!(shown.code, 0, "{}", shown.err);
@@ -205,7 +205,7 @@ async fn what_settings_name_is_tried() {
         ("kafka.bootstrap_servers=127.0.0.1:1", "BAD  kafka"),
         ("backend.identity_url=http://127.0.0.1:1", "is Identity running there?"),
         ("worker.client_secret=wrong", "BAD  worker"),
-        ("worker.simulate_work_ms=[2, 1]", "the first is the least"),
+        ("worker.simulate_work_ms=[2, 1]", "the first number is the shortest"),
     ] {
         let bad = check(&[set]);
         assert_eq!(bad.code, 2, "{set}: {}", bad.out);

@@ -226,7 +226,7 @@ async fn a_replaced_certificate_is_shown_without_a_restart_and_a_broken_one_is_n
     let mismatch = Signed { key: ground.authority.sign(&["127.0.0.1"]).key, ..next.clone() };
     ground.lay(&mismatch);
     let told = backend.after("backend.tls_key = key.pem: it is not the key of backend.tls_cert = cert.pem");
-    assert!(told.contains("the certificate from before is still shown"), "{told}");
+    assert!(told.contains("the old certificate stays in use"), "{told}");
     assert_eq!(shown(&ground.connect(port).await), first);
     assert!(is_alive(&mut open).await);
 
@@ -240,10 +240,10 @@ async fn a_replaced_certificate_is_shown_without_a_restart_and_a_broken_one_is_n
         assert_eq!(now, first);
         tokio::task::yield_now().await;
     }
-    backend.after("backend.tls_cert = cert.pem: the new certificate is shown");
+    backend.after("backend.tls_cert = cert.pem: new connections use the new certificate");
     backend.terminate();
     assert!(backend.ended().success());
-    let warnings = backend.seen().iter().filter(|line| line.contains("is still shown"));
+    let warnings = backend.seen().iter().filter(|line| line.contains("stays in use"));
     assert_eq!(warnings.count(), 1, "{:?}", backend.seen());
 }
 
@@ -301,7 +301,7 @@ fn what_others_can_read_is_told_at_the_start() {
     let mut worker = role(home.path(), "worker", &[who, far].concat());
     worker.after("worker.backend_url = http://backend.invalid:8080: backend.invalid is asked without TLS");
     worker.after("keeps trying to reach the Backend");
-    let told = worker.seen().iter().filter(|line| line.contains("is asked without TLS")).count();
+    let told = worker.seen().iter().filter(|line| line.contains("have no TLS")).count();
     assert_eq!(told, 1, "{:?}", worker.seen());
 
     let away = "database.url=postgres://tasker:hush@db.invalid/tasker?sslmode=disable";

@@ -127,7 +127,7 @@ async fn a_collector_that_is_away_holds_nothing_up() {
     }
     up.process().terminate();
     assert!(up.process().ended().success());
-    let told = up.process().seen().iter().find(|line| line.contains("traces do not go to"));
+    let told = up.process().seen().iter().find(|line| line.contains("traces are not accepted by"));
     assert!(told.is_some_and(|line| line.contains("Connection refused")), "{told:?}");
 }
 
@@ -148,8 +148,8 @@ async fn a_collector_that_takes_nothing_is_told_of_once_and_once_that_it_does_ag
     assert!(up.process().ended().success());
     let told = up.process().seen().iter().filter(|line| line.contains("traces ")).collect::<Vec<_>>();
     let [away, again] = *told else { panic!("{told:#?}") };
-    assert!(away.contains("traces do not go to") && away.contains("503"), "{away}");
-    assert!(again.contains("traces go to"), "{again}");
+    assert!(away.contains("traces are not accepted by") && away.contains("503"), "{away}");
+    assert!(again.contains("traces are accepted by"), "{again}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +161,7 @@ async fn a_check_asks_the_collector() {
         run(&mut tasker(home.path(), ["config", "check", "worker"].into_iter().chain(sets))).out
     };
     let sound = check(&collector.endpoint);
-    assert!(sound.contains("ok   traces.endpoint         the collector takes traces"), "{sound}");
+    assert!(sound.contains("ok   traces.endpoint         the collector accepts traces"), "{sound}");
     let other = check(&format!("{}/elsewhere", collector.endpoint));
     assert!(other.contains("BAD  traces.endpoint         the collector answers 404 "), "{other}");
     let away = check("http://127.0.0.1:1");
