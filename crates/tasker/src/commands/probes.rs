@@ -73,7 +73,10 @@ pub fn check_settings(config: &Config, service: Service) -> ProbeResult {
         |checked: Result<(), ConfigError>| errors.extend(checked.err().map(|error| error.to_string()));
     let load =
         |files: Result<Option<CertificateFiles>, ConfigError>| files?.map(Tls::load).transpose().map(drop);
-    let Config { backend, identity, worker, metrics, .. } = config;
+    let Config { database, backend, identity, worker, metrics, .. } = config;
+    if service != Service::Worker {
+        collect(database.check());
+    }
     if service.includes(Service::Backend) {
         collect(config.check_backend());
         collect(load(backend.tls()));

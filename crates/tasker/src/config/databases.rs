@@ -8,6 +8,26 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::error::ConfigError;
 use crate::config::sections::{Config, Database};
 
+/// The fewest connections to PostgreSQL: one writes, one reads, one listens for notifications.
+const MIN_CONNECTIONS: u32 = 3;
+
+impl Database {
+    /// Checks the number of connections.
+    ///
+    /// # Errors
+    ///
+    /// If there are too few.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self.max_connections.get() {
+            ..MIN_CONNECTIONS => Err(ConfigError::new(format!(
+                "database.max_connections = {}: at least {MIN_CONNECTIONS}",
+                self.max_connections
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Config {
     /// The URL of the database of tasks.
     ///
@@ -61,6 +81,7 @@ impl Config {
 
 /// Opens `url`, which the setting `key` names. The error does not show the URL: it may hold a password.
 fn open(key: &str, url: &str, settings: &Database) -> Result<Db, ConfigError> {
+    settings.check()?;
     open_pools(url, settings)
         .map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
 }

@@ -1,9 +1,10 @@
 //! Every setting by section: the keys of `tasker.toml`, their types and defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use domain::limits::{DEFAULT_MAX_PARAMETERS_BYTES, DEFAULT_MAX_RESULT_BYTES};
 use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
 use secrecy::SecretString;
@@ -35,11 +36,19 @@ pub struct Config {
 }
 
 /// The section `[database]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// `postgres://…` or `sqlite:PATH`. A secret: it may hold a password.
     pub url: Option<SecretString>,
+    /// The most connections that this process opens to each PostgreSQL database.
+    pub max_connections: NonZeroU32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: None, max_connections: count(17) }
+    }
 }
 
 /// The section `[backend]`.
@@ -74,6 +83,10 @@ pub struct Backend {
     pub worker_lost_ms: NonZeroU64,
     /// The origins of web pages that may call the API from a browser (CORS).
     pub cors_origins: Vec<String>,
+    /// The largest parameters of a task.
+    pub max_parameters_bytes: NonZeroUsize,
+    /// The largest result of a task.
+    pub max_result_bytes: NonZeroUsize,
 }
 
 impl Default for Backend {
@@ -93,6 +106,8 @@ impl Default for Backend {
             keep_ended_days: count(30),
             worker_lost_ms: positive(10_000),
             cors_origins: Vec::new(),
+            max_parameters_bytes: bytes(DEFAULT_MAX_PARAMETERS_BYTES),
+            max_result_bytes: bytes(DEFAULT_MAX_RESULT_BYTES),
         }
     }
 }
@@ -291,4 +306,8 @@ fn positive(number: u64) -> NonZeroU64 {
 
 fn count(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("a positive default")
+}
+
+fn bytes(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).expect("a positive default")
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::limits::MAX_SENT_RESULT_BYTES;
 use secrecy::SecretString;
 
 use crate::config::both_or_neither::both_or_neither;
@@ -43,13 +44,26 @@ impl Config {
     /// If a setting is unsafe or contradicts another.
     pub fn check_backend(&self) -> Result<(), ConfigError> {
         let Backend {
-            listen, allow_plaintext, default_ttl_ms, max_ttl_ms, worker_lost_ms, cors_origins, ..
+            listen,
+            allow_plaintext,
+            default_ttl_ms,
+            max_ttl_ms,
+            worker_lost_ms,
+            cors_origins,
+            max_result_bytes,
+            ..
         } = &self.backend;
         check_listener("backend", *listen, self.backend.tls()?.is_some() || *allow_plaintext)?;
         if default_ttl_ms.is_some_and(|default| default > *max_ttl_ms) {
             return Err(ConfigError::new(
                 "backend.default_ttl_ms is above backend.max_ttl_ms: lower the first",
             ));
+        }
+        if max_result_bytes.get() > MAX_SENT_RESULT_BYTES {
+            return Err(ConfigError::new(format!(
+                "backend.max_result_bytes = {max_result_bytes}: at most {MAX_SENT_RESULT_BYTES}, the largest result \
+                 that a worker sends"
+            )));
         }
         for text in cors_origins {
             backend::origin(text)

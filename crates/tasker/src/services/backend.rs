@@ -8,7 +8,6 @@ use backend::{Backend, OpenError, Settings};
 use broker::Broker;
 use database::Clock;
 use domain::Operation;
-use domain::limits::{DEFAULT_MAX_PARAMETERS_BYTES, DEFAULT_MAX_RESULT_BYTES};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -101,8 +100,8 @@ pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
         worker_lost: millis(section.worker_lost_ms),
         resend_period: millis(section.resend_period_ms),
         cors_origins: section.cors_origins.clone(),
-        max_parameters: DEFAULT_MAX_PARAMETERS_BYTES,
-        max_result: DEFAULT_MAX_RESULT_BYTES,
+        max_parameters: section.max_parameters_bytes.get(),
+        max_result: section.max_result_bytes.get(),
         is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })
