@@ -20,7 +20,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use crate::cli::Tasker;
 use crate::config::environment::Environment;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 fn run(command: Tasker) -> anyhow::Result<Exit> {
     let environment = Environment::read()?;
-    let runtime = Runtime::new()?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name("tasker-runtime").build()?;
     let ended = runtime.block_on(command.run(&environment));
     // Background tasks and blocking calls that still run are cut off: `run` has waited for all that matters.
     runtime.shutdown_background();

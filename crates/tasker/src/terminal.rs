@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_shows_every_fault_and_its_place() {
+    fn a_problem_shows_every_fault_and_its_pointer() {
         let fault =
             |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
         let mut problem = Problem::new(422, "invalid", "Broken rules", "2 rules are broken");

@@ -332,8 +332,8 @@ mod tests {
         assert!(flag.starts_with("--set worker.slots: invalid type"), "{flag}");
         assert!(!flag.contains("did you mean"), "{flag}");
 
-        let word = sentence(Layers::default().assignment("log.format=jsn"));
-        assert!(word.ends_with("did you mean `json`?"), "{word}");
+        let value = sentence(Layers::default().assignment("log.format=jsn"));
+        assert!(value.ends_with("did you mean `json`?"), "{value}");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Config {
         }
         if issuer.is_none() && !listen.ip().is_loopback() {
             return Err(ConfigError::new(format!(
-                "identity.issuer is not set, and identity.listen = {listen} does not tell how others reach it: set \
+                "identity.issuer is not set, and identity.listen = {listen} does not say how other machines reach it: set \
                  identity.issuer to its public address, like https://id.example.org"
             )));
         }

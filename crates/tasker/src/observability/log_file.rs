@@ -49,7 +49,7 @@ struct RotatingFile {
     path: PathBuf,
     rotate: Rotate,
     /// How many rotated files are kept.
-    keep: u32,
+    kept_files: u32,
     file: File,
     /// The size of `file`, in bytes.
     size: u64,
@@ -60,9 +60,9 @@ struct RotatingFile {
 }
 
 impl LogFile {
-    /// Opens the file at `path` for appending and starts the writer thread. `keep` rotated files are kept.
-    pub fn open(path: &Path, rotate: Rotate, keep: u32) -> io::Result<Self> {
-        let file = RotatingFile::open(path, rotate, keep)?;
+    /// Opens the file at `path` for appending and starts the writer thread. The latest `kept_files` rotated files are kept.
+    pub fn open(path: &Path, rotate: Rotate, kept_files: u32) -> io::Result<Self> {
+        let file = RotatingFile::open(path, rotate, kept_files)?;
         let (sender, receiver) = sync_channel(QUEUE_CAPACITY_LINES);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = dropped.clone();
@@ -117,7 +117,7 @@ impl MakeWriter<'_> for LogFile {
 }
 
 impl RotatingFile {
-    fn open(path: &Path, rotate: Rotate, keep: u32) -> io::Result<Self> {
+    fn open(path: &Path, rotate: Rotate, kept_files: u32) -> io::Result<Self> {
         let file = append_to(path)?;
         let (size, now) = (file.metadata()?.len(), now());
         // Lines that are already in the file may be of an earlier day or hour: that of the last write.
@@ -126,7 +126,7 @@ impl RotatingFile {
         let modified = modified.and_then(|at| i64::try_from(at.as_micros()).ok()).map_or(now, Timestamp);
         let period = rotate.period(modified);
         let outage = Outage::default();
-        Ok(Self { path: path.to_owned(), rotate, keep, file, size, period, outage })
+        Ok(Self { path: path.to_owned(), rotate, kept_files, file, size, period, outage })
     }
 
     /// Runs until the queue is closed.
@@ -182,13 +182,13 @@ impl RotatingFile {
         if !self.path.exists() {
             return self.reopen();
         }
-        for number in (0..self.keep).rev() {
+        for number in (0..self.kept_files).rev() {
             match std::fs::rename(self.numbered(number), self.numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        if self.keep == 0 {
+        if self.kept_files == 0 {
             std::fs::remove_file(&self.path)?;
         }
         self.reopen()
@@ -229,10 +229,11 @@ mod tests {
     use super::*;
 
     /// A log in a directory of its own, written and closed.
-    fn written(rotate: &str, keep: u32, lines: &[&str]) -> tempfile::TempDir {
+    fn written(rotate: &str, kept_files: u32, lines: &[&str]) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         let mut log =
-            LogFile::open(&home.path().join("log"), rotate.to_owned().try_into().unwrap(), keep).unwrap();
+            LogFile::open(&home.path().join("log"), rotate.to_owned().try_into().unwrap(), kept_files)
+                .unwrap();
         for line in lines {
             log.write_all(line.as_bytes()).unwrap();
         }

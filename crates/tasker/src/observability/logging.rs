@@ -102,7 +102,7 @@ async fn read(
     load: Arc<impl Fn() -> Result<Log, ConfigError> + Send + Sync + 'static>,
 ) -> Result<Log, ConfigError> {
     let (sender, receiver) = oneshot::channel();
-    // If the receiver has timed out, nobody needs the result.
+    // If the receiver has timed out, the result is not needed.
     let reader = std::thread::Builder::new().name("tasker-reload".to_owned());
     reader
         .spawn(move || drop(sender.send(load())))

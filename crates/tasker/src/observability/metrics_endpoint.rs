@@ -177,10 +177,10 @@ mod tests {
         serde_json::from_str::<serde_json::Value>(dashboard).expect("JSON");
         let known: BTreeSet<&str> = all().map(|metric| metric.name).collect();
         let is_name_character = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        let words = [alerts, dashboard].join(" ");
-        let named: BTreeSet<&str> = words
+        let text = [alerts, dashboard].join(" ");
+        let named: BTreeSet<&str> = text
             .split(|character| !is_name_character(character))
-            .filter(|word| word.starts_with("tasker_"))
+            .filter(|name| name.starts_with("tasker_"))
             .collect();
         assert!(named.len() > 15, "{named:?}");
         for name in named {

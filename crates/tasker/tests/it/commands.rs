@@ -99,7 +99,7 @@ fn ctrl_c_ends_the_wait_and_not_the_task() {
     watch.until_it_hears_ctrl_c();
     watch.signal("INT");
     assert_eq!(watch.ended().code(), Some(130), "{:?}", watch.seen());
-    let said = format!("{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}");
+    let said = format!("{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}");
     assert!(watch.seen().contains(&said), "{:?}", watch.seen());
     assert!(up.ask(["get", &id]).out.contains("status      RUNNING"));
 }

@@ -119,7 +119,7 @@ fn a_hangup_changes_the_level_and_opens_the_file_anew() {
         || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("the level of the log is debug"));
     let deadline = Instant::now() + Duration::from_mins(1);
     while !told() {
-        assert!(Instant::now() < deadline, "the settings were not read again");
+        assert!(Instant::now() < deadline, "the settings were not reloaded");
         std::thread::yield_now();
     }
     let id = up.ask(["submit", "ECHO", "--ttl", "30s", "--wait", "-o", "id"]).out;
@@ -140,7 +140,7 @@ fn a_hangup_waits_for_no_file_that_does_not_end() {
     std::fs::remove_file(&file).expect("our own file");
     assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("it runs").success());
     up.process().signal("HUP");
-    up.process().after("the settings were not read again");
+    up.process().after("the settings were not reloaded");
     assert_eq!(up.ask(["submit", "ECHO", "--ttl", "30s", "--wait"]).code, 0);
     let (_, status) = up.stop();
     assert!(status.success());

@@ -290,7 +290,7 @@ async fn whoever_does_not_shake_hands_keeps_nobody_waiting() {
     assert_eq!(up.ask(["list"]).code, 0, "others are served meanwhile");
     silent.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     assert_eq!(silent.read(&mut [0; 16]).expect("the server ends it"), 0);
-    up.process().after("a TLS handshake took too long");
+    up.process().after("a TLS handshake timed out");
 }
 
 #[test]
@@ -299,18 +299,20 @@ fn what_others_can_read_is_told_at_the_start() {
     let who = ["worker.client_id=rig", "worker.client_secret=x"];
     let far = ["worker.backend_url=http://backend.invalid:8080", "worker.identity_url=https://id.invalid"];
     let mut worker = role(home.path(), "worker", &[who, far].concat());
-    worker.after("worker.backend_url = http://backend.invalid:8080: backend.invalid is asked without TLS");
+    worker.after(
+        "worker.backend_url = http://backend.invalid:8080: connections to backend.invalid have no TLS",
+    );
     worker.after("keeps trying to reach the Backend");
     let told = worker.seen().iter().filter(|line| line.contains("have no TLS")).count();
     assert_eq!(told, 1, "{:?}", worker.seen());
 
     let away = "database.url=postgres://tasker:hush@db.invalid/tasker?sslmode=disable";
     let mut identity = role(home.path(), "identity", &[away, "identity.listen=127.0.0.1:0"]);
-    identity.after("database.url: PostgreSQL at db.invalid is asked without TLS");
+    identity.after("database.url: connections to PostgreSQL at db.invalid have no TLS");
     let near = "backend.identity_url=http://id.invalid";
     let mut backend = role(home.path(), "backend", &[away, near, "backend.listen=127.0.0.1:0"]);
-    backend.after("database.url: PostgreSQL at db.invalid is asked without TLS");
-    backend.after("backend.identity_url = http://id.invalid: id.invalid is asked without TLS");
+    backend.after("database.url: connections to PostgreSQL at db.invalid have no TLS");
+    backend.after("backend.identity_url = http://id.invalid: connections to id.invalid have no TLS");
 }
 
 #[test]

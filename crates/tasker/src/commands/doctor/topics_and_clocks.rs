@@ -10,7 +10,7 @@ use crate::commands::doctor::finding::{Finding, Verdict};
 use crate::commands::probes::Service;
 use crate::config::sections::Config;
 
-/// The largest offset of a clock without a warning. A service tells its time to the second only (HTTP `Date`).
+/// The largest offset of a clock without a warning. A service states its time in whole seconds (HTTP `Date`).
 const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(2);
 
 /// A finding for each existing topic: its partitions and its replication factor.

@@ -60,7 +60,7 @@ struct EndedTask {
     result: Option<RawJson>,
 }
 
-/// The answer about a task for whose end nobody waits.
+/// The answer about a task whose end the command has not waited for.
 #[derive(Serialize)]
 pub struct StillRunning {
     /// The task's id.
