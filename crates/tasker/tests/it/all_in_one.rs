@@ -126,3 +126,16 @@ fn half_a_request_does_not_keep_a_connection() {
         assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 }
+
+#[test]
+fn the_largest_parameters_and_results_are_settings() {
+    let up = Up::start_with(&["backend.max_parameters_bytes=60", "backend.max_result_bytes=20"]);
+    let submit = |text: &str| up.ask(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
+    assert_eq!(submit("short").code, 0);
+    let large_result = submit("a result of more than twenty bytes");
+    assert_eq!(large_result.code, 5, "{}", large_result.err);
+    assert!(large_result.err.contains("at most 20 are kept"), "{}", large_result.err);
+    let large_parameters = submit(&"x".repeat(60));
+    assert_eq!(large_parameters.code, 1, "{}", large_parameters.err);
+    assert!(large_parameters.err.contains("60"), "{}", large_parameters.err);
+}

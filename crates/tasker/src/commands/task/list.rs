@@ -38,7 +38,7 @@ impl List {
         match found.tasks.last() {
             None if self.before.is_some() => terminal::print_note("no older tasks"),
             None => {
-                terminal::print_note("no tasks yet; to submit one: tasker submit GENERATE_LOGIN --ttl 5s")
+                terminal::print_note("no tasks yet; to submit one: tasker submit GENERATE_LOGIN --ttl 5s");
             }
             Some(last) if found.tasks.len() >= self.limit as usize => {
                 terminal::print_note(&format!(
