@@ -1,17 +1,20 @@
-//! The command line.
+//! The command line: all subcommands of `tasker`.
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
 use crate::commands;
-use crate::commands::{bench, config};
-use crate::config::{Environment, Sources};
+use crate::commands::probes::Scope;
+use crate::commands::{bench, config, doctor};
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 use crate::services;
+use crate::services::all_in_one::Up;
 use crate::terminal;
 
-/// Runs tasks for a limited time: the result is there within the time to live, or the task is cancelled.
+/// Task queue: a task has its result within its time to live, or it is cancelled.
 ///
 /// `tasker up` starts everything on this machine; then, in a second terminal:
 ///
@@ -21,47 +24,47 @@ use crate::terminal;
 pub enum Tasker {
     /// Runs everything in one process: Backend, Identity, a worker; SQLite, no broker
     ///
-    /// Data stays in the data directory. It prints both addresses, a link that makes the first administrator until
-    /// there is one, and `Ready.` when it serves. The client commands with the same data directory act as the account
-    /// `local`, which it makes.
-    Up(services::all_in_one::Up),
-    /// Runs a Backend: the REST API that keeps tasks and hands them to workers
+    /// All data is in the data directory. The command prints both addresses, a link to create the first administrator as
+    /// long as there is none, and `Ready.` when it serves. Client commands with the same data directory act as the account
+    /// `local`, which this command creates.
+    Up(Up),
+    /// Runs a Backend: the REST API that stores tasks and hands them to workers
     ///
-    /// Any number of them may share a PostgreSQL database. It waits for the database and for Identity.
+    /// Any number of Backends may share a PostgreSQL database. A Backend waits until the database and Identity answer.
     Backend(Sources),
-    /// Runs an Identity: accounts, their pages, and tokens
+    /// Runs an Identity: accounts, their pages, and access tokens
     ///
-    /// Any number of them may share a database and a key file. It waits for the database. Until there is an
-    /// administrator it prints a link that makes the first one.
+    /// Any number of Identities may share a database and a key file. An Identity waits until the database answers. As long
+    /// as there is no administrator it prints a link to create the first one.
     Identity(Sources),
     /// Runs a worker with the built-in operations
     ///
-    /// Any number of them may run, each with a name of its own. It waits for the Backend and for Identity, and for its
-    /// account. Stopped, it lets its tasks finish for `worker.drain_ms` and hands the rest back.
+    /// Any number of workers may run, each with its own name. A worker waits until the Backend and Identity answer and its
+    /// account exists. When it is stopped, it lets its tasks finish for `worker.drain_ms` and releases the others.
     Worker(Sources),
-    /// Brings the tables of tasks and of accounts to this version, and leaves
+    /// Migrates the databases of tasks and of accounts to this version, and exits
     ///
-    /// The services do it themselves when they start; this is for those who want it done before.
+    /// The services migrate when they start; this command does it before.
     Migrate(Sources),
-    /// Loads a server and measures it; checks at the end that nothing was lost
+    /// Puts load on a server, measures it, and checks at the end that no task was lost
     #[command(subcommand)]
     Bench(bench::Command),
-    /// Looks an installation over: versions, clocks, rights, certificates, keys, room; exit code 1 if something is bad
-    Doctor(config::Scope),
+    /// Checks an installation: versions, clocks, permissions, certificates, keys, disk space; exit code 1 if something is bad
+    Doctor(Scope),
     /// Writes, shows and checks settings
     #[command(subcommand)]
     Config(config::Command),
     #[command(flatten)]
     Client(commands::Command),
-    /// Prints a script that completes these commands: tasker completions bash
+    /// Prints a completion script for a shell: tasker completions bash
     Completions {
-        /// For which shell
+        /// The shell
         shell: Shell,
     },
 }
 
 impl Tasker {
-    /// Does what was asked.
+    /// Runs the command.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {
             Self::Up(up) => Box::pin(up.run(environment)).await,
@@ -70,13 +73,13 @@ impl Tasker {
             Self::Worker(sources) => services::worker::run(&sources, environment).await,
             Self::Migrate(sources) => services::migrate::run(&sources, environment).await,
             Self::Bench(command) => Box::pin(command.run(environment)).await,
-            Self::Doctor(scope) => Box::pin(config::look_over(scope, environment)).await,
+            Self::Doctor(scope) => Box::pin(doctor::run(scope, environment)).await,
             Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,
             Self::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "tasker", &mut script);
-                terminal::line(String::from_utf8(script)?.trim_end())?;
+                terminal::print_line(String::from_utf8(script)?.trim_end())?;
                 Ok(Exit::Done)
             }
         }
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Tasker::command().debug_assert();
     }
 }

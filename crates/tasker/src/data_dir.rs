@@ -1,4 +1,4 @@
-//! The directory of `tasker up`: what it keeps there, and what the command line finds there.
+//! The data directory of `tasker up`: databases, the local account's password, and the addresses for the command line.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
@@ -9,32 +9,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::private_file;
 
-/// A directory that only its owner may enter.
+/// The data directory; only its owner may enter it.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
 
-/// Where the services of a `tasker up` listen.
+/// The addresses of the services that the latest `tasker up` started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// The REST API.
+    /// The URL of the REST API.
     pub backend: String,
-    /// Accounts and tokens.
+    /// The URL of Identity.
     pub identity: String,
-    /// The authorities that vouch for both, if not those of the platform.
+    /// The file of authorities trusted for both. Absent: the platform's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
 }
 
-/// Held by the one `tasker up` of a directory; the system releases it, however that process ends.
+/// The exclusive lock on a data directory. The operating system releases it however the process ends.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "it is held, not used")] File);
+pub struct Lock(#[expect(dead_code, reason = "an open file keeps the lock; nothing reads it")] File);
 
-/// The ordinary account that `tasker up` makes.
+/// The name of the ordinary account that `tasker up` creates.
 pub const ACCOUNT: &str = "local";
 
-const ADDRESSES: &str = "local.json";
-const SECRET: &str = "local.secret";
-const LOCK: &str = "lock";
+/// The file of [`Addresses`].
+const ADDRESSES_FILE: &str = "local.json";
+
+/// The file of the password of [`ACCOUNT`].
+const PASSWORD_FILE: &str = "local.secret";
+
+/// The file that is locked.
+const LOCK_FILE: &str = "lock";
 
 impl DataDir {
     /// The directory at `path`, which need not exist.
@@ -42,16 +47,20 @@ impl DataDir {
         Self(path.to_owned())
     }
 
-    /// Makes the directory where there is none, and takes it for this process.
-    pub fn take(&self) -> Result<Lock> {
+    /// Creates the directory if it does not exist, and locks it for this process.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created or written, or another process has locked it.
+    pub fn lock(&self) -> Result<Lock> {
         let shown = self.0.display();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)
-            .with_context(|| format!("--data-dir {shown} cannot be made"))?;
-        let file = private_file::options(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(self.file(LOCK))
+            .with_context(|| format!("--data-dir {shown} cannot be created"))?;
+        let file = private_file::owner_only(OpenOptions::new().write(true).create(true).truncate(false))
+            .open(self.file(LOCK_FILE))
             .with_context(|| format!("--data-dir {shown} cannot be written"))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
@@ -64,36 +73,36 @@ impl DataDir {
         }
     }
 
-    /// A file of the directory.
+    /// The path of a file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// The password of the account `local`, made at the first call.
-    pub fn make_secret(&self, random: impl FnOnce() -> String) -> Result<String> {
-        if let Some(secret) = self.secret()? {
-            return Ok(secret);
+    /// The password of the account `local`; the first call stores what `generate` returns.
+    pub fn ensure_password(&self, generate: impl FnOnce() -> String) -> Result<String> {
+        if let Some(password) = self.password()? {
+            return Ok(password);
         }
-        let secret = random();
-        self.write(SECRET, &secret)?;
-        Ok(secret)
+        let password = generate();
+        self.write(PASSWORD_FILE, &password)?;
+        Ok(password)
     }
 
-    /// The password of the account `local`, if it was made.
-    pub fn secret(&self) -> Result<Option<String>> {
-        self.read(SECRET)
+    /// The password of the account `local`; `None` if none is stored.
+    pub fn password(&self) -> Result<Option<String>> {
+        self.read(PASSWORD_FILE)
     }
 
-    /// Leaves the addresses for the command line.
+    /// Stores the addresses for the command line.
     pub fn write_addresses(&self, addresses: &Addresses) -> Result<()> {
-        self.write(ADDRESSES, &format!("{}\n", serde_json::to_string_pretty(addresses)?))
+        self.write(ADDRESSES_FILE, &format!("{}\n", serde_json::to_string_pretty(addresses)?))
     }
 
-    /// Where the services of the latest `tasker up` listened.
+    /// The addresses of the latest `tasker up`; `None` if it never ran here.
     pub fn addresses(&self) -> Result<Option<Addresses>> {
-        let Some(text) = self.read(ADDRESSES)? else { return Ok(None) };
-        let read = serde_json::from_str(&text);
-        read.map(Some).with_context(|| format!("{} makes no sense", self.file(ADDRESSES).display()))
+        let Some(text) = self.read(ADDRESSES_FILE)? else { return Ok(None) };
+        let addresses = serde_json::from_str(&text);
+        addresses.map(Some).with_context(|| format!("{} is not valid", self.file(ADDRESSES_FILE).display()))
     }
 
     fn read(&self, name: &str) -> Result<Option<String>> {
@@ -116,37 +125,37 @@ mod tests {
     }
 
     #[test]
-    fn only_the_owner_may_look() {
+    fn only_the_owner_may_read() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(&home.path().join("data"));
-        let _lock = data.take().unwrap();
-        data.make_secret(|| "secret".to_owned()).unwrap();
+        let _lock = data.lock().unwrap();
+        data.ensure_password(|| "password".to_owned()).unwrap();
         assert_eq!(mode(&home.path().join("data")), 0o700);
-        assert_eq!(mode(&data.file(SECRET)), 0o600);
+        assert_eq!(mode(&data.file(PASSWORD_FILE)), 0o600);
     }
 
     #[test]
-    fn the_secret_is_made_once() {
+    fn the_password_is_generated_once() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(home.path());
-        assert_eq!(data.secret().unwrap(), None);
-        assert_eq!(data.make_secret(|| "first".to_owned()).unwrap(), "first");
-        assert_eq!(data.make_secret(|| "second".to_owned()).unwrap(), "first");
+        assert_eq!(data.password().unwrap(), None);
+        assert_eq!(data.ensure_password(|| "first".to_owned()).unwrap(), "first");
+        assert_eq!(data.ensure_password(|| "second".to_owned()).unwrap(), "first");
     }
 
     #[test]
-    fn a_directory_serves_one_process() {
+    fn a_directory_is_locked_by_one_process() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(home.path());
-        let lock = data.take().unwrap();
-        let refusal = data.take().unwrap_err().to_string();
+        let lock = data.lock().unwrap();
+        let refusal = data.lock().unwrap_err().to_string();
         assert!(refusal.starts_with("another `tasker up` runs on "), "{refusal}");
         drop(lock);
-        assert!(data.take().is_ok());
+        assert!(data.lock().is_ok());
     }
 
     #[test]
-    fn addresses_are_found_again() {
+    fn addresses_are_stored() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(home.path());
         assert_eq!(data.addresses().unwrap(), None);

@@ -1,63 +1,63 @@
-//! What the exit code says: the one table of codes.
+//! The exit codes of the program: the one table of codes and their meanings.
 
 use std::process::ExitCode;
 
 use client::ClientError;
 use domain::{Reason, Status};
 
-use crate::commands::{NoServer, NotFound, NotSignedIn};
-use crate::config::ConfigError;
+use crate::command_error::{NoServer, NotFound, NotSignedIn};
+use crate::config::error::ConfigError;
 
-/// How a command ended.
+/// How a command ended; the number is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It did what was asked.
+    /// Success.
     Done = 0,
-    /// The request was refused, or something broke; the error says what.
+    /// The request was refused, or something failed; standard error has the cause.
     Error = 1,
-    /// The command line or a setting makes no sense.
+    /// The command line or a setting is invalid.
     Usage = 2,
     /// The task has not ended yet.
     NotEnded = 3,
-    /// Nobody is signed in, or no longer.
+    /// Nobody is signed in, or the sign-in has expired.
     NotSignedIn = 4,
-    /// The task has ended without a result: its operation failed, or its worker was lost.
+    /// The task ended without a result: its operation failed, or its worker was lost.
     Failed = 5,
-    /// The task has ended without a result: time was up.
+    /// The task ended without a result: it expired.
     Expired = 6,
-    /// The task has ended without a result: somebody cancelled it.
+    /// The task ended without a result: its owner cancelled it.
     Cancelled = 7,
-    /// There is no such task, operation or account.
+    /// The task, operation or account does not exist.
     NotFound = 8,
-    /// No answer from the server.
+    /// The server does not answer.
     Unreachable = 9,
-    /// Ctrl-C ended the wait; the task goes on.
+    /// Ctrl-C ended the wait; the task continues.
     Detached = 130,
 }
 
 impl Exit {
-    /// Every code with its meaning.
+    /// Every code with its meaning, in ascending order.
     const ALL: [(Self, &str); 11] = [
-        (Self::Done, "done"),
-        (Self::Error, "refused, or something broke: the error says what"),
-        (Self::Usage, "the command line or a setting makes no sense"),
-        (Self::NotEnded, "the task has not ended: the wait ran out"),
-        (Self::NotSignedIn, "sign in first: tasker login"),
-        (Self::Failed, "the task failed: its operation, or its worker"),
+        (Self::Done, "success"),
+        (Self::Error, "the request was refused, or something failed"),
+        (Self::Usage, "the command line or a setting is invalid"),
+        (Self::NotEnded, "the task has not ended within the time of the wait"),
+        (Self::NotSignedIn, "not signed in: use tasker login"),
+        (Self::Failed, "the task failed: its operation failed, or its worker was lost"),
         (Self::Expired, "the task expired: no result in time"),
         (Self::Cancelled, "the task was cancelled by its owner"),
-        (Self::NotFound, "there is no such thing"),
+        (Self::NotFound, "not found"),
         (Self::Unreachable, "the server cannot be reached"),
-        (Self::Detached, "Ctrl-C while waiting: the task goes on"),
+        (Self::Detached, "Ctrl-C while waiting: the task continues"),
     ];
 
-    /// The table, for `--help`.
+    /// The table of exit codes for `--help`.
     pub fn table() -> String {
         let lines = Self::ALL.map(|(exit, meaning)| format!("\n  {:<4} {meaning}", exit as u8));
         format!("Exit codes:{}", lines.concat())
     }
 
-    /// The code of a command that failed with `error`.
+    /// The exit code of a command that failed with `error`.
     pub fn of(error: &anyhow::Error) -> Self {
         if error.is::<ConfigError>() {
             Self::Usage
@@ -72,7 +72,7 @@ impl Exit {
         }
     }
 
-    /// The code of a task that has ended without a result.
+    /// The exit code for a task that ended without a result.
     pub const fn without_result(reason: Option<Reason>) -> Self {
         match reason {
             Some(Reason::TtlExpired | Reason::LateResult | Reason::NotStarted) => Self::Expired,
@@ -81,6 +81,7 @@ impl Exit {
         }
     }
 
+    /// The exit code for a request that failed.
     fn of_request(error: &ClientError) -> Self {
         match error {
             ClientError::BadAddress { .. } => Self::Usage,
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_has_the_same_table() {
+    fn the_command_line_page_has_the_same_table() {
         let manual = include_str!("../../../docs/command-line.md");
         for (exit, meaning) in Exit::ALL {
             let row = format!("| {} | {meaning} |", exit as u8);
@@ -129,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_senseless_setting_is_a_usage_error_however_deep_it_lies() {
+    fn an_invalid_setting_is_a_usage_error_also_as_a_cause() {
         let error = anyhow::Error::new(ConfigError::new("no")).context("while starting");
         assert_eq!(Exit::of(&error), Exit::Usage);
         assert_eq!(Exit::of(&anyhow::anyhow!("broken")), Exit::Error);
     }
 
     #[test]
-    fn a_refusal_says_whether_it_is_about_the_task_or_about_the_caller() {
+    fn a_refused_request_has_the_code_of_its_problem() {
         let refused = |status, task_status, reason| {
             let problem = Problem { task_status, reason, ..Problem::new(status, "x", "X", "because") };
             Exit::of(&ClientError::Refused { problem: Box::new(problem), retry_after: None }.into())

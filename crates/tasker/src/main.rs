@@ -1,11 +1,12 @@
-//! The binary: it parses the command line, runs the command, and leaves with a code that says how that went.
+//! The program `tasker`: parses the command line, runs the command and returns its exit code.
 
 #![expect(
     unreachable_pub,
-    reason = "nothing depends on a binary: here `pub` is what a module offers to its siblings"
+    reason = "no crate depends on a binary: here `pub` is what a module offers to other modules"
 )]
 
 mod cli;
+mod command_error;
 mod commands;
 mod config;
 mod data_dir;
@@ -19,19 +20,19 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use crate::cli::Tasker;
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 
 fn main() -> ExitCode {
     let ended = run(Tasker::parse());
     let exit = ended.unwrap_or_else(|error| {
-        if terminal::is_reader_gone(&error) {
+        if terminal::is_broken_pipe(&error) {
             return Exit::Done;
         }
-        terminal::error(&error);
+        terminal::print_error(&error);
         Exit::of(&error)
     });
     exit.into()
@@ -39,9 +40,9 @@ fn main() -> ExitCode {
 
 fn run(command: Tasker) -> anyhow::Result<Exit> {
     let environment = Environment::read()?;
-    let runtime = Runtime::new()?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name("tasker-runtime").build()?;
     let ended = runtime.block_on(command.run(&environment));
-    // Whatever still runs has had its time.
+    // Background tasks and blocking calls that still run are cut off: `run` has waited for all that matters.
     runtime.shutdown_background();
     ended
 }

@@ -1,4 +1,4 @@
-//! Files that only their owner may read, written whole or not at all.
+//! Files that only their owner may read, replaced atomically.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// The text of a file, if it is there.
+/// The text of a file; `None` if the file does not exist.
 pub fn read(path: &Path) -> Result<Option<String>> {
     let mut text = String::new();
     match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
@@ -17,13 +17,13 @@ pub fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// A new file takes the place of the old one.
+/// Writes a file atomically: a new file is written, synced to disk and renamed over the old one.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
-        let mut file = options(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+        let mut file = owner_only(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, path)
@@ -31,7 +31,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     write().with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// What is made with them only its owner may read.
-pub fn options(options: &mut OpenOptions) -> &mut OpenOptions {
+/// Sets the mode 0600 for a file that these options create.
+pub fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }

@@ -1,4 +1,4 @@
-//! What is printed: data to standard output, remarks and errors to standard error.
+//! Standard output and standard error: data goes to the first, remarks and errors to the second.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
@@ -6,66 +6,67 @@ use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 use client::ClientError;
 use domain::{Problem, Status};
 
-use crate::config::Environment;
+use crate::config::environment::Environment;
 
-/// Prints a line of data.
-pub fn line(text: &str) -> Result<()> {
+/// Prints a line of data to standard output.
+pub fn print_line(text: &str) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush())
 }
 
-/// The same of a service, which goes on though nobody reads.
-pub fn tell(text: &str) -> Result<()> {
-    match line(text) {
+/// Prints a line of a service to standard output. A closed pipe is no error: the service continues.
+pub fn print_service_line(text: &str) -> Result<()> {
+    match print_line(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// Whether a command ended because its reader has gone (`tasker watch | head -1`): that is no error.
-pub fn is_reader_gone(error: &anyhow::Error) -> bool {
+/// Whether a command ended because the reader of its output has closed the pipe (`tasker watch | head -1`), which is no
+/// failure.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Prints a remark. There is nobody to tell if even that fails.
-pub fn note(text: &str) {
+/// Prints a remark to standard error. A failure to print it is ignored: there is no other place to report it.
+pub fn print_note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// Prints why a command failed, with what can be done about it.
-pub fn error(error: &anyhow::Error) {
-    note(&format!("error: {}", plain(&sentence(error))));
+/// Prints why a command failed, and a hint where there is one, to standard error.
+pub fn print_error(error: &anyhow::Error) {
+    print_note(&format!("error: {}", escape_control_chars(&sentence(error))));
     if let Some(hint) = error.downcast_ref().and_then(hint) {
-        note(&format!("hint: {hint}"));
+        print_note(&format!("hint: {hint}"));
     }
 }
 
-/// Asks for something, on the same line.
-pub fn prompt(text: &str) {
+/// Prints a question to standard error, without a newline.
+pub fn print_prompt(text: &str) {
     let _ = write!(stderr(), "{text}");
 }
 
-/// Whether data on standard output may have colours: somebody sees them, and has not declined them (no-color.org).
-pub fn colours(environment: &Environment) -> bool {
+/// Whether standard output is a terminal with colours that the user has not switched off (<https://no-color.org>).
+pub fn has_colours(environment: &Environment) -> bool {
     let is_dumb = environment.get("TERM").is_none_or(|term| term == "dumb");
     stdout().is_terminal() && environment.get("NO_COLOR").is_none() && !is_dumb
 }
 
-/// A text of somebody else's: what would command the terminal is spelt out.
-pub fn plain(text: &str) -> Cow<'_, str> {
-    let commands = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if !text.contains(commands) {
+/// Text from elsewhere with its control characters escaped, so that it cannot command the terminal. Newlines and tabs stay.
+pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
+    let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_command) {
         return Cow::Borrowed(text);
     }
-    let spell = |character: char| {
-        if commands(character) { character.escape_unicode().to_string() } else { character.to_string() }
+    let escape = |character: char| {
+        if is_command(character) { character.escape_unicode().to_string() } else { character.to_string() }
     };
-    Cow::Owned(text.chars().map(spell).collect())
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// Data as it is, byte for byte; on a terminal without what would command it.
-pub fn data(text: &str) -> String {
-    if stdout().is_terminal() { plain(text).into_owned() } else { text.to_owned() }
+/// Data as it is, byte for byte; with control characters escaped if standard output is a terminal.
+pub fn escape_on_terminal(text: &str) -> String {
+    if stdout().is_terminal() { escape_control_chars(text).into_owned() } else { text.to_owned() }
 }
 
 fn sentence(error: &anyhow::Error) -> String {
@@ -76,10 +77,10 @@ fn sentence(error: &anyhow::Error) -> String {
     }
 }
 
-/// What can be done about it.
+/// What the user can do about a failed request.
 fn hint(error: &ClientError) -> Option<&'static str> {
     match error {
-        // Somebody took the connection, and what came back was no HTTP.
+        // A connection was accepted, and the answer was not HTTP.
         ClientError::Unreachable { url, source }
             if url.starts_with("http://") && !source.is_connect() && !source.is_timeout() =>
         {
@@ -93,7 +94,7 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Refused { problem, .. } => match (problem.status, problem.task_status) {
             (401, _) => Some("`tasker login` signs in"),
             (403, _) => {
-                Some("`tasker whoami` shows the roles of this account; an administrator gives others")
+                Some("`tasker whoami` shows the roles of this account; an administrator can change them")
             }
             (404, None) if problem.kind.ends_with(":no-such-task") => Some("`tasker list` shows your tasks"),
             (404, None) if problem.kind.ends_with(":no-such-user") => {
@@ -109,12 +110,13 @@ fn hint(error: &ClientError) -> Option<&'static str> {
     }
 }
 
-/// The title, what is behind it, and each fault with its place. A detail that only repeats the faults is left out.
+/// The title and detail of a problem, then each fault with its JSON pointer. A detail that only repeats the faults is left
+/// out.
 fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
     let sentences: Vec<&str> = errors.iter().map(|fault| fault.detail.as_str()).collect();
     let head = if *detail == sentences.join("; ") { title.clone() } else { format!("{title}: {detail}") };
     let faults = errors.iter().map(|fault| {
-        let pointer = if fault.pointer.is_empty() { "(the whole)" } else { &fault.pointer };
+        let pointer = if fault.pointer.is_empty() { "(the whole document)" } else { &fault.pointer };
         format!("\n  {pointer}: {}", fault.detail)
     });
     head + &faults.collect::<String>()
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_shows_every_fault_and_its_place() {
+    fn a_problem_shows_every_fault_and_its_pointer() {
         let fault =
             |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
         let mut problem = Problem::new(422, "invalid", "Broken rules", "2 rules are broken");

@@ -1,25 +1,25 @@
-//! `tasker operations`, `tasker workers`: what may be asked for, and who does it.
+//! `tasker operations` and `tasker workers`: lists of what tasks may ask for and of the workers that run them.
 
 use anyhow::Result;
 use clap::Args;
 use domain::{LiveWorker, Operation, OperationList, TypeName, WorkerList};
 
-use crate::commands::NotFound;
+use crate::command_error::NotFound;
 use crate::commands::target::Server;
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::terminal;
 
-/// Lists operations.
+/// Options of `tasker operations`.
 #[derive(Debug, Args)]
 pub struct Operations {
-    /// One of them, with the JSON Schemas of its parameters and its result
+    /// Show only this operation, with the JSON Schemas of its parameters and its result
     #[arg(value_name = "TYPE")]
     name: Option<TypeName>,
     #[command(flatten)]
     server: Server,
 }
 
-/// Lists workers.
+/// Options of `tasker workers`.
 #[derive(Debug, Args)]
 pub struct Workers {
     #[command(flatten)]
@@ -27,13 +27,13 @@ pub struct Workers {
 }
 
 impl Operations {
-    /// Asks for the catalogue and prints it, or one entry of it.
+    /// Requests the operations and prints all of them, or one.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let OperationList { operations } = self.server.connect(environment)?.operations().await?;
         let id = |operation: &Operation| operation.name.to_string();
         let Some(name) = self.name else {
             let ids = |all: &OperationList| all.operations.iter().map(id).collect();
-            self.server.output.print(&OperationList { operations }, table, ids)?;
+            self.server.output.print(&OperationList { operations }, operations_table, ids)?;
             return Ok(());
         };
         let Some(operation) = operations.into_iter().find(|operation| operation.name == name) else {
@@ -41,25 +41,25 @@ impl Operations {
                 NotFound(format!("there is no operation {name}: `tasker operations` lists them")).into()
             );
         };
-        self.server.output.print(&operation, one, |operation| vec![id(operation)])?;
+        self.server.output.print(&operation, operation_details, |operation| vec![id(operation)])?;
         Ok(())
     }
 }
 
 impl Workers {
-    /// Asks for the workers and prints them.
+    /// Requests the workers and prints them.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let found = self.server.connect(environment)?.workers().await?;
         let ids = |all: &WorkerList| all.workers.iter().map(|worker| worker.name.to_string()).collect();
-        self.server.output.print(&found, workers, ids)?;
+        self.server.output.print(&found, workers_table, ids)?;
         if found.workers.is_empty() {
-            terminal::note("no worker lives");
+            terminal::print_note("no workers are running");
         }
         Ok(())
     }
 }
 
-fn table(OperationList { operations }: &OperationList) -> String {
+fn operations_table(OperationList { operations }: &OperationList) -> String {
     let width = operations.iter().map(|operation| operation.name.as_str().len()).max().unwrap_or(0);
     let line = |operation: &Operation| {
         let about =
@@ -69,31 +69,32 @@ fn table(OperationList { operations }: &OperationList) -> String {
             "{:<width$}  v{:<3}  {}",
             operation.name.as_str(),
             operation.version,
-            terminal::plain(about)
+            terminal::escape_control_chars(about)
         );
         line.trim_end().to_owned()
     };
     operations.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn one(operation: &Operation) -> String {
-    let pretty = |schema: &serde_json::Value| terminal::plain(&format!("{schema:#}")).into_owned();
-    let life =
+fn operation_details(operation: &Operation) -> String {
+    let pretty =
+        |schema: &serde_json::Value| terminal::escape_control_chars(&format!("{schema:#}")).into_owned();
+    let ttl =
         |ttl: Option<domain::Ttl>| ttl.map_or_else(|| "-".to_owned(), |ttl| format!("{} ms", ttl.millis()));
     format!(
-        "type        {}\nversion     {}\nqueue       {}\nisolation   {}\nttl         default {}, most {}\nparameters  {}\nresult      {}",
+        "type        {}\nversion     {}\nqueue       {}\nisolation   {}\nttl         default {}, max {}\nparameters  {}\nresult      {}",
         operation.name,
         operation.version,
         operation.queue,
         operation.isolation.as_str(),
-        life(operation.ttl.default),
-        life(operation.ttl.max),
+        ttl(operation.ttl.default),
+        ttl(operation.ttl.max),
         pretty(&operation.parameters),
         pretty(&operation.result),
     )
 }
 
-fn workers(WorkerList { workers }: &WorkerList) -> String {
+fn workers_table(WorkerList { workers }: &WorkerList) -> String {
     let width = workers.iter().map(|worker| worker.name.as_str().len()).max().unwrap_or(0);
     let line = |worker: &LiveWorker| {
         let types: Vec<&str> = worker.types.iter().map(TypeName::as_str).collect();

@@ -1,4 +1,4 @@
-//! Answers on standard output: a table for eyes, JSON for machines, ids for the next command.
+//! The formats in which commands print their answers.
 
 use std::io;
 
@@ -7,19 +7,28 @@ use serde::Serialize;
 
 use crate::terminal;
 
-/// For whom the answer is printed.
+/// The format of an answer of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For eyes.
+    /// Text for people.
     Table,
-    /// For machines: what the API answered, in one line.
+    /// JSON as the API answered it, in one line.
     Json,
-    /// What names each thing, one in a line.
+    /// Only the id or name of each item, one a line.
     Id,
 }
 
+/// The format of a report that the command line makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Text for people.
+    Table,
+    /// A JSON array of objects, in one line.
+    Json,
+}
+
 impl Output {
-    /// Prints an answer as its reader wants it.
+    /// Prints an answer in this format; `table` and `ids` make the text of the other two.
     pub fn print<T: Serialize>(
         self,
         answer: &T,
@@ -27,11 +36,11 @@ impl Output {
         ids: impl FnOnce(&T) -> Vec<String>,
     ) -> io::Result<()> {
         let text = match self {
-            // What a task carries is as it was written; no text in JSON has the end of a line in it.
+            // Parameters and results are JSON as it was submitted, with line breaks between tokens; a string has none.
             Self::Json => serde_json::to_string(answer)?.replace(['\n', '\r'], " "),
             Self::Table => table(answer),
             Self::Id => ids(answer).join("\n"),
         };
-        if text.is_empty() { Ok(()) } else { terminal::line(&text) }
+        if text.is_empty() { Ok(()) } else { terminal::print_line(&text) }
     }
 }

@@ -1,10 +1,10 @@
-//! The probes behind `config check` and `doctor`: what the settings name is tried; what is wrong is said with how to mend it.
+//! The probes of `tasker config check` and `tasker doctor`: each tries something that the settings name, and says what was
+//! found, or what is wrong and how to correct it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
 use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
 use client::{Client, Identity};
@@ -17,149 +17,158 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::commands::config::show::Form;
-use crate::config::{Config, ConfigError, Sources, directory_of};
+use crate::commands::output::ReportFormat;
+use crate::config::command_line::Sources;
+use crate::config::error::ConfigError;
+use crate::config::sections::Config;
+use crate::config::tls::CertificateFiles;
+use crate::config::values::directory_of;
 use crate::observability::{logging, trace_export};
-use crate::server::tls::{Files, Tls};
+use crate::server::tls::Tls;
 use crate::services;
 
-/// How long each thing may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit of each probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whose settings are looked at, and how that is told.
+/// Options of commands that check settings.
 #[derive(Debug, Args)]
 pub struct Scope {
-    /// The role that this machine plays
-    #[arg(value_enum, default_value_t = Role::All)]
-    pub role: Role,
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t = Form::Table)]
-    pub output: Form,
+    /// The service that runs on this machine
+    #[arg(value_enum, default_value_t = Service::All)]
+    pub service: Service,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    pub output: ReportFormat,
     #[command(flatten)]
     pub sources: Sources,
 }
 
-/// Whose settings.
+/// The service whose settings are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// Every role's.
+pub enum Service {
+    /// Every service
     All,
-    /// Those of a Backend.
+    /// A Backend
     Backend,
-    /// Those of an Identity.
+    /// An Identity
     Identity,
-    /// Those of a worker.
+    /// A worker
     Worker,
 }
 
-/// How a probe ended: what was found, or what is wrong and how to mend it.
-pub type Found = Result<String, String>;
+/// What a probe found (`Ok`), or what is wrong and how to correct it (`Err`).
+pub type ProbeResult = Result<String, String>;
 
-impl Role {
-    /// Whether it is that role, or all of them.
-    pub fn has(self, role: Self) -> bool {
-        self == Self::All || self == role
+impl Service {
+    /// Whether this is `service` or all of them.
+    pub fn includes(self, service: Self) -> bool {
+        self == Self::All || self == service
     }
 }
 
-/// The rules that need nobody else: all that a start would refuse, and all of it at once.
-pub fn rules(config: &Config, role: Role) -> Found {
-    let mut broken = Vec::new();
-    let mut hear =
-        |checked: Result<(), ConfigError>| broken.extend(checked.err().map(|error| error.to_string()));
-    let shown = |files: Result<Option<Files>, ConfigError>| files?.map(Tls::load).transpose().map(drop);
-    let Config { backend, identity, worker, metrics, .. } = config;
-    if role.has(Role::Backend) {
-        hear(config.check_backend());
-        hear(shown(backend.tls()));
-        hear(backend.authorities().map(drop));
+/// Checks the settings themselves, without any connection: everything that a start would refuse, all at once.
+pub fn check_settings(config: &Config, service: Service) -> ProbeResult {
+    let mut errors = Vec::new();
+    let mut collect =
+        |checked: Result<(), ConfigError>| errors.extend(checked.err().map(|error| error.to_string()));
+    let load =
+        |files: Result<Option<CertificateFiles>, ConfigError>| files?.map(Tls::load).transpose().map(drop);
+    let Config { database, backend, identity, worker, metrics, .. } = config;
+    if service != Service::Worker {
+        collect(database.check());
     }
-    if role.has(Role::Identity) {
-        hear(config.check_identity());
-        hear(shown(identity.tls()));
-        hear(config.identity_clients().map(drop));
-        hear(identity.key_file.as_deref().map_or(Ok(()), key_file));
+    if service.includes(Service::Backend) {
+        collect(config.check_backend());
+        collect(load(backend.tls()));
+        collect(backend.authorities().map(drop));
     }
-    if role.has(Role::Worker) {
-        hear(worker.credentials().map(drop));
-        hear(worker.simulated_work().map(drop));
-        hear(worker.steal_after().map(drop));
-        hear(worker.authorities().map(drop));
+    if service.includes(Service::Identity) {
+        collect(config.check_identity());
+        collect(load(identity.tls()));
+        collect(config.identity_clients().map(drop));
+        collect(identity.key_file.as_deref().map_or(Ok(()), check_key_file));
     }
-    hear(metrics.check());
-    hear(shown(metrics.tls()));
-    hear(trace_export::check(&config.traces));
-    hear(logging::check(&config.log));
-    broken.dedup();
-    if broken.is_empty() { Ok("they are sound".to_owned()) } else { Err(broken.join("; ")) }
+    if service.includes(Service::Worker) {
+        collect(worker.credentials().map(drop));
+        collect(worker.simulated_work().map(drop));
+        collect(worker.steal_after().map(drop));
+        collect(worker.authorities().map(drop));
+    }
+    collect(metrics.check());
+    collect(load(metrics.tls()));
+    collect(trace_export::check(&config.traces));
+    collect(logging::check(&config.log));
+    errors.dedup();
+    if errors.is_empty() { Ok("the settings are valid".to_owned()) } else { Err(errors.join("; ")) }
 }
 
-fn key_file(path: &Path) -> Result<(), ConfigError> {
+fn check_key_file(path: &Path) -> Result<(), ConfigError> {
     identity::check_key_file(path)
         .map_err(|error| ConfigError::new(format!("identity.key_file: {}", error_chain(&error))))
 }
 
-/// Tries whatever the role asks, and tells each as it ends. What was seen of Kafka comes back: the topics of these queues.
-pub async fn neighbours(
+/// Probes everything that the service connects to except databases, and passes each result to `report`. Returns the broker
+/// if Kafka was reached: it then knows the topics of `queues`.
+pub async fn dependencies(
     config: &Config,
-    role: Role,
+    service: Service,
     queues: &BTreeSet<QueueName>,
-    mut tell: impl FnMut(&'static str, Found),
+    mut report: impl FnMut(&'static str, ProbeResult),
 ) -> Option<Broker> {
-    let mut seen = None;
-    if role != Role::Identity && config.kafka.bootstrap_servers.is_some() {
-        let (broker, said) = match kafka(config, queues).await {
-            Ok((broker, said)) => (Some(broker), Ok(said)),
-            Err(said) => (None, Err(said)),
+    let mut reached = None;
+    if service != Service::Identity && config.kafka.bootstrap_servers.is_some() {
+        let (broker, result) = match kafka(config, queues).await {
+            Ok((broker, message)) => (Some(broker), Ok(message)),
+            Err(message) => (None, Err(message)),
         };
-        seen = broker;
-        tell("kafka", said);
+        reached = broker;
+        report("kafka", result);
     }
-    if role.has(Role::Backend) {
-        tell("backend.identity_url", identity(config).await);
+    if service.includes(Service::Backend) {
+        report("backend.identity_url", identity(config).await);
     }
-    if role.has(Role::Worker) {
-        tell("worker", worker(config).await);
+    if service.includes(Service::Worker) {
+        report("worker", worker(config).await);
     }
-    if let Some(endpoint) = config.traces.endpoint.clone().filter(|_| role != Role::Identity) {
+    if let Some(endpoint) = config.traces.endpoint.clone().filter(|_| service != Service::Identity) {
         let settings = config.traces.clone();
-        let asked = spawn_blocking(move || trace_export::ask(&endpoint, &settings)).await;
-        tell("traces.endpoint", asked.expect("the collector is asked without a panic"));
+        let result = spawn_blocking(move || trace_export::probe(&endpoint, &settings)).await;
+        report("traces.endpoint", result.expect("probing the collector does not panic"));
     }
-    seen
+    reached
 }
 
-/// The database of tasks, open if it answers.
-pub async fn tasks(config: &Config) -> (Found, Option<Db>) {
+/// Probes the database of tasks, and returns it open if it answers.
+pub async fn tasks_database(config: &Config) -> (ProbeResult, Option<Db>) {
     database("tasks", config.open_tasks(), config.database_url().ok()).await
 }
 
-/// The database of accounts, open if it answers.
-pub async fn accounts(config: &Config) -> (Found, Option<Db>) {
+/// Probes the database of accounts, and returns it open if it answers.
+pub async fn accounts_database(config: &Config) -> (ProbeResult, Option<Db>) {
     let url = config.identity_database_url().ok();
     database("accounts", config.open_accounts(), url.as_deref()).await
 }
 
-/// A SQLite file that is not there is not asked: that would make it.
+/// Probes a database of `contents`. A SQLite file that does not exist is not opened, because that would create it.
 async fn database(
-    of: &'static str,
+    contents: &'static str,
     opened: Result<Db, ConfigError>,
     url: Option<&str>,
-) -> (Found, Option<Db>) {
+) -> (ProbeResult, Option<Db>) {
     let db = match opened {
         Ok(db) => db,
         Err(error) => return (Err(error.to_string()), None),
     };
     if let Some(path) = url.and_then(Db::sqlite_path).map(Path::new).filter(|path| !path.exists()) {
         let directory = directory_of(path);
-        let found = if directory.is_dir() {
-            Ok(format!("{} is made at the first start", path.display()))
+        let result = if directory.is_dir() {
+            Ok(format!("{} does not exist yet; the first start creates it", path.display()))
         } else {
-            Err(format!("there is no directory {}: make it", directory.display()))
+            Err(format!("there is no directory {}: create it", directory.display()))
         };
-        return (found, None);
+        return (result, None);
     }
-    let answered = answers(of, &db).await;
+    let answered = ping(contents, &db).await;
     if answered.is_err() {
         close(db).await;
         return (answered, None);
@@ -167,78 +176,78 @@ async fn database(
     (answered, Some(db))
 }
 
-/// The queues of the catalogue; none where there is no catalogue yet.
+/// The queues of the operations in a database of tasks; none if it has no tables yet.
 pub async fn queues(db: &Db) -> BTreeSet<QueueName> {
     let catalogue = Store::new(db.clone(), Clock::System).catalogue().await.unwrap_or_default();
     catalogue.into_iter().map(|operation| operation.queue).collect()
 }
 
-/// Closes it, however long it would take.
+/// Closes a database, waiting no longer than the time limit of a probe.
 pub async fn close(db: Db) {
-    drop(timeout(PATIENCE, db.close()).await);
+    drop(timeout(PROBE_TIMEOUT, db.close()).await);
 }
 
-/// Whether a database answers.
-async fn answers(of: &'static str, db: &Db) -> Found {
-    match timeout(PATIENCE, db.ping()).await {
-        Ok(Ok(())) => Ok(format!("the database of {of} answers")),
-        // The driver says itself what keeps it from the server; of a refusal it says only that there was one.
+async fn ping(contents: &'static str, db: &Db) -> ProbeResult {
+    match timeout(PROBE_TIMEOUT, db.ping()).await {
+        Ok(Ok(())) => Ok(format!("the database of {contents} answers")),
+        // The driver's error says why there is no connection; of a refused one it does not say what to correct.
         Ok(Err(error)) if error.is_unavailable() || matches!(db, Db::Sqlite(_)) => Err(error_chain(&error)),
         Ok(Err(error)) => {
             Err(format!("{}: are the account, its password and the database right?", error_chain(&error)))
         }
-        Err(_) => Err(format!("no answer within {} s: is its host right?", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s: is its host right?", PROBE_TIMEOUT.as_secs())),
     }
 }
 
-/// Kafka as it is, and what there is to say of it. Nothing is made or sent.
+/// Connects to Kafka and lists its topics. Nothing is created or sent.
 async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker, String), String> {
     let settings = config.kafka.settings().map_err(|error| error.to_string())?;
-    let settings = settings.ok_or("there is none")?;
+    let settings = settings.ok_or("kafka.bootstrap_servers is not set")?;
     let broker = Broker::open(settings).map_err(|error| error_chain(&error))?;
     broker.declare_queues([&QueueName::default()].into_iter().chain(queues));
-    let (stop, keeper) = (CancellationToken::new(), TaskTracker::new());
-    keeper.spawn(broker.clone().manage_topics(BrokerRole::Worker, stop.clone()));
-    let is_up = timeout(PATIENCE, broker.wait_until_up()).await.is_ok();
+    let (stop, topic_manager) = (CancellationToken::new(), TaskTracker::new());
+    topic_manager.spawn(broker.clone().manage_topics(BrokerRole::Worker, stop.clone()));
+    let is_up = timeout(PROBE_TIMEOUT, broker.wait_until_up()).await.is_ok();
     let degraded_reasons = broker.degraded_reasons().join("; ");
     stop.cancel();
-    keeper.close();
-    keeper.wait().await;
+    topic_manager.close();
+    topic_manager.wait().await;
     if degraded_reasons.is_empty() {
-        Ok((broker, "the brokers answer, and the topics are there".to_owned()))
+        Ok((broker, "the brokers answer, and the topics exist".to_owned()))
     } else if !is_up {
-        Err(format!("{degraded_reasons}: are kafka.bootstrap_servers and the way to them right?"))
+        Err(format!("{degraded_reasons}: are kafka.bootstrap_servers and the network path to them right?"))
     } else if config.kafka.provision {
-        Ok((broker, format!("the brokers answer; {degraded_reasons}, and a Backend makes it")))
+        Ok((broker, format!("the brokers answer; {degraded_reasons}, and a Backend will create it")))
     } else {
-        Err(format!("{degraded_reasons}: make it, or say kafka.provision = true"))
+        Err(format!("{degraded_reasons}: create it, or set kafka.provision = true"))
     }
 }
 
-async fn identity(config: &Config) -> Found {
+/// Asks Identity for its issuer, and compares that with `backend.identity_url`.
+async fn identity(config: &Config) -> ProbeResult {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
     let identity = Identity::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
     match identity.issuer().await {
         Ok(issuer) if issuer == address => Ok(format!("Identity answers at {address}")),
         Ok(issuer) => Err(format!(
-            "Identity calls itself {issuer}, so no token of it would count: say backend.identity_url = \"{issuer}\", or set \
-             identity.issuer"
+            "the issuer of Identity's tokens is {issuer}, so the Backend would refuse them: set backend.identity_url = \
+             \"{issuer}\", or set identity.issuer"
         )),
         Err(error) => Err(format!("{}: is Identity running there?", error_chain(&error))),
     }
 }
 
-/// It signs in, and asks for the catalogue.
-async fn worker(config: &Config) -> Found {
+/// Gets a token with the worker's credentials, and lists the workers with it.
+async fn worker(config: &Config) -> ProbeResult {
     let credentials = services::worker::credentials(&config.worker).map_err(|error| error.to_string())?;
     let ca = config.worker.authorities().map_err(|error| error.to_string())?;
     let settings = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca };
     let client = Client::new(settings).map_err(|error| error_chain(&error))?;
     match client.workers().await {
-        Ok(_) => Ok("it signs in, and the Backend knows it as a worker".to_owned()),
+        Ok(_) => Ok("it signs in, and the Backend accepts it as a worker".to_owned()),
         Err(error) => Err(format!(
-            "{}: are worker.identity_url, worker.backend_url and its account right?",
+            "{}: are worker.identity_url, worker.backend_url and the credentials right?",
             error_chain(&error)
         )),
     }

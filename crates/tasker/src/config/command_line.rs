@@ -1,16 +1,21 @@
-//! Where the settings of a command come from: a file, the environment, flags.
+//! The command-line options that name settings: `--config FILE` and `--set SECTION.KEY=VALUE`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Config, ConfigError, Environment, Layers};
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::layers::Layers;
+use crate::config::sections::Config;
 
-/// Where settings come from.
+/// Options of every command that reads settings.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Settings (the later wins: file, environment TASKER__SECTION__KEY, flags)")]
+#[command(
+    next_help_heading = "Settings (the later source wins: file, environment TASKER__SECTION__KEY, options)"
+)]
 pub struct Sources {
-    /// The settings file [default: tasker.toml, if it is there]
+    /// The settings file [default: tasker.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, as in `--set worker.slots=4`; may be repeated
@@ -19,12 +24,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The configuration that they make on top of `defaults`.
+    /// The configuration: `defaults`, then the file, the environment and the options, each over the one before.
     pub fn load(&self, defaults: Layers, environment: &Environment) -> Result<Config, ConfigError> {
         self.layers(defaults, environment)?.build()
     }
 
-    /// They themselves on top of `defaults`.
+    /// The same as layers, which also know where each value comes from.
     pub fn layers(&self, defaults: Layers, environment: &Environment) -> Result<Layers, ConfigError> {
         let layers = defaults.file(self.config.as_deref())?.environment(environment)?;
         self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))

@@ -1,17 +1,21 @@
-//! The environment of the process, read once: the only place that asks for it.
+//! The environment variables of the process, read once; no other module reads the environment.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 
-/// The variables that the process was started with.
+/// The environment variables that the process was started with.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Reads all of it. What is not Unicode is refused where it could be meant for us, and left out elsewhere.
+    /// Reads all variables and leaves out those that are not Unicode.
+    ///
+    /// # Errors
+    ///
+    /// If the value of a variable that begins with `TASKER_` is not Unicode.
     pub fn read() -> Result<Self, ConfigError> {
         let readable = |(name, value): (OsString, OsString)| match (name.into_string(), value.into_string()) {
             (Ok(name), Ok(value)) => Some(Ok((name, value))),
@@ -28,19 +32,18 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The variables that begin with `prefix`, in the order of their names.
-    pub fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+    /// The variables whose names begin with `prefix`, sorted by name.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let found = self.0.iter().filter(move |(name, _)| name.starts_with(prefix));
         found.map(|(name, value)| (name.as_str(), value.as_str()))
     }
-}
 
-impl Environment {
-    /// Variables that look like ours and are none: Kubernetes makes such for a service called `tasker`.
+    /// The names of variables that begin with `TASKER_` and that Tasker does not read. Kubernetes sets such variables
+    /// for a service called `tasker`.
     pub fn unknown_variables(&self) -> Vec<&str> {
         let known = ["TASKER_TOKEN", "TASKER_TLS_CA"];
-        let ours = self.beginning_with("TASKER_").map(|(name, _)| name);
-        ours.filter(|name| !name.starts_with("TASKER__") && !known.contains(name)).collect()
+        let names = self.with_prefix("TASKER_").map(|(name, _)| name);
+        names.filter(|name| !name.starts_with("TASKER__") && !known.contains(name)).collect()
     }
 }
 

@@ -1,79 +1,79 @@
-//! `[kafka]`: how the brokers are reached and used; without `bootstrap_servers` there is no Kafka, and workers pull.
+//! The section `[kafka]`: how to reach and use the brokers. Without `bootstrap_servers` there is no Kafka, and workers pull.
 
-use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use broker::{GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 
-/// `[kafka]`
+/// The section `[kafka]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kafka {
-    /// `host:port`, several with commas between them. Absent: no Kafka.
+    /// The brokers as `host:port`, separated by commas. Absent: no Kafka.
     pub bootstrap_servers: Option<String>,
-    /// What topics and groups begin with.
+    /// The prefix of the names of topics and consumer groups.
     pub topic_prefix: String,
-    /// How many partitions a topic is made with.
+    /// The number of partitions of a new topic.
     pub partitions: NonZeroU32,
-    /// How many brokers keep each message.
+    /// The replication factor of a new topic.
     pub replication: NonZeroU32,
-    /// Whether the Backend makes topics that are missing.
+    /// Whether the Backend creates missing topics.
     pub provision: bool,
-    /// How long tickets are kept.
+    /// The retention of tickets.
     pub tickets_retention_hours: NonZeroU32,
-    /// How long results are kept.
+    /// The retention of results.
     pub results_retention_hours: NonZeroU32,
-    /// How long is kept what could not be read.
+    /// The retention of dead letters: messages that could not be read.
     pub dead_letters_retention_hours: NonZeroU32,
-    /// How members of a group share its partitions.
+    /// The protocol by which consumers of a group share partitions.
     pub group_protocol: GroupProtocol,
-    /// Whether the way is encrypted, and whether we say who we are.
+    /// Encryption and authentication of connections.
     pub security_protocol: SecurityProtocol,
-    /// How the password is shown.
+    /// The SASL mechanism.
     pub sasl_mechanism: Option<SaslMechanism>,
-    /// Who we are.
+    /// The SASL user name.
     pub sasl_username: Option<String>,
-    /// Its password.
+    /// The SASL password.
     pub sasl_password: Option<SecretString>,
-    /// The authorities that brokers are checked against. Absent: the system's.
+    /// The authorities trusted for the brokers. Absent: the system's.
     pub ssl_ca_location: Option<PathBuf>,
-    /// Our own certificate, and what it leads back to.
+    /// Tasker's own certificate (TLS client authentication), followed by its intermediates.
     pub ssl_certificate_location: Option<PathBuf>,
-    /// The certificate's key.
+    /// The private key of the certificate.
     pub ssl_key_location: Option<PathBuf>,
-    /// The key's password.
+    /// The password of an encrypted private key.
     pub ssl_key_password: Option<SecretString>,
-    /// Anything else that librdkafka knows.
+    /// Any other properties of librdkafka.
     pub properties: BTreeMap<String, SecretString>,
 }
 
-/// `kafka.security_protocol`, also in capitals, as Kafka's own documentation writes it
+/// The setting `kafka.security_protocol`, accepted in capitals too, as Kafka's documentation writes it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityProtocol {
-    /// Neither.
+    /// Neither encryption nor authentication.
     #[serde(alias = "PLAINTEXT")]
     Plaintext,
-    /// Encrypted.
+    /// TLS.
     #[serde(alias = "SSL")]
     Ssl,
-    /// By name and password.
+    /// Authentication by name and password, without encryption.
     #[serde(alias = "SASL_PLAINTEXT")]
     SaslPlaintext,
-    /// Both.
+    /// TLS, and authentication by name and password.
     #[serde(alias = "SASL_SSL")]
     SaslSsl,
 }
 
 impl Default for Kafka {
     fn default() -> Self {
-        let count = |number| NonZeroU32::new(number).expect("our own number");
+        let count = |number| NonZeroU32::new(number).expect("a positive default");
         Self {
             bootstrap_servers: None,
             topic_prefix: "tasker".to_owned(),
@@ -98,12 +98,16 @@ impl Default for Kafka {
 }
 
 impl Kafka {
-    /// What the broker is told, or nothing where there is none; refuses what makes no sense.
+    /// The broker's settings; `None` without Kafka.
+    ///
+    /// # Errors
+    ///
+    /// If settings contradict each other or librdkafka refuses one.
     pub fn settings(&self) -> Result<Option<Settings>, ConfigError> {
         let Some(servers) = &self.bootstrap_servers else { return Ok(None) };
-        let count = |key: &str, number: NonZeroU32, most: i32| match i32::try_from(number.get()) {
-            Ok(number) if number <= most => Ok(number),
-            _ => Err(ConfigError::new(format!("kafka.{key} = {number}: at most {most}"))),
+        let count = |key: &str, number: NonZeroU32, max: i32| match i32::try_from(number.get()) {
+            Ok(number) if number <= max => Ok(number),
+            _ => Err(ConfigError::new(format!("kafka.{key} = {number}: at most {max}"))),
         };
         let hours = |hours: NonZeroU32| Duration::from_hours(u64::from(hours.get()));
         let settings = Settings {
@@ -127,8 +131,8 @@ impl Kafka {
 
     fn security(&self) -> Result<Security, ConfigError> {
         let refuse = |sentence: &str| Err(ConfigError::new(sentence));
-        let useless = |key: &str, why: &str| Err(ConfigError::new(format!("kafka.{key} is set, and {why}")));
-        let (tls, by_name) = match self.security_protocol {
+        let unused = |key: &str, why: &str| Err(ConfigError::new(format!("kafka.{key} is set, and {why}")));
+        let (tls, has_sasl) = match self.security_protocol {
             SecurityProtocol::Plaintext => (false, false),
             SecurityProtocol::Ssl => (true, false),
             SecurityProtocol::SaslPlaintext => (false, true),
@@ -140,7 +144,10 @@ impl Kafka {
             ("ssl_key_location", &self.ssl_key_location),
         ];
         if let Some((key, _)) = files.into_iter().find(|(_, path)| !tls && path.is_some()) {
-            return useless(key, "kafka.security_protocol encrypts nothing: say \"ssl\" or \"sasl_ssl\"");
+            return unused(
+                key,
+                "kafka.security_protocol encrypts nothing: set it to \"ssl\" or \"sasl_ssl\"",
+            );
         }
         let certificate = match (&self.ssl_certificate_location, &self.ssl_key_location) {
             (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
@@ -148,16 +155,16 @@ impl Kafka {
             _ => return refuse("kafka.ssl_certificate_location and kafka.ssl_key_location belong together"),
         };
         if self.ssl_key_password.is_some() && certificate.is_none() {
-            return useless("ssl_key_password", "kafka.ssl_key_location is not");
+            return unused("ssl_key_password", "kafka.ssl_key_location is not");
         }
         let sasl = match (self.sasl_mechanism, self.sasl_username.clone(), self.sasl_password.clone()) {
-            (Some(mechanism), Some(username), Some(password)) if by_name => {
+            (Some(mechanism), Some(username), Some(password)) if has_sasl => {
                 Some(Sasl { mechanism, username, password })
             }
-            (None, None, None) if !by_name => None,
-            _ if by_name => {
+            (None, None, None) if !has_sasl => None,
+            _ if has_sasl => {
                 return refuse(
-                    "kafka.security_protocol says who we are by name: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password",
+                    "kafka.security_protocol requires a name and a password: set kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password",
                 );
             }
             (mechanism, username, _) => {
@@ -166,7 +173,7 @@ impl Kafka {
                     (None, Some(_)) => "sasl_username",
                     (None, None) => "sasl_password",
                 };
-                return useless(key, "kafka.security_protocol asks for no name: say \"sasl_ssl\"");
+                return unused(key, "kafka.security_protocol has no authentication: set it to \"sasl_ssl\"");
             }
         };
         let (ca, key_password) = (self.ssl_ca_location.clone(), self.ssl_key_password.clone());
@@ -179,15 +186,15 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::config::config;
+    use crate::config::layers::config_of;
 
     fn settings(settings: &[&str]) -> Result<Option<Settings>, ConfigError> {
         let servers = ["kafka.bootstrap_servers=127.0.0.1:9092"];
-        config(&[&servers, settings].concat()).kafka.settings()
+        config_of(&[&servers, settings].concat()).kafka.settings()
     }
 
     #[test]
-    fn without_servers_there_is_no_kafka_and_with_them_the_usual_settings() {
+    fn without_servers_there_is_no_kafka_and_with_them_the_defaults() {
         assert!(Kafka::default().settings().unwrap().is_none());
         let plain = settings(&[]).unwrap().unwrap();
         assert_eq!(format!("{plain:?}"), format!("{:?}", Settings::of("127.0.0.1:9092")));
@@ -196,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn half_a_proof_is_refused_with_what_is_missing() {
+    fn incomplete_credentials_are_refused_with_what_is_missing() {
         let refusal = |all: &[&str]| settings(all).unwrap_err().to_string();
         let sasl = ["kafka.security_protocol=SASL_SSL", "kafka.sasl_mechanism=SCRAM-SHA-512"];
         assert!(refusal(&sasl).contains("kafka.sasl_password"));
-        assert!(refusal(&["kafka.sasl_username=u"]).contains("say \"sasl_ssl\""));
+        assert!(refusal(&["kafka.sasl_username=u"]).contains("set it to \"sasl_ssl\""));
         assert!(refusal(&["kafka.ssl_ca_location=ca.pem"]).contains("encrypts nothing"));
         let half = ["kafka.security_protocol=ssl", "kafka.ssl_key_location=key.pem"];
         assert!(refusal(&half).contains("belong together"));

@@ -1,7 +1,10 @@
-//! Lays the sources over one another: the file, then the environment, then flags.
+//! The sources of settings laid over one another: file, environment, options.
 //!
-//! Every setting has a default, so each source is read as a configuration of its own before it is laid over the
-//! others. That is how an error can name its place: the line of the file, the variable, the flag.
+//! Written here, and not taken from a crate such as `figment`, because an error has to name its place (line and column of
+//! the file, the variable, the option) and must never show the value, which may be a secret.
+//!
+//! Every setting has a default, so each source is first read as a configuration of its own. That is how an error is tied
+//! to its source.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,17 +13,18 @@ use serde::Deserialize;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
 use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::sections::Config;
 
 /// The file that is read when `--config` names none.
-const FILE: &str = "tasker.toml";
+const DEFAULT_PATH: &str = "tasker.toml";
 
-/// What a variable of ours begins with. Kubernetes makes `TASKER_PORT` and the like for a service called `tasker`: one
-/// underscore, so they cannot be taken for settings.
+/// The prefix of variables that are settings. It has two underscores: Kubernetes sets `TASKER_PORT` and the like for a
+/// service called `tasker`, with one.
 const PREFIX: &str = "TASKER__";
 
-/// Settings that the environment may also name by a file: `TASKER__WORKER__PASSWORD_FILE`.
+/// Settings that are never shown, and whose value the environment may also give as a file: `TASKER__WORKER__PASSWORD_FILE`.
 pub const SECRETS: [&str; 7] = [
     "database.url",
     "identity.database_url",
@@ -31,20 +35,20 @@ pub const SECRETS: [&str; 7] = [
     "worker.client_secret",
 ];
 
-/// The settings gathered so far; what is added later wins.
+/// Settings gathered from several sources. A source that is added later overrides those before it.
 #[derive(Debug, Default)]
 pub struct Layers {
     table: Table,
-    /// Where each of them comes from, by its name.
+    /// The source of each setting, by the setting's name.
     origins: BTreeMap<String, String>,
-    /// The settings file, there or not.
+    /// The path of the settings file, whether or not the file exists.
     file: Option<PathBuf>,
 }
 
 impl Layers {
-    /// Adds the file at `path`, or `tasker.toml` where there is one.
+    /// Adds the settings file at `path`; without a path `tasker.toml`, if it exists.
     pub fn file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
-        let chosen = path.unwrap_or(Path::new(FILE));
+        let chosen = path.unwrap_or(Path::new(DEFAULT_PATH));
         self.file = Some(chosen.to_owned());
         match std::fs::read_to_string(chosen) {
             Ok(text) => self.text(&chosen.display().to_string(), &text),
@@ -56,14 +60,14 @@ impl Layers {
         }
     }
 
-    /// Adds what a file called `name` says.
+    /// Adds TOML text. `name` is the file's name in errors and origins.
     pub fn text(mut self, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
-            let place = error.span().map(|span| place(text, span.start)).unwrap_or_default();
-            ConfigError::new(format!("{name}{place}: {}", sentence(error.message())))
+            let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
+            ConfigError::new(format!("{name}{position}: {}", sentence(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
-        let lines = lines(text);
+        let lines = lines_of_settings(text);
         self.overlay(text.parse().map_err(refuse)?, |setting| match lines.get(setting) {
             Some(line) => format!("{name}, line {line}"),
             None => name.to_owned(),
@@ -71,22 +75,22 @@ impl Layers {
         Ok(self)
     }
 
-    /// Adds every `TASKER__SECTION__KEY` of the environment.
+    /// Adds every variable `TASKER__SECTION__KEY` of the environment.
     pub fn environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
-        for (name, value) in environment.beginning_with(PREFIX) {
+        for (name, value) in environment.with_prefix(PREFIX) {
             let Some((plain, secret)) = secret_of(name) else {
                 self = self.key(name, &setting_of(name), value)?;
                 continue;
             };
             if environment.get(plain).is_some() {
-                return Err(ConfigError::new(format!("{plain} and {name} are both set; which one counts?")));
+                return Err(ConfigError::new(format!("{plain} and {name} are both set: remove one of them")));
             }
             self = self.key(name, secret, &read_secret(name, Path::new(value))?)?;
         }
         Ok(self)
     }
 
-    /// Adds `SECTION.KEY=VALUE`, as `--set` spells it.
+    /// Adds the setting `SECTION.KEY=VALUE` of an option `--set`.
     pub fn assignment(self, text: &str) -> Result<Self, ConfigError> {
         let (key, value) = text
             .split_once('=')
@@ -94,10 +98,11 @@ impl Layers {
         self.key(&format!("--set {key}"), key, value)
     }
 
-    /// Adds one key. `origin` is what the user wrote it as; the value is text, or a TOML value where text does not fit.
+    /// Adds one setting. `origin` is how the user wrote its name. `text` is taken as a string, or as a TOML value where
+    /// the setting is not a string.
     pub fn key(mut self, origin: &str, key: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
-            return Err(ConfigError::new(format!("{origin}: a setting is named by its section and its key")));
+            return Err(ConfigError::new(format!("{origin}: a setting is written as SECTION.KEY")));
         };
         let alone = |value| {
             let keys = Table::from_iter([(name.to_owned(), value)]);
@@ -115,26 +120,27 @@ impl Layers {
         Ok(self)
     }
 
-    /// The configuration that all layers make together.
+    /// The configuration that results from all layers.
     pub fn build(&self) -> Result<Config, ConfigError> {
         Config::deserialize(self.table.clone()).map_err(|error| ConfigError::new(error.message()))
     }
 
-    /// The settings file, and a secret that stands in it itself.
+    /// The settings file and the first secret written in it, if the file holds any.
     pub fn secret_in_file(&self) -> Option<(&Path, &'static str)> {
         let path = self.file.as_deref()?;
-        let begin = format!("{}, ", path.display());
-        let stands = |secret: &&str| self.find(secret).is_some_and(|(_, origin)| origin.starts_with(&begin));
-        Some((path, SECRETS.into_iter().find(stands)?))
+        let prefix = format!("{}, ", path.display());
+        let is_in_file =
+            |secret: &&str| self.find(secret).is_some_and(|(_, origin)| origin.starts_with(&prefix));
+        Some((path, SECRETS.into_iter().find(is_in_file)?))
     }
 
-    /// What one of the sources says of a setting, and which; `None`: the default counts.
+    /// The value of a setting and the source that set it; `None` if the default applies.
     pub fn find(&self, setting: &str) -> Option<(&Value, &str)> {
         let (section, key) = setting.split_once('.')?;
         Some((self.table.get(section)?.get(key)?, self.origins.get(setting)?))
     }
 
-    /// Keys of `over` replace ours, one by one; `origin` says where each comes from.
+    /// Overrides our keys one by one with those of `over`; `origin` gives the source of each.
     fn overlay(&mut self, over: Table, origin: impl Fn(&str) -> String) {
         for (section, keys) in over {
             for key in keys.as_table().into_iter().flat_map(Table::keys) {
@@ -150,8 +156,8 @@ impl Layers {
     }
 }
 
-/// The line of each setting.
-fn lines(text: &str) -> BTreeMap<String, usize> {
+/// The line number of each setting in the TOML text, counted from 1.
+fn lines_of_settings(text: &str) -> BTreeMap<String, usize> {
     let Ok(document) = DeTable::parse(text) else { return BTreeMap::new() };
     let mut lines = BTreeMap::new();
     for (section, keys) in document.get_ref() {
@@ -163,26 +169,26 @@ fn lines(text: &str) -> BTreeMap<String, usize> {
     lines
 }
 
-/// Reads a secret from the file that `origin` names; the newline that editors leave at its end is not part of it.
-/// The setting that a variable names.
+/// The name of the setting that a variable sets.
 fn setting_of(variable: &str) -> String {
     variable[PREFIX.len()..].to_lowercase().replacen("__", ".", 1)
 }
 
-/// The secret that a variable names by its file, and the variable that would hold it itself.
+/// For a variable `…_FILE` of a secret: the variable without `_FILE`, and the secret's setting.
 fn secret_of(variable: &str) -> Option<(&str, &'static str)> {
     let plain = variable.strip_suffix("_FILE")?;
     let setting = setting_of(plain);
     SECRETS.into_iter().find(|secret| *secret == setting).map(|secret| (plain, secret))
 }
 
-/// The files that variables name for secrets, each with its variable.
+/// The variables that name files of secrets, each with its file.
 pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &Path)> {
-    let named = environment.beginning_with(PREFIX).filter(|(name, _)| secret_of(name).is_some());
+    let named = environment.with_prefix(PREFIX).filter(|(name, _)| secret_of(name).is_some());
     named.map(|(name, path)| (name, Path::new(path)))
 }
 
-pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigError> {
+/// Reads a secret from the file that `origin` names, without the newline that editors put at the end.
+pub fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {
             "" => Err(ConfigError::new(format!("{origin}: the secret file {} is empty", path.display()))),
@@ -195,20 +201,20 @@ pub(super) fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigErr
     }
 }
 
-/// Where in a file that is. The line itself is not shown: it may hold a secret, whatever its key is.
-fn place(text: &str, at: usize) -> String {
-    let before = text.get(..at).unwrap_or(text);
+/// Line and column of a byte offset. The line's text is not shown: it may hold a secret, whatever its key is.
+fn position(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!(", line {line}, column {column}")
 }
 
-/// What serde says, and what was meant.
+/// An error message of serde without values, followed by a suggestion.
 fn sentence(message: &str) -> String {
-    redact_value(message) + &hint(message)
+    redact_value(message) + &suggestion(message)
 }
 
-/// What serde says, without the value that does not fit: that may be a secret.
+/// An error message of serde without the value that does not fit: the value may be a secret.
 fn redact_value(message: &str) -> String {
     let end = message.rfind(", expected ").filter(|_| message.starts_with("invalid "));
     let value = end.and_then(|end| Some((message[..end].find(['`', '"'])?, end)));
@@ -218,17 +224,24 @@ fn redact_value(message: &str) -> String {
     }
 }
 
-/// The word that was meant. serde says: unknown field `prot`, expected one of `port`, `host`.
-fn hint(message: &str) -> String {
-    let mut words = message.split('`').skip(1).step_by(2);
-    let unknown = words.next().filter(|_| message.starts_with("unknown "));
+/// The known name nearest to an unknown one. serde's message: unknown field `prot`, expected one of `port`, `host`.
+fn suggestion(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next().filter(|_| message.starts_with("unknown "));
     let nearest = unknown.and_then(|unknown| {
-        words
+        quoted
             .map(|known| (strsim::jaro_winkler(unknown, known), known))
-            .filter(|(likeness, _)| *likeness > 0.8)
+            .filter(|(similarity, _)| *similarity > 0.8)
             .max_by(|one, other| one.0.total_cmp(&other.0))
     });
     nearest.map_or_else(String::new, |(_, known)| format!("\ndid you mean `{known}`?"))
+}
+
+/// The configuration that results from these settings, each as `--set` takes it.
+#[cfg(test)]
+pub fn config_of(settings: &[&str]) -> Config {
+    let assign = |layers: Layers, setting: &&str| layers.assignment(setting).expect("a valid setting");
+    settings.iter().fold(Layers::default(), assign).build().expect("a valid configuration")
 }
 
 #[cfg(test)]
@@ -261,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_knows_where_it_comes_from() {
+    fn the_origin_of_every_value_is_known() {
         let layers = Layers::default()
             .text("tasker.toml", "[worker]\n\nslots = 2\ndrain_ms = 2\n[log]\nlevel = \"warn\"")
             .unwrap()
@@ -278,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_text_where_text_fits_and_toml_where_it_does_not() {
+    fn a_value_is_a_string_where_the_setting_is_one_and_toml_otherwise() {
         let config = Layers::default()
             .environment(&environment(&[
                 ("TASKER__WORKER__USERNAME", "12345"),
@@ -296,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_its_place_and_what_was_meant() {
+    fn an_error_names_its_source_and_the_nearest_known_name() {
         let sentence = |layers: Result<Layers, ConfigError>| layers.unwrap_err().to_string();
 
         let file = sentence(Layers::default().text("tasker.toml", "[worker]\nslot = 4"));
@@ -319,12 +332,12 @@ mod tests {
         assert!(flag.starts_with("--set worker.slots: invalid type"), "{flag}");
         assert!(!flag.contains("did you mean"), "{flag}");
 
-        let word = sentence(Layers::default().assignment("log.format=jsn"));
-        assert!(word.ends_with("did you mean `json`?"), "{word}");
+        let value = sentence(Layers::default().assignment("log.format=jsn"));
+        assert!(value.ends_with("did you mean `json`?"), "{value}");
     }
 
     #[test]
-    fn variables_of_kubernetes_services_are_not_ours() {
+    fn variables_of_kubernetes_services_are_not_settings() {
         let config =
             environment(&[("TASKER_PORT", "tcp://10.0.0.1:80"), ("TASKER_SERVICE_HOST", "10.0.0.1")]);
         let built = Layers::default().environment(&config).unwrap().build().unwrap();
@@ -339,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_be_named_by_a_file() {
+    fn the_environment_may_name_the_file_of_a_secret() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
         std::fs::write(&path, "correct horse\n").unwrap();

@@ -1,28 +1,28 @@
-//! Every setting as the default file tells of it: the one text behind `config init`, `config show` and the book's page.
+//! The list of all settings, read from `tasker.default.toml`: the source of `config init`, `config show` and docs/settings.md.
 
-/// The default file: every key with its default, its rule and its unit.
+/// The default settings file: every key with its default, its meaning and its unit.
 pub const DEFAULT_FILE: &str = include_str!("../../tasker.default.toml");
 
-/// A setting as the default file tells of it.
+/// A setting as `tasker.default.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its section.
+    /// The section, such as `worker`.
     pub section: &'static str,
-    /// Its key.
+    /// The key in the section, such as `slots`.
     pub key: &'static str,
-    /// Its default, as TOML; `None`: it has none.
+    /// The default value as TOML; `None` if there is no default.
     pub default: Option<&'static str>,
-    /// What it is for.
+    /// The description: the comment above the key.
     pub about: String,
 }
 
 impl Entry {
-    /// As `--set` spells it.
+    /// The name as `--set` takes it: `SECTION.KEY`.
     pub fn name(&self) -> String {
         format!("{}.{}", self.section, self.key)
     }
 
-    /// As the environment spells it.
+    /// The environment variable: `TASKER__SECTION__KEY`.
     pub fn variable(&self) -> String {
         format!("TASKER__{}__{}", self.section.to_uppercase(), self.key.to_uppercase())
     }
@@ -39,18 +39,18 @@ pub fn entries() -> Vec<Entry> {
             let default = (!line.starts_with('#')).then_some(value);
             entries.push(Entry { section, key, default, about: about.join(" ") });
             is_open = false;
-        } else if let Some(words) = line.strip_prefix('#') {
+        } else if let Some(comment) = line.strip_prefix('#') {
             if !is_open {
                 about = Vec::new();
             }
-            about.push(words.trim());
+            about.push(comment.trim());
             is_open = true;
         }
     }
     entries
 }
 
-/// A key and its value, also where it is only shown.
+/// The key and the value of a line, also of one that is commented out because the key has no default.
 fn assignment(line: &'static str) -> Option<(&'static str, &'static str)> {
     let (key, value) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
     let is_key = key.chars().all(|character| character.is_ascii_lowercase() || character == '_');
@@ -62,10 +62,12 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::config::layers::Layers;
+    use crate::config::sections::Config;
 
     const HEAD: &str = "<!-- `make golden` writes the tables below from the code. -->\n";
 
-    /// Who reads a section.
+    /// The services that read a section.
     fn readers(section: &str) -> &'static str {
         match section {
             "database" => "Backend and Identity",
@@ -73,7 +75,7 @@ mod tests {
             "backend" => "Backend",
             "identity" => "Identity",
             "worker" => "workers",
-            _ => "every role",
+            _ => "every service",
         }
     }
 
@@ -84,7 +86,7 @@ mod tests {
                 section = entry.section;
                 let _ = write!(
                     text,
-                    "\n## `[{section}]`\n\nRead by {}.\n\n| key | default | is |\n| --- | --- | --- |\n",
+                    "\n## `[{section}]`\n\nRead by {}.\n\n| key | default | meaning |\n| --- | --- | --- |\n",
                     readers(section)
                 );
             }
@@ -95,26 +97,64 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_found_with_its_comment() {
+    fn every_setting_has_its_comment() {
         let entries = entries();
         let of = |name: &str| entries.iter().find(|entry| entry.name() == name).expect(name);
         assert_eq!((of("worker.slots").default, of("worker.name").default), (Some("8"), None));
         assert_eq!(of("kafka.replication").about, of("kafka.partitions").about);
         assert_eq!(of("worker.slots").variable(), "TASKER__WORKER__SLOTS");
         assert!(entries.iter().all(|entry| !entry.about.is_empty()), "{entries:#?}");
-        assert!(of("backend.listen").about.starts_with("The REST API"), "{:?}", of("backend.listen"));
+        assert!(
+            of("backend.listen").about.starts_with("The address and port of the REST API"),
+            "{:?}",
+            of("backend.listen")
+        );
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "golden files are rewritten on request")]
-    fn the_manual_has_every_setting() {
+    fn the_settings_page_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
         let manual = std::fs::read_to_string(path).unwrap();
-        let (before, written) = manual.split_once(HEAD).expect("the mark before the tables");
+        let (before, written) = manual.split_once(HEAD).expect("the marker before the tables");
         if std::env::var("UPDATE_GOLDEN").is_ok() {
             std::fs::write(path, format!("{before}{}", tables())).unwrap();
         } else {
             assert_eq!(format!("{HEAD}{written}"), tables(), "`make golden` rewrites docs/settings.md");
+        }
+    }
+
+    #[test]
+    fn the_default_file_has_the_defaults() {
+        let config = Layers::default().text("tasker.default.toml", DEFAULT_FILE).unwrap().build().unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn the_examples_of_the_default_file_are_valid() {
+        let shown = |line: &str| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let everything: Vec<&str> = DEFAULT_FILE.lines().filter(|line| shown(line)).collect();
+        let everything = everything.iter().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let everything: String = everything.flat_map(|line| [line, "\n"]).collect();
+        let config = Layers::default().text("tasker.default.toml", &everything).unwrap().build().unwrap();
+        assert!(config.worker.client_secret.is_some());
+    }
+
+    #[test]
+    fn the_default_file_names_every_key() {
+        for section in ["database", "kafka", "backend", "identity", "worker", "metrics", "traces", "log"] {
+            let refusal =
+                Layers::default().assignment(&format!("{section}.no_such_key=1")).unwrap_err().to_string();
+            let keys: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();
+            assert!(!keys.is_empty(), "{refusal}");
+            let (_, rest) = DEFAULT_FILE.split_once(&format!("[{section}]\n")).expect(section);
+            let shown = rest.split_once("\n[").map_or(rest, |(shown, _)| shown);
+            for key in keys {
+                assert!(shown.contains(&format!("{key} = ")), "{section}.{key}");
+            }
         }
     }
 }

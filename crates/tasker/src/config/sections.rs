@@ -1,79 +1,92 @@
-//! Every setting, section by section: the names of `tasker.toml` and their defaults.
+//! Every setting by section: the keys of `tasker.toml`, their types and defaults.
 
-use secrecy::SecretString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use domain::limits::{DEFAULT_MAX_PARAMETERS_BYTES, DEFAULT_MAX_RESULT_BYTES};
 use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::kafka::Kafka;
-use crate::config::values::{Address, Rotate, Share};
+use crate::config::values::{Address, Ratio, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where tasks are kept.
+    /// The database of tasks.
     pub database: Database,
-    /// How workers hear of work.
+    /// The Kafka brokers, if any.
     pub kafka: Kafka,
-    /// The REST API.
+    /// The Backend: the REST API.
     pub backend: Backend,
-    /// Accounts and tokens.
+    /// Identity: accounts and tokens.
     pub identity: Identity,
-    /// What runs tasks.
+    /// The worker: it runs tasks.
     pub worker: Worker,
-    /// What is said about all that.
+    /// The log of the process.
     pub log: Log,
-    /// What is counted and measured of it.
+    /// The Prometheus metrics of the process.
     pub metrics: Metrics,
-    /// Where the steps of tasks are recorded.
+    /// The export of traces.
     pub traces: Traces,
 }
 
-/// `[database]`
-#[derive(Debug, Clone, Default, Deserialize)]
+/// The section `[database]`.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
-    /// `postgres://…` or `sqlite:PATH`; a secret, for it may hold a password.
+    /// `postgres://…` or `sqlite:PATH`. A secret: it may hold a password.
     pub url: Option<SecretString>,
+    /// The most connections that this process opens to each PostgreSQL database.
+    pub max_connections: NonZeroU32,
 }
 
-/// `[backend]`
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: None, max_connections: count(17) }
+    }
+}
+
+/// The section `[backend]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backend {
-    /// Where it listens.
+    /// The address and port on which the API listens.
     pub listen: SocketAddr,
-    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    /// The certificate of the listener, PEM. With it the listener speaks TLS.
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's key.
+    /// The private key of the certificate, PEM.
     pub tls_key: Option<PathBuf>,
-    /// Listening without TLS where other machines can reach it.
+    /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
-    /// The issuer whose tokens it accepts, and where it fetches that issuer's keys.
+    /// The issuer of access tokens; its public keys are fetched from there.
     pub identity_url: Address,
-    /// How long a task stays ready before it is offered over Kafka again.
+    /// After how long a task that is still ready gets another Kafka ticket.
     pub resend_period_ms: NonZeroU64,
-    /// The authorities that vouch for Identity. Absent: the platform's.
+    /// The authorities trusted for Identity. Absent: the platform's.
     pub tls_ca: Option<PathBuf>,
-    /// How often it looks for what is due.
+    /// The longest pause between two checks for tasks that are due.
     pub check_period_ms: NonZeroU64,
-    /// The life of a task whose submitter names none.
+    /// The time to live of a task submitted without one. Absent: a submission must name it.
     pub default_ttl_ms: Option<Ttl>,
-    /// The longest life.
+    /// The longest time to live that a submission may name.
     pub max_ttl_ms: Ttl,
-    /// How long a task may wait for a worker.
+    /// How long a task may wait for a worker before it is cancelled.
     pub start_within_ms: Ttl,
-    /// How long ended tasks are kept, counted from submission.
+    /// How long tasks are kept after their end, counted from submission.
     pub keep_ended_days: NonZeroU32,
-    /// A worker that has been silent for so long is lost.
+    /// How long after its last heartbeat a worker is declared lost.
     pub worker_lost_ms: NonZeroU64,
-    /// Web pages of these origins may call the API from a browser.
+    /// The origins of web pages that may call the API from a browser (CORS).
     pub cors_origins: Vec<String>,
+    /// The largest parameters of a task.
+    pub max_parameters_bytes: NonZeroUsize,
+    /// The largest result of a task.
+    pub max_result_bytes: NonZeroUsize,
 }
 
 impl Default for Backend {
@@ -93,35 +106,37 @@ impl Default for Backend {
             keep_ended_days: count(30),
             worker_lost_ms: positive(10_000),
             cors_origins: Vec::new(),
+            max_parameters_bytes: bytes(DEFAULT_MAX_PARAMETERS_BYTES),
+            max_result_bytes: bytes(DEFAULT_MAX_RESULT_BYTES),
         }
     }
 }
 
-/// `[identity]`
+/// The section `[identity]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
-    /// Where it listens.
+    /// The address and port on which pages and token endpoint listen.
     pub listen: SocketAddr,
-    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    /// The certificate of the listener, PEM. With it the listener speaks TLS.
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's key.
+    /// The private key of the certificate, PEM.
     pub tls_key: Option<PathBuf>,
-    /// Listening without TLS where other machines can reach it.
+    /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
-    /// Its public address, as tokens name it. Absent: the loopback address where it listens.
+    /// The public address, which tokens name as their issuer. Absent: the loopback address of the listener.
     pub issuer: Option<Address>,
-    /// Absent: `database.url`; with SQLite the file `identity.db` beside it.
+    /// The database of accounts. Absent: `database.url`; with SQLite the file `identity.db` in the same directory.
     pub database_url: Option<SecretString>,
-    /// Who may register without a proof.
+    /// Who may register without a setup link or an invitation.
     pub open_registration: OpenRegistration,
-    /// The fewest characters of a password.
+    /// The smallest number of characters of a password.
     pub min_password_length: usize,
-    /// How long an access token lasts.
+    /// How long an access token is valid.
     pub access_token_ttl_s: NonZeroU64,
-    /// The key that seals the signing keys. Absent: `identity.key`, with SQLite beside the database.
+    /// The file of the key that encrypts the signing keys. Absent: `identity.key`, with SQLite in the database's directory.
     pub key_file: Option<PathBuf>,
-    /// Programs with a secret of their own: workers.
+    /// OAuth clients with a secret of their own, such as workers.
     pub clients: Vec<Client>,
 }
 
@@ -143,49 +158,49 @@ impl Default for Identity {
     }
 }
 
-/// An entry of `identity.clients`.
+/// An OAuth client: an entry of `identity.clients`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// Its `client_id`.
+    /// The `client_id`.
     pub id: String,
-    /// The file that holds its `client_secret`.
+    /// The file that holds the `client_secret`.
     pub secret_file: PathBuf,
-    /// What its tokens claim.
+    /// The roles in the client's tokens.
     pub roles: Vec<Role>,
 }
 
-/// `[worker]`
+/// The section `[worker]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// Its name. Absent: host, process and a random part.
+    /// The worker's unique name. Absent: host name, process id and a random part.
     pub name: Option<WorkerName>,
-    /// How many tasks it runs at once.
+    /// How many tasks run at once.
     pub slots: NonZeroU32,
-    /// How long a slot rests after a task.
+    /// How long a slot pauses after a task.
     pub delay_between_tasks_ms: u64,
-    /// With Kafka: a free slot takes over what has waited for so long elsewhere. 0: never.
+    /// With Kafka: how long a task waits in another worker's partition before a free slot takes it. 0: never.
     pub steal_after_ms: u64,
-    /// Where the Backend is.
+    /// The address of the Backend.
     pub backend_url: Address,
-    /// Where tokens come from.
+    /// The address of Identity, which issues the worker's tokens.
     pub identity_url: Address,
-    /// The authorities that vouch for both. Absent: the platform's.
+    /// The authorities trusted for both. Absent: the platform's.
     pub tls_ca: Option<PathBuf>,
-    /// An account with the role Worker, and its password.
+    /// An account with the role Worker.
     pub username: Option<String>,
     /// The account's password.
     pub password: Option<SecretString>,
-    /// Or a client of `identity.clients`, and its secret.
+    /// A client of `identity.clients`, instead of an account.
     pub client_id: Option<String>,
     /// The client's secret.
     pub client_secret: Option<SecretString>,
-    /// How often it says that it lives.
+    /// The period of heartbeats.
     pub heartbeat_ms: NonZeroU64,
-    /// How long a stopping worker lets its tasks finish before it hands them back.
+    /// How long a worker that was told to stop lets its tasks finish before it releases them.
     pub drain_ms: u64,
-    /// How long the built-in operations pretend to work: at least, at most.
+    /// The shortest and the longest time that the built-in operations simulate work.
     pub simulate_work_ms: [u64; 2],
 }
 
@@ -210,19 +225,19 @@ impl Default for Worker {
     }
 }
 
-/// `[log]`
+/// The section `[log]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// What is worth a line: `info`, or finer: `info,backend=debug`.
+    /// The level (`info`), also per target: `info,backend=debug`.
     pub level: String,
-    /// For eyes or for machines.
+    /// The form of a line.
     pub format: Format,
-    /// Where lines go; absent: to standard error.
+    /// The log file. Absent: standard error.
     pub file: Option<PathBuf>,
-    /// When the file is begun anew.
+    /// When the file is rotated.
     pub rotate: Rotate,
-    /// How many of its predecessors are kept.
+    /// How many rotated files are kept.
     pub keep: u32,
 }
 
@@ -233,47 +248,47 @@ impl Default for Log {
     }
 }
 
-/// `[metrics]`
+/// The section `[metrics]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
-    /// Where `/metrics` is served; absent: nothing is counted.
+    /// The address and port of `/metrics`. Absent: nothing is recorded.
     pub listen: Option<SocketAddr>,
-    /// The certificate that it shows, PEM. With it the listener speaks TLS.
+    /// The certificate of the listener, PEM. With it the listener speaks TLS.
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's key.
+    /// The private key of the certificate, PEM.
     pub tls_key: Option<PathBuf>,
-    /// Listening without TLS where other machines can reach it.
+    /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
 }
 
-/// `[traces]`
+/// The section `[traces]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traces {
-    /// The collector that takes OTLP over HTTP; absent: nothing is recorded.
+    /// The collector's base URL (OTLP over HTTP). Absent: nothing is recorded.
     pub endpoint: Option<Address>,
-    /// The authorities that vouch for it. Absent: the platform's.
+    /// The authorities trusted for the collector. Absent: the platform's.
     pub tls_ca: Option<PathBuf>,
-    /// Headers for it, `name=value`, several with commas between them.
+    /// Headers of each request to the collector: `name=value`, separated by commas.
     pub headers: Option<SecretString>,
-    /// Which part of the traces that begin here is recorded. Those that began elsewhere are as their caller says.
-    pub sample: Share,
+    /// The ratio of recorded traces among those that begin here. For others the caller decides.
+    pub sample: Ratio,
 }
 
 impl Default for Traces {
     fn default() -> Self {
-        Self { endpoint: None, tls_ca: None, headers: None, sample: Share::ALL }
+        Self { endpoint: None, tls_ca: None, headers: None, sample: Ratio::ONE }
     }
 }
 
-/// How a line of the log looks.
+/// The form of a log line.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// For eyes.
+    /// Text for people.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object a line, for programs.
     Json,
 }
 
@@ -282,13 +297,17 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 fn address(text: &str) -> Address {
-    text.parse().expect("our own address")
+    text.parse().expect("a valid default address")
 }
 
 fn positive(number: u64) -> NonZeroU64 {
-    NonZeroU64::new(number).expect("our own number")
+    NonZeroU64::new(number).expect("a positive default")
 }
 
 fn count(number: u32) -> NonZeroU32 {
-    NonZeroU32::new(number).expect("our own number")
+    NonZeroU32::new(number).expect("a positive default")
+}
+
+fn bytes(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).expect("a positive default")
 }

@@ -1,46 +1,57 @@
-//! What a role asks of the configuration beyond its form, and what it reads from it: refused with the key and the way out.
+//! The rules between settings that a service checks before it starts; an error names the setting and the remedy.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use database::Db;
+use domain::limits::MAX_SENT_RESULT_BYTES;
+use secrecy::SecretString;
 
-use crate::config::ConfigError;
+use crate::config::both_or_neither::both_or_neither;
+use crate::config::error::ConfigError;
 use crate::config::layers::read_secret;
-use crate::config::sections::{Backend, Config, Identity, Metrics, Worker};
+use crate::config::sections::{Backend, Client, Config, Identity, Metrics, Worker};
 
-/// How a worker proves who it is.
+/// How a worker authenticates.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// An account, as in the original.
+    /// With an account of Identity (OAuth 2 grant `password`).
     Password {
         /// The account's name.
         username: String,
-        /// Its password.
+        /// The account's password.
         password: SecretString,
     },
-    /// A client of `identity.clients`.
+    /// With a client of `identity.clients` (OAuth 2 grant `client_credentials`).
     Client {
-        /// Its id.
+        /// The client's `client_id`.
         id: String,
-        /// Its secret.
+        /// The client's `client_secret`.
         secret: SecretString,
     },
 }
 
-/// No Backend takes a longer `minAgeMs`.
-const LONGEST_STEAL_MS: u64 = 60_000;
+/// The longest `minAgeMs` that a Backend accepts in a claim.
+const MAX_STEAL_AFTER_MS: u64 = 60_000;
 
-/// A worker may miss all but one of so many beats and is not lost.
-const BEATS: u64 = 3;
+/// Heartbeat periods in `backend.worker_lost_ms`, at least: a worker may miss all heartbeats of the window but one.
+const MIN_HEARTBEATS: u64 = 3;
 
 impl Config {
-    /// Refuses what would make a Backend unsafe or senseless.
+    /// Checks what a Backend needs.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is unsafe or contradicts another.
     pub fn check_backend(&self) -> Result<(), ConfigError> {
         let Backend {
-            listen, allow_plaintext, default_ttl_ms, max_ttl_ms, worker_lost_ms, cors_origins, ..
+            listen,
+            allow_plaintext,
+            default_ttl_ms,
+            max_ttl_ms,
+            worker_lost_ms,
+            cors_origins,
+            max_result_bytes,
+            ..
         } = &self.backend;
         check_listener("backend", *listen, self.backend.tls()?.is_some() || *allow_plaintext)?;
         if default_ttl_ms.is_some_and(|default| default > *max_ttl_ms) {
@@ -48,22 +59,32 @@ impl Config {
                 "backend.default_ttl_ms is above backend.max_ttl_ms: lower the first",
             ));
         }
+        if max_result_bytes.get() > MAX_SENT_RESULT_BYTES {
+            return Err(ConfigError::new(format!(
+                "backend.max_result_bytes = {max_result_bytes}: at most {MAX_SENT_RESULT_BYTES}, the largest result \
+                 that a worker sends"
+            )));
+        }
         for text in cors_origins {
             backend::origin(text)
                 .map_err(|error| ConfigError::new(format!("backend.cors_origins: {error}")))?;
         }
-        let (lost, beat) = (worker_lost_ms.get(), self.worker.heartbeat_ms.get());
-        if lost < beat.saturating_mul(BEATS) {
+        let (lost, heartbeat) = (worker_lost_ms.get(), self.worker.heartbeat_ms.get());
+        if lost < heartbeat.saturating_mul(MIN_HEARTBEATS) {
             return Err(ConfigError::new(format!(
-                "backend.worker_lost_ms = {lost} is less than {BEATS} times worker.heartbeat_ms = {beat}: workers that \
-                 live would be taken for lost, and their tasks cancelled; raise the first, or lower the second here \
-                 and at every worker"
+                "backend.worker_lost_ms = {lost} is less than {MIN_HEARTBEATS} times worker.heartbeat_ms = \
+                 {heartbeat}: running workers would be declared lost and their tasks cancelled; raise the first, or \
+                 lower the second here and at every worker"
             )));
         }
         Ok(())
     }
 
-    /// Refuses what would make an Identity unsafe or senseless.
+    /// Checks what an Identity needs.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is unsafe or contradicts another.
     pub fn check_identity(&self) -> Result<(), ConfigError> {
         let Identity { listen, allow_plaintext, issuer, open_registration, .. } = &self.identity;
         check_listener("identity", *listen, self.identity.tls()?.is_some() || *allow_plaintext)?;
@@ -71,67 +92,27 @@ impl Config {
             if !open_registration.may_listen_on(listen.ip()) {
                 return Err(ConfigError::new(format!(
                     "identity.open_registration = \"full\" makes everyone who registers an administrator, and \
-                     {section}.listen = {listen} can be reached by other machines: say \"users\", or listen on \
+                     {section}.listen = {listen} can be reached by other machines: set it to \"users\", or listen on \
                      127.0.0.1 everywhere"
                 )));
             }
         }
         if issuer.is_none() && !listen.ip().is_loopback() {
             return Err(ConfigError::new(format!(
-                "identity.issuer is not set, and identity.listen = {listen} does not say how others reach it: set \
+                "identity.issuer is not set, and identity.listen = {listen} does not say how other machines reach it: set \
                  identity.issuer to its public address, like https://id.example.org"
             )));
         }
         Ok(())
     }
 
-    /// The database of tasks.
-    pub fn database_url(&self) -> Result<&str, ConfigError> {
-        self.database.url.as_ref().map(SecretString::expose_secret).ok_or_else(|| {
-            ConfigError::new(
-                "database.url is not set: set it to postgres://… or sqlite:PATH, in tasker.toml, as \
-                 TASKER__DATABASE__URL, or with --set database.url=…",
-            )
-        })
-    }
-
-    /// The database of accounts: its own, or the one of tasks; with SQLite a file beside that.
-    pub fn identity_database_url(&self) -> Result<String, ConfigError> {
-        if let Some(url) = &self.identity.database_url {
-            return Ok(url.expose_secret().to_owned());
-        }
-        let url = self.database_url()?;
-        Ok(beside_sqlite(url, "identity.db")
-            .map_or(url.to_owned(), |path| format!("sqlite:{}", path.display())))
-    }
-
-    /// Opens the database of tasks; nothing is connected yet.
-    pub fn open_tasks(&self) -> Result<Db, ConfigError> {
-        open("database.url", self.database_url()?)
-    }
-
-    /// Opens the database of accounts; nothing is connected yet.
-    pub fn open_accounts(&self) -> Result<Db, ConfigError> {
-        open(self.accounts_setting(), &self.identity_database_url()?)
-    }
-
-    /// The setting that names the database of accounts.
-    pub fn accounts_setting(&self) -> &'static str {
-        if self.identity.database_url.is_some() { "identity.database_url" } else { "database.url" }
-    }
-
-    /// The file of the key that seals Identity's signing keys.
-    pub fn identity_key_file(&self) -> Result<PathBuf, ConfigError> {
-        if let Some(path) = &self.identity.key_file {
-            return Ok(path.clone());
-        }
-        let url = self.identity_database_url()?;
-        Ok(beside_sqlite(&url, "identity.key").unwrap_or_else(|| PathBuf::from("identity.key")))
-    }
-
-    /// The clients of Identity, their secrets read from their files.
+    /// The clients of Identity with their secrets, read from their files.
+    ///
+    /// # Errors
+    ///
+    /// If a secret file cannot be read or is empty.
     pub fn identity_clients(&self) -> Result<Vec<identity::Client>, ConfigError> {
-        let read = |client: &crate::config::sections::Client| {
+        let read = |client: &Client| {
             let secret = read_secret(&format!("identity.clients: {}", client.id), &client.secret_file)?;
             Ok(identity::Client { id: client.id.clone(), secret: secret.into(), roles: client.roles.clone() })
         };
@@ -139,149 +120,129 @@ impl Config {
     }
 }
 
-/// The address itself is not told: it may hold a password.
-fn open(key: &str, url: &str) -> Result<Db, ConfigError> {
-    Db::open(url).map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
-}
-
 impl Worker {
-    /// How the worker proves who it is: exactly one way.
+    /// The credentials of the worker: an account or a client, exactly one of them.
+    ///
+    /// # Errors
+    ///
+    /// If neither or both are set, or one is incomplete.
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
         let (username, password) = (self.username.clone(), self.password.clone());
-        let account = pair("worker", ("username", username), ("password", password))?;
+        let account = both_or_neither("worker", ("username", username), ("password", password))?;
         let (id, secret) = (self.client_id.clone(), self.client_secret.clone());
-        let client = pair("worker", ("client_id", id), ("client_secret", secret))?;
+        let client = both_or_neither("worker", ("client_id", id), ("client_secret", secret))?;
         match (account, client) {
             (Some((username, password)), None) => Ok(Credentials::Password { username, password }),
             (None, Some((id, secret))) => Ok(Credentials::Client { id, secret }),
             (None, None) => Err(ConfigError::new(
-                "a worker must say who it is: set worker.client_id and worker.client_secret (an entry of \
+                "a worker needs credentials: set worker.client_id and worker.client_secret (an entry of \
                  identity.clients), or worker.username and worker.password (an account with the role Worker)",
             )),
             (Some(_), Some(_)) => Err(ConfigError::new(
-                "worker.username and worker.client_id are both set: keep the account or the client",
+                "worker.username and worker.client_id are both set: use either the account or the client",
             )),
         }
     }
 
-    /// After how long a free slot takes over what waits elsewhere; `None`: never.
+    /// After how long a free slot takes tasks from the partitions of other workers; `None`: never.
+    ///
+    /// # Errors
+    ///
+    /// If it is longer than a Backend accepts.
     pub fn steal_after(&self) -> Result<Option<Duration>, ConfigError> {
         match self.steal_after_ms {
             0 => Ok(None),
-            millis @ 1..=LONGEST_STEAL_MS => Ok(Some(Duration::from_millis(millis))),
+            millis @ 1..=MAX_STEAL_AFTER_MS => Ok(Some(Duration::from_millis(millis))),
             millis => Err(ConfigError::new(format!(
-                "worker.steal_after_ms = {millis}: at most {LONGEST_STEAL_MS}, or 0 to leave others' tasks to them"
+                "worker.steal_after_ms = {millis}: at most {MAX_STEAL_AFTER_MS}, or 0 to take no tasks from the \
+                 partitions of other workers"
             ))),
         }
     }
 
-    /// The bounds of the pretended work, in order.
+    /// The shortest and the longest simulated work, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If the first is above the second.
     pub fn simulated_work(&self) -> Result<[u64; 2], ConfigError> {
         match self.simulate_work_ms {
-            [least, most] if least > most => Err(ConfigError::new(format!(
-                "worker.simulate_work_ms = [{least}, {most}]: the first is the least and the second the most"
+            [shortest, longest] if shortest > longest => Err(ConfigError::new(format!(
+                "worker.simulate_work_ms = [{shortest}, {longest}]: the first number is the shortest and the second \
+                 the longest"
             ))),
             bounds => Ok(bounds),
         }
     }
 }
 
-/// Two settings that make sense together only.
-pub(crate) fn pair<A, B>(
-    section: &str,
-    (first, a): (&str, Option<A>),
-    (second, b): (&str, Option<B>),
-) -> Result<Option<(A, B)>, ConfigError> {
-    match (a, b) {
-        (Some(a), Some(b)) => Ok(Some((a, b))),
-        (None, None) => Ok(None),
-        (Some(_), None) => {
-            Err(ConfigError::new(format!("{section}.{first} is set and {section}.{second} is not")))
-        }
-        (None, Some(_)) => {
-            Err(ConfigError::new(format!("{section}.{second} is set and {section}.{first} is not")))
-        }
-    }
-}
-
 impl Metrics {
-    /// Refuses what other machines could read along.
+    /// Checks the listener of metrics, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If other machines can reach it without TLS and that is not allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Some(listen) = self.listen else { return Ok(()) };
         check_listener("metrics", listen, self.allow_plaintext || self.tls()?.is_some())
     }
 }
 
-fn check_listener(section: &str, listen: SocketAddr, may_be_reached: bool) -> Result<(), ConfigError> {
-    if may_be_reached || listen.ip().to_canonical().is_loopback() {
+/// Refuses a plaintext listener that other machines can reach, unless `is_allowed`.
+fn check_listener(section: &str, listen: SocketAddr, is_allowed: bool) -> Result<(), ConfigError> {
+    if is_allowed || listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     Err(ConfigError::new(format!(
         "{section}.listen = {listen} can be reached by other machines, and passwords and tokens would travel \
          unencrypted: set {section}.tls_cert and {section}.tls_key, or listen on 127.0.0.1 behind a proxy that speaks \
-         TLS, or say {section}.allow_plaintext = true where the network itself is protected"
+         TLS, or set {section}.allow_plaintext = true where the network itself is protected"
     )))
-}
-
-/// The file `name` in the directory of a SQLite database; `None` for any other database.
-fn beside_sqlite(url: &str, name: &str) -> Option<PathBuf> {
-    Some(Path::new(Db::sqlite_path(url)?).with_file_name(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::config;
+    use crate::config::layers::config_of;
 
     #[test]
-    fn plaintext_stays_on_loopback_unless_it_is_allowed() {
+    fn a_plaintext_listener_is_on_loopback_unless_allowed() {
         for open in ["0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080"] {
             let refusal =
-                config(&[&format!("backend.listen={open}")]).check_backend().unwrap_err().to_string();
+                config_of(&[&format!("backend.listen={open}")]).check_backend().unwrap_err().to_string();
             assert!(refusal.contains("backend.allow_plaintext = true"), "{refusal}");
-            let allowed = config(&[&format!("backend.listen={open}"), "backend.allow_plaintext=true"]);
+            let allowed = config_of(&[&format!("backend.listen={open}"), "backend.allow_plaintext=true"]);
             assert_eq!(allowed.check_backend(), Ok(()));
         }
-        assert_eq!(config(&["backend.listen=[::1]:8080"]).check_backend(), Ok(()));
+        assert_eq!(config_of(&["backend.listen=[::1]:8080"]).check_backend(), Ok(()));
     }
 
     #[test]
-    fn full_access_for_all_needs_every_listener_on_loopback() {
-        assert_eq!(config(&["identity.open_registration=full"]).check_identity(), Ok(()));
+    fn full_registration_needs_every_listener_on_loopback() {
+        assert_eq!(config_of(&["identity.open_registration=full"]).check_identity(), Ok(()));
         let open =
             ["identity.open_registration=full", "backend.listen=10.0.0.1:1", "backend.allow_plaintext=true"];
-        let refusal = config(&open).check_identity().unwrap_err().to_string();
+        let refusal = config_of(&open).check_identity().unwrap_err().to_string();
         assert!(refusal.contains("backend.listen = 10.0.0.1:1"), "{refusal}");
     }
 
     #[test]
-    fn an_identity_for_others_needs_a_public_address() {
+    fn an_identity_for_other_machines_needs_an_issuer() {
         let open = ["identity.listen=10.0.0.1:1", "identity.allow_plaintext=true"];
-        assert!(config(&open).check_identity().unwrap_err().to_string().contains("identity.issuer"));
+        assert!(config_of(&open).check_identity().unwrap_err().to_string().contains("identity.issuer"));
     }
 
     #[test]
-    fn an_origin_that_no_browser_sends_is_refused() {
-        assert_eq!(config(&[r#"backend.cors_origins=["https://a.example"]"#]).check_backend(), Ok(()));
-        let path = config(&[r#"backend.cors_origins=["https://a.example/"]"#]);
+    fn an_invalid_cors_origin_is_refused() {
+        assert_eq!(config_of(&[r#"backend.cors_origins=["https://a.example"]"#]).check_backend(), Ok(()));
+        let path = config_of(&[r#"backend.cors_origins=["https://a.example/"]"#]);
         let refusal = path.check_backend().unwrap_err().to_string();
         assert!(refusal.starts_with("backend.cors_origins: \"https://a.example/\""), "{refusal}");
     }
 
     #[test]
-    fn accounts_and_the_key_lie_beside_a_sqlite_database() {
-        let sqlite = config(&["database.url=sqlite:data/tasks.db"]);
-        assert_eq!(sqlite.identity_database_url().unwrap(), "sqlite:data/identity.db");
-        assert_eq!(sqlite.identity_key_file().unwrap(), Path::new("data/identity.key"));
-        let postgres = config(&["database.url=postgres://h/tasks"]);
-        assert_eq!(postgres.identity_database_url().unwrap(), "postgres://h/tasks");
-        assert_eq!(postgres.identity_key_file().unwrap(), Path::new("identity.key"));
-        assert!(config(&[]).database_url().unwrap_err().to_string().contains("TASKER__DATABASE__URL"));
-    }
-
-    #[test]
-    fn a_worker_says_who_it_is_in_one_way() {
-        let refusal = |settings: &[&str]| config(settings).worker.credentials().unwrap_err().to_string();
+    fn a_worker_has_exactly_one_kind_of_credentials() {
+        let refusal = |settings: &[&str]| config_of(settings).worker.credentials().unwrap_err().to_string();
         assert!(refusal(&[]).contains("worker.client_id and worker.client_secret"));
         assert_eq!(refusal(&["worker.username=w"]), "worker.username is set and worker.password is not");
         assert_eq!(
@@ -289,7 +250,7 @@ mod tests {
             "worker.client_secret is set and worker.client_id is not"
         );
         let client = ["worker.client_id=w", "worker.client_secret=s"];
-        assert!(matches!(config(&client).worker.credentials(), Ok(Credentials::Client { .. })));
+        assert!(matches!(config_of(&client).worker.credentials(), Ok(Credentials::Client { .. })));
         assert!(
             refusal(&[&client[..], &["worker.username=w", "worker.password=p"]].concat())
                 .contains("both set")
@@ -297,15 +258,18 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_contradict_each_other_are_refused() {
+    fn durations_that_contradict_each_other_are_refused() {
         let lives = ["backend.default_ttl_ms=2", "backend.max_ttl_ms=1"];
-        assert!(config(&lives).check_backend().unwrap_err().to_string().contains("backend.default_ttl_ms"));
-        let beats = config(&["backend.worker_lost_ms=5999"]);
+        assert!(
+            config_of(&lives).check_backend().unwrap_err().to_string().contains("backend.default_ttl_ms")
+        );
+        let beats = config_of(&["backend.worker_lost_ms=5999"]);
         assert!(beats.check_backend().unwrap_err().to_string().contains("worker.heartbeat_ms = 2000"));
-        let quicker = config(&["backend.worker_lost_ms=3000", "worker.heartbeat_ms=1000"]);
+        let quicker = config_of(&["backend.worker_lost_ms=3000", "worker.heartbeat_ms=1000"]);
         assert_eq!(quicker.check_backend(), Ok(()));
-        let work = config(&["worker.simulate_work_ms=[2, 1]"]);
-        let steal = |millis: u64| config(&[&format!("worker.steal_after_ms={millis}")]).worker.steal_after();
+        let work = config_of(&["worker.simulate_work_ms=[2, 1]"]);
+        let steal =
+            |millis: u64| config_of(&[&format!("worker.steal_after_ms={millis}")]).worker.steal_after();
         assert_eq!((steal(0), steal(300)), (Ok(None), Ok(Some(Duration::from_millis(300)))));
         assert!(steal(60_001).unwrap_err().to_string().starts_with("worker.steal_after_ms = 60001"));
         assert!(work.worker.simulated_work().unwrap_err().to_string().contains("worker.simulate_work_ms"));

@@ -1,5 +1,4 @@
-//! Values with rules of their own: an address ends without a slash, a file has a directory, a log is begun anew by size or by
-//! age, a share is one of all.
+//! Types of setting values that have rules of their own: addresses, log rotation, ratios.
 
 use std::fmt;
 use std::path::Path;
@@ -7,19 +6,20 @@ use std::path::Path;
 use domain::Timestamp;
 use serde::Deserialize;
 
-/// The address of a service, without a slash at its end, so that two spellings of one issuer are one issuer.
+/// The base URL of a service (`http://` or `https://`), stored without a trailing slash so that two spellings of one
+/// issuer are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address(String);
 
 impl Address {
-    /// Its host, if it is spoken to without TLS.
+    /// The host, if the address is plain `http://`.
     pub fn plain_host(&self) -> Option<&str> {
         let rest = self.0.strip_prefix("http://")?;
-        let place = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        match place.split_once(']') {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        match authority.split_once(']') {
             Some((inside, _)) => Some(inside.trim_start_matches('[')),
-            None => place.split(':').next(),
+            None => authority.split(':').next(),
         }
     }
 }
@@ -35,7 +35,7 @@ impl TryFrom<String> for Address {
                 Err("an address begins with http:// or https://, like https://tasker.example.org")
             }
             Some(authority) if authority.contains('@') => {
-                Err("an address is shown, so it holds no name and no password")
+                Err("an address is shown in logs, so it must hold no name and no password")
             }
             Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
         }
@@ -56,22 +56,22 @@ impl fmt::Display for Address {
     }
 }
 
-/// The directory of a file that a setting names.
+/// The directory of a file; `.` for a bare file name.
 pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// When a log file is begun anew.
+/// When the log file is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Rotate {
-    /// By somebody else, or not at all.
+    /// Tasker does not rotate it.
     Never,
-    /// Before it has more bytes than this.
+    /// Before it would grow beyond this many bytes.
     Size(u64),
-    /// With each hour, UTC.
+    /// At each full hour, UTC.
     Hourly,
-    /// With each day, UTC.
+    /// At midnight, UTC.
     Daily,
 }
 
@@ -82,12 +82,12 @@ impl Default for Rotate {
 }
 
 impl Rotate {
-    /// Whether a file of so many bytes is too large.
+    /// Whether a file of this many bytes is too large.
     pub const fn is_full(self, bytes: u64) -> bool {
-        matches!(self, Self::Size(most) if bytes > most)
+        matches!(self, Self::Size(max) if bytes > max)
     }
 
-    /// The number of the hour or of the day; always the same where neither counts.
+    /// The number of the hour or day, counted from 1970; 0 where the file is not rotated by time.
     pub const fn period(self, at: Timestamp) -> i64 {
         match self {
             Self::Never | Self::Size(_) => 0,
@@ -113,31 +113,31 @@ impl TryFrom<String> for Rotate {
                 })
                 .filter(|bytes| *bytes > 0)
                 .map(Self::Size)
-                .ok_or("\"daily\", \"hourly\", \"never\", or a size like \"100MB\""),
+                .ok_or("write \"daily\", \"hourly\", \"never\", or a size like \"100MB\""),
         }
     }
 }
 
-/// A part of something: from 0 to 1.
+/// A number from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
-pub struct Share(f64);
+pub struct Ratio(f64);
 
-impl Share {
-    /// All of it.
-    pub const ALL: Self = Self(1.0);
+impl Ratio {
+    /// 1.
+    pub const ONE: Self = Self(1.0);
 
-    /// As a number.
+    /// The number.
     pub const fn number(self) -> f64 {
         self.0
     }
 }
 
-impl TryFrom<f64> for Share {
+impl TryFrom<f64> for Ratio {
     type Error = &'static str;
 
     fn try_from(number: f64) -> Result<Self, Self::Error> {
-        if (0.0..=1.0).contains(&number) { Ok(Self(number)) } else { Err("a part of all: from 0 to 1") }
+        if (0.0..=1.0).contains(&number) { Ok(Self(number)) } else { Err("write a number from 0 to 1") }
     }
 }
 
@@ -146,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_a_part_of_all() {
-        assert_eq!(Share::try_from(0.25).map(Share::number), Ok(0.25));
+    fn a_ratio_is_from_0_to_1() {
+        assert_eq!(Ratio::try_from(0.25).map(Ratio::number), Ok(0.25));
         for bad in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            assert!(Share::try_from(bad).is_err(), "{bad}");
+            assert!(Ratio::try_from(bad).is_err(), "{bad}");
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_begun_anew_by_size_or_by_age() {
+    fn a_log_is_rotated_by_size_or_by_time() {
         let read = |text: &str| Rotate::try_from(text.to_owned());
         assert_eq!(read("100MB"), Ok(Rotate::Size(100_000_000)));
         assert_eq!(read("2 GB"), Ok(Rotate::Size(2_000_000_000)));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_stands_between_the_scheme_and_the_port() {
+    fn the_host_of_a_plain_address_is_known() {
         let host = |text: &str| text.parse::<Address>().unwrap().plain_host().map(str::to_owned);
         assert_eq!(host("http://backend:8080/tasker").as_deref(), Some("backend"));
         let named: Result<Address, _> = "http://ann:hush@10.0.0.1".parse();

@@ -1,4 +1,4 @@
-//! Where the logs go: to standard error or to a file, as text for eyes or as JSON for machines; how loud, a hangup may change.
+//! The log of the process: to standard error or a file, as text or JSON. SIGHUP reopens the file and reloads the level.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -14,24 +14,31 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use crate::config::{ConfigError, Environment, Format, Log, directory_of};
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::sections::{Format, Log};
+use crate::config::values::directory_of;
 use crate::observability::log_file::LogFile;
 
-/// Comes before what the settings say. The driver logs each connection that fails or is cut, and so do we, once for an
-/// outage. Who did what is told however quiet the rest is, unless `audit=off` says otherwise.
-const FIRST: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error,audit=info";
+/// Filter directives that come before those of `log.level`, which may override them. The driver would log every
+/// connection that fails, where Tasker logs an outage once. Audit lines are logged at every level unless `audit=off` is set.
+const DEFAULT_DIRECTIVES: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error,audit=info";
 
-/// How long the settings may take to be read again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reload of the settings may take. A settings file can be a pipe that never ends.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The log of this process. What waits for the disk is written when it is dropped.
-pub struct Telemetry {
+/// The log of the process. Queued lines of a log file are written when it is dropped.
+pub struct Logging {
     file: Option<LogFile>,
     level: reload::Handle<EnvFilter, Registry>,
 }
 
-/// Starts the log of this process.
-pub fn start(log: &Log, environment: &Environment) -> Result<Telemetry, ConfigError> {
+/// Starts the log of the process.
+///
+/// # Errors
+///
+/// If the level is invalid or the file cannot be opened.
+pub fn start(log: &Log, environment: &Environment) -> Result<Logging, ConfigError> {
     let (level, handle) = reload::Layer::new(filter(&log.level)?);
     let file = log.file.as_ref().map(|path| {
         LogFile::open(path, log.rotate, log.keep).map_err(|error| {
@@ -43,24 +50,25 @@ pub fn start(log: &Log, environment: &Environment) -> Result<Telemetry, ConfigEr
     let lines = fmt::layer().with_writer(writer);
     let lines = match log.format {
         Format::Text => {
-            let colour = file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-            lines.compact().with_ansi(colour).boxed()
+            let has_colours =
+                file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+            lines.compact().with_ansi(has_colours).boxed()
         }
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(level).with(lines).init();
-    Ok(Telemetry { file, level: handle })
+    Ok(Logging { file, level: handle })
 }
 
-impl Telemetry {
-    /// From now on SIGHUP opens the file anew and reads the level again, by `load`.
-    pub fn hear_hangups(
+impl Logging {
+    /// From now on SIGHUP reopens the file and sets the level to that of the settings, which `load` reads.
+    pub fn reload_on_hangup(
         &self,
         load: impl Fn() -> Result<Log, ConfigError> + Send + Sync + 'static,
     ) -> std::io::Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
         let (file, level, load) = (self.file.clone(), self.level.clone(), Arc::new(load));
-        // It ends with the process.
+        // The background task ends with the process.
         TaskTracker::new().spawn(async move {
             while hangups.recv().await.is_some() {
                 if let Some(file) = &file {
@@ -68,10 +76,12 @@ impl Telemetry {
                 }
                 match read(load.clone()).await.and_then(|log| Ok((filter(&log.level)?, log.level))) {
                     Ok((filter, name)) => {
-                        level.reload(filter).expect("the log lasts as long as the process");
+                        level.reload(filter).expect("the subscriber lasts as long as the process");
                         tracing::info!("the level of the log is {name}");
                     }
-                    Err(error) => tracing::warn!(error = %error, "the settings were not read again"),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "the settings were not reloaded, the level of the log stays");
+                    }
                 }
             }
         });
@@ -79,7 +89,7 @@ impl Telemetry {
     }
 }
 
-impl Drop for Telemetry {
+impl Drop for Logging {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
             file.close();
@@ -87,22 +97,30 @@ impl Drop for Telemetry {
     }
 }
 
-/// Reads the settings in a thread of their own: a file may never end, and nothing waits for it but the level.
+/// Reads the settings in a thread of its own: reading a file can block for ever, and must not block the runtime.
 async fn read(
     load: Arc<impl Fn() -> Result<Log, ConfigError> + Send + Sync + 'static>,
 ) -> Result<Log, ConfigError> {
-    let (told, hears) = oneshot::channel();
-    // Who waits no longer does not need to be told.
-    std::thread::spawn(move || drop(told.send(load())));
-    match timeout(PATIENCE, hears).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) | Err(_) => {
-            Err(ConfigError::new(format!("they could not be read within {} s", PATIENCE.as_secs())))
-        }
+    let (sender, receiver) = oneshot::channel();
+    // If the receiver has timed out, the result is not needed.
+    let reader = std::thread::Builder::new().name("tasker-reload".to_owned());
+    reader
+        .spawn(move || drop(sender.send(load())))
+        .map_err(|error| ConfigError::new(format!("no thread can be started: {error}")))?;
+    match timeout(RELOAD_TIMEOUT, receiver).await {
+        Ok(Ok(log)) => log,
+        Ok(Err(_)) | Err(_) => Err(ConfigError::new(format!(
+            "the settings could not be read within {} s",
+            RELOAD_TIMEOUT.as_secs()
+        ))),
     }
 }
 
-/// Refuses what no log can be started with. Nothing is written.
+/// Checks the settings of the log without starting it or writing anything.
+///
+/// # Errors
+///
+/// If [`start`] would fail.
 pub fn check(log: &Log) -> Result<(), ConfigError> {
     filter(&log.level)?;
     let Some(path) = &log.file else { return Ok(()) };
@@ -118,19 +136,20 @@ pub fn check(log: &Log) -> Result<(), ConfigError> {
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, ConfigError> {
-    check_words(levels)?;
-    EnvFilter::try_new(format!("{FIRST},{levels}"))
+    check_levels(levels)?;
+    EnvFilter::try_new(format!("{DEFAULT_DIRECTIVES},{levels}"))
         .map_err(|error| ConfigError::new(format!("log.level = \"{levels}\": {error}")))
 }
 
-/// A lone word is a level: the filter would take a mistyped one for the name of a part, and log nothing.
-fn check_words(levels: &str) -> Result<(), ConfigError> {
-    let lone = levels.split(',').map(str::trim).filter(|directive| !directive.contains(['=', '[', ':']));
-    for word in lone {
-        let known = word.parse::<LevelFilter>().is_ok_and(|_| !word.is_empty());
-        if !known {
+/// Refuses a bare name that is not a level: the filter would take a mistyped level for the name of a target, and log
+/// nothing.
+fn check_levels(levels: &str) -> Result<(), ConfigError> {
+    let bare = levels.split(',').map(str::trim).filter(|directive| !directive.contains(['=', '[', ':']));
+    for name in bare {
+        let is_level = name.parse::<LevelFilter>().is_ok_and(|_| !name.is_empty());
+        if !is_level {
             return Err(ConfigError::new(format!(
-                "log.level = \"{levels}\": `{word}` is not error, warn, info, debug, trace or off"
+                "log.level = \"{levels}\": `{name}` is not error, warn, info, debug, trace or off"
             )));
         }
     }

@@ -1,8 +1,7 @@
-//! Where traces go: to a collector, in batches, from a thread of their own; what it does not take is dropped, and told once.
+//! The export of traces: spans are sent to a collector in batches, by OpenTelemetry's own thread; rejected spans are dropped.
 
-use secrecy::ExposeSecret;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,25 +14,32 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
-use telemetry::error_chain;
+use secrecy::ExposeSecret;
+use telemetry::{Outage, error_chain};
 use tracing::{info, warn};
 
-use crate::config::{self, Address, ConfigError};
+use crate::config::error::ConfigError;
+use crate::config::sections::Traces;
+use crate::config::values::Address;
 use crate::server::plaintext_warnings;
 
-/// How long the collector may take over a batch.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the collector may take to answer a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long what is left may take when the process ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the last spans may take to be sent when the process ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The traces of this process. What is left is sent when it is dropped.
-pub struct Traces(SdkTracerProvider);
+/// The trace export of the process. The last spans are sent when it is dropped.
+pub struct TraceExport(SdkTracerProvider);
 
-/// Begins to record as `service`, if the settings name a collector.
-pub fn start(settings: &config::Traces, service: &'static str) -> Result<Option<Traces>> {
+/// Starts to record and to export spans of `service`; `None` if the settings name no collector.
+///
+/// # Errors
+///
+/// If a setting of `[traces]` is invalid.
+pub fn start(settings: &Traces, service: &'static str) -> Result<Option<TraceExport>> {
     let Some(endpoint) = &settings.endpoint else { return Ok(None) };
-    plaintext_warnings::tell_collector(endpoint);
+    plaintext_warnings::warn_about_collector(endpoint);
     let resource = Resource::builder()
         .with_service_name(service)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -45,27 +51,39 @@ pub fn start(settings: &config::Traces, service: &'static str) -> Result<Option<
         .with_resource(resource.build())
         .build();
     global::set_tracer_provider(provider.clone());
-    Ok(Some(Traces(provider)))
+    Ok(Some(TraceExport(provider)))
 }
 
-/// Refuses settings with which nothing can be recorded.
-pub fn check(settings: &config::Traces) -> Result<(), ConfigError> {
+impl Drop for TraceExport {
+    fn drop(&mut self) {
+        // Spans that the collector does not accept in time are lost; the HTTP client below has logged why.
+        let _ = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
+    }
+}
+
+/// Checks the settings of `[traces]` without sending anything.
+///
+/// # Errors
+///
+/// If [`start`] would fail.
+pub fn check(settings: &Traces) -> Result<(), ConfigError> {
     headers(settings)?;
     let Some(endpoint) = &settings.endpoint else { return settings.authorities().map(drop) };
     exporter(endpoint, settings).map(drop)
 }
 
-/// Sends nothing to the collector of these settings, as OTLP writes it, and says how that ended. It waits.
-pub fn ask(endpoint: &Address, settings: &config::Traces) -> Result<String, String> {
-    let said = |error: ConfigError| error.to_string();
-    let client = client(endpoint, settings.authorities().map_err(said)?).map_err(said)?;
-    let request = client.post(place(endpoint)).header("content-type", "application/x-protobuf");
+/// Sends an empty OTLP request to the collector and waits for the answer: `Ok` says that the collector accepts traces,
+/// `Err` why not. It blocks.
+pub fn probe(endpoint: &Address, settings: &Traces) -> Result<String, String> {
+    let text = |error: ConfigError| error.to_string();
+    let client = http_client(endpoint, settings.authorities().map_err(text)?).map_err(text)?;
+    let request = client.post(traces_url(endpoint)).header("content-type", "application/x-protobuf");
     let request = headers(settings)
-        .map_err(said)?
+        .map_err(text)?
         .into_iter()
         .fold(request, |request, (name, value)| request.header(name, value));
     match request.send() {
-        Ok(answer) if answer.status().is_success() => Ok("the collector takes traces".to_owned()),
+        Ok(answer) if answer.status().is_success() => Ok("the collector accepts traces".to_owned()),
         Ok(answer) => Err(format!(
             "the collector answers {}: are the address and traces.headers right?",
             answer.status()
@@ -74,91 +92,100 @@ pub fn ask(endpoint: &Address, settings: &config::Traces) -> Result<String, Stri
     }
 }
 
-/// What sends them. OpenTelemetry's variables have a say in it too.
-fn exporter(endpoint: &Address, settings: &config::Traces) -> Result<SpanExporter, ConfigError> {
-    let client = client(endpoint, settings.authorities()?)?;
-    let told = Told { client, away: AtomicBool::new(false), endpoint: endpoint.to_string() };
+/// The OTLP exporter. OpenTelemetry's own environment variables apply to it too.
+fn exporter(endpoint: &Address, settings: &Traces) -> Result<SpanExporter, ConfigError> {
+    let client = http_client(endpoint, settings.authorities()?)?;
+    let client =
+        OutageLoggingClient { client, outage: Mutex::new(Outage::default()), endpoint: endpoint.to_string() };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
-        .with_http_client(told)
-        .with_endpoint(place(endpoint))
+        .with_http_client(client)
+        .with_endpoint(traces_url(endpoint))
         .with_headers(headers(settings)?)
-        .with_timeout(PATIENCE)
+        .with_timeout(REQUEST_TIMEOUT)
         .build();
     exporter.map_err(|error| ConfigError::new(format!("traces.endpoint: {error}")))
 }
 
-/// Where the collector takes them (OTLP/HTTP).
-fn place(endpoint: &Address) -> String {
+/// The URL to which spans are posted (OTLP/HTTP).
+fn traces_url(endpoint: &Address) -> String {
     format!("{endpoint}/v1/traces")
 }
 
-impl Drop for Traces {
-    fn drop(&mut self) {
-        // What the collector does not take by now is lost, and that has been told.
-        let _ = self.0.shutdown_with_timeout(FAREWELL);
-    }
-}
-
-/// A client that waits in the exporter's thread; it cannot be made where others wait. The platform's authorities are read
-/// only where they are needed: a small container has none.
-fn client(endpoint: &Address, ca: Option<Vec<u8>>) -> Result<Client, ConfigError> {
-    let needs_none = endpoint.plain_host().is_some();
-    let make = move || {
-        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).no_proxy();
+/// The blocking HTTP client of the exporter's thread. It is built in a thread of its own, because reqwest refuses to build
+/// a blocking client in an async runtime. The platform's authorities are read only where they are needed: a small container
+/// has none.
+fn http_client(endpoint: &Address, ca: Option<Vec<u8>>) -> Result<Client, ConfigError> {
+    let is_plaintext = endpoint.plain_host().is_some();
+    let build = move || {
+        let client = Client::builder().timeout(REQUEST_TIMEOUT).redirect(Policy::none()).no_proxy();
         let client = match ca {
             Some(pem) => client.tls_certs_only(Certificate::from_pem_bundle(&pem)?),
-            None if needs_none => client.tls_certs_only([]),
+            None if is_plaintext => client.tls_certs_only([]),
             None => client,
         };
         client.build()
     };
-    let client = std::thread::spawn(make).join().expect("a client is made without a panic");
+    let client = std::thread::spawn(build).join().expect("building a client does not panic");
     client.map_err(|error| ConfigError::new(format!("traces.endpoint: {}", error_chain(&error))))
 }
 
-fn headers(settings: &config::Traces) -> Result<HashMap<String, String>, ConfigError> {
+/// The headers of `traces.headers`. The error does not show them: they may hold a secret.
+fn headers(settings: &Traces) -> Result<HashMap<String, String>, ConfigError> {
     let Some(headers) = &settings.headers else { return Ok(HashMap::new()) };
     let pairs = headers.expose_secret().split(',').map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
-        let fits = !pair.contains(char::is_control)
+        let is_valid = !pair.contains(char::is_control)
             && !name.is_empty()
             && !name.contains(char::is_whitespace)
             && !value.is_empty();
-        fits.then(|| (name.to_owned(), value.to_owned()))
+        is_valid.then(|| (name.to_owned(), value.to_owned()))
     });
     let pairs: Option<HashMap<String, String>> = pairs.collect();
-    pairs.ok_or_else(|| ConfigError::new("traces.headers: name=value, several with commas between them"))
+    pairs.ok_or_else(|| ConfigError::new("traces.headers: write name=value, several separated by commas"))
 }
 
-/// Says once that the collector does not take them, and once that it does again.
+/// An HTTP client that logs when the collector begins to reject spans, and when it accepts them again.
 #[derive(Debug)]
-struct Told {
+struct OutageLoggingClient {
     client: Client,
-    away: AtomicBool,
+    outage: Mutex<Outage>,
     endpoint: String,
 }
 
 #[async_trait]
-impl HttpClient for Told {
+impl HttpClient for OutageLoggingClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let done = self.client.send_bytes(request).await;
-        let refusal = match &done {
+        let result = self.client.send_bytes(request).await;
+        let failure = match &result {
             Ok(answer) if answer.status().is_success() => None,
-            Ok(answer) => Some(format!("it answers {}", answer.status())),
+            Ok(answer) => Some(format!("the collector answers {}", answer.status())),
             Err(error) => Some(error_chain(&**error)),
         };
-        let (endpoint, was_away) = (&self.endpoint, self.away.swap(refusal.is_some(), Ordering::Relaxed));
-        match refusal {
-            Some(cause) if !was_away => {
-                warn!(error = cause, "traces do not go to {endpoint}, and are dropped meanwhile: {cause}");
+        self.record(failure);
+        result
+    }
+}
+
+impl OutageLoggingClient {
+    /// Logs each cause of an outage once, and its end.
+    fn record(&self, failure: Option<String>) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoint = &self.endpoint;
+        match failure {
+            Some(cause) => {
+                if outage.failed(&cause) {
+                    warn!(error = cause, "traces are not accepted by {endpoint} and are dropped: {cause}");
+                }
             }
-            None if was_away => info!("traces go to {endpoint} again"),
-            _ => {}
+            None => {
+                if outage.recovered().is_some() {
+                    info!("traces are accepted by {endpoint} again");
+                }
+            }
         }
-        done
     }
 }
 
@@ -167,9 +194,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_pairs_and_are_not_told_when_they_are_not() {
-        let read =
-            |text: &str| headers(&config::Traces { headers: Some(text.into()), ..config::Traces::default() });
+    fn headers_are_pairs_and_an_error_does_not_show_them() {
+        let read = |text: &str| headers(&Traces { headers: Some(text.into()), ..Traces::default() });
         let both = read("authorization=Bearer abc, x-scope = a=b").unwrap();
         assert_eq!((both["authorization"].as_str(), both["x-scope"].as_str()), ("Bearer abc", "a=b"));
         for bad in ["a=hush\nb=hush", "hush", "=hush", "a b=hush", "a="] {

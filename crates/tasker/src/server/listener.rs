@@ -1,4 +1,7 @@
-//! The only code that binds a port: it binds first, serves, and on a stop lets the requests in hand finish.
+//! A listening socket with or without TLS. No other code binds a port.
+//!
+//! Written here on hyper-util: `axum::serve` sets no time limit for a request's head, and neither it nor `axum-server`
+//! keeps the old certificate, with a log line that names the setting, when a replaced one is broken.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,18 +26,16 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::debug;
 
-use crate::server::tls::{Files, Tls};
+use crate::config::tls::CertificateFiles;
+use crate::server::tls::Tls;
 
-/// What a request may take, waiting that it asked for not counted.
+/// The time limit of a request, without the time of a wait that it asked for.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take to say what it wants, and be idle between two requests.
+/// The time limit of a TLS handshake and of a request's head; also how long a connection may be idle between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a service may go on after a stop: whoever was served when it came may use all of his time.
-const GRACE: Duration = Duration::from_secs(11);
-
-/// A bound port. Connections wait in its queue until it is served.
+/// A bound port. Connections wait in its queue until [`Listener::serve`] accepts them.
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
@@ -42,9 +43,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address`, which came from `setting`. Port 0 takes a free one. With a certificate it speaks TLS and
-    /// nothing else.
-    pub async fn bind(setting: &str, address: SocketAddr, tls: Option<Files>) -> Result<Self> {
+    /// Binds `address`, which `setting` names. Port 0 takes a free port. With a certificate the listener speaks TLS only.
+    ///
+    /// # Errors
+    ///
+    /// If the certificate cannot be used or the address cannot be bound; the sentence names the setting and the remedy.
+    pub async fn bind(setting: &str, address: SocketAddr, tls: Option<CertificateFiles>) -> Result<Self> {
         let tls = tls.map(Tls::load).transpose()?;
         let bound = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => anyhow!(
@@ -58,12 +62,12 @@ impl Listener {
         Ok(Self { tcp: bound, address, tls })
     }
 
-    /// Where it listens.
+    /// The bound address and port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where a program on this machine reaches it.
+    /// The URL by which a program on this machine reaches the listener.
     pub fn url(&self) -> String {
         let mut address = self.address;
         match address.ip() {
@@ -80,26 +84,26 @@ impl Listener {
         }
     }
 
-    /// Answers until `stop` rings, then until the last request in hand is answered.
+    /// Serves requests until `stop` is cancelled; returns when the requests received by then are answered.
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
-        let router = if acceptor.is_some() { router.layer(map_response(only_tls)) } else { router };
+        let router = if acceptor.is_some() { router.layer(map_response(add_hsts)) } else { router };
         if let Some(tls) = self.tls.take() {
-            connections.spawn(tls.follow(stop.clone()));
+            connections.spawn(tls.reload_when_changed(stop.clone()));
         }
         let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
-        // axum's `accept` goes on after errors: a process that has no more files waits a second for one.
+        // axum's `accept` retries after errors: without free file descriptors it waits a second.
         while let Some((connection, peer)) =
             stop.run_until_cancelled(axum::serve::Listener::accept(&mut self.tcp)).await
         {
             let service = services.call(peer).await.unwrap_or_else(|never| match never {});
-            // Answers are small and complete: none gains from waiting for more.
+            // Responses are small and complete: delaying one to fill a packet (Nagle) gains nothing.
             let _ = connection.set_nodelay(true);
             let (service, stop) = (TowerToHyperService::new(service), stop.clone());
             match &acceptor {
-                None => connections.spawn(answer(connection, service, stop)),
-                Some(acceptor) => connections.spawn(secure(acceptor.now(), connection, service, stop)),
+                None => connections.spawn(serve_http(connection, service, stop)),
+                Some(acceptor) => connections.spawn(serve_tls(acceptor.current(), connection, service, stop)),
             };
         }
         drop(self.tcp);
@@ -109,55 +113,45 @@ impl Listener {
     }
 }
 
-/// The router, for one connection.
-type Connected = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
+/// The router's service for one connection.
+type ConnectionService = TowerToHyperService<AddExtension<Router, ConnectInfo<SocketAddr>>>;
 
-/// Shakes hands, then answers. How a handshake fails is its client's affair.
-async fn secure(acceptor: TlsAcceptor, connection: TcpStream, service: Connected, stop: CancellationToken) {
+/// Does the TLS handshake of a connection and serves its requests. A failed handshake is logged at `debug` only: its cause
+/// is the client.
+async fn serve_tls(
+    acceptor: TlsAcceptor,
+    connection: TcpStream,
+    service: ConnectionService,
+    stop: CancellationToken,
+) {
     let handshake = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(connection));
     match stop.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(secured))) => answer(secured, service, stop).await,
+        Some(Ok(Ok(secured))) => serve_http(secured, service, stop).await,
         Some(Ok(Err(error))) => debug!(%error, "a TLS handshake failed: {error}"),
-        Some(Err(_)) => debug!("a TLS handshake took too long"),
+        Some(Err(_)) => debug!("a TLS handshake timed out"),
         None => {}
     }
 }
 
-/// Tells browsers that this host speaks TLS. They take it for every port of the host, so whatever lies below it in the
-/// DNS is left out, unless a service says more.
-async fn only_tls(mut response: Response) -> Response {
+/// Adds `Strict-Transport-Security` (RFC 6797) unless the service has set it. Browsers apply it to every port of the host,
+/// so subdomains are not included.
+async fn add_hsts(mut response: Response) -> Response {
     let hsts = HeaderValue::from_static("max-age=31536000");
     response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert(hsts);
     response
 }
 
-/// Answers the requests of one connection, after `stop` only the one that is in hand.
-async fn answer<C>(connection: C, service: Connected, stop: CancellationToken)
+/// Serves the requests of one connection; after `stop` only the request that is already being answered.
+async fn serve_http<C>(connection: C, service: ConnectionService, stop: CancellationToken)
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
-    // How a connection ends is its client's affair.
+    // Errors of a connection are ignored: their cause is the client.
     if stop.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
-    }
-}
-
-/// Waits for `service`, once `stop` has rung no longer than the grace. A client that does not read its answer cannot
-/// keep a process alive.
-pub async fn within_grace(service: impl Future<Output = Result<()>>, stop: &CancellationToken) -> Result<()> {
-    let too_late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        ended = service => ended,
-        () = too_late => {
-            tracing::warn!("cut off the connections that were still busy {} s after the stop", GRACE.as_secs());
-            Ok(())
-        }
     }
 }

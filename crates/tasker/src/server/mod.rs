@@ -1,4 +1,4 @@
-//! Listeners: sockets, TLS, warnings about plaintext.
+//! Listeners: sockets, TLS, and warnings about plaintext connections.
 
 pub(crate) mod listener;
 pub(crate) mod plaintext_warnings;

@@ -1,54 +1,55 @@
-//! Tells once, at the start, which connections of this process anybody on the way can read.
+//! Warnings, logged once at the start, about connections of this process to other machines without TLS.
 
 use std::net::IpAddr;
 
 use database::Db;
 use tracing::warn;
 
-use crate::config::{Address, Config};
+use crate::config::sections::Config;
+use crate::config::values::Address;
 
-/// Warns of a service that is asked over plain HTTP on another machine.
-pub fn tell_service(setting: &str, address: &Address) {
-    if let Some(host) = address.plain_host().filter(|host| !is_here(host)) {
+/// Warns if `setting` names a service on another machine by plain HTTP.
+pub fn warn_about_service(setting: &str, address: &Address) {
+    if let Some(host) = address.plain_host().filter(|host| !is_this_machine(host)) {
         warn!(
-            "{setting} = {address}: {host} is asked without TLS, and whoever is on the way can read passwords and \
-             tokens, and answer in its place; give {host} a certificate and say https://"
+            "{setting} = {address}: connections to {host} have no TLS, so anybody on the network path can read passwords \
+             and tokens and forge answers; give {host} a certificate and use https://"
         );
     }
 }
 
-/// Warns of a collector of traces that is told over plain HTTP on another machine.
-pub fn tell_collector(address: &Address) {
-    if let Some(host) = address.plain_host().filter(|host| !is_here(host)) {
+/// Warns if the trace collector is on another machine and is reached by plain HTTP.
+pub fn warn_about_collector(address: &Address) {
+    if let Some(host) = address.plain_host().filter(|host| !is_this_machine(host)) {
         warn!(
-            "traces.endpoint = {address}: {host} is told without TLS, and whoever is on the way can read along, \
-             traces.headers included; say https://"
+            "traces.endpoint = {address}: connections to {host} have no TLS, so anybody on the network path can read the \
+             traces and traces.headers; use https://"
         );
     }
 }
 
-/// Warns of a database of tasks on another machine without TLS.
-pub fn tell_tasks(config: &Config) {
-    tell_database("database.url", config.database_url().ok());
+/// Warns if the database of tasks is on another machine and is reached without TLS.
+pub fn warn_about_tasks_database(config: &Config) {
+    warn_about_database("database.url", config.database_url().ok());
 }
 
-/// Warns of a database of accounts on another machine without TLS.
-pub fn tell_accounts(config: &Config) {
-    tell_database(config.accounts_setting(), config.identity_database_url().ok().as_deref());
+/// Warns if the database of accounts is on another machine and is reached without TLS.
+pub fn warn_about_accounts_database(config: &Config) {
+    warn_about_database(config.accounts_setting(), config.identity_database_url().ok().as_deref());
 }
 
-/// The address itself is not told: it may hold a password.
-fn tell_database(setting: &str, url: Option<&str>) {
-    if let Some(host) = url.and_then(Db::plain_host).filter(|host| !is_here(host)) {
+/// The warning does not show the URL: it may hold a password.
+fn warn_about_database(setting: &str, url: Option<&str>) {
+    if let Some(host) = url.and_then(Db::plain_host).filter(|host| !is_this_machine(host)) {
         warn!(
-            "{setting}: PostgreSQL at {host} is asked without TLS, and whoever is on the way can read and change what is \
-             stored; say sslmode=verify-full"
+            "{setting}: connections to PostgreSQL at {host} have no TLS, so anybody on the network path can read and \
+             change what is stored; use sslmode=verify-full"
         );
     }
 }
 
-/// Whether `host` is this machine, so that nothing leaves it.
-fn is_here(host: &str) -> bool {
+/// Whether `host` is this machine, so that nothing travels over a network.
+fn is_this_machine(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     host == "localhost"
         || host.ends_with(".localhost")
@@ -60,12 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_has_several_names() {
+    fn loopback_addresses_are_this_machine() {
         for here in ["localhost", "LocalHost", "api.localhost", "127.0.0.1", "127.1.2.3", "[::1]", "::1"] {
-            assert!(is_here(here), "{here}");
+            assert!(is_this_machine(here), "{here}");
         }
         for elsewhere in ["backend", "10.0.0.1", "0.0.0.0", "localhost.example.org", "[::2]"] {
-            assert!(!is_here(elsewhere), "{elsewhere}");
+            assert!(!is_this_machine(elsewhere), "{elsewhere}");
         }
     }
 }

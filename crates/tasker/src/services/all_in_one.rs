@@ -1,4 +1,4 @@
-//! `tasker up`: every role in one process, on loopback, with nothing to set up.
+//! `tasker up`: Backend, Identity and a worker in one process, on loopback, without any settings.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,42 +15,50 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::Worker;
 
-use super::{backend as backend_role, identity as identity_role, worker as worker_role};
-use crate::config::{Config, ConfigError, Environment, Layers, Sources};
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::layers::Layers;
+use crate::config::sections::Config;
 use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 use crate::exit_code::Exit;
+use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::Listener;
+use crate::services::lifecycle::until_stopped;
+use crate::services::{
+    backend as backend_service, identity as identity_service, kafka, worker as worker_service,
+};
 use crate::terminal;
 
-/// The client of Identity as which the bundled worker asks; its secret is new at each start and never leaves the process.
-const WORKER: &str = "bundled-worker";
+/// The `client_id` of the bundled worker. Its secret is generated at each start and never leaves the process.
+const WORKER_CLIENT_ID: &str = "bundled-worker";
 
-/// Runs everything in one process.
+/// Options of `tasker up`.
 #[derive(Debug, Clone, Args)]
 pub struct Up {
-    /// Where everything is kept; one `tasker up` at a time
+    /// The directory for all data; one `tasker up` at a time can use it
     #[arg(long, value_name = "DIR", default_value = "./.tasker")]
     data_dir: PathBuf,
-    /// Where the Backend listens [default: backend.listen, 127.0.0.1:8080]; port 0 takes a free one
+    /// The address of the Backend [default: backend.listen, 127.0.0.1:8080]; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS:PORT")]
     backend_addr: Option<SocketAddr>,
-    /// Where Identity listens [default: identity.listen, 127.0.0.1:8081]; port 0 takes a free one
+    /// The address of Identity [default: identity.listen, 127.0.0.1:8081]; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS:PORT")]
     identity_addr: Option<SocketAddr>,
     #[command(flatten)]
     sources: Sources,
 }
 
-/// What is at hand before anything is opened.
+/// Everything that is prepared before a database is connected: bound ports, database handles, secrets.
 struct Prepared {
     config: Config,
     data: DataDir,
     accounts: Db,
     store: Store,
     listeners: Listeners,
-    /// The secret of the bundled worker.
-    secret: String,
+    /// The `client_secret` of the bundled worker.
+    worker_secret: String,
 }
 
 struct Listeners {
@@ -59,25 +67,24 @@ struct Listeners {
 }
 
 impl Up {
-    /// Runs until it is stopped.
+    /// Runs all services until the process is stopped.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let data = DataDir::at(&self.data_dir);
         let config = self.configure(&data, environment)?;
-        let (again, place) = (self.clone(), data.clone());
-        let load = move |environment: &Environment| again.configure(&place, environment);
-        let _telling =
-            crate::services::lifecycle::init_observability(Some("tasker"), &config, environment, load)?;
-        let _lock = data.take()?;
+        let (options, directory) = (self.clone(), data.clone());
+        let load = move |environment: &Environment| options.configure(&directory, environment);
+        let _observability = Observability::start(Some("tasker"), &config, environment, load)?;
+        let _lock = data.lock()?;
         let metrics = MetricsListener::open(&config.metrics).await?;
-        let ground = Prepared::prepare(config, data).await?;
-        crate::services::lifecycle::until_stopped(|stop| {
+        let prepared = Prepared::prepare(config, data).await?;
+        until_stopped(|stop| {
             serve_metrics(metrics, &stop);
-            Box::pin(ground.serve(stop))
+            Box::pin(prepared.serve(stop))
         })
         .await
     }
 
-    /// What has no setting of the user's is chosen for one machine and one user.
+    /// The configuration, with defaults for one user on one machine.
     fn configure(&self, data: &DataDir, environment: &Environment) -> Result<Config, ConfigError> {
         let database = format!("sqlite:{}", data.file("tasks.db").display());
         let defaults = Layers::default()
@@ -103,11 +110,11 @@ impl Prepared {
         };
         let accounts = config.open_accounts()?;
         let store = Store::new(config.open_tasks()?, Clock::System);
-        Ok(Self { config, data, accounts, store, listeners, secret: random_secret() })
+        Ok(Self { config, data, accounts, store, listeners, worker_secret: random_secret() })
     }
 
-    /// Opens both services side by side, serves them, runs the worker; they stop in the opposite order, for a worker
-    /// reports to the Backend and a Backend asks Identity.
+    /// Opens both services concurrently, serves them and runs the worker. They stop in the order worker, Backend, Identity:
+    /// a worker reports to the Backend, and a Backend fetches keys from Identity.
     async fn serve(self, stop: CancellationToken) -> Result<()> {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
@@ -116,11 +123,11 @@ impl Prepared {
 
         let tracker = TaskTracker::new();
         let (stop_identity, stop_backend) = (CancellationToken::new(), CancellationToken::new());
-        let identity = identity_role::serve(identity, self.listeners.identity, stop_identity.clone());
+        let identity = identity_service::serve(identity, self.listeners.identity, stop_identity.clone());
         let identity = tracker.spawn(stop_others_when_done(identity, stop.clone()));
-        let backend = backend_role::serve(backend, self.listeners.backend, stop_backend.clone());
+        let backend = backend_service::serve(backend, self.listeners.backend, stop_backend.clone());
         let backend = tracker.spawn(stop_others_when_done(backend, stop.clone()));
-        terminal::tell("Ready.")?;
+        terminal::print_service_line("Ready.")?;
 
         let run = worker.run(stop).await;
         stop_backend.cancel();
@@ -134,53 +141,46 @@ impl Prepared {
     }
 
     async fn open_identity(&self, stop: &CancellationToken) -> Result<Option<Identity>> {
-        let mut settings = identity_role::settings(&self.config, &self.listeners.identity)?;
+        let mut settings = identity_service::settings(&self.config, &self.listeners.identity)?;
         settings.clients.push(identity::Client {
-            id: WORKER.to_owned(),
-            secret: self.secret.clone().into(),
+            id: WORKER_CLIENT_ID.to_owned(),
+            secret: self.worker_secret.clone().into(),
             roles: vec![Role::Worker],
         });
-        let Some(identity) = identity_role::open(&self.accounts, settings, stop).await? else {
+        let Some(identity) = identity_service::open(&self.accounts, settings, stop).await? else {
             return Ok(None);
         };
-        let password = self.data.make_secret(random_secret)?;
-        identity.ensure_account(ACCOUNT, &password).await.context("the account `local` cannot be made")?;
+        let password = self.data.ensure_password(random_secret)?;
+        identity.ensure_account(ACCOUNT, &password).await.context("the account `local` cannot be created")?;
         Ok(Some(identity))
     }
 
     async fn open_backend(&self, stop: &CancellationToken) -> Result<Option<Backend>> {
-        let mut settings = backend_role::settings(&self.config)?;
-        settings.identity_url = identity_role::settings(&self.config, &self.listeners.identity)?.issuer;
-        let builtin = worker_role::specifications(&self.config.worker)?;
-        backend_role::open(
-            &self.store,
-            settings,
-            &builtin,
-            crate::services::lifecycle::broker(&self.config)?,
-            stop,
-        )
-        .await
+        let mut settings = backend_service::settings(&self.config)?;
+        settings.identity_url = identity_service::settings(&self.config, &self.listeners.identity)?.issuer;
+        let builtin = worker_service::specifications(&self.config.worker)?;
+        backend_service::open(&self.store, settings, &builtin, kafka::open(&self.config)?, stop).await
     }
 
-    /// A worker like any other: it speaks HTTP, and hears of work over Kafka where that is set.
+    /// The bundled worker. It uses the HTTP API, and Kafka if that is configured, like any other worker.
     fn worker(&self) -> Result<Worker> {
         let credentials = Credentials::Client {
             identity: self.listeners.identity.url(),
-            id: WORKER.to_owned(),
-            secret: self.secret.clone().into(),
+            id: WORKER_CLIENT_ID.to_owned(),
+            secret: self.worker_secret.clone().into(),
         };
         let (backend, ca) = (self.listeners.backend.url(), self.config.worker.authorities()?);
         let client = client::Settings { backend, credentials, ca };
         let (operations, settings) =
-            (worker_role::builtin(&self.config.worker)?, worker_role::settings(&self.config.worker)?);
+            (worker_service::builtin(&self.config.worker)?, worker_service::settings(&self.config.worker)?);
         let worker = Worker::new(Client::new(client)?, operations, settings);
-        Ok(match crate::services::lifecycle::broker(&self.config)? {
+        Ok(match kafka::open(&self.config)? {
             Some(broker) => worker.with_kafka(broker),
             None => worker,
         })
     }
 
-    /// Tells the user, and the command line, where everything is.
+    /// Prints the addresses and stores them for the command line.
     async fn announce(&self, identity: &Identity) -> Result<()> {
         let addresses = Addresses {
             backend: self.listeners.backend.url(),
@@ -188,22 +188,22 @@ impl Prepared {
             tls_ca: self.config.worker.tls_ca.as_deref().map(std::path::absolute).transpose()?,
         };
         self.data.write_addresses(&addresses)?;
-        terminal::tell(&format!("Backend:    {}", addresses.backend))?;
-        terminal::tell(&format!("Identity:   {}", addresses.identity))?;
-        identity_role::show_setup_link(identity).await
+        terminal::print_service_line(&format!("Backend:    {}", addresses.backend))?;
+        terminal::print_service_line(&format!("Identity:   {}", addresses.identity))?;
+        identity_service::print_setup_link(identity).await
     }
 }
 
-/// A service that ends, however it ends, stops the others.
+/// Runs a service and cancels `stop` when it ends, also by an error or a panic.
 async fn stop_others_when_done(
     service: impl Future<Output = Result<()>>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let _others = stop.drop_guard();
+    let _stop_guard = stop.drop_guard();
     service.await
 }
 
-/// 256 bits that nobody can guess.
+/// A random secret of 43 alphanumeric characters: 256 bits.
 fn random_secret() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 43)
 }

@@ -1,4 +1,4 @@
-//! `tasker backend`: the REST API on its port.
+//! `tasker backend`: the REST API as a process.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -12,40 +12,36 @@ use store::Store;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::{Config, ConfigError, Environment, Layers, Sources};
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::layers::Layers;
+use crate::config::sections::Config;
 use crate::exit_code::Exit;
+use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
-use crate::server::listener::{Listener, REQUEST_TIMEOUT, within_grace};
+use crate::server::listener::{Listener, REQUEST_TIMEOUT};
 use crate::server::plaintext_warnings;
-use crate::services::startup_retry;
+use crate::services::lifecycle::{until_stopped, within_grace_period};
+use crate::services::startup_retry::retry_until_available;
+use crate::services::{kafka, worker};
 
-/// The largest parameters, in bytes.
-const MAX_PARAMETERS: usize = 256 * 1024;
+/// How often a waiting request queries the database even if no notification has arrived.
+const SLOW_CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// The largest result, in bytes.
-const MAX_RESULT: usize = 1024 * 1024;
-
-/// How often those who wait look for themselves, whatever word has reached them.
-const SLOW_CHECK: Duration = Duration::from_secs(1);
-
-/// Runs the role until it is stopped.
+/// Runs the Backend until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_backend()?;
-    let _telling = crate::services::lifecycle::init_observability_of(
-        Some("tasker-backend"),
-        &config,
-        environment,
-        sources,
-    )?;
+    let _observability = Observability::start_from(sources, Some("tasker-backend"), &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     let store = Store::new(config.open_tasks()?, Clock::System);
-    let (settings, builtin) = (settings(&config)?, crate::services::worker::specifications(&config.worker)?);
-    let (tls, broker) = (config.backend.tls()?, crate::services::lifecycle::broker(&config)?);
+    let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
+    let (tls, broker) = (config.backend.tls()?, kafka::open(&config)?);
     let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;
-    plaintext_warnings::tell_tasks(&config);
-    plaintext_warnings::tell_service("backend.identity_url", &config.backend.identity_url);
-    crate::services::lifecycle::until_stopped(async |stop| {
+    plaintext_warnings::warn_about_tasks_database(&config);
+    plaintext_warnings::warn_about_service("backend.identity_url", &config.backend.identity_url);
+    until_stopped(async |stop| {
         serve_metrics(metrics, &stop);
         if let Some(backend) = open(&store, settings, &builtin, broker, &stop).await? {
             info!("the Backend listens on {}", listener.address());
@@ -57,7 +53,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     .await
 }
 
-/// Opens the service when the database is there; `None` if it is to stop before.
+/// Migrates the database and opens the Backend as soon as the database answers; `None` if `stop` was cancelled before.
 pub async fn open(
     store: &Store,
     settings: Settings,
@@ -69,40 +65,43 @@ pub async fn open(
         store.migrate().await?;
         Backend::open(store.clone(), settings.clone(), builtin, broker.clone(), stop.clone()).await
     };
-    let is_passing =
+    let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
-    Ok(startup_retry::retry_until_available("the database of tasks", stop, is_passing, open).await?)
+    Ok(retry_until_available("the database of tasks", stop, is_temporary, open).await?)
 }
 
-/// Serves until `stop` rings and the requests in hand are answered.
+/// Serves until `stop` is cancelled and the requests received by then are answered.
+///
+/// # Errors
+///
+/// If a background task of the Backend fails: the listener is closed with it, and the process ends.
 pub async fn serve(backend: Backend, listener: Listener, stop: CancellationToken) -> Result<()> {
     let router = backend.router();
-    // A Backend of which a part has broken serves nobody: the listener ends with it, and the process with an error.
     let service = async {
         let run = async { Ok(backend.run().await?) };
         tokio::try_join!(listener.serve(router, stop.clone()), run).map(|((), ())| ())
     };
-    within_grace(service, &stop).await
+    within_grace_period(service, &stop).await
 }
 
-/// The Backend's settings out of ours.
+/// The settings of the crate `backend`, from those of the configuration.
 pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
     let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
-    let ours = &config.backend;
+    let section = &config.backend;
     Ok(Settings {
-        identity_url: ours.identity_url.to_string(),
-        identity_ca: ours.authorities()?,
-        check_period: millis(ours.check_period_ms),
-        slow_check: SLOW_CHECK,
-        default_ttl: ours.default_ttl_ms,
-        max_ttl: ours.max_ttl_ms,
-        start_within: ours.start_within_ms,
-        keep_ended: Duration::from_hours(24 * u64::from(ours.keep_ended_days.get())),
-        worker_lost: millis(ours.worker_lost_ms),
-        resend_period: millis(ours.resend_period_ms),
-        cors_origins: ours.cors_origins.clone(),
-        max_parameters: MAX_PARAMETERS,
-        max_result: MAX_RESULT,
+        identity_url: section.identity_url.to_string(),
+        identity_ca: section.authorities()?,
+        check_period: millis(section.check_period_ms),
+        slow_check: SLOW_CHECK_PERIOD,
+        default_ttl: section.default_ttl_ms,
+        max_ttl: section.max_ttl_ms,
+        start_within: section.start_within_ms,
+        keep_ended: Duration::from_hours(24 * u64::from(section.keep_ended_days.get())),
+        worker_lost: millis(section.worker_lost_ms),
+        resend_period: millis(section.resend_period_ms),
+        cors_origins: section.cors_origins.clone(),
+        max_parameters: section.max_parameters_bytes.get(),
+        max_result: section.max_result_bytes.get(),
         is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })

@@ -1,4 +1,4 @@
-//! `tasker identity`: accounts and tokens on their port.
+//! `tasker identity`: accounts and tokens as a process.
 
 use std::time::Duration;
 
@@ -8,30 +8,36 @@ use identity::{Identity, OpenError, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::{Config, ConfigError, Environment, Layers, Sources};
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::layers::Layers;
+use crate::config::sections::Config;
 use crate::exit_code::Exit;
+use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
-use crate::server::listener::{Listener, within_grace};
+use crate::server::listener::Listener;
 use crate::server::plaintext_warnings;
-use crate::services::startup_retry;
+use crate::services::lifecycle::{until_stopped, within_grace_period};
+use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
-/// Runs the role until it is stopped.
+/// Runs Identity until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     config.check_identity()?;
-    let _telling = crate::services::lifecycle::init_observability_of(None, &config, environment, sources)?;
+    let _observability = Observability::start_from(sources, None, &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     let db = config.open_accounts()?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
     let settings = settings(&config, &listener)?;
-    plaintext_warnings::tell_accounts(&config);
-    crate::services::lifecycle::until_stopped(async |stop| {
+    plaintext_warnings::warn_about_accounts_database(&config);
+    until_stopped(async |stop| {
         serve_metrics(metrics, &stop);
         if let Some(identity) = open(&db, settings, &stop).await? {
             info!("Identity listens on {}", listener.address());
-            show_setup_link(&identity).await?;
+            print_setup_link(&identity).await?;
             serve(identity, listener, stop).await?;
         }
         db.close().await;
@@ -40,40 +46,41 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     .await
 }
 
-/// Opens the service when its database is there; `None` if it is to stop before.
+/// Opens Identity as soon as its database answers; `None` if `stop` was cancelled before.
 pub async fn open(db: &Db, settings: Settings, stop: &CancellationToken) -> Result<Option<Identity>> {
     let open = async || Identity::open(db.clone(), settings.clone(), Clock::System).await;
-    let is_passing =
+    let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
-    Ok(startup_retry::retry_until_available("the database of accounts", stop, is_passing, open).await?)
+    Ok(retry_until_available("the database of accounts", stop, is_temporary, open).await?)
 }
 
-/// Serves until `stop` rings and the requests in hand are answered.
+/// Serves until `stop` is cancelled and the requests received by then are answered.
 pub async fn serve(identity: Identity, listener: Listener, stop: CancellationToken) -> Result<()> {
     let service = async {
         let served = listener.serve(identity.router(), stop.clone());
         tokio::join!(served, identity.run(stop.clone())).0
     };
-    within_grace(service, &stop).await
+    within_grace_period(service, &stop).await
 }
 
-/// Prints the link that makes the first administrator, while there is none.
-pub async fn show_setup_link(identity: &Identity) -> Result<()> {
-    let link = identity.setup_link().await.context("no setup link can be made")?;
+/// Prints the link to create the first administrator, unless there is an administrator.
+pub async fn print_setup_link(identity: &Identity) -> Result<()> {
+    let link = identity.setup_link().await.context("no setup link can be created")?;
     if let Some(link) = link {
-        terminal::tell(&format!("Setup link: {link}"))?;
+        terminal::print_service_line(&format!("Setup link: {link}"))?;
     }
     Ok(())
 }
 
-/// Identity's settings out of ours; without an issuer it is the address where it listens.
+/// The settings of the crate `identity`, from those of the configuration. Without `identity.issuer` the issuer is the URL of
+/// the listener.
 pub fn settings(config: &Config, listener: &Listener) -> Result<Settings, ConfigError> {
-    let ours = &config.identity;
+    let section = &config.identity;
     Ok(Settings {
-        issuer: ours.issuer.as_ref().map_or_else(|| listener.url(), ToString::to_string),
-        open_registration: ours.open_registration,
-        min_password_length: ours.min_password_length,
-        access_token_ttl: Duration::from_secs(ours.access_token_ttl_s.get()),
+        issuer: section.issuer.as_ref().map_or_else(|| listener.url(), ToString::to_string),
+        open_registration: section.open_registration,
+        min_password_length: section.min_password_length,
+        access_token_ttl: Duration::from_secs(section.access_token_ttl_s.get()),
         key_file: config.identity_key_file()?,
         clients: config.identity_clients()?,
     })

@@ -1,37 +1,41 @@
-//! `tasker migrate`: brings the tables of tasks and of accounts to this version, and leaves.
+//! `tasker migrate`: migrates the databases of tasks and of accounts to this version, and exits.
 
 use anyhow::Result;
 use database::DatabaseError;
 use identity::ACCOUNTS;
 use store::TASKS;
 
-use crate::config::{Environment, Layers, Sources};
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
+use crate::config::layers::Layers;
 use crate::exit_code::Exit;
 use crate::observability::logging;
 use crate::server::plaintext_warnings;
-use crate::services::startup_retry;
+use crate::services::lifecycle::until_stopped;
+use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
-/// Migrates when the database is there, and says what it did.
+/// Migrates as soon as each database answers, and prints the versions.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let parts = [(TASKS, config.open_tasks()?), (ACCOUNTS, config.open_accounts()?)];
-    let _log = logging::start(&config.log, environment)?;
-    plaintext_warnings::tell_tasks(&config);
+    let _logging = logging::start(&config.log, environment)?;
+    plaintext_warnings::warn_about_tasks_database(&config);
     if config.accounts_setting() != "database.url" {
-        plaintext_warnings::tell_accounts(&config);
+        plaintext_warnings::warn_about_accounts_database(&config);
     }
-    crate::services::lifecycle::until_stopped(async |stop| {
+    until_stopped(async |stop| {
         for (part, db) in &parts {
             let migrate = async || part.migrate(db).await;
             let what = format!("the database of {}", part.name);
-            if startup_retry::retry_until_available(what, &stop, DatabaseError::is_unavailable, migrate)
-                .await?
-                .is_none()
-            {
+            if retry_until_available(what, &stop, DatabaseError::is_unavailable, migrate).await?.is_none() {
                 break;
             }
-            terminal::line(&format!("the tables of {} are at version {}", part.name, part.steps.len()))?;
+            terminal::print_line(&format!(
+                "the tables of {} are at version {}",
+                part.name,
+                part.steps.len()
+            ))?;
             db.close().await;
         }
         Ok(())

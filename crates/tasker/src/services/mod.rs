@@ -3,6 +3,7 @@
 pub(crate) mod all_in_one;
 pub(crate) mod backend;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod lifecycle;
 pub(crate) mod migrate;
 pub(crate) mod startup_retry;

@@ -1,39 +1,43 @@
-//! Waiting for a service that is not there yet: services may start in any order.
+//! Retries of the first connection of a service: services may be started in any order.
 
 use std::error::Error;
 use std::fmt::Display;
 
 use client::Backoff;
+use telemetry::{Outage, error_chain};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Repeats `attempt` until it succeeds (`Some`), fails for good, or `stop` rings (`None`). The log says once that it
-/// waits for `what`, and once that it is there.
+/// Repeats `attempt` with exponential backoff until it succeeds (`Some`) or `stop` is cancelled (`None`). Each cause of
+/// the wait for `what` is logged once, and so is its end.
+///
+/// # Errors
+///
+/// The first error for which `is_temporary` is false.
 pub async fn retry_until_available<T, E: Error + 'static>(
     what: impl Display,
     stop: &CancellationToken,
-    is_passing: impl Fn(&E) -> bool,
+    is_temporary: impl Fn(&E) -> bool,
     attempt: impl AsyncFn() -> Result<T, E>,
 ) -> Result<Option<T>, E> {
-    let mut backoff = Backoff::default();
-    let mut waited = false;
+    let (mut backoff, mut outage) = (Backoff::default(), Outage::default());
     loop {
         let error = tokio::select! {
             () = stop.cancelled() => return Ok(None),
             answer = attempt() => match answer {
-                Ok(there) => {
-                    if waited {
-                        info!("{what} is there");
+                Ok(value) => {
+                    if outage.recovered().is_some() {
+                        info!("{what} is available");
                     }
-                    return Ok(Some(there));
+                    return Ok(Some(value));
                 }
-                Err(error) if is_passing(&error) => error,
+                Err(error) if is_temporary(&error) => error,
                 Err(error) => return Err(error),
             },
         };
-        if !waited {
-            warn!(error = &error as &dyn Error, "waiting for {what}");
-            waited = true;
+        let cause = error_chain(&error);
+        if outage.failed(&cause) {
+            warn!(error = cause, "waiting for {what}");
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
@@ -50,34 +54,37 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq)]
-    struct Away(bool);
+    struct Unavailable(bool);
 
-    impl Display for Away {
+    impl Display for Unavailable {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("away")
+            f.write_str("unavailable")
         }
     }
 
-    impl Error for Away {}
+    impl Error for Unavailable {}
 
     #[tokio::test]
-    async fn what_passes_is_waited_for_and_what_does_not_is_told() {
+    async fn a_temporary_error_is_retried_and_another_returned() {
         let attempts = Cell::new(0);
         let attempt = async || {
             attempts.set(attempts.get() + 1);
-            if attempts.get() < 3 { Err(Away(true)) } else { Ok(attempts.get()) }
+            if attempts.get() < 3 { Err(Unavailable(true)) } else { Ok(attempts.get()) }
         };
         let stop = CancellationToken::new();
-        assert_eq!(retry_until_available("it", &stop, |away| away.0, attempt).await, Ok(Some(3)));
-        let gone = async || Err::<(), _>(Away(false));
-        assert_eq!(retry_until_available("it", &stop, |away| away.0, gone).await, Err(Away(false)));
+        assert_eq!(retry_until_available("it", &stop, |error| error.0, attempt).await, Ok(Some(3)));
+        let refused = async || Err::<(), _>(Unavailable(false));
+        assert_eq!(
+            retry_until_available("it", &stop, |error| error.0, refused).await,
+            Err(Unavailable(false))
+        );
     }
 
     #[tokio::test]
-    async fn a_stop_ends_the_waiting() {
+    async fn a_stop_ends_the_retries() {
         let stop = CancellationToken::new();
-        let away = async || Err::<(), _>(Away(true));
-        let waiting = retry_until_available("it", &stop, |away| away.0, away);
+        let unavailable = async || Err::<(), _>(Unavailable(true));
+        let waiting = retry_until_available("it", &stop, |error| error.0, unavailable);
         let (answer, ()) = tokio::join!(waiting, async { stop.cancel() });
         assert_eq!(answer, Ok(None));
     }

@@ -81,10 +81,10 @@ fn a_second_signal_ends_the_process_at_once() {
     let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
     wait_until_claimed(&up, &id);
     up.process().terminate();
-    up.process().wait_for_line("stopping;");
+    up.process().wait_for_line("stopping:");
     up.process().terminate();
     assert_eq!(up.process().wait_for_exit().code(), Some(1));
-    assert!(up.process().output().contains(&"error: cut off by a second signal".to_owned()));
+    assert!(up.process().output().contains(&"error: interrupted by a second signal".to_owned()));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_client_that_does_not_finish_its_request_does_not_prevent_the_stop() {
     // Connections are accepted in their order: once this command is answered, that of the client has been accepted.
     assert_eq!(up.run_command(["list"]).code, 0);
     up.process().stop();
-    assert!(up.process().count_lines("cut off the connections") > 0, "{:?}", up.process().output());
+    assert!(up.process().count_lines("closed the connections") > 0, "{:?}", up.process().output());
 }
 
 #[test]
@@ -128,4 +128,17 @@ fn a_connection_with_half_a_request_is_closed() {
         connection.read_to_string(&mut response).expect("the server closes the connection");
         assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
     }
+}
+
+#[test]
+fn the_largest_parameters_and_results_are_settings() {
+    let up = Up::start_with(&["backend.max_parameters_bytes=60", "backend.max_result_bytes=20"]);
+    let submit = |text: &str| up.ask(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
+    assert_eq!(submit("short").code, 0);
+    let large_result = submit("a result of more than twenty bytes");
+    assert_eq!(large_result.code, 5, "{}", large_result.err);
+    assert!(large_result.err.contains("at most 20 are kept"), "{}", large_result.err);
+    let large_parameters = submit(&"x".repeat(60));
+    assert_eq!(large_parameters.code, 1, "{}", large_parameters.err);
+    assert!(large_parameters.err.contains("60"), "{}", large_parameters.err);
 }

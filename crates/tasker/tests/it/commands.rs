@@ -94,7 +94,7 @@ fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
     let waited = run_in_terminal(r#"tasker submit SLEEP '{"ms": 1500}' --ttl 3s --wait"#);
     assert_eq!(waited.code, 0, "{}", waited.stdout);
     assert!(
-        waited.stdout.contains("waits for a worker") && waited.stdout.contains("█"),
+        waited.stdout.contains("waiting for a worker") && waited.stdout.contains("█"),
         "{:?}",
         waited.stdout
     );
@@ -111,7 +111,7 @@ fn ctrl_c_ends_the_wait_but_not_the_task() {
     watch.wait_for_sigint_handler();
     watch.signal("INT");
     assert_eq!(watch.wait_for_exit().code(), Some(130), "{:?}", watch.output());
-    let output = format!("{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}");
+    let output = format!("{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}");
     assert!(watch.output().contains(&output), "{:?}", watch.output());
     assert!(up.run_command(["get", &id]).stdout.contains("status      RUNNING"));
 }
@@ -193,12 +193,12 @@ async fn a_session_lasts_from_login_to_logout() {
     assert_eq!(run_client(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").stdout, "local");
 
     let text = std::fs::read_to_string(&session).unwrap();
-    let ended = text.replace(r#""ends": "20"#, r#""ends": "19"#);
+    let ended = text.replace(r#""expires_at": "20"#, r#""expires_at": "19"#);
     std::fs::write(&session, ended).unwrap();
     let ended = run_client(&["list"], "");
     assert_eq!(ended.code, 4);
     assert!(
-        ended.stderr.contains("the sign-in of ann has ended: use `tasker login` again"),
+        ended.stderr.contains("the sign-in of ann has expired: use `tasker login` again"),
         "{}",
         ended.stderr
     );
@@ -257,7 +257,7 @@ fn an_invalid_command_line_is_refused_before_a_request() {
     let not_signed_in = run_client(&["list", "--backend-url", "http://127.0.0.1:1"]);
     assert_eq!(not_signed_in.code, 4);
     assert!(
-        not_signed_in.stderr.contains("nobody is signed in at http://127.0.0.1:1"),
+        not_signed_in.stderr.contains("not signed in at http://127.0.0.1:1"),
         "{}",
         not_signed_in.stderr
     );
@@ -326,15 +326,21 @@ fn bench_measures_a_server_and_reconciles_the_tasks() {
         let (code, report) = bench(arguments);
         assert_eq!(code, 0, "{report}");
         assert!(report["times"]["p99"].as_f64().unwrap() > 0.0, "{report}");
-        assert_eq!(report["books"]["accepted"], report["books"]["ends"]["FINISHED"], "{report}");
+        assert_eq!(
+            report["reconciliation"]["accepted"], report["reconciliation"]["ends"]["FINISHED"],
+            "{report}"
+        );
     }
     let (code, report) = bench(&["ttl", "--concurrency", "8", "--ttl", "100ms"]);
     assert_eq!(code, 0, "{report}");
-    assert_eq!(report["books"]["accepted"], report["books"]["ends"]["TTL_EXPIRED"], "{report}");
+    assert_eq!(
+        report["reconciliation"]["accepted"], report["reconciliation"]["ends"]["TTL_EXPIRED"],
+        "{report}"
+    );
     let late = ["run", "--type", "SLEEP", "--parameters", r#"{"ms": 60000}"#, "--ttl", "100ms"];
     let (code, report) = bench(&late);
     assert_eq!(
-        (code, &report["balance"]),
+        (code, &report["complete"]),
         (1, &true.into()),
         "no task is lost, but all were expected to finish"
     );
@@ -370,7 +376,7 @@ async fn an_administrator_manages_accounts() {
     assert_eq!(run_client(&["user", "list", "-o", "id"], "").stdout, "ann\nbob\nlocal\nroot");
     assert_eq!(run_client(&["user", "disable", "bob"], "").code, 0);
     let list = run_client(&["user", "list"], "").stdout;
-    assert!(list.contains("bob    User    admin       out of use"), "{list}");
+    assert!(list.contains("bob    User    admin       disabled"), "{list}");
     assert!(list.contains("ann    Worker  admin"), "{list}");
     assert_eq!(run_client(&["user", "enable", "bob"], "").code, 0);
     assert_eq!(run_client(&["user", "role", "bob", "admin"], "").code, 0);

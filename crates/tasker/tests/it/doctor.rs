@@ -73,7 +73,7 @@ async fn doctor_checks_certificates_permissions_and_the_database() {
     for command in [&["doctor"][..], &["config", "check"]] {
         let arguments = [command, &["backend", "--set", "database.url=sqlite:none.db"]].concat();
         let output = run(&mut tasker_command(home.path(), arguments)).stdout;
-        assert!(output.contains("none.db is made at the first start"), "{output}");
+        assert!(output.contains("none.db does not exist yet; the first start creates it"), "{output}");
         assert!(!home.path().join("none.db").exists(), "a check creates no database");
     }
 }
@@ -140,10 +140,10 @@ async fn doctor_compares_the_topics_with_the_settings() {
         assert!(faultless.stdout.contains(&expected), "{expected}: {}", faultless.stdout);
     }
     let partitions = doctor("worker", &["kafka.partitions=13"]);
-    let expected = "kafka.partitions = 13 is for new topics: add partitions";
+    let expected = "kafka.partitions = 13 applies to new topics only: add partitions";
     assert!(partitions.stdout.contains(expected), "{}", partitions.stdout);
     let replication = doctor("worker", &["kafka.replication=3"]);
-    let expected = "kafka.replication = 3 is for new topics: reassign";
+    let expected = "kafka.replication = 3 applies to new topics only: reassign";
     assert!(replication.stdout.contains(expected), "{}", replication.stdout);
     assert_eq!((partitions.code, replication.code), (0, 0), "a difference is no fault");
     let program = ApiClient::sign_in_as_program(&cluster.urls(), WORKER_CLIENT, WORKER_SECRET).await;
@@ -166,7 +166,7 @@ async fn doctor_decrypts_the_signing_keys_with_the_key_file() {
     };
     let faultless = doctor(&[]);
     assert_eq!(faultless.code, 0, "{}", faultless.stdout);
-    let expected = "it opens the signing keys (1); the current one has signed for 0 days";
+    let expected = "it decrypts the signing keys (1); the current key has been in use for 0 days";
     assert!(faultless.stdout.contains(expected), "{}", faultless.stdout);
     let mut other_key = std::fs::read(&key).unwrap();
     other_key[..32].reverse();

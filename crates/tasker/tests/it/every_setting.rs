@@ -16,6 +16,7 @@ type SettingCase = (&'static str, &'static str, &'static str);
 /// Every setting there is.
 const SETTINGS: &[SettingCase] = &[
     ("database.url", r#""sqlite:other.db""#, "mysql://db/tasks"),
+    ("database.max_connections", "8", "2"),
     ("kafka.bootstrap_servers", r#""127.0.0.1:1,127.0.0.1:2""#, "127.0.0.1:1,,"),
     ("kafka.topic_prefix", r#""other""#, "two words"),
     ("kafka.partitions", "24", "0"),
@@ -48,6 +49,8 @@ const SETTINGS: &[SettingCase] = &[
     ("backend.keep_ended_days", "7", "0"),
     ("backend.worker_lost_ms", "20000", "1"),
     ("backend.cors_origins", r#"["https://app.example.org"]"#, r#"["app"]"#),
+    ("backend.max_parameters_bytes", "1000", "0"),
+    ("backend.max_result_bytes", "1000", "8388609"),
     ("identity.listen", r#""127.0.0.1:8091""#, "here"),
     ("identity.tls_cert", r#""cert.pem""#, "/nowhere/cert.pem"),
     ("identity.tls_key", r#""key.pem""#, "/nowhere/key.pem"),

@@ -123,7 +123,7 @@ fn sighup_changes_the_level_and_reopens_the_file() {
         || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("the level of the log is debug"));
     let deadline = Instant::now() + MAX_WAIT;
     while !is_reopened() {
-        assert!(Instant::now() < deadline, "the settings were not read again");
+        assert!(Instant::now() < deadline, "the settings were not reloaded");
         std::thread::yield_now();
     }
     let id = up.run_command(["submit", "ECHO", "--ttl", "30s", "--wait", "-o", "id"]).stdout;
@@ -144,7 +144,7 @@ fn sighup_does_not_wait_for_a_settings_file_that_does_not_end() {
     std::fs::remove_file(&file).expect("the file is ours");
     assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo runs").success());
     up.process().signal("HUP");
-    up.process().wait_for_line("the settings were not read again");
+    up.process().wait_for_line("the settings were not reloaded");
     assert_eq!(up.run_command(["submit", "ECHO", "--ttl", "30s", "--wait"]).code, 0);
     let (_, status) = up.stop();
     assert!(status.success());

@@ -64,7 +64,7 @@ fn an_invalid_variable_is_refused_by_its_name() {
 #[test]
 fn variables_that_kubernetes_sets_for_services_are_ignored_with_a_warning() {
     let stderr = refusal(&home(), &["backend"], &[("TASKER_PORT", "tcp://10.0.0.1:80")]);
-    assert!(stderr.contains("TASKER_PORT: no settings of ours, they change nothing"), "{stderr}");
+    assert!(stderr.contains("TASKER_PORT: not a setting, ignored"), "{stderr}");
     assert!(stderr.contains("\nerror: database.url is not set"), "{stderr}");
 }
 
@@ -92,7 +92,7 @@ fn settings_that_would_fail_later_are_refused_at_the_start() {
 #[test]
 fn a_worker_without_credentials_is_refused() {
     let stderr = refusal(&home(), &["worker"], &[]);
-    assert!(stderr.starts_with("error: a worker must say who it is"), "{stderr}");
+    assert!(stderr.starts_with("error: a worker needs credentials"), "{stderr}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn config_init_writes_a_file_with_every_setting_and_overwrites_none() {
     let again = config(&["init"]);
     assert_eq!(again.code, 2);
     assert!(
-        again.stderr.contains("tasker.toml is there already; --force writes it anew"),
+        again.stderr.contains("tasker.toml exists already; --force overwrites it"),
         "{}",
         again.stderr
     );
@@ -213,7 +213,7 @@ async fn config_check_connects_to_what_the_settings_name() {
         ("kafka.bootstrap_servers=127.0.0.1:1", "BAD  kafka"),
         ("backend.identity_url=http://127.0.0.1:1", "is Identity running there?"),
         ("worker.client_secret=wrong", "BAD  worker"),
-        ("worker.simulate_work_ms=[2, 1]", "the first is the least"),
+        ("worker.simulate_work_ms=[2, 1]", "the first number is the shortest"),
     ] {
         let invalid = check(&[setting]);
         assert_eq!(invalid.code, 2, "{setting}: {}", invalid.stdout);

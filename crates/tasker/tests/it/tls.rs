@@ -249,7 +249,7 @@ async fn a_replaced_certificate_is_presented_without_a_restart_and_one_without_i
     fixture.write_certificate(&SignedCertificate { key: other_key, ..next.clone() });
     let mismatch = "backend.tls_key = key.pem: it is not the key of backend.tls_cert = cert.pem";
     let rest = backend.wait_for_line(mismatch);
-    assert!(rest.contains("the certificate from before is still shown"), "{rest}");
+    assert!(rest.contains("the old certificate stays in use"), "{rest}");
     assert_eq!(presented(&fixture.connect(port).await), first);
     assert!(is_served(&mut open).await);
 
@@ -262,9 +262,9 @@ async fn a_replaced_certificate_is_presented_without_a_restart_and_one_without_i
     })
     .await;
     assert!(is_served(&mut open).await, "a connection from before the change is still served");
-    backend.wait_for_line("backend.tls_cert = cert.pem: the new certificate is shown");
+    backend.wait_for_line("backend.tls_cert = cert.pem: new connections use the new certificate");
     backend.stop();
-    assert_eq!(backend.count_lines("is still shown"), 1, "{:?}", backend.output());
+    assert_eq!(backend.count_lines("stays in use"), 1, "{:?}", backend.output());
 }
 
 #[tokio::test]
@@ -310,7 +310,7 @@ async fn a_client_that_makes_no_handshake_delays_no_other_and_is_disconnected() 
     assert_eq!(up.run_command(["list"]).code, 0, "other clients are served meanwhile");
     silent.set_read_timeout(Some(MAX_WAIT)).unwrap();
     assert_eq!(silent.read(&mut [0; 16]).expect("the server closes the connection"), 0);
-    up.process().wait_for_line("a TLS handshake took too long");
+    up.process().wait_for_line("a TLS handshake timed out");
 }
 
 #[test]
@@ -323,19 +323,19 @@ fn connections_to_other_machines_without_tls_are_warned_of_at_the_start() {
         "worker.identity_url=https://id.invalid",
     ];
     let mut worker = Process::start_service(home.path(), "worker", &settings);
-    let warning = "worker.backend_url = http://backend.invalid:8080: backend.invalid is asked without TLS";
+    let warning = "worker.backend_url = http://backend.invalid:8080: connections to backend.invalid have no TLS";
     worker.wait_for_line(warning);
     worker.wait_for_line("keeps trying to reach the Backend");
-    assert_eq!(worker.count_lines("is asked without TLS"), 1, "{:?}", worker.output());
+    assert_eq!(worker.count_lines("have no TLS"), 1, "{:?}", worker.output());
 
     let database = "database.url=postgres://tasker:hush@db.invalid/tasker?sslmode=disable";
     let settings = [database, "identity.listen=127.0.0.1:0"];
     let mut identity = Process::start_service(home.path(), "identity", &settings);
-    identity.wait_for_line("database.url: PostgreSQL at db.invalid is asked without TLS");
+    identity.wait_for_line("database.url: connections to PostgreSQL at db.invalid have no TLS");
     let settings = [database, "backend.identity_url=http://id.invalid", "backend.listen=127.0.0.1:0"];
     let mut backend = Process::start_service(home.path(), "backend", &settings);
-    backend.wait_for_line("database.url: PostgreSQL at db.invalid is asked without TLS");
-    backend.wait_for_line("backend.identity_url = http://id.invalid: id.invalid is asked without TLS");
+    backend.wait_for_line("database.url: connections to PostgreSQL at db.invalid have no TLS");
+    backend.wait_for_line("backend.identity_url = http://id.invalid: connections to id.invalid have no TLS");
 }
 
 #[test]

@@ -140,7 +140,7 @@ async fn an_unreachable_collector_delays_no_task() {
         assert_eq!(task.status, Status::Finished);
     }
     up.process().stop();
-    let line = up.process().output().iter().find(|line| line.contains("traces do not go to"));
+    let line = up.process().output().iter().find(|line| line.contains("traces are not accepted by"));
     assert!(line.is_some_and(|line| line.contains("Connection refused")), "{line:?}");
 }
 
@@ -160,8 +160,8 @@ async fn an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends() 
     up.process().stop();
     let lines = up.process().output().iter().filter(|line| line.contains("traces ")).collect::<Vec<_>>();
     let [begin, end] = *lines else { panic!("{lines:#?}") };
-    assert!(begin.contains("traces do not go to") && begin.contains("503"), "{begin}");
-    assert!(end.contains("traces go to"), "{end}");
+    assert!(begin.contains("traces are not accepted by") && begin.contains("503"), "{begin}");
+    assert!(end.contains("traces are accepted by"), "{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn config_check_sends_the_collector_an_empty_batch() {
         run(&mut tasker_command(home.path(), arguments)).stdout
     };
     let accepted = check(&collector.endpoint);
-    assert!(accepted.contains("ok   traces.endpoint         the collector takes traces"), "{accepted}");
+    assert!(accepted.contains("ok   traces.endpoint         the collector accepts traces"), "{accepted}");
     let not_found = check(&format!("{}/elsewhere", collector.endpoint));
     assert!(not_found.contains("BAD  traces.endpoint         the collector answers 404 "), "{not_found}");
     let unreachable = check("http://127.0.0.1:1");

@@ -1,6 +1,5 @@
-//! `tasker login`, `logout`, `whoami`: as whom the other commands act.
+//! `tasker login`, `logout` and `whoami`: the account as which the other commands act.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::io::{IsTerminal, stderr, stdin};
 use std::path::PathBuf;
 
@@ -9,85 +8,90 @@ use clap::Args;
 use client::{Credentials, Identity, UserInfo};
 use database::Clock;
 use domain::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::commands::account::session_file::{Place, Session};
-use crate::commands::target::{At, NotSignedIn, Server, Standing};
-use crate::config::{Address, ConfigError, Environment};
+use crate::command_error::NotSignedIn;
+use crate::commands::account::session_file::{Session, SessionFile};
+use crate::commands::target::{ConnectionTarget, Server, Target};
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::tls::authorities;
+use crate::config::values::Address;
 use crate::terminal;
 
-/// Signs in.
+/// Options of `tasker login`.
 #[derive(Debug, Args)]
 pub struct Login {
-    /// The account's name; asked for if it is not given
+    /// The account's name; without it the command asks
     #[arg(value_name = "NAME")]
     username: Option<String>,
-    /// The Identity where the account is, with --backend-url [default: that of the data directory's `tasker up`]
+    /// The Identity of the account, with --backend-url [default: that of the data directory's `tasker up`]
     #[arg(long, value_name = "URL", requires = "backend_url")]
     identity_url: Option<Address>,
-    /// Read the password from standard input, to its end or to the first new line
+    /// Read the password from standard input, up to its end or the first newline
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
-    at: At,
+    target: Target,
 }
 
-/// Says as whom the commands act.
+/// Options of `tasker whoami`.
 #[derive(Debug, Args)]
 pub struct Whoami {
-    /// The Identity of the token, where it is not known otherwise
+    /// The Identity that issued the token, if it is not known otherwise
     #[arg(long, value_name = "URL")]
     identity_url: Option<Address>,
     #[command(flatten)]
     server: Server,
 }
 
-/// The answer of `whoami`.
+/// The answer of `tasker whoami`.
 #[derive(Serialize)]
-struct Acting {
+struct WhoamiAnswer {
     #[serde(flatten)]
-    who: UserInfo,
+    user: UserInfo,
     backend: String,
     identity: String,
 }
 
 impl Login {
-    /// Gets a token and keeps it.
+    /// Requests a token and stores it in the session file.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let place = Place::of(environment);
+        let session_file = SessionFile::of(environment);
         let (backend, identity, tls_ca) = self.addresses(environment)?;
-        let ca = tls_ca.as_deref().map(|path| crate::config::authorities("--tls-ca", path)).transpose()?;
+        let ca = tls_ca.as_deref().map(|path| authorities("--tls-ca", path)).transpose()?;
         let username = self.username()?;
         let password = self.password(&username)?;
-        let asked = Timestamp(Clock::System.now());
+        let requested_at = Timestamp(Clock::System.now());
         let signed_in = Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
-        let ends = asked.plus_micros(i64::try_from(signed_in.life.as_micros()).unwrap_or(i64::MAX));
-        let token = signed_in.token.expose_secret().to_owned();
-        let tls_ca = tls_ca.map(std::path::absolute).transpose()?;
-        place.write(&Session {
+        let lifetime = i64::try_from(signed_in.life.as_micros()).unwrap_or(i64::MAX);
+        session_file.write(&Session {
             backend: backend.clone(),
             identity,
             username: username.clone(),
-            token,
-            ends,
-            tls_ca,
+            token: signed_in.token.expose_secret().to_owned(),
+            expires_at: requested_at.plus_micros(lifetime),
+            tls_ca: tls_ca.map(std::path::absolute).transpose()?,
         })?;
-        terminal::note(&format!(
+        terminal::print_note(&format!(
             "signed in as {username} at {backend}, for {} min",
             signed_in.life.as_secs() / 60
         ));
         Ok(())
     }
 
+    /// The URLs of Backend and Identity, and the file of authorities.
     fn addresses(&self, environment: &Environment) -> Result<(String, String, Option<PathBuf>)> {
-        let tls_ca = self.at.tls_ca(environment).map(|(_, path)| path.to_owned());
-        match (self.at.backend(), &self.identity_url) {
+        let tls_ca = self.target.tls_ca(environment).map(|(_, path)| path.to_owned());
+        match (self.target.backend(), &self.identity_url) {
             (Some(backend), Some(identity)) => Ok((backend, identity.to_string(), tls_ca)),
-            (Some(_), None) => {
-                Err(ConfigError::new("--backend-url needs --identity-url: where is the account?").into())
-            }
+            (Some(_), None) => Err(ConfigError::new(
+                "--backend-url needs --identity-url, the address of the Identity that has the account",
+            )
+            .into()),
             (None, _) => {
-                let addresses = self.at.local()?;
+                let addresses = self.target.addresses()?;
                 Ok((addresses.backend, addresses.identity, tls_ca.or(addresses.tls_ca)))
             }
         }
@@ -98,9 +102,9 @@ impl Login {
             return Ok(name.clone());
         }
         if !stdin().is_terminal() || self.password_stdin {
-            return Err(ConfigError::new("whose account? tasker login NAME").into());
+            return Err(ConfigError::new("missing account name; usage: tasker login NAME").into());
         }
-        terminal::prompt("Name: ");
+        terminal::print_prompt("Name: ");
         let mut name = String::new();
         stdin().read_line(&mut name).context("the name cannot be read")?;
         Ok(name.trim().to_owned())
@@ -111,49 +115,52 @@ impl Login {
             return read_password();
         }
         if !stdin().is_terminal() || !stderr().is_terminal() {
-            return Err(
-                ConfigError::new("a password is typed on a terminal, or read with --password-stdin").into()
-            );
+            return Err(ConfigError::new(
+                "a password can be typed on a terminal only; without one use --password-stdin",
+            )
+            .into());
         }
         let typed = rpassword::prompt_password(format!("Password of {username}: "));
         Ok(typed.context("the password cannot be read")?.into())
     }
 }
 
-/// Forgets the sign-in. Its token counts until it ends, for those who have it.
+/// Runs `tasker logout`: removes the session file. The token itself stays valid until it expires.
 pub fn logout(environment: &Environment) -> Result<()> {
-    let was_there = Place::of(environment).clear()?;
-    terminal::note(if was_there { "signed out" } else { "nobody was signed in" });
+    let was_signed_in = SessionFile::of(environment).remove()?;
+    terminal::print_note(if was_signed_in { "signed out" } else { "nobody was signed in" });
     Ok(())
 }
 
-/// Read from standard input, to its end or to the first new line.
-pub(crate) fn read_password() -> Result<SecretString> {
+/// Reads a password from standard input, up to its end or the first newline.
+pub fn read_password() -> Result<SecretString> {
     let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
     Ok(text.lines().next().unwrap_or_default().into())
 }
 
-/// Whose token the commands carry, as its Identity can tell.
-pub(crate) struct Identified {
-    pub(crate) identity: Identity,
-    pub(crate) token: SecretString,
-    /// Where that Identity is.
+/// A token with the Identity that issued it.
+pub struct TokenOwner {
+    /// The Identity that issued the token.
+    pub identity: Identity,
+    /// The access token.
+    pub token: SecretString,
+    /// The URL of that Identity.
     address: String,
-    /// The Backend that the commands ask.
+    /// The URL of the Backend that the commands address.
     backend: String,
 }
 
 impl Server {
-    /// Which Identity, and by whose token. `named`: an Identity that was named for this command.
-    pub(crate) async fn identified(
+    /// The token of the commands with its Identity, which `identity_url` names if it is not known otherwise.
+    pub async fn token_owner(
         &self,
         environment: &Environment,
-        named: Option<&Address>,
-    ) -> Result<Identified> {
-        let Standing { settings, identity } = self.standing(environment)?;
-        let Some(address) = named.map(ToString::to_string).or(identity) else {
-            let lost = "whose token is it? sign in with `tasker login`, which knows the Identity";
-            return Err(ConfigError::new(lost).into());
+        identity_url: Option<&Address>,
+    ) -> Result<TokenOwner> {
+        let ConnectionTarget { settings, identity } = self.connection_target(environment)?;
+        let Some(address) = identity_url.map(ToString::to_string).or(identity) else {
+            let unknown = "the Identity of the token is not known: sign in with `tasker login`";
+            return Err(ConfigError::new(unknown).into());
         };
         let identity = Identity::at(&address, settings.ca.as_deref())?;
         let token = match settings.credentials {
@@ -161,22 +168,23 @@ impl Server {
             Credentials::Password { username, password, .. } => {
                 identity.sign_in(&username, &password).await?.token
             }
-            Credentials::Client { id, .. } => return Err(NotSignedIn::Ended(id).into()),
+            Credentials::Client { id, .. } => return Err(NotSignedIn::Expired(id).into()),
         };
-        Ok(Identified { identity, token, address, backend: settings.backend })
+        Ok(TokenOwner { identity, token, address, backend: settings.backend })
     }
 }
 
 impl Whoami {
-    /// Asks Identity, and prints.
+    /// Requests the account of the token from Identity and prints it.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let found = self.server.identified(environment, self.identity_url.as_ref()).await?;
-        let who = found.identity.who(&found.token).await?;
-        let acting = Acting { who, backend: found.backend, identity: found.address };
-        let table = |Acting { who, backend, .. }: &Acting| {
-            format!("{} ({}) at {backend}", terminal::plain(&who.name), who.roles.join(", "))
+        let owner = self.server.token_owner(environment, self.identity_url.as_ref()).await?;
+        let user = owner.identity.who(&owner.token).await?;
+        let answer = WhoamiAnswer { user, backend: owner.backend, identity: owner.address };
+        let table = |WhoamiAnswer { user, backend, .. }: &WhoamiAnswer| {
+            let name = terminal::escape_control_chars(&user.name);
+            format!("{name} ({}) at {backend}", user.roles.join(", "))
         };
-        self.server.output.print(&acting, table, |acting| vec![acting.who.name.clone()])?;
+        self.server.output.print(&answer, table, |answer| vec![answer.user.name.clone()])?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! `tasker user`, `tasker invite`: what an administrator does with the accounts of others.
+//! `tasker user` and `tasker invite`: the accounts of others, for administrators.
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
@@ -6,20 +6,20 @@ use client::{Accounts, Change, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
 use crate::commands::target::Server;
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::terminal;
 
-/// What is done with accounts.
+/// The subcommands of `tasker user`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Makes an account; without --password-stdin its password is made, and shown once
+    /// Creates an account; without --password-stdin a password is generated and shown once
     Add {
-        /// Its name
+        /// The account's name
         name: String,
-        /// What it may do
+        /// The role of the account
         #[arg(long, value_enum, default_value_t = Role::User)]
         role: Role,
-        /// Read its password from standard input, to its end or to the first new line
+        /// Read the password from standard input, up to its end or the first newline
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
@@ -30,55 +30,56 @@ pub enum Command {
         #[command(flatten)]
         server: Server,
     },
-    /// Gives an account another role
+    /// Changes the role of an account
     Role {
-        /// Its name
+        /// The account's name
         name: String,
-        /// What it may do
+        /// The new role
         #[arg(value_enum)]
         role: Role,
         #[command(flatten)]
         server: Server,
     },
-    /// Takes an account out of use: it cannot sign in, and what it is signed in to ends
+    /// Disables an account: it cannot sign in, and its browser sessions end
     Disable(Named),
-    /// Takes an account into use again
+    /// Enables a disabled account
     Enable(Named),
-    /// Gives an account a new password, shown once, and ends what it is signed in to
+    /// Generates a new password for an account, shows it once, and ends the account's browser sessions
     Reset(Named),
 }
 
-/// An account.
+/// Options of a command about one account.
 #[derive(Debug, Args)]
 pub struct Named {
-    /// Its name
+    /// The account's name
     name: String,
     #[command(flatten)]
     server: Server,
 }
 
-/// Makes a link by which somebody makes an account.
+/// Options of `tasker invite`.
 #[derive(Debug, Args)]
 pub struct Invite {
-    /// What the account may do
+    /// The role of the account that is registered with the link
     #[arg(long, value_enum, default_value_t = Role::User)]
     role: Role,
     #[command(flatten)]
     server: Server,
 }
 
-/// What an account may do.
+/// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Its own tasks.
+    /// May use its own tasks.
     User,
-    /// The service API, for workers.
+    /// May use the API of workers.
     Worker,
-    /// Everything, and the accounts of others.
+    /// May use everything, and manage the accounts of others.
     Admin,
 }
 
 impl Role {
+    /// The name of the role in Identity's API.
     const fn as_str(self) -> &'static str {
         match self {
             Self::User => "User",
@@ -89,32 +90,34 @@ impl Role {
 }
 
 impl Command {
-    /// Asks Identity, and prints.
+    /// Sends the request to Identity and prints the answer.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         match self {
             Self::Add { name, role, password_stdin, server } => {
                 let password = password_stdin.then(read_password).transpose()?;
                 let accounts = server.accounts(environment).await?;
-                given(&server, &accounts.add(&name, role.as_str(), password.as_ref()).await?)?;
+                print_password(&server, &accounts.add(&name, role.as_str(), password.as_ref()).await?)?;
             }
             Self::List { server } => list(&server, &server.accounts(environment).await?).await?,
             Self::Role { name, role, server } => {
                 let change = Change { role: Some(role.as_str()), ..Change::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
-                terminal::note(&format!("{name} has the role {}", role.as_str()));
+                terminal::print_note(&format!("{name} has the role {}", role.as_str()));
             }
             Self::Disable(Named { name, server }) => {
                 let change = Change { disabled: Some(true), ..Change::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
-                terminal::note(&format!("{name} is out of use; a token that it has counts until it ends"));
+                terminal::print_note(&format!(
+                    "{name} is disabled; tokens issued before are valid until they expire"
+                ));
             }
             Self::Enable(Named { name, server }) => {
                 let change = Change { disabled: Some(false), ..Change::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
-                terminal::note(&format!("{name} is in use"));
+                terminal::print_note(&format!("{name} is enabled"));
             }
             Self::Reset(Named { name, server }) => {
-                given(&server, &server.accounts(environment).await?.reset(&name).await?)?;
+                print_password(&server, &server.accounts(environment).await?.reset(&name).await?)?;
             }
         }
         Ok(())
@@ -122,7 +125,7 @@ impl Command {
 }
 
 impl Invite {
-    /// Asks Identity, and prints.
+    /// Requests an invitation from Identity and prints its link.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let invitation = self.server.accounts(environment).await?.invite(self.role.as_str()).await?;
         let link = |invitation: &Invitation| invitation.link.clone();
@@ -132,27 +135,27 @@ impl Invite {
 }
 
 impl Server {
-    /// The accounts, as whoever the commands act for sees them.
+    /// A client of Identity's API of accounts.
     async fn accounts(&self, environment: &Environment) -> Result<Accounts> {
-        let found = self.identified(environment, None).await?;
-        Ok(Accounts::of(found.identity, found.token))
+        let owner = self.token_owner(environment, None).await?;
+        Ok(Accounts::of(owner.identity, owner.token))
     }
 }
 
-/// What was made is shown this once.
-fn given(server: &Server, given: &NewPassword) -> Result<()> {
+/// Prints an account's name, and its generated password if there is one.
+fn print_password(server: &Server, account: &NewPassword) -> Result<()> {
     let table = |NewPassword { name, password }: &NewPassword| match password {
         Some(password) => format!("name      {name}\npassword  {password}"),
         None => format!("name      {name}"),
     };
-    server.output.print(given, table, |given| vec![given.name.clone()])?;
-    if given.password.is_some() {
-        terminal::note("nobody will see this password again");
+    server.output.print(account, table, |account| vec![account.name.clone()])?;
+    if account.password.is_some() {
+        terminal::print_note("this password cannot be shown again");
     }
     Ok(())
 }
 
-/// Every page.
+/// Requests every page of accounts and prints them.
 async fn list(server: &Server, accounts: &Accounts) -> Result<()> {
     let mut users: Vec<User> = Vec::new();
     loop {
@@ -170,8 +173,9 @@ async fn list(server: &Server, accounts: &Accounts) -> Result<()> {
 fn table(UserList { users }: &UserList) -> String {
     let width = users.iter().map(|user| user.name.len()).max().unwrap_or(0);
     let line = |User { name, role, origin, disabled, .. }: &User| {
-        let use_ = if *disabled { "out of use" } else { "" };
-        format!("{:<width$}  {role:<6}  {origin:<10}  {use_}", terminal::plain(name)).trim_end().to_owned()
+        let state = if *disabled { "disabled" } else { "" };
+        let name = terminal::escape_control_chars(name);
+        format!("{name:<width$}  {role:<6}  {origin:<10}  {state}").trim_end().to_owned()
     };
     users.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! The books at the end: every task that was accepted is there, and has ended as it should.
+//! The reconciliation at the end of a benchmark: every accepted task exists, and has ended as expected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,53 +8,54 @@ use domain::{Reason, Status, TaskId};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::commands::bench::Measure;
+use crate::commands::bench::measure::Measure;
 
-/// How long a task may take to end once the load is over.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a task may take to end after the load.
+const END_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How many are looked at at a time.
-const AT_ONCE: usize = 16;
+/// How many tasks are checked at a time.
+const CONCURRENCY: usize = 16;
 
-/// How the accepted tasks have ended.
+/// How the accepted tasks have ended, as counts.
 #[derive(Debug, Default, Serialize)]
 pub struct Reconciliation {
-    /// How many were accepted.
+    /// Accepted tasks.
     pub accepted: usize,
-    /// Their ends: `FINISHED`, or the reason of a cancellation.
+    /// Ended tasks by `FINISHED` or by the reason of their cancellation.
     pub ends: BTreeMap<&'static str, usize>,
-    /// Those that have not ended after two minutes.
+    /// Tasks that have not ended after two minutes.
     pub open: usize,
-    /// Those that are not there, or could not be read.
+    /// Tasks that do not exist or could not be read.
     pub lost: usize,
-    /// Those that ended otherwise than they should.
-    pub wrong: usize,
+    /// Ended tasks whose end is not the expected one.
+    pub unexpected: usize,
 }
 
 impl Reconciliation {
-    /// Looks at each of them, waiting for its end.
-    pub(crate) async fn check(client: &Client, accepted: &[TaskId], measure: Measure) -> Self {
-        let mut books = Self { accepted: accepted.len(), ..Self::default() };
-        let mut looks = JoinSet::new();
-        for chunk in accepted.chunks(accepted.len().div_ceil(AT_ONCE).max(1)) {
+    /// Waits for the end of each accepted task and counts the ends.
+    pub async fn check(client: &Client, accepted: &[TaskId], measure: Measure) -> Self {
+        let mut reconciliation = Self { accepted: accepted.len(), ..Self::default() };
+        let mut checks = JoinSet::new();
+        for chunk in accepted.chunks(accepted.len().div_ceil(CONCURRENCY).max(1)) {
             let (client, ids) = (client.clone(), chunk.to_vec());
-            looks.spawn(async move {
+            checks.spawn(async move {
                 let mut ends = Vec::new();
                 for id in ids {
-                    ends.push(client.wait(id, PATIENCE).await.ok().map(|task| (task.status, task.reason)));
+                    let task = client.wait(id, END_TIMEOUT).await.ok();
+                    ends.push(task.map(|task| (task.status, task.reason)));
                 }
                 ends
             });
         }
-        while let Some(ends) = looks.join_next().await {
-            for end in ends.expect("looking does not panic") {
-                books.enter(end, measure);
+        while let Some(ends) = checks.join_next().await {
+            for end in ends.expect("a check does not panic") {
+                reconciliation.add(end, measure);
             }
         }
-        books
+        reconciliation
     }
 
-    fn enter(&mut self, end: Option<(Status, Option<Reason>)>, measure: Measure) {
+    fn add(&mut self, end: Option<(Status, Option<Reason>)>, measure: Measure) {
         let Some((status, reason)) = end else {
             self.lost += 1;
             return;
@@ -63,23 +64,23 @@ impl Reconciliation {
             self.open += 1;
             return;
         }
-        let word = reason.map_or_else(|| status.as_str(), Reason::as_str);
-        *self.ends.entry(word).or_default() += 1;
-        let is_right = match measure {
+        let end = reason.map_or_else(|| status.as_str(), Reason::as_str);
+        *self.ends.entry(end).or_default() += 1;
+        let is_expected = match measure {
             Measure::Lateness => reason == Some(Reason::TtlExpired),
-            Measure::Submission | Measure::Life => status == Status::Finished,
+            Measure::Submission | Measure::EndToEnd => status == Status::Finished,
         };
-        self.wrong += usize::from(!is_right);
+        self.unexpected += usize::from(!is_expected);
     }
 
-    /// Whether every task that was accepted is there and has ended, however.
-    pub fn balance(&self) -> bool {
+    /// Whether every accepted task exists and has ended.
+    pub fn is_complete(&self) -> bool {
         self.open == 0 && self.lost == 0
     }
 
-    /// Whether all have ended, as they should.
-    pub fn are_right(&self) -> bool {
-        self.balance() && self.wrong == 0
+    /// Whether every accepted task exists and has ended as expected.
+    pub fn is_as_expected(&self) -> bool {
+        self.is_complete() && self.unexpected == 0
     }
 }
 
@@ -88,19 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_or_open_does_not_balance_and_what_ended_otherwise_is_wrong() {
-        let books = |measure, end| {
-            let mut books = Reconciliation::default();
-            books.enter(end, measure);
-            books
+    fn a_lost_or_open_task_is_incomplete_and_another_end_unexpected() {
+        let one = |measure, end| {
+            let mut reconciliation = Reconciliation::default();
+            reconciliation.add(end, measure);
+            reconciliation
         };
-        let entered = |measure, end| books(measure, end).are_right();
+        let is_as_expected = |measure, end| one(measure, end).is_as_expected();
         let expired = Some((Status::Cancelled, Some(Reason::TtlExpired)));
-        assert!(entered(Measure::Lateness, expired) && !entered(Measure::Life, expired));
+        assert!(is_as_expected(Measure::Lateness, expired) && !is_as_expected(Measure::EndToEnd, expired));
         let finished = Some((Status::Finished, None));
-        assert!(entered(Measure::Life, finished) && !entered(Measure::Lateness, finished));
-        assert!(books(Measure::Life, expired).balance());
-        assert!(!books(Measure::Life, None).balance());
-        assert!(!books(Measure::Submission, Some((Status::Running, None))).balance());
+        assert!(is_as_expected(Measure::EndToEnd, finished) && !is_as_expected(Measure::Lateness, finished));
+        assert!(one(Measure::EndToEnd, expired).is_complete());
+        assert!(!one(Measure::EndToEnd, None).is_complete());
+        assert!(!one(Measure::Submission, Some((Status::Running, None))).is_complete());
     }
 }

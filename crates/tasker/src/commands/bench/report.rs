@@ -1,16 +1,17 @@
-//! What a measurement says, for eyes and for machines.
+//! The report of a benchmark, as text and as JSON.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::commands::bench::Measure;
 use crate::commands::bench::load::{Load, Measured};
+use crate::commands::bench::measure::Measure;
 use crate::commands::bench::reconciliation::Reconciliation;
 use crate::terminal;
 
-/// The report of a measurement. Times are milliseconds.
+/// The report of a benchmark. Durations are in milliseconds unless the name says otherwise.
 #[derive(Serialize)]
 pub struct Report<'a> {
     /// `submit`, `run` or `ttl`.
@@ -20,9 +21,9 @@ pub struct Report<'a> {
     #[serde(rename = "type")]
     name: String,
     ttl_ms: u64,
-    /// At a time; `null` where a rate was given.
+    /// Tasks at a time; `null` if a rate was given.
     concurrency: Option<u32>,
-    /// Wanted, a second.
+    /// The requested tasks a second.
     rate: Option<u32>,
     seconds: f64,
     per_second: f64,
@@ -30,14 +31,15 @@ pub struct Report<'a> {
     errors: u64,
     missed: u64,
     last_error: Option<&'a str>,
-    times: Times,
-    books: &'a Reconciliation,
-    balance: bool,
+    times: Percentiles,
+    reconciliation: &'a Reconciliation,
+    /// Whether every accepted task exists and has ended.
+    complete: bool,
 }
 
-/// How long it took.
+/// Percentiles of the measured durations, in milliseconds.
 #[derive(Serialize)]
-struct Times {
+struct Percentiles {
     p50: f64,
     p90: f64,
     p99: f64,
@@ -45,23 +47,24 @@ struct Times {
     max: f64,
 }
 
-impl Times {
-    fn of(times: &Histogram<u64>) -> Self {
-        let at = |quantile| millis(times.value_at_quantile(quantile));
-        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: millis(times.max()) }
+impl Percentiles {
+    fn of(durations: &Histogram<u64>) -> Self {
+        let at = |quantile| millis(durations.value_at_quantile(quantile));
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: millis(durations.max()) }
     }
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn of(
+    /// The report of a load and of the reconciliation after it.
+    pub fn of(
         measure: Measure,
         load: &Load,
         measured: &'a Measured,
-        books: &'a Reconciliation,
+        reconciliation: &'a Reconciliation,
     ) -> Self {
         let seconds = measured.took.as_secs_f64();
         Self {
-            bench: measure.word(),
+            bench: measure.command(),
             measure,
             name: load.name.to_string(),
             ttl_ms: load.ttl.millis(),
@@ -73,51 +76,56 @@ impl<'a> Report<'a> {
             errors: measured.errors,
             missed: measured.missed,
             last_error: measured.last_error.as_deref(),
-            times: Times::of(&measured.times),
-            books,
-            balance: books.balance(),
+            times: Percentiles::of(&measured.durations),
+            reconciliation,
+            complete: reconciliation.is_complete(),
         }
     }
 
-    /// For eyes.
+    /// The report as text.
     pub fn table(&self) -> String {
-        let Self { bench, name, seconds, per_second, times, books, .. } = self;
-        let how = match (self.concurrency, self.rate) {
+        let Self { bench, name, seconds, per_second, times, .. } = self;
+        let load = match (self.concurrency, self.rate) {
             (_, Some(rate)) => format!("{rate} a second"),
             (concurrency, None) => format!("{} at a time", concurrency.unwrap_or_default()),
         };
-        let what = self.measure.times();
-        let mut text = format!("{bench} {name}, {how}, {seconds:.1} s: {per_second:.0} tasks a second\n");
-        let Times { p50, p90, p99, p999, max } = times;
+        let duration = self.measure.description();
+        let mut text = format!("{bench} {name}, {load}, {seconds:.1} s: {per_second:.0} tasks a second\n");
+        let Percentiles { p50, p90, p99, p999, max } = times;
         let _ = writeln!(
             text,
-            "{what}, ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, most {max:.1}"
+            "{duration}, ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1}"
         );
         for (count, what) in
-            [(self.refused, "refused (503)"), (self.errors, "errors"), (self.missed, "not sent in time")]
+            [(self.refused, "refused (503)"), (self.errors, "errors"), (self.missed, "not submitted in time")]
         {
             if count > 0 {
                 let _ = writeln!(text, "{what}: {count}");
             }
         }
         if let Some(error) = self.last_error {
-            let _ = writeln!(text, "the last error: {}", terminal::plain(error));
+            let _ = writeln!(text, "the last error: {}", terminal::escape_control_chars(error));
         }
-        let ends = books.ends.iter().map(|(end, count)| (*count, *end));
-        let parts = ends.chain([(books.open, "not ended"), (books.lost, "LOST")]);
+        text + &self.reconciliation_line()
+    }
+
+    fn reconciliation_line(&self) -> String {
+        let Reconciliation { accepted, ends, open, lost, unexpected } = self.reconciliation;
+        let ends = ends.iter().map(|(end, count)| (*count, *end));
+        let parts = ends.chain([(*open, "not ended"), (*lost, "LOST")]);
         let parts: Vec<String> =
             parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let _ = write!(text, "books: {} accepted = {}", books.accepted, parts.join(" + "));
-        if !self.balance {
-            text.push_str(": THEY DO NOT BALANCE");
-        } else if books.wrong > 0 {
-            let _ = write!(text, ": nothing was lost, {} did not end as they should", books.wrong);
+        let mut line = format!("tasks: {accepted} accepted = {}", parts.join(" + "));
+        if !self.complete {
+            line.push_str(": NOT ALL HAVE ENDED");
+        } else if *unexpected > 0 {
+            let _ = write!(line, ": nothing was lost, {unexpected} did not end as expected");
         }
-        text
+        line
     }
 }
 
 /// Microseconds as milliseconds.
 fn millis(micros: u64) -> f64 {
-    std::time::Duration::from_micros(micros).as_secs_f64() * 1000.0
+    Duration::from_micros(micros).as_secs_f64() * 1000.0
 }

@@ -1,67 +1,72 @@
-//! `tasker config check`: whether the settings hold, and what they name is there.
+//! `tasker config check`: whether the settings are valid, and whether what they name can be reached.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::commands::config::show::Form;
-use crate::commands::probes::{self, Found, Role, Scope};
-use crate::config::{Environment, Layers};
+use crate::commands::output::ReportFormat;
+use crate::commands::probes::{self, ProbeResult, Scope, Service};
+use crate::config::environment::Environment;
+use crate::config::layers::Layers;
 use crate::exit_code::Exit;
 use crate::terminal;
 
-/// A probe that has ended.
+/// A check in the output.
 #[derive(Serialize)]
-struct Probed {
+struct Check {
+    /// The setting, or the part of Tasker that was checked.
     probe: &'static str,
+    /// Whether the check succeeded.
     ok: bool,
-    said: String,
+    /// What was found, or what is wrong and how to correct it.
+    message: String,
 }
 
-/// What has been probed so far, and how it is told.
-struct Findings {
-    form: Form,
-    all: Vec<Probed>,
+/// The results so far, and the format in which they are printed.
+struct Checks {
+    format: ReportFormat,
+    all: Vec<Check>,
 }
 
-/// Tries one thing after the other, and prints each as it ends. Exit code 2 if something is wrong.
+/// Runs one check after the other and prints each when it ends. Exit code 2 if one fails.
 pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
-    let Scope { role, output, sources } = scope;
+    let Scope { service, output, sources } = scope;
     let config = sources.load(Layers::default(), environment)?;
-    let mut findings = Findings { form: output, all: Vec::new() };
-    findings.tell("settings", probes::rules(&config, role));
+    let mut checks = Checks { format: output, all: Vec::new() };
+    checks.add("settings", probes::check_settings(&config, service));
     let mut queues = BTreeSet::new();
-    if role.has(Role::Backend) {
-        let (found, db) = probes::tasks(&config).await;
-        findings.tell("database.url", found);
+    if service.includes(Service::Backend) {
+        let (result, db) = probes::tasks_database(&config).await;
+        checks.add("database.url", result);
         if let Some(db) = db {
             queues = probes::queues(&db).await;
             probes::close(db).await;
         }
     }
-    if role.has(Role::Identity) {
-        let (found, db) = probes::accounts(&config).await;
-        findings.tell(config.accounts_setting(), found);
+    if service.includes(Service::Identity) {
+        let (result, db) = probes::accounts_database(&config).await;
+        checks.add(config.accounts_setting(), result);
         if let Some(db) = db {
             probes::close(db).await;
         }
     }
-    probes::neighbours(&config, role, &queues, |probe, found| findings.tell(probe, found)).await;
-    if output == Form::Json {
-        terminal::line(&serde_json::to_string(&findings.all)?)?;
+    probes::dependencies(&config, service, &queues, |probe, result| checks.add(probe, result)).await;
+    if output == ReportFormat::Json {
+        terminal::print_line(&serde_json::to_string(&checks.all)?)?;
     }
-    Ok(if findings.all.iter().all(|probed| probed.ok) { Exit::Done } else { Exit::Usage })
+    Ok(if checks.all.iter().all(|check| check.ok) { Exit::Done } else { Exit::Usage })
 }
 
-impl Findings {
-    fn tell(&mut self, probe: &'static str, found: Found) {
-        let probed = Probed { probe, ok: found.is_ok(), said: found.unwrap_or_else(|said| said) };
-        if self.form == Form::Table {
-            let mark = if probed.ok { "ok " } else { "BAD" };
-            // Whoever reads no longer does not need to be told.
-            let _ = terminal::line(&format!("{mark}  {probe:<22}  {}", terminal::plain(&probed.said)));
+impl Checks {
+    fn add(&mut self, probe: &'static str, result: ProbeResult) {
+        let check = Check { probe, ok: result.is_ok(), message: result.unwrap_or_else(|message| message) };
+        if self.format == ReportFormat::Table {
+            let mark = if check.ok { "ok " } else { "BAD" };
+            let message = terminal::escape_control_chars(&check.message);
+            // A closed pipe does not end the checks: the exit code still counts.
+            let _ = terminal::print_line(&format!("{mark}  {probe:<22}  {message}"));
         }
-        self.all.push(probed);
+        self.all.push(check);
     }
 }

@@ -1,23 +1,26 @@
-//! `tasker config`: writes a settings file, shows what counts and where it comes from, checks that it holds.
+//! `tasker config`: writes a settings file, shows the settings in effect, and checks them.
 
 pub(crate) mod check;
 pub(crate) mod show;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use crate::config::{ConfigError, DEFAULT_FILE, Environment, Layers, Sources};
+use crate::commands::output::ReportFormat;
+use crate::commands::probes::Scope;
+use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
+use crate::config::layers::Layers;
+use crate::config::reference::DEFAULT_FILE;
 use crate::exit_code::Exit;
-use crate::{private_file, terminal as shown};
+use crate::{private_file, terminal};
 
-pub use crate::commands::doctor::run as look_over;
-pub use crate::commands::probes::Scope;
-
-/// What is asked about settings.
+/// The subcommands of `tasker config`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Writes a file with every setting, its default and its meaning
@@ -25,32 +28,32 @@ pub enum Command {
         /// The file
         #[arg(default_value = "tasker.toml")]
         file: PathBuf,
-        /// Also where there is one already
+        /// Overwrite an existing file
         #[arg(long)]
         force: bool,
     },
-    /// Shows every setting, its value and where that comes from; secrets are not shown
-    Show(Shown),
-    /// Checks that the settings are sound, and that what they name is there: exit code 0 or 2
+    /// Shows every setting, its value and its source; secrets are not shown
+    Show(ShowArgs),
+    /// Checks that the settings are valid and that what they name can be reached: exit code 0 or 2
     Check(Scope),
 }
 
-/// Shows settings.
+/// Options of `tasker config show`.
 #[derive(Debug, Args)]
-pub struct Shown {
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t = crate::commands::config::show::Form::Table)]
-    output: show::Form,
+pub struct ShowArgs {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    output: ReportFormat,
     #[command(flatten)]
     sources: Sources,
 }
 
 impl Command {
-    /// Does what was asked.
+    /// Runs the subcommand.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {
             Self::Init { file, force } => init(&file, force)?,
-            Self::Show(Shown { output, sources }) => {
+            Self::Show(ShowArgs { output, sources }) => {
                 show::print(&sources.layers(Layers::default(), environment)?, output)?;
             }
             Self::Check(scope) => return check::run(scope, environment).await,
@@ -59,19 +62,19 @@ impl Command {
     }
 }
 
-/// The file may come to hold secrets, so only its owner may read it.
-fn init(path: &std::path::Path, force: bool) -> Result<()> {
+/// Writes the default settings file. Only its owner may read it, because secrets may be added to it.
+fn init(path: &Path, force: bool) -> Result<()> {
     let mut options = OpenOptions::new();
-    private_file::options(options.write(true).create_new(!force).create(true).truncate(true));
+    private_file::owner_only(options.write(true).create_new(!force).create(true).truncate(true));
     let mut file = match options.open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let there = format!("{} is there already; --force writes it anew", path.display());
-            return Err(ConfigError::new(there).into());
+            let exists = format!("{} exists already; --force overwrites it", path.display());
+            return Err(ConfigError::new(exists).into());
         }
         opened => opened.with_context(|| format!("{} cannot be written", path.display()))?,
     };
     file.write_all(DEFAULT_FILE.as_bytes())
         .with_context(|| format!("{} cannot be written", path.display()))?;
-    shown::note(&format!("wrote {}: every setting with its default", path.display()));
+    terminal::print_note(&format!("wrote {}: every setting with its default", path.display()));
     Ok(())
 }

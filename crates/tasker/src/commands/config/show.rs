@@ -1,62 +1,56 @@
-//! Every setting, its value and where that comes from. Secrets are not shown, whoever looks.
+//! `tasker config show`: every setting, its value and its source. Secrets are never shown.
 
 use std::io;
 
-use clap::ValueEnum;
 use serde::Serialize;
 use toml::Value;
 
-use crate::config::{Entry, Layers, SECRETS, entries};
+use crate::commands::output::ReportFormat;
+use crate::config::layers::{Layers, SECRETS};
+use crate::config::reference::{Entry, entries};
 use crate::terminal;
 
-/// For whom settings are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
-    /// For eyes.
-    Table,
-    /// For machines: an array of objects, in one line.
-    Json,
-}
-
-/// A setting as it is shown.
+/// A setting in the output.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Shown {
-    setting: String,
-    /// How the environment spells it.
+struct Setting {
+    #[serde(rename = "setting")]
+    name: String,
+    /// The environment variable of the setting.
     variable: String,
-    /// As TOML; `null`: it has none.
+    /// The value as TOML; `null` if it is not set and has no default.
     value: Option<String>,
+    /// The source of the value, or `default`.
     origin: String,
 }
 
-/// Prints them all.
-pub fn print(layers: &Layers, form: Form) -> io::Result<()> {
-    let all: Vec<Shown> = entries().iter().map(|entry| shown(entry, layers)).collect();
-    match form {
-        Form::Json => terminal::line(&serde_json::to_string(&all)?),
-        Form::Table => terminal::line(&table(&all)),
+/// Prints all settings.
+pub fn print(layers: &Layers, format: ReportFormat) -> io::Result<()> {
+    let all: Vec<Setting> = entries().iter().map(|entry| setting(entry, layers)).collect();
+    match format {
+        ReportFormat::Json => terminal::print_line(&serde_json::to_string(&all)?),
+        ReportFormat::Table => terminal::print_line(&table(&all)),
     }
 }
 
-fn table(all: &[Shown]) -> String {
-    let width = all.iter().map(|shown| shown.setting.len()).max().unwrap_or(0);
-    let line = |Shown { setting, value, origin, .. }: &Shown| {
+fn table(all: &[Setting]) -> String {
+    let width = all.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
+    let line = |Setting { name, value, origin, .. }: &Setting| {
         let value = value.as_deref().unwrap_or("-");
-        format!("{setting:<width$}  {}  ({origin})", terminal::plain(value))
+        format!("{name:<width$}  {}  ({origin})", terminal::escape_control_chars(value))
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn shown(entry: &Entry, layers: &Layers) -> Shown {
-    let setting = entry.name();
-    let (value, origin) = match layers.find(&setting) {
-        Some((value, origin)) => (Some(masked(&setting, value)), origin.to_owned()),
+fn setting(entry: &Entry, layers: &Layers) -> Setting {
+    let name = entry.name();
+    let (value, origin) = match layers.find(&name) {
+        Some((value, origin)) => (Some(masked(&name, value)), origin.to_owned()),
         None => (entry.default.map(str::to_owned), "default".to_owned()),
     };
-    Shown { setting, variable: entry.variable(), value, origin }
+    Setting { name, variable: entry.variable(), value, origin }
 }
 
-/// The value, without what opens doors: a secret, and what librdkafka may be told.
+/// The value without secrets: those in [`SECRETS`], and the values of librdkafka's properties, which may hold any secret.
 fn masked(setting: &str, value: &Value) -> String {
     match value {
         Value::Table(properties) if setting == "kafka.properties" => {
@@ -73,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_not_shown_and_the_rest_is() {
+    fn secrets_are_masked_and_other_values_shown() {
         let layers = Layers::default()
             .assignment("database.url=postgres://ann:hush@db/tasker")
             .unwrap()
@@ -85,12 +79,12 @@ mod tests {
             .unwrap()
             .assignment("worker.slots=4")
             .unwrap();
-        let all: Vec<Shown> = entries().iter().map(|entry| shown(entry, &layers)).collect();
+        let all: Vec<Setting> = entries().iter().map(|entry| setting(entry, &layers)).collect();
         let text = table(&all);
         assert!(!text.contains("hush"), "{text}");
         assert!(text.contains("database.url") && text.contains("(secret)  (--set database.url)"), "{text}");
         assert!(text.contains("linger.ms"), "{text}");
-        let of = |name: &str| all.iter().find(|shown| shown.setting == name).unwrap();
+        let of = |name: &str| all.iter().find(|setting| setting.name == name).unwrap();
         assert_eq!(of("worker.slots").value.as_deref(), Some("4"));
         assert_eq!(
             (of("worker.drain_ms").value.as_deref(), &*of("worker.drain_ms").origin),

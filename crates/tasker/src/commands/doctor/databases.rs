@@ -1,4 +1,4 @@
-//! What `tasker doctor` looks at in the databases: whose version their tables have, their clocks, the signing keys.
+//! The checks of `tasker doctor` in the databases: schema version, clock, signing keys.
 
 use std::collections::BTreeSet;
 
@@ -6,98 +6,104 @@ use database::{Clock, Db, SchemaPart};
 use domain::QueueName;
 use identity::{ACCOUNTS, KeyFileState};
 use store::TASKS;
+use telemetry::error_chain;
 
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::doctor::topics_and_clocks;
-use crate::commands::probes::{self, Found};
-use crate::config::Config;
+use crate::commands::doctor::topics_and_clocks::clock_finding;
+use crate::commands::probes::{self, ProbeResult};
+use crate::config::sections::Config;
 
-/// The database of tasks, and the queues that its catalogue knows.
+/// The findings about the database of tasks, and the queues of the operations in it.
 pub async fn tasks(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
-    let (found, db) = probes::tasks(config).await;
-    let Some(db) = db else { return (vec![Finding::of("database.url", found)], BTreeSet::new()) };
-    let findings = looked_at("database.url", found, &db, TASKS).await;
+    let (result, db) = probes::tasks_database(config).await;
+    let Some(db) = db else { return (vec![Finding::of("database.url", result)], BTreeSet::new()) };
+    let findings = database_findings("database.url", result, &db, TASKS).await;
     let queues = probes::queues(&db).await;
     probes::close(db).await;
     (findings, queues)
 }
 
-/// The database of accounts, and the keys in it.
+/// The findings about the database of accounts and the signing keys in it.
 pub async fn accounts(config: &Config) -> Vec<Finding> {
-    let about = config.accounts_setting();
-    let (found, db) = probes::accounts(config).await;
-    let Some(db) = db else { return vec![Finding::of(about, found)] };
-    let mut findings = looked_at(about, found, &db, ACCOUNTS).await;
+    let subject = config.accounts_setting();
+    let (result, db) = probes::accounts_database(config).await;
+    let Some(db) = db else { return vec![Finding::of(subject, result)] };
+    let mut findings = database_findings(subject, result, &db, ACCOUNTS).await;
     if matches!(ACCOUNTS.standing(&db).await, Ok(Some(_))) {
-        findings.push(keys(config, &db).await);
+        findings.push(signing_keys(config, &db).await);
     }
     probes::close(db).await;
     findings
 }
 
-async fn looked_at(about: &'static str, found: Found, db: &Db, part: SchemaPart) -> Vec<Finding> {
-    let mut findings = vec![Finding::of(about, found), version(about, db, part).await];
-    findings.extend(clock(about, db).await);
+async fn database_findings(
+    subject: &'static str,
+    result: ProbeResult,
+    db: &Db,
+    part: SchemaPart,
+) -> Vec<Finding> {
+    let mut findings = vec![Finding::of(subject, result), schema_version(subject, db, part).await];
+    findings.extend(clock(subject, db).await);
     findings
 }
 
-async fn version(about: &'static str, db: &Db, part: SchemaPart) -> Finding {
+async fn schema_version(subject: &'static str, db: &Db, part: SchemaPart) -> Finding {
     let known = part.version();
-    let (verdict, said) = match part.standing(db).await {
+    let (verdict, message) = match part.standing(db).await {
         Ok(None) => {
-            let said = "it has no tables yet: `tasker migrate`, or the first start, makes them";
-            (Verdict::Warn, said.to_owned())
+            let message = "it has no tables yet: `tasker migrate` or the first start creates them";
+            (Verdict::Warn, message.to_owned())
         }
         Ok(Some((found, oldest))) if oldest > known => (
             Verdict::Bad,
             format!(
-                "its tables are at version {found} and want a Tasker that knows {oldest}: this one knows {known}"
+                "its tables are at version {found} and need a Tasker that knows version {oldest}: this one knows {known}"
             ),
         ),
         Ok(Some((found, _))) if found < known => {
-            (Verdict::Warn, format!("its tables are at version {found} of {known}: `tasker migrate`"))
+            (Verdict::Warn, format!("its tables are at version {found} of {known}: run `tasker migrate`"))
         }
         Ok(Some((found, _))) => (Verdict::Ok, format!("its tables are at version {found}")),
-        Err(error) => (Verdict::Bad, telemetry::error_chain(&error)),
+        Err(error) => (Verdict::Bad, error_chain(&error)),
     };
-    Finding::new(about, verdict, said)
+    Finding::new(subject, verdict, message)
 }
 
-/// SQLite has our clock.
-async fn clock(about: &'static str, db: &Db) -> Option<Finding> {
+/// The offset of the database's clock; `None` for SQLite, which uses the clock of this machine.
+async fn clock(subject: &'static str, db: &Db) -> Option<Finding> {
     let before = Clock::System.now();
     match db.now().await {
-        Ok(theirs) => theirs.map(|theirs| {
-            topics_and_clocks::clock(about, theirs - i64::midpoint(before, Clock::System.now()))
-        }),
-        Err(error) => Some(Finding::new(about, Verdict::Bad, telemetry::error_chain(&error))),
+        Ok(theirs) => {
+            theirs.map(|theirs| clock_finding(subject, theirs - i64::midpoint(before, Clock::System.now())))
+        }
+        Err(error) => Some(Finding::new(subject, Verdict::Bad, error_chain(&error))),
     }
 }
 
-/// Whether the key file opens the signing keys, and whether they are renewed.
-async fn keys(config: &Config, db: &Db) -> Finding {
-    let about = "identity.key_file";
+/// Whether the key file decrypts the signing keys, and whether the keys are rotated in time.
+async fn signing_keys(config: &Config, db: &Db) -> Finding {
+    let subject = "identity.key_file";
     let path = match config.identity_key_file() {
         Ok(path) => path,
-        Err(error) => return Finding::new(about, Verdict::Bad, error.to_string()),
+        Err(error) => return Finding::new(subject, Verdict::Bad, error.to_string()),
     };
     match KeyFileState::look(db.clone(), &path, Clock::System).await {
         Ok(None) => {
-            Finding::new(about, Verdict::Ok, "there are no signing keys yet; the first start makes one")
+            Finding::new(subject, Verdict::Ok, "there are no signing keys yet; the first start generates one")
         }
         Ok(Some(KeyFileState { keys, age, period })) => {
             let days = age.as_secs() / 86_400;
-            let is_old = age > period + period / 10;
-            let (verdict, said) = if is_old {
-                (Verdict::Warn, "; the next one is overdue: is an Identity running?")
+            let is_overdue = age > period + period / 10;
+            let (verdict, hint) = if is_overdue {
+                (Verdict::Warn, "; the next key is overdue: is an Identity running?")
             } else {
                 (Verdict::Ok, "")
             };
-            let said = format!(
-                "it opens the signing keys ({keys}); the current one has signed for {days} days{said}"
+            let message = format!(
+                "it decrypts the signing keys ({keys}); the current key has been in use for {days} days{hint}"
             );
-            Finding::new(about, verdict, said)
+            Finding::new(subject, verdict, message)
         }
-        Err(error) => Finding::new(about, Verdict::Bad, telemetry::error_chain(&error)),
+        Err(error) => Finding::new(subject, Verdict::Bad, error_chain(&error)),
     }
 }

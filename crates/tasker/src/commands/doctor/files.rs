@@ -1,4 +1,4 @@
-//! What `tasker doctor` looks at on this machine: who may read secrets, when certificates end, how much room there is.
+//! The checks of `tasker doctor` on this machine: permissions of secret files, ends of certificates, free disk space.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -10,131 +10,141 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::probes::Role;
-use crate::config::{Config, Environment, Layers, directory_of, secret_files};
+use crate::commands::probes::Service;
+use crate::config::environment::Environment;
+use crate::config::layers::{Layers, secret_files};
+use crate::config::sections::Config;
+use crate::config::values::directory_of;
 
-/// A certificate that ends so soon is warned of.
-const SOON: i64 = 14;
+/// A certificate that ends within this many days is a warning.
+const CERTIFICATE_WARNING_DAYS: i64 = 14;
 
-/// So little room is warned of, and so little is bad, in bytes.
-const LITTLE: u64 = 2_000_000_000;
-const LEAST: u64 = 200_000_000;
+/// Less free disk space than this is a warning, in bytes.
+const LOW_DISK_BYTES: u64 = 2_000_000_000;
 
-/// Files that hold secrets are nobody else's to read.
-pub fn secrets(config: &Config, layers: &Layers, environment: &Environment, role: Role) -> Vec<Finding> {
+/// Less free disk space than this is bad, in bytes.
+const MIN_DISK_BYTES: u64 = 200_000_000;
+
+/// The findings about the permissions of files that hold secrets of the service.
+pub fn secrets(
+    config: &Config,
+    layers: &Layers,
+    environment: &Environment,
+    service: Service,
+) -> Vec<Finding> {
     let Config { backend, identity, kafka, metrics, .. } = config;
     let mut files: Vec<(String, PathBuf)> = Vec::new();
-    let mut hold = |about: &str, path: Option<&Path>| {
-        files.extend(path.map(|path| (about.to_owned(), path.to_owned())));
+    let mut add = |subject: &str, path: Option<&Path>| {
+        files.extend(path.map(|path| (subject.to_owned(), path.to_owned())));
     };
     for (name, path) in secret_files(environment) {
-        hold(name, Some(path));
+        add(name, Some(path));
     }
     if let Some((path, secret)) = layers.secret_in_file() {
-        hold(secret, Some(path));
+        add(secret, Some(path));
     }
-    if role.has(Role::Backend) {
-        hold("backend.tls_key", backend.tls_key.as_deref());
+    if service.includes(Service::Backend) {
+        add("backend.tls_key", backend.tls_key.as_deref());
     }
-    if role.has(Role::Identity) {
-        hold("identity.tls_key", identity.tls_key.as_deref());
-        // One that is not there is told of with the keys that it is for.
+    if service.includes(Service::Identity) {
+        add("identity.tls_key", identity.tls_key.as_deref());
+        // A key file that does not exist is reported with the signing keys.
         let key_file = config.identity_key_file().ok().filter(|path| path.exists());
-        hold("identity.key_file", key_file.as_deref());
+        add("identity.key_file", key_file.as_deref());
         for client in &identity.clients {
-            hold(&format!("client {}", client.id), Some(&client.secret_file));
+            add(&format!("client {}", client.id), Some(&client.secret_file));
         }
     }
-    if role != Role::Identity {
-        hold("kafka.ssl_key_location", kafka.ssl_key_location.as_deref());
+    if service != Service::Identity {
+        add("kafka.ssl_key_location", kafka.ssl_key_location.as_deref());
     }
-    hold("metrics.tls_key", metrics.tls_key.as_deref());
-    files.into_iter().map(|(about, path)| private(about, &path)).collect()
+    add("metrics.tls_key", metrics.tls_key.as_deref());
+    files.into_iter().map(|(subject, path)| secret_file(subject, &path)).collect()
 }
 
-fn private(about: String, path: &Path) -> Finding {
+fn secret_file(subject: String, path: &Path) -> Finding {
     let shown = path.display();
     match is_open_to_others(path) {
-        Err(error) => Finding::new(about, Verdict::Bad, format!("{shown} cannot be read: {error}")),
+        Err(error) => Finding::new(subject, Verdict::Bad, format!("{shown} cannot be read: {error}")),
         Ok(_) if path.is_dir() => {
-            Finding::new(about, Verdict::Bad, format!("{shown} is a directory, and a file is wanted"))
+            Finding::new(subject, Verdict::Bad, format!("{shown} is a directory; it must be a file"))
         }
-        Ok(true) => Finding::new(about, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}")),
-        Ok(false) => Finding::new(about, Verdict::Ok, format!("{shown} is its owner's alone")),
+        Ok(true) => {
+            Finding::new(subject, Verdict::Warn, format!("others may read {shown}: chmod 600 {shown}"))
+        }
+        Ok(false) => Finding::new(subject, Verdict::Ok, format!("only its owner may read {shown}")),
     }
 }
 
-/// Whether its bits let its group or anybody read or write it, and every directory on the way lets them pass.
+/// Whether the group or all others may read or write the file: its mode allows it, and every directory above lets them
+/// pass.
 fn is_open_to_others(path: &Path) -> io::Result<bool> {
     let path = path.canonicalize()?;
     let modes = path.ancestors().map(|path| Ok(path.metadata()?.permissions().mode()));
     let modes = modes.collect::<io::Result<Vec<u32>>>()?;
-    let Some((file, way)) = modes.split_first() else { return Ok(false) };
-    let may = |use_it, pass| file & use_it != 0 && way.iter().all(|directory| directory & pass != 0);
+    let Some((file, directories)) = modes.split_first() else { return Ok(false) };
+    let may =
+        |access, search| file & access != 0 && directories.iter().all(|directory| directory & search != 0);
     Ok(may(0o060, 0o010) || may(0o006, 0o001))
 }
 
-/// When what this machine shows to others ends.
-pub fn certificates(config: &Config, role: Role) -> Vec<Finding> {
+/// The findings about the ends of the certificates that the service presents.
+pub fn certificates(config: &Config, service: Service) -> Vec<Finding> {
     let Config { backend, identity, kafka, metrics, .. } = config;
-    let shown = [
-        (role.has(Role::Backend), "backend.tls_cert", &backend.tls_cert),
-        (role.has(Role::Identity), "identity.tls_cert", &identity.tls_cert),
-        (role != Role::Identity, "kafka.ssl_certificate_location", &kafka.ssl_certificate_location),
+    let all = [
+        (service.includes(Service::Backend), "backend.tls_cert", &backend.tls_cert),
+        (service.includes(Service::Identity), "identity.tls_cert", &identity.tls_cert),
+        (service != Service::Identity, "kafka.ssl_certificate_location", &kafka.ssl_certificate_location),
         (true, "metrics.tls_cert", &metrics.tls_cert),
     ];
-    let shown = shown
+    let used = all
         .into_iter()
-        .filter_map(|(is_shown, about, path)| Some((about, path.as_ref().filter(|_| is_shown)?)));
-    shown.map(|(about, path)| certificate(about, path)).collect()
+        .filter_map(|(is_used, subject, path)| Some((subject, path.as_ref().filter(|_| is_used)?)));
+    used.map(|(subject, path)| certificate(subject, path)).collect()
 }
 
-fn certificate(about: &'static str, path: &Path) -> Finding {
-    let read = || -> Result<i64, String> {
+fn certificate(subject: &'static str, path: &Path) -> Finding {
+    let read_end = || -> Result<i64, String> {
         let first = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
         let (_, certificate) = X509Certificate::from_der(&first).map_err(|error| error.to_string())?;
         Ok(certificate.validity().not_after.timestamp())
     };
-    match read() {
-        Err(error) => Finding::new(about, Verdict::Bad, format!("{}: {error}", path.display())),
+    match read_end() {
+        Err(error) => Finding::new(subject, Verdict::Bad, format!("{}: {error}", path.display())),
         Ok(end) => {
             let days = (end - Clock::System.now() / 1_000_000).div_euclid(86_400);
             let verdict = if days < 0 {
                 Verdict::Bad
-            } else if days < SOON {
+            } else if days < CERTIFICATE_WARNING_DAYS {
                 Verdict::Warn
             } else {
                 Verdict::Ok
             };
-            let said = match verdict {
-                Verdict::Bad => {
-                    format!("it ended {} days ago: put a new one in the place of {}", -days, path.display())
-                }
+            let message = match verdict {
+                Verdict::Bad => format!("it ended {} days ago: replace {}", -days, path.display()),
                 _ => format!("it ends in {days} days"),
             };
-            Finding::new(about, verdict, said)
+            Finding::new(subject, verdict, message)
         }
     }
 }
 
-/// How much room there is beside a SQLite database.
-pub fn room(config: &Config) -> Option<Finding> {
+/// The finding about free disk space in the directory of a SQLite database; `None` for PostgreSQL.
+pub fn disk_space(config: &Config) -> Option<Finding> {
     let path = config.database_url().ok().and_then(Db::sqlite_path)?;
     let directory = directory_of(Path::new(path));
     let free = match rustix::fs::statvfs(directory) {
         Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
         Err(error) => {
-            return Some(Finding::new("room", Verdict::Bad, format!("{}: {error}", directory.display())));
+            let message = format!("{}: {error}", directory.display());
+            return Some(Finding::new("disk space", Verdict::Bad, message));
         }
     };
     let verdict = match free {
-        0..LEAST => Verdict::Bad,
-        LEAST..LITTLE => Verdict::Warn,
+        0..MIN_DISK_BYTES => Verdict::Bad,
+        MIN_DISK_BYTES..LOW_DISK_BYTES => Verdict::Warn,
         _ => Verdict::Ok,
     };
-    Some(Finding::new(
-        "room",
-        verdict,
-        format!("{} MB are free in {}", free / 1_000_000, directory.display()),
-    ))
+    let message = format!("{} MB are free in {}", free / 1_000_000, directory.display());
+    Some(Finding::new("disk space", verdict, message))
 }

@@ -1,43 +1,43 @@
-//! What `tasker doctor` has found of one thing.
+//! A finding of `tasker doctor`: what was checked, how good it is, and what to do.
 
 use serde::Serialize;
 
-use crate::commands::probes::Found;
+use crate::commands::probes::ProbeResult;
 
-/// How it stands with a thing.
+/// How good the state of a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// As it should be.
     Ok,
-    /// It works, and may not for long.
+    /// It works, but may stop working.
     Warn,
     /// It does not work.
     Bad,
 }
 
-/// What was found.
+/// One line of the report.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// The thing: a setting, or what it names.
-    pub about: String,
-    /// How it stands with it.
+    /// What was checked: a setting, or the thing that it names.
+    pub subject: String,
+    /// How good its state is.
     pub verdict: Verdict,
-    /// What there is to say, and how to mend it.
-    pub said: String,
+    /// What was found, and what to do about it.
+    pub message: String,
 }
 
 impl Finding {
-    /// `said` of `about`.
-    pub fn new(about: impl Into<String>, verdict: Verdict, said: impl Into<String>) -> Self {
-        Self { about: about.into(), verdict, said: said.into() }
+    /// A finding about `subject`.
+    pub fn new(subject: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { subject: subject.into(), verdict, message: message.into() }
     }
 
-    /// What a probe has found.
-    pub fn of(about: impl Into<String>, found: Found) -> Self {
-        match found {
-            Ok(said) => Self::new(about, Verdict::Ok, said),
-            Err(said) => Self::new(about, Verdict::Bad, said),
+    /// The result of a probe as a finding.
+    pub fn of(subject: impl Into<String>, result: ProbeResult) -> Self {
+        match result {
+            Ok(message) => Self::new(subject, Verdict::Ok, message),
+            Err(message) => Self::new(subject, Verdict::Bad, message),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `tasker doctor`: what of an installation is about to go wrong: versions, clocks, rights, certificates, keys, topics, room.
+//! `tasker doctor`: checks an installation for what fails or will fail soon: versions, clocks, permissions, certificates,
+//! keys, topics, disk space.
 
 pub(crate) mod databases;
 pub(crate) mod files;
@@ -9,67 +10,65 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::commands::config::show::Form;
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::probes::{self, Role, Scope};
-use crate::config::{Environment, Layers};
+use crate::commands::output::ReportFormat;
+use crate::commands::probes::{self, Scope, Service};
+use crate::config::environment::Environment;
+use crate::config::layers::Layers;
 use crate::exit_code::Exit;
 use crate::terminal;
 
-/// What has been found so far, and how it is told.
+/// The findings so far, and the format in which they are printed.
 struct Findings {
-    form: Form,
+    format: ReportFormat,
     all: Vec<Finding>,
 }
 
-/// Looks at one thing after the other, and prints each. Exit code 1 if something is bad.
+/// Runs one check after the other and prints each finding. Exit code 1 if one is bad.
 pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
-    let Scope { role, output, sources } = scope;
+    let Scope { service, output, sources } = scope;
     let layers = sources.layers(Layers::default(), environment)?;
     let config = layers.build()?;
-    let mut findings = Findings { form: output, all: Vec::new() };
-    findings.tell([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
-    findings.tell([Finding::of("settings", probes::rules(&config, role))]);
-    findings.tell(files::secrets(&config, &layers, environment, role));
-    findings.tell(files::certificates(&config, role));
+    let mut findings = Findings { format: output, all: Vec::new() };
+    findings.add([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
+    findings.add([Finding::of("settings", probes::check_settings(&config, service))]);
+    findings.add(files::secrets(&config, &layers, environment, service));
+    findings.add(files::certificates(&config, service));
     let mut queues = BTreeSet::new();
-    if role.has(Role::Backend) {
-        let (told, known) = databases::tasks(&config).await;
-        findings.tell(told);
+    if service.includes(Service::Backend) {
+        let (found, known) = databases::tasks(&config).await;
+        findings.add(found);
         queues = known;
     }
-    if role.has(Role::Identity) {
-        findings.tell(databases::accounts(&config).await);
+    if service.includes(Service::Identity) {
+        findings.add(databases::accounts(&config).await);
     }
-    if role != Role::Worker {
-        findings.tell(files::room(&config));
+    if service != Service::Worker {
+        findings.add(files::disk_space(&config));
     }
-    let told = |about, found| findings.tell([Finding::of(about, found)]);
-    let kafka = probes::neighbours(&config, role, &queues, told).await;
-    findings.tell(kafka.map(|kafka| topics_and_clocks::topics(&kafka, &config)).unwrap_or_default());
-    findings.tell(topics_and_clocks::clocks(&config, role).await);
-    if output == Form::Json {
-        terminal::line(&serde_json::to_string(&findings.all)?)?;
+    let report = |subject, result| findings.add([Finding::of(subject, result)]);
+    let kafka = probes::dependencies(&config, service, &queues, report).await;
+    findings.add(kafka.map(|kafka| topics_and_clocks::topics(&kafka, &config)).unwrap_or_default());
+    findings.add(topics_and_clocks::clocks(&config, service).await);
+    if output == ReportFormat::Json {
+        terminal::print_line(&serde_json::to_string(&findings.all)?)?;
     }
     let is_bad = findings.all.iter().any(|finding| finding.verdict == Verdict::Bad);
     Ok(if is_bad { Exit::Error } else { Exit::Done })
 }
 
 impl Findings {
-    fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
+    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
-            if self.form == Form::Table {
+            if self.format == ReportFormat::Table {
                 let mark = match finding.verdict {
                     Verdict::Ok => "ok  ",
                     Verdict::Warn => "warn",
                     Verdict::Bad => "BAD ",
                 };
-                // Whoever reads no longer does not need to be told.
-                let _ = terminal::line(&format!(
-                    "{mark}  {:<22}  {}",
-                    finding.about,
-                    terminal::plain(&finding.said)
-                ));
+                let (subject, message) = (&finding.subject, terminal::escape_control_chars(&finding.message));
+                // A closed pipe does not end the checks: the exit code still counts.
+                let _ = terminal::print_line(&format!("{mark}  {subject:<22}  {message}"));
             }
             self.all.push(finding);
         }

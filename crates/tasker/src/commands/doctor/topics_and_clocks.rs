@@ -1,4 +1,4 @@
-//! What `tasker doctor` looks at around this machine: how Kafka's topics are made, and what time it is at the services.
+//! The checks of `tasker doctor` at other machines: the layout of Kafka's topics, and the clocks of the services.
 
 use std::time::Duration;
 
@@ -7,67 +7,71 @@ use client::server_clock;
 use database::Clock;
 
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::probes::Role;
-use crate::config::Config;
+use crate::commands::probes::Service;
+use crate::config::sections::Config;
 
-/// Clocks that differ by more than this are warned of. A service tells its time to the second.
-const SKEW: Duration = Duration::from_secs(2);
+/// The largest offset of a clock without a warning. A service states its time in whole seconds (HTTP `Date`).
+const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(2);
 
-/// Each topic that is there: its partitions, and on how many brokers it is kept.
+/// A finding for each existing topic: its partitions and its replication factor.
 pub fn topics(kafka: &Broker, config: &Config) -> Vec<Finding> {
     let (partitions, replication) = (config.kafka.partitions.get(), config.kafka.replication.get());
-    let shapes = kafka.topic_layouts().into_iter().map(|(topic, shape)| {
-        let (found, kept) = (shape.partitions.unsigned_abs(), shape.replicas.unsigned_abs());
-        let is = format!("partitions {found}, replication {kept}");
-        if kept < replication {
-            let said =
-                format!("{is}; kafka.replication = {replication} is for new topics: reassign its partitions");
-            Finding::new(topic, Verdict::Warn, said)
+    let findings = kafka.topic_layouts().into_iter().map(|(topic, layout)| {
+        let (found, replicas) = (layout.partitions.unsigned_abs(), layout.replicas.unsigned_abs());
+        let shown = format!("partitions {found}, replication {replicas}");
+        if replicas < replication {
+            let message = format!(
+                "{shown}; kafka.replication = {replication} applies to new topics only: reassign its partitions"
+            );
+            Finding::new(topic, Verdict::Warn, message)
         } else if found < partitions {
-            let said =
-                format!("{is}; kafka.partitions = {partitions} is for new topics: add partitions to it");
-            Finding::new(topic, Verdict::Warn, said)
+            let message = format!(
+                "{shown}; kafka.partitions = {partitions} applies to new topics only: add partitions to it"
+            );
+            Finding::new(topic, Verdict::Warn, message)
         } else {
-            Finding::new(topic, Verdict::Ok, is)
+            Finding::new(topic, Verdict::Ok, shown)
         }
     });
-    shapes.collect()
+    findings.collect()
 }
 
-/// The clocks of the services that the role asks. One that does not answer has been told of.
-pub async fn clocks(config: &Config, role: Role) -> Vec<Finding> {
-    let mut asked = Vec::new();
-    if role.has(Role::Backend) {
-        asked.push(("backend.identity_url", &config.backend.identity_url, config.backend.authorities()));
+/// The clock offsets of the services that this service connects to. A service that does not answer is left out: a probe
+/// has reported it.
+pub async fn clocks(config: &Config, service: Service) -> Vec<Finding> {
+    let mut servers = Vec::new();
+    if service.includes(Service::Backend) {
+        let ca = config.backend.authorities();
+        servers.push(("backend.identity_url", &config.backend.identity_url, ca));
     }
-    if role.has(Role::Worker) {
+    if service.includes(Service::Worker) {
         let ca = || config.worker.authorities();
-        asked.push(("worker.identity_url", &config.worker.identity_url, ca()));
-        asked.push(("worker.backend_url", &config.worker.backend_url, ca()));
+        servers.push(("worker.identity_url", &config.worker.identity_url, ca()));
+        servers.push(("worker.backend_url", &config.worker.backend_url, ca()));
     }
     let mut findings = Vec::new();
-    for (about, address, ca) in asked {
+    for (subject, address, ca) in servers {
         let Ok(ca) = ca else { continue };
         let before = Clock::System.now();
-        if let Ok(Some(said)) = server_clock(&address.to_string(), ca.as_deref()).await {
-            let micros = offset(said.0, before, Clock::System.now());
-            findings.push(clock(about, micros));
+        if let Ok(Some(theirs)) = server_clock(&address.to_string(), ca.as_deref()).await {
+            findings.push(clock_finding(subject, smallest_offset(theirs.0, before, Clock::System.now())));
         }
     }
     findings
 }
 
-/// A clock that is so many microseconds from ours.
-pub fn clock(about: &'static str, offset: i64) -> Finding {
-    let (by, sign) = (Duration::from_micros(offset.unsigned_abs()), if offset < 0 { '-' } else { '+' });
-    let verdict = if by > SKEW { Verdict::Warn } else { Verdict::Ok };
-    Finding::new(about, verdict, format!("its clock is {sign}{:.3} s from ours", by.as_secs_f64()))
+/// The finding about a clock that differs from this machine's by so many microseconds.
+pub fn clock_finding(subject: &'static str, offset_micros: i64) -> Finding {
+    let size = Duration::from_micros(offset_micros.unsigned_abs());
+    let sign = if offset_micros < 0 { '-' } else { '+' };
+    let verdict = if size > MAX_CLOCK_OFFSET { Verdict::Warn } else { Verdict::Ok };
+    Finding::new(subject, verdict, format!("its clock is {sign}{:.3} s from ours", size.as_secs_f64()))
 }
 
-/// How far a clock that says a whole second is from ours, in microseconds: by the least that explains what it said at
-/// some instant between `before` and `after`.
-fn offset(said: i64, before: i64, after: i64) -> i64 {
-    let (least, most) = (said - after, said + 1_000_000 - before);
+/// The smallest offset in microseconds that explains that a clock, which shows whole seconds only, showed `theirs` at some
+/// instant between `before` and `after`.
+fn smallest_offset(theirs: i64, before: i64, after: i64) -> i64 {
+    let (least, most) = (theirs - after, theirs + 1_000_000 - before);
     if least > 0 { least } else { most.min(0) }
 }
 
@@ -76,9 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_is_as_far_away_as_its_second_shows() {
-        assert_eq!(offset(10_000_000, 10_200_000, 10_300_000), 0, "the same second");
-        assert_eq!(offset(10_000_000, 11_100_000, 11_200_000), -100_000);
-        assert_eq!(offset(15_000_000, 10_200_000, 10_300_000), 4_700_000);
+    fn the_offset_is_the_smallest_that_a_whole_second_allows() {
+        assert_eq!(smallest_offset(10_000_000, 10_200_000, 10_300_000), 0, "the same second");
+        assert_eq!(smallest_offset(10_000_000, 11_100_000, 11_200_000), -100_000);
+        assert_eq!(smallest_offset(15_000_000, 10_200_000, 10_300_000), 4_700_000);
     }
 }

@@ -1,4 +1,4 @@
-//! `tasker list`: a page of the user's tasks.
+//! `tasker list`: one page of the user's tasks.
 
 use anyhow::Result;
 use clap::Args;
@@ -7,17 +7,17 @@ use domain::{Page, TaskId, TaskList};
 use crate::commands::output::Output;
 use crate::commands::target::Server;
 use crate::commands::task::view::View;
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::terminal;
 
-/// Lists tasks.
+/// Options of `tasker list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// How many at most
+    /// The largest number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 50,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LONGEST)))]
     limit: u32,
-    /// Only those that are older than this task: the last one of the list before
+    /// List only tasks older than this one, such as the last of the page before
     #[arg(long, value_name = "ID")]
     before: Option<TaskId>,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct List {
 }
 
 impl List {
-    /// Fetches a page and prints it.
+    /// Requests a page and prints it.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let page = Page { before: self.before, limit: self.limit };
         let found = self.server.connect(environment)?.list(page).await?;
@@ -36,10 +36,12 @@ impl List {
             return Ok(());
         }
         match found.tasks.last() {
-            None if self.before.is_some() => terminal::note("no older tasks"),
-            None => terminal::note("no tasks yet; this submits one: tasker submit GENERATE_LOGIN --ttl 5s"),
+            None if self.before.is_some() => terminal::print_note("no older tasks"),
+            None => {
+                terminal::print_note("no tasks yet; to submit one: tasker submit GENERATE_LOGIN --ttl 5s");
+            }
             Some(last) if found.tasks.len() >= self.limit as usize => {
-                terminal::note(&format!(
+                terminal::print_note(&format!(
                     "there may be more: tasker list --limit {} --before {}",
                     self.limit, last.id
                 ));

@@ -1,11 +1,15 @@
-//! A time to live as people write it: `500ms`, `5s`, `2m`, `1h`, `7d`.
+//! The notation of durations on the command line: `500ms`, `5s`, `2m`, `1h`, `7d`.
 
 use domain::Ttl;
 
-/// Units, the longer name before the one that it ends in.
+/// Units with their milliseconds; `ms` stands before `s`, since it also ends in `s`.
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// Reads a time to live.
+/// Parses a duration.
+///
+/// # Errors
+///
+/// If it is not a whole number with a unit, is 0, or is longer than a time to live may be.
 pub fn parse(text: &str) -> Result<Ttl, String> {
     let find = |&(unit, millis)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, millis));
     let (number, millis) =
@@ -18,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unit_is_understood() {
+    fn every_unit_is_parsed() {
         let expected =
             [("500ms", 500), ("5s", 5000), ("2m", 120_000), ("1h", 3_600_000), ("7d", 604_800_000)];
         for (text, millis) in expected {
@@ -27,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused_with_the_form() {
+    fn text_that_is_not_a_duration_is_refused_with_the_notation() {
         for bad in ["5", "s", "", "-1s", "1.5s", "5 s", "5w", "five", "+"] {
             assert!(parse(bad).unwrap_err().contains("500ms, 5s, 2m, 1h or 7d"), "{bad}");
         }

@@ -1,20 +1,20 @@
-//! Tasks as text for eyes.
+//! Tasks as text for people.
 
 use anstyle::{AnsiColor, Style};
 use domain::{RawJson, Status, Task, TaskList, TaskSummary};
 
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::terminal;
 
-/// How tasks are drawn: with colours or without.
+/// Formats tasks, with or without colours.
 pub struct View {
-    colours: bool,
+    has_colours: bool,
 }
 
 impl View {
-    /// With colours where somebody sees them and has not declined them.
+    /// With colours if standard output shows them and the user has not switched them off.
     pub fn of(environment: &Environment) -> Self {
-        Self { colours: terminal::colours(environment) }
+        Self { has_colours: terminal::has_colours(environment) }
     }
 
     /// One line for each task: id, status, type.
@@ -22,37 +22,39 @@ impl View {
         tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>().join("\n")
     }
 
-    /// A line of a list.
+    /// One line: id, status, type.
     pub fn summary(&self, task: &TaskSummary) -> String {
         format!("{}  {}  {}", task.id, self.status(task.status, 9), task.name)
     }
 
-    /// One line for each thing that is known about a task.
+    /// One line for each field of a task that has a value.
     pub fn task(&self, task: &Task) -> String {
-        let known = |value: Option<String>| value.unwrap_or_default();
+        let or_empty = |value: Option<String>| value.unwrap_or_default();
+        let escape = |text: &str| terminal::escape_control_chars(text).into_owned();
         let parameters = task.parameters.clone().map(|json: RawJson| json.into());
         let lines = [
             ("id", task.id.to_string()),
             ("type", task.name.to_string()),
-            ("parameters", known(parameters.map(|text: String| terminal::plain(&text).into_owned()))),
+            ("parameters", or_empty(parameters.map(|text: String| escape(&text)))),
             ("status", self.status(task.status, 0)),
-            ("reason", known(task.reason.map(|reason| reason.to_string()))),
-            ("error", known(task.error.as_deref().map(|error| terminal::plain(error).into_owned()))),
+            ("reason", or_empty(task.reason.map(|reason| reason.to_string()))),
+            ("error", or_empty(task.error.as_deref().map(escape))),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
-            ("started", known(task.start_date.map(|date| date.to_string()))),
-            ("deadline", known(task.deadline.map(|date| date.to_string()))),
-            ("ended", known(task.end_date.map(|date| date.to_string()))),
-            ("worker", known(task.worker_name.as_ref().map(ToString::to_string))),
+            ("started", or_empty(task.start_date.map(|date| date.to_string()))),
+            ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
+            ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
+            ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
         ];
         let lines = lines.iter().filter(|(_, value)| !value.is_empty());
         lines.map(|(name, value)| format!("{name:<10}  {value}")).collect::<Vec<_>>().join("\n")
     }
 
+    /// The status, padded to `width` characters.
     fn status(&self, status: Status, width: usize) -> String {
-        let word = format!("{:<width$}", status.as_str());
-        if !self.colours {
-            return word;
+        let text = format!("{:<width$}", status.as_str());
+        if !self.has_colours {
+            return text;
         }
         let colour = match status {
             Status::Created => AnsiColor::Yellow,
@@ -61,7 +63,7 @@ impl View {
             Status::Cancelled => AnsiColor::Red,
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        format!("{style}{word}{style:#}")
+        format!("{style}{text}{style:#}")
     }
 }
 
@@ -71,10 +73,10 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: View = View { colours: false };
+    const PLAIN: View = View { has_colours: false };
 
     #[test]
-    fn a_task_shows_what_is_known() {
+    fn a_task_shows_the_fields_with_a_value() {
         let cancelled = Task {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
             name: "GENERATE_LOGIN".parse().unwrap(),
@@ -102,12 +104,12 @@ ended       2026-11-24T09:30:01.000Z";
         let hostile = Task { error: Some("red \u{1b}[31m alert".to_owned()), ..cancelled };
         assert!(
             PLAIN.task(&hostile).contains(r"red \u{1b}[31m alert"),
-            "a terminal is not commanded by a task"
+            "control characters of a task are escaped"
         );
     }
 
     #[test]
-    fn a_list_is_a_line_for_each_task() {
+    fn a_list_has_a_line_for_each_task() {
         let summary = |status| TaskSummary {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
             name: "GENERATE_LOGIN".parse().unwrap(),
@@ -118,7 +120,7 @@ ended       2026-11-24T09:30:01.000Z";
 01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN
 01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN";
         assert_eq!(PLAIN.list(&tasks), expected);
-        let coloured = View { colours: true }.list(&tasks);
+        let coloured = View { has_colours: true }.list(&tasks);
         assert!(coloured.contains("\u{1b}[34mRUNNING  \u{1b}[0m  GENERATE_LOGIN"), "{coloured:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for a task's end, with a bar that fills as its time passes; and watching what one's tasks do.
+//! `tasker watch`: waits for the end of a task, with a progress bar; without an id prints every change of the user's tasks.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -13,167 +13,169 @@ use serde::Serialize;
 
 use crate::commands::target::Server;
 use crate::commands::task::view::View;
-use crate::config::Environment;
+use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 use crate::terminal;
 
-/// Between two drawings of the bar.
-const FRAME: Duration = Duration::from_millis(100);
+/// The period in which the progress bar is drawn.
+const FRAME_PERIOD: Duration = Duration::from_millis(100);
 
-/// How long one look at a task waits for its end: so late is its start seen, where somebody looks at the bar.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long one request waits for the end of the task while a progress bar is shown: the bar shows the start of the task
+/// at most this late.
+const VISIBLE_WAIT: Duration = Duration::from_secs(1);
 
-/// The same where nobody does.
-const LONG_LOOK: Duration = Duration::from_secs(20);
+/// How long one request waits for the end of the task without a progress bar.
+const HIDDEN_WAIT: Duration = Duration::from_secs(20);
 
-/// How long a server may be silent before the waiting is given up; the task goes on without us.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the server may fail to answer before the command gives up. The task continues.
+const MAX_OUTAGE: Duration = Duration::from_secs(15);
 
-/// Between two looks at the list.
-const PERIOD: Duration = Duration::from_secs(1);
+/// The period in which the list of tasks is requested.
+const LIST_PERIOD: Duration = Duration::from_secs(1);
 
 /// How many of the newest tasks are watched.
-const WATCHED: u32 = 100;
+const WATCHED_TASKS: u32 = 100;
 
-/// Watches one task to its end, or all of them until Ctrl-C.
+/// Options of `tasker watch`.
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// The task; without it every change of the newest hundred is printed
+    /// The task; without it every change of the newest hundred tasks is printed until Ctrl-C
     id: Option<TaskId>,
     #[command(flatten)]
     server: Server,
 }
 
 /// How a wait ended.
-enum Waited {
+enum WaitOutcome {
     Ended(Box<Task>),
-    NotYet,
-    Detached,
+    LimitReached,
+    Interrupted,
 }
 
-/// A task that has ended, and its result if it has one.
+/// The answer about an ended task, with the result if it has one.
 #[derive(Serialize)]
-struct Ended {
+struct EndedTask {
     #[serde(flatten)]
     task: Task,
     result: Option<RawJson>,
 }
 
+/// The answer about a task whose end the command has not waited for.
+#[derive(Serialize)]
+pub struct StillRunning {
+    /// The task's id.
+    pub id: TaskId,
+}
+
 impl Watch {
-    /// Waits, or goes on for ever.
+    /// Waits for the end of one task, or prints changes until Ctrl-C.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let client = self.server.connect(environment)?;
         match self.id {
-            Some(id) => to_the_end(&self.server, &client, id, None).await,
-            None => changes(&self.server, &client, &View::of(environment)).await,
+            Some(id) => wait_and_print(&self.server, &client, id, None).await,
+            None => print_changes(&self.server, &client, &View::of(environment)).await,
         }
     }
 }
 
-/// Waits for the end of a task, for `limit` at most, and prints its result, or why there is none.
-pub async fn to_the_end(
+/// Waits for the end of a task, for `limit` at most, and prints its result or why there is none.
+pub async fn wait_and_print(
     server: &Server,
     client: &Client,
     id: TaskId,
     limit: Option<Duration>,
 ) -> Result<Exit> {
-    let goes_on = || server.output.print(&StillRunning { id }, |_| String::new(), |_| vec![id.to_string()]);
+    let print_still_running =
+        || server.output.print(&StillRunning { id }, |_| String::new(), |_| vec![id.to_string()]);
     let task = match wait(client, id, limit).await? {
-        Waited::Ended(task) => *task,
-        Waited::NotYet => {
-            terminal::note(&format!("{id} has not ended; wait on: tasker watch {id}"));
-            goes_on()?;
+        WaitOutcome::Ended(task) => *task,
+        WaitOutcome::LimitReached => {
+            terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
+            print_still_running()?;
             return Ok(Exit::NotEnded);
         }
-        Waited::Detached => {
-            terminal::note(&format!(
-                "{id} goes on; wait on: tasker watch {id}; or end it: tasker cancel {id}"
+        WaitOutcome::Interrupted => {
+            terminal::print_note(&format!(
+                "{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}"
             ));
-            goes_on()?;
+            print_still_running()?;
             return Ok(Exit::Detached);
         }
     };
     let result = if task.status == Status::Finished { Some(client.result(id).await?.result) } else { None };
     if result.is_none() {
-        terminal::note(&why(&task));
+        terminal::print_note(&why_no_result(&task));
     }
     let exit = if result.is_some() { Exit::Done } else { Exit::without_result(task.reason) };
-    let table =
-        |ended: &Ended| ended.result.as_ref().map(|result| terminal::data(result.text())).unwrap_or_default();
-    server.output.print(&Ended { task, result }, table, |ended| vec![ended.task.id.to_string()])?;
+    let table = |ended: &EndedTask| {
+        ended.result.as_ref().map(|result| terminal::escape_on_terminal(result.text())).unwrap_or_default()
+    };
+    server.output.print(&EndedTask { task, result }, table, |ended| vec![ended.task.id.to_string()])?;
     Ok(exit)
 }
 
-/// The answer about a task that nobody waits for.
-#[derive(Serialize)]
-pub struct StillRunning {
-    /// Which task.
-    pub id: TaskId,
-}
-
-/// Why there is no result.
-fn why(task: &Task) -> String {
+fn why_no_result(task: &Task) -> String {
     let reason = task.reason.map_or("no reason is known", Reason::as_str);
-    let said = task.error.as_deref().map(|error| format!("\n  {}", terminal::plain(error)));
-    format!("{} was cancelled: {reason}{}", task.id, said.unwrap_or_default())
+    let error = task.error.as_deref().map(|error| format!("\n  {}", terminal::escape_control_chars(error)));
+    format!("{} was cancelled: {reason}{}", task.id, error.unwrap_or_default())
 }
 
-/// The task when it has ended. A server that goes away for a moment does not end the waiting.
-async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Waited, ClientError> {
-    let (since, mut bar) = (Instant::now(), Bar::of(id));
+/// Waits until the task has ended, the limit is reached or Ctrl-C is pressed. Short outages of the server are survived.
+async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<WaitOutcome, ClientError> {
+    let (started, mut bar) = (Instant::now(), TtlBar::of(id));
     let mut interrupted = pin!(tokio::signal::ctrl_c());
-    let mut answered = since;
+    let mut last_answer = started;
     loop {
-        let left = limit.map(|limit| limit.saturating_sub(since.elapsed()));
+        let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
         if left == Some(Duration::ZERO) {
-            return Ok(Waited::NotYet);
+            return Ok(WaitOutcome::LimitReached);
         }
-        let look = if bar.is_seen() { LOOK } else { LONG_LOOK };
-        let asked = client.wait(id, left.map_or(look, |left| left.min(look)));
+        let period = if bar.is_visible() { VISIBLE_WAIT } else { HIDDEN_WAIT };
+        let request = client.wait(id, left.map_or(period, |left| left.min(period)));
         let answer = tokio::select! {
-            answer = bar.while_drawn(asked) => answer,
-            _ = &mut interrupted => return Ok(Waited::Detached),
+            answer = bar.draw_while(request) => answer,
+            _ = &mut interrupted => return Ok(WaitOutcome::Interrupted),
         };
         match answer {
-            Ok(task) if task.status.is_final() => return Ok(Waited::Ended(Box::new(task))),
+            Ok(task) if task.status.is_final() => return Ok(WaitOutcome::Ended(Box::new(task))),
             Ok(task) => {
-                answered = Instant::now();
-                bar.learn(&task, since);
+                last_answer = Instant::now();
+                bar.update(&task, started);
             }
-            Err(error) if error.is_temporary() && answered.elapsed() < PATIENCE => {
-                bar.while_drawn(tokio::time::sleep(LOOK)).await;
+            Err(error) if error.is_temporary() && last_answer.elapsed() < MAX_OUTAGE => {
+                bar.draw_while(tokio::time::sleep(VISIBLE_WAIT)).await;
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Time that passes, on a terminal; nothing elsewhere. It is gone when dropped.
-struct Bar {
+/// A progress bar of a task's time to live, on a terminal only. It is cleared when dropped.
+struct TtlBar {
     bar: ProgressBar,
-    /// When the task began to run, as far as that is known.
-    began: Instant,
+    /// When the task started, as far as that is known.
+    task_started: Instant,
 }
 
-impl Bar {
+impl TtlBar {
     fn of(id: TaskId) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_style(style("{prefix}  {msg}  {elapsed}"));
         bar.set_prefix(id.to_string());
-        bar.set_message("waits for a worker");
-        Self { bar, began: Instant::now() }
+        bar.set_message("waiting for a worker");
+        Self { bar, task_started: Instant::now() }
     }
 
-    fn is_seen(&self) -> bool {
+    fn is_visible(&self) -> bool {
         !self.bar.is_hidden()
     }
 
-    /// Once the task runs, its time is shown. `since`: when we began to wait.
-    fn learn(&mut self, task: &Task, since: Instant) {
+    /// Shows the elapsed time as soon as the task has started. `wait_started` is when this command began to wait.
+    fn update(&mut self, task: &Task, wait_started: Instant) {
         let (Some(start), None) = (task.start_date, self.bar.length()) else { return };
-        // Both dates are the server's; what it waited is not ours to measure.
+        // Both dates are of the server's clock, so only their difference can be used with the clock of this machine.
         let waited = u64::try_from(start.micros_since(task.creation_date)).unwrap_or(0);
-        self.began = since + Duration::from_micros(waited);
+        self.task_started = wait_started + Duration::from_micros(waited);
         self.bar.set_length(task.ttl.millis());
         self.bar.set_style(style("{prefix}  ▕{wide_bar}▏ {msg}"));
         self.draw();
@@ -181,18 +183,18 @@ impl Bar {
 
     fn draw(&self) {
         if let Some(ttl) = self.bar.length() {
-            let life = Duration::from_millis(ttl);
-            let passed = self.began.elapsed().min(life);
-            self.bar.set_position(u64::try_from(passed.as_millis()).unwrap_or(ttl));
-            self.bar.set_message(format!("{:.1} of {} s", passed.as_secs_f64(), life.as_secs_f64()));
+            let ttl_duration = Duration::from_millis(ttl);
+            let elapsed = self.task_started.elapsed().min(ttl_duration);
+            self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(ttl));
+            self.bar.set_message(format!("{:.1} of {} s", elapsed.as_secs_f64(), ttl_duration.as_secs_f64()));
         }
         self.bar.tick();
     }
 
-    /// Draws again and again while `work` goes on.
-    async fn while_drawn<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Draws the bar periodically until `work` ends.
+    async fn draw_while<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        let mut frames = tokio::time::interval(FRAME);
+        let mut frames = tokio::time::interval(FRAME_PERIOD);
         loop {
             tokio::select! {
                 done = &mut work => return done,
@@ -202,38 +204,39 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for TtlBar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a template of ours").progress_chars("█▉▊▋▌▍▎▏ ")
+    ProgressStyle::with_template(template).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ ")
 }
 
 /// Prints the newest tasks, the oldest of them first, then each change, until Ctrl-C.
-async fn changes(server: &Server, client: &Client, view: &View) -> Result<Exit> {
+async fn print_changes(server: &Server, client: &Client, view: &View) -> Result<Exit> {
     let mut known: HashMap<TaskId, Status> = HashMap::new();
     let mut interrupted = pin!(tokio::signal::ctrl_c());
-    let mut looks = tokio::time::interval(PERIOD);
-    let (mut answered, page) = (Instant::now(), Page { before: None, limit: WATCHED });
+    let mut period = tokio::time::interval(LIST_PERIOD);
+    let (mut last_answer, page) = (Instant::now(), Page { before: None, limit: WATCHED_TASKS });
     loop {
         tokio::select! {
-            _ = looks.tick() => {}
+            _ = period.tick() => {}
             _ = &mut interrupted => return Ok(Exit::Done),
         }
         match client.list(page).await {
             Ok(found) => {
-                answered = Instant::now();
-                let news = found.tasks.iter().rev().filter(|task| known.get(&task.id) != Some(&task.status));
-                for task in news.collect::<Vec<_>>() {
+                last_answer = Instant::now();
+                let is_changed = |task: &&TaskSummary| known.get(&task.id) != Some(&task.status);
+                let changed: Vec<&TaskSummary> = found.tasks.iter().rev().filter(is_changed).collect();
+                for task in changed {
                     let table = |task: &&TaskSummary| view.summary(task);
                     server.output.print(&task, table, |task| vec![task.id.to_string()])?;
                 }
                 known = found.tasks.into_iter().map(|task| (task.id, task.status)).collect();
             }
-            Err(error) if error.is_temporary() && answered.elapsed() < PATIENCE => {}
+            Err(error) if error.is_temporary() && last_answer.elapsed() < MAX_OUTAGE => {}
             Err(error) => return Err(error.into()),
         }
     }
