@@ -132,13 +132,13 @@ fn a_connection_with_half_a_request_is_closed() {
 
 #[test]
 fn the_largest_parameters_and_results_are_settings() {
-    let up = Up::start_with(&["backend.max_parameters_bytes=60", "backend.max_result_bytes=20"]);
-    let submit = |text: &str| up.ask(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
+    let up = TaskerUp::start_with(&["backend.max_parameters_bytes=60", "backend.max_result_bytes=20"]);
+    let submit = |text: &str| up.run_command(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
     assert_eq!(submit("short").code, 0);
     let large_result = submit("a result of more than twenty bytes");
-    assert_eq!(large_result.code, 5, "{}", large_result.err);
-    assert!(large_result.err.contains("at most 20 are kept"), "{}", large_result.err);
+    assert_eq!(large_result.code, 5, "{}", large_result.stderr);
+    assert!(large_result.stderr.contains("at most 20 are kept"), "{}", large_result.stderr);
     let large_parameters = submit(&"x".repeat(60));
-    assert_eq!(large_parameters.code, 1, "{}", large_parameters.err);
-    assert!(large_parameters.err.contains("60"), "{}", large_parameters.err);
+    assert_eq!(large_parameters.code, 1, "{}", large_parameters.stderr);
+    assert!(large_parameters.stderr.contains("60"), "{}", large_parameters.stderr);
 }
