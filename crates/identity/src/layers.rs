@@ -1,4 +1,4 @@
-//! What every request and every answer passes: forgiving paths, refused cross-origin posts, fixed headers.
+//! The layers around the routes: path normalization, refusal of cross-site requests, security headers.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
 use crate::app::App;
-use crate::pages;
+use crate::pages::error;
 
-/// Larger than any form of ours.
-const LARGEST_BODY: usize = 16 * 1024;
+/// The largest body in bytes; every form is smaller.
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// Sent with every answer, errors included.
+/// The headers of every response, errors included.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -45,17 +45,17 @@ pub(crate) fn apply_layers(routes: Router, app: &Arc<App>) -> Router {
     let csrf = CsrfLayer::new()
         .add_trusted_origin(&app.settings.issuer)
         .expect("the issuer was checked when the settings were")
-        .with_rejection_response(pages::cross_site);
+        .with_rejection_response(error::cross_site);
     let guarded = routes
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(csrf)
-        .layer(CatchPanicLayer::custom(pages::panicked))
+        .layer(CatchPanicLayer::custom(error::panicked))
         .layer(map_response_with_state(Arc::clone(app), add_security_headers));
     // A layer of the router itself would run after the route was chosen.
     Router::new().fallback_service(MapRequestLayer::new(normalize_path).layer(guarded))
 }
 
-/// Answers are kept by nobody, unless they say otherwise.
+/// Adds the security headers. Responses are not cached unless the handler says otherwise.
 async fn add_security_headers(State(app): State<Arc<App>>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -68,7 +68,7 @@ async fn add_security_headers(State(app): State<Arc<App>>, mut response: Respons
     response
 }
 
-/// All words of our paths are fixed: their case does not matter, nor does a slash at the end.
+/// Lower-cases the path and removes slashes at its end: all segments of our paths are fixed words.
 fn normalize_path(mut request: Request) -> Request {
     let folded = request.uri().path().trim_end_matches('/').to_ascii_lowercase();
     let path = if folded.is_empty() { "/" } else { &folded };

@@ -1,4 +1,4 @@
-//! Where a request comes from: the address of the connection. Forwarded headers are not believed.
+//! The client's address: that of the connection. Forwarded headers are not trusted.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
-/// The address at the other end.
-pub(crate) struct Address(pub(crate) IpAddr);
+/// The address at the other end of the connection.
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
-impl<S: Sync> FromRequestParts<S> for Address {
+impl<S: Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Served without connect info, all callers share one allowance: safe, and soon noticed.
+        // Without connect info all clients share one rate limit: safe, and soon noticed.
         let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self(from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(from)| from.ip().to_canonical())))
     }

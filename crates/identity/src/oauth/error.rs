@@ -1,4 +1,4 @@
-//! What the token endpoint says when it does not give a token: RFC 6749 §5.2 as one table.
+//! The error responses of the token endpoint (RFC 6749, section 5.2), as one table.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use serde_json::json;
 use tracing::error;
 
 use crate::http::form::InvalidForm;
-use crate::sign_in::Refusal;
+use crate::sign_in::SignInError;
 
-/// Why there is no token.
+/// Why no token is issued.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TokenError {
+pub(crate) enum TokenError {
     #[error("{0}")]
     Form(#[from] InvalidForm),
     #[error("{0}")]
     InvalidRequest(&'static str),
-    #[error("no such client, or not its secret")]
+    #[error("the client is unknown, or its secret is wrong")]
     InvalidClient,
-    #[error("no such user, not the password, or not now")]
+    #[error("the user name or the password is wrong, or the account cannot sign in now")]
     InvalidGrant,
-    #[error("this client may not use this grant")]
+    #[error("this client may not use this grant type")]
     UnauthorizedClient,
-    #[error("the grants are `password` and `client_credentials`")]
+    #[error("the grant types are `password` and `client_credentials`")]
     UnsupportedGrantType,
-    #[error("a scope is unknown, or not for this client")]
+    #[error("a scope is unknown, or this client may not request it")]
     InvalidScope,
     #[error("too many attempts from this address")]
     RateLimited(Duration),
-    #[error("too many are asking: try again")]
+    #[error("too many passwords are being checked: try again")]
     HashingQueueFull,
     #[error("the database does not answer: try again")]
     Unavailable(#[source] DatabaseError),
-    #[error("something broke here; it has been logged")]
+    #[error("an internal error occurred; it has been logged")]
     Internal(#[source] DatabaseError),
 }
 
 impl TokenError {
-    /// The one table from error to HTTP and to RFC 6749.
-    fn face(&self) -> (StatusCode, &'static str) {
+    /// The HTTP status and the error code of RFC 6749.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Form(form) => (form.status(), "invalid_request"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -74,13 +74,13 @@ impl From<DatabaseError> for TokenError {
     }
 }
 
-impl From<Refusal> for TokenError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::BadCredentials => Self::InvalidGrant,
-            Refusal::RateLimited(too_many) => Self::RateLimited(too_many.retry_after),
-            Refusal::HashingQueueFull => Self::HashingQueueFull,
-            Refusal::Database(error) => error.into(),
+impl From<SignInError> for TokenError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::BadCredentials => Self::InvalidGrant,
+            SignInError::RateLimited(limited) => Self::RateLimited(limited.retry_after),
+            SignInError::HashingQueueFull => Self::HashingQueueFull,
+            SignInError::Database(error) => error.into(),
         }
     }
 }
@@ -88,10 +88,10 @@ impl From<Refusal> for TokenError {
 impl IntoResponse for TokenError {
     fn into_response(self) -> Response {
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
-            error!(error = cause as &dyn std::error::Error, "no token: {self}");
+            error!(error = cause as &dyn std::error::Error, "no token was issued: {self}");
         }
-        let (status, error) = self.face();
-        let body = json!({ "error": error, "error_description": self.to_string() });
+        let (status, code) = self.status_and_code();
+        let body = json!({ "error": code, "error_description": self.to_string() });
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static(r#"Basic realm="Tasker", charset="UTF-8""#);

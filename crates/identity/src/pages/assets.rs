@@ -1,4 +1,4 @@
-//! The stylesheet and the mark, out of the binary.
+//! The stylesheet and the logo, from the binary.
 
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,7 +12,7 @@ pub(crate) async fn style() -> File {
     ([(CONTENT_TYPE, "text/css; charset=utf-8"), CACHED], include_str!("../../assets/identity.css"))
 }
 
-/// `GET /assets/mark.svg`
-pub(crate) async fn mark() -> File {
-    ([(CONTENT_TYPE, "image/svg+xml"), CACHED], include_str!("../../assets/mark.svg"))
+/// `GET /assets/logo.svg`
+pub(crate) async fn logo() -> File {
+    ([(CONTENT_TYPE, "image/svg+xml"), CACHED], include_str!("../../assets/logo.svg"))
 }

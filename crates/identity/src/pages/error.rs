@@ -1,4 +1,4 @@
-//! What a page says when it cannot be shown: one table, and a page for it.
+//! Error pages: one table from error to HTTP status and heading.
 
 use std::any::Any;
 use std::time::Duration;
@@ -14,54 +14,53 @@ use tracing::error;
 use crate::authentication::password_hashing::HashingQueueFull;
 use crate::authentication::rate_limit::RateLimited;
 use crate::http::form::InvalidForm;
-use crate::pages::show;
-use crate::sign_in::Refusal;
+use crate::pages::render::{render, sentence};
+use crate::sign_in::SignInError;
 
-/// Why there is no such page now.
+/// Why an error page is shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PageError {
-    #[error("There is no such page here.")]
+    #[error("there is no such page")]
     NotFound,
-    #[error("This form was sent by another site, so nothing was done.")]
+    #[error("another site sent this form, so nothing was done")]
     CrossSite,
-    #[error("This form cannot be read: {0}.")]
+    #[error("this form cannot be read: {0}")]
     Form(#[from] InvalidForm),
-    #[error("This link has been used, has expired, or was never given out. Ask for a new one.")]
-    SpentProof,
-    #[error("Only an administrator may invite others.")]
+    #[error("this link has been used, has expired, or was never issued: ask for a new one")]
+    RegistrationTokenInvalid,
+    #[error("only an administrator may invite others")]
     NotAdmin,
-    #[error("The roles are User, Worker and Admin.")]
-    NoSuchRole,
-    #[error(
-        "Registration is closed. An account is made with an invitation, or by an administrator who is signed in."
-    )]
-    Closed,
-    #[error("Too many attempts came from your address. Wait a little, then try again.")]
+    #[error("the roles are User, Worker and Admin")]
+    UnknownRole,
+    #[error("an account is created with an invitation, or by an administrator who is signed in")]
+    RegistrationClosed,
+    #[error("too many attempts came from your address: wait a little, then try again")]
     RateLimited(Duration),
-    #[error("Too many people are signing in right now. Try again in a moment.")]
+    #[error("too many people are signing in right now: try again in a moment")]
     HashingQueueFull,
-    #[error("The database does not answer. Try again in a moment.")]
+    #[error("the database does not answer: try again in a moment")]
     Unavailable(#[source] DatabaseError),
-    #[error("Something broke here. It has been logged.")]
+    #[error("an internal error occurred; it has been logged")]
     Internal(#[source] DatabaseError),
-    #[error("Something broke here. It has been logged.")]
+    #[error("an internal error occurred; it has been logged")]
     Panicked,
 }
 
 impl PageError {
-    /// The one table from error to HTTP and to a heading.
-    fn face(&self) -> (StatusCode, &'static str) {
+    /// The HTTP status and the heading of the page.
+    fn status_and_heading(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "Nothing here"),
-            Self::CrossSite => (StatusCode::FORBIDDEN, "Not from here"),
-            Self::Form(form) => (form.status(), "Not a form"),
-            Self::SpentProof => (StatusCode::FORBIDDEN, "This link does not work"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Page not found"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "Cross-site request refused"),
+            Self::Form(form) => (form.status(), "Invalid form"),
+            Self::RegistrationTokenInvalid => (StatusCode::FORBIDDEN, "Invalid link"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),
-            Self::NoSuchRole => (StatusCode::UNPROCESSABLE_ENTITY, "No such role"),
-            Self::Closed => (StatusCode::FORBIDDEN, "Registration is closed"),
+            Self::UnknownRole => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown role"),
+            Self::RegistrationClosed => (StatusCode::FORBIDDEN, "Registration is closed"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
-            Self::HashingQueueFull | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
-            Self::Internal(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "Something broke"),
+            Self::HashingQueueFull => (StatusCode::SERVICE_UNAVAILABLE, "Too busy"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
+            Self::Internal(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
         }
     }
 
@@ -81,8 +80,8 @@ impl From<DatabaseError> for PageError {
 }
 
 impl From<RateLimited> for PageError {
-    fn from(too_many: RateLimited) -> Self {
-        Self::RateLimited(too_many.retry_after)
+    fn from(limited: RateLimited) -> Self {
+        Self::RateLimited(limited.retry_after)
     }
 }
 
@@ -92,19 +91,19 @@ impl From<HashingQueueFull> for PageError {
     }
 }
 
-/// What the login page makes of a refusal; `None` is its own to show.
-pub(super) fn of_refusal(refusal: Refusal) -> Option<PageError> {
-    match refusal {
-        Refusal::BadCredentials => None,
-        Refusal::RateLimited(too_many) => Some(too_many.into()),
-        Refusal::HashingQueueFull => Some(PageError::HashingQueueFull),
-        Refusal::Database(error) => Some(error.into()),
+/// The error page for a sign-in error; `None` for wrong credentials, which the login page shows itself.
+pub(crate) fn of_sign_in(error: SignInError) -> Option<PageError> {
+    match error {
+        SignInError::BadCredentials => None,
+        SignInError::RateLimited(limited) => Some(limited.into()),
+        SignInError::HashingQueueFull => Some(PageError::HashingQueueFull),
+        SignInError::Database(error) => Some(error.into()),
     }
 }
 
 #[derive(Template)]
 #[template(path = "message.html")]
-struct Message {
+struct MessagePage {
     heading: &'static str,
     sentence: String,
 }
@@ -114,8 +113,8 @@ impl IntoResponse for PageError {
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
             error!(error = cause as &dyn std::error::Error, "a page could not be shown: the database failed");
         }
-        let (status, heading) = self.face();
-        let mut response = show(status, &Message { heading, sentence: self.to_string() });
+        let (status, heading) = self.status_and_heading();
+        let mut response = render(status, &MessagePage { heading, sentence: sentence(&self) });
         if let Some(after) = self.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, after.as_secs().into());
         }
@@ -123,20 +122,21 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Every path that is none of ours.
+/// The page for a path without a route.
 pub(crate) async fn not_found() -> PageError {
     PageError::NotFound
 }
 
-/// A browser on another site sent it.
+/// The page for a request that a browser sent from another site.
 pub(crate) fn cross_site(_: ProtectionError) -> Response {
     PageError::CrossSite.into_response()
 }
 
-/// A handler panicked; its message is for the log only.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+/// The page after a panic in a handler; the panic's message is for the log only.
+#[expect(clippy::needless_pass_by_value, reason = "the layer passes the cause by value")]
 pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
-    let said = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
-    error!(panic = said, "a handler panicked");
+    let message =
+        cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    error!(panic = message, "a handler panicked");
     PageError::Panicked.into_response()
 }
