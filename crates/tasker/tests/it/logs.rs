@@ -48,7 +48,7 @@ async fn who_did_what_is_told_however_quiet_the_rest_is() {
         .map(|line| line["audit.event"].as_str().expect("an event").to_owned())
         .collect();
     for event in
-        ["account_made", "token_given", "task_cancelled", "role_missing", "claim_refused", "sign_in_refused"]
+        ["account_created", "token_issued", "task_cancelled", "role_missing", "claim_refused", "sign_in_refused"]
     {
         assert!(events.contains(event), "{event}: {events:?}");
     }

@@ -84,7 +84,7 @@ async fn what_happened_is_counted_and_named_by_nobody() {
         assert!(is(&seen, name, labels, value), "{name} {labels:?}: {seen:#?}");
     }
     assert!(of(&seen, "tasker_tokens_total", &[r#"grant="password""#]) >= 1.0);
-    assert!(of(&seen, "tasker_sign_ins_total", &[r#"outcome="right""#]) >= 1.0);
+    assert!(of(&seen, "tasker_sign_ins_total", &[r#"outcome="accepted""#]) >= 1.0);
     assert!(of(&seen, "tasker_password_hash_seconds_count", &[]) >= 2.0);
     assert!(of(&seen, "tasker_statement_seconds_count", &[r#"verb="settle""#]) >= 1.0);
     assert!(of(&seen, "process_resident_memory_bytes", &[]) > 1e6);

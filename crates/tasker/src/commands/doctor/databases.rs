@@ -81,7 +81,7 @@ async fn keys(config: &Config, db: &Db) -> Finding {
         Ok(path) => path,
         Err(error) => return Finding::new(about, Verdict::Bad, error.to_string()),
     };
-    match KeyFileState::look(db.clone(), &path, Clock::System).await {
+    match KeyFileState::read(db.clone(), &path, Clock::System).await {
         Ok(None) => {
             Finding::new(about, Verdict::Ok, "there are no signing keys yet; the first start makes one")
         }
