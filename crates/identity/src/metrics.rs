@@ -3,19 +3,18 @@
 use std::time::Instant;
 
 use metrics::{counter, histogram};
+use telemetry::MetricDescriptor;
 
 const SIGN_INS: &str = "tasker_sign_ins_total";
 const TOKENS: &str = "tasker_tokens_total";
 const HASH: &str = "tasker_password_hash_seconds";
 
-/// Every counter of Identity: name, labels, description.
-pub const COUNTERS: [(&str, &str, &str); 2] = [
-    (SIGN_INS, "outcome", "sign-ins with name and password: `accepted`, `refused`"),
-    (TOKENS, "grant", "access tokens issued, by `password` or `client_credentials`"),
+/// Every metric of Identity.
+pub const METRICS: &[MetricDescriptor] = &[
+    MetricDescriptor::counter(SIGN_INS, "outcome", "sign-ins with name and password: `accepted`, `refused`"),
+    MetricDescriptor::counter(TOKENS, "grant", "access tokens issued, by `password` or `client_credentials`"),
+    MetricDescriptor::histogram(HASH, "", "how long it took to hash or verify a password"),
 ];
-
-/// Every histogram of Identity: name, labels, description.
-pub const HISTOGRAMS: [(&str, &str, &str); 1] = [(HASH, "", "how long it took to hash or verify a password")];
 
 /// Counts a sign-in with the right name and password.
 pub(crate) fn sign_in_accepted() {

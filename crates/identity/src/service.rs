@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get, patch, post};
 use database::{Clock, DatabaseError, Db};
 use tokio_util::sync::CancellationToken;
+use web::normalize_path::{self, Templates};
+use web::request_log;
 
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
@@ -13,11 +16,12 @@ use crate::accounts::username::UserName;
 use crate::admin_api::{invitations, users};
 use crate::app::App;
 use crate::error::{EnsureError, OpenError};
+use crate::http::{layers, trace_context};
 use crate::oauth::{discovery, token, userinfo};
 use crate::pages::{assets, error, home, invite, login, logout, register};
 use crate::role::Role;
 use crate::settings::Settings;
-use crate::{health, layers, maintenance};
+use crate::{health, maintenance};
 
 /// The Identity service. Clones are cheap and share one state.
 #[derive(Clone)]
@@ -31,32 +35,17 @@ impl Identity {
 
     /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
     pub fn router(&self) -> Router {
-        let routes = Router::new()
-            // pages
-            .route("/", get(home::show))
-            .route("/auth/register", get(register::show).post(register::submit))
-            .route("/auth/login", get(login::show).post(login::submit))
-            .route("/auth/logout", post(logout::submit))
-            .route("/auth/invite", post(invite::submit))
-            .route("/assets/identity.css", get(assets::style))
-            .route("/assets/logo.svg", get(assets::logo))
-            // OAuth clients
-            .route("/connect/token", post(token::issue))
-            .route("/connect/userinfo", get(userinfo::show).post(userinfo::show))
-            .route("/.well-known/openid-configuration", get(discovery::metadata))
-            .route("/.well-known/openid-configuration/jwks", get(discovery::jwks))
-            .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
-            // administrators
-            .route("/api/user", get(users::list).post(users::create))
-            .route("/api/user/{name}", patch(users::update))
-            .route("/api/user/{name}/reset", post(users::reset_password))
-            .route("/api/invitation", post(invitations::create))
-            // operators
-            .route("/health/live", get(health::live))
-            .route("/health/ready", get(health::ready))
-            .fallback(error::not_found)
-            .with_state(Arc::clone(&self.0));
-        layers::apply_layers(routes, &self.0)
+        let settings = &self.0.settings;
+        let (pages, apis, health) = (page_routes(), api_routes(), health_routes());
+        let templates = pages.iter().chain(&apis).chain(&health).map(|(template, _)| *template);
+        let templates = Templates::new(templates.chain(assets::urls()));
+        let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
+        let pages = router(pages).merge(assets::router()).fallback(error::not_found);
+        let pages = layers::guard(with_state(pages), layers::PAGES, settings);
+        let apis = layers::guard(with_state(router(apis)), layers::PROBLEMS, settings);
+        let health = with_state(router(health)).layer(from_fn(request_log::quiet));
+        let routes = layers::observe(pages.merge(apis).merge(health), settings);
+        normalize_path::apply(routes, templates)
     }
 
     /// A new setup link, which registers the first administrator; `None` once there is an administrator. Earlier links
@@ -87,4 +76,41 @@ impl Identity {
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
     }
+}
+
+type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
+
+fn router(routes: Routes) -> Router<Arc<App>> {
+    routes.into_iter().fold(Router::new(), |router, (template, methods)| router.route(template, methods))
+}
+
+/// The routes for browsers.
+fn page_routes() -> Routes {
+    vec![
+        ("/", get(home::show)),
+        ("/Auth/Register", get(register::show).post(register::submit)),
+        ("/Auth/Login", get(login::show).post(login::submit)),
+        ("/Auth/Logout", post(logout::submit)),
+        ("/Auth/Invite", post(invite::submit)),
+    ]
+}
+
+/// The routes for programs: OAuth 2 clients and administrators.
+fn api_routes() -> Routes {
+    vec![
+        ("/connect/token", post(token::issue).layer(from_fn(trace_context::record_span))),
+        ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
+        ("/.well-known/openid-configuration", get(discovery::metadata)),
+        ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
+        ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
+        ("/api/User", get(users::list).post(users::create)),
+        ("/api/User/{name}", patch(users::update)),
+        ("/api/User/{name}/reset", post(users::reset_password)),
+        ("/api/Invitation", post(invitations::create)),
+    ]
+}
+
+/// The routes for probes of operators.
+fn health_routes() -> Routes {
+    vec![("/health/live", get(health::live)), ("/health/ready", get(health::ready))]
 }

@@ -10,8 +10,9 @@ use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::LockoutStatus;
-use crate::authentication::password_hashing::{self, HashingPermit, HashingQueueFull};
-use crate::authentication::rate_limit::{RateLimit, RateLimited};
+use crate::authentication::password_hashing::{self, HashingPermit};
+use crate::authentication::rate_limit::RateLimit;
+use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
 
@@ -23,29 +24,13 @@ const NO_ACCOUNT: Uuid = Uuid::nil();
 pub(crate) enum SignInError {
     /// The name is unknown, the password is wrong, the account is disabled or locked out. Callers do not learn which.
     BadCredentials,
-    /// The client's address has failed too often.
-    RateLimited(RateLimited),
-    /// Too many passwords wait to be hashed.
-    HashingQueueFull,
-    /// The database failed.
-    Database(DatabaseError),
+    /// The credentials may be right, but cannot be checked now.
+    Service(ServiceFailure),
 }
 
-impl From<DatabaseError> for SignInError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<HashingQueueFull> for SignInError {
-    fn from(_: HashingQueueFull) -> Self {
-        Self::HashingQueueFull
-    }
-}
-
-impl From<RateLimited> for SignInError {
-    fn from(limited: RateLimited) -> Self {
-        Self::RateLimited(limited)
+impl<E: Into<ServiceFailure>> From<E> for SignInError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 

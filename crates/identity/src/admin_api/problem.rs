@@ -2,20 +2,19 @@
 
 use std::error::Error;
 
-use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
-use serde::Serialize;
-use tracing::error;
+use domain::{Fault, Problem};
+use web::bearer::Challenge;
+use web::problem;
 
-use crate::authentication::password_hashing::HashingQueueFull;
+use crate::error::ServiceFailure;
 
 /// Why a request is refused or failed.
 pub(crate) enum ApiError {
-    TokenMissing,
-    TokenInvalid,
+    /// The token is missing or invalid.
+    Challenge(Challenge),
     NotAdmin,
     NotFound,
     NameTaken,
@@ -33,24 +32,8 @@ pub(crate) enum ApiError {
         pointer: &'static str,
         rule: String,
     },
-    HashingQueueFull,
-    Database(DatabaseError),
-}
-
-#[derive(Serialize)]
-struct Problem {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
-}
-
-#[derive(Serialize)]
-struct Fault {
-    pointer: &'static str,
-    detail: String,
+    /// The request may be right, but is not served now.
+    Service(ServiceFailure),
 }
 
 impl ApiError {
@@ -62,8 +45,10 @@ impl ApiError {
     /// The HTTP status, the last part of the problem's `type`, and its title.
     fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in"),
-            Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
+            Self::Challenge(Challenge::TokenMissing) => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in")
+            }
+            Self::Challenge(_) => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
             Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
@@ -74,18 +59,16 @@ impl ApiError {
             Self::EmptyUpdate | Self::InvalidBody(_) | Self::Field { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule")
             }
-            Self::HashingQueueFull => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
-            Self::Database(error) if error.is_unavailable() => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A dependency is unavailable")
-            }
-            Self::Database(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::Service(failure) => (failure.status(), failure.slug(), failure.title()),
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            Self::TokenMissing => "send a bearer token in the Authorization header".to_owned(),
-            Self::TokenInvalid => "the token is expired, malformed or of another issuer".to_owned(),
+            Self::Challenge(Challenge::TokenMissing) => {
+                "send a bearer token in the Authorization header".to_owned()
+            }
+            Self::Challenge(_) => "the token is expired, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),
@@ -96,22 +79,23 @@ impl ApiError {
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
             Self::MalformedJson(error) | Self::InvalidBody(error) => error.to_string(),
             Self::Field { rule, .. } => rule.clone(),
-            Self::HashingQueueFull => HashingQueueFull.to_string(),
-            Self::Database(error) if error.is_unavailable() => "the database does not answer".to_owned(),
-            Self::Database(_) => "an internal error occurred; it has been logged".to_owned(),
+            Self::Service(failure) => failure.to_string(),
+        }
+    }
+
+    /// Where in the body the fault is, as a JSON pointer; the empty pointer is the whole body.
+    fn pointer(&self) -> Option<&'static str> {
+        match self {
+            Self::Field { pointer, .. } => Some(pointer),
+            Self::EmptyUpdate | Self::InvalidBody(_) => Some(""),
+            _ => None,
         }
     }
 }
 
-impl From<DatabaseError> for ApiError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<HashingQueueFull> for ApiError {
-    fn from(_: HashingQueueFull) -> Self {
-        Self::HashingQueueFull
+impl<E: Into<ServiceFailure>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
@@ -119,30 +103,17 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, slug, title) = self.status_slug_title();
         let detail = self.detail();
-        if let Self::Database(cause) = &self {
-            error!(error = cause as &dyn Error, "a request failed");
-        }
-        let errors = match self {
-            Self::Field { pointer, .. } => vec![Fault { pointer, detail: detail.clone() }],
-            Self::EmptyUpdate | Self::InvalidBody(_) => vec![Fault { pointer: "", detail: detail.clone() }],
-            _ => Vec::new(),
-        };
-        let r#type = format!("urn:tasker:problem:{slug}");
-        let body = Json(Problem { r#type, title, status: status.as_u16(), detail, errors });
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge =
-                    if slug == "unauthenticated" { "Bearer" } else { r#"Bearer error="invalid_token""# };
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        let mut problem = Problem::new(status.as_u16(), slug, title, detail.clone());
+        let fault = self.pointer().map(|pointer| Fault { pointer: pointer.to_owned(), detail });
+        problem.errors.extend(fault);
+        let mut response = problem::response(problem);
+        match self {
+            Self::Challenge(challenge) => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
+                response
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+            Self::Service(failure) => failure.annotate(response),
+            _ => response,
         }
-        response
     }
 }

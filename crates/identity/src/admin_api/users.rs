@@ -88,16 +88,13 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<NewPassword>), ApiError> {
     let NewUser { name, password, role } = json_body::read(&body)?;
     let name = UserName::parse(&name).map_err(|error| ApiError::field("/name", &error))?;
-    let (password, generated) = match password {
-        Some(password) => {
-            password_policy::check(&password, name.as_str(), app.settings.min_password_length)
-                .map_err(|error| ApiError::field("/password", &error))?;
-            (password, None)
-        }
-        None => {
-            let generated = SecretToken::random().as_str().to_owned();
-            (generated.clone(), Some(generated))
-        }
+    let (password, generated) = if let Some(password) = password {
+        password_policy::check(&password, name.as_str(), app.settings.min_password_length)
+            .map_err(|error| ApiError::field("/password", &error))?;
+        (password, None)
+    } else {
+        let generated = SecretToken::random().as_str().to_owned();
+        (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
     let permit = app.password_hasher.acquire().await?;

@@ -1,5 +1,5 @@
-//! Readers of requests: form bodies, bearer tokens, the client's address.
+//! HTTP beside the routes: the layers around them, form bodies, spans of requests.
 
-pub(crate) mod bearer;
-pub(crate) mod client_address;
 pub(crate) mod form;
+pub(crate) mod layers;
+pub(crate) mod trace_context;

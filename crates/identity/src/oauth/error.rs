@@ -1,15 +1,12 @@
 //! The error responses of the token endpoint (RFC 6749, section 5.2), as one table.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
 use serde_json::json;
-use tracing::error;
 
+use crate::error::ServiceFailure;
 use crate::http::form::InvalidForm;
 use crate::sign_in::SignInError;
 
@@ -30,18 +27,13 @@ pub(crate) enum TokenError {
     UnsupportedGrantType,
     #[error("a scope is unknown, or this client may not request it")]
     InvalidScope,
-    #[error("too many attempts from this address")]
-    RateLimited(Duration),
-    #[error("too many passwords are being checked: try again")]
-    HashingQueueFull,
-    #[error("the database does not answer: try again")]
-    Unavailable(#[source] DatabaseError),
-    #[error("an internal error occurred; it has been logged")]
-    Internal(#[source] DatabaseError),
+    #[error(transparent)]
+    Service(ServiceFailure),
 }
 
 impl TokenError {
-    /// The HTTP status and the error code of RFC 6749.
+    /// The HTTP status and the error code. RFC 6749 has no code for a failure of the server at this endpoint, so those of the
+    /// authorization endpoint (section 4.1.2.1) are used.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Form(form) => (form.status(), "invalid_request"),
@@ -51,26 +43,17 @@ impl TokenError {
             Self::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
-            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-            Self::HashingQueueFull | Self::Unavailable(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-            }
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::RateLimited(after) => Some(*after),
-            Self::HashingQueueFull | Self::Unavailable(_) => Some(Duration::from_secs(1)),
-            _ => None,
+            Self::Service(failure) => match failure.status() {
+                StatusCode::INTERNAL_SERVER_ERROR => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+                status => (status, "temporarily_unavailable"),
+            },
         }
     }
 }
 
-impl From<DatabaseError> for TokenError {
-    fn from(error: DatabaseError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error) }
+impl<E: Into<ServiceFailure>> From<E> for TokenError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
@@ -78,18 +61,13 @@ impl From<SignInError> for TokenError {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::BadCredentials => Self::InvalidGrant,
-            SignInError::RateLimited(limited) => Self::RateLimited(limited.retry_after),
-            SignInError::HashingQueueFull => Self::HashingQueueFull,
-            SignInError::Database(error) => error.into(),
+            SignInError::Service(failure) => Self::Service(failure),
         }
     }
 }
 
 impl IntoResponse for TokenError {
     fn into_response(self) -> Response {
-        if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
-            error!(error = cause as &dyn std::error::Error, "no token was issued: {self}");
-        }
         let (status, code) = self.status_and_code();
         let body = json!({ "error": code, "error_description": self.to_string() });
         let mut response = (status, Json(body)).into_response();
@@ -97,9 +75,9 @@ impl IntoResponse for TokenError {
             let challenge = HeaderValue::from_static(r#"Basic realm="Tasker", charset="UTF-8""#);
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(after) = self.retry_after() {
-            response.headers_mut().insert(RETRY_AFTER, after.as_secs().into());
+        match self {
+            Self::Service(failure) => failure.annotate(response),
+            _ => response,
         }
-        response
     }
 }

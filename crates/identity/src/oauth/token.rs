@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::PRAGMA;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::info;
+use uuid::Uuid;
+use web::client_address::ClientAddress;
+use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::http::client_address::ClientAddress;
 use crate::http::form::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
@@ -36,6 +38,12 @@ struct TokenResponse {
     scope: String,
 }
 
+/// A response with a token, and the account or client that it was issued to.
+struct Granted {
+    caller: String,
+    response: Response,
+}
+
 /// The supported values of `grant_type`.
 enum GrantType {
     Password,
@@ -48,6 +56,7 @@ pub(crate) async fn issue(
     ClientAddress(client_address): ClientAddress,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    extensions: Extensions,
     form: Result<Form, InvalidForm>,
 ) -> impl IntoResponse {
     let result = match query {
@@ -57,6 +66,10 @@ pub(crate) async fn issue(
         }
         _ => grant(&app, client_address, &headers, form).await,
     };
+    let result = result.map(|granted| {
+        CallerId::set(&extensions, granted.caller);
+        granted.response
+    });
     ([(PRAGMA, "no-cache")], result)
 }
 
@@ -66,7 +79,7 @@ async fn grant(
     client_address: IpAddr,
     headers: &HeaderMap,
     form: Result<Form, InvalidForm>,
-) -> Result<Response, TokenError> {
+) -> Result<Granted, TokenError> {
     let form = form?;
     let grant_type = match form.value("grant_type") {
         Some("password") => GrantType::Password,
@@ -77,11 +90,13 @@ async fn grant(
     let client = authenticate_client(app, client_address, headers, &form).await?;
     match (grant_type, client) {
         (GrantType::Password, OAuthClient::Legacy(client_id)) => {
-            let token = by_password(app, client_address, client_id, &form).await?;
-            Ok(([DEPRECATION], Json(token)).into_response())
+            let (account, token) = by_password(app, client_address, client_id, &form).await?;
+            let response = ([DEPRECATION], Json(token)).into_response();
+            Ok(Granted { caller: account.to_string(), response })
         }
         (GrantType::ClientCredentials, OAuthClient::Confidential(client)) => {
-            Ok(Json(by_client_credentials(app, client, &form)?).into_response())
+            let response = Json(by_client_credentials(app, client, &form)?).into_response();
+            Ok(Granted { caller: client.id.clone(), response })
         }
         _ => Err(TokenError::UnauthorizedClient),
     }
@@ -95,7 +110,7 @@ async fn authenticate_client<'a>(
     form: &Form,
 ) -> Result<OAuthClient<'a>, TokenError> {
     let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
-    checked.map_err(|limited| TokenError::RateLimited(limited.retry_after))?;
+    checked?;
     let client = OAuthClient::authenticate(headers, form, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
         app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
@@ -110,7 +125,7 @@ async fn by_password(
     client_address: IpAddr,
     client_id: &str,
     form: &Form,
-) -> Result<TokenResponse, TokenError> {
+) -> Result<(Uuid, TokenResponse), TokenError> {
     let scopes = Scopes::grant(form.value("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
     let name = form.value("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
     let password = form.value("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
@@ -118,7 +133,8 @@ async fn by_password(
     info!(target: "audit", { audit.event = "token_issued", account.id = %account.id, client.id = client_id, grant = "password" }, "issued a token to {}", account.id);
     metrics::token_issued("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());
-    Ok(response(app, TokenSubject { sub, client: client_id, scopes: &scopes, roles, amr: &["pwd"] }))
+    let subject = TokenSubject { sub, client: client_id, scopes: &scopes, roles, amr: &["pwd"] };
+    Ok((account.id, response(app, subject)))
 }
 
 /// The client credentials grant (RFC 6749, section 4.4).

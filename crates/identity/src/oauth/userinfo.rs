@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
 use serde::Serialize;
-use tracing::error;
 use uuid::Uuid;
+use web::bearer::{self, BearerError, Challenge};
+use web::request_log::CallerId;
 
 use crate::app::App;
-use crate::http::bearer::{self, BearerError};
+use crate::error::ServiceFailure;
 use crate::role::Role;
 use crate::tokens::access_token;
 use crate::tokens::scope::{OPENID, PROFILE};
@@ -34,32 +34,31 @@ struct Profile {
     roles: Vec<Role>,
 }
 
-/// Why the request is refused (RFC 6750, section 3.1).
+/// Why the request is refused or failed.
 #[derive(Debug)]
 pub(crate) enum UserInfoError {
-    /// There is no bearer token.
-    TokenMissing,
-    /// The token is malformed, expired or of another issuer, or its account is disabled.
-    TokenInvalid,
-    /// The token lacks the scope `openid`.
-    InsufficientScope,
-    /// The database failed.
-    Database(DatabaseError),
+    /// The token is missing, invalid, or lacks the scope `openid`; the challenge says which (RFC 6750, section 3).
+    Challenge(Challenge),
+    /// The account cannot be read.
+    Service(ServiceFailure),
 }
 
 /// `GET` and `POST /connect/userinfo`
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Result<Json<UserInfo>, UserInfoError> {
-    let claims = access_token::verify(&app, bearer::token(&headers)?).ok_or(UserInfoError::TokenInvalid)?;
+    let invalid = || UserInfoError::Challenge(Challenge::TokenInvalid);
+    let claims = access_token::verify(&app, bearer::token(&headers)?).ok_or_else(invalid)?;
+    CallerId::set(&extensions, claims.sub.clone());
     let has_scope = |scope| claims.scope.split(' ').any(|granted| granted == scope);
     if !has_scope(OPENID) {
-        return Err(UserInfoError::InsufficientScope);
+        return Err(UserInfoError::Challenge(Challenge::InsufficientScope(OPENID)));
     }
-    let id = Uuid::try_parse(&claims.sub).map_err(|_| UserInfoError::TokenInvalid)?;
+    let id = Uuid::try_parse(&claims.sub).map_err(|_| invalid())?;
     let account = app.accounts.find_by_id(id).await?;
-    let account = account.filter(|account| !account.is_disabled).ok_or(UserInfoError::TokenInvalid)?;
+    let account = account.filter(|account| !account.is_disabled).ok_or_else(invalid)?;
     let profile = has_scope(PROFILE).then(|| Profile {
         name: account.name.clone(),
         preferred_username: account.name,
@@ -70,32 +69,26 @@ pub(crate) async fn show(
 
 impl From<BearerError> for UserInfoError {
     fn from(error: BearerError) -> Self {
-        match error {
-            BearerError::Missing => Self::TokenMissing,
-            BearerError::Malformed => Self::TokenInvalid,
-        }
+        Self::Challenge(error.into())
     }
 }
 
-impl From<DatabaseError> for UserInfoError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
+impl<E: Into<ServiceFailure>> From<E> for UserInfoError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
 impl IntoResponse for UserInfoError {
     fn into_response(self) -> Response {
-        let (status, challenge) = match self {
-            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "Bearer"),
-            Self::TokenInvalid => (StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#),
-            Self::InsufficientScope => {
-                (StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope", scope="openid""#)
-            }
-            Self::Database(cause) => {
-                error!(error = &cause as &dyn std::error::Error, "no user information: the database failed");
-                return StatusCode::SERVICE_UNAVAILABLE.into_response();
-            }
+        let challenge = match self {
+            Self::Challenge(challenge) => challenge,
+            Self::Service(failure) => return failure.problem_response(),
         };
-        (status, [(WWW_AUTHENTICATE, challenge)]).into_response()
+        let status = match challenge {
+            Challenge::TokenMissing | Challenge::TokenInvalid => StatusCode::UNAUTHORIZED,
+            Challenge::InsufficientScope(_) => StatusCode::FORBIDDEN,
+        };
+        (status, [(WWW_AUTHENTICATE, challenge.header())]).into_response()
     }
 }

@@ -9,15 +9,15 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
+use web::client_address::ClientAddress;
 
 use crate::app::App;
-use crate::http::client_address::ClientAddress;
 use crate::http::form::{Form, InvalidForm};
-use crate::pages::error::{PageError, of_sign_in};
+use crate::pages::error::PageError;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
 use crate::pages::visitor::{Visitor, set_cookie};
-use crate::sign_in::sign_in;
+use crate::sign_in::{SignInError, sign_in};
 
 /// One sentence for every reason, so that nobody learns which names exist.
 const BAD_CREDENTIALS: &str = "The user name or the password is wrong, or there were too many failed attempts: \
@@ -63,10 +63,8 @@ pub(crate) async fn submit(
     let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
     let account = match sign_in(&app, username, password.to_owned(), client_address).await {
         Ok(account) => account,
-        Err(error) => {
-            if let Some(error) = of_sign_in(error) {
-                return Err(error);
-            }
+        Err(SignInError::Service(failure)) => return Err(failure.into()),
+        Err(SignInError::BadCredentials) => {
             let return_url = return_url.as_field();
             let page = LoginPage { username, return_url, error: Some(BAD_CREDENTIALS) };
             return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::COOKIE;
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use web::cookies::HostCookie;
+use web::request_log::CallerId;
 
 use crate::accounts::account_store::Account;
 use crate::app::App;
@@ -33,40 +34,29 @@ impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
-        let Some(session) = read_cookie(&parts.headers, &app.settings) else {
+        let cookie = session_cookie(&app.settings);
+        let Some(session) = cookie.read(&parts.headers).map(TokenDigest::of) else {
             return Ok(Self { account: None, session: None });
         };
         let account = app.sessions.find(session).await?;
+        if let Some(account) = &account {
+            CallerId::set(&parts.extensions, account.id.to_string());
+        }
         Ok(Self { account, session: Some(session) })
     }
 }
 
-/// The name of the cookie. Over HTTPS browsers accept a name with the prefix `__Host-` from this very host only.
-fn cookie_name(settings: &Settings) -> &'static str {
-    if settings.is_https() { "__Host-tasker-identity" } else { "tasker-identity" }
+/// The session cookie.
+fn session_cookie(settings: &Settings) -> HostCookie {
+    HostCookie::new("tasker-identity", settings.is_https())
 }
 
-fn read_cookie(headers: &HeaderMap, settings: &Settings) -> Option<TokenDigest> {
-    let name = cookie_name(settings);
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| TokenDigest::of(value))
-}
-
-/// The cookie of a new session. It ends with the browser's session.
+/// The header that sets the cookie of a new session.
 pub(crate) fn set_cookie(settings: &Settings, session: &SecretToken) -> HeaderValue {
-    cookie(settings, session.as_str(), "")
+    session_cookie(settings).set(session.as_str()).expect("base64url may stand in a cookie")
 }
 
 /// The header that deletes the cookie.
 pub(crate) fn delete_cookie(settings: &Settings) -> HeaderValue {
-    cookie(settings, "", "; Max-Age=0")
-}
-
-fn cookie(settings: &Settings, value: &str, max_age: &str) -> HeaderValue {
-    let secure = if settings.is_https() { "; Secure" } else { "" };
-    let cookie =
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", cookie_name(settings));
-    HeaderValue::from_str(&cookie).expect("base64url and attributes are visible ASCII")
+    session_cookie(settings).delete()
 }

@@ -20,6 +20,13 @@ async fn login_status(service: &TestService, headers: &[(&str, &str)]) -> Status
         .status()
 }
 
+/// The path of the static file with this extension that the login page links to.
+async fn asset(service: &TestService, extension: &str) -> String {
+    let page = service.page("/Auth/Login").await;
+    let path = page.split('"').find(|text| text.starts_with("/assets/") && text.ends_with(extension));
+    path.expect("a link to the file").to_owned()
+}
+
 #[tokio::test]
 async fn a_form_from_another_site_is_refused_and_one_without_origin_is_not() {
     each_database(|service| async move {
@@ -53,9 +60,8 @@ async fn every_response_has_the_security_headers() {
         let foreign =
             service.post("/Auth/Login", &[]).header("sec-fetch-site", "cross-site").send().await.unwrap();
         let mut answers = vec![foreign, service.post("/connect/token", &[]).send().await.unwrap()];
-        for path in
-            ["/Auth/Login", "/Auth/Register", "/", "/nothing", "/connect/token", "/assets/identity.css"]
-        {
+        let style = asset(&service, ".css").await;
+        for path in ["/Auth/Login", "/Auth/Register", "/", "/nothing", "/connect/token", style.as_str()] {
             answers.push(service.get(path).send().await.unwrap());
         }
         for answer in answers {
@@ -98,10 +104,8 @@ async fn no_page_needs_more_than_its_content_security_policy_allows() {
                 assert!(!page.contains(forbidden), "{path}: {forbidden}");
             }
         }
-        for (path, kind) in
-            [("/assets/identity.css", "text/css; charset=utf-8"), ("/assets/logo.svg", "image/svg+xml")]
-        {
-            let answer = service.get(path).send().await.unwrap();
+        for (extension, kind) in [(".css", "text/css; charset=utf-8"), (".svg", "image/svg+xml")] {
+            let answer = service.get(&asset(&service, extension).await).send().await.unwrap();
             assert_eq!(
                 (answer.status(), &answer.headers()[CONTENT_TYPE]),
                 (StatusCode::OK, &kind.parse().unwrap())

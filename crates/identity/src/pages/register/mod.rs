@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
+use web::client_address::ClientAddress;
 
 use crate::accounts::account_store::{CreateResult, CreationRight};
 use crate::accounts::password_policy;
@@ -18,7 +19,6 @@ use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::http::client_address::ClientAddress;
 use crate::http::form::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
