@@ -1,32 +1,36 @@
-//! What a handler may reach.
+//! The state that all request handlers share.
 
 use database::{Clock, Db};
 use tracing::warn;
 
-use crate::OpenError;
-use crate::accounts::account_store::Accounts;
+use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_tokens::RegistrationTokens;
-use crate::authentication::password_hashing::Hashing;
-use crate::authentication::rate_limit::Throttle;
-use crate::authentication::session_store::Sessions;
+use crate::authentication::lockout::Lockout;
+use crate::authentication::password_hashing::PasswordHasher;
+use crate::authentication::rate_limit::RateLimiter;
+use crate::authentication::session_store::SessionStore;
+use crate::error::OpenError;
 use crate::keys::key_ring::KeyRing;
 use crate::schema::ACCOUNTS;
 use crate::settings::{OpenRegistration, Settings};
 use crate::time::{SECOND, micros};
 
+/// Settings, stores and the key ring of one Identity.
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) db: Db,
-    pub(crate) accounts: Accounts,
-    pub(crate) sessions: Sessions,
+    pub(crate) accounts: AccountStore,
+    pub(crate) sessions: SessionStore,
     pub(crate) registration_tokens: RegistrationTokens,
-    pub(crate) throttle: Throttle,
-    pub(crate) hashing: Hashing,
+    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) lockout: Lockout,
+    pub(crate) password_hasher: PasswordHasher,
     pub(crate) keys: KeyRing,
 }
 
 impl App {
+    /// Checks the settings, migrates the tables and opens the key ring.
     pub(crate) async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         settings.check()?;
         if settings.open_registration == OpenRegistration::Full {
@@ -36,11 +40,12 @@ impl App {
         let token_ttl = micros(settings.access_token_ttl);
         let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
         Ok(Self {
-            accounts: Accounts::new(db.clone(), clock.clone()),
-            sessions: Sessions::new(db.clone(), clock.clone()),
+            accounts: AccountStore::new(db.clone(), clock.clone()),
+            sessions: SessionStore::new(db.clone(), clock.clone()),
             registration_tokens: RegistrationTokens::new(db.clone(), clock.clone()),
-            throttle: Throttle::new(db.clone(), clock.clone()),
-            hashing: Hashing::new(),
+            rate_limiter: RateLimiter::new(db.clone(), clock.clone()),
+            lockout: Lockout::new(db.clone(), clock.clone()),
+            password_hasher: PasswordHasher::new(),
             keys,
             settings,
             clock,
@@ -48,8 +53,8 @@ impl App {
         })
     }
 
-    /// How long an access token lasts.
-    pub(crate) fn token_seconds(&self) -> i64 {
+    /// The lifetime of an access token, in seconds.
+    pub(crate) fn token_ttl_seconds(&self) -> i64 {
         micros(self.settings.access_token_ttl) / SECOND
     }
 }

@@ -1,4 +1,4 @@
-//! Whether this process lives, and whether it can do its work.
+//! Health checks: whether the process runs, and whether it can serve requests.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 
 use crate::app::App;
 
-/// `GET /health/live`
+/// `GET /health/live`: 200 while the process answers requests.
 pub(crate) async fn live() -> &'static str {
     "live"
 }
 
-/// `GET /health/ready`
+/// `GET /health/ready`: 200 if the database answers, else 503.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     match app.db.ping().await {
         Ok(()) => (StatusCode::OK, "ready"),

@@ -1,4 +1,4 @@
-//! Keeping house: the rotation of keys, and forgetting what has expired.
+//! Periodic maintenance: rotates the signing keys and deletes expired rows.
 
 use std::time::Duration;
 
@@ -6,28 +6,32 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::OpenError;
 use crate::app::App;
+use crate::error::OpenError;
 
-/// Far more often than keys change: what another Identity has made is seen long before it signs.
-const EVERY: Duration = Duration::from_mins(1);
+/// The pause between two runs. It is far shorter than the announcement of a key, so that the keys which another instance
+/// created are loaded long before they sign.
+const INTERVAL: Duration = Duration::from_mins(1);
 
+/// Runs the maintenance every [`INTERVAL`] until `stop` is cancelled; a failed run is logged and repeated.
 pub(crate) async fn run(app: &App, stop: &CancellationToken) {
     loop {
-        if let Err(error) = round(app).await {
-            warn!(error = &error as &dyn std::error::Error, "could not keep house; trying again in a minute");
+        if let Err(error) = run_once(app).await {
+            warn!(error = &error as &dyn std::error::Error, "maintenance failed; trying again in a minute");
         }
         tokio::select! {
-            () = sleep(EVERY) => {}
+            () = sleep(INTERVAL) => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-pub(crate) async fn round(app: &App) -> Result<(), OpenError> {
-    app.keys.tend().await?;
-    app.sessions.forget().await?;
-    app.registration_tokens.forget().await?;
-    app.throttle.forget().await?;
+/// Rotates the signing keys, then deletes expired sessions, registration tokens, failed sign-ins and rate limits.
+pub(crate) async fn run_once(app: &App) -> Result<(), OpenError> {
+    app.keys.rotate().await?;
+    app.sessions.delete_expired().await?;
+    app.registration_tokens.delete_expired().await?;
+    app.lockout.delete_expired().await?;
+    app.rate_limiter.delete_expired().await?;
     Ok(())
 }

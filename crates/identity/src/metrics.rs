@@ -1,34 +1,37 @@
-//! What Identity counts and measures.
+//! The metrics of Identity.
 
 use std::time::Instant;
 
 use metrics::{counter, histogram};
+use telemetry::MetricDescriptor;
 
 const SIGN_INS: &str = "tasker_sign_ins_total";
 const TOKENS: &str = "tasker_tokens_total";
 const HASH: &str = "tasker_password_hash_seconds";
 
-/// Everything that Identity counts: name, labels, and what it says.
-pub const COUNTERS: [(&str, &str, &str); 2] = [
-    (SIGN_INS, "outcome", "names and passwords that were tried: `right`, `wrong`"),
-    (TOKENS, "grant", "tokens that were given, by `password` or `client_credentials`"),
+/// Every metric of Identity.
+pub const METRICS: &[MetricDescriptor] = &[
+    MetricDescriptor::counter(SIGN_INS, "outcome", "sign-ins with name and password: `accepted`, `refused`"),
+    MetricDescriptor::counter(TOKENS, "grant", "access tokens issued, by `password` or `client_credentials`"),
+    MetricDescriptor::histogram(HASH, "", "how long it took to hash or verify a password"),
 ];
 
-/// Everything that Identity measures, in the same way.
-pub const HISTOGRAMS: [(&str, &str, &str); 1] = [(HASH, "", "how long a password took to hash")];
-
-pub(crate) fn signed_in() {
-    counter!(SIGN_INS, "outcome" => "right").increment(1);
+/// Counts a sign-in with the right name and password.
+pub(crate) fn sign_in_accepted() {
+    counter!(SIGN_INS, "outcome" => "accepted").increment(1);
 }
 
-pub(crate) fn not_signed_in() {
-    counter!(SIGN_INS, "outcome" => "wrong").increment(1);
+/// Counts a refused sign-in.
+pub(crate) fn sign_in_refused() {
+    counter!(SIGN_INS, "outcome" => "refused").increment(1);
 }
 
-pub(crate) fn token(grant: &'static str) {
+/// Counts an access token that was issued by this grant.
+pub(crate) fn token_issued(grant: &'static str) {
     counter!(TOKENS, "grant" => grant).increment(1);
 }
 
-pub(crate) fn hashed(began: Instant) {
+/// Records how long a password hash took that began at this instant.
+pub(crate) fn password_hashed(began: Instant) {
     histogram!(HASH).record(began.elapsed());
 }

@@ -1,23 +1,23 @@
-//! What an account or a client may do.
+//! Roles: what an account or a client may do.
 
 use serde::{Deserialize, Serialize};
 
-/// A role, as tokens name it.
+/// A role, spelled as in tokens and in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
-    /// Submits tasks and sees its own.
+    /// May submit tasks and see its own.
     User,
-    /// Runs tasks: the service API.
+    /// May use the worker API: claim tasks, report results, register operations.
     Worker,
-    /// Both, and may invite others; the original's Full Access.
+    /// May do both, and manage accounts. The registration page calls it Full Access.
     Admin,
 }
 
 impl Role {
-    /// Every role, least first.
+    /// Every role, the one with the fewest rights first.
     pub const ALL: [Self; 3] = [Self::User, Self::Worker, Self::Admin];
 
-    /// Its name in tokens and in the database.
+    /// The name in tokens and in the database.
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "User",
@@ -26,12 +26,12 @@ impl Role {
         }
     }
 
-    /// The role of that name, written exactly so.
-    pub fn named(name: &str) -> Option<Self> {
+    /// The role of that name; upper and lower case differ.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// What an account of this role claims: everyone is a User, and a proof may add one role to that.
+    /// The roles in a token of an account with this role: every account is a `User`, and may have one more.
     pub(crate) fn claims(self) -> Vec<Self> {
         if self == Self::User { vec![Self::User] } else { vec![Self::User, self] }
     }

@@ -1,8 +1,8 @@
-//! Identity's part of the database.
+//! The tables of Identity, as migrations.
 
 use database::{Migration, SchemaPart};
 
-/// The tables of accounts, sessions, proofs and signing keys.
+/// The tables of accounts, registration tokens, sessions, rate limits and signing keys.
 pub const ACCOUNTS: SchemaPart = SchemaPart {
     name: "identity",
     steps: &[Migration {

@@ -1,4 +1,4 @@
-//! 256 random bits that someone carries (a cookie, a link) and the digest that stands for them in the database.
+//! Secret tokens: 256 random bits in a cookie or a link, and the digest that the database stores instead.
 
 use std::fmt;
 
@@ -6,22 +6,25 @@ use aws_lc_rs::{digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The secret itself, as text for a cookie or an address.
+/// A secret of 256 random bits as base64url, for a cookie, a link or a generated password.
 pub(crate) struct SecretToken(String);
 
-/// What is stored of it: whoever reads the database cannot use it.
+/// The SHA-256 of a secret token. Only the digest is stored, so that nobody who reads the database can use the token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenDigest([u8; 32]);
 
 impl SecretToken {
+    /// A new token from the system's random number generator.
     pub(crate) fn random() -> Self {
         Self(URL_SAFE_NO_PAD.encode(random_bytes::<32>()))
     }
 
+    /// The token in clear text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The digest to store.
     pub(crate) fn digest(&self) -> TokenDigest {
         TokenDigest::of(&self.0)
     }
@@ -34,18 +37,19 @@ impl fmt::Debug for SecretToken {
 }
 
 impl TokenDigest {
-    /// The digest of what somebody presents.
-    pub(crate) fn of(text: &str) -> Self {
-        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    /// The digest of a token that a request presents.
+    pub(crate) fn of(token: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, token.as_bytes());
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
+    /// The 32 bytes of the digest.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// Bytes from the system's generator.
+/// Random bytes from the system's generator.
 pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the system has random numbers");

@@ -1,31 +1,34 @@
-//! What the operator decides, and what of it makes no sense.
+//! The settings of Identity, and which values are invalid.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::oauth::is_legacy;
+use crate::legacy_clients::is_legacy;
 use crate::role::Role;
 
-/// How an Identity is set up.
+/// The longest life of an access token: a role that was taken away, or a disabled account, counts at the Backend for as long.
+const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
+
+/// The settings of one Identity.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Its public address, as tokens name it: `http://127.0.0.1:8081`, without a slash at the end.
+    /// The public address, as tokens name it: `http://127.0.0.1:8081`, without a slash at the end.
     pub issuer: String,
-    /// Who may register without a proof.
+    /// Who may register without a setup link or an invitation.
     pub open_registration: OpenRegistration,
     /// The fewest characters of a password.
     pub min_password_length: usize,
-    /// How long an access token lasts.
+    /// The lifetime of an access token: between a second and a day.
     pub access_token_ttl: Duration,
-    /// The file with the key that seals the signing keys; made when absent.
+    /// The path of the file with the key that encrypts the signing keys; created when it is missing.
     pub key_file: PathBuf,
-    /// Programs that fetch tokens of their own (`client_credentials`).
+    /// Programs that fetch tokens for themselves (`client_credentials`).
     pub clients: Vec<Client>,
 }
 
@@ -35,70 +38,69 @@ pub struct Settings {
 pub enum OpenRegistration {
     /// Nobody.
     None,
-    /// Anyone, as an ordinary user.
+    /// Anyone, with the role `User`.
     #[default]
     Users,
-    /// Anyone, and the box "Full Access" works for anyone, as in the original.
+    /// Anyone, also with the role `Admin` (the box "Full Access"), as in the original.
     Full,
 }
 
 impl OpenRegistration {
-    /// Whether Identity may listen on `address` with this setting: `full` is for loopback only.
+    /// Whether Identity may listen on `address` with this setting: `full` is for loopback addresses only.
     pub fn may_listen_on(self, address: IpAddr) -> bool {
         self != Self::Full || address.to_canonical().is_loopback()
     }
 }
 
-/// A program with a secret of its own.
+/// A program that has a secret (a confidential client in OAuth 2).
 #[derive(Debug, Clone)]
 pub struct Client {
     /// Its `client_id`, and the `sub` of its tokens.
     pub id: String,
     /// Its `client_secret`.
     pub secret: SecretString,
-    /// What its tokens claim.
+    /// The roles in its tokens.
     pub roles: Vec<Role>,
 }
 
-/// A setting that makes no sense.
+/// An invalid setting.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
-    /// The issuer is no plain address.
+    /// The issuer is not a scheme, a host and a port.
     #[error("`issuer` is an address like https://id.example.org, with nothing after the host and the port")]
     Issuer,
-    /// Tokens that would be dead at birth, or live for ever.
+    /// The lifetime of tokens is too short or too long.
     #[error("`access_token_ttl` is between one second and one day")]
     TokenTtl,
-    /// A client's name could be confused with something else.
+    /// The id of a client is malformed, given twice, or could be mistaken for an account or a client of the original.
     #[error(
         "the client id `{0}` cannot be used: it is visible ASCII without `:`, no UUID, \
          not one of Tasker's own ids, and given once"
     )]
     ClientId(String),
-    /// A client without a secret.
+    /// A client has an empty secret.
     #[error("the client `{0}` has no secret")]
     ClientSecret(String),
 }
 
-const LONGEST_TOKEN: Duration = Duration::from_hours(24);
-
 impl Settings {
+    /// Checks every setting that this crate depends on.
     pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
         let host = self.issuer.strip_prefix("https://").or_else(|| self.issuer.strip_prefix("http://"));
-        let plain =
+        let is_plain =
             |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
-        if !host.is_some_and(|host| !host.is_empty() && !host.starts_with(':') && plain(host)) {
+        if !host.is_some_and(|host| !host.is_empty() && !host.starts_with(':') && is_plain(host)) {
             return Err(InvalidSetting::Issuer);
         }
-        if !(Duration::from_secs(1)..=LONGEST_TOKEN).contains(&self.access_token_ttl) {
+        if !(Duration::from_secs(1)..=MAX_TOKEN_TTL).contains(&self.access_token_ttl) {
             return Err(InvalidSetting::TokenTtl);
         }
         let mut seen = HashSet::new();
         for client in &self.clients {
-            let visible = client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-            let confusing =
+            let is_visible = client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+            let is_ambiguous =
                 client.id.is_empty() || is_legacy(&client.id) || Uuid::try_parse(&client.id).is_ok();
-            if !visible || confusing || !seen.insert(&client.id) {
+            if !is_visible || is_ambiguous || !seen.insert(&client.id) {
                 return Err(InvalidSetting::ClientId(client.id.clone()));
             }
             if client.secret.expose_secret().is_empty() {
@@ -108,6 +110,7 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether browsers reach Identity over HTTPS.
     pub(crate) fn is_https(&self) -> bool {
         self.issuer.starts_with("https://")
     }
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_a_plain_address() {
+    fn an_issuer_is_a_scheme_a_host_and_a_port() {
         for good in ["http://127.0.0.1:8081", "http://[::1]:8081", "https://id.example.org"] {
             assert_eq!(settings(good).check(), Ok(()), "{good}");
         }
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn s52_a_client_cannot_be_taken_for_a_user_or_for_tasker_itself() {
+    fn a_client_id_cannot_be_mistaken_for_an_account_or_a_legacy_client() {
         assert_eq!(with_client("robot", "secret").check(), Ok(()));
         for bad in ["", "a b", "a:b", "tasker-worker", "6f1f6c9e-3b3b-4f0a-9d8e-0d8f5c1f2a3b"] {
             assert_eq!(with_client(bad, "secret").check(), Err(InvalidSetting::ClientId(bad.to_owned())));
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn s85_registration_for_all_is_for_loopback_only() {
+    fn full_registration_is_for_loopback_only() {
         for (address, allowed) in
             [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false), ("10.0.0.1", false)]
         {
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn s121_a_secret_is_never_shown() {
+    fn debug_output_hides_client_secrets() {
         assert!(!format!("{:?}", with_client("robot", "hunter2hunter2")).contains("hunter2"));
     }
 }

@@ -1,4 +1,4 @@
-//! The one way in: whoever says who they are, at a page or at the token endpoint, comes through here.
+//! Sign-in: turns a user name and a password into an account, for the login page and for the token endpoint.
 
 use std::net::IpAddr;
 
@@ -9,92 +9,85 @@ use uuid::Uuid;
 use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::authentication::password_hashing::{self, HashingQueueFull, HashingSlot};
-use crate::authentication::rate_limit::{FailedAttempts, RateLimit, RateLimited};
+use crate::authentication::lockout::LockoutStatus;
+use crate::authentication::password_hashing::{self, HashingPermit};
+use crate::authentication::rate_limit::RateLimit;
+use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
 
-/// Why somebody does not come in.
+/// The account of an unknown name. No account has this id; failed sign-ins with unknown names are counted under it.
+const NO_ACCOUNT: Uuid = Uuid::nil();
+
+/// Why a sign-in is refused.
 #[derive(Debug)]
-pub(crate) enum Refusal {
-    /// Unknown, wrong, disabled or made to wait: nobody outside is told which.
+pub(crate) enum SignInError {
+    /// The name is unknown, the password is wrong, the account is disabled or locked out. Callers do not learn which.
     BadCredentials,
-    /// The address has tried too often.
-    RateLimited(RateLimited),
-    /// Too many are at the door.
-    HashingQueueFull,
-    Database(DatabaseError),
+    /// The credentials may be right, but cannot be checked now.
+    Service(ServiceFailure),
 }
 
-impl From<DatabaseError> for Refusal {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
+impl<E: Into<ServiceFailure>> From<E> for SignInError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
-impl From<HashingQueueFull> for Refusal {
-    fn from(_: HashingQueueFull) -> Self {
-        Self::HashingQueueFull
-    }
-}
-
-impl From<RateLimited> for Refusal {
-    fn from(too_many: RateLimited) -> Self {
-        Self::RateLimited(too_many)
-    }
-}
-
-/// The account of `name`, if `password` is its password.
+/// The account of `name`, if `password` is its password and nothing else forbids the sign-in.
 ///
-/// Every refusal takes the same steps in the same order, an unknown name included: its misses go to the row of
-/// nobody, which no account has. The place is held to the end, so that no more guesses than there are places can
-/// pass the throttle before the first of them is counted.
+/// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
+/// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
+/// are permits can read the lockout before the first of them is counted.
 pub(crate) async fn sign_in(
     app: &App,
     name: &str,
     password: String,
-    from: IpAddr,
-) -> Result<Account, Refusal> {
-    app.throttle.check(RateLimit::SignIn, from).await??;
-    let place = app.hashing.place().await?;
-    let (account, hash) = find(app, name).await?;
-    let misses = app.throttle.misses(account.id).await?;
-    let (place, is_right) = place.verify(password.clone(), hash.clone()).await;
-    if !is_right || account.is_disabled || misses == FailedAttempts::Wait {
-        // While an account waits its count stands still; nobody's takes the miss, since a write is worth time too.
-        let counted = if misses == FailedAttempts::Wait { Uuid::nil() } else { account.id };
-        app.throttle.miss(counted).await?;
-        app.throttle.consume(RateLimit::SignIn, from).await?;
-        metrics::not_signed_in();
-        info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %from }, "refused a sign-in from {from}");
-        return Err(Refusal::BadCredentials);
+    client_address: IpAddr,
+) -> Result<Account, SignInError> {
+    app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+    let permit = app.password_hasher.acquire().await?;
+    let (account, hash) = find_account(app, name).await?;
+    let lockout = app.lockout.status(account.id).await?;
+    let is_right = permit.verify(password.clone(), hash.clone()).await;
+    if !is_right || account.is_disabled || lockout == LockoutStatus::LockedOut {
+        // The count of a locked account is not raised. A failure is still written, to the row of unknown names, so that the
+        // response takes as long.
+        let counted = if lockout == LockoutStatus::LockedOut { NO_ACCOUNT } else { account.id };
+        app.lockout.record_failure(counted).await?;
+        app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+        metrics::sign_in_refused();
+        info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
+        return Err(SignInError::BadCredentials);
     }
-    metrics::signed_in();
-    if misses == FailedAttempts::Some {
-        app.throttle.clear(account.id).await?;
+    metrics::sign_in_accepted();
+    if lockout == LockoutStatus::FailuresRecorded {
+        app.lockout.reset(account.id).await?;
     }
     if password_hashing::is_outdated(&hash) {
-        rehash(app, place, &account, password, &hash).await?;
+        upgrade_hash(app, &permit, &account, password, &hash).await?;
     }
     Ok(account)
 }
 
-/// The account and its hash; nobody's where there is none.
-async fn find(app: &App, name: &str) -> Result<(Account, String), DatabaseError> {
-    // A name that breaks the rules is looked up too: in vain, but not faster.
-    let folded = UserName::parse(name).map_or_else(|_| String::new(), |name| name.folded().to_owned());
-    let nobody = || Account { id: Uuid::nil(), name: String::new(), role: Role::User, is_disabled: true };
-    let found = app.accounts.find(&folded).await?;
-    Ok(found.unwrap_or_else(|| (nobody(), password_hashing::DUMMY_HASH.to_owned())))
+/// The account and its password hash; for an unknown name a disabled account and [`password_hashing::DUMMY_HASH`].
+async fn find_account(app: &App, name: &str) -> Result<(Account, String), DatabaseError> {
+    // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
+    let lower_name =
+        UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
+    let unknown = || Account { id: NO_ACCOUNT, name: String::new(), role: Role::User, is_disabled: true };
+    let found = app.accounts.find(&lower_name).await?;
+    Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
 }
 
-async fn rehash(
+/// Replaces a hash of weaker parameters by one of today's, while the password is known.
+async fn upgrade_hash(
     app: &App,
-    place: HashingSlot,
+    permit: &HashingPermit,
     account: &Account,
     password: String,
     old: &str,
 ) -> Result<(), DatabaseError> {
-    let (_, new) = place.hash(password).await;
-    app.accounts.rehash(account.id, old, &new).await
+    let new = permit.hash(password).await;
+    app.accounts.replace_hash(account.id, old, &new).await
 }

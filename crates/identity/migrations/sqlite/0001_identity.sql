@@ -1,56 +1,58 @@
--- Who may ask. An account is a User; `role` says what a proof has made of it beyond that.
+-- Accounts and everything around them. Instants are microseconds since 1970-01-01 UTC.
+
+-- An account. Everybody is a User; `role` says what the account may do beyond that.
 create table account (
-    id       blob   primary key,
-    name     text   not null,
-    folded   text   not null unique,              -- the name in lower case: one account whatever the case
-    password text   not null,                     -- a PHC string
-    role     text   not null check (role in ('User', 'Worker', 'Admin')),
-    origin   text   not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
-    proof    blob   unique,                       -- what made it: a proof makes one account
-    created  integer not null,
-    disabled integer
+    id                 blob primary key,
+    name               text not null,
+    lower_name         text not null unique,     -- the name in lower case: names that differ in case only are one account
+    password_hash      text not null,            -- a PHC string
+    role               text not null check (role in ('User', 'Worker', 'Admin')),
+    origin             text not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
+    registration_token blob unique,              -- the token it was registered with: each token registers one account
+    created_at         integer not null,
+    disabled_at        integer
 );
 
--- However many setup links are used at once, one account is the first administrator.
-create unique index account_founder on account (origin) where origin = 'setup';
+-- However many setup links are used at once, they register one administrator.
+create unique index account_first_admin on account (origin) where origin = 'setup';
 
--- A setup link or an invitation; what is stored is its digest. It is spent when an account names it.
-create table proof (
-    digest  blob   primary key,
-    kind    text   not null check (kind in ('setup', 'invitation')),
-    role    text   not null check (role in ('User', 'Worker', 'Admin')),
-    made    integer not null,
-    made_by blob,
-    expires integer not null
+-- A setup link or an invitation. It is used up when an account names it.
+create table registration_token (
+    digest     blob primary key,          -- SHA-256 of the token
+    kind       text not null check (kind in ('setup', 'invitation')),
+    role       text not null check (role in ('User', 'Worker', 'Admin')),
+    created_at integer not null,
+    created_by blob,                      -- the administrator who invites; null for a setup link
+    expires_at integer not null
 );
 
--- A browser that has signed in; what is stored is the cookie's digest.
+-- A browser that is signed in.
 create table session (
-    digest  blob   primary key,
-    account blob   not null references account (id) on delete cascade,
-    started integer not null,
-    seen    integer not null
+    digest       blob primary key,        -- SHA-256 of the cookie
+    account      blob not null references account (id) on delete cascade,
+    started_at   integer not null,
+    last_used_at integer not null
 );
 
 create index session_account on session (account);
 
--- Wrong passwords in a row, per account. The row of no account (all zeros) takes those of unknown names.
-create table misses (
-    account blob   primary key,
+-- Failed sign-ins in a row, per account. Those with unknown names are counted under the nil UUID.
+create table failed_sign_in (
+    account blob primary key,
     count   integer not null,
-    last    integer not null
+    last_at integer not null
 );
 
--- What an address has used of its allowance, as the instant at which it will be whole again.
-create table allowance (
-    bucket   text   primary key,
-    whole_at integer not null
+-- A token bucket per kind of request and client address; only the instant at which it is full again is stored.
+create table rate_limit (
+    bucket  text primary key,
+    full_at integer not null
 );
 
--- Signing keys, sealed. They sign from `signs_from` until the next generation does.
+-- Signing keys. A key signs from `signs_from` until the next generation does.
 create table signing_key (
     generation integer primary key,
-    kid        text   not null unique,
-    sealed     blob   not null,
+    kid        text not null unique,
+    encrypted  blob not null,             -- the private key, encrypted with the key file
     signs_from integer not null
 );

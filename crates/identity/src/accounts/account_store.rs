@@ -1,4 +1,4 @@
-//! Accounts at rest.
+//! The table of accounts.
 
 use database::{Clock, DatabaseError, Db, on};
 use serde::Serialize;
@@ -10,81 +10,91 @@ use crate::secret_token::TokenDigest;
 use crate::time::SECOND;
 
 const FIND: &str = "\
-select id, name, role, password, disabled
+select id, name, role, password_hash, disabled_at
 from account
-where folded = $1";
+where lower_name = $1";
 
-const BY_ID: &str = "\
-select id, name, role, password, disabled
+const FIND_BY_ID: &str = "\
+select id, name, role, password_hash, disabled_at
 from account
 where id = $1";
 
-const OPEN: &str = "\
-insert into account (id, name, folded, password, role, origin, created)
+const CREATE: &str = "\
+insert into account (id, name, lower_name, password_hash, role, origin, created_at)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict do nothing";
 
-/// The proof is spent by the row that names it: `unique (proof)` lets it make one account, the index on founders
-/// lets all setup links together make one, and no race comes between.
-const OPEN_BY_PROOF: &str = "\
-insert into account (id, name, folded, password, role, origin, created, proof)
-select $1, $2, $3, $4, proof.role, proof.kind, $5, proof.digest
-from proof
-where proof.digest = $6
-and proof.expires > $5
-and (proof.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
-and (proof.made_by is null or exists (
-    select 1 from account maker
-    where maker.id = proof.made_by and maker.role = 'Admin' and maker.disabled is null))
+/// A registration token is used up by the account that names it: the unique column `registration_token` lets each token create
+/// one account, and the unique index on setups lets all setup links together create one. Both hold under concurrency.
+const CREATE_BY_TOKEN: &str = "\
+insert into account (id, name, lower_name, password_hash, role, origin, created_at, registration_token)
+select $1, $2, $3, $4, token.role, token.kind, $5, token.digest
+from registration_token token
+where token.digest = $6
+and token.expires_at > $5
+and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
+and (token.created_by is null or exists (
+    select 1 from account inviter
+    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null))
 on conflict do nothing";
 
-/// What the operator's own account needs: it is there, and this is its password. Its role stays what it was.
+/// Creates the operator's account or sets its password. The role of an existing account stays.
 const ENSURE: &str = "\
-insert into account (id, name, folded, password, role, origin, created)
+insert into account (id, name, lower_name, password_hash, role, origin, created_at)
 values ($1, $2, $3, $4, 'User', 'operator', $5)
-on conflict (folded) do update set password = excluded.password";
+on conflict (lower_name) do update set password_hash = excluded.password_hash";
 
-const REHASH: &str = "\
+const REPLACE_HASH: &str = "\
 update account
-set password = $3
-where id = $1 and password = $2";
+set password_hash = $3
+where id = $1 and password_hash = $2";
 
 const LIST: &str = "\
-select name, role, origin, created, disabled
+select name, role, origin, created_at, disabled_at
 from account
-where folded > $1
-order by folded
+where lower_name > $1
+order by lower_name
 limit $2";
 
-/// The administrators are locked, so that no two of them are the last but one at once. What is `null` stays as it is.
-const CHANGE_POSTGRES: &str = "\
+/// Locks the administrators first, so that two of the last ones cannot be demoted or disabled at once. A parameter that is
+/// `null` leaves its column as it is.
+const UPDATE_POSTGRES: &str = "\
 with admins as materialized (
-    select id from account where role = 'Admin' and disabled is null order by id for update
+    select id from account where role = 'Admin' and disabled_at is null order by id for update
 )
 update account a
 set role = coalesce($2::text, a.role),
-    disabled = case when $3::bigint is null then a.disabled when $3 = 0 then null else coalesce(a.disabled, $4) end
-where a.folded = $1
-and (a.role <> 'Admin' or a.disabled is not null
+    disabled_at = case
+        when $3::bigint is null then a.disabled_at
+        when $3 = 0 then null
+        else coalesce(a.disabled_at, $4)
+    end
+where a.lower_name = $1
+and (a.role <> 'Admin' or a.disabled_at is not null
     or (coalesce($2, 'Admin') = 'Admin' and coalesce($3, 0) = 0)
     or exists (select 1 from admins where admins.id <> a.id))
 returning a.id";
 
-const CHANGE_SQLITE: &str = "\
+/// The same on SQLite, where one writer at a time makes the lock needless.
+const UPDATE_SQLITE: &str = "\
 update account as a
 set role = coalesce(?2, a.role),
-    disabled = case when ?3 is null then a.disabled when ?3 = 0 then null else coalesce(a.disabled, ?4) end
-where a.folded = ?1
-and (a.role <> 'Admin' or a.disabled is not null
+    disabled_at = case
+        when ?3 is null then a.disabled_at
+        when ?3 = 0 then null
+        else coalesce(a.disabled_at, ?4)
+    end
+where a.lower_name = ?1
+and (a.role <> 'Admin' or a.disabled_at is not null
     or (coalesce(?2, 'Admin') = 'Admin' and coalesce(?3, 0) = 0)
-    or exists (select 1 from account o where o.role = 'Admin' and o.disabled is null and o.id <> a.id))
+    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
 returning id";
 
-const SET_PASSWORD: &str = "update account set password = $2 where id = $1";
+const SET_PASSWORD: &str = "update account set password_hash = $2 where id = $1";
 
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
-/// An account, as far as the rest of Identity sees it.
+/// An account without its password hash.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) id: Uuid,
@@ -93,35 +103,36 @@ pub(crate) struct Account {
     pub(crate) is_disabled: bool,
 }
 
-/// By what right an account is made.
+/// The right by which an account is created.
 pub(crate) enum CreationRight {
-    /// Registration is open for this role.
+    /// Registration without a token is open for this role.
     Open(Role),
-    /// An administrator makes it.
+    /// An administrator creates an account with this role.
     Admin(Role),
-    /// A setup link or an invitation, which says the role.
+    /// A setup link or an invitation, which determines the role.
     RegistrationToken(TokenDigest),
 }
 
 impl CreationRight {
-    /// What the log calls it.
-    pub(crate) const fn word(&self) -> &'static str {
+    /// The name in audit lines.
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Open(_) => "open",
             Self::Admin(_) => "admin",
-            Self::RegistrationToken(_) => "proof",
+            Self::RegistrationToken(_) => "registration_token",
         }
     }
 }
 
-/// What came of making an account.
+/// The result of creating an account.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CreateResult {
-    Account(Uuid),
-    /// Someone has the name.
+    /// The account was created and has this id.
+    Created(Uuid),
+    /// Another account has the name.
     NameTaken,
-    /// The proof was spent in the meantime, or the first administrator has come another way.
-    ProofSpent,
+    /// The registration token is used up or expired, or there is a first administrator meanwhile.
+    TokenInvalid,
 }
 
 /// An account as an administrator sees it.
@@ -130,79 +141,83 @@ pub(crate) enum CreateResult {
 pub(crate) struct AccountSummary {
     name: String,
     role: Role,
-    /// By what right it was made.
+    /// How it was created: `open`, `admin`, `setup`, `invitation` or `operator`.
     origin: String,
     /// Seconds since 1970.
     created: i64,
     disabled: bool,
 }
 
-/// What is to become otherwise; what is absent stays.
+/// New values for an account; `None` leaves a value as it is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Change {
+pub(crate) struct AccountUpdate {
     pub(crate) role: Option<Role>,
     pub(crate) disabled: Option<bool>,
 }
 
-/// What came of a change.
+/// The result of an update.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Changed {
-    Account(Uuid),
-    /// There would be no administrator any more.
+pub(crate) enum UpdateResult {
+    /// The account with this id was updated.
+    Updated(Uuid),
+    /// Nothing was updated, since no administrator would be left.
     LastAdmin,
     /// There is no account of that name.
     NotFound,
 }
 
+/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at.
 type Row = (Uuid, String, String, String, Option<i64>);
 
-pub(crate) struct Accounts {
+/// Reads and writes the table `account`.
+pub(crate) struct AccountStore {
     db: Db,
     clock: Clock,
 }
 
-impl Accounts {
+impl AccountStore {
     pub(crate) fn new(db: Db, clock: Clock) -> Self {
         Self { db, clock }
     }
 
-    /// The account of that name in lower case, and the hash of its password.
-    pub(crate) async fn find(&self, folded: &str) -> Result<Option<(Account, String)>, DatabaseError> {
+    /// The account with this name in lower case, and the hash of its password.
+    pub(crate) async fn find(&self, lower_name: &str) -> Result<Option<(Account, String)>, DatabaseError> {
         let row: Option<Row> = on!(&self.db, read, pool =>
-            sqlx::query_as(FIND).bind(folded).fetch_optional(pool).await)?;
+            sqlx::query_as(FIND).bind(lower_name).fetch_optional(pool).await)?;
         row.map(read).transpose()
     }
 
-    pub(crate) async fn by_id(&self, id: Uuid) -> Result<Option<Account>, DatabaseError> {
+    /// The account with this id.
+    pub(crate) async fn find_by_id(&self, id: Uuid) -> Result<Option<Account>, DatabaseError> {
         let row: Option<Row> =
-            on!(&self.db, read, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)?;
+            on!(&self.db, read, pool => sqlx::query_as(FIND_BY_ID).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(read).transpose()?.map(|(account, _)| account))
     }
 
-    /// Makes an account, if the name is free and its grant holds, in one statement.
-    pub(crate) async fn open(
+    /// Creates an account if the name is free and the right still holds, in one statement.
+    pub(crate) async fn create(
         &self,
         name: &UserName,
         hash: &str,
-        grant: &CreationRight,
+        right: &CreationRight,
     ) -> Result<CreateResult, DatabaseError> {
         let id = Uuid::new_v4();
-        let made = match grant {
-            CreationRight::Open(role) => self.open_as(id, name, hash, *role, "open").await?,
-            CreationRight::Admin(role) => self.open_as(id, name, hash, *role, "admin").await?,
-            CreationRight::RegistrationToken(digest) => self.open_by_proof(id, name, hash, *digest).await?,
+        let is_created = match right {
+            CreationRight::Open(role) => self.create_with_role(id, name, hash, *role, "open").await?,
+            CreationRight::Admin(role) => self.create_with_role(id, name, hash, *role, "admin").await?,
+            CreationRight::RegistrationToken(token) => self.create_by_token(id, name, hash, *token).await?,
         };
-        if made {
-            return Ok(CreateResult::Account(id));
+        if is_created {
+            return Ok(CreateResult::Created(id));
         }
-        Ok(if self.find(name.folded()).await?.is_some() {
+        Ok(if self.find(name.lower_case()).await?.is_some() {
             CreateResult::NameTaken
         } else {
-            CreateResult::ProofSpent
+            CreateResult::TokenInvalid
         })
     }
 
-    async fn open_as(
+    async fn create_with_role(
         &self,
         id: Uuid,
         name: &UserName,
@@ -211,79 +226,95 @@ impl Accounts {
         origin: &'static str,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
-        let made = on!(&self.db, write, pool => sqlx::query(OPEN)
-            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(role.name()).bind(origin).bind(now)
+        let created = on!(&self.db, write, pool => sqlx::query(CREATE)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind(origin).bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(made == 1)
+        Ok(created == 1)
     }
 
-    async fn open_by_proof(
+    async fn create_by_token(
         &self,
         id: Uuid,
         name: &UserName,
         hash: &str,
-        proof: TokenDigest,
+        token: TokenDigest,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
-        let made = on!(&self.db, write, pool => sqlx::query(OPEN_BY_PROOF)
-            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(now).bind(proof.as_bytes())
+        let created = on!(&self.db, write, pool => sqlx::query(CREATE_BY_TOKEN)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now).bind(token.as_bytes())
             .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(made == 1)
+        Ok(created == 1)
     }
 
+    /// Creates the operator's account `name` unless it exists, and sets its password hash.
     pub(crate) async fn ensure(&self, name: &UserName, hash: &str) -> Result<(), DatabaseError> {
         let (id, now) = (Uuid::new_v4(), self.clock.now());
         on!(&self.db, write, pool => sqlx::query(ENSURE)
-            .bind(id).bind(name.as_str()).bind(name.folded()).bind(hash).bind(now)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now)
             .execute(pool).await.map(drop))?;
         Ok(())
     }
 
-    /// Puts a stronger hash of the same password in the place of `old`.
-    pub(crate) async fn rehash(&self, id: Uuid, old: &str, new: &str) -> Result<(), DatabaseError> {
+    /// Replaces the password hash `old` by `new`, unless the password was changed meanwhile.
+    pub(crate) async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<(), DatabaseError> {
         on!(&self.db, write, pool =>
-            sqlx::query(REHASH).bind(id).bind(old).bind(new).execute(pool).await.map(drop))?;
+            sqlx::query(REPLACE_HASH).bind(id).bind(old).bind(new).execute(pool).await.map(drop))?;
         Ok(())
     }
 
-    /// Accounts whose names come after `after`, in the order of names.
+    /// At most `limit` accounts whose names in lower case follow `after`, in the order of names.
     pub(crate) async fn list(&self, after: &str, limit: i64) -> Result<Vec<AccountSummary>, DatabaseError> {
         let rows: Vec<(String, String, String, i64, Option<i64>)> = on!(&self.db, read, pool =>
             sqlx::query_as(LIST).bind(after).bind(limit).fetch_all(pool).await)?;
-        let listed = |(name, role, origin, created, disabled): (String, String, String, i64, Option<i64>)| {
-            let role = read_role("account", Uuid::nil(), &role)?;
-            Ok(AccountSummary { name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
-        };
-        rows.into_iter().map(listed).collect()
+        let summary =
+            |(name, role, origin, created, disabled): (String, String, String, i64, Option<i64>)| {
+                let role = read_role("account", Uuid::nil(), &role)?;
+                Ok(AccountSummary {
+                    name,
+                    role,
+                    origin,
+                    created: created / SECOND,
+                    disabled: disabled.is_some(),
+                })
+            };
+        rows.into_iter().map(summary).collect()
     }
 
-    /// Changes the account of that name in lower case; the last administrator stays one.
-    pub(crate) async fn change(&self, folded: &str, change: Change) -> Result<Changed, DatabaseError> {
-        let (role, disabled) = (change.role.map(Role::name), change.disabled.map(i64::from));
+    /// Updates the account with this name in lower case, unless no administrator would be left.
+    pub(crate) async fn update(
+        &self,
+        lower_name: &str,
+        update: AccountUpdate,
+    ) -> Result<UpdateResult, DatabaseError> {
+        let (role, disabled) = (update.role.map(Role::name), update.disabled.map(i64::from));
         let now = self.clock.now();
         let row: Option<(Uuid,)> = match &self.db {
             Db::Postgres(pools) => {
-                let query = sqlx::query_as(CHANGE_POSTGRES).bind(folded).bind(role).bind(disabled).bind(now);
+                let query =
+                    sqlx::query_as(UPDATE_POSTGRES).bind(lower_name).bind(role).bind(disabled).bind(now);
                 query.fetch_optional(&pools.write).await?
             }
             Db::Sqlite(pools) => {
-                let query = sqlx::query_as(CHANGE_SQLITE).bind(folded).bind(role).bind(disabled).bind(now);
+                let query =
+                    sqlx::query_as(UPDATE_SQLITE).bind(lower_name).bind(role).bind(disabled).bind(now);
                 query.fetch_optional(&pools.write).await?
             }
         };
         match row {
-            Some((id,)) => Ok(Changed::Account(id)),
-            None if self.find(folded).await?.is_some() => Ok(Changed::LastAdmin),
-            None => Ok(Changed::NotFound),
+            Some((id,)) => Ok(UpdateResult::Updated(id)),
+            None if self.find(lower_name).await?.is_some() => Ok(UpdateResult::LastAdmin),
+            None => Ok(UpdateResult::NotFound),
         }
     }
 
+    /// Sets the password hash of the account with this id.
     pub(crate) async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), DatabaseError> {
         on!(&self.db, write, pool =>
             sqlx::query(SET_PASSWORD).bind(id).bind(hash).execute(pool).await.map(drop))?;
         Ok(())
     }
 
+    /// Whether there is an account with the role `Admin`, disabled or not.
     pub(crate) async fn admin_exists(&self) -> Result<bool, DatabaseError> {
         let row = on!(&self.db, read, pool =>
             sqlx::query(ADMIN_EXISTS).fetch_optional(pool).await.map(|row| row.is_some()))?;
@@ -296,9 +327,9 @@ fn read((id, name, role, password, disabled): Row) -> Result<(Account, String), 
     Ok((Account { id, name, role, is_disabled: disabled.is_some() }, password))
 }
 
-/// A role as a table has it.
+/// The role in a row of `table` whose key is `row`.
 pub(crate) fn read_role(table: &'static str, row: Uuid, role: &str) -> Result<Role, DatabaseError> {
-    Role::named(role).ok_or_else(|| DatabaseError::Corrupt {
+    Role::from_name(role).ok_or_else(|| DatabaseError::Corrupt {
         table,
         row: row.to_string(),
         what: format!("the role {role:?}"),

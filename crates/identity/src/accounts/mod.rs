@@ -1,4 +1,4 @@
-//! Accounts at rest, and the rules for their names and passwords.
+//! Accounts: their table, the rules for their names and passwords, and the links that register them.
 
 pub(crate) mod account_store;
 pub(crate) mod password_policy;

@@ -1,37 +1,40 @@
-//! Which passwords are good enough.
+//! The password policy: a minimum length and a list of common passwords, no rules of composition (NIST SP 800-63B).
 
-const LONGEST: usize = 1024;
+/// The longest password, in bytes.
+const MAX_LENGTH: usize = 1024;
 
-/// The list is short enough to be walked: it takes microseconds beside a hash.
+/// Common passwords in lower case, one a line. The list is searched line by line, which takes microseconds; the hash that
+/// follows takes milliseconds.
 const COMMON: &str = include_str!("../../assets/common-passwords.txt");
 
-/// Why a password is not good enough.
+/// Why the policy refuses a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPassword {
-    #[error("a password has {0} characters at least")]
+    #[error("a password has at least {0} characters")]
     TooShort(usize),
-    #[error("a password has 1024 bytes at most")]
+    #[error("a password has at most 1024 bytes")]
     TooLong,
-    #[error("this password is one of the first that anyone would try")]
+    #[error("this password is too common and would be guessed early")]
     Common,
-    #[error("a password is not the user name")]
+    #[error("the password must not be the user name")]
     IsName,
 }
 
-/// Length and a list of common ones; no rules of composition (NIST SP 800-63B).
-pub(crate) fn check(password: &str, name: &str, shortest: usize) -> Result<(), BadPassword> {
-    if password.chars().count() < shortest {
-        return Err(BadPassword::TooShort(shortest));
+/// Checks the password of an account called `name`; `min_length` is in characters.
+pub(crate) fn check(password: &str, name: &str, min_length: usize) -> Result<(), BadPassword> {
+    if password.chars().count() < min_length {
+        return Err(BadPassword::TooShort(min_length));
     }
-    if password.len() > LONGEST {
+    if password.len() > MAX_LENGTH {
         return Err(BadPassword::TooLong);
     }
-    let folded = password.to_lowercase();
-    if folded == name.to_lowercase() {
+    let lower_case = password.to_lowercase();
+    if lower_case == name.to_lowercase() {
         return Err(BadPassword::IsName);
     }
-    let ours = folded.strip_prefix("tasker").is_some_and(|rest| !rest.contains(char::is_alphabetic));
-    if ours || COMMON.lines().any(|common| common == folded) {
+    let is_product_name =
+        lower_case.strip_prefix("tasker").is_some_and(|rest| !rest.contains(char::is_alphabetic));
+    if is_product_name || COMMON.lines().any(|common| common == lower_case) {
         return Err(BadPassword::Common);
     }
     Ok(())
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s100_short_common_and_own_names_are_refused() {
+    fn short_and_common_passwords_and_the_user_name_are_refused() {
         assert_eq!(check("short", "ann", 8), Err(BadPassword::TooShort(8)));
         for common in ["password", "Password1", "qwertyuiop", "12345678", "tasker2026", "TASKER!!"] {
             assert_eq!(check(common, "ann", 8), Err(BadPassword::Common), "{common}");
@@ -52,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn s98_long_ones_and_any_character_are_fine() {
+    fn long_passwords_and_any_characters_are_accepted() {
         for good in ["eight ch", "ключ от дома", "🦀🦀🦀🦀🦀🦀🦀🦀", "taskerdays are over", &"x".repeat(256)]
         {
             assert_eq!(check(good, "ann", 8), Ok(()), "{good}");

@@ -1,5 +1,5 @@
-//! Proofs: the setup link of the first start and the invitations of administrators. A role is granted by one of
-//! these, never by a form field.
+//! Registration tokens: the setup link of the first start, and the invitations of administrators. A role is granted by
+//! such a token, never by a form field.
 
 use database::{Clock, DatabaseError, Db, on};
 use uuid::Uuid;
@@ -9,37 +9,37 @@ use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::time::DAY;
 
-const MINT: &str = "\
-insert into proof (digest, kind, role, made, made_by, expires)
+const INSERT: &str = "\
+insert into registration_token (digest, kind, role, created_at, created_by, expires_at)
 values ($1, $2, $3, $4, $5, $6)";
 
 const FIND: &str = "\
-select proof.role
-from proof
-where proof.digest = $1
-and proof.kind = $2
-and proof.expires > $3
-and not exists (select 1 from account where account.proof = proof.digest)
-and (proof.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))
-and (proof.made_by is null or exists (
-    select 1 from account maker
-    where maker.id = proof.made_by and maker.role = 'Admin' and maker.disabled is null))";
+select token.role
+from registration_token token
+where token.digest = $1
+and token.kind = $2
+and token.expires_at > $3
+and not exists (select 1 from account where account.registration_token = token.digest)
+and (token.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))
+and (token.created_by is null or exists (
+    select 1 from account inviter
+    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null))";
 
-const FORGET: &str = "delete from proof where expires < $1";
+const DELETE_EXPIRED: &str = "delete from registration_token where expires_at < $1";
 
-/// What a proof is.
+/// The kind of a registration token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Makes the first administrator.
+    /// A setup link: registers the first administrator.
     Setup,
-    /// Makes one account of the role it was made for.
+    /// An invitation: registers one account with the role that the administrator chose.
     Invitation,
 }
 
 impl Kind {
     pub(crate) const ALL: [Self; 2] = [Self::Setup, Self::Invitation];
 
-    /// Its name in links, in forms and in the database.
+    /// The name in links, in forms and in the database.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Setup => "setup",
@@ -47,7 +47,8 @@ impl Kind {
         }
     }
 
-    fn lasts(self) -> i64 {
+    /// The lifetime in microseconds.
+    fn ttl(self) -> i64 {
         match self {
             Self::Setup => DAY,
             Self::Invitation => 7 * DAY,
@@ -55,13 +56,15 @@ impl Kind {
     }
 }
 
-/// A proof that holds now.
+/// A registration token that is valid now.
 #[derive(Clone, Copy)]
 pub(crate) struct RegistrationToken {
     pub(crate) digest: TokenDigest,
+    /// The role of the account that it registers.
     pub(crate) role: Role,
 }
 
+/// Reads and writes the table `registration_token`.
 pub(crate) struct RegistrationTokens {
     db: Db,
     clock: Clock,
@@ -72,23 +75,23 @@ impl RegistrationTokens {
         Self { db, clock }
     }
 
-    /// A new proof; only its digest is kept.
-    pub(crate) async fn mint(
+    /// Issues a token and stores its digest. `created_by` is the administrator who invites; `None` for a setup link.
+    pub(crate) async fn issue(
         &self,
         kind: Kind,
         role: Role,
-        by: Option<Uuid>,
+        created_by: Option<Uuid>,
     ) -> Result<SecretToken, DatabaseError> {
         let (token, now) = (SecretToken::random(), self.clock.now());
-        on!(&self.db, write, pool => sqlx::query(MINT)
+        on!(&self.db, write, pool => sqlx::query(INSERT)
             .bind(token.digest().as_bytes()).bind(kind.name()).bind(role.name())
-            .bind(now).bind(by).bind(now + kind.lasts())
+            .bind(now).bind(created_by).bind(now + kind.ttl())
             .execute(pool).await.map(drop))?;
         Ok(token)
     }
 
-    /// The proof behind `token`, unless it is spent, expired or was never made, or whoever made it is no administrator any
-    /// more.
+    /// The registration token behind `token`. `None` if it was never issued, is used up or expired, or if the administrator who
+    /// issued it is disabled or no administrator any more.
     pub(crate) async fn find(
         &self,
         kind: Kind,
@@ -97,14 +100,16 @@ impl RegistrationTokens {
         let (digest, now) = (TokenDigest::of(token), self.clock.now());
         let row: Option<(String,)> = on!(&self.db, read, pool => sqlx::query_as(FIND)
             .bind(digest.as_bytes()).bind(kind.name()).bind(now).fetch_optional(pool).await)?;
-        row.map(|(role,)| Ok(RegistrationToken { digest, role: read_role("proof", Uuid::nil(), &role)? }))
-            .transpose()
+        let read = |(role,): (String,)| {
+            Ok(RegistrationToken { digest, role: read_role("registration_token", Uuid::nil(), &role)? })
+        };
+        row.map(read).transpose()
     }
 
-    /// Forgets what has expired.
-    pub(crate) async fn forget(&self) -> Result<(), DatabaseError> {
+    /// Deletes expired tokens.
+    pub(crate) async fn delete_expired(&self) -> Result<(), DatabaseError> {
         let now = self.clock.now();
-        on!(&self.db, write, pool => sqlx::query(FORGET).bind(now).execute(pool).await.map(drop))?;
+        on!(&self.db, write, pool => sqlx::query(DELETE_EXPIRED).bind(now).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -1,26 +1,27 @@
-//! The names of accounts: one simple alphabet, so that no two names look alike.
+//! User names: a small alphabet, so that no two names look alike.
 
 use std::fmt;
 
-const LONGEST: usize = 100;
+/// The longest name, in characters.
+const MAX_LENGTH: usize = 100;
 
-/// A name that an account may have: ASCII letters, digits and `. _ - + @`, beginning with a letter or a digit.
+/// A valid user name: ASCII letters, digits and `. _ - + @`, beginning with a letter or a digit.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserName {
-    shown: String,
-    folded: String,
+    as_given: String,
+    lower_case: String,
 }
 
-/// Why a text is no user name.
+/// Why a text is not a valid user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("choose a user name")]
     Empty,
-    /// It would not fit.
+    /// The text has more than 100 characters.
     #[error("a user name has at most 100 characters")]
     TooLong,
-    /// Characters that could be confused with others, or not be seen at all.
+    /// The text has characters that look like others or cannot be seen, or begins with a punctuation mark.
     #[error(
         "a user name is made of the letters a to z, digits and . _ - + @, and begins with a letter or a digit"
     )]
@@ -28,34 +29,35 @@ pub enum InvalidName {
 }
 
 impl UserName {
+    /// Checks `text` against the rules.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err(InvalidName::Empty);
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(if text.is_ascii() { InvalidName::TooLong } else { InvalidName::Characters });
         }
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(&byte);
-        if !text.bytes().all(sound) || !text.as_bytes()[0].is_ascii_alphanumeric() {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(&byte);
+        if !text.bytes().all(is_allowed) || !text.as_bytes()[0].is_ascii_alphanumeric() {
             return Err(InvalidName::Characters);
         }
-        Ok(Self { shown: text.to_owned(), folded: text.to_ascii_lowercase() })
+        Ok(Self { as_given: text.to_owned(), lower_case: text.to_ascii_lowercase() })
     }
 
-    /// As it was typed.
+    /// The name as it was given.
     pub(crate) fn as_str(&self) -> &str {
-        &self.shown
+        &self.as_given
     }
 
-    /// In lower case: what makes it unique.
-    pub(crate) fn folded(&self) -> &str {
-        &self.folded
+    /// The name in lower case, which is unique among accounts.
+    pub(crate) fn lower_case(&self) -> &str {
+        &self.lower_case
     }
 }
 
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&self.as_given)
     }
 }
 
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s86_what_could_be_confused_is_refused() {
+    fn names_that_look_like_others_are_refused() {
         for good in ["ann", "Ann.Lee_2-x+y@example.org", "7", &"a".repeat(100)] {
             assert!(UserName::parse(good).is_ok(), "{good}");
         }
@@ -88,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn s86_case_makes_no_second_name() {
+    fn names_that_differ_in_case_only_are_one_name() {
         let (upper, lower) = (UserName::parse("Admin").unwrap(), UserName::parse("admin").unwrap());
-        assert_eq!(upper.folded(), lower.folded());
+        assert_eq!(upper.lower_case(), lower.lower_case());
         assert_eq!(upper.as_str(), "Admin");
     }
 }

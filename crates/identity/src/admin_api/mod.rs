@@ -1,5 +1,7 @@
-//! The JSON API with which an administrator manages accounts.
+//! The JSON API by which administrators manage accounts.
 
 pub(crate) mod admin;
+pub(crate) mod invitations;
+pub(crate) mod json_body;
 pub(crate) mod problem;
 pub(crate) mod users;

@@ -1,141 +1,119 @@
-//! Why not: a problem document (RFC 9457) that names the field and the rule.
+//! The error responses of the administrators' API: problem documents (RFC 9457) that name the field and the rule.
 
 use std::error::Error;
 
-use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
-use serde::Serialize;
-use tracing::error;
+use domain::{Fault, Problem};
+use web::bearer::Challenge;
+use web::problem;
 
-use crate::authentication::password_hashing::HashingQueueFull;
+use crate::error::ServiceFailure;
 
-/// Why a request about accounts is refused.
-pub(crate) enum Refusal {
-    NoToken,
-    BadToken,
+/// Why a request is refused or failed.
+pub(crate) enum ApiError {
+    /// The token is missing or invalid.
+    Challenge(Challenge),
     NotAdmin,
     NotFound,
     NameTaken,
-    /// Without an administrator nobody could make one.
+    /// No administrator would be left, and nobody could create one.
     LastAdmin,
-    Query,
-    /// A change that changes nothing.
-    Unchanged,
-    NoJson(serde_json::Error),
-    Shape(serde_json::Error),
+    InvalidQuery,
+    /// An update without a value to set.
+    EmptyUpdate,
+    MalformedJson(serde_json::Error),
+    /// The body is JSON, but not the expected object.
+    InvalidBody(serde_json::Error),
+    /// A field breaks a rule.
     Field {
+        /// The field as a JSON pointer (RFC 6901).
         pointer: &'static str,
         rule: String,
     },
-    HashingQueueFull,
-    Database(DatabaseError),
+    /// The request may be right, but is not served now.
+    Service(ServiceFailure),
 }
 
-#[derive(Serialize)]
-struct Problem {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
-}
-
-#[derive(Serialize)]
-struct Fault {
-    pointer: &'static str,
-    detail: String,
-}
-
-impl Refusal {
+impl ApiError {
+    /// A field at `pointer` that breaks `rule`.
     pub(crate) fn field(pointer: &'static str, rule: &dyn Error) -> Self {
         Self::Field { pointer, rule: rule.to_string() }
     }
 
-    fn face(&self) -> (StatusCode, &'static str, &'static str) {
+    /// The HTTP status, the last part of the problem's `type`, and its title.
+    fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in"),
-            Self::BadToken => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
+            Self::Challenge(Challenge::TokenMissing) => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in")
+            }
+            Self::Challenge(_) => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
             Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::LastAdmin => (StatusCode::CONFLICT, "last-administrator", "The last administrator"),
-            Self::Query | Self::NoJson(_) => {
+            Self::InvalidQuery | Self::MalformedJson(_) => {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
-            Self::Unchanged | Self::Shape(_) | Self::Field { .. } => {
+            Self::EmptyUpdate | Self::InvalidBody(_) | Self::Field { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule")
             }
-            Self::HashingQueueFull => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
-            Self::Database(error) if error.is_unavailable() => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part is away")
-            }
-            Self::Database(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::Service(failure) => (failure.status(), failure.slug(), failure.title()),
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            Self::NoToken => "send a bearer token in the Authorization header".to_owned(),
-            Self::BadToken => "the token is not valid here, or not any more".to_owned(),
-            Self::NotAdmin => "this wants a person's token with the role Admin".to_owned(),
-            Self::NotFound => "there is no account of that name".to_owned(),
-            Self::NameTaken => "there is an account of that name".to_owned(),
-            Self::LastAdmin => "this is the last administrator: make another one before".to_owned(),
-            Self::Query => "limit is 1 to 1000, after is a name; there is nothing else to ask for".to_owned(),
-            Self::Unchanged => "say what is to change: role, disabled, or both".to_owned(),
-            Self::NoJson(error) | Self::Shape(error) => error.to_string(),
+            Self::Challenge(Challenge::TokenMissing) => {
+                "send a bearer token in the Authorization header".to_owned()
+            }
+            Self::Challenge(_) => "the token is expired, malformed or of another issuer".to_owned(),
+            Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
+            Self::NotFound => "there is no account with this name".to_owned(),
+            Self::NameTaken => "there is already an account with this name".to_owned(),
+            Self::LastAdmin => {
+                "this is the last administrator: give another account the role first".to_owned()
+            }
+            Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
+            Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
+            Self::MalformedJson(error) | Self::InvalidBody(error) => error.to_string(),
             Self::Field { rule, .. } => rule.clone(),
-            Self::HashingQueueFull => HashingQueueFull.to_string(),
-            Self::Database(error) if error.is_unavailable() => "the database is away".to_owned(),
-            Self::Database(_) => "the log has the cause".to_owned(),
+            Self::Service(failure) => failure.to_string(),
+        }
+    }
+
+    /// Where in the body the fault is, as a JSON pointer; the empty pointer is the whole body.
+    fn pointer(&self) -> Option<&'static str> {
+        match self {
+            Self::Field { pointer, .. } => Some(pointer),
+            Self::EmptyUpdate | Self::InvalidBody(_) => Some(""),
+            _ => None,
         }
     }
 }
 
-impl From<DatabaseError> for Refusal {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
+impl<E: Into<ServiceFailure>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
-impl From<HashingQueueFull> for Refusal {
-    fn from(_: HashingQueueFull) -> Self {
-        Self::HashingQueueFull
-    }
-}
-
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, slug, title) = self.face();
+        let (status, slug, title) = self.status_slug_title();
         let detail = self.detail();
-        if let Self::Database(cause) = &self {
-            error!(error = cause as &dyn Error, "a request about accounts failed");
-        }
-        let errors = match self {
-            Self::Field { pointer, .. } => vec![Fault { pointer, detail: detail.clone() }],
-            Self::Unchanged | Self::Shape(_) => vec![Fault { pointer: "", detail: detail.clone() }],
-            _ => Vec::new(),
-        };
-        let r#type = format!("urn:tasker:problem:{slug}");
-        let body = Json(Problem { r#type, title, status: status.as_u16(), detail, errors });
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge =
-                    if slug == "unauthenticated" { "Bearer" } else { r#"Bearer error="invalid_token""# };
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        let mut problem = Problem::new(status.as_u16(), slug, title, detail.clone());
+        let fault = self.pointer().map(|pointer| Fault { pointer: pointer.to_owned(), detail });
+        problem.errors.extend(fault);
+        let mut response = problem::response(problem);
+        match self {
+            Self::Challenge(challenge) => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
+                response
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+            Self::Service(failure) => failure.annotate(response),
+            _ => response,
         }
-        response
     }
 }

@@ -1,5 +1,6 @@
-//! Checking who somebody is: password hashes, rate limits, sessions.
+//! Authentication: password hashes, lockout of accounts, rate limits of addresses, sessions of browsers.
 
+pub(crate) mod lockout;
 pub(crate) mod password_hashing;
 pub(crate) mod rate_limit;
 pub(crate) mod session_store;

@@ -1,4 +1,4 @@
-//! Browsers that have signed in: an opaque cookie, and the account as it is at this moment.
+//! Sessions of signed-in browsers: a random cookie, whose digest is stored with the account.
 
 use database::{Clock, DatabaseError, Db, on};
 use uuid::Uuid;
@@ -7,66 +7,70 @@ use crate::accounts::account_store::{Account, read_role};
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::time::{HOUR, MINUTE};
 
-/// Unused for so long, a session ends.
-const IDLE: i64 = 2 * HOUR;
-/// Used or not, it ends after this.
-const LONGEST: i64 = 12 * HOUR;
-/// `seen` is not written for each request.
-const COARSE: i64 = MINUTE;
+/// A session ends when it is unused for this long, in microseconds.
+const IDLE_TIMEOUT: i64 = 2 * HOUR;
 
-/// An account that was taken out of use in the meantime gets none.
-const BEGIN: &str = "\
-insert into session (digest, account, started, seen)
-select $1, account.id, $3, $3 from account where account.id = $2 and account.disabled is null";
+/// A session ends this long after it began, used or not, in microseconds.
+const MAX_AGE: i64 = 12 * HOUR;
+
+/// `last_used_at` is written at most once in this many microseconds, not for every request.
+const TOUCH_INTERVAL: i64 = MINUTE;
+
+/// A disabled account gets no session.
+const CREATE: &str = "\
+insert into session (digest, account, started_at, last_used_at)
+select $1, account.id, $3, $3 from account where account.id = $2 and account.disabled_at is null";
 
 const FIND: &str = "\
-select account.id, account.name, account.role, session.seen
+select account.id, account.name, account.role, session.last_used_at
 from session
 join account on account.id = session.account
 where session.digest = $1
-and session.started > $2
-and session.seen > $3
-and account.disabled is null";
+and session.started_at > $2
+and session.last_used_at > $3
+and account.disabled_at is null";
 
-const SEEN: &str = "update session set seen = $2 where digest = $1 and seen < $2";
+const TOUCH: &str = "update session set last_used_at = $2 where digest = $1 and last_used_at < $2";
 
 const END: &str = "delete from session where digest = $1";
 
 const END_ALL: &str = "delete from session where account = $1";
 
-const FORGET: &str = "delete from session where started <= $1 or seen <= $2";
+const DELETE_EXPIRED: &str = "delete from session where started_at <= $1 or last_used_at <= $2";
 
-pub(crate) struct Sessions {
+/// Reads and writes the table `session`.
+pub(crate) struct SessionStore {
     db: Db,
     clock: Clock,
 }
 
-impl Sessions {
+impl SessionStore {
     pub(crate) fn new(db: Db, clock: Clock) -> Self {
         Self { db, clock }
     }
 
-    /// A new session, whose secret goes into the cookie.
-    pub(crate) async fn begin(&self, account: Uuid) -> Result<SecretToken, DatabaseError> {
+    /// Starts a session and returns its secret, the value of the cookie.
+    pub(crate) async fn start(&self, account: Uuid) -> Result<SecretToken, DatabaseError> {
         let (cookie, now) = (SecretToken::random(), self.clock.now());
-        on!(&self.db, write, pool => sqlx::query(BEGIN)
+        on!(&self.db, write, pool => sqlx::query(CREATE)
             .bind(cookie.digest().as_bytes()).bind(account).bind(now).execute(pool).await.map(drop))?;
         Ok(cookie)
     }
 
-    /// Whose session it is, if it still is one.
+    /// The account of a session, as it is now. `None` if there is no such session, it has ended, or the account is disabled.
     pub(crate) async fn find(&self, session: TokenDigest) -> Result<Option<Account>, DatabaseError> {
         let now = self.clock.now();
         let row: Option<(Uuid, String, String, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND)
-            .bind(session.as_bytes()).bind(now - LONGEST).bind(now - IDLE).fetch_optional(pool).await)?;
-        let Some((id, name, role, seen)) = row else { return Ok(None) };
-        if now - seen > COARSE {
-            on!(&self.db, write, pool => sqlx::query(SEEN)
+            .bind(session.as_bytes()).bind(now - MAX_AGE).bind(now - IDLE_TIMEOUT).fetch_optional(pool).await)?;
+        let Some((id, name, role, last_used_at)) = row else { return Ok(None) };
+        if now - last_used_at > TOUCH_INTERVAL {
+            on!(&self.db, write, pool => sqlx::query(TOUCH)
                 .bind(session.as_bytes()).bind(now).execute(pool).await.map(drop))?;
         }
         Ok(Some(Account { id, name, role: read_role("account", id, &role)?, is_disabled: false }))
     }
 
+    /// Ends a session.
     pub(crate) async fn end(&self, session: TokenDigest) -> Result<(), DatabaseError> {
         on!(&self.db, write, pool =>
             sqlx::query(END).bind(session.as_bytes()).execute(pool).await.map(drop))?;
@@ -79,11 +83,11 @@ impl Sessions {
         Ok(())
     }
 
-    /// Forgets what has ended by itself.
-    pub(crate) async fn forget(&self) -> Result<(), DatabaseError> {
+    /// Deletes sessions that have ended by their age or by disuse.
+    pub(crate) async fn delete_expired(&self) -> Result<(), DatabaseError> {
         let now = self.clock.now();
-        on!(&self.db, write, pool =>
-            sqlx::query(FORGET).bind(now - LONGEST).bind(now - IDLE).execute(pool).await.map(drop))?;
+        on!(&self.db, write, pool => sqlx::query(DELETE_EXPIRED)
+            .bind(now - MAX_AGE).bind(now - IDLE_TIMEOUT).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of a form: urlencoded, each at most once.
+//! Form bodies: `application/x-www-form-urlencoded`, each field at most once.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,39 +9,39 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-/// The fields by name.
+/// The fields of a form by name.
 pub(crate) struct Form(BTreeMap<String, String>);
 
-/// Why a body is no form.
+/// Why a body cannot be read as a form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidForm {
     #[error("send a form: application/x-www-form-urlencoded")]
     NotAForm,
     #[error("the form is too large")]
     TooLarge,
-    #[error("the form did not arrive whole")]
-    DecryptError,
+    #[error("the form was cut off")]
+    Incomplete,
     #[error("a field was sent twice")]
     Repeated,
 }
 
 impl Form {
-    /// A field's text. A field without a text counts as absent (RFC 6749 §3.1).
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    /// The value of a field. An empty value counts as absent (RFC 6749, section 3.1).
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A field's text, or nothing.
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.field(name).unwrap_or_default()
+    /// The value of a field, empty if it is absent.
+    pub(crate) fn value_or_empty(&self, name: &str) -> &str {
+        self.value(name).unwrap_or_default()
     }
 
-    /// Reads `name=text&…`.
+    /// Reads `name=value&…`.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidForm> {
         let mut fields = BTreeMap::new();
-        for (name, text) in form_urlencoded::parse(body) {
+        for (name, value) in form_urlencoded::parse(body) {
             match fields.entry(name.into_owned()) {
-                Entry::Vacant(entry) => entry.insert(text.into_owned()),
+                Entry::Vacant(entry) => entry.insert(value.into_owned()),
                 Entry::Occupied(_) => return Err(InvalidForm::Repeated),
             };
         }
@@ -50,16 +50,17 @@ impl Form {
 }
 
 impl InvalidForm {
+    /// The HTTP status of the refusal.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::DecryptError | Self::Repeated => StatusCode::BAD_REQUEST,
+            Self::Incomplete | Self::Repeated => StatusCode::BAD_REQUEST,
         }
     }
 }
 
-/// Each surface has a face of its own for it; this one is for a handler that has none.
+/// The extractor's rejection must be a response. Every handler takes a `Result` and answers in its own format instead.
 impl IntoResponse for InvalidForm {
     fn into_response(self) -> Response {
         (self.status(), self.to_string()).into_response()
@@ -70,16 +71,16 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = InvalidForm;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, InvalidForm> {
-        let kind =
-            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
+        let media_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(InvalidForm::NotAForm);
         }
         let body =
             Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => InvalidForm::TooLarge,
-                _ => InvalidForm::DecryptError,
+                _ => InvalidForm::Incomplete,
             })?;
         Self::parse(&body)
     }
@@ -90,9 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s14_a_field_comes_once() {
+    fn a_repeated_field_is_refused() {
         let form = Form::parse(b"a=1&b=&c=x%26y+z").unwrap();
-        assert_eq!((form.field("a"), form.field("b"), form.field("c")), (Some("1"), None, Some("x&y z")));
+        assert_eq!((form.value("a"), form.value("b"), form.value("c")), (Some("1"), None, Some("x&y z")));
         assert_eq!(Form::parse(b"a=1&a=1").err(), Some(InvalidForm::Repeated));
     }
 }

@@ -1,4 +1,5 @@
-//! Reading requests: form bodies and the client's address.
+//! HTTP beside the routes: the layers around them, form bodies, spans of requests.
 
-pub(crate) mod client_address;
 pub(crate) mod form;
+pub(crate) mod layers;
+pub(crate) mod trace_context;

@@ -1,4 +1,4 @@
-//! The key file: what the signing keys in the database are sealed with.
+//! The key file, and the encryption of the private signing keys in the database with its key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -13,21 +13,22 @@ use uuid::Uuid;
 
 use crate::secret_token::random_bytes;
 
+/// The length of the key in bytes.
 const KEY_LEN: usize = 32;
 
-/// AES-256-GCM under the key of the key file.
+/// The key of the key file. It encrypts with AES-256-GCM.
 pub(crate) struct KeyEncryptionKey(RandomizedNonceKey);
 
-/// What was sealed was not sealed with this key, or not under this name.
+/// Decryption failed: the data was encrypted with another key or under another name, or it is damaged.
 #[derive(Debug)]
 pub(crate) struct DecryptError;
 
 impl KeyEncryptionKey {
-    /// Reads the key of the file.
+    /// Reads the key file. [`io::ErrorKind::InvalidData`] if it holds no key.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(path)?;
         if fs::metadata(path)?.mode() & 0o077 != 0 {
-            warn!(path = %path.display(), "others may read the key file {}: let it be 0600", path.display());
+            warn!(path = %path.display(), "other users may read the key file {}: set its mode to 0600", path.display());
         }
         let key = URL_SAFE_NO_PAD.decode(text.trim_end()).ok().filter(|key| key.len() == KEY_LEN);
         let key =
@@ -35,28 +36,30 @@ impl KeyEncryptionKey {
         Ok(Self(RandomizedNonceKey::new(&AES_256_GCM, &key).expect("32 bytes are a key")))
     }
 
-    /// Reads the key of the file, which is made first when it is absent.
-    pub(crate) fn read_or_make(path: &Path) -> io::Result<Self> {
+    /// Reads the key file; creates it first if it is missing.
+    pub(crate) fn read_or_create(path: &Path) -> io::Result<Self> {
         match Self::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path)?;
+                create(path)?;
                 Self::read(path)
             }
             read => read,
         }
     }
 
-    /// Seals `plain` so that it opens under `name` only.
-    pub(crate) fn close(&self, name: &str, plain: &[u8]) -> Vec<u8> {
-        let mut sealed = plain.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(name), &mut sealed).expect("AES-GCM seals");
-        [nonce.as_ref().as_slice(), &sealed].concat()
+    /// The encrypted form of `plain`: nonce, ciphertext and tag. It decrypts under the same `name` only.
+    pub(crate) fn encrypt(&self, name: &str, plain: &[u8]) -> Vec<u8> {
+        let mut encrypted = plain.to_vec();
+        let nonce =
+            self.0.seal_in_place_append_tag(Aad::from(name), &mut encrypted).expect("AES-GCM encrypts");
+        [nonce.as_ref().as_slice(), &encrypted].concat()
     }
 
-    pub(crate) fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, DecryptError> {
-        let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(DecryptError)?;
+    /// The plain form of what [`Self::encrypt`] returned for `name`.
+    pub(crate) fn decrypt(&self, name: &str, encrypted: &[u8]) -> Result<Vec<u8>, DecryptError> {
+        let (nonce, encrypted) = encrypted.split_at_checked(NONCE_LEN).ok_or(DecryptError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| DecryptError)?;
-        let mut plain = sealed.to_vec();
+        let mut plain = encrypted.to_vec();
         let length =
             self.0.open_in_place(nonce, Aad::from(name), &mut plain).map_err(|_| DecryptError)?.len();
         plain.truncate(length);
@@ -64,18 +67,19 @@ impl KeyEncryptionKey {
     }
 }
 
-/// Writes a new key beside `path` and links it there, so that nobody reads half of it; whoever comes first wins.
-fn make(path: &Path) -> io::Result<()> {
+/// Creates the key file with a random key and mode 0600. The key is written to a temporary file that is then linked to `path`, so
+/// that no reader sees half a key; if several processes create it at once, the first link wins and the others keep its key.
+fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", Uuid::new_v4().simple()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", Uuid::new_v4().simple()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(random_bytes::<KEY_LEN>()))?;
     file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -87,37 +91,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_with_the_same_key_and_name_only() {
+    fn encrypted_data_decrypts_with_the_same_key_and_name_only() {
         let directory = tempfile::tempdir().unwrap();
-        let (ours, theirs) = (directory.path().join("deep/key"), directory.path().join("other"));
-        let (seal, other) = (
-            KeyEncryptionKey::read_or_make(&ours).unwrap(),
-            KeyEncryptionKey::read_or_make(&theirs).unwrap(),
-        );
-        let sealed = seal.close("kid", b"secret");
-        assert_eq!(KeyEncryptionKey::read(&ours).unwrap().open("kid", &sealed).unwrap(), b"secret");
-        assert!(seal.open("dik", &sealed).is_err() && other.open("kid", &sealed).is_err());
-        assert!(seal.open("kid", b"").is_err());
+        let (path, other_path) = (directory.path().join("deep/key"), directory.path().join("other"));
+        let key = KeyEncryptionKey::read_or_create(&path).unwrap();
+        let other_key = KeyEncryptionKey::read_or_create(&other_path).unwrap();
+        let encrypted = key.encrypt("kid", b"secret");
+        assert_eq!(KeyEncryptionKey::read(&path).unwrap().decrypt("kid", &encrypted).unwrap(), b"secret");
+        assert!(key.decrypt("dik", &encrypted).is_err() && other_key.decrypt("kid", &encrypted).is_err());
+        assert!(key.decrypt("kid", b"").is_err());
     }
 
     #[test]
-    fn s75_the_key_file_is_its_owners_and_is_never_replaced() {
+    fn the_key_file_is_readable_by_its_owner_only_and_is_never_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        make(&path).unwrap();
+        create(&path).unwrap();
         let first = fs::read(&path).unwrap();
-        make(&path).unwrap();
+        create(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
-    fn a_file_that_holds_no_key_is_an_error_and_is_left_alone() {
+    fn a_file_without_a_key_is_an_error_and_stays_as_it_is() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(&path, "hello").unwrap();
-        assert_eq!(KeyEncryptionKey::read_or_make(&path).err().unwrap().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(KeyEncryptionKey::read_or_create(&path).err().unwrap().kind(), io::ErrorKind::InvalidData);
         assert_eq!(fs::read(&path).unwrap(), b"hello");
     }
 }

@@ -1,5 +1,7 @@
-//! The signing keys: made, announced, used, retired. A key's state is read off the clock, so that any number of
-//! Identities agree on it without a word.
+//! The key ring: which signing key is in use, and how keys are announced, rotated and retired.
+//!
+//! The state of a key follows from its `signs_from` and the clock, so that several Identities on one database agree
+//! without messages between them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,16 +12,18 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tracing::info;
 
 use crate::keys::key_encryption::KeyEncryptionKey;
-use crate::keys::key_store::{KeyStore, Row};
-pub(crate) use crate::keys::signing_key::Key;
+use crate::keys::key_store::{EncryptedKey, KeyStore};
+use crate::keys::signing_key::SigningKey;
 use crate::time::{DAY, MINUTE};
 
-/// A key signs for so long, then the next one does.
-const PERIOD: i64 = 30 * DAY;
-/// A new key is shown for so long before it signs: everyone who keeps our keys has fetched them again by then.
-const ANNOUNCE: i64 = DAY;
-/// How much longer than its last token a key stays, for clocks that differ.
-const LEEWAY: i64 = 5 * MINUTE;
+/// How long a key signs before the next one does, in microseconds.
+const ROTATION_PERIOD: i64 = 30 * DAY;
+
+/// How long a new key is published before it signs, in microseconds: verifiers that cache the key set fetch it again by then.
+const ANNOUNCEMENT: i64 = DAY;
+
+/// How long a key is kept after its last token has expired, in microseconds, for clocks that differ.
+const CLOCK_TOLERANCE: i64 = 5 * MINUTE;
 
 /// Why the signing keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,38 +31,38 @@ pub enum KeyError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The key file cannot be read or made.
+    /// The key file cannot be read or created.
     #[error("the key file {} cannot be used", path.display())]
     File {
-        /// Where it is looked for.
+        /// The path of the key file.
         path: PathBuf,
-        /// What stands in the way.
+        /// Why it cannot be read or created.
         #[source]
         source: std::io::Error,
     },
-    /// There are keys, and no file to open them with.
+    /// The database holds signing keys, and the key file is missing.
     #[error(
-        "the database holds signing keys, and there is no key file {} to open them with: \
-         copy it from the Identity that made them (docs/running.md says what to do when it is lost)",
+        "the database holds signing keys, and there is no key file {} to decrypt them with: \
+         copy it from the Identity that created them (docs/running.md says what to do when it is lost)",
         path.display()
     )]
     FileMissing {
-        /// Where it is looked for.
+        /// The path of the key file.
         path: PathBuf,
     },
-    /// There are keys, and this file does not open them.
+    /// The database holds signing keys that were encrypted with another key file.
     #[error(
-        "the signing keys in the database were not sealed with the key file {}: \
-         use the file of the Identity that made them",
+        "the signing keys in the database were not encrypted with the key file {}: \
+         use the file of the Identity that created them",
         path.display()
     )]
     WrongFile {
-        /// The file that does not fit.
+        /// The path of the key file.
         path: PathBuf,
     },
 }
 
-/// Whether the key file at `path` can be used, or made: nothing is made.
+/// Checks that the key file at `path` can be used if there is one. Nothing is created.
 pub fn check_key_file(path: &Path) -> Result<(), KeyError> {
     match KeyEncryptionKey::read(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -68,144 +72,154 @@ pub fn check_key_file(path: &Path) -> Result<(), KeyError> {
     }
 }
 
-/// How the signing keys stand.
+/// The state of the signing keys, for `tasker doctor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyFileState {
-    /// How many there are: next, current, previous.
+    /// The number of keys: next, current, previous.
     pub keys: usize,
-    /// For how long the current one has signed.
+    /// How long the current key has signed.
     pub age: Duration,
-    /// After how long the next one does.
+    /// The age at which the next key takes over.
     pub period: Duration,
 }
 
 impl KeyFileState {
-    /// Opens every key with the file at `path`; nothing is made. `None`: there are none yet.
-    pub async fn look(db: Db, path: &Path, clock: Clock) -> Result<Option<Self>, KeyError> {
-        if KeyStore::new(db.clone()).all().await?.is_empty() {
+    /// Decrypts every key with the file at `path`. `None` if there are no keys yet; nothing is created.
+    pub async fn read(db: Db, path: &Path, clock: Clock) -> Result<Option<Self>, KeyError> {
+        if KeyStore::new(db.clone()).list().await?.is_empty() {
             return Ok(None);
         }
-        let keys = KeyRing::open(db, path, clock.clone(), 0).await?;
-        let (ring, now) = (keys.ring(), clock.now());
-        let micros = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-        let age = micros(now - ring.current(now).signs_from);
-        Ok(Some(Self { keys: ring.0.len(), age, period: micros(PERIOD) }))
+        let key_ring = KeyRing::open(db, path, clock.clone(), 0).await?;
+        let (keys, now) = (key_ring.keys(), clock.now());
+        let duration = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        let age = duration(now - keys.current(now).signs_from);
+        Ok(Some(Self { keys: keys.0.len(), age, period: duration(ROTATION_PERIOD) }))
     }
 }
 
-/// The keys that are announced, in use or still believed, oldest first. Never empty.
+/// The keys that are announced, in use, or still needed to verify tokens; the oldest first. Never empty once loaded.
 #[derive(Default)]
-struct Ring(Vec<Arc<Key>>);
+struct Keys(Vec<Arc<SigningKey>>);
 
-impl Ring {
-    /// The key that signs: the last one whose time has come. (The first of all may be a moment away, where another
-    /// process made it by a clock that is a little ahead.)
-    fn current(&self, now: i64) -> &Arc<Key> {
+impl Keys {
+    /// The key that signs: the latest whose `signs_from` has passed. The very first key is used even before its time, since
+    /// another process whose clock is ahead may have created it.
+    fn current(&self, now: i64) -> &Arc<SigningKey> {
         let begun = self.0.iter().rfind(|key| key.signs_from <= now);
-        begun.or(self.0.first()).expect("a ring has a key")
+        begun.or(self.0.first()).expect("a loaded key ring has a key")
     }
 
-    /// The generation of the oldest key that is still needed: no token of an earlier one can be alive.
+    /// The generation of the oldest key that is still needed: every token of an earlier key has expired.
     fn oldest_needed(&self, now: i64, token_ttl: i64) -> i64 {
-        let replaced_long_ago = |key: &&Arc<Key>| key.signs_from + token_ttl + LEEWAY <= now;
-        self.0.iter().rfind(replaced_long_ago).map_or(0, |key| key.generation)
+        let is_sole_signer = |key: &&Arc<SigningKey>| key.signs_from + token_ttl + CLOCK_TOLERANCE <= now;
+        self.0.iter().rfind(is_sole_signer).map_or(0, |key| key.generation)
     }
 }
 
-/// All keys, as this process knows them.
+/// The signing keys of the database, decrypted, as this process last loaded them.
 pub(crate) struct KeyRing {
-    rows: KeyStore,
-    seal: KeyEncryptionKey,
-    path: PathBuf,
+    store: KeyStore,
+    encryption_key: KeyEncryptionKey,
+    key_file: PathBuf,
     clock: Clock,
+    /// The lifetime of a token in microseconds.
     token_ttl: i64,
-    ring: RwLock<Arc<Ring>>,
+    keys: RwLock<Arc<Keys>>,
 }
 
 impl KeyRing {
-    /// Opens the ring; at the very first start its first key is made.
-    pub(crate) async fn open(db: Db, path: &Path, clock: Clock, token_ttl: i64) -> Result<Self, KeyError> {
-        let rows = KeyStore::new(db);
-        let failed = |source| KeyError::File { path: path.to_owned(), source };
-        let seal = if rows.all().await?.is_empty() {
-            KeyEncryptionKey::read_or_make(path).map_err(failed)?
+    /// Reads the key file and loads the keys. The very first start creates the file and one key.
+    pub(crate) async fn open(
+        db: Db,
+        key_file: &Path,
+        clock: Clock,
+        token_ttl: i64,
+    ) -> Result<Self, KeyError> {
+        let store = KeyStore::new(db);
+        let failed = |source| KeyError::File { path: key_file.to_owned(), source };
+        let encryption_key = if store.list().await?.is_empty() {
+            KeyEncryptionKey::read_or_create(key_file).map_err(failed)?
         } else {
-            match KeyEncryptionKey::read(path) {
+            match KeyEncryptionKey::read(key_file) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(KeyError::FileMissing { path: path.to_owned() });
+                    return Err(KeyError::FileMissing { path: key_file.to_owned() });
                 }
                 read => read.map_err(failed)?,
             }
         };
-        let ring = RwLock::default();
-        let keys = Self { rows, seal, path: path.to_owned(), clock, token_ttl, ring };
-        keys.load().await?;
-        Ok(keys)
+        let keys = RwLock::default();
+        let key_ring = Self { store, encryption_key, key_file: key_file.to_owned(), clock, token_ttl, keys };
+        key_ring.load().await?;
+        Ok(key_ring)
     }
 
-    /// One round: sees what others have made, announces the next key if there is none, retires what is no longer
-    /// needed.
-    pub(crate) async fn tend(&self) -> Result<(), KeyError> {
+    /// Loads the keys that other instances have created, creates and announces the next key if there is none, and deletes the
+    /// keys that are no longer needed.
+    pub(crate) async fn rotate(&self) -> Result<(), KeyError> {
         self.load().await?;
-        let (ring, now) = (self.ring(), self.clock.now());
-        let newest = ring.0.last().expect("a ring has a key");
+        let (keys, now) = (self.keys(), self.clock.now());
+        let newest = keys.0.last().expect("a loaded key ring has a key");
         if newest.signs_from <= now {
-            self.make(newest.generation + 1, (newest.signs_from + PERIOD).max(now + ANNOUNCE)).await?;
+            let signs_from = (newest.signs_from + ROTATION_PERIOD).max(now + ANNOUNCEMENT);
+            self.create(newest.generation + 1, signs_from).await?;
         }
-        self.rows.forget_before(ring.oldest_needed(now, self.token_ttl)).await?;
+        self.store.delete_before(keys.oldest_needed(now, self.token_ttl)).await?;
         self.load().await
     }
 
     /// The key that signs now.
-    pub(crate) fn current(&self) -> Arc<Key> {
-        Arc::clone(self.ring().current(self.clock.now()))
+    pub(crate) fn current(&self) -> Arc<SigningKey> {
+        Arc::clone(self.keys().current(self.clock.now()))
     }
 
-    /// The public half of the key `kid`.
+    /// The public key with this `kid`.
     pub(crate) fn find(&self, kid: &str) -> Option<Jwk> {
-        self.ring().0.iter().find(|key| key.kid == kid).map(|key| key.public.clone())
+        self.keys().0.iter().find(|key| key.kid == kid).map(|key| key.public.clone())
     }
 
-    /// What everyone may know: next, current and previous.
+    /// The public keys to publish: next, current and previous.
     pub(crate) fn public(&self) -> JwkSet {
-        JwkSet { keys: self.ring().0.iter().map(|key| key.public.clone()).collect() }
+        JwkSet { keys: self.keys().0.iter().map(|key| key.public.clone()).collect() }
     }
 
-    /// Makes a key, unless another process has made that generation; then its key is ours too.
-    async fn make(&self, generation: i64, signs_from: i64) -> Result<(), DatabaseError> {
-        let made = tokio::task::spawn_blocking(move || Key::make(generation, signs_from)).await;
-        let (key, private) = made.expect("making a key does not panic");
-        let sealed = self.seal.close(&key.kid, &private);
-        if self.rows.insert(&key, &sealed).await? {
-            info!(key.id = key.kid, "made the signing key {} (generation {generation})", key.kid);
+    /// Creates and stores a key. If another process has created this generation meanwhile, its key is used instead.
+    async fn create(&self, generation: i64, signs_from: i64) -> Result<(), DatabaseError> {
+        let generated =
+            tokio::task::spawn_blocking(move || SigningKey::generate(generation, signs_from)).await;
+        let (key, private) = generated.expect("generating a key does not panic");
+        let encrypted = self.encryption_key.encrypt(&key.kid, &private);
+        let SigningKey { kid, .. } = key;
+        let row = EncryptedKey { generation, kid, encrypted, signs_from };
+        if self.store.insert(&row).await? {
+            info!(key.id = row.kid, "created the signing key {} (generation {generation})", row.kid);
         }
         Ok(())
     }
 
-    /// Takes over what the database has. Where it has no key at all, the first one is made.
+    /// Loads the keys of the database. If there are none, creates the first one.
     async fn load(&self) -> Result<(), KeyError> {
-        let mut rows = self.rows.all().await?;
+        let mut rows = self.store.list().await?;
         if rows.is_empty() {
-            self.make(1, self.clock.now()).await?;
-            rows = self.rows.all().await?;
+            self.create(1, self.clock.now()).await?;
+            rows = self.store.list().await?;
         }
-        let known = self.ring();
-        let read = |row: &Row| match known.0.iter().find(|key| key.kid == row.kid) {
+        let known = self.keys();
+        let key = |row: &EncryptedKey| match known.0.iter().find(|key| key.kid == row.kid) {
             Some(key) => Ok(Arc::clone(key)),
-            None => self.unseal(row).map(Arc::new),
+            None => self.decrypt(row).map(Arc::new),
         };
-        let ring = rows.iter().map(read).collect::<Result<_, _>>()?;
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ring(ring));
+        let keys = rows.iter().map(key).collect::<Result<_, _>>()?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Keys(keys));
         Ok(())
     }
 
-    fn unseal(&self, row: &Row) -> Result<Key, KeyError> {
-        let wrong = || KeyError::WrongFile { path: self.path.clone() };
-        let private = self.seal.open(&row.kid, &row.sealed).map_err(|_| wrong())?;
-        Key::read(row.generation, row.signs_from, &private).ok_or_else(wrong)
+    fn decrypt(&self, row: &EncryptedKey) -> Result<SigningKey, KeyError> {
+        let wrong_file = || KeyError::WrongFile { path: self.key_file.clone() };
+        let private = self.encryption_key.decrypt(&row.kid, &row.encrypted).map_err(|_| wrong_file())?;
+        SigningKey::from_pkcs8(row.generation, row.signs_from, &private).ok_or_else(wrong_file)
     }
 
-    fn ring(&self) -> Arc<Ring> {
-        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,30 +1,31 @@
-//! Signing keys at rest.
+//! The table of signing keys. Private keys are encrypted before they come here.
 
 use database::{DatabaseError, Db, on};
 
-use crate::keys::key_ring::Key;
-
-const ALL: &str = "\
-select generation, kid, sealed, signs_from
+const LIST: &str = "\
+select generation, kid, encrypted, signs_from
 from signing_key
 order by generation";
 
-/// Of all who make a generation at once, one does.
+/// If several processes create one generation at once, the first wins.
 const INSERT: &str = "\
-insert into signing_key (generation, kid, sealed, signs_from)
+insert into signing_key (generation, kid, encrypted, signs_from)
 values ($1, $2, $3, $4)
 on conflict do nothing";
 
-const FORGET: &str = "delete from signing_key where generation < $1";
+const DELETE_BEFORE: &str = "delete from signing_key where generation < $1";
 
-/// A sealed key.
-pub(crate) struct Row {
+/// A signing key as it is stored.
+pub(crate) struct EncryptedKey {
     pub(crate) generation: i64,
     pub(crate) kid: String,
-    pub(crate) sealed: Vec<u8>,
+    /// The private key as PKCS#8, encrypted under `kid`.
+    pub(crate) encrypted: Vec<u8>,
+    /// From when on the key signs, in microseconds since 1970.
     pub(crate) signs_from: i64,
 }
 
+/// Reads and writes the table `signing_key`.
 pub(crate) struct KeyStore(Db);
 
 impl KeyStore {
@@ -32,24 +33,31 @@ impl KeyStore {
         Self(db)
     }
 
-    /// All of them, oldest first. Read where it is written: what was just inserted has to be seen.
-    pub(crate) async fn all(&self) -> Result<Vec<Row>, DatabaseError> {
+    /// Every key, the oldest first. Read on the writer's connections, since a key that was just inserted must be among them.
+    pub(crate) async fn list(&self) -> Result<Vec<EncryptedKey>, DatabaseError> {
         let rows: Vec<(i64, String, Vec<u8>, i64)> =
-            on!(&self.0, write, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
-        let read = |(generation, kid, sealed, signs_from)| Row { generation, kid, sealed, signs_from };
-        Ok(rows.into_iter().map(read).collect())
+            on!(&self.0, write, pool => sqlx::query_as(LIST).fetch_all(pool).await)?;
+        let key = |(generation, kid, encrypted, signs_from)| EncryptedKey {
+            generation,
+            kid,
+            encrypted,
+            signs_from,
+        };
+        Ok(rows.into_iter().map(key).collect())
     }
 
-    /// Whether this key is now the key of its generation.
-    pub(crate) async fn insert(&self, key: &Key, sealed: &[u8]) -> Result<bool, DatabaseError> {
+    /// Stores a key; `false` if there is a key of its generation already.
+    pub(crate) async fn insert(&self, key: &EncryptedKey) -> Result<bool, DatabaseError> {
         let inserted = on!(&self.0, write, pool => sqlx::query(INSERT)
-            .bind(key.generation).bind(&key.kid).bind(sealed).bind(key.signs_from)
+            .bind(key.generation).bind(&key.kid).bind(&key.encrypted).bind(key.signs_from)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(inserted == 1)
     }
 
-    pub(crate) async fn forget_before(&self, generation: i64) -> Result<(), DatabaseError> {
-        on!(&self.0, write, pool => sqlx::query(FORGET).bind(generation).execute(pool).await.map(drop))?;
+    /// Deletes every key of an earlier generation.
+    pub(crate) async fn delete_before(&self, generation: i64) -> Result<(), DatabaseError> {
+        on!(&self.0, write, pool =>
+            sqlx::query(DELETE_BEFORE).bind(generation).execute(pool).await.map(drop))?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Signing keys: made, encrypted at rest, rotated, published.
+//! Signing keys: generated, encrypted in the database, rotated, published.
 
 pub(crate) mod key_encryption;
 pub(crate) mod key_ring;

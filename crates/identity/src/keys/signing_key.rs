@@ -1,4 +1,4 @@
-//! One signing key: RSA of 3072 bits, named by its thumbprint (RFC 7638).
+//! A signing key: RSA with 3072 bits, whose id is its thumbprint (RFC 7638).
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -11,38 +11,42 @@ use jsonwebtoken::jwk::{
     ThumbprintHash,
 };
 
-/// A key pair and when it signs.
-pub(crate) struct Key {
+/// A key pair and the time from which it signs.
+pub(crate) struct SigningKey {
+    /// The key's id in tokens and in the JWK set.
     pub(crate) kid: String,
+    /// The public key as it is published.
     pub(crate) public: Jwk,
+    /// The position in the sequence of keys, from 1.
     pub(crate) generation: i64,
+    /// From when on the key signs, in microseconds since 1970.
     pub(crate) signs_from: i64,
     pair: RsaKeyPair,
 }
 
-impl Key {
-    /// A new key, and its private half as PKCS#8. Takes a moment.
-    pub(crate) fn make(generation: i64, signs_from: i64) -> (Self, Vec<u8>) {
+impl SigningKey {
+    /// A new key, and its private key as PKCS#8. Generating it takes about half a second of CPU time.
+    pub(crate) fn generate(generation: i64, signs_from: i64) -> (Self, Vec<u8>) {
         let pair = RsaKeyPair::generate(KeySize::Rsa3072).expect("the system has random numbers");
-        let private: Pkcs8V1Der<'static> = pair.as_der().expect("a key that was made can be written");
+        let private: Pkcs8V1Der<'static> = pair.as_der().expect("a generated key can be encoded");
         let private = private.as_ref().to_vec();
         (Self::new(generation, signs_from, pair), private)
     }
 
-    /// The key whose private half is `private`, if it is one.
-    pub(crate) fn read(generation: i64, signs_from: i64, private: &[u8]) -> Option<Self> {
+    /// The key with this private key; `None` if `private` is no RSA key in PKCS#8.
+    pub(crate) fn from_pkcs8(generation: i64, signs_from: i64, private: &[u8]) -> Option<Self> {
         let pair = RsaKeyPair::from_pkcs8(private).ok()?;
         Some(Self::new(generation, signs_from, pair))
     }
 
     fn new(generation: i64, signs_from: i64, pair: RsaKeyPair) -> Self {
-        let mut public = public(&pair);
-        let kid = public.thumbprint(ThumbprintHash::SHA256).expect("RSA keys have thumbprints");
+        let mut public = public_jwk(&pair);
+        let kid = public.thumbprint(ThumbprintHash::SHA256).expect("an RSA key has a thumbprint");
         public.common.key_id = Some(kid.clone());
         Self { kid, public, generation, signs_from, pair }
     }
 
-    /// The RS256 signature of `message`.
+    /// The RS256 signature (RFC 7518, section 3.3) of `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
@@ -52,7 +56,8 @@ impl Key {
     }
 }
 
-fn public(pair: &RsaKeyPair) -> Jwk {
+/// The public key as a JWK (RFC 7517), without its id.
+fn public_jwk(pair: &RsaKeyPair) -> Jwk {
     let key = pair.public_key();
     let encode = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
     Jwk {

@@ -1,4 +1,5 @@
-//! What a client can find out by itself: endpoints, what they accept, and the public keys. Only what is true today.
+//! Discovery: the metadata document (RFC 8414) with endpoints and what they accept, and the public keys. Only what is
+//! implemented is listed.
 
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use serde::Serialize;
 use crate::app::App;
 use crate::tokens::scope::USER_SCOPES;
 
-/// Far shorter than a key is announced before it signs.
+/// Caches may keep the documents for five minutes, far less than the day for which a key is announced before it signs.
 const CACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=300")];
 
-/// RFC 8414, and as much of OpenID Connect Discovery as is served: there is no authorization endpoint yet, and no ID
-/// token.
+/// The metadata of RFC 8414, and those of OpenID Connect Discovery that apply: there is no authorization endpoint, and there
+/// are no ID tokens.
 #[derive(Serialize)]
 pub(crate) struct Metadata {
     issuer: String,

@@ -1,48 +1,40 @@
-//! What the token endpoint says when it does not give a token: RFC 6749 §5.2 as one table.
-
-use std::time::Duration;
+//! The error responses of the token endpoint (RFC 6749, section 5.2), as one table.
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
 use serde_json::json;
-use tracing::error;
 
+use crate::error::ServiceFailure;
 use crate::http::form::InvalidForm;
-use crate::sign_in::Refusal;
+use crate::sign_in::SignInError;
 
-/// Why there is no token.
+/// Why no token is issued.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TokenError {
+pub(crate) enum TokenError {
     #[error("{0}")]
     Form(#[from] InvalidForm),
     #[error("{0}")]
     InvalidRequest(&'static str),
-    #[error("no such client, or not its secret")]
+    #[error("the client is unknown, or its secret is wrong")]
     InvalidClient,
-    #[error("no such user, not the password, or not now")]
+    #[error("the user name or the password is wrong, or the account cannot sign in now")]
     InvalidGrant,
-    #[error("this client may not use this grant")]
+    #[error("this client may not use this grant type")]
     UnauthorizedClient,
-    #[error("the grants are `password` and `client_credentials`")]
+    #[error("the grant types are `password` and `client_credentials`")]
     UnsupportedGrantType,
-    #[error("a scope is unknown, or not for this client")]
+    #[error("a scope is unknown, or this client may not request it")]
     InvalidScope,
-    #[error("too many attempts from this address")]
-    RateLimited(Duration),
-    #[error("too many are asking: try again")]
-    HashingQueueFull,
-    #[error("the database does not answer: try again")]
-    Unavailable(#[source] DatabaseError),
-    #[error("something broke here; it has been logged")]
-    Internal(#[source] DatabaseError),
+    #[error(transparent)]
+    Service(ServiceFailure),
 }
 
 impl TokenError {
-    /// The one table from error to HTTP and to RFC 6749.
-    fn face(&self) -> (StatusCode, &'static str) {
+    /// The HTTP status and the error code. RFC 6749 has no code for a failure of the server at this endpoint, so those of the
+    /// authorization endpoint (section 4.1.2.1) are used.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Form(form) => (form.status(), "invalid_request"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -51,55 +43,41 @@ impl TokenError {
             Self::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
-            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-            Self::HashingQueueFull | Self::Unavailable(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-            }
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::RateLimited(after) => Some(*after),
-            Self::HashingQueueFull | Self::Unavailable(_) => Some(Duration::from_secs(1)),
-            _ => None,
+            Self::Service(failure) => match failure.status() {
+                StatusCode::INTERNAL_SERVER_ERROR => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+                status => (status, "temporarily_unavailable"),
+            },
         }
     }
 }
 
-impl From<DatabaseError> for TokenError {
-    fn from(error: DatabaseError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error) }
+impl<E: Into<ServiceFailure>> From<E> for TokenError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
     }
 }
 
-impl From<Refusal> for TokenError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::BadCredentials => Self::InvalidGrant,
-            Refusal::RateLimited(too_many) => Self::RateLimited(too_many.retry_after),
-            Refusal::HashingQueueFull => Self::HashingQueueFull,
-            Refusal::Database(error) => error.into(),
+impl From<SignInError> for TokenError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::BadCredentials => Self::InvalidGrant,
+            SignInError::Service(failure) => Self::Service(failure),
         }
     }
 }
 
 impl IntoResponse for TokenError {
     fn into_response(self) -> Response {
-        if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
-            error!(error = cause as &dyn std::error::Error, "no token: {self}");
-        }
-        let (status, error) = self.face();
-        let body = json!({ "error": error, "error_description": self.to_string() });
+        let (status, code) = self.status_and_code();
+        let body = json!({ "error": code, "error_description": self.to_string() });
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static(r#"Basic realm="Tasker", charset="UTF-8""#);
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(after) = self.retry_after() {
-            response.headers_mut().insert(RETRY_AFTER, after.as_secs().into());
+        match self {
+            Self::Service(failure) => failure.annotate(response),
+            _ => response,
         }
-        response
     }
 }

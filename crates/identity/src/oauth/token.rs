@@ -1,4 +1,4 @@
-//! `POST /connect/token`: a password or a client's secret becomes an access token.
+//! `POST /connect/token` (RFC 6749): a user's password or a client's secret is exchanged for an access token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::PRAGMA;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::info;
+use uuid::Uuid;
+use web::client_address::ClientAddress;
+use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::http::client_address::Address;
 use crate::http::form::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
@@ -23,115 +25,134 @@ use crate::sign_in::sign_in;
 use crate::tokens::access_token::{self, TokenSubject};
 use crate::tokens::scope::{CLIENT_SCOPES, Scopes, USER_SCOPES};
 
-/// The password grant is deprecated since RFC 9700 (January 2025); RFC 9745 says so in a header.
+/// The header `Deprecation` (RFC 9745) with the date of RFC 9700 (January 2025), which forbids the password grant.
 const DEPRECATION: (HeaderName, &str) = (HeaderName::from_static("deprecation"), "@1735689600");
 
-/// What is given (RFC 6749 §5.1). No refresh token, and no cookie.
+/// A successful response (RFC 6749, section 5.1). There is no refresh token, and no cookie is set.
 #[derive(Serialize)]
-pub(crate) struct TokenResponse {
+struct TokenResponse {
     access_token: String,
     token_type: &'static str,
+    /// The lifetime in seconds.
     expires_in: i64,
     scope: String,
 }
 
-/// The ways to a token.
-enum CreationRight {
+/// A response with a token, and the account or client that it was issued to.
+struct Granted {
+    caller: String,
+    response: Response,
+}
+
+/// The supported values of `grant_type`.
+enum GrantType {
     Password,
     ClientCredentials,
 }
 
 /// `POST /connect/token`
-pub(crate) async fn token(
+pub(crate) async fn issue(
     State(app): State<Arc<App>>,
-    Address(from): Address,
+    ClientAddress(client_address): ClientAddress,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    extensions: Extensions,
     form: Result<Form, InvalidForm>,
 ) -> impl IntoResponse {
-    let granted = match query {
-        // What came in the query is in somebody's log by now: it must not work.
-        Some(query) if !query.is_empty() => Err(TokenError::InvalidRequest("parameters belong in the body")),
-        _ => grant(&app, from, &headers, form).await,
+    let result = match query {
+        // URLs end up in logs, so a secret in the query is refused even if it is right.
+        Some(query) if !query.is_empty() => {
+            Err(TokenError::InvalidRequest("send parameters in the body, not in the query"))
+        }
+        _ => grant(&app, client_address, &headers, form).await,
     };
-    ([(PRAGMA, "no-cache")], granted)
+    let result = result.map(|granted| {
+        CallerId::set(&extensions, granted.caller);
+        granted.response
+    });
+    ([(PRAGMA, "no-cache")], result)
 }
 
+/// Authenticates the client and issues a token by the grant that it may use.
 async fn grant(
     app: &App,
-    from: IpAddr,
+    client_address: IpAddr,
     headers: &HeaderMap,
     form: Result<Form, InvalidForm>,
-) -> Result<Response, TokenError> {
+) -> Result<Granted, TokenError> {
     let form = form?;
-    let grant = match form.field("grant_type") {
-        Some("password") => CreationRight::Password,
-        Some("client_credentials") => CreationRight::ClientCredentials,
+    let grant_type = match form.value("grant_type") {
+        Some("password") => GrantType::Password,
+        Some("client_credentials") => GrantType::ClientCredentials,
         Some(_) => return Err(TokenError::UnsupportedGrantType),
         None => return Err(TokenError::InvalidRequest("`grant_type` is missing")),
     };
-    let caller = authenticate_client(app, from, headers, &form).await?;
-    match (grant, caller) {
-        (CreationRight::Password, OAuthClient::Legacy(client)) => {
-            let granted = by_password(app, from, client, &form).await?;
-            Ok(([DEPRECATION], Json(granted)).into_response())
+    let client = authenticate_client(app, client_address, headers, &form).await?;
+    match (grant_type, client) {
+        (GrantType::Password, OAuthClient::Legacy(client_id)) => {
+            let (account, token) = by_password(app, client_address, client_id, &form).await?;
+            let response = ([DEPRECATION], Json(token)).into_response();
+            Ok(Granted { caller: account.to_string(), response })
         }
-        (CreationRight::ClientCredentials, OAuthClient::Program(client)) => {
-            Ok(Json(by_client(app, client, &form)?).into_response())
+        (GrantType::ClientCredentials, OAuthClient::Confidential(client)) => {
+            let response = Json(by_client_credentials(app, client, &form)?).into_response();
+            Ok(Granted { caller: client.id.clone(), response })
         }
         _ => Err(TokenError::UnauthorizedClient),
     }
 }
 
-/// The client; whoever guesses secrets of clients spends the same allowance as who guesses passwords.
+/// The client of the request. Failures count against the same rate limit as failed sign-ins.
 async fn authenticate_client<'a>(
     app: &'a App,
-    from: IpAddr,
+    client_address: IpAddr,
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<OAuthClient<'a>, TokenError> {
-    let checked = app.throttle.check(RateLimit::SignIn, from).await?;
-    checked.map_err(|too_many| TokenError::RateLimited(too_many.retry_after))?;
-    let recognised = OAuthClient::authenticate_client(headers, form, &app.settings.clients);
-    if let Err(TokenError::InvalidClient) = recognised {
-        app.throttle.consume(RateLimit::SignIn, from).await?;
-        info!(target: "audit", { audit.event = "client_refused", client.address = %from }, "refused a client from {from}");
+    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    checked?;
+    let client = OAuthClient::authenticate(headers, form, &app.settings.clients);
+    if let Err(TokenError::InvalidClient) = client {
+        app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+        info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
     }
-    recognised
+    client
 }
 
+/// The resource owner password credentials grant (RFC 6749, section 4.3).
 async fn by_password(
     app: &App,
-    from: IpAddr,
-    client: &str,
+    client_address: IpAddr,
+    client_id: &str,
     form: &Form,
-) -> Result<TokenResponse, TokenError> {
-    let scopes = Scopes::grant(form.field("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
-    let name = form.field("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
-    let password = form.field("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
-    let account = sign_in(app, name, password.to_owned(), from).await?;
-    info!(target: "audit", { audit.event = "token_given", account.id = %account.id, client.id = client, grant = "password" }, "gave {} a token", account.id);
-    metrics::token("password");
+) -> Result<(Uuid, TokenResponse), TokenError> {
+    let scopes = Scopes::grant(form.value("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
+    let name = form.value("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
+    let password = form.value("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
+    let account = sign_in(app, name, password.to_owned(), client_address).await?;
+    info!(target: "audit", { audit.event = "token_issued", account.id = %account.id, client.id = client_id, grant = "password" }, "issued a token to {}", account.id);
+    metrics::token_issued("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());
-    Ok(granted(app, TokenSubject { sub, client, scopes: &scopes, roles, amr: &["pwd"] }))
+    let subject = TokenSubject { sub, client: client_id, scopes: &scopes, roles, amr: &["pwd"] };
+    Ok((account.id, response(app, subject)))
 }
 
-fn by_client(app: &App, client: &Client, form: &Form) -> Result<TokenResponse, TokenError> {
-    let scopes = Scopes::grant(form.field("scope"), CLIENT_SCOPES).ok_or(TokenError::InvalidScope)?;
+/// The client credentials grant (RFC 6749, section 4.4).
+fn by_client_credentials(app: &App, client: &Client, form: &Form) -> Result<TokenResponse, TokenError> {
+    let scopes = Scopes::grant(form.value("scope"), CLIENT_SCOPES).ok_or(TokenError::InvalidScope)?;
     let Client { id, roles, .. } = client;
-    info!(target: "audit", { audit.event = "token_given", client.id = id, grant = "client_credentials" }, "gave {id} a token");
-    metrics::token("client_credentials");
-    Ok(granted(
-        app,
-        TokenSubject { sub: id.clone(), client: id, scopes: &scopes, roles: roles.clone(), amr: &[] },
-    ))
+    info!(target: "audit", { audit.event = "token_issued", client.id = id, grant = "client_credentials" }, "issued a token to {id}");
+    metrics::token_issued("client_credentials");
+    let subject =
+        TokenSubject { sub: id.clone(), client: id, scopes: &scopes, roles: roles.clone(), amr: &[] };
+    Ok(response(app, subject))
 }
 
-fn granted(app: &App, grantee: TokenSubject<'_>) -> TokenResponse {
+fn response(app: &App, subject: TokenSubject<'_>) -> TokenResponse {
     TokenResponse {
-        scope: grantee.scopes.to_string(),
-        access_token: access_token::access_token(app, grantee),
+        scope: subject.scopes.to_string(),
+        access_token: access_token::issue(app, subject),
         token_type: "Bearer",
-        expires_in: app.token_seconds(),
+        expires_in: app.token_ttl_seconds(),
     }
 }

@@ -1,31 +1,32 @@
-//! `/connect/userinfo`: who the bearer of a token is (OpenID Connect Core §5.3).
+//! `/connect/userinfo`: who the user of an access token is (OpenID Connect Core, section 5.3).
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
 use serde::Serialize;
-use tracing::error;
 use uuid::Uuid;
+use web::bearer::{self, BearerError, Challenge};
+use web::request_log::CallerId;
 
 use crate::app::App;
+use crate::error::ServiceFailure;
 use crate::role::Role;
 use crate::tokens::access_token;
 use crate::tokens::scope::{OPENID, PROFILE};
 
-/// What is told about a person.
+/// The response: claims about the user.
 #[derive(Serialize)]
-pub(crate) struct Person {
+pub(crate) struct UserInfo {
     sub: Uuid,
     #[serde(flatten)]
     profile: Option<Profile>,
 }
 
-/// What the scope `profile` adds.
+/// The claims that the scope `profile` adds.
 #[derive(Serialize)]
 struct Profile {
     name: String,
@@ -33,62 +34,61 @@ struct Profile {
     roles: Vec<Role>,
 }
 
-/// Why nothing is told (RFC 6750 §3.1).
+/// Why the request is refused or failed.
 #[derive(Debug)]
-pub(crate) enum BearerError {
-    /// No token came.
-    Missing,
-    /// It is no token of ours, or not any more.
-    Invalid,
-    /// It is not for this.
-    Scope,
-    Database(DatabaseError),
+pub(crate) enum UserInfoError {
+    /// The token is missing, invalid, or lacks the scope `openid`; the challenge says which (RFC 6750, section 3).
+    Challenge(Challenge),
+    /// The account cannot be read.
+    Service(ServiceFailure),
 }
 
 /// `GET` and `POST /connect/userinfo`
-pub(crate) async fn userinfo(
+pub(crate) async fn show(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-) -> Result<Json<Person>, BearerError> {
-    let claims = access_token::read(&app, bearer(&headers)?).ok_or(BearerError::Invalid)?;
-    let may = |scope| claims.scope.split(' ').any(|granted| granted == scope);
-    if !may(OPENID) {
-        return Err(BearerError::Scope);
+    extensions: Extensions,
+) -> Result<Json<UserInfo>, UserInfoError> {
+    let invalid = || UserInfoError::Challenge(Challenge::TokenInvalid);
+    let claims = access_token::verify(&app, bearer::token(&headers)?).ok_or_else(invalid)?;
+    CallerId::set(&extensions, claims.sub.clone());
+    let has_scope = |scope| claims.scope.split(' ').any(|granted| granted == scope);
+    if !has_scope(OPENID) {
+        return Err(UserInfoError::Challenge(Challenge::InsufficientScope(OPENID)));
     }
-    let id = Uuid::try_parse(&claims.sub).map_err(|_| BearerError::Invalid)?;
-    let account = app.accounts.by_id(id).await.map_err(BearerError::Database)?;
-    let account = account.filter(|account| !account.is_disabled).ok_or(BearerError::Invalid)?;
-    let profile = may(PROFILE).then(|| Profile {
+    let id = Uuid::try_parse(&claims.sub).map_err(|_| invalid())?;
+    let account = app.accounts.find_by_id(id).await?;
+    let account = account.filter(|account| !account.is_disabled).ok_or_else(invalid)?;
+    let profile = has_scope(PROFILE).then(|| Profile {
         name: account.name.clone(),
         preferred_username: account.name,
         roles: account.role.claims(),
     });
-    Ok(Json(Person { sub: id, profile }))
+    Ok(Json(UserInfo { sub: id, profile }))
 }
 
-/// The token of the one `Authorization` header.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, BearerError> {
-    let mut sent = headers.get_all(AUTHORIZATION).iter();
-    let first = sent.next().ok_or(BearerError::Missing)?;
-    if sent.next().is_some() {
-        return Err(BearerError::Invalid);
+impl From<BearerError> for UserInfoError {
+    fn from(error: BearerError) -> Self {
+        Self::Challenge(error.into())
     }
-    let (scheme, token) =
-        first.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerError::Invalid)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(BearerError::Missing) }
 }
 
-impl IntoResponse for BearerError {
+impl<E: Into<ServiceFailure>> From<E> for UserInfoError {
+    fn from(error: E) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl IntoResponse for UserInfoError {
     fn into_response(self) -> Response {
-        let (status, challenge) = match self {
-            Self::Missing => (StatusCode::UNAUTHORIZED, "Bearer"),
-            Self::Invalid => (StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#),
-            Self::Scope => (StatusCode::FORBIDDEN, r#"Bearer error="insufficient_scope", scope="openid""#),
-            Self::Database(cause) => {
-                error!(error = &cause as &dyn std::error::Error, "no user information: the database failed");
-                return StatusCode::SERVICE_UNAVAILABLE.into_response();
-            }
+        let challenge = match self {
+            Self::Challenge(challenge) => challenge,
+            Self::Service(failure) => return failure.problem_response(),
         };
-        (status, [(WWW_AUTHENTICATE, challenge)]).into_response()
+        let status = match challenge {
+            Challenge::TokenMissing | Challenge::TokenInvalid => StatusCode::UNAUTHORIZED,
+            Challenge::InsufficientScope(_) => StatusCode::FORBIDDEN,
+        };
+        (status, [(WWW_AUTHENTICATE, challenge.header())]).into_response()
     }
 }

@@ -1,18 +1,35 @@
-//! The stylesheet and the mark, out of the binary.
+//! The stylesheet and the logo: static files in the binary, under names with a hash of their content.
 
-use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use std::sync::{Arc, LazyLock};
 
-type File = ([(HeaderName, &'static str); 2], &'static str);
+use axum::Router;
+use web::assets::Asset;
 
-const CACHED: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
+use crate::app::App;
 
-/// `GET /assets/identity.css`
-pub(crate) async fn style() -> File {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8"), CACHED], include_str!("../../assets/identity.css"))
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("identity.css", "text/css; charset=utf-8", include_bytes!("../../assets/identity.css"))
+});
+
+static LOGO: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("logo.svg", "image/svg+xml", include_bytes!("../../assets/logo.svg")));
+
+/// The path of the stylesheet, for templates.
+pub(crate) fn style_url() -> &'static str {
+    STYLE.url()
 }
 
-/// `GET /assets/mark.svg`
-pub(crate) async fn mark() -> File {
-    ([(CONTENT_TYPE, "image/svg+xml"), CACHED], include_str!("../../assets/mark.svg"))
+/// The path of the logo, for templates.
+pub(crate) fn logo_url() -> &'static str {
+    LOGO.url()
+}
+
+/// The paths of all files.
+pub(crate) fn urls() -> [&'static str; 2] {
+    [style_url(), logo_url()]
+}
+
+/// The routes of all files.
+pub(crate) fn router() -> Router<Arc<App>> {
+    web::assets::router([&*STYLE, &*LOGO])
 }

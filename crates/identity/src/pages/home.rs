@@ -1,19 +1,19 @@
-//! The page of who is signed in: who they are, what they may do, the way out.
+//! The start page: the account that is signed in, its roles, and for administrators a form that creates invitations.
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{redirect, show};
 use crate::accounts::account_store::Account;
+use crate::pages::render::{redirect, render};
 use crate::pages::return_url::LOGIN_PAGE;
 use crate::pages::visitor::Visitor;
 use crate::role::Role;
 
-/// An invitation that was just made: its link is shown this once.
-pub(super) struct Invitation {
-    pub(super) role: Role,
-    pub(super) link: String,
+/// An invitation that was just created. Its link is not stored in clear text, so the page shows it once.
+pub(crate) struct NewInvitation {
+    pub(crate) role: Role,
+    pub(crate) link: String,
 }
 
 #[derive(Template)]
@@ -23,20 +23,21 @@ struct HomePage<'a> {
     id: String,
     roles: Vec<Role>,
     is_admin: bool,
-    invitation: Option<Invitation>,
+    invitation: Option<NewInvitation>,
 }
 
 /// `GET /`
-pub(crate) async fn home(visitor: Visitor) -> Response {
+pub(crate) async fn show(visitor: Visitor) -> Response {
     match visitor.account {
         Some(account) => page(&account, None),
         None => redirect(LOGIN_PAGE),
     }
 }
 
-pub(super) fn page(account: &Account, invitation: Option<Invitation>) -> Response {
+/// The start page of an account, with the invitation that was just created, if any.
+pub(crate) fn page(account: &Account, invitation: Option<NewInvitation>) -> Response {
     let status = if invitation.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    show(
+    render(
         status,
         &HomePage {
             name: &account.name,

@@ -1,4 +1,4 @@
-//! Inviting someone: an administrator makes a link that grants one role to one account.
+//! Invitations: an administrator creates a link that registers one account with a role.
 
 use std::sync::Arc;
 
@@ -6,18 +6,19 @@ use axum::extract::State;
 use axum::response::Response;
 use tracing::info;
 
-use super::{PageError, redirect};
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::app::App;
 use crate::http::form::{Form, InvalidForm};
-use crate::pages::home::{self, Invitation};
+use crate::pages::error::PageError;
+use crate::pages::home::{self, NewInvitation};
+use crate::pages::render::redirect;
 use crate::pages::return_url::LOGIN_PAGE;
 use crate::pages::visitor::Visitor;
 use crate::role::Role;
 
 /// `POST /Auth/Invite`
-pub(crate) async fn invite(
+pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     form: Result<Form, InvalidForm>,
@@ -27,9 +28,9 @@ pub(crate) async fn invite(
     if !visitor.is_admin() {
         return Err(PageError::NotAdmin);
     }
-    let role = Role::named(form.text("Role")).ok_or(PageError::NoSuchRole)?;
-    let token = app.registration_tokens.mint(Kind::Invitation, role, Some(account.id)).await?;
-    info!(target: "audit", { audit.event = "invitation_made", account.id = %account.id, role = role.name() }, "{} made an invitation ({})", account.id, role.name());
-    let link = registration_link::register(&app.settings, Kind::Invitation, &token);
-    Ok(home::page(account, Some(Invitation { role, link })))
+    let role = Role::from_name(form.value_or_empty("Role")).ok_or(PageError::UnknownRole)?;
+    let token = app.registration_tokens.issue(Kind::Invitation, role, Some(account.id)).await?;
+    info!(target: "audit", { audit.event = "invitation_created", account.id = %account.id, role = role.name() }, "{} created an invitation ({})", account.id, role.name());
+    let link = registration_link::url(&app.settings, Kind::Invitation, &token);
+    Ok(home::page(account, Some(NewInvitation { role, link })))
 }

@@ -9,19 +9,19 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
+use web::client_address::ClientAddress;
 
-use super::{PageError, redirect, show};
 use crate::app::App;
-use crate::http::client_address::Address;
 use crate::http::form::{Form, InvalidForm};
-use crate::pages::error::of_refusal;
+use crate::pages::error::PageError;
+use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
 use crate::pages::visitor::{Visitor, set_cookie};
-use crate::sign_in::sign_in;
+use crate::sign_in::{SignInError, sign_in};
 
 /// One sentence for every reason, so that nobody learns which names exist.
-const NOT_THEM: &str = "The user name or the password is wrong, or there were too many misses: \
-    then an account waits a while before it takes even the right password.";
+const BAD_CREDENTIALS: &str = "The user name or the password is wrong, or there were too many failed attempts: \
+    then an account accepts even the right password only after a while.";
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -31,6 +31,7 @@ struct LoginPage<'a> {
     error: Option<&'static str>,
 }
 
+/// The query of the login page.
 #[derive(Deserialize)]
 pub(crate) struct LoginQuery {
     #[serde(rename = "ReturnUrl")]
@@ -38,7 +39,7 @@ pub(crate) struct LoginQuery {
 }
 
 /// `GET /Auth/Login`
-pub(crate) async fn login_form(visitor: Visitor, Query(query): Query<LoginQuery>) -> Response {
+pub(crate) async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Response {
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
     if visitor.account.is_some() {
         return redirect(if return_url == ReturnUrl::Login {
@@ -47,38 +48,34 @@ pub(crate) async fn login_form(visitor: Visitor, Query(query): Query<LoginQuery>
             return_url.as_location()
         });
     }
-    show(StatusCode::OK, &LoginPage { username: "", return_url: return_url.as_field(), error: None })
+    render(StatusCode::OK, &LoginPage { username: "", return_url: return_url.as_field(), error: None })
 }
 
 /// `POST /Auth/Login`
-pub(crate) async fn login(
+pub(crate) async fn submit(
     State(app): State<Arc<App>>,
-    Address(from): Address,
+    ClientAddress(client_address): ClientAddress,
     visitor: Visitor,
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    let return_url = ReturnUrl::parse(form.field("ReturnUrl"));
-    let (username, password) = (form.text("Username"), form.text("Password"));
-    let account = match sign_in(&app, username, password.to_owned(), from).await {
+    let return_url = ReturnUrl::parse(form.value("ReturnUrl"));
+    let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
+    let account = match sign_in(&app, username, password.to_owned(), client_address).await {
         Ok(account) => account,
-        Err(refusal) => {
-            return of_refusal(refusal).map_or_else(
-                || {
-                    let page =
-                        LoginPage { username, return_url: return_url.as_field(), error: Some(NOT_THEM) };
-                    Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page))
-                },
-                Err,
-            );
+        Err(SignInError::Service(failure)) => return Err(failure.into()),
+        Err(SignInError::BadCredentials) => {
+            let return_url = return_url.as_field();
+            let page = LoginPage { username, return_url, error: Some(BAD_CREDENTIALS) };
+            return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };
-    // The cookie from before is worth nothing afterwards, whoever put it there.
+    // The session before the sign-in ends, whoever set its cookie (session fixation).
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
-    let session = app.sessions.begin(account.id).await?;
-    info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %from }, "{} signed in", account.id);
+    let session = app.sessions.start(account.id).await?;
+    info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
     let mut response = redirect(return_url.as_location());
     response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
     Ok(response)

@@ -1,4 +1,4 @@
-//! Signing out: a post, since a link could be followed by accident.
+//! Signing out. It takes a POST, since a link could be followed by accident or by a prefetch.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use tracing::info;
 
-use super::{PageError, redirect};
 use crate::app::App;
+use crate::pages::error::PageError;
+use crate::pages::render::redirect;
 use crate::pages::return_url::LOGIN_PAGE;
-use crate::pages::visitor::{Visitor, clear_cookie};
+use crate::pages::visitor::{Visitor, delete_cookie};
 
 /// `POST /Auth/Logout`
-pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
+pub(crate) async fn submit(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
@@ -21,6 +22,6 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, visitor: Visitor) -> Res
         info!(target: "audit", { audit.event = "signed_out", account.id = %account.id }, "{} signed out", account.id);
     }
     let mut response = redirect(LOGIN_PAGE);
-    response.headers_mut().insert(SET_COOKIE, clear_cookie(&app.settings));
+    response.headers_mut().insert(SET_COOKIE, delete_cookie(&app.settings));
     Ok(response)
 }

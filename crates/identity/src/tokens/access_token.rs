@@ -1,4 +1,4 @@
-//! Access tokens (RFC 9068): made, and read again when they come back to us.
+//! Access tokens (RFC 9068): issued as signed JWTs, and verified when they come back to Identity.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,16 +8,15 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::keys::key_ring::KeyRing;
-use crate::oauth::Scopes;
+use crate::legacy_clients::LegacyClaims;
 use crate::role::Role;
 use crate::time::SECOND;
+use crate::tokens::scope::{AUDIENCE, Scopes};
 
-/// The API that tokens are for.
-pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
-
+/// The `typ` of an access token (RFC 9068, section 2.1).
 const TYPE: &str = "at+jwt";
 
-/// What a token says.
+/// The claims of an access token. `iat` and `exp` are seconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) iss: String,
@@ -29,16 +28,16 @@ pub(crate) struct Claims {
     pub(crate) jti: Uuid,
     pub(crate) scope: String,
     pub(crate) roles: Vec<Role>,
-    /// Where the original's clients look for the roles.
-    #[serde(rename = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")]
-    pub(crate) role: Vec<Role>,
-    /// How the person was recognised (RFC 8176); nothing for a program.
+    #[serde(flatten)]
+    pub(crate) legacy: LegacyClaims,
+    /// How the user was authenticated (RFC 8176); empty for a client's own token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) amr: Vec<String>,
 }
 
-/// For whom a token is, and for what.
+/// For whom a token is issued, and with which rights.
 pub(crate) struct TokenSubject<'a> {
+    /// The id of the account or of the client.
     pub(crate) sub: String,
     pub(crate) client: &'a str,
     pub(crate) scopes: &'a Scopes,
@@ -53,28 +52,31 @@ struct Header<'a> {
     kid: &'a str,
 }
 
-/// A signed access token. Without the API's scope its audience is ourselves: the API does not take it.
-pub(crate) fn access_token(app: &App, grantee: TokenSubject<'_>) -> String {
+/// A signed access token. Without the scope [`AUDIENCE`] the token is addressed to Identity itself, so the API refuses it.
+pub(crate) fn issue(app: &App, subject: TokenSubject<'_>) -> String {
     let iat = app.clock.now() / SECOND;
     let issuer = &app.settings.issuer;
     sign(
         &app.keys,
         &Claims {
             iss: issuer.clone(),
-            aud: if grantee.scopes.contains(AUDIENCE) { AUDIENCE.to_owned() } else { issuer.clone() },
-            sub: grantee.sub,
-            client_id: grantee.client.to_owned(),
+            aud: if subject.scopes.contains(AUDIENCE) { AUDIENCE.to_owned() } else { issuer.clone() },
+            sub: subject.sub,
+            client_id: subject.client.to_owned(),
             iat,
-            exp: iat + app.token_seconds(),
+            exp: iat + app.token_ttl_seconds(),
             jti: Uuid::new_v4(),
-            scope: grantee.scopes.to_string(),
-            role: grantee.roles.clone(),
-            roles: grantee.roles,
-            amr: grantee.amr.iter().map(|&method| method.to_owned()).collect(),
+            scope: subject.scopes.to_string(),
+            legacy: LegacyClaims { role: subject.roles.clone() },
+            roles: subject.roles,
+            amr: subject.amr.iter().map(|&method| method.to_owned()).collect(),
         },
     )
 }
 
+/// The claims as a JWS in compact form (RFC 7515, section 7.1), signed by the current key.
+///
+/// `jsonwebtoken::encode` is not used because it parses the private key for every token; the key ring keeps it parsed.
 fn sign(keys: &KeyRing, claims: &Claims) -> String {
     let key = keys.current();
     let header = Header { alg: "RS256", typ: TYPE, kid: &key.kid };
@@ -87,9 +89,9 @@ fn encode(part: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).expect("plain data is JSON"))
 }
 
-/// What a token of ours says, if it is one and is alive. Signature and form are the library's to check, the time is
-/// our clock's.
-pub(crate) fn read(app: &App, token: &str) -> Option<Claims> {
+/// The claims of a token that this Identity has issued and that has not expired, else `None`. The library checks signature
+/// and form; the expiry is checked here, against the clock of the service, which tests can set.
+pub(crate) fn verify(app: &App, token: &str) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     if header.typ.as_deref() != Some(TYPE) {
         return None;

@@ -1,4 +1,4 @@
-//! What an access token says, and its scopes.
+//! Access tokens: their claims and their scopes.
 
 pub(crate) mod access_token;
 pub(crate) mod scope;

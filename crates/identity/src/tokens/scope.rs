@@ -1,28 +1,33 @@
-//! Scopes: what a client may ask for, and what it gets when it does not say.
+//! Scopes (RFC 6749, section 3.3): which ones a client may request, and which ones it is granted.
 
 use std::fmt;
 
-use crate::tokens::access_token::AUDIENCE;
+/// The audience of tokens for Tasker's API, and the scope that requests such a token.
+pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
 
+/// The scope that opens `/connect/userinfo`.
 pub(crate) const OPENID: &str = "openid";
+
+/// The scope that adds name and roles to the answer of `/connect/userinfo`.
 pub(crate) const PROFILE: &str = "profile";
 
-/// What a person's client may ask for. Without a wish it gets all of it.
+/// The scopes of the password grant; a request without `scope` is granted all of them.
 pub(crate) const USER_SCOPES: &[&str] = &[OPENID, PROFILE, AUDIENCE];
 
-/// What a program may ask for: there is nobody whose identity it could want.
+/// The scopes of `client_credentials`. Those of OpenID Connect are missing, since there is no user to identify.
 pub(crate) const CLIENT_SCOPES: &[&str] = &[AUDIENCE];
 
-/// Granted scopes, each once, in the order of the request.
+/// The scopes that were granted: each once, in the order of the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Scopes(Vec<&'static str>);
 
 impl Scopes {
-    /// What is granted of `wish`; nothing, where it holds a scope that is not `allowed`.
-    pub(crate) fn grant(wish: Option<&str>, allowed: &[&'static str]) -> Option<Self> {
-        let Some(wish) = wish else { return Some(Self(allowed.to_vec())) };
+    /// The scopes that the parameter `scope` requests; without the parameter all that are `allowed`. `None` if it requests a
+    /// scope that is not `allowed`, or none at all.
+    pub(crate) fn grant(requested: Option<&str>, allowed: &[&'static str]) -> Option<Self> {
+        let Some(requested) = requested else { return Some(Self(allowed.to_vec())) };
         let mut granted = Vec::new();
-        for scope in wish.split(' ').filter(|scope| !scope.is_empty()) {
+        for scope in requested.split(' ').filter(|scope| !scope.is_empty()) {
             let scope = *allowed.iter().find(|&&allowed| allowed == scope)?;
             if !granted.contains(&scope) {
                 granted.push(scope);
@@ -31,6 +36,7 @@ impl Scopes {
         (!granted.is_empty()).then_some(Self(granted))
     }
 
+    /// Whether this scope was granted.
     pub(crate) fn contains(&self, scope: &str) -> bool {
         self.0.contains(&scope)
     }
@@ -47,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s18_scopes_are_granted_whole_or_not_at_all() {
-        let grant = |wish| Scopes::grant(wish, USER_SCOPES).map(|scopes| scopes.to_string());
+    fn all_requested_scopes_are_granted_or_none() {
+        let grant = |requested| Scopes::grant(requested, USER_SCOPES).map(|scopes| scopes.to_string());
         assert_eq!(grant(None).as_deref(), Some("openid profile TaskerWebAPI"));
         assert_eq!(grant(Some("TaskerWebAPI  openid openid")).as_deref(), Some("TaskerWebAPI openid"));
         for bad in ["openid email", "taskerwebapi", " ", "openid\tprofile"] {

@@ -1,4 +1,4 @@
-//! A running Identity, and the people and programs in front of it.
+//! The test kit: a running Identity on a database of its own, and an HTTP client for it.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -26,17 +26,17 @@ pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// When every test begins.
+/// The time at which the clock of every test begins, in microseconds since 1970.
 const START: i64 = 1_800_000_000 * SECOND;
 
-/// A password that breaks no rule.
+/// A password that the policy accepts.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// The secret of the program `robot`.
+/// The secret of the client `robot`.
 pub(crate) const ROBOT_SECRET: &str = "robots have secrets too";
 
-/// An Identity that serves on a port of its own.
-pub(crate) struct House {
+/// An Identity that listens on a port of its own.
+pub(crate) struct TestService {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
@@ -44,24 +44,25 @@ pub(crate) struct House {
     pub(crate) base: String,
     http: reqwest::Client,
     scratch: Scratch,
-    keys: TempDir,
-    _serving: JoinSet<()>,
+    key_directory: TempDir,
+    _server: JoinSet<()>,
 }
 
-/// Runs a test on SQLite and on PostgreSQL. (Shared, so that a test that looks at one field keeps the whole house.)
-pub(crate) async fn each_database<T: Future<Output = ()>>(test: impl Fn(Arc<House>) -> T) {
+/// Runs a test on SQLite and on PostgreSQL.
+pub(crate) async fn each_database<T: Future<Output = ()>>(test: impl Fn(Arc<TestService>) -> T) {
     each_database_with(|_| (), test).await;
 }
 
-/// The same with other settings.
+/// Runs a test on SQLite and on PostgreSQL with other settings.
 pub(crate) async fn each_database_with<T: Future<Output = ()>>(
     change: impl Fn(&mut Settings),
-    test: impl Fn(Arc<House>) -> T,
+    test: impl Fn(Arc<TestService>) -> T,
 ) {
-    Box::pin(test(Arc::new(House::open(Scratch::sqlite(), &change).await))).await;
-    Box::pin(test(Arc::new(House::open(Scratch::postgres().await, &change).await))).await;
+    Box::pin(test(Arc::new(TestService::open(Scratch::sqlite(), &change).await))).await;
+    Box::pin(test(Arc::new(TestService::open(Scratch::postgres().await, &change).await))).await;
 }
 
+/// The default settings of the tests, with one confidential client.
 pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
     Settings {
         issuer: issuer.to_owned(),
@@ -77,7 +78,8 @@ pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
     }
 }
 
-/// What the first house of this run has made, so that the others start with it: making a key takes half a second.
+/// The key file and the signing key of the first service of a test run. The other services start with them, since generating
+/// a key takes half a second.
 struct FirstKey {
     file: Vec<u8>,
     row: (String, Vec<u8>),
@@ -86,21 +88,23 @@ struct FirstKey {
 static FIRST_KEY: OnceCell<FirstKey> = OnceCell::const_new();
 
 impl FirstKey {
-    async fn make() -> Self {
-        let (scratch, keys) = (Scratch::sqlite(), TempDir::new().unwrap());
-        let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", keys.path().join("key")));
+    async fn create() -> Self {
+        let (scratch, directory) = (Scratch::sqlite(), TempDir::new().unwrap());
+        let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", directory.path().join("key")));
         Identity::open(db.clone(), settings.clone(), Clock::set_to(START)).await.unwrap();
         let row = on!(&db, read, pool =>
-            sqlx::query_as("select kid, sealed from signing_key").fetch_one(pool).await);
+            sqlx::query_as("select kid, encrypted from signing_key").fetch_one(pool).await);
         Self { file: fs::read(settings.key_file).unwrap(), row: row.unwrap() }
     }
 
-    async fn give(&self, db: &Db, key_file: &Path) {
+    /// Stores the key in an empty database and writes the key file.
+    async fn install(&self, db: &Db, key_file: &Path) {
         TABLES.migrate(db).await.unwrap();
-        let (kid, sealed) = &self.row;
-        let insert = "insert into signing_key (generation, kid, sealed, signs_from) values (1, $1, $2, $3)";
+        let (kid, encrypted) = &self.row;
+        let insert =
+            "insert into signing_key (generation, kid, encrypted, signs_from) values (1, $1, $2, $3)";
         on!(db, write, pool =>
-            sqlx::query(insert).bind(kid).bind(sealed).bind(START).execute(pool).await.map(drop))
+            sqlx::query(insert).bind(kid).bind(encrypted).bind(START).execute(pool).await.map(drop))
         .unwrap();
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(key_file).unwrap();
         file.write_all(&self.file).unwrap();
@@ -116,23 +120,23 @@ const TABLES: SchemaPart = SchemaPart {
     }],
 };
 
-impl House {
+impl TestService {
     async fn open(scratch: Scratch, change: impl Fn(&mut Settings)) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let keys = TempDir::new().unwrap();
+        let key_directory = TempDir::new().unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
-        let mut settings = settings(&issuer, keys.path().join("identity.key"));
+        let mut settings = settings(&issuer, key_directory.path().join("identity.key"));
         change(&mut settings);
         let db = scratch.open();
-        FIRST_KEY.get_or_init(FirstKey::make).await.give(&db, &settings.key_file).await;
-        Self::start(db, settings, Clock::set_to(START), listener, (scratch, keys)).await
+        FIRST_KEY.get_or_init(FirstKey::create).await.install(&db, &settings.key_file).await;
+        Self::start(db, settings, Clock::set_to(START), listener, scratch, key_directory).await
     }
 
-    /// Another Identity on the same database and with the same key file, as after a restart or beside this one.
+    /// Another Identity with the same database and key file, as after a restart or beside this one.
     pub(crate) async fn another(&self) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let places = (Scratch::sqlite(), TempDir::new().unwrap());
-        Self::start(self.scratch.open(), self.settings.clone(), self.clock.clone(), listener, places).await
+        let (db, settings, clock) = (self.scratch.open(), self.settings.clone(), self.clock.clone());
+        Self::start(db, settings, clock, listener, Scratch::sqlite(), TempDir::new().unwrap()).await
     }
 
     async fn start(
@@ -140,23 +144,24 @@ impl House {
         settings: Settings,
         clock: Clock,
         listener: TcpListener,
-        (scratch, keys): (Scratch, TempDir),
+        scratch: Scratch,
+        key_directory: TempDir,
     ) -> Self {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let identity = Identity::open(db.clone(), settings.clone(), clock.clone()).await.unwrap();
         let service = identity.router().into_make_service_with_connect_info::<SocketAddr>();
-        let mut serving = JoinSet::new();
-        serving.spawn(async { axum::serve(listener, service).await.unwrap() });
+        let mut server = JoinSet::new();
+        server.spawn(async { axum::serve(listener, service).await.unwrap() });
         let http = http(Ipv4Addr::LOCALHOST);
-        Self { identity, settings, clock, db, base, http, scratch, keys, _serving: serving }
+        Self { identity, settings, clock, db, base, http, scratch, key_directory, _server: server }
     }
 
     /// The directory of the key file.
-    pub(crate) fn keys(&self) -> PathBuf {
-        self.keys.path().to_owned()
+    pub(crate) fn key_directory(&self) -> PathBuf {
+        self.key_directory.path().to_owned()
     }
 
-    /// A second connection to the same database.
+    /// A second pool of connections to the same database.
     pub(crate) fn open_again(&self) -> Db {
         self.scratch.open()
     }
@@ -173,7 +178,7 @@ impl House {
         self.http.post(format!("{}{path}", self.base)).form(form)
     }
 
-    /// A post from another address.
+    /// A POST from another client address.
     pub(crate) fn post_from(&self, from: Ipv4Addr, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
         http(from).post(format!("{}{path}", self.base)).form(form)
     }
@@ -186,68 +191,68 @@ impl House {
         self.get(path).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Registers through the page, with more fields than the ordinary ones.
-    pub(crate) async fn register_with(&self, name: &str, more: &[(&str, &str)]) -> Response {
+    /// Sends the registration form with additional fields.
+    pub(crate) async fn register_with_fields(&self, name: &str, more: &[(&str, &str)]) -> Response {
         let mut form = vec![("Username", name), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
         form.extend_from_slice(more);
         self.post("/Auth/Register", &form).send().await.unwrap()
     }
 
-    /// An ordinary account.
+    /// Registers an account with the role `User`.
     pub(crate) async fn register(&self, name: &str) {
-        let answer = self.register_with(name, &[]).await;
+        let answer = self.register_with_fields(name, &[]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 
-    /// The token of a fresh setup link.
+    /// The token of a new setup link.
     pub(crate) async fn setup_token(&self) -> String {
         let link = self.identity.setup_link().await.unwrap().unwrap();
         link.split_once("setup=").unwrap().1.to_owned()
     }
 
-    /// How many accounts there are.
-    pub(crate) async fn accounts(&self) -> i64 {
+    /// The number of accounts.
+    pub(crate) async fn count_accounts(&self) -> i64 {
         let (count,): (i64,) = on!(&self.db, read, pool =>
             sqlx::query_as("select count(*) from account").fetch_one(pool).await)
         .unwrap();
         count
     }
 
-    /// The first administrator, through the setup link.
+    /// Registers the first administrator with a setup link.
     pub(crate) async fn register_admin(&self, name: &str) {
         let token = self.setup_token().await;
-        let answer = self.register_with(name, &[("IsAdmin", "true"), ("setup", &token)]).await;
+        let answer = self.register_with_fields(name, &[("IsAdmin", "true"), ("setup", &token)]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 
-    /// Asks for a token as the original's programs do.
-    pub(crate) async fn ask_token(&self, name: &str, password: &str) -> Response {
+    /// Requests a token by the password grant.
+    pub(crate) async fn request_token(&self, name: &str, password: &str) -> Response {
         self.post("/connect/token", &password_grant(name, password)).send().await.unwrap()
     }
 
-    /// A token that is given.
+    /// An access token of this account.
     pub(crate) async fn token(&self, name: &str) -> String {
-        let answer: Value = self.ask_token(name, PASSWORD).await.json().await.unwrap();
+        let answer: Value = self.request_token(name, PASSWORD).await.json().await.unwrap();
         answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
-    /// The roles that a token of this account claims.
+    /// The roles in a token of this account.
     pub(crate) async fn roles(&self, name: &str) -> Vec<String> {
         serde_json::from_value(claims(&self.token(name).await)["roles"].clone()).unwrap()
     }
 
-    /// Whether there is an account of that name with the usual password.
-    pub(crate) async fn knows(&self, name: &str) -> bool {
-        self.ask_token(name, PASSWORD).await.status() == StatusCode::OK
+    /// Whether the account exists and gets a token with [`PASSWORD`].
+    pub(crate) async fn can_sign_in(&self, name: &str) -> bool {
+        self.request_token(name, PASSWORD).await.status() == StatusCode::OK
     }
 
-    /// Signs in at the page; the cookie.
+    /// Signs in at the login page and returns the cookie.
     pub(crate) async fn sign_in(&self, name: &str) -> String {
         let form = [("Username", name), ("Password", PASSWORD), ("ReturnUrl", "/")];
         cookie(&self.post("/Auth/Login", &form).send().await.unwrap())
     }
 
-    /// An invitation that the owner of the cookie makes.
+    /// The token of an invitation that the account of this cookie creates.
     pub(crate) async fn invite(&self, session: &str, role: &str) -> String {
         let answer =
             self.post("/Auth/Invite", &[("Role", role)]).header(COOKIE, session).send().await.unwrap();
@@ -267,7 +272,7 @@ fn http(from: Ipv4Addr) -> reqwest::Client {
         .unwrap()
 }
 
-/// The form of the original's README.
+/// The form of the password grant, as the README of the original Tasker has it.
 pub(crate) fn password_grant<'a>(name: &'a str, password: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         ("grant_type", "password"),
@@ -278,22 +283,24 @@ pub(crate) fn password_grant<'a>(name: &'a str, password: &'a str) -> Vec<(&'a s
     ]
 }
 
-/// The `name=text` of the cookie that an answer sets.
+/// The `name=value` of the cookie that a response sets.
 pub(crate) fn cookie(answer: &Response) -> String {
     let set = answer.headers().get(SET_COOKIE).expect("a cookie").to_str().unwrap();
     set.split(';').next().unwrap().to_owned()
 }
 
+/// The `Location` of a redirect.
 pub(crate) fn location(answer: &Response) -> &str {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     answer.headers()[LOCATION].to_str().unwrap()
 }
 
-/// What a token says, unverified.
+/// The claims of a token, unverified.
 pub(crate) fn claims(token: &str) -> Value {
     part(token, 1)
 }
 
+/// The header of a token, unverified.
 pub(crate) fn header(token: &str) -> Value {
     part(token, 0)
 }

@@ -1,4 +1,4 @@
-//! What the log is told.
+//! The log: no secret is ever in it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -36,38 +36,38 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn s121_no_password_token_cookie_or_link_is_ever_logged() {
+async fn no_password_token_cookie_or_link_is_logged() {
     let log = Log::default();
-    // The tests' own HTTP client lives in this process too, and hyper tells everything at this level.
-    let ours = "audit=trace,identity=trace,store=trace,sqlx=trace,axum=trace,tower_http=trace";
+    // The HTTP client of the tests is in this process too, and hyper logs every header at this level.
+    let ours = "audit=trace,identity=trace,database=trace,web=trace,sqlx=trace,axum=trace,tower_http=trace";
     let subscriber = tracing_subscriber::fmt().with_env_filter(ours).with_writer(log.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
-    each_database(|house| {
+    each_database(|service| {
         let log = log.clone();
         async move {
-            let setup = house.identity.setup_link().await.unwrap().unwrap();
+            let setup = service.identity.setup_link().await.unwrap().unwrap();
             let setup = setup.split_once("setup=").unwrap().1.to_owned();
-            house.register_with("ann", &[("IsAdmin", "true"), ("setup", &setup)]).await;
-            house.register_with("eve", &[("IsAdmin", "true"), ("setup", "a-guessed-link")]).await;
-            let session = house.sign_in("ann").await;
-            let invitation = house.invite(&session, "Worker").await;
-            house.register_with("bob", &[("invitation", &invitation)]).await;
-            let token = house.token("ann").await;
-            house.get("/connect/userinfo").bearer_auth(&token).send().await.unwrap();
-            house.ask_token("typed my-password here", "a-wrong-password").await;
+            service.register_with_fields("ann", &[("IsAdmin", "true"), ("setup", &setup)]).await;
+            service.register_with_fields("eve", &[("IsAdmin", "true"), ("setup", "a-guessed-link")]).await;
+            let session = service.sign_in("ann").await;
+            let invitation = service.invite(&session, "Worker").await;
+            service.register_with_fields("bob", &[("invitation", &invitation)]).await;
+            let token = service.token("ann").await;
+            service.get("/connect/userinfo").bearer_auth(&token).send().await.unwrap();
+            service.request_token("typed my-password here", "a-wrong-password").await;
             let form = [
                 ("grant_type", "client_credentials"),
                 ("client_id", "robot"),
                 ("client_secret", ROBOT_SECRET),
             ];
-            house.post("/connect/token", &form).send().await.unwrap();
-            house.post("/connect/token?code=in-the-query", &form).send().await.unwrap();
-            house.post("/Auth/Logout", &[]).header(COOKIE, &session).send().await.unwrap();
+            service.post("/connect/token", &form).send().await.unwrap();
+            service.post("/connect/token?code=in-the-query", &form).send().await.unwrap();
+            service.post("/Auth/Logout", &[]).header(COOKIE, &session).send().await.unwrap();
 
-            let said = log.text();
+            let text = log.text();
             assert!(
-                said.contains("signed in") && said.contains("made an invitation"),
-                "something was logged"
+                text.contains("signed in") && text.contains("created an invitation"),
+                "the requests were logged"
             );
             let cookie = session.split_once('=').unwrap().1;
             let signature = token.rsplit_once('.').unwrap().1;
@@ -83,8 +83,8 @@ async fn s121_no_password_token_cookie_or_link_is_ever_logged() {
                 cookie,
                 signature,
             ] {
-                let told = said.lines().find(|line| line.contains(secret));
-                assert!(told.is_none(), "{told:?}");
+                let leak = text.lines().find(|line| line.contains(secret));
+                assert!(leak.is_none(), "{leak:?}");
             }
         }
     })

@@ -1,4 +1,4 @@
-//! Identity through real HTTP, on both databases. `S..` are the numbers of the security check list.
+//! Identity over real HTTP, on SQLite and on PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

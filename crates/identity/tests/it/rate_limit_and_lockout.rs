@@ -1,4 +1,4 @@
-//! Guessing passwords: what is told, what is counted, what it costs.
+//! Password guessing: equal responses, lockout of accounts, rate limits of addresses, the cost of hashing.
 
 use std::net::Ipv4Addr;
 
@@ -6,30 +6,30 @@ use database::on;
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::kit::{DAY, House, PASSWORD, SECOND, each_database, location, password_grant};
+use crate::kit::{DAY, PASSWORD, SECOND, TestService, each_database, location, password_grant};
 
-async fn login(house: &House, name: &str, password: &str) -> StatusCode {
+async fn login(service: &TestService, name: &str, password: &str) -> StatusCode {
     let form = [("Username", name), ("Password", password), ("ReturnUrl", "/")];
-    house.post("/Auth/Login", &form).send().await.unwrap().status()
+    service.post("/Auth/Login", &form).send().await.unwrap().status()
 }
 
-async fn miss(house: &House, name: &str, times: usize) {
+async fn fail_sign_in(service: &TestService, name: &str, times: usize) {
     for _ in 0..times {
-        let refused = house.ask_token(name, "not the password").await;
+        let refused = service.request_token(name, "not the password").await;
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     }
 }
 
 #[tokio::test]
-async fn s21_unknown_wrong_disabled_and_throttled_are_answered_alike() {
-    each_database(|house| async move {
+async fn unknown_name_wrong_password_disabled_and_locked_out_get_the_same_response() {
+    each_database(|service| async move {
         for name in ["ann", "bob", "eve"] {
-            house.register(name).await;
+            service.register(name).await;
         }
-        on!(&house.db, write, pool =>
-            sqlx::query("update account set disabled = 1 where name = 'bob'").execute(pool).await.map(drop))
+        on!(&service.db, write, pool =>
+            sqlx::query("update account set disabled_at = 1 where name = 'bob'").execute(pool).await.map(drop))
         .unwrap();
-        miss(&house, "eve", 5).await;
+        fail_sign_in(&service, "eve", 5).await;
         let mut answers = Vec::new();
         for (name, password) in [
             ("ann", "not the password"),
@@ -38,7 +38,7 @@ async fn s21_unknown_wrong_disabled_and_throttled_are_answered_alike() {
             ("bob", PASSWORD),
             ("eve", PASSWORD),
         ] {
-            let answer = house.ask_token(name, password).await;
+            let answer = service.request_token(name, password).await;
             let headers: Vec<_> = answer.headers().iter().filter(|(name, _)| *name != "date").collect();
             let seen = format!("{} {headers:?}", answer.status());
             answers.push((seen, answer.bytes().await.unwrap()));
@@ -50,93 +50,96 @@ async fn s21_unknown_wrong_disabled_and_throttled_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn s22_an_unknown_name_costs_the_same_writes() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn an_unknown_name_costs_the_same_writes() {
+    each_database(|service| async move {
+        service.register("ann").await;
         for name in ["ann", "nobody"] {
-            miss(&house, name, 3).await;
+            fail_sign_in(&service, name, 3).await;
         }
-        let rows: Vec<(i64,)> = on!(&house.db, read, pool =>
-            sqlx::query_as("select count from misses").fetch_all(pool).await)
+        let rows: Vec<(i64,)> = on!(&service.db, read, pool =>
+            sqlx::query_as("select count from failed_sign_in").fetch_all(pool).await)
         .unwrap();
-        assert_eq!(rows, [(3,), (3,)], "one row for ann, one for nobody");
+        assert_eq!(rows, [(3,), (3,)], "one row for ann, one for unknown names");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s23_page_and_token_endpoint_count_together() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        house.register("bob").await;
-        miss(&house, "ann", 5).await;
-        assert_eq!(login(&house, "ann", PASSWORD).await, StatusCode::UNPROCESSABLE_ENTITY);
+async fn login_page_and_token_endpoint_share_the_lockout() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        service.register("bob").await;
+        fail_sign_in(&service, "ann", 5).await;
+        assert_eq!(login(&service, "ann", PASSWORD).await, StatusCode::UNPROCESSABLE_ENTITY);
         for _ in 0..5 {
-            assert_eq!(login(&house, "bob", "not the password").await, StatusCode::UNPROCESSABLE_ENTITY);
+            assert_eq!(login(&service, "bob", "not the password").await, StatusCode::UNPROCESSABLE_ENTITY);
         }
-        assert!(!house.knows("bob").await);
+        assert!(!service.can_sign_in("bob").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s103_the_delay_grows_and_ends_by_itself() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        miss(&house, "ann", 5).await;
-        house.clock.advance(30 * SECOND - 1);
-        assert!(!house.knows("ann").await, "the right password waits too");
-        house.clock.advance(1);
-        miss(&house, "ann", 1).await;
-        house.clock.advance(60 * SECOND - 1);
-        assert!(!house.knows("ann").await, "the sixth miss waits for longer, and asking did not extend it");
-        house.clock.advance(1);
-        assert!(house.knows("ann").await);
-        miss(&house, "ann", 4).await;
-        assert!(house.knows("ann").await, "after a success the counting begins anew");
-        miss(&house, "ann", 4).await;
-        house.clock.advance(DAY + 1);
-        miss(&house, "ann", 4).await;
-        assert!(house.knows("ann").await, "yesterday's misses are forgotten");
+async fn the_lockout_doubles_with_each_failure_and_expires() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        fail_sign_in(&service, "ann", 5).await;
+        service.clock.advance(30 * SECOND - 1);
+        assert!(!service.can_sign_in("ann").await, "the right password is refused too");
+        service.clock.advance(1);
+        fail_sign_in(&service, "ann", 1).await;
+        service.clock.advance(60 * SECOND - 1);
+        assert!(
+            !service.can_sign_in("ann").await,
+            "the sixth failure doubles the delay, and the attempt meanwhile did not extend it"
+        );
+        service.clock.advance(1);
+        assert!(service.can_sign_in("ann").await);
+        fail_sign_in(&service, "ann", 4).await;
+        assert!(service.can_sign_in("ann").await, "a success resets the count");
+        fail_sign_in(&service, "ann", 4).await;
+        service.clock.advance(DAY + 1);
+        fail_sign_in(&service, "ann", 4).await;
+        assert!(service.can_sign_in("ann").await, "failures older than a day are forgotten");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s104_spraying_ends_in_429_for_this_address_only() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn password_spraying_is_rate_limited_for_its_address_only() {
+    each_database(|service| async move {
+        service.register("ann").await;
         let mut statuses = Vec::new();
         for user in 0..121 {
-            statuses.push(house.ask_token(&format!("user{user}"), "Summer2026!").await.status());
+            statuses.push(service.request_token(&format!("user{user}"), "Summer2026!").await.status());
         }
         let refused = statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();
         assert_eq!(
             (refused, statuses[120]),
             (2, StatusCode::TOO_MANY_REQUESTS),
-            "one was spent by registering"
+            "registering used one request of the limit"
         );
-        let answer = house.ask_token("ann", PASSWORD).await;
+        let answer = service.request_token("ann", PASSWORD).await;
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(answer.headers()["retry-after"], "1");
         let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
         let grant = password_grant("ann", PASSWORD);
-        let answer = house.post_from(elsewhere, "/connect/token", &grant).send().await.unwrap();
+        let answer = service.post_from(elsewhere, "/connect/token", &grant).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
-        house.clock.advance(SECOND);
-        assert!(house.knows("ann").await);
+        service.clock.advance(SECOND);
+        assert!(service.can_sign_in("ann").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s105_forwarded_headers_are_not_believed() {
-    each_database(|house| async move {
+async fn forwarded_headers_are_ignored() {
+    each_database(|service| async move {
         let mut last = StatusCode::OK;
         for guess in 0..121 {
             let form = password_grant("ann", "not the password");
             let asked =
-                house.post("/connect/token", &form).header("x-forwarded-for", format!("10.0.0.{guess}"));
+                service.post("/connect/token", &form).header("x-forwarded-for", format!("10.0.0.{guess}"));
             let asked = asked.header("forwarded", format!("for=10.0.0.{guess}"));
             last = asked.send().await.unwrap().status();
         }
@@ -146,58 +149,58 @@ async fn s105_forwarded_headers_are_not_believed() {
 }
 
 #[tokio::test]
-async fn s106_a_restart_and_another_instance_remember() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        miss(&house, "ann", 3).await;
-        let other = house.another().await;
-        miss(&other, "ann", 2).await;
-        assert!(!house.knows("ann").await && !other.knows("ann").await);
+async fn the_lockout_survives_a_restart_and_is_shared_between_instances() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        fail_sign_in(&service, "ann", 3).await;
+        let other = service.another().await;
+        fail_sign_in(&other, "ann", 2).await;
+        assert!(!service.can_sign_in("ann").await && !other.can_sign_in("ann").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_whose_account_is_not_there_yet_is_let_in_as_soon_as_it_is() {
-    each_database(|house| async move {
-        miss(&house, "worker", 50).await;
-        house.register("worker").await;
-        assert!(house.knows("worker").await);
+async fn failures_before_an_account_exists_do_not_lock_it() {
+    each_database(|service| async move {
+        fail_sign_in(&service, "worker", 50).await;
+        service.register("worker").await;
+        assert!(service.can_sign_in("worker").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s102_a_weaker_hash_is_replaced_when_its_owner_comes() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn a_weaker_hash_is_replaced_at_sign_in() {
+    each_database(|service| async move {
+        service.register("ann").await;
         // argon2id, 8 KiB, one pass
         let params = argon2::Params::new(8, 1, 1, None).unwrap();
         let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
         let weak = argon2::PasswordHasher::hash_password(&weak, PASSWORD.as_bytes()).unwrap().to_string();
-        on!(&house.db, write, pool =>
-            sqlx::query("update account set password = $1").bind(&weak).execute(pool).await.map(drop))
+        on!(&service.db, write, pool =>
+            sqlx::query("update account set password_hash = $1").bind(&weak).execute(pool).await.map(drop))
         .unwrap();
-        assert!(house.knows("ann").await);
-        let (now,): (String,) = on!(&house.db, read, pool =>
-            sqlx::query_as("select password from account").fetch_one(pool).await)
+        assert!(service.can_sign_in("ann").await);
+        let (now,): (String,) = on!(&service.db, read, pool =>
+            sqlx::query_as("select password_hash from account").fetch_one(pool).await)
         .unwrap();
         assert!(now.starts_with("$argon2id$v=19$m=19456,t=3,p=1$"), "{now}");
-        assert!(house.knows("ann").await);
+        assert!(service.can_sign_in("ann").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s26_a_flood_of_guesses_is_sent_away_and_the_rest_goes_on() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn a_flood_of_guesses_is_refused_and_other_requests_are_served() {
+    each_database(|service| async move {
+        service.register("ann").await;
         let mut flood = JoinSet::new();
         for _ in 0..200 {
-            let asked = house.post("/connect/token", &password_grant("ann", "not the password"));
+            let asked = service.post("/connect/token", &password_grant("ann", "not the password"));
             flood.spawn(async { asked.send().await.unwrap() });
         }
-        assert_eq!(house.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(service.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
         let answers = flood.join_all().await;
         let busy: Vec<_> =
             answers.iter().filter(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE).collect();
@@ -208,14 +211,14 @@ async fn s26_a_flood_of_guesses_is_sent_away_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn the_operators_account_is_made_once_and_gets_its_password_each_time() {
-    each_database(|house| async move {
-        house.identity.ensure_account("local", "first secret").await.unwrap();
-        house.identity.ensure_account("local", PASSWORD).await.unwrap();
-        assert_eq!(house.roles("local").await, ["User"]);
-        assert!(house.identity.ensure_account("no name", PASSWORD).await.is_err());
+async fn ensure_account_creates_once_and_sets_the_password_each_time() {
+    each_database(|service| async move {
+        service.identity.ensure_account("local", "first secret").await.unwrap();
+        service.identity.ensure_account("local", PASSWORD).await.unwrap();
+        assert_eq!(service.roles("local").await, ["User"]);
+        assert!(service.identity.ensure_account("no name", PASSWORD).await.is_err());
         let form = [("Username", "LOCAL"), ("Password", PASSWORD), ("ReturnUrl", "Login")];
-        let answer = house.post("/Auth/Login", &form).send().await.unwrap();
+        let answer = service.post("/Auth/Login", &form).send().await.unwrap();
         assert_eq!(location(&answer), "/Auth/Login");
     })
     .await;

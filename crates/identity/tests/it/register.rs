@@ -1,4 +1,4 @@
-//! Registering, and who becomes an administrator by it.
+//! The registration page: who may register, and who becomes an administrator.
 
 use database::on;
 use identity::OpenRegistration;
@@ -9,105 +9,106 @@ use serde_json::json;
 use crate::kit::{PASSWORD, each_database, each_database_with, location};
 
 #[tokio::test]
-async fn s77_whoever_registers_is_a_user_and_is_led_to_the_login_page() {
-    each_database(|house| async move {
-        let answer = house.register_with("ann", &[]).await;
+async fn a_new_account_has_the_role_user_and_is_redirected_to_the_login_page() {
+    each_database(|service| async move {
+        let answer = service.register_with_fields("ann", &[]).await;
         assert_eq!(location(&answer), "/Auth/Login");
-        let answer = house.register_with("bob", &[("ReturnUrl", "Login"), ("IsAdmin", "false")]).await;
+        let answer =
+            service.register_with_fields("bob", &[("ReturnUrl", "Login"), ("IsAdmin", "false")]).await;
         assert_eq!(location(&answer), "/Auth/Login");
-        let answer = house.register_with("eve", &[("ReturnUrl", "/connect/authorize?a=b")]).await;
+        let answer = service.register_with_fields("eve", &[("ReturnUrl", "/connect/authorize?a=b")]).await;
         assert_eq!(location(&answer), "/Auth/Login?ReturnUrl=%2Fconnect%2Fauthorize%3Fa%3Db");
         for name in ["ann", "bob", "eve"] {
-            assert_eq!(house.roles(name).await, ["User"]);
+            assert_eq!(service.roles(name).await, ["User"]);
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn s78_the_setup_link_makes_the_first_administrator() {
-    each_database(|house| async move {
-        let link = house.identity.setup_link().await.unwrap().unwrap();
-        assert!(link.starts_with(&format!("{}/Auth/Register?ReturnUrl=Login&setup=", house.base)));
-        let page = house.page(link.strip_prefix(&house.base).unwrap()).await;
+async fn the_setup_link_registers_the_first_administrator() {
+    each_database(|service| async move {
+        let link = service.identity.setup_link().await.unwrap().unwrap();
+        assert!(link.starts_with(&format!("{}/Auth/Register?ReturnUrl=Login&setup=", service.base)));
+        let page = service.page(link.strip_prefix(&service.base).unwrap()).await;
         assert!(page.contains("first administrator") && page.contains(" checked"), "{page}");
         let (_, token) = link.split_once("setup=").unwrap();
-        let without_box = house.register_with("ann", &[("setup", token)]).await;
-        assert_eq!(without_box.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        let answer = house.register_with("ann", &[("IsAdmin", "true"), ("setup", token)]).await;
+        let without_full_access = service.register_with_fields("ann", &[("setup", token)]).await;
+        assert_eq!(without_full_access.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let answer = service.register_with_fields("ann", &[("IsAdmin", "true"), ("setup", token)]).await;
         assert_eq!(location(&answer), "/Auth/Login");
-        assert_eq!(house.roles("ann").await, ["User", "Admin"]);
-        assert!(house.identity.setup_link().await.unwrap().is_none());
+        assert_eq!(service.roles("ann").await, ["User", "Admin"]);
+        assert!(service.identity.setup_link().await.unwrap().is_none());
     })
     .await;
 }
 
 #[tokio::test]
-async fn s78_the_links_query_works_in_a_post_too() {
-    each_database(|house| async move {
-        let path = format!("/Auth/Register?ReturnUrl=Login&setup={}", house.setup_token().await);
+async fn the_token_in_the_query_works_in_a_post_too() {
+    each_database(|service| async move {
+        let path = format!("/Auth/Register?ReturnUrl=Login&setup={}", service.setup_token().await);
         let form =
             [("Username", "ann"), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD), ("IsAdmin", "true")];
-        assert_eq!(location(&house.post(&path, &form).send().await.unwrap()), "/Auth/Login");
-        assert_eq!(house.roles("ann").await, ["User", "Admin"]);
+        assert_eq!(location(&service.post(&path, &form).send().await.unwrap()), "/Auth/Login");
+        assert_eq!(service.roles("ann").await, ["User", "Admin"]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s79_the_box_alone_is_refused_and_nothing_is_made() {
-    each_database(|house| async move {
-        let refused = house.register_with("eve", &[("IsAdmin", "true")]).await;
+async fn full_access_without_a_token_is_refused_and_creates_nothing() {
+    each_database(|service| async move {
+        let refused = service.register_with_fields("eve", &[("IsAdmin", "true")]).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         let page = refused.text().await.unwrap();
-        for way in ["setup link", "invitation", "administrator who is signed in"] {
-            assert!(page.contains(way), "{way}");
+        for option in ["setup link", "invitation", "administrator who is signed in"] {
+            assert!(page.contains(option), "{option}");
         }
-        assert!(page.contains(r#"value="eve""#), "what was typed is still there");
+        assert!(page.contains(r#"value="eve""#), "the user name is kept");
         assert!(!page.contains(PASSWORD));
-        assert_eq!(house.accounts().await, 0);
+        assert_eq!(service.count_accounts().await, 0);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s80_no_other_field_or_spelling_makes_an_administrator() {
-    each_database(|house| async move {
+async fn no_other_field_or_spelling_grants_full_access() {
+    each_database(|service| async move {
         let ignored =
             [("Role", "Admin"), ("roles[]", "Admin"), ("isadmin", "true"), ("sub", "x"), ("role", "Admin")];
         for (index, field) in ignored.into_iter().enumerate() {
             let name = format!("user{index}");
-            assert_eq!(location(&house.register_with(&name, &[field]).await), "/Auth/Login");
-            assert_eq!(house.roles(&name).await, ["User"]);
+            assert_eq!(location(&service.register_with_fields(&name, &[field]).await), "/Auth/Login");
+            assert_eq!(service.roles(&name).await, ["User"]);
         }
         for text in ["on", "1", "yes", "True", "TRUE", "true,false"] {
-            let refused = house.register_with("eve", &[("IsAdmin", text)]).await;
+            let refused = service.register_with_fields("eve", &[("IsAdmin", text)]).await;
             assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{text}");
         }
-        let twice = house.register_with("eve", &[("IsAdmin", "true"), ("IsAdmin", "false")]).await;
+        let twice = service.register_with_fields("eve", &[("IsAdmin", "true"), ("IsAdmin", "false")]).await;
         assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
         let json = json!({ "Username": "eve", "Password": PASSWORD, "IsAdmin": true });
-        let json = house.request("POST", "/Auth/Register").json(&json).send().await.unwrap();
+        let json = service.request("POST", "/Auth/Register").json(&json).send().await.unwrap();
         assert_eq!(json.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         let form = [("Username", "query"), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
-        let query = house.post("/Auth/Register?IsAdmin=true&Role=Admin", &form).send().await.unwrap();
+        let query = service.post("/Auth/Register?IsAdmin=true&Role=Admin", &form).send().await.unwrap();
         assert_eq!(location(&query), "/Auth/Login");
-        assert_eq!(house.roles("query").await, ["User"]);
-        assert!(!house.knows("eve").await);
+        assert_eq!(service.roles("query").await, ["User"]);
+        assert!(!service.can_sign_in("eve").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_signed_in_administrator_makes_administrators() {
-    each_database(|house| async move {
-        house.register_admin("ann").await;
-        let session = house.sign_in("ann").await;
+async fn a_signed_in_administrator_registers_administrators() {
+    each_database(|service| async move {
+        service.register_admin("ann").await;
+        let session = service.sign_in("ann").await;
         let form =
             [("Username", "bob"), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD), ("IsAdmin", "true")];
-        let answer = house.post("/Auth/Register", &form).header(COOKIE, session).send().await.unwrap();
+        let answer = service.post("/Auth/Register", &form).header(COOKIE, session).send().await.unwrap();
         assert_eq!(location(&answer), "/Auth/Login");
-        assert_eq!(house.roles("bob").await, ["User", "Admin"]);
+        assert_eq!(service.roles("bob").await, ["User", "Admin"]);
     })
     .await;
 }
@@ -115,55 +116,64 @@ async fn a_signed_in_administrator_makes_administrators() {
 #[tokio::test]
 async fn registration_can_be_closed() {
     let closed = |settings: &mut identity::Settings| settings.open_registration = OpenRegistration::None;
-    each_database_with(closed, |house| async move {
-        assert_eq!(house.get("/Auth/Register").send().await.unwrap().status(), StatusCode::FORBIDDEN);
-        assert_eq!(house.register_with("eve", &[]).await.status(), StatusCode::FORBIDDEN);
-        assert_eq!(house.register_with("eve", &[("IsAdmin", "true")]).await.status(), StatusCode::FORBIDDEN);
-        house.register_admin("ann").await;
-        let session = house.sign_in("ann").await;
-        let token = house.invite(&session, "User").await;
+    each_database_with(closed, |service| async move {
+        assert_eq!(service.get("/Auth/Register").send().await.unwrap().status(), StatusCode::FORBIDDEN);
+        assert_eq!(service.register_with_fields("eve", &[]).await.status(), StatusCode::FORBIDDEN);
         assert_eq!(
-            house.register_with("bob", &[("invitation", &token)]).await.status(),
+            service.register_with_fields("eve", &[("IsAdmin", "true")]).await.status(),
+            StatusCode::FORBIDDEN
+        );
+        service.register_admin("ann").await;
+        let session = service.sign_in("ann").await;
+        let token = service.invite(&session, "User").await;
+        assert_eq!(
+            service.register_with_fields("bob", &[("invitation", &token)]).await.status(),
             StatusCode::SEE_OTHER
         );
-        assert_eq!(house.accounts().await, 2);
+        assert_eq!(service.count_accounts().await, 2);
     })
     .await;
 }
 
 #[tokio::test]
-async fn registration_can_be_open_to_all_as_in_the_original() {
+async fn full_registration_grants_full_access_to_everyone() {
     let full = |settings: &mut identity::Settings| settings.open_registration = OpenRegistration::Full;
-    each_database_with(full, |house| async move {
-        let setup = house.setup_token().await;
-        assert_eq!(house.register_with("ann", &[("IsAdmin", "true")]).await.status(), StatusCode::SEE_OTHER);
-        assert_eq!(house.register_with("bob", &[("IsAdmin", "true")]).await.status(), StatusCode::SEE_OTHER);
-        assert_eq!(house.register_with("eve", &[]).await.status(), StatusCode::SEE_OTHER);
-        assert_eq!(house.roles("bob").await, ["User", "Admin"]);
-        assert_eq!(house.roles("eve").await, ["User"]);
-        let late = house.register_with("late", &[("IsAdmin", "true"), ("setup", &setup)]).await;
+    each_database_with(full, |service| async move {
+        let setup = service.setup_token().await;
+        assert_eq!(
+            service.register_with_fields("ann", &[("IsAdmin", "true")]).await.status(),
+            StatusCode::SEE_OTHER
+        );
+        assert_eq!(
+            service.register_with_fields("bob", &[("IsAdmin", "true")]).await.status(),
+            StatusCode::SEE_OTHER
+        );
+        assert_eq!(service.register_with_fields("eve", &[]).await.status(), StatusCode::SEE_OTHER);
+        assert_eq!(service.roles("bob").await, ["User", "Admin"]);
+        assert_eq!(service.roles("eve").await, ["User"]);
+        let late = service.register_with_fields("late", &[("IsAdmin", "true"), ("setup", &setup)]).await;
         assert_eq!(late.status(), StatusCode::FORBIDDEN, "there is an administrator already");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s86_a_name_exists_once_whatever_its_case() {
-    each_database(|house| async move {
-        house.register("Ann").await;
-        let taken = house.register_with("aNN", &[]).await;
+async fn names_that_differ_in_case_only_are_taken() {
+    each_database(|service| async move {
+        service.register("Ann").await;
+        let taken = service.register_with_fields("aNN", &[]).await;
         assert_eq!(taken.status(), StatusCode::CONFLICT);
         assert!(taken.text().await.unwrap().contains("This user name is taken."));
-        assert!(house.knows("ANN").await);
+        assert!(service.can_sign_in("ANN").await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s100_what_is_wrong_is_said_beside_its_field() {
-    each_database(|house| async move {
+async fn errors_are_shown_beside_their_fields() {
+    each_database(|service| async move {
         let form = [("Username", "a b"), ("Password", "password"), ("ConfirmPassword", "passwort")];
-        let refused = house.post("/Auth/Register", &form).send().await.unwrap();
+        let refused = service.post("/Auth/Register", &form).send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("text/html; charset=utf-8"));
         let page = refused.text().await.unwrap();
@@ -173,25 +183,25 @@ async fn s100_what_is_wrong_is_said_beside_its_field() {
                     && page.contains(&format!(r#"id="{id}""#))
             );
         }
-        assert!(page.contains("one of the first that anyone would try"));
+        assert!(page.contains("too common"));
         assert!(!page.contains(r#"value="password""#), "passwords are not sent back");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s47_s102_the_database_holds_digests_and_hashes_only() {
-    each_database(|house| async move {
-        let token = house.setup_token().await;
-        house.register_with("ann", &[("IsAdmin", "true"), ("setup", &token)]).await;
-        let session = house.sign_in("ann").await;
+async fn the_database_stores_digests_and_hashes_only() {
+    each_database(|service| async move {
+        let token = service.setup_token().await;
+        service.register_with_fields("ann", &[("IsAdmin", "true"), ("setup", &token)]).await;
+        let session = service.sign_in("ann").await;
         let (_, secret) = session.split_once('=').unwrap();
-        let (hash,): (String,) = on!(&house.db, read, pool =>
-            sqlx::query_as("select password from account").fetch_one(pool).await)
+        let (hash,): (String,) = on!(&service.db, read, pool =>
+            sqlx::query_as("select password_hash from account").fetch_one(pool).await)
         .unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=3,p=1$"), "{hash}");
-        let digests: Vec<(Vec<u8>,)> = on!(&house.db, read, pool =>
-            sqlx::query_as("select digest from proof union all select digest from session").fetch_all(pool).await)
+        let digests: Vec<(Vec<u8>,)> = on!(&service.db, read, pool =>
+            sqlx::query_as("select digest from registration_token union all select digest from session").fetch_all(pool).await)
         .unwrap();
         assert_eq!(digests.len(), 2);
         assert!(secret.len() == 43 && token.len() == 43, "256 bits");

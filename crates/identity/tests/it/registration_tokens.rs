@@ -1,4 +1,4 @@
-//! Setup links and invitations: each works once, for a while, and for what it was made for.
+//! Setup links and invitations: each works once, until it expires, and for the role that it was issued for.
 
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
@@ -7,37 +7,39 @@ use tokio::task::JoinSet;
 use crate::kit::{DAY, PASSWORD, each_database, location};
 
 #[tokio::test]
-async fn s81_a_setup_link_works_once_and_for_a_day_and_guesses_are_counted() {
-    each_database(|house| async move {
+async fn a_setup_link_works_once_and_for_a_day_and_guesses_are_rate_limited() {
+    each_database(|service| async move {
         let (used, earlier, later) =
-            (house.setup_token().await, house.setup_token().await, house.setup_token().await);
+            (service.setup_token().await, service.setup_token().await, service.setup_token().await);
         let admin = |name, token: String| {
-            let house = &house;
-            async move { house.register_with(name, &[("IsAdmin", "true"), ("setup", &token)]).await.status() }
+            let service = &service;
+            async move {
+                service.register_with_fields(name, &[("IsAdmin", "true"), ("setup", &token)]).await.status()
+            }
         };
-        house.clock.advance(DAY);
+        service.clock.advance(DAY);
         assert_eq!(admin("late", later).await, StatusCode::FORBIDDEN);
-        let fresh = house.setup_token().await;
+        let fresh = service.setup_token().await;
         assert_eq!(admin("ann", fresh.clone()).await, StatusCode::SEE_OTHER);
         assert_eq!(admin("again", fresh).await, StatusCode::FORBIDDEN);
         assert_eq!(admin("other", earlier).await, StatusCode::FORBIDDEN);
         assert_eq!(admin("more", used).await, StatusCode::FORBIDDEN);
         assert_eq!(
-            house.get("/Auth/Register?setup=guess").send().await.unwrap().status(),
+            service.get("/Auth/Register?setup=guess").send().await.unwrap().status(),
             StatusCode::FORBIDDEN
         );
         assert_eq!(admin("sixth", "guess".to_owned()).await, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(house.accounts().await, 1);
+        assert_eq!(service.count_accounts().await, 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s82_of_many_setups_at_once_one_makes_an_administrator() {
-    each_database(|house| async move {
-        let mut tokens = vec![house.setup_token().await; 25];
+async fn concurrent_setup_links_register_one_administrator() {
+    each_database(|service| async move {
+        let mut tokens = vec![service.setup_token().await; 25];
         for _ in 0..25 {
-            tokens.push(house.setup_token().await);
+            tokens.push(service.setup_token().await);
         }
         let mut race = JoinSet::new();
         for (index, token) in tokens.iter().enumerate() {
@@ -49,7 +51,7 @@ async fn s82_of_many_setups_at_once_one_makes_an_administrator() {
                 ("IsAdmin", "true"),
                 ("setup", token),
             ];
-            let asked = house.post("/Auth/Register", &form);
+            let asked = service.post("/Auth/Register", &form);
             race.spawn(async { asked.send().await.unwrap().status() });
         }
         let statuses = race.join_all().await;
@@ -58,76 +60,79 @@ async fn s82_of_many_setups_at_once_one_makes_an_administrator() {
             1,
             "{statuses:?}"
         );
-        assert_eq!(house.accounts().await, 1);
+        assert_eq!(service.count_accounts().await, 1);
     })
     .await;
 }
 
-/// On PostgreSQL the second founder is stopped by the index even where it cannot see the first one yet.
+/// On PostgreSQL the unique index stops a second setup even while the first one is not committed and cannot be seen.
 #[tokio::test]
-async fn s82_a_founder_who_is_not_committed_yet_keeps_the_next_one_waiting() {
-    each_database(|house| async move {
-        let database::Db::Postgres(pools) = &house.db else { return };
-        let token = house.setup_token().await;
+async fn a_setup_waits_for_an_uncommitted_setup() {
+    each_database(|service| async move {
+        let database::Db::Postgres(pools) = &service.db else { return };
+        let token = service.setup_token().await;
         let mut first = pools.write.begin().await.unwrap();
-        let insert = "insert into account (id, name, folded, password, role, origin, created) \
+        let insert = "insert into account (id, name, lower_name, password_hash, role, origin, created_at) \
             values ($1, 'first', 'first', '', 'Admin', 'setup', 0)";
         sqlx::query(insert).bind(uuid::Uuid::new_v4()).execute(&mut *first).await.unwrap();
         let fields = [("IsAdmin", "true"), ("setup", token.as_str())];
-        let mut second = Box::pin(house.register_with("second", &fields));
+        let mut second = Box::pin(service.register_with_fields("second", &fields));
         let waiting = "select count(*) from pg_stat_activity \
             where datname = current_database() and wait_event_type = 'Lock'";
         loop {
-            let looked = sqlx::query_as::<_, (i64,)>(waiting).fetch_one(&pools.read);
+            let waiters = sqlx::query_as::<_, (i64,)>(waiting).fetch_one(&pools.read);
             tokio::select! {
-                answer = &mut second => panic!("it did not wait: {}", answer.status()),
-                seen = looked => if seen.unwrap() == (1,) { break },
+                answer = &mut second => panic!("the second setup did not wait: {}", answer.status()),
+                seen = waiters => if seen.unwrap() == (1,) { break },
             }
         }
         first.commit().await.unwrap();
         assert_eq!(second.await.status(), StatusCode::FORBIDDEN);
-        assert_eq!(house.accounts().await, 1);
+        assert_eq!(service.count_accounts().await, 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s83_an_invitation_grants_its_role_once() {
-    each_database(|house| async move {
-        house.register_admin("ann").await;
-        let session = house.sign_in("ann").await;
+async fn an_invitation_grants_its_role_once() {
+    each_database(|service| async move {
+        service.register_admin("ann").await;
+        let session = service.sign_in("ann").await;
         for (role, roles) in
             [("User", vec!["User"]), ("Worker", vec!["User", "Worker"]), ("Admin", vec!["User", "Admin"])]
         {
-            let token = house.invite(&session, role).await;
-            let page = house.page(&format!("/Auth/Register?invitation={token}")).await;
+            let token = service.invite(&session, role).await;
+            let page = service.page(&format!("/Auth/Register?invitation={token}")).await;
             assert!(page.contains(&format!("You are invited as {role}")));
             let is_admin = if role == "Admin" { "true" } else { "false" };
             let (right, wrong) = (is_admin, if role == "Admin" { "false" } else { "true" });
             let name = format!("the{role}");
-            let refused = house.register_with(&name, &[("invitation", &token), ("IsAdmin", wrong)]).await;
-            assert!(refused.status().is_client_error(), "the box and the invitation disagree");
-            let answer = house.register_with(&name, &[("invitation", &token), ("IsAdmin", right)]).await;
+            let refused =
+                service.register_with_fields(&name, &[("invitation", &token), ("IsAdmin", wrong)]).await;
+            assert!(refused.status().is_client_error(), "the box and the invitation contradict each other");
+            let answer =
+                service.register_with_fields(&name, &[("invitation", &token), ("IsAdmin", right)]).await;
             assert_eq!(location(&answer), "/Auth/Login");
-            assert_eq!(house.roles(&name).await, roles);
-            let again = house.register_with("again", &[("invitation", &token), ("IsAdmin", right)]).await;
+            assert_eq!(service.roles(&name).await, roles);
+            let again =
+                service.register_with_fields("again", &[("invitation", &token), ("IsAdmin", right)]).await;
             assert_eq!(again.status(), StatusCode::FORBIDDEN);
         }
-        let expired = house.invite(&session, "User").await;
-        let as_setup = house.register_with("x", &[("setup", &expired), ("IsAdmin", "true")]).await;
+        let expired = service.invite(&session, "User").await;
+        let as_setup = service.register_with_fields("x", &[("setup", &expired), ("IsAdmin", "true")]).await;
         assert_eq!(as_setup.status(), StatusCode::FORBIDDEN, "an invitation is no setup link");
-        house.clock.advance(7 * DAY);
-        let late = house.register_with("late", &[("invitation", &expired)]).await;
+        service.clock.advance(7 * DAY);
+        let late = service.register_with_fields("late", &[("invitation", &expired)]).await;
         assert_eq!(late.status(), StatusCode::FORBIDDEN);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s83_of_many_who_use_one_invitation_at_once_one_gets_an_account() {
-    each_database(|house| async move {
-        house.register_admin("ann").await;
-        let token = house.invite(&house.sign_in("ann").await, "Worker").await;
+async fn concurrent_uses_of_an_invitation_register_one_account() {
+    each_database(|service| async move {
+        service.register_admin("ann").await;
+        let token = service.invite(&service.sign_in("ann").await, "Worker").await;
         let mut race = JoinSet::new();
         for index in 0..20 {
             let name = format!("worker{index}");
@@ -137,7 +142,7 @@ async fn s83_of_many_who_use_one_invitation_at_once_one_gets_an_account() {
                 ("ConfirmPassword", PASSWORD),
                 ("invitation", &token),
             ];
-            let asked = house.post("/Auth/Register", &form);
+            let asked = service.post("/Auth/Register", &form);
             race.spawn(async { asked.send().await.unwrap().status() });
         }
         let statuses = race.join_all().await;
@@ -146,18 +151,18 @@ async fn s83_of_many_who_use_one_invitation_at_once_one_gets_an_account() {
             1,
             "{statuses:?}"
         );
-        assert_eq!(house.accounts().await, 2);
+        assert_eq!(service.count_accounts().await, 2);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s83_only_an_administrator_invites() {
-    each_database(|house| async move {
-        house.register("bob").await;
-        let session = house.sign_in("bob").await;
+async fn only_an_administrator_invites() {
+    each_database(|service| async move {
+        service.register("bob").await;
+        let session = service.sign_in("bob").await;
         assert!(
-            !house
+            !service
                 .get("/")
                 .header(COOKIE, &session)
                 .send()
@@ -169,37 +174,40 @@ async fn s83_only_an_administrator_invites() {
                 .contains("Invite")
         );
         let refused =
-            house.post("/Auth/Invite", &[("Role", "Admin")]).header(COOKIE, session).send().await.unwrap();
+            service.post("/Auth/Invite", &[("Role", "Admin")]).header(COOKIE, session).send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-        let stranger = house.post("/Auth/Invite", &[("Role", "Admin")]).send().await.unwrap();
-        assert_eq!(location(&stranger), "/Auth/Login");
-        house.register_admin("ann").await;
-        let session = house.sign_in("ann").await;
-        let odd =
-            house.post("/Auth/Invite", &[("Role", "admin")]).header(COOKIE, session).send().await.unwrap();
-        assert_eq!(odd.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let anonymous = service.post("/Auth/Invite", &[("Role", "Admin")]).send().await.unwrap();
+        assert_eq!(location(&anonymous), "/Auth/Login");
+        service.register_admin("ann").await;
+        let session = service.sign_in("ann").await;
+        let unknown_role =
+            service.post("/Auth/Invite", &[("Role", "admin")]).header(COOKIE, session).send().await.unwrap();
+        assert_eq!(unknown_role.status(), StatusCode::UNPROCESSABLE_ENTITY);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_refused_field_leaves_the_invitation_unspent() {
-    each_database(|house| async move {
-        let token = house.setup_token().await;
+async fn an_invalid_field_does_not_use_up_the_token() {
+    each_database(|service| async move {
+        let token = service.setup_token().await;
         let form = |password, confirm, name| {
             [("Username", name), ("Password", password), ("ConfirmPassword", confirm), ("IsAdmin", "true")]
         };
-        house.register("taken").await;
+        service.register("taken").await;
         for (password, confirm, name) in
             [("short", "short", "ann"), (PASSWORD, "other", "ann"), (PASSWORD, PASSWORD, "taken")]
         {
             let form = [&form(password, confirm, name)[..], &[("setup", token.as_str())]].concat();
-            let refused = house.post("/Auth/Register", &form).send().await.unwrap();
+            let refused = service.post("/Auth/Register", &form).send().await.unwrap();
             assert!(refused.status().is_client_error());
             let page = refused.text().await.unwrap();
-            assert!(page.contains(&token) && page.contains(" checked"), "the page carries the proof on");
+            assert!(page.contains(&token) && page.contains(" checked"), "the page keeps the token");
         }
-        assert_eq!(house.register_with("ann", &[("IsAdmin", "true"), ("setup", &token)]).await.status(), 303);
+        assert_eq!(
+            service.register_with_fields("ann", &[("IsAdmin", "true"), ("setup", &token)]).await.status(),
+            303
+        );
     })
     .await;
 }

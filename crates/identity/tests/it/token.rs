@@ -1,4 +1,4 @@
-//! `POST /connect/token` with a password, and what is in a token.
+//! `POST /connect/token` with a password (RFC 6749, sections 4.3 and 5), and the claims of a token (RFC 9068).
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use crate::kit::{PASSWORD, claims, each_database, header, password_grant};
 const LONG_ROLE: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
 
 #[tokio::test]
-async fn s19_the_originals_clients_get_their_tokens() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn legacy_clients_get_tokens_by_the_password_grant() {
+    each_database(|service| async move {
+        service.register("ann").await;
         for (sent, claimed) in [
             ("tasker_backend", "tasker_backend"),
             ("tasker-backend", "tasker_backend"),
@@ -26,7 +26,7 @@ async fn s19_the_originals_clients_get_their_tokens() {
                 ("password", PASSWORD),
                 ("client_id", sent),
             ];
-            let given = house.post("/connect/token", &form).send().await.unwrap();
+            let given = service.post("/connect/token", &form).send().await.unwrap();
             assert_eq!(given.status(), StatusCode::OK, "{sent}, without a scope");
             let given: Value = given.json().await.unwrap();
             assert_eq!(given["scope"], "openid profile TaskerWebAPI");
@@ -39,10 +39,10 @@ async fn s19_the_originals_clients_get_their_tokens() {
 }
 
 #[tokio::test]
-async fn s11_s25_a_token_is_not_to_be_kept_and_comes_alone() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let given = house.ask_token("ann", PASSWORD).await;
+async fn a_token_response_is_not_cached_and_has_no_other_members() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let given = service.request_token("ann", PASSWORD).await;
         assert_eq!(given.headers()["cache-control"], "no-store");
         assert_eq!(given.headers()["pragma"], "no-cache");
         assert!(given.headers().contains_key("deprecation") && !given.headers().contains_key("set-cookie"));
@@ -56,49 +56,49 @@ async fn s11_s25_a_token_is_not_to_be_kept_and_comes_alone() {
 }
 
 #[tokio::test]
-async fn s59_a_token_is_an_access_token_by_rfc_9068() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let (first, second) = (house.token("ann").await, house.token("ann").await);
+async fn a_token_is_an_access_token_by_rfc_9068() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let (first, second) = (service.token("ann").await, service.token("ann").await);
         assert_eq!((&header(&first)["typ"], &header(&first)["alg"]), (&json!("at+jwt"), &json!("RS256")));
         let claims = claims(&first);
-        assert_eq!((&claims["iss"], &claims["aud"]), (&json!(house.base), &json!("TaskerWebAPI")));
+        assert_eq!((&claims["iss"], &claims["aud"]), (&json!(service.base), &json!("TaskerWebAPI")));
         assert!(uuid::Uuid::try_parse(claims["sub"].as_str().unwrap()).is_ok());
         assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1_800_000_000), &json!(1_800_003_600)));
         assert_eq!(claims["amr"], json!(["pwd"]));
         assert_ne!(claims["jti"], crate::kit::claims(&second)["jti"]);
         let known =
             ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "roles", LONG_ROLE, "amr"];
-        let said: HashSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(said, HashSet::from(known), "nothing else is told");
+        let names: HashSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, HashSet::from(known), "there are no other claims");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s12_what_comes_in_the_query_does_not_work() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn parameters_in_the_query_are_refused() {
+    each_database(|service| async move {
+        service.register("ann").await;
         let path = format!("/connect/token?password={}", PASSWORD.replace(' ', "+"));
         let form = [("grant_type", "password"), ("username", "ann"), ("client_id", "tasker_backend")];
-        let refused = house.post(&path, &form).send().await.unwrap();
+        let refused = service.post(&path, &form).send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
         let refused =
-            house.post("/connect/token?x=1", &password_grant("ann", PASSWORD)).send().await.unwrap();
+            service.post("/connect/token?x=1", &password_grant("ann", PASSWORD)).send().await.unwrap();
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s13_only_a_form_is_read() {
-    each_database(|house| async move {
+async fn only_form_bodies_are_accepted() {
+    each_database(|service| async move {
         let json = json!({ "grant_type": "password", "username": "ann" });
-        let refused = house.request("POST", "/connect/token").json(&json).send().await.unwrap();
+        let refused = service.request("POST", "/connect/token").json(&json).send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
         let multipart =
-            house.request("POST", "/connect/token").header(CONTENT_TYPE, "multipart/form-data; boundary=a");
+            service.request("POST", "/connect/token").header(CONTENT_TYPE, "multipart/form-data; boundary=a");
         assert_eq!(
             multipart.body("--a--").send().await.unwrap().status(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -108,13 +108,13 @@ async fn s13_only_a_form_is_read() {
 }
 
 #[tokio::test]
-async fn s14_a_parameter_comes_once_and_none_is_missing() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn repeated_and_missing_parameters_are_refused() {
+    each_database(|service| async move {
+        service.register("ann").await;
         for repeated in [("grant_type", "password"), ("client_id", "tasker_backend"), ("scope", "openid")] {
             let mut form = password_grant("ann", PASSWORD);
             form.push(repeated);
-            let refused = house.post("/connect/token", &form).send().await.unwrap();
+            let refused = service.post("/connect/token", &form).send().await.unwrap();
             assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
             assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
         }
@@ -122,7 +122,7 @@ async fn s14_a_parameter_comes_once_and_none_is_missing() {
             let mut form = password_grant("ann", PASSWORD);
             form.retain(|(name, _)| *name != missing);
             let refused: Value =
-                house.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+                service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
             assert_eq!(refused["error"], "invalid_request", "{missing}");
         }
     })
@@ -130,52 +130,53 @@ async fn s14_a_parameter_comes_once_and_none_is_missing() {
 }
 
 #[tokio::test]
-async fn s18_a_scope_that_is_not_ours_is_refused_and_the_api_needs_its_own() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let ask = |scope| {
+async fn an_unknown_scope_is_refused_and_the_api_needs_its_scope() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let request = |scope| {
             let mut form = password_grant("ann", PASSWORD);
             form.pop();
             form.push(("scope", scope));
-            house.post("/connect/token", &form).send()
+            service.post("/connect/token", &form).send()
         };
         for scope in ["openid email", "offline_access", "taskerwebapi"] {
-            let refused: Value = ask(scope).await.unwrap().json().await.unwrap();
+            let refused: Value = request(scope).await.unwrap().json().await.unwrap();
             assert_eq!(refused["error"], "invalid_scope", "{scope}");
         }
-        let given: Value = ask("openid").await.unwrap().json().await.unwrap();
+        let given: Value = request("openid").await.unwrap().json().await.unwrap();
         assert_eq!(given["scope"], "openid");
-        assert_eq!(claims(given["access_token"].as_str().unwrap())["aud"], json!(house.base));
+        assert_eq!(claims(given["access_token"].as_str().unwrap())["aud"], json!(service.base));
     })
     .await;
 }
 
 #[tokio::test]
-async fn s17_s20_the_password_grant_is_for_the_originals_clients_alone() {
-    each_database(|house| async move {
-        house.register("ann").await;
+async fn the_password_grant_is_for_legacy_clients_only() {
+    each_database(|service| async move {
+        service.register("ann").await;
         let mut form = password_grant("ann", PASSWORD);
         form.retain(|(name, _)| *name != "client_id");
         let robot = [("client_id", "robot"), ("client_secret", crate::kit::ROBOT_SECRET)];
-        let refused = house.post("/connect/token", &[form.as_slice(), &robot].concat()).send().await.unwrap();
+        let refused =
+            service.post("/connect/token", &[form.as_slice(), &robot].concat()).send().await.unwrap();
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "unauthorized_client");
         let form = [("grant_type", "client_credentials"), ("client_id", "tasker_backend")];
-        let refused = house.post("/connect/token", &form).send().await.unwrap();
+        let refused = service.post("/connect/token", &form).send().await.unwrap();
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "unauthorized_client");
-        // A public client has no secret: whoever sends one means another client.
+        // A public client has no secret, so a request with one is refused.
         let mut form = password_grant("ann", PASSWORD);
         form.push(("client_secret", "x"));
-        let refused = house.post("/connect/token", &form).send().await.unwrap();
+        let refused = service.post("/connect/token", &form).send().await.unwrap();
         assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_client");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_browser_on_another_site_gets_no_token() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let asked = house.post("/connect/token", &password_grant("ann", PASSWORD));
+async fn a_cross_site_request_gets_no_token() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let asked = service.post("/connect/token", &password_grant("ann", PASSWORD));
         let refused =
             asked.header("origin", "https://evil.example").header(AUTHORIZATION, "").send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);

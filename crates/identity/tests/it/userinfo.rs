@@ -1,67 +1,68 @@
-//! `/connect/userinfo`.
+//! `/connect/userinfo` (OpenID Connect Core, section 5.3; RFC 6750).
 
 use database::on;
 use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::Value;
 
-use crate::kit::{HOUR, House, PASSWORD, ROBOT_SECRET, SECOND, claims, each_database, password_grant};
+use crate::kit::{HOUR, PASSWORD, ROBOT_SECRET, SECOND, TestService, claims, each_database, password_grant};
 
-async fn token_with(house: &House, scope: &str) -> String {
+async fn token_with(service: &TestService, scope: &str) -> String {
     let mut form = password_grant("ann", PASSWORD);
     form.pop();
     form.push(("scope", scope));
-    let given: Value = house.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+    let given: Value = service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
     given["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn challenge(house: &House, token: Option<&str>) -> (StatusCode, String) {
-    let asked = house.get("/connect/userinfo");
-    let asked = if let Some(token) = token { asked.bearer_auth(token) } else { asked };
-    let answer = asked.send().await.unwrap();
+async fn challenge(service: &TestService, token: Option<&str>) -> (StatusCode, String) {
+    let request = service.get("/connect/userinfo");
+    let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+    let answer = request.send().await.unwrap();
     let challenge =
         answer.headers().get(WWW_AUTHENTICATE).map_or("", |challenge| challenge.to_str().unwrap());
     (answer.status(), challenge.to_owned())
 }
 
 #[tokio::test]
-async fn s50_it_says_who_the_bearer_is() {
-    each_database(|house| async move {
-        house.register("Ann").await;
-        let token = house.token("ann").await;
+async fn it_returns_the_account_of_the_token() {
+    each_database(|service| async move {
+        service.register("Ann").await;
+        let token = service.token("ann").await;
         for method in ["GET", "POST"] {
-            let answer = house.request(method, "/connect/userinfo").bearer_auth(&token).send().await.unwrap();
-            let told: Value = answer.json().await.unwrap();
-            assert_eq!(told["sub"], claims(&token)["sub"]);
+            let answer =
+                service.request(method, "/connect/userinfo").bearer_auth(&token).send().await.unwrap();
+            let user: Value = answer.json().await.unwrap();
+            assert_eq!(user["sub"], claims(&token)["sub"]);
             assert_eq!(
-                (told["preferred_username"].as_str(), told["roles"][0].as_str()),
+                (user["preferred_username"].as_str(), user["roles"][0].as_str()),
                 (Some("Ann"), Some("User"))
             );
         }
-        let lean = token_with(&house, "openid").await;
-        let told: Value =
-            house.get("/connect/userinfo").bearer_auth(lean).send().await.unwrap().json().await.unwrap();
-        assert_eq!(told.as_object().unwrap().len(), 1, "without `profile` only `sub` is told: {told}");
+        let lean = token_with(&service, "openid").await;
+        let user: Value =
+            service.get("/connect/userinfo").bearer_auth(lean).send().await.unwrap().json().await.unwrap();
+        assert_eq!(user.as_object().unwrap().len(), 1, "without `profile` only `sub` is returned: {user}");
     })
     .await;
 }
 
 #[tokio::test]
-async fn s51_who_may_not_ask_is_told_what_is_missing() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let token = house.token("ann").await;
-        assert_eq!(challenge(&house, None).await, (StatusCode::UNAUTHORIZED, "Bearer".to_owned()));
-        let query = house.get(&format!("/connect/userinfo?access_token={token}")).send().await.unwrap();
+async fn a_refusal_names_what_is_missing() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let token = service.token("ann").await;
+        assert_eq!(challenge(&service, None).await, (StatusCode::UNAUTHORIZED, "Bearer".to_owned()));
+        let query = service.get(&format!("/connect/userinfo?access_token={token}")).send().await.unwrap();
         assert_eq!(query.status(), StatusCode::UNAUTHORIZED);
         let (head, _) = token.rsplit_once('.').unwrap();
         for bad in ["x", "a.b.c", &format!("{head}."), &format!("{head}.AAAA"), &format!("{token}A")] {
-            let (status, challenge) = challenge(&house, Some(bad)).await;
+            let (status, challenge) = challenge(&service, Some(bad)).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED);
             assert!(challenge.contains("invalid_token"), "{bad}: {challenge}");
         }
-        let api_only = token_with(&house, "TaskerWebAPI").await;
-        let (status, said) = challenge(&house, Some(&api_only)).await;
+        let api_only = token_with(&service, "TaskerWebAPI").await;
+        let (status, said) = challenge(&service, Some(&api_only)).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert!(said.contains("insufficient_scope"));
     })
@@ -69,30 +70,30 @@ async fn s51_who_may_not_ask_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn s52_a_programs_token_is_nobodys() {
-    each_database(|house| async move {
+async fn a_clients_own_token_is_refused() {
+    each_database(|service| async move {
         let form =
             [("grant_type", "client_credentials"), ("client_id", "robot"), ("client_secret", ROBOT_SECRET)];
-        let given: Value = house.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
-        let (status, _) = challenge(&house, given["access_token"].as_str()).await;
+        let given: Value = service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+        let (status, _) = challenge(&service, given["access_token"].as_str()).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
     })
     .await;
 }
 
 #[tokio::test]
-async fn s51_an_expired_token_and_a_disabled_accounts_token_are_refused() {
-    each_database(|house| async move {
-        house.register("ann").await;
-        let token = house.token("ann").await;
-        house.clock.advance(HOUR - SECOND);
-        assert_eq!(challenge(&house, Some(&token)).await.0, StatusCode::OK);
-        house.clock.advance(SECOND);
-        assert_eq!(challenge(&house, Some(&token)).await.0, StatusCode::UNAUTHORIZED);
-        let token = house.token("ann").await;
-        on!(&house.db, write, pool => sqlx::query("update account set disabled = 1").execute(pool).await.map(drop))
+async fn an_expired_token_and_a_disabled_accounts_token_are_refused() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let token = service.token("ann").await;
+        service.clock.advance(HOUR - SECOND);
+        assert_eq!(challenge(&service, Some(&token)).await.0, StatusCode::OK);
+        service.clock.advance(SECOND);
+        assert_eq!(challenge(&service, Some(&token)).await.0, StatusCode::UNAUTHORIZED);
+        let token = service.token("ann").await;
+        on!(&service.db, write, pool => sqlx::query("update account set disabled_at = 1").execute(pool).await.map(drop))
             .unwrap();
-        assert_eq!(challenge(&house, Some(&token)).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(challenge(&service, Some(&token)).await.0, StatusCode::UNAUTHORIZED);
     })
     .await;
 }

@@ -18,15 +18,11 @@ use crate::server::listener::Listener;
 
 /// The metrics of every service, by the part of Tasker that records them.
 fn parts() -> [(&'static str, Vec<MetricDescriptor>); 4] {
-    let counters =
-        identity::COUNTERS.map(|(name, labels, about)| MetricDescriptor::counter(name, labels, about));
-    let histograms =
-        identity::HISTOGRAMS.map(|(name, labels, about)| MetricDescriptor::histogram(name, labels, about));
     [
         ("Backend", backend::METRICS.to_vec()),
         ("Kafka (Backends and workers)", broker::METRICS.to_vec()),
         ("Worker", worker::METRICS.to_vec()),
-        ("Identity", [&counters[..], &histograms[..]].concat()),
+        ("Identity", identity::METRICS.to_vec()),
     ]
 }
 

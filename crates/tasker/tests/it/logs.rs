@@ -53,7 +53,7 @@ async fn audit_lines_are_logged_at_every_level() {
     let events: BTreeSet<_> =
         audit_lines.map(|line| line["audit.event"].as_str().expect("the line has an event")).collect();
     for event in
-        ["account_made", "token_given", "task_cancelled", "role_missing", "claim_refused", "sign_in_refused"]
+        ["account_created", "token_issued", "task_cancelled", "role_missing", "claim_refused", "sign_in_refused"]
     {
         assert!(events.contains(event), "{event}: {events:?}");
     }

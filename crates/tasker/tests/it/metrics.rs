@@ -44,7 +44,7 @@ async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
         assert!(scrape.sum_is(name, labels, value), "{name} {labels:?}: {scrape:#?}");
     }
     assert!(scrape.sum("tasker_tokens_total", &[r#"grant="password""#]) >= 1.0);
-    assert!(scrape.sum("tasker_sign_ins_total", &[r#"outcome="right""#]) >= 1.0);
+    assert!(scrape.sum("tasker_sign_ins_total", &[r#"outcome="accepted""#]) >= 1.0);
     assert!(scrape.sum("tasker_password_hash_seconds_count", &[]) >= 2.0);
     assert!(scrape.sum("tasker_statement_seconds_count", &[r#"verb="settle""#]) >= 1.0);
     assert!(scrape.sum("process_resident_memory_bytes", &[]) > 1e6);

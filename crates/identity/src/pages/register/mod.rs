@@ -11,23 +11,26 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
+use web::client_address::ClientAddress;
 
-use super::{PageError, redirect, show};
 use crate::accounts::account_store::{CreateResult, CreationRight};
 use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::http::client_address::Address;
 use crate::http::form::{Form, InvalidForm};
-use crate::pages::register::page::{Errors, RegisterPage, sentence};
-use crate::pages::register::registration_policy::{PresentedToken, RegistrationRefusal, right};
+use crate::pages::error::PageError;
+use crate::pages::register::page::{FieldErrors, RegisterPage};
+use crate::pages::register::registration_policy::{
+    PresentedToken, RegistrationRefusal, authorize_registration,
+};
+use crate::pages::render::{redirect, render, sentence};
 use crate::pages::return_url::ReturnUrl;
 use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
 
-/// What a link to this page may carry. Nothing else in a query is looked at.
+/// The query of the registration page. Other parameters are ignored.
 #[derive(Deserialize)]
 pub(crate) struct RegisterQuery {
     #[serde(rename = "ReturnUrl")]
@@ -47,90 +50,95 @@ impl RegisterQuery {
 }
 
 /// `GET /Auth/Register`
-pub(crate) async fn register_form(
+pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    Address(from): Address,
+    ClientAddress(client_address): ClientAddress,
     visitor: Visitor,
     Query(query): Query<RegisterQuery>,
 ) -> Result<Response, PageError> {
-    let carried = PresentedToken::find(&app, from, |kind| query.token(kind)).await?;
-    if carried.is_none() && !visitor.is_admin() && app.settings.open_registration == OpenRegistration::None {
-        return Err(PageError::Closed);
+    let presented = PresentedToken::find(&app, client_address, |kind| query.token(kind)).await?;
+    if presented.is_none() && !visitor.is_admin() && app.settings.open_registration == OpenRegistration::None
+    {
+        return Err(PageError::RegistrationClosed);
     }
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
-    let is_ticked = carried.as_ref().is_some_and(PresentedToken::grants_full_access);
-    let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
-    Ok(show(StatusCode::OK, &page))
+    let is_ticked = presented.as_ref().is_some_and(PresentedToken::grants_full_access);
+    let page = RegisterPage::new(&app, &visitor, presented.as_ref(), &return_url, is_ticked);
+    Ok(render(StatusCode::OK, &page))
 }
 
 /// `POST /Auth/Register`
-pub(crate) async fn register(
+pub(crate) async fn submit(
     State(app): State<Arc<App>>,
-    Address(from): Address,
+    ClientAddress(client_address): ClientAddress,
     visitor: Visitor,
     Query(query): Query<RegisterQuery>,
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    app.throttle.check(RateLimit::SignIn, from).await??;
-    let carried =
-        PresentedToken::find(&app, from, |kind| form.field(kind.name()).or(query.token(kind))).await?;
-    let return_url = ReturnUrl::parse(form.field("ReturnUrl").or(query.return_url.as_deref()));
-    let is_ticked = form.field("IsAdmin") == Some("true");
-    let page = RegisterPage::new(&app, &visitor, carried.as_ref(), &return_url, is_ticked);
-    let again = |status, errors| Ok(show(status, &page.with(form.text("Username"), errors)));
+    app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+    let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
+    let presented = PresentedToken::find(&app, client_address, token).await?;
+    let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
+    let is_ticked = form.value("IsAdmin") == Some("true");
+    let page = RegisterPage::new(&app, &visitor, presented.as_ref(), &return_url, is_ticked);
+    let show_errors =
+        |status, errors| Ok(render(status, &page.with_errors(form.value_or_empty("Username"), errors)));
 
-    let grant = match right(&app, &visitor, carried.as_ref(), form.field("IsAdmin")) {
-        Ok(grant) => grant,
-        Err(RegistrationRefusal::Closed) => return Err(PageError::Closed),
-        Err(RegistrationRefusal::Box(status, said)) => {
-            info!(target: "audit", { audit.event = "full_access_refused", client.address = %from }, "refused Full Access to {from}");
-            return again(status, Errors { full_access: Some(said), ..Errors::default() });
+    let right = match authorize_registration(&app, &visitor, presented.as_ref(), form.value("IsAdmin")) {
+        Ok(right) => right,
+        Err(RegistrationRefusal::Closed) => return Err(PageError::RegistrationClosed),
+        Err(RegistrationRefusal::FullAccess(status, sentence)) => {
+            info!(target: "audit", { audit.event = "full_access_refused", client.address = %client_address }, "refused Full Access to {client_address}");
+            return show_errors(
+                status,
+                FieldErrors { full_access: Some(sentence), ..FieldErrors::default() },
+            );
         }
     };
-    let name = match check(&form, app.settings.min_password_length) {
+    let name = match check_fields(&form, app.settings.min_password_length) {
         Ok(name) => name,
-        Err(errors) => return again(StatusCode::UNPROCESSABLE_ENTITY, errors),
+        Err(errors) => return show_errors(StatusCode::UNPROCESSABLE_ENTITY, errors),
     };
-    let opened = open(&app, from, &name, form.text("Password"), &grant).await?;
-    match opened {
-        CreateResult::Account(id) => {
-            info!(target: "audit", { audit.event = "account_made", account.id = %id, right = grant.word(), client.address = %from }, "made the account {id} ({name})");
+    match create_account(&app, client_address, &name, form.value_or_empty("Password"), &right).await? {
+        CreateResult::Created(id) => {
+            info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
             Ok(redirect(&return_url.through_login()))
         }
         CreateResult::NameTaken => {
-            let said = Some("This user name is taken.".to_owned());
-            again(StatusCode::CONFLICT, Errors { username: said, ..Errors::default() })
+            let username = Some("This user name is taken.".to_owned());
+            show_errors(StatusCode::CONFLICT, FieldErrors { username, ..FieldErrors::default() })
         }
-        CreateResult::ProofSpent => Err(PageError::SpentProof),
+        CreateResult::TokenInvalid => Err(PageError::RegistrationTokenInvalid),
     }
 }
 
-async fn open(
+async fn create_account(
     app: &App,
-    from: IpAddr,
+    client_address: IpAddr,
     name: &UserName,
     password: &str,
-    grant: &CreationRight,
+    right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let (_place, hash) = app.hashing.place().await?.hash(password.to_owned()).await;
-    app.throttle.consume(RateLimit::SignIn, from).await?;
-    Ok(app.accounts.open(name, &hash, grant).await?)
+    let permit = app.password_hasher.acquire().await?;
+    let hash = permit.hash(password.to_owned()).await;
+    app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+    Ok(app.accounts.create(name, &hash, right).await?)
 }
 
-/// Everything that is wrong with the fields, at once.
-fn check(form: &Form, shortest: usize) -> Result<UserName, Errors> {
-    let (typed, password) = (form.text("Username"), form.text("Password"));
-    let name = UserName::parse(typed);
-    let strength = password_policy::check(password, typed, shortest);
-    let repeated = form.text("ConfirmPassword") == password;
-    if let (Ok(name), Ok(()), true) = (&name, &strength, repeated) {
+/// The user name of a form whose fields are valid, or every error at once.
+fn check_fields(form: &Form, min_password_length: usize) -> Result<UserName, FieldErrors> {
+    let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
+    let name = UserName::parse(username);
+    let strength = password_policy::check(password, username, min_password_length);
+    let is_confirmed = form.value_or_empty("ConfirmPassword") == password;
+    if let (Ok(name), Ok(()), true) = (&name, &strength, is_confirmed) {
         return Ok(name.clone());
     }
-    Err(Errors {
-        username: name.err().map(|bad| sentence(&bad)),
-        password: strength.err().map(|bad| sentence(&bad)),
-        confirm: (!repeated).then_some("The two passwords differ."),
+    Err(FieldErrors {
+        username: name.err().map(|error| sentence(&error)),
+        password: strength.err().map(|error| sentence(&error)),
+        confirm: (!is_confirmed).then_some("The two passwords differ."),
         full_access: None,
     })
 }

@@ -1,4 +1,4 @@
-//! What the registration page shows.
+//! The template of the registration page and its texts.
 
 use askama::Template;
 
@@ -9,53 +9,56 @@ use crate::pages::return_url::ReturnUrl;
 use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
 
-/// What is wrong, field by field.
+/// The errors of the form, by field.
 #[derive(Clone, Default)]
-pub(super) struct Errors {
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) confirm: Option<&'static str>,
-    pub(super) full_access: Option<&'static str>,
+pub(crate) struct FieldErrors {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) confirm: Option<&'static str>,
+    pub(crate) full_access: Option<&'static str>,
 }
 
+/// The registration page.
 #[derive(Clone, Template)]
 #[template(path = "register.html")]
-pub(super) struct RegisterPage<'a> {
+pub(crate) struct RegisterPage<'a> {
     username: &'a str,
     return_url: &'a str,
-    /// The hidden field that carries the proof on: its name and its text.
-    proof: Option<(&'static str, &'a str)>,
-    welcome: Option<String>,
+    /// The hidden field with the registration token: its name and its value.
+    token_field: Option<(&'static str, &'a str)>,
+    /// What the registration token is for.
+    notice: Option<String>,
     password_hint: String,
-    /// What stands under the box; no box, where it could only be refused.
-    full_access: Option<&'static str>,
+    /// The text below the box "Full Access"; without it the box is not shown, since ticking it could only be refused.
+    full_access_hint: Option<&'static str>,
     is_ticked: bool,
-    errors: Errors,
+    errors: FieldErrors,
 }
 
 impl<'a> RegisterPage<'a> {
-    pub(super) fn new(
+    /// An empty form.
+    pub(crate) fn new(
         app: &App,
         visitor: &Visitor,
-        carried: Option<&'a PresentedToken>,
+        presented: Option<&'a PresentedToken>,
         return_url: &'a ReturnUrl,
         is_ticked: bool,
     ) -> Self {
-        let shortest = app.settings.min_password_length;
+        let min_length = app.settings.min_password_length;
         Self {
             username: "",
             return_url: return_url.as_field(),
-            proof: carried.map(|carried| (carried.kind.name(), carried.token.as_str())),
-            welcome: carried.map(welcome),
-            password_hint: format!("{shortest} characters or more; a few words make a good one."),
-            full_access: hint(app.settings.open_registration, visitor, carried),
+            token_field: presented.map(|presented| (presented.kind.name(), presented.secret.as_str())),
+            notice: presented.map(notice),
+            password_hint: format!("{min_length} characters or more. A few words make a good password."),
+            full_access_hint: full_access_hint(app.settings.open_registration, visitor, presented),
             is_ticked,
-            errors: Errors::default(),
+            errors: FieldErrors::default(),
         }
     }
 
-    /// The same page, with what was typed and what is wrong with it. Passwords are never sent back.
-    pub(super) fn with<'b>(&self, username: &'b str, errors: Errors) -> RegisterPage<'b>
+    /// The form with the user name that was sent and its errors. Passwords are never sent back.
+    pub(crate) fn with_errors<'b>(&self, username: &'b str, errors: FieldErrors) -> RegisterPage<'b>
     where
         'a: 'b,
     {
@@ -64,9 +67,9 @@ impl<'a> RegisterPage<'a> {
 }
 
 impl RegisterPage<'_> {
-    /// Where the typing goes on: at the first field that is wrong.
+    /// The name of the field that has the focus: the first one with an error.
     fn focus(&self) -> &'static str {
-        let Errors { username, password, confirm, full_access } = &self.errors;
+        let FieldErrors { username, password, confirm, full_access } = &self.errors;
         match (username, password, confirm, full_access) {
             (None, Some(_), ..) => "Password",
             (None, None, Some(_), _) => "ConfirmPassword",
@@ -76,25 +79,24 @@ impl RegisterPage<'_> {
     }
 }
 
-fn welcome(carried: &PresentedToken) -> String {
-    match carried.kind {
-        Kind::Setup => "This link makes the first administrator of this Tasker.".to_owned(),
-        Kind::Invitation => format!("You are invited as {}.", carried.proof.role.name()),
+fn notice(presented: &PresentedToken) -> String {
+    match presented.kind {
+        Kind::Setup => "This link creates the first administrator of this Tasker.".to_owned(),
+        Kind::Invitation => format!("You are invited as {}.", presented.token.role.name()),
     }
 }
 
-fn hint(open: OpenRegistration, visitor: &Visitor, carried: Option<&PresentedToken>) -> Option<&'static str> {
-    match carried {
-        Some(carried) => carried.grants_full_access().then_some("Granted by your link."),
+fn full_access_hint(
+    open_registration: OpenRegistration,
+    visitor: &Visitor,
+    presented: Option<&PresentedToken>,
+) -> Option<&'static str> {
+    match presented {
+        Some(presented) => presented.grants_full_access().then_some("Granted by your link."),
         None if visitor.is_admin() => Some("Granted by you, as an administrator."),
-        None if open == OpenRegistration::Full => Some("Open to everyone here, for trying Tasker out."),
+        None if open_registration == OpenRegistration::Full => {
+            Some("Open to everyone here, for trying Tasker out.")
+        }
         None => Some("Needs a setup link or an invitation."),
     }
-}
-
-/// An error's words as a sentence: a capital letter and a full stop.
-pub(super) fn sentence(error: &impl std::error::Error) -> String {
-    let words = error.to_string();
-    let first = words.chars().next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", words.chars().skip(1).collect::<String>())
 }

@@ -1,4 +1,4 @@
-//! By what right someone registers: the box says what they want, a proof says what they get.
+//! The registration policy: who may register, and with which role.
 
 use std::net::IpAddr;
 
@@ -9,84 +9,89 @@ use crate::accounts::account_store::CreationRight;
 use crate::accounts::registration_tokens::{Kind, RegistrationToken};
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::pages::PageError;
+use crate::pages::error::PageError;
 use crate::pages::visitor::Visitor;
 use crate::role::Role;
 use crate::settings::OpenRegistration;
 
-const NEEDS_PROOF: &str = "Full Access needs a proof: the setup link that Tasker prints until there is an \
-    administrator, an invitation from an administrator, or an administrator who is signed in and makes the account.";
+const FULL_ACCESS_NEEDS_LINK: &str = "Full Access needs one of these: the setup link that Tasker prints until there is an \
+    administrator, an invitation from an administrator, or an administrator who is signed in and creates the account.";
 
-const TICK_OR_LEAVE: &str =
+const TICK_OR_OMIT_LINK: &str =
     "This link grants Full Access. Tick the box to accept it, or register without the link.";
 
-const OTHER_ROLE: &str = "This invitation does not grant Full Access.";
+const INVITED_FOR_OTHER_ROLE: &str = "This invitation does not grant Full Access.";
 
-const NEITHER: &str = "IsAdmin is `true`, or it is left out.";
+const INVALID_IS_ADMIN: &str = "The field IsAdmin is true, false or absent.";
 
-/// A proof that came with the request and holds.
+/// A valid registration token that the request presents.
 pub(crate) struct PresentedToken {
     pub(crate) kind: Kind,
-    pub(crate) token: String,
-    pub(crate) proof: RegistrationToken,
+    /// The token in clear text, for the page's hidden field.
+    pub(crate) secret: String,
+    pub(crate) token: RegistrationToken,
 }
 
 impl PresentedToken {
-    /// The proof that was presented, if one was. One that does not hold is an error, and is counted.
+    /// The token that the request presents, if any; `parameter` reads the parameter of a kind. An invalid token is an error
+    /// and counts against a rate limit.
     pub(crate) async fn find<'a>(
         app: &App,
-        from: IpAddr,
-        presented: impl Fn(Kind) -> Option<&'a str>,
+        client_address: IpAddr,
+        parameter: impl Fn(Kind) -> Option<&'a str>,
     ) -> Result<Option<Self>, PageError> {
-        let mut all = Kind::ALL.into_iter().filter_map(|kind| Some((kind, presented(kind)?)));
-        let Some((kind, token)) = all.next() else { return Ok(None) };
-        app.throttle.check(RateLimit::RegistrationToken, from).await??;
-        if let Some(proof) = app.registration_tokens.find(kind, token).await? {
-            return Ok(Some(Self { kind, token: token.to_owned(), proof }));
+        let mut presented = Kind::ALL.into_iter().filter_map(|kind| Some((kind, parameter(kind)?)));
+        let Some((kind, secret)) = presented.next() else { return Ok(None) };
+        app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
+        if let Some(token) = app.registration_tokens.find(kind, secret).await? {
+            return Ok(Some(Self { kind, secret: secret.to_owned(), token }));
         }
-        app.throttle.consume(RateLimit::RegistrationToken, from).await?;
-        info!(target: "audit", { audit.event = "proof_refused", client.address = %from, proof.kind = kind.name() }, "refused a proof ({}) from {from}", kind.name());
-        Err(PageError::SpentProof)
+        app.rate_limiter.consume(RateLimit::RegistrationToken, client_address).await?;
+        info!(target: "audit", { audit.event = "registration_token_refused", client.address = %client_address, token.kind = kind.name() }, "refused a registration token ({}) from {client_address}", kind.name());
+        Err(PageError::RegistrationTokenInvalid)
     }
 
+    /// Whether the token registers an administrator.
     pub(crate) fn grants_full_access(&self) -> bool {
-        self.proof.role == Role::Admin
+        self.token.role == Role::Admin
     }
 }
 
-/// What stands against an account.
+/// Why a registration is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RegistrationRefusal {
-    /// Nobody may register without a proof.
+    /// Nobody may register without a registration token.
     Closed,
-    /// What is wrong with the box.
-    Box(StatusCode, &'static str),
+    /// The box "Full Access" is wrong: the status, and the sentence to show beside it.
+    FullAccess(StatusCode, &'static str),
 }
 
-/// The right to make an account, with or without Full Access. Never less than was asked for, and never more.
-pub(crate) fn right(
+/// The right to create the account that the form asks for; `is_admin` is the form field `IsAdmin`. The account never gets less
+/// than was asked for, and never more.
+pub(crate) fn authorize_registration(
     app: &App,
     visitor: &Visitor,
-    carried: Option<&PresentedToken>,
+    presented: Option<&PresentedToken>,
     is_admin: Option<&str>,
 ) -> Result<CreationRight, RegistrationRefusal> {
-    let wants_all = match is_admin {
+    let refuse = |status, sentence| Err(RegistrationRefusal::FullAccess(status, sentence));
+    let wants_full_access = match is_admin {
         Some("true") => true,
         Some("false") | None => false,
-        Some(_) => return Err(RegistrationRefusal::Box(StatusCode::UNPROCESSABLE_ENTITY, NEITHER)),
+        Some(_) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, INVALID_IS_ADMIN),
     };
-    if let Some(carried) = carried {
-        return match (wants_all, carried.grants_full_access()) {
-            (true, false) => Err(RegistrationRefusal::Box(StatusCode::FORBIDDEN, OTHER_ROLE)),
-            (false, true) => Err(RegistrationRefusal::Box(StatusCode::UNPROCESSABLE_ENTITY, TICK_OR_LEAVE)),
-            _ => Ok(CreationRight::RegistrationToken(carried.proof.digest)),
+    if let Some(presented) = presented {
+        return match (wants_full_access, presented.grants_full_access()) {
+            (true, false) => refuse(StatusCode::FORBIDDEN, INVITED_FOR_OTHER_ROLE),
+            (false, true) => refuse(StatusCode::UNPROCESSABLE_ENTITY, TICK_OR_OMIT_LINK),
+            _ => Ok(CreationRight::RegistrationToken(presented.token.digest)),
         };
     }
-    let role = if wants_all { Role::Admin } else { Role::User };
+    let role = if wants_full_access { Role::Admin } else { Role::User };
     match (app.settings.open_registration, role) {
         _ if visitor.is_admin() => Ok(CreationRight::Admin(role)),
         (OpenRegistration::Full, _) | (OpenRegistration::Users, Role::User) => Ok(CreationRight::Open(role)),
-        (_, Role::Admin) => Err(RegistrationRefusal::Box(StatusCode::FORBIDDEN, NEEDS_PROOF)),
+        (_, Role::Admin) => refuse(StatusCode::FORBIDDEN, FULL_ACCESS_NEEDS_LINK),
         _ => Err(RegistrationRefusal::Closed),
     }
 }

@@ -87,7 +87,7 @@ async fn signing_keys(config: &Config, db: &Db) -> Finding {
         Ok(path) => path,
         Err(error) => return Finding::new(subject, Verdict::Bad, error.to_string()),
     };
-    match KeyFileState::look(db.clone(), &path, Clock::System).await {
+    match KeyFileState::read(db.clone(), &path, Clock::System).await {
         Ok(None) => {
             Finding::new(subject, Verdict::Ok, "there are no signing keys yet; the first start generates one")
         }

@@ -1,0 +1,44 @@
+//! `POST /api/Invitation`: issues a link that registers one account.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use crate::accounts::registration_link;
+use crate::accounts::registration_tokens::Kind;
+use crate::admin_api::admin::Admin;
+use crate::admin_api::json_body;
+use crate::admin_api::problem::ApiError;
+use crate::app::App;
+use crate::role::Role;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewInvitation {
+    role: Role,
+}
+
+/// The response: a link that registers one account with this role.
+#[derive(Serialize)]
+pub(crate) struct Invitation {
+    link: String,
+    role: Role,
+}
+
+/// `POST /api/Invitation`
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Admin(admin): Admin,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Invitation>), ApiError> {
+    let NewInvitation { role } = json_body::read(&body)?;
+    let token = app.registration_tokens.issue(Kind::Invitation, role, Some(admin)).await?;
+    info!(target: "audit", { audit.event = "invitation_created", account.id = %admin, role = role.name() }, "{admin} created an invitation ({})", role.name());
+    let link = registration_link::url(&app.settings, Kind::Invitation, &token);
+    Ok((StatusCode::CREATED, Json(Invitation { link, role })))
+}

@@ -1,0 +1,77 @@
+//! The layers around the routes: time limit, refusal of cross-site requests, panics, request log, security headers.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use domain::Problem;
+use web::security_headers::{self, SecurityHeaders};
+use web::timeout::{self, TimeLimit};
+use web::{catch_panic, csrf, problem, request_id, request_log};
+
+use crate::error::ServiceFailure;
+use crate::pages::error::PageError;
+use crate::settings::Settings;
+
+/// The largest body in bytes; every form is smaller.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// The longest time that a request may take. A sign-in that waits for 64 others takes a few seconds.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+    frame-ancestors 'none'; base-uri 'none'";
+
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
+
+/// How the layers answer when a request does not reach its handler, or the handler does not answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Answers {
+    timed_out: fn() -> Response,
+    panicked: fn() -> Response,
+    cross_site: fn() -> Response,
+}
+
+/// Answers with error pages, for browsers.
+pub(crate) const PAGES: Answers = Answers {
+    timed_out: || PageError::from(ServiceFailure::TimedOut).into_response(),
+    panicked: || PageError::from(ServiceFailure::Panicked).into_response(),
+    cross_site: || PageError::CrossSite.into_response(),
+};
+
+/// Answers with problem documents, for programs.
+pub(crate) const PROBLEMS: Answers = Answers {
+    timed_out: || ServiceFailure::TimedOut.problem_response(),
+    panicked: || ServiceFailure::Panicked.problem_response(),
+    cross_site: || {
+        let detail = "a browser sent this request from another site";
+        problem::response(Problem::new(403, "cross-site", "Cross-site request refused", detail))
+    },
+};
+
+/// Puts the layers that answer by themselves around routes of one kind.
+pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Router {
+    let csrf = csrf::layer(&settings.issuer, answers.cross_site).expect("the settings were checked");
+    let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
+    routes
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(time_limit, timeout::enforce))
+        .layer(csrf)
+        .layer(catch_panic::layer(answers.panicked))
+}
+
+/// Puts the layers around all routes that look at every request and response: request id, log line, security headers.
+pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
+    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY);
+    let headers = if settings.is_https() {
+        headers.strict_transport_security(STRICT_TRANSPORT_SECURITY)
+    } else {
+        headers
+    };
+    routes
+        .layer(from_fn(request_log::record))
+        .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(headers, security_headers::set))
+}

@@ -1,0 +1,26 @@
+//! The span of a request (W3C Trace Context): a child of the span in its `traceparent`, or the first of a trace.
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use domain::TraceContext;
+use telemetry::{Span, SpanKind};
+use web::request_metrics::method_label;
+
+/// Middleware that records a span for each request. An invalid `traceparent` counts as absent (section 3.2.2).
+pub(crate) async fn record_span(request: Request, next: Next) -> Response {
+    let header = request.headers().get(TraceContext::HEADER).and_then(|value| value.to_str().ok());
+    let parent: Option<TraceContext> = header.and_then(|text| text.parse().ok());
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let mut span = Span::begin(format!("{method} {route}"), SpanKind::Server, parent);
+    span.note("http.request.method", method);
+    span.note_text("http.route", route);
+    let response = next.run(request).await;
+    let status = response.status();
+    span.note("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.failed(status.to_string());
+    }
+    response
+}

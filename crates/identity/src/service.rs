@@ -1,0 +1,116 @@
+//! The service: how Identity is opened, which routes it has, and what it does by itself.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get, patch, post};
+use database::{Clock, DatabaseError, Db};
+use tokio_util::sync::CancellationToken;
+use web::normalize_path::{self, Templates};
+use web::request_log;
+
+use crate::accounts::registration_link;
+use crate::accounts::registration_tokens::Kind;
+use crate::accounts::username::UserName;
+use crate::admin_api::{invitations, users};
+use crate::app::App;
+use crate::error::{EnsureError, OpenError};
+use crate::http::{layers, trace_context};
+use crate::oauth::{discovery, token, userinfo};
+use crate::pages::{assets, error, home, invite, login, logout, register};
+use crate::role::Role;
+use crate::settings::Settings;
+use crate::{health, maintenance};
+
+/// The Identity service. Clones are cheap and share one state.
+#[derive(Clone)]
+pub struct Identity(Arc<App>);
+
+impl Identity {
+    /// Migrates the tables and decrypts the signing keys. The very first start creates the key file and one key.
+    pub async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        App::open(db, settings, clock).await.map(|app| Self(Arc::new(app)))
+    }
+
+    /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
+    pub fn router(&self) -> Router {
+        let settings = &self.0.settings;
+        let (pages, apis, health) = (page_routes(), api_routes(), health_routes());
+        let templates = pages.iter().chain(&apis).chain(&health).map(|(template, _)| *template);
+        let templates = Templates::new(templates.chain(assets::urls()));
+        let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
+        let pages = router(pages).merge(assets::router()).fallback(error::not_found);
+        let pages = layers::guard(with_state(pages), layers::PAGES, settings);
+        let apis = layers::guard(with_state(router(apis)), layers::PROBLEMS, settings);
+        let health = with_state(router(health)).layer(from_fn(request_log::quiet));
+        let routes = layers::observe(pages.merge(apis).merge(health), settings);
+        normalize_path::apply(routes, templates)
+    }
+
+    /// A new setup link, which registers the first administrator; `None` once there is an administrator. Earlier links
+    /// stay valid until one of them is used or they are a day old.
+    pub async fn setup_link(&self) -> Result<Option<String>, DatabaseError> {
+        if self.0.accounts.admin_exists().await? {
+            return Ok(None);
+        }
+        let token = self.0.registration_tokens.issue(Kind::Setup, Role::Admin, None).await?;
+        Ok(Some(registration_link::url(&self.0.settings, Kind::Setup, &token)))
+    }
+
+    /// Creates the account `name` with the role `User` unless it exists, and sets its password. The password comes from
+    /// the operator, so the rules for passwords that people choose do not apply.
+    pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
+        let name = UserName::parse(name)?;
+        let permit = self.0.password_hasher.acquire().await?;
+        let hash = permit.hash(password.to_owned()).await;
+        Ok(self.0.accounts.ensure(&name, &hash).await?)
+    }
+
+    /// Runs the maintenance once: rotates the signing keys and deletes expired rows.
+    pub async fn run_maintenance_once(&self) -> Result<(), OpenError> {
+        maintenance::run_once(&self.0).await
+    }
+
+    /// Runs the maintenance every minute until `stop` is cancelled.
+    pub async fn run(&self, stop: CancellationToken) {
+        maintenance::run(&self.0, &stop).await;
+    }
+}
+
+type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
+
+fn router(routes: Routes) -> Router<Arc<App>> {
+    routes.into_iter().fold(Router::new(), |router, (template, methods)| router.route(template, methods))
+}
+
+/// The routes for browsers.
+fn page_routes() -> Routes {
+    vec![
+        ("/", get(home::show)),
+        ("/Auth/Register", get(register::show).post(register::submit)),
+        ("/Auth/Login", get(login::show).post(login::submit)),
+        ("/Auth/Logout", post(logout::submit)),
+        ("/Auth/Invite", post(invite::submit)),
+    ]
+}
+
+/// The routes for programs: OAuth 2 clients and administrators.
+fn api_routes() -> Routes {
+    vec![
+        ("/connect/token", post(token::issue).layer(from_fn(trace_context::record_span))),
+        ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
+        ("/.well-known/openid-configuration", get(discovery::metadata)),
+        ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
+        ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
+        ("/api/User", get(users::list).post(users::create)),
+        ("/api/User/{name}", patch(users::update)),
+        ("/api/User/{name}/reset", post(users::reset_password)),
+        ("/api/Invitation", post(invitations::create)),
+    ]
+}
+
+/// The routes for probes of operators.
+fn health_routes() -> Routes {
+    vec![("/health/live", get(health::live)), ("/health/ready", get(health::ready))]
+}
