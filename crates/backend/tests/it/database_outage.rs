@@ -60,9 +60,9 @@ async fn requests_are_told_that_the_database_is_away_and_all_goes_on_when_it_is_
     let (store, scratch, _) = service.stopped().await;
     assert!(store.counts().await.unwrap().balance());
     forget(store, scratch).await;
-    assert_eq!(log.lines_with("the sweep failed"), 1, "{}", log.text());
+    assert_eq!(log.lines_with("the sweep of overdue tasks failed"), 1, "{}", log.text());
     assert_eq!(log.lines_with("ERROR backend"), 1, "{}", log.text());
-    assert_eq!(log.lines_with("the sweep works again"), 1, "{}", log.text());
+    assert_eq!(log.lines_with("the sweep of overdue tasks works again"), 1, "{}", log.text());
 }
 
 #[tokio::test]

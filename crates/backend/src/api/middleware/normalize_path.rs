@@ -1,58 +1,13 @@
 //! Addresses as the original's framework takes them: fixed words in any case, a trailing slash or none.
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::extract::Request;
 use axum::http::Uri;
-use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use domain::TaskId;
-use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
-use crate::error::ApiError;
-
-/// A task's id as it stands in an address.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Id(pub(crate) TaskId);
-
-/// A name as it stands in an address.
-#[derive(Debug)]
-pub(crate) struct Name(pub(crate) String);
-
-/// What stands after the question mark.
-#[derive(Debug)]
-pub(crate) struct QueryParams<T>(pub(crate) T);
-
-impl<S: Send + Sync> FromRequestParts<S> for Name {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let path = Path::from_request_parts(parts, state).await;
-        path.map(|Path(name)| Self(name)).map_err(|error| ApiError::Malformed(error.body_text()))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Name(text) = Name::from_request_parts(parts, state).await?;
-        let id = text.parse().map(Self);
-        id.map_err(|_| ApiError::Malformed(format!("{text:?} is not a task's id (a UUID)")))
-    }
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = Query::from_request_parts(parts, state).await;
-        query.map(|Query(query)| Self(query)).map_err(|error| ApiError::Malformed(error.body_text()))
-    }
-}
-
 /// Fixed words by their place; what stands where an id, a type or a name belongs is left alone.
-fn fixed(place: usize, before: &[String]) -> &'static [&'static str] {
+fn known_segments(place: usize, before: &[String]) -> &'static [&'static str] {
     match (place, before.get(1).map(String::as_str)) {
         (0, _) => &["api", "health", "swagger", "index.html"],
         (1, _) => &["Task", "Operation", "Worker", "live", "ready", "v1"],
@@ -68,7 +23,7 @@ fn fixed(place: usize, before: &[String]) -> &'static [&'static str] {
 fn canonical(path: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for (place, word) in path.trim_matches('/').split('/').enumerate() {
-        let known = fixed(place, &words).iter().find(|known| known.eq_ignore_ascii_case(word));
+        let known = known_segments(place, &words).iter().find(|known| known.eq_ignore_ascii_case(word));
         words.push(known.map_or_else(|| word.to_owned(), |known| (*known).to_owned()));
     }
     format!("/{}", words.join("/"))
