@@ -1,11 +1,17 @@
 //! The errors of the API, and the problem document (RFC 9457) that each becomes.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
 use domain::{Fault, Problem, Reason, Status};
 use telemetry::error_chain;
+use web::bearer::Challenge;
+use web::problem;
+use web::request_log::FailureCause;
+
+/// The scope that an access token must have.
+const SCOPE: &str = "TaskerWebAPI";
 
 /// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
@@ -86,41 +92,37 @@ impl ApiError {
         }
     }
 
-    fn problem(self) -> Problem {
+    fn problem(&self) -> Problem {
         let (status, slug, title) = self.status_slug_title();
-        let detail = self.to_string();
-        let mut problem = Problem::new(status.as_u16(), slug, title, detail);
+        let mut problem = Problem::new(status.as_u16(), slug, title, self.to_string());
         match self {
-            Self::Invalid { faults, .. } => problem.errors = faults,
+            Self::Invalid { faults, .. } => problem.errors.clone_from(faults),
             Self::NoResult { status, reason } | Self::Ended { status, reason } => {
-                (problem.task_status, problem.reason) = (Some(status), reason);
+                (problem.task_status, problem.reason) = (Some(*status), *reason);
             }
             _ => {}
         }
         problem
     }
+
+    const fn challenge(&self) -> Option<Challenge> {
+        match self {
+            Self::NoToken => Some(Challenge::TokenMissing),
+            Self::BadToken => Some(Challenge::TokenInvalid),
+            Self::NoScope => Some(Challenge::InsufficientScope(SCOPE)),
+            _ => None,
+        }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let mut response = problem::response(self.problem());
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
+        }
         if let Self::Internal(cause) = &self {
-            tracing::error!(error = %error_chain(cause.as_ref()), "a request failed");
-        }
-        let challenge = match self {
-            Self::NoToken => Some("Bearer"),
-            Self::BadToken => Some(r#"Bearer error="invalid_token""#),
-            Self::NoScope => Some(r#"Bearer error="insufficient_scope", scope="TaskerWebAPI""#),
-            _ => None,
-        };
-        let problem = self.problem();
-        let status = StatusCode::from_u16(problem.status).expect("the status comes from the table above");
-        let body = serde_json::to_vec(&problem).expect("a problem is JSON");
-        let mut response = (status, [(CONTENT_TYPE, Problem::MEDIA_TYPE)], body).into_response();
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            FailureCause::attach(&mut response, cause.as_ref());
         }
         response
     }

@@ -14,12 +14,12 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use store::Store;
 use tokio::time::{Instant, timeout, timeout_at};
+use web::timeout::Deadline;
 
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::{QueryParams, TaskIdPath};
 use crate::api::extract::prefer::Prefer;
-use crate::api::middleware::timeout::ResponseDeadline;
 use crate::api::middleware::trace_context::RequestTrace;
 use crate::api::task_body::TaskBody;
 use crate::app::AppState;
@@ -54,7 +54,7 @@ pub(crate) enum SubmitTaskResponse {
 pub(crate) async fn submit(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(ResponseDeadline(answer_by)): Extension<ResponseDeadline>,
+    Extension(deadline): Extension<Deadline>,
     RequestTrace(trace): RequestTrace,
     prefer: Prefer,
     body: RequestBody,
@@ -66,7 +66,10 @@ pub(crate) async fn submit(
     // The task is accepted. From here on every failure is answered with the id: after an error the caller would submit the
     // task again.
     let task = if prefer.representation || wait_until.is_some() {
-        timeout_at(answer_by, read_when_ended(&app, owner, id, wait_until)).await.ok().and_then(Result::ok)
+        timeout_at(deadline.answer_by(), read_when_ended(&app, owner, id, wait_until))
+            .await
+            .ok()
+            .and_then(Result::ok)
     } else {
         None
     };

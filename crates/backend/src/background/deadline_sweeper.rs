@@ -31,10 +31,12 @@ pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
             Ok(()) => {}
             Err(error) => {
                 window = HeartbeatWindow::default();
-                // An error rather than a warning: meanwhile no task ends at its deadline.
-                if outage.failed(&error_chain(&error)) {
-                    tracing::error!(error = %error_chain(&error), "the sweep of overdue tasks failed; it is retried");
+                let cause = error_chain(&error);
+                // Once for each outage, and an error rather than a warning: meanwhile no task ends at its deadline.
+                if !outage.is_ongoing() {
+                    tracing::error!(error = cause, "the sweep of overdue tasks failed; it is retried");
                 }
+                outage.failed(&cause);
             }
         }
     }

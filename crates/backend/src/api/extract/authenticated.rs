@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use domain::OwnerId;
+use web::bearer::{self, BearerError};
+use web::request_log::CallerId;
 
 use crate::app::AppState;
 use crate::auth::caller::Caller;
@@ -23,14 +24,12 @@ impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
-        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-        let header = headers.next().ok_or(ApiError::NoToken)?;
-        let text = header.to_str().ok().filter(|_| headers.next().is_none()).ok_or(ApiError::BadToken)?;
-        let (scheme, token) = text.split_once(' ').ok_or(ApiError::BadToken)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(ApiError::NoToken);
-        }
-        let caller = app.token_verifier.verify(token.trim()).await?;
+        let token = bearer::token(&parts.headers).map_err(|error| match error {
+            BearerError::Missing => ApiError::NoToken,
+            BearerError::Malformed => ApiError::BadToken,
+        })?;
+        let caller = app.token_verifier.verify(token).await?;
+        CallerId::set(&parts.extensions, caller.subject());
         if caller.has_scope() { Ok(caller) } else { Err(ApiError::NoScope) }
     }
 }

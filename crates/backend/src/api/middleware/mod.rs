@@ -1,7 +1,4 @@
-//! Layers around the routes.
+//! Layers of this API; the ones that every HTTP service has are in the crate `web`.
 
 pub(crate) mod cors;
-pub(crate) mod normalize_path;
-pub(crate) mod request_metrics;
-pub(crate) mod timeout;
 pub(crate) mod trace_context;

@@ -8,8 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use domain::TraceContext;
 use telemetry::{Span, SpanKind};
-
-use crate::api::middleware::request_metrics::method_label;
+use web::request_metrics::method_label;
 
 /// The only request that begins a trace of its own when its caller sends none: a submission.
 const TRACE_ROOT: (&str, &str) = ("POST", "/api/Task");
