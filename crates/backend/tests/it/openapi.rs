@@ -94,8 +94,8 @@ fn a_submission_is_answered_with_the_id_as_a_string_or_with_the_task() {
     let created = &document["paths"]["/api/Task"]["post"]["responses"]["201"];
     assert!(created["headers"]["Location"].is_object());
     let schema = &created["content"]["application/json"]["schema"]["$ref"];
-    assert_eq!(schema, "#/components/schemas/Submitted");
-    let either = document["components"]["schemas"]["Submitted"]["oneOf"].as_array().unwrap();
+    assert_eq!(schema, "#/components/schemas/SubmitTaskResponse");
+    let either = document["components"]["schemas"]["SubmitTaskResponse"]["oneOf"].as_array().unwrap();
     assert_eq!(either.len(), 2);
     let id = &document["components"]["schemas"]["TaskId"];
     assert_eq!((&id["type"], &id["format"]), (&json!("string"), &json!("uuid")));

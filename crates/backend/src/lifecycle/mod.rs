@@ -1,0 +1,13 @@
+//! What the Backend does with a task: one file per verb, which checks, commits, and announces what was committed.
+
+pub(crate) mod announce_ended;
+pub(crate) mod cancel;
+pub(crate) mod claim;
+pub(crate) mod expire;
+pub(crate) mod settle;
+pub(crate) mod settle_span;
+pub(crate) mod submit;
+pub(crate) mod worker_lost;
+
+/// The memory of a queued item beside its texts, in bytes, approximately.
+const ITEM_OVERHEAD_BYTES: usize = 512;
