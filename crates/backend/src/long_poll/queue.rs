@@ -236,13 +236,13 @@ impl LongPollQueue {
 mod tests {
     use database::Clock;
     use domain::ClaimId;
-    use testkit::Scratch;
+    use testkit::TestDatabase;
 
     use super::*;
 
     #[tokio::test]
     async fn a_request_beyond_the_most_that_may_wait_is_refused() {
-        let scratch = Scratch::sqlite();
+        let scratch = TestDatabase::sqlite();
         let store = Store::new(scratch.open(), Clock::System);
         let notifier = Arc::new(Notifier::default());
         let (settler, _writers) = Settler::new(store.clone(), notifier.clone(), 1024);
@@ -251,8 +251,12 @@ mod tests {
         long_poll.permits = Arc::new(Semaphore::new(1));
         let until = Instant::now() + MAX_WAIT;
         let wait = || {
-            let pull =
-                PullRequest { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1, is_first_look: true };
+            let pull = PullRequest {
+                claim: ClaimId::random(),
+                worker: "w".parse().unwrap(),
+                slots: 1,
+                is_first_look: true,
+            };
             long_poll.wait(pull, Vec::new(), Duration::ZERO, until)
         };
         let mut first = Box::pin(wait());

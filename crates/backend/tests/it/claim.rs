@@ -194,7 +194,10 @@ async fn a_worker_may_decline_tickets_with_a_claim_or_without_one() {
         assert!(request(body(&[], &[&declined])).await.grants().is_empty());
         assert_eq!(user.task(&declined).await["status"], "CREATED");
         let unknown = Uuid::new_v4().to_string();
-        assert!(request(body(&[], &[&unknown])).await.grants().is_empty(), "a declined task may have been deleted");
+        assert!(
+            request(body(&[], &[&unknown])).await.grants().is_empty(),
+            "a declined task may have been deleted"
+        );
         assert_eq!(request(body(&[], &[])).await.problem(), (422, "ids-out-of-range".to_owned()));
         let many: Vec<&str> = vec![&unknown; 1001];
         assert_eq!(request(body(&[], &many)).await.problem(), (422, "too-many-declined".to_owned()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use database::{Clock, Db};
 use serde_json::{Value, json};
 use store::Store;
-use testkit::Scratch;
+use testkit::TestDatabase;
 use tokio_util::task::TaskTracker;
 
 use crate::kit::fake_issuer::FakeIssuer;
@@ -19,7 +19,7 @@ use crate::kit::until::until;
 async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_after_it() {
     let log = LogCapture::default();
     let _guard = log.install("info");
-    let database = Scratch::postgres().await;
+    let database = TestDatabase::postgres().await;
     let proxy = TcpProxy::to(&database).await;
     let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), Clock::System);
     store.migrate().await.unwrap();
@@ -68,7 +68,7 @@ async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_
 
 #[tokio::test]
 async fn an_accepted_task_is_answered_201_though_the_database_fails_while_the_caller_waits_for_its_end() {
-    let database = Scratch::postgres().await;
+    let database = TestDatabase::postgres().await;
     let proxy = TcpProxy::to(&database).await;
     let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), Clock::System);
     store.migrate().await.unwrap();

@@ -11,7 +11,7 @@ use database::{Clock, Db};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use store::Store;
-use testkit::Scratch;
+use testkit::TestDatabase;
 use uuid::Uuid;
 
 use crate::kit::openapi_checked_client::ApiClient;
@@ -26,7 +26,7 @@ const CUT_PEER_CONNECTIONS: &str = "select pg_terminate_backend(pid) from pg_sta
 
 /// Runs `test` with two Backends on one database.
 async fn with_two_backends(test: impl AsyncFn(&TestBackend, &TestBackend)) {
-    let one = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let one = TestBackend::start(TestDatabase::postgres().await, |_| {}).await;
     let other = one.start_another(|_| {}).await;
     test(&one, &other).await;
     other.shut_down().await.0.close().await;
@@ -192,7 +192,7 @@ async fn what_was_missed_without_a_connection_is_looked_for_when_it_is_back() {
 async fn what_was_committed_without_a_notification_is_looked_for_after_a_reconnection() {
     let log = LogCapture::default();
     let _guard = log.install("backend=trace");
-    let service = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let service = TestBackend::start(TestDatabase::postgres().await, |_| {}).await;
     let user = service.user();
     let id = user.submit_echo().await;
     let end_without_notification = async {
@@ -214,12 +214,12 @@ async fn what_was_committed_without_a_notification_is_looked_for_after_a_reconne
 async fn a_silent_connection_to_the_other_backends_is_noticed_and_replaced() {
     let log = LogCapture::default();
     let _guard = log.install("backend=trace");
-    let one = TestBackend::start(Scratch::postgres().await, |_| {}).await;
+    let one = TestBackend::start(TestDatabase::postgres().await, |_| {}).await;
     let proxy = TcpProxy::to(one.database()).await;
     let url = format!("{}?sslmode=disable", proxy.url(one.database()));
     let store = Store::new(Db::open(&url).unwrap(), Clock::System);
     let issuer = one.issuer.clone();
-    let other = TestBackend::start_on(store, Clock::System, Scratch::sqlite(), issuer, |_| {}).await;
+    let other = TestBackend::start_on(store, Clock::System, TestDatabase::sqlite(), issuer, |_| {}).await;
     let user = one.user();
     let waiting_user = at_other(&user, &other);
     // Once a notification has arrived, both Backends are connected.

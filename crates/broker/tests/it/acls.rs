@@ -1,29 +1,29 @@
 //! Missing rights and a full consumer group are reported as degraded, and recovered from once they are granted.
 
 use broker::{Role, Sasl, SaslMechanism, Security, Settings};
-use testkit::{OwnKafka, own_prefix};
+use testkit::{DedicatedKafka, unique_prefix};
 
 use crate::kit::{TestProcess, next, queue, result_message, settings, ticket};
 
 /// Settings of a user that authenticates by SASL.
-fn authenticated(kafka: &OwnKafka, topic_prefix: &str) -> Settings {
-    let listeners = kafka.doors();
+fn authenticated(kafka: &DedicatedKafka, topic_prefix: &str) -> Settings {
+    let listeners = kafka.listeners();
     let (username, password) = (listeners.user, listeners.password.into());
     let sasl = Some(Sasl { mechanism: SaslMechanism::ScramSha512, username, password });
     let security = Security { tls: true, sasl, ca: Some(listeners.ca), ..Security::default() };
     let topic_prefix = topic_prefix.to_owned();
-    Settings { topic_prefix, partitions: 3, security, provision: false, ..Settings::of(&listeners.secure) }
+    Settings { topic_prefix, partitions: 3, security, provision: false, ..Settings::of(&listeners.sasl_tls) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
-    let kafka = OwnKafka::start();
+    let kafka = DedicatedKafka::start();
     kafka.kill();
     kafka.set("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
     // The broker itself, and clients of its listener without authentication.
     kafka.set("super.users", "User:ANONYMOUS");
     kafka.start_again();
-    let prefix = own_prefix();
+    let prefix = unique_prefix();
     let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };
     let owner = TestProcess::ready(settings).await;
     let process = TestProcess::of(authenticated(&kafka, &prefix), Role::Worker);
@@ -48,11 +48,11 @@ async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_group_is_reported_and_joined_once_there_is_room() {
-    let kafka = OwnKafka::start();
+    let kafka = DedicatedKafka::start();
     kafka.kill();
     kafka.set("group.max.size", "1");
     kafka.start_again();
-    let prefix = own_prefix();
+    let prefix = unique_prefix();
     let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };
     let first = TestProcess::ready(settings.clone()).await;
     let mut member = first.tickets(1);

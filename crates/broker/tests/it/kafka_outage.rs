@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use broker::{GroupProtocol, PublishError, Role, Settings};
-use testkit::{OwnKafka, own_prefix};
+use testkit::{DedicatedKafka, unique_prefix};
 
 use crate::kit::{TestProcess, next, queue, result_message, settings, ticket};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_starts_without_kafka_and_survives_its_outage() {
-    let kafka = OwnKafka::start();
+    let kafka = DedicatedKafka::start();
     kafka.kill();
-    let settings = Settings { topic_prefix: own_prefix(), partitions: 3, ..Settings::of(&kafka.address()) };
+    let settings =
+        Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka.address()) };
     let process = TestProcess::of(settings, Role::Backend);
     process.broker.declare_queues([&queue()]);
     let (mut tickets, mut results) = (process.tickets(8), process.results());
@@ -55,13 +56,13 @@ async fn a_process_starts_without_kafka_and_survives_its_outage() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works() {
-    let kafka = OwnKafka::start();
+    let kafka = DedicatedKafka::start();
     kafka.kill();
     // A broker that does not support the group protocol: a fatal error for librdkafka's consumer.
     kafka.set("group.coordinator.rebalance.protocols", "classic");
     kafka.start_again();
     let process = TestProcess::ready(Settings {
-        topic_prefix: own_prefix(),
+        topic_prefix: unique_prefix(),
         group_protocol: GroupProtocol::Consumer,
         ..Settings::of(&kafka.address())
     })

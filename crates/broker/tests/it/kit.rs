@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedMessage;
 use rdkafka::{Offset, TopicPartitionList};
-use testkit::{kafka_server, own_prefix};
+use testkit::{kafka_address, unique_prefix};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +29,7 @@ pub(crate) struct TestProcess {
 
 /// Settings for the shared Kafka, with a topic prefix that no other test uses.
 pub(crate) fn settings() -> Settings {
-    Settings { topic_prefix: own_prefix(), partitions: 3, ..Settings::of(&kafka_server()) }
+    Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka_address()) }
 }
 
 /// The queue of all tests.

@@ -16,7 +16,7 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::Scratch;
+use testkit::TestDatabase;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -43,7 +43,7 @@ pub(crate) struct TestService {
     pub(crate) db: Db,
     pub(crate) base: String,
     http: reqwest::Client,
-    scratch: Scratch,
+    scratch: TestDatabase,
     key_directory: TempDir,
     _server: JoinSet<()>,
 }
@@ -58,8 +58,8 @@ pub(crate) async fn each_database_with<T: Future<Output = ()>>(
     change: impl Fn(&mut Settings),
     test: impl Fn(Arc<TestService>) -> T,
 ) {
-    Box::pin(test(Arc::new(TestService::open(Scratch::sqlite(), &change).await))).await;
-    Box::pin(test(Arc::new(TestService::open(Scratch::postgres().await, &change).await))).await;
+    Box::pin(test(Arc::new(TestService::open(TestDatabase::sqlite(), &change).await))).await;
+    Box::pin(test(Arc::new(TestService::open(TestDatabase::postgres().await, &change).await))).await;
 }
 
 /// The default settings of the tests, with one confidential client.
@@ -89,7 +89,7 @@ static FIRST_KEY: OnceCell<FirstKey> = OnceCell::const_new();
 
 impl FirstKey {
     async fn create() -> Self {
-        let (scratch, directory) = (Scratch::sqlite(), TempDir::new().unwrap());
+        let (scratch, directory) = (TestDatabase::sqlite(), TempDir::new().unwrap());
         let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", directory.path().join("key")));
         Identity::open(db.clone(), settings.clone(), Clock::set_to(START)).await.unwrap();
         let row = on!(&db, read, pool =>
@@ -121,7 +121,7 @@ const TABLES: SchemaPart = SchemaPart {
 };
 
 impl TestService {
-    async fn open(scratch: Scratch, change: impl Fn(&mut Settings)) -> Self {
+    async fn open(scratch: TestDatabase, change: impl Fn(&mut Settings)) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let key_directory = TempDir::new().unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
@@ -136,7 +136,7 @@ impl TestService {
     pub(crate) async fn another(&self) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (db, settings, clock) = (self.scratch.open(), self.settings.clone(), self.clock.clone());
-        Self::start(db, settings, clock, listener, Scratch::sqlite(), TempDir::new().unwrap()).await
+        Self::start(db, settings, clock, listener, TestDatabase::sqlite(), TempDir::new().unwrap()).await
     }
 
     async fn start(
@@ -144,7 +144,7 @@ impl TestService {
         settings: Settings,
         clock: Clock,
         listener: TcpListener,
-        scratch: Scratch,
+        scratch: TestDatabase,
         key_directory: TempDir,
     ) -> Self {
         let base = format!("http://{}", listener.local_addr().unwrap());

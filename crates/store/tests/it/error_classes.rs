@@ -61,7 +61,7 @@ async fn an_error_that_will_happen_again_is_not_unavailability() {
 
 #[tokio::test]
 async fn a_statement_timeout_on_postgres_is_unavailability() {
-    let mut connection = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+    let mut connection = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
     let late = connection.execute("set statement_timeout = '1ms'; select pg_sleep(60)").await.unwrap_err();
     let late = DatabaseError::from(late);
     assert_eq!(code(&late), "57014");
@@ -72,7 +72,7 @@ async fn a_statement_timeout_on_postgres_is_unavailability() {
 
 #[tokio::test]
 async fn the_databases_message_is_the_only_cause() {
-    let mut connection = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+    let mut connection = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
     let refused: DatabaseError = connection.execute("select * from nowhere").await.unwrap_err().into();
     let cause = refused.source().unwrap();
     assert_eq!(cause.to_string(), r#"relation "nowhere" does not exist"#);

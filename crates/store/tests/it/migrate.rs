@@ -2,7 +2,7 @@
 
 use database::{Clock, Db, Migration, SchemaPart, on};
 use store::{Store, TASKS};
-use testkit::Scratch;
+use testkit::TestDatabase;
 use tokio::task::JoinSet;
 
 use crate::kit::each_database;
@@ -15,7 +15,7 @@ fn own_version() -> i64 {
 /// Eight processes open and migrate an empty database at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_migrations_are_applied_once() {
-    for scratch in [Scratch::sqlite(), Scratch::postgres().await] {
+    for scratch in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let mut race = JoinSet::new();
         for _ in 0..8 {
             let store = Store::new(scratch.open(), Clock::default());

@@ -6,7 +6,7 @@ use database::{Clock, Db};
 use store::Store;
 use telemetry::error_chain;
 use tempfile::NamedTempFile;
-use testkit::{Authority, Scratch};
+use testkit::{CertificateAuthority, TestDatabase};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -28,7 +28,7 @@ async fn refusal(url: &str) -> String {
 #[tokio::test]
 async fn tasks_are_stored_over_verified_tls() {
     let test = TestStore::postgres().await;
-    let db = Db::open(&verified(&test.scratch.url, &testkit::postgres_ca())).unwrap();
+    let db = Db::open(&verified(&test.scratch.url, &testkit::postgres_ca_file())).unwrap();
     let Db::Postgres(pools) = &db else { panic!("it is not PostgreSQL") };
     let query = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
     let (encrypted,): (bool,) = sqlx::query_as(query).fetch_one(&pools.write).await.unwrap();
@@ -45,15 +45,15 @@ async fn tasks_are_stored_over_verified_tls() {
 
 #[tokio::test]
 async fn a_certificate_of_another_authority_is_refused() {
-    let (scratch, other) = (Scratch::postgres().await, NamedTempFile::new().unwrap());
-    std::fs::write(other.path(), Authority::new().pem()).unwrap();
+    let (scratch, other) = (TestDatabase::postgres().await, NamedTempFile::new().unwrap());
+    std::fs::write(other.path(), CertificateAuthority::new().pem()).unwrap();
     let refusal = refusal(&verified(&scratch.url, other.path())).await;
     assert!(refusal.ends_with("invalid peer certificate: UnknownIssuer"), "{refusal}");
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
-    let scratch = Scratch::postgres().await;
+    let scratch = TestDatabase::postgres().await;
     let (_, at) = scratch.url.split_once('@').unwrap();
     let (server, _) = at.split_once('/').unwrap();
     let elsewhere = TcpListener::bind("127.0.0.2:0").await.unwrap();
@@ -66,7 +66,7 @@ async fn a_certificate_for_another_name_is_refused() {
             let _ = copy_bidirectional(&mut near, &mut far).await;
         }
     };
-    let url = verified(&scratch.url.replace(server, &other), &testkit::postgres_ca());
+    let url = verified(&scratch.url.replace(server, &other), &testkit::postgres_ca_file());
     let refusal = tokio::select! {
         () = forward => unreachable!("forwarding does not end"),
         refusal = refusal(&url) => refusal,

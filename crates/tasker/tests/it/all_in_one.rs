@@ -133,7 +133,8 @@ fn a_connection_with_half_a_request_is_closed() {
 #[test]
 fn the_largest_parameters_and_results_are_settings() {
     let up = TaskerUp::start_with(&["backend.max_parameters_bytes=60", "backend.max_result_bytes=20"]);
-    let submit = |text: &str| up.run_command(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
+    let submit =
+        |text: &str| up.run_command(["submit", "ECHO", &format!("{text:?}"), "--ttl", "30s", "--wait"]);
     assert_eq!(submit("short").code, 0);
     let large_result = submit("a result of more than twenty bytes");
     assert_eq!(large_result.code, 5, "{}", large_result.stderr);

@@ -111,7 +111,8 @@ fn ctrl_c_ends_the_wait_but_not_the_task() {
     watch.wait_for_sigint_handler();
     watch.signal("INT");
     assert_eq!(watch.wait_for_exit().code(), Some(130), "{:?}", watch.output());
-    let output = format!("{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}");
+    let output =
+        format!("{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}");
     assert!(watch.output().contains(&output), "{:?}", watch.output());
     assert!(up.run_command(["get", &id]).stdout.contains("status      RUNNING"));
 }
@@ -256,11 +257,7 @@ fn an_invalid_command_line_is_refused_before_a_request() {
     assert_eq!(run_client(&["submit", "ECHO", "--ttl", "5s", "--wait=soon"]).code, 2);
     let not_signed_in = run_client(&["list", "--backend-url", "http://127.0.0.1:1"]);
     assert_eq!(not_signed_in.code, 4);
-    assert!(
-        not_signed_in.stderr.contains("not signed in at http://127.0.0.1:1"),
-        "{}",
-        not_signed_in.stderr
-    );
+    assert!(not_signed_in.stderr.contains("not signed in at http://127.0.0.1:1"), "{}", not_signed_in.stderr);
     let without_identity =
         run_client(&["login", "ann", "--password-stdin", "--backend-url", "http://127.0.0.1:1"]);
     assert_eq!(without_identity.code, 2);

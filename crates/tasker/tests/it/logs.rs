@@ -52,9 +52,14 @@ async fn audit_lines_are_logged_at_every_level() {
     let audit_lines = lines.iter().filter(|line| line["target"] == "audit");
     let events: BTreeSet<_> =
         audit_lines.map(|line| line["audit.event"].as_str().expect("the line has an event")).collect();
-    for event in
-        ["account_created", "token_issued", "task_cancelled", "role_missing", "claim_refused", "sign_in_refused"]
-    {
+    for event in [
+        "account_created",
+        "token_issued",
+        "task_cancelled",
+        "role_missing",
+        "claim_refused",
+        "sign_in_refused",
+    ] {
         assert!(events.contains(event), "{event}: {events:?}");
     }
     assert!(lines.iter().all(|line| line["target"] == "audit"), "`off` silences every other line");

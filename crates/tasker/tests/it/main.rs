@@ -1,6 +1,9 @@
 //! Tests of the binary from outside: its processes, their output, their exit codes and their HTTP interfaces.
 
-#![expect(unreachable_pub, reason = "no crate depends on tests: `pub` marks what a module offers to the others")]
+#![expect(
+    unreachable_pub,
+    reason = "no crate depends on tests: `pub` marks what a module offers to the others"
+)]
 
 mod all_in_one;
 mod backup;

@@ -144,11 +144,7 @@ fn config_init_writes_a_file_with_every_setting_and_overwrites_none() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let again = config(&["init"]);
     assert_eq!(again.code, 2);
-    assert!(
-        again.stderr.contains("tasker.toml exists already; --force overwrites it"),
-        "{}",
-        again.stderr
-    );
+    assert!(again.stderr.contains("tasker.toml exists already; --force overwrites it"), "{}", again.stderr);
     assert_eq!(config(&["init", "--force"]).code, 0);
     let shown = config(&["show"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);

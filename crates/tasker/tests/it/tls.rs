@@ -323,7 +323,8 @@ fn connections_to_other_machines_without_tls_are_warned_of_at_the_start() {
         "worker.identity_url=https://id.invalid",
     ];
     let mut worker = Process::start_service(home.path(), "worker", &settings);
-    let warning = "worker.backend_url = http://backend.invalid:8080: connections to backend.invalid have no TLS";
+    let warning =
+        "worker.backend_url = http://backend.invalid:8080: connections to backend.invalid have no TLS";
     worker.wait_for_line(warning);
     worker.wait_for_line("keeps trying to reach the Backend");
     assert_eq!(worker.count_lines("have no TLS"), 1, "{:?}", worker.output());

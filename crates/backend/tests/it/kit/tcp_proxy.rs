@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use testkit::Scratch;
+use testkit::TestDatabase;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -22,7 +22,7 @@ pub(crate) struct TcpProxy {
 
 impl TcpProxy {
     /// A proxy to the server of `database`.
-    pub(crate) async fn to(database: &Scratch) -> Self {
+    pub(crate) async fn to(database: &TestDatabase) -> Self {
         let server = server_address(database).to_owned();
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = tcp.local_addr().unwrap().port();
@@ -39,7 +39,7 @@ impl TcpProxy {
     }
 
     /// The address of `database` by way of this proxy.
-    pub(crate) fn url(&self, database: &Scratch) -> String {
+    pub(crate) fn url(&self, database: &TestDatabase) -> String {
         database.url.replace(server_address(database), &format!("127.0.0.1:{}", self.port))
     }
 
@@ -87,7 +87,7 @@ async fn forward(
 }
 
 /// HOST:PORT of the test server.
-fn server_address(database: &Scratch) -> &str {
+fn server_address(database: &TestDatabase) -> &str {
     let (_, rest) = database.url.split_once('@').unwrap();
     rest.split_once('/').unwrap().0
 }

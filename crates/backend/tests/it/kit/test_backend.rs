@@ -8,7 +8,7 @@ use domain::{Operation, Ttl};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use store::Store;
-use testkit::Scratch;
+use testkit::TestDatabase;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(crate) struct TestBackend {
     /// The server and the background tasks.
     serving: JoinHandle<()>,
     clock: Clock,
-    database: Scratch,
+    database: TestDatabase,
 }
 
 /// Runs `test` on a new Backend, once on SQLite and once on PostgreSQL.
@@ -52,7 +52,7 @@ pub(crate) async fn on_each_database(test: impl AsyncFn(&TestBackend)) {
 
 /// The same with other settings.
 pub(crate) async fn on_each_database_with(adjust: impl Fn(&mut Settings), test: impl AsyncFn(&TestBackend)) {
-    for database in [Scratch::sqlite(), Scratch::postgres().await] {
+    for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let service = TestBackend::start(database, &adjust).await;
         test(&service).await;
         service.finish().await;
@@ -65,7 +65,7 @@ pub(crate) async fn on_each_database_with_set_clock(
     adjust: impl Fn(&mut Settings),
     test: impl AsyncFn(&TestBackend),
 ) {
-    for database in [Scratch::sqlite(), Scratch::postgres().await] {
+    for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let clock = Clock::set_to(CLOCK_START);
         let store = Store::new(database.open(), clock.clone());
         store.migrate().await.unwrap();
@@ -81,7 +81,7 @@ pub(crate) async fn on_each_database_with_set_clock(
 
 impl TestBackend {
     /// A Backend on an empty database.
-    pub(crate) async fn start(database: Scratch, adjust: impl Fn(&mut Settings)) -> Self {
+    pub(crate) async fn start(database: TestDatabase, adjust: impl Fn(&mut Settings)) -> Self {
         let issuer = FakeIssuer::start(&TaskTracker::new()).await;
         let store = Store::new(database.open(), Clock::System);
         store.migrate().await.unwrap();
@@ -92,7 +92,7 @@ impl TestBackend {
     pub(crate) async fn start_on(
         store: Store,
         clock: Clock,
-        database: Scratch,
+        database: TestDatabase,
         issuer: FakeIssuer,
         adjust: impl Fn(&mut Settings),
     ) -> Self {
@@ -123,11 +123,11 @@ impl TestBackend {
     pub(crate) async fn start_another(&self, adjust: impl Fn(&mut Settings)) -> Self {
         let store = Store::new(self.database.open(), self.clock.clone());
         store.migrate().await.unwrap();
-        Self::start_on(store, self.clock.clone(), Scratch::sqlite(), self.issuer.clone(), adjust).await
+        Self::start_on(store, self.clock.clone(), TestDatabase::sqlite(), self.issuer.clone(), adjust).await
     }
 
     /// The database, to be opened in another way.
-    pub(crate) fn database(&self) -> &Scratch {
+    pub(crate) fn database(&self) -> &TestDatabase {
         &self.database
     }
 
@@ -148,7 +148,7 @@ impl TestBackend {
     }
 
     /// Shuts it down: requests that wait are answered, and the service returns. What is left can serve another Backend.
-    pub(crate) async fn shut_down(self) -> (Store, Scratch, FakeIssuer) {
+    pub(crate) async fn shut_down(self) -> (Store, TestDatabase, FakeIssuer) {
         self.stop.cancel();
         drop(self.http);
         self.serving.await.unwrap();
@@ -206,11 +206,11 @@ impl TestBackend {
 }
 
 /// Closes a database, and drops it if it is on a server.
-pub(crate) async fn drop_database(store: Store, database: Scratch) {
+pub(crate) async fn drop_database(store: Store, database: TestDatabase) {
     store.close().await;
     if matches!(database.open(), Db::Postgres(_)) {
         let (_, name) = database.url.rsplit_once('/').unwrap();
-        let mut server = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+        let mut server = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
         let drop = format!("drop database {name} with (force)");
         server.execute(AssertSqlSafe(drop)).await.unwrap();
     }

@@ -11,7 +11,7 @@ use domain::{
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use store::{ClaimById, Granted, Store};
-use testkit::Scratch;
+use testkit::TestDatabase;
 use uuid::Uuid;
 
 pub(crate) const ANN: OwnerId = OwnerId(Uuid::from_u128(0xA));
@@ -35,7 +35,7 @@ pub(crate) struct TestStore {
     pub(crate) store: Store,
     pub(crate) db: Db,
     pub(crate) clock: Clock,
-    pub(crate) scratch: Arc<Scratch>,
+    pub(crate) scratch: Arc<TestDatabase>,
 }
 
 /// Runs `run` on a new database of each kind. Afterwards every accepted task must be in exactly one status.
@@ -48,14 +48,14 @@ pub(crate) async fn each_database<F: Future<Output = ()>>(run: impl Fn(TestStore
 
 impl TestStore {
     pub(crate) async fn sqlite() -> Self {
-        Self::at(Scratch::sqlite()).await
+        Self::at(TestDatabase::sqlite()).await
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self::at(Scratch::postgres().await).await
+        Self::at(TestDatabase::postgres().await).await
     }
 
-    async fn at(scratch: Scratch) -> Self {
+    async fn at(scratch: TestDatabase) -> Self {
         let (db, clock) = (scratch.open(), Clock::set_to(START));
         let store = Store::new(db.clone(), clock.clone());
         store.migrate().await.unwrap();
@@ -77,7 +77,7 @@ impl TestStore {
         self.db.close().await;
         if matches!(self.db, Db::Postgres(_)) {
             let (_, name) = self.scratch.url.rsplit_once('/').unwrap();
-            let mut admin = PgConnection::connect(&testkit::postgres_server()).await.unwrap();
+            let mut admin = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
             let drop = format!("drop database {name} with (force)");
             admin.execute(AssertSqlSafe(drop)).await.unwrap();
         }
