@@ -121,7 +121,7 @@ impl Db {
     /// [`Db::open`] with another number of connections. Fails also if `options` leave a pool without any.
     pub fn open_with(url: &str, options: &PoolOptions) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, options)?))
+            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, *options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
             Ok(Self::Sqlite(sqlite(file_path(path)?)))
         } else {
@@ -168,7 +168,7 @@ impl Db {
     }
 }
 
-fn postgres(server: &PgConnectOptions, options: &PoolOptions) -> Result<Pools<Postgres>, DatabaseError> {
+fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Postgres>, DatabaseError> {
     let (write, read) = options.split()?;
     let pool = |connections: u32, settings: &'static str| {
         PgPoolOptions::new()

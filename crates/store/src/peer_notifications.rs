@@ -1,8 +1,8 @@
 //! Notifications between Backends on one PostgreSQL: which tasks have ended and which types have ready tasks, by LISTEN/NOTIFY
 //! on a connection of its own.
 //!
-//! Notifications may be lost, late or repeated: only speed depends on them. They are never sent inside a transaction that writes, since
-//! PostgreSQL serializes the commits of all transactions that notify, to keep notifications in order.
+//! Notifications may be lost, late or repeated: only speed depends on them. They are never sent inside a transaction that
+//! writes, since PostgreSQL serializes the commits of all transactions that notify, to keep notifications in order.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -46,7 +46,7 @@ pub struct PeerUpdate {
     pub any_ready: bool,
 }
 
-/// The random id of a [`PeerChannel`], which tells one Backend's notifications from another's.
+/// The random id of a [`PeerChannel`], which distinguishes one Backend's notifications from another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerId(Uuid);
 

@@ -1,7 +1,7 @@
 //! Lower bounds for index scans: below a floor an index holds only dead entries.
 //!
-//! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from the low
-//! end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
+//! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from
+//! the low end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
 //! now if that is lower. A full scan every few seconds finds the rows that a slow commit added below the floor.
 
 use std::collections::HashMap;

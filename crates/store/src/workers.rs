@@ -74,11 +74,11 @@ impl Store {
     /// The workers whose heartbeats are stored, by name. Fails also on a row that cannot be read.
     pub async fn workers(&self) -> Result<Vec<LiveWorker>, DatabaseError> {
         let rows: Vec<WorkerRow> = on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
-        rows.into_iter().map(worker).collect()
+        rows.iter().map(worker).collect()
     }
 }
 
-fn worker(row: WorkerRow) -> Result<LiveWorker, DatabaseError> {
+fn worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
     let types = serde_json::from_str(&row.types).map_err(|error| corrupt("worker", &row.name, error))?;
     Ok(LiveWorker {
         name: parse_column("worker", &row.name, &row.name)?,

@@ -77,9 +77,9 @@ create table worker (
     last_heartbeat_at bigint  not null
 );
 
--- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs under it.
--- A volatile function, because its second query must see what was committed before the lock was free: the statement that calls the
--- function may have an older snapshot.
+-- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs
+-- under it. A volatile function, because its second query must see what was committed before the lock was free: the
+-- statement that calls the function may have an older snapshot.
 create function claim_is_free(worker_name text, claim_id uuid) returns boolean language plpgsql volatile as $$
 begin
     if not pg_try_advisory_xact_lock(hashtextextended(claim_id::text, 0)) then
@@ -92,7 +92,7 @@ end
 $$;
 
 -- Every task with its status, for people; Tasker does not read it. The deadline and ran_seconds belong to the last attempt,
--- waited_seconds lasts from the submission to its start. Of what has not ended, durations are counted to now.
+-- waited_seconds lasts from the submission to its start. Of a task that has not ended, durations are counted to now.
 create view tasker_tasks as
 select t.id, t.owner, t.type,
     coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status,

@@ -1,5 +1,5 @@
--- Instants are microseconds since 1970 (columns *_at), durations are milliseconds (columns *_ms). Ids are 16 bytes. The process binds
--- the current time.
+-- Instants are microseconds since 1970 (columns *_at), durations are milliseconds (columns *_ms). Ids are 16 bytes. The
+-- process binds the current time.
 
 -- Submissions. A row is inserted once and never updated.
 create table task (
@@ -73,8 +73,9 @@ create table worker (
     last_heartbeat_at integer not null
 ) strict;
 
--- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds belong to the
--- last attempt, waited_seconds lasts from the submission to its start. Of what has not ended, durations are counted to now.
+-- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds
+-- belong to the last attempt, waited_seconds lasts from the submission to its start. Of a task that has not ended, durations
+-- are counted to now.
 create view tasker_tasks as
 select
     lower(substr(hex(t.id), 1, 8) || '-' || substr(hex(t.id), 9, 4) || '-' || substr(hex(t.id), 13, 4) || '-'

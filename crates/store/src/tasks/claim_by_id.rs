@@ -141,7 +141,8 @@ pub(crate) async fn claim_on_sqlite(
 /// Decodes grants. The tasks run already, so a corrupt row must not fail the others: it is logged, and its task ends by its
 /// TTL.
 pub(crate) fn decode_grants(rows: impl IntoIterator<Item = GrantRow>) -> Vec<Granted> {
-    let log = |error: &DatabaseError| tracing::error!(%error, "a corrupt task was claimed; it runs nowhere and ends by its TTL");
+    let log =
+        |error: &DatabaseError| tracing::error!(%error, "a corrupt task was claimed; it ends by its TTL");
     rows.into_iter().filter_map(|row| granted(row).inspect_err(log).ok()).collect()
 }
 

@@ -40,8 +40,8 @@ const POSTGRES: &str = concat!(
     " returning id, attempt, status, reason, ended_at - started_at - ttl_ms * 1000 as late_us"
 );
 
-/// When the second statement reads, the tasks that the first has just ended are in both tables, which tells them from those
-/// that ended before. The elements of the JSON array stand in the order of the fields of [`StandingRow`].
+/// When the second statement reads, the tasks that the first has just ended are in both tables, which distinguishes them
+/// from those that ended before. The elements of the JSON array stand in the order of the fields of [`StandingRow`].
 const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
@@ -138,7 +138,7 @@ impl Store {
     /// Settles each report; the results stand in the order of the reports.
     ///
     /// A report in time makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A
-    /// late one makes it CANCELLED, and its content is dropped. The result of a report that has no effect tells how its task
+    /// late one makes it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task
     /// stands.
     pub async fn settle(&self, reports: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (completed, released) = by_grant(reports);

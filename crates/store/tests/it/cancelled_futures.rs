@@ -123,8 +123,8 @@ async fn connections_work_after_a_full_disk() {
     let limit = format!("pragma max_page_count = {}", pages + 4);
     sqlx::query(AssertSqlSafe(limit)).execute(&pools.write).await.unwrap();
     let big = || {
-        let text = format!("\"{}\"", "x".repeat(100_000));
-        Submission { parameters: Some(RawJson::parse(text).unwrap()), ..test.submission() }
+        let json = format!("\"{}\"", "x".repeat(100_000));
+        Submission { parameters: Some(RawJson::parse(json).unwrap()), ..test.submission() }
     };
     let full = test.store.submit(&[big()]).await.unwrap_err();
     assert!(full.is_unavailable(), "{full:?}");
