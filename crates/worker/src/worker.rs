@@ -71,6 +71,9 @@ impl Worker {
     /// seconds later at most. Dropping the future stops everything at once instead: nothing is reported or released, and
     /// the Backend ends the tasks by their deadlines or because the heartbeats have ceased.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        // Background tasks are not aborted when this future is dropped: they end by this token.
+        let stop = stop.child_token();
+        let _stop_on_drop = stop.clone().drop_guard();
         let name = &self.settings.name;
         let outage_log = BackendOutageLog::new(name.clone());
         if !register(&self.client, &self.operations, &outage_log, &stop).await? {

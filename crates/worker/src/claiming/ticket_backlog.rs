@@ -33,6 +33,9 @@ pub(crate) struct HeldTickets {
     count: usize,
 }
 
+/// A consumer that counts as waiting for a slot until this is dropped.
+struct WaitingConsumer<'a>(&'a TicketBacklog);
+
 impl TicketBacklog {
     /// The empty backlog of a worker that consumes the tickets of `queues`.
     pub(crate) fn new(broker: Broker, queues: Vec<QueueName>) -> Self {
@@ -46,10 +49,8 @@ impl TicketBacklog {
 
     /// Waits for `slot` on behalf of a consumer that holds tickets; pull yields its slots meanwhile.
     pub(crate) async fn while_waiting_for_slot<T>(&self, slot: impl Future<Output = T>) -> T {
-        self.backlog.send_modify(|backlog| backlog.waiting_consumers += 1);
-        let slot = slot.await;
-        self.backlog.send_modify(|backlog| backlog.waiting_consumers -= 1);
-        slot
+        let _waiting = WaitingConsumer::enter(self);
+        slot.await
     }
 
     /// Waits until no ticket has been held for [`IDLE_AFTER`].
@@ -95,5 +96,76 @@ impl HeldTickets {
 impl Drop for HeldTickets {
     fn drop(&mut self) {
         self.set(0);
+    }
+}
+
+impl<'a> WaitingConsumer<'a> {
+    fn enter(backlog: &'a TicketBacklog) -> Self {
+        backlog.backlog.send_modify(|backlog| backlog.waiting_consumers += 1);
+        Self(backlog)
+    }
+}
+
+impl Drop for WaitingConsumer<'_> {
+    fn drop(&mut self) {
+        self.0.backlog.send_modify(|backlog| backlog.waiting_consumers -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+
+    use broker::Settings;
+
+    use super::*;
+
+    /// A backlog whose Kafka is unavailable: nothing listens on port 1.
+    fn backlog() -> TicketBacklog {
+        let broker = Broker::open(Settings::of("127.0.0.1:1")).unwrap();
+        TicketBacklog::new(broker, vec![QueueName::default()])
+    }
+
+    /// Whether a pull would be preempted now.
+    async fn is_preempted(backlog: &TicketBacklog) -> bool {
+        tokio::select! {
+            biased;
+            () = backlog.until_preempted_or_availability_changes(false) => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_waits_for_a_slot_preempts_pull_until_its_wait_is_dropped() {
+        let backlog = backlog();
+        assert!(!is_preempted(&backlog).await);
+        {
+            let mut waiting = pin!(backlog.while_waiting_for_slot(pending::<()>()));
+            tokio::select! {
+                biased;
+                () = &mut waiting => unreachable!("the slot never becomes free"),
+                () = std::future::ready(()) => {}
+            }
+            assert!(is_preempted(&backlog).await);
+        }
+        assert!(!is_preempted(&backlog).await, "a dropped wait does not count");
+    }
+
+    #[tokio::test]
+    async fn dropping_a_consumer_removes_its_tickets_from_the_backlog() {
+        let backlog = Arc::new(backlog());
+        let (mut first, mut second) =
+            (HeldTickets::none(Arc::clone(&backlog)), HeldTickets::none(Arc::clone(&backlog)));
+        first.set(3);
+        second.set(2);
+        first.set(1);
+        assert_eq!(backlog.backlog.borrow().tickets, 3);
+        drop(first);
+        assert_eq!(backlog.backlog.borrow().tickets, 2);
+        drop(second);
+        tokio::time::timeout(Duration::from_secs(5), backlog.until_idle())
+            .await
+            .expect("the backlog is idle");
     }
 }

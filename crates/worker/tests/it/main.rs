@@ -6,6 +6,7 @@ mod claiming;
 mod deadlines;
 mod drain;
 mod heartbeat;
+mod kafka;
 mod kit;
 mod reporting;
 mod startup;

@@ -1,0 +1,121 @@
+//! A worker with Kafka: what it claims and declines by tickets, and that an aborted worker leaves its consumer groups.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use broker::{Broker, Role, Ticket};
+use domain::{ClaimId, ClaimTarget, DeclinedTask, QueueName, TaskId};
+use testkit::{kafka_server, own_prefix};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use worker::{Operations, Worker, builtin};
+
+use crate::kit::probe_operation::{LONG_TTL, settings};
+use crate::kit::scripted_backend::{Backend, in_time};
+
+/// A Backend's side of Kafka, with topics and groups that no other test uses.
+struct Topics {
+    broker: Broker,
+    settings: broker::Settings,
+    _stop: DropGuard,
+}
+
+impl Topics {
+    /// Creates the topics and waits until they can be used.
+    async fn create() -> Self {
+        let settings = broker::Settings {
+            topic_prefix: own_prefix(),
+            partitions: 3,
+            ..broker::Settings::of(&kafka_server())
+        };
+        let broker = Broker::open(settings.clone()).unwrap();
+        broker.declare_queues([&QueueName::default()]);
+        let stop = CancellationToken::new();
+        TaskTracker::new().spawn(broker.clone().manage_topics(Role::Backend, stop.clone()));
+        let topics = Self { broker, settings, _stop: stop.drop_guard() };
+        in_time(async {
+            let mut checks = tokio::time::interval(Duration::from_millis(20));
+            while !topics.broker.degraded_reasons().is_empty() {
+                checks.tick().await;
+            }
+        })
+        .await;
+        topics
+    }
+
+    /// A worker's broker for the same topics.
+    fn worker_broker(&self) -> Broker {
+        Broker::open(self.settings.clone()).unwrap()
+    }
+
+    /// Publishes the ticket of a task.
+    fn publish(&self, id: TaskId, name: &str) {
+        let ticket = Ticket { id, name: name.parse().unwrap(), attempt: 1 };
+        assert!(self.broker.publish_ticket(&QueueName::default(), &ticket, None, None));
+    }
+}
+
+fn new_id() -> TaskId {
+    TaskId(ClaimId::random().0)
+}
+
+/// A worker that gets `ECHO` tasks by tickets, and never steals.
+fn echo_worker(backend: &Backend, topics: &Topics) -> Worker {
+    let settings = worker::Settings { steal_after: None, ..settings(4) };
+    Worker::new(backend.client(), Operations::new().with(builtin::Echo), settings)
+        .with_kafka(topics.worker_broker())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_is_claimed_by_id_or_declined_with_its_type() {
+    let mut backend = Backend::start();
+    let topics = Topics::create().await;
+    let stop = CancellationToken::new();
+    let worker = TaskTracker::new().spawn(echo_worker(&backend, &topics).run(stop.clone()));
+    let (echo, foreign) = (backend.add_task("ECHO", "[]", LONG_TTL), new_id());
+    topics.publish(echo, "ECHO");
+    topics.publish(foreign, "FOREIGN");
+    let (mut claimed, mut declined) = (Vec::new(), Vec::new());
+    while claimed.is_empty() || declined.is_empty() {
+        let request = backend.claim_request().await;
+        declined.extend(request.declined);
+        if let ClaimTarget::Ids(ids) = request.wanted {
+            claimed.extend(ids);
+        }
+    }
+    // The steal loop may have pulled the task before Kafka was available; its ticket is claimed all the same.
+    assert_eq!(claimed, [echo]);
+    assert_eq!(declined, [DeclinedTask { id: foreign, name: "FOREIGN".parse().unwrap() }]);
+    stop.cancel();
+    in_time(worker).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_run_is_aborted_consumes_no_more_tickets() {
+    let mut backend = Backend::start();
+    let topics = Topics::create().await;
+    let worker = TaskTracker::new().spawn(echo_worker(&backend, &topics).run(CancellationToken::new()));
+    topics.publish(new_id(), "FOREIGN");
+    while backend.claim_request().await.declined.is_empty() {}
+    worker.abort();
+    assert!(worker.await.unwrap_err().is_cancelled());
+
+    // With the worker gone, the next member of the group is assigned all partitions.
+    let published: HashSet<TaskId> = (0..30).map(|_| new_id()).collect();
+    for id in &published {
+        topics.publish(*id, "FOREIGN");
+    }
+    let (mut subscription, consume_loop) =
+        topics.broker.tickets(&QueueName::default(), published.len()).unwrap();
+    let consuming = TaskTracker::new();
+    consuming.spawn(consume_loop.run());
+    let mut received = HashSet::new();
+    while !published.is_subset(&received) {
+        let delivery = in_time(subscription.next()).await.unwrap();
+        received.insert(delivery.message.id);
+        subscription.ack(delivery.mark);
+    }
+    drop(subscription);
+    consuming.close();
+    in_time(consuming.wait()).await;
+}
