@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::limits::MAX_TASKS_PER_CLAIM;
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, TaskId, TypeName, WorkerName};
+use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use store::{ClaimById, PullRequest};
@@ -114,14 +114,14 @@ pub(crate) async fn claim_tasks(
 }
 
 /// Wakes the workers that wait for tasks, since this one got tickets of types that it does not run.
-fn decline(app: &AppState, worker: &WorkerName, declined: &[TaskId]) -> Result<(), ApiError> {
+fn decline(app: &AppState, worker: &WorkerName, declined: &[DeclinedTask]) -> Result<(), ApiError> {
     if declined.len() > MAX_TASKS_PER_CLAIM {
         let rule = format!("at most {MAX_TASKS_PER_CLAIM} ids");
         return Err(ApiError::invalid("too-many-declined", "/declined", rule));
     }
     if !declined.is_empty() {
         tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker declined tasks of types that it does not run");
-        app.notifier.notify_any_ready();
+        app.notifier.notify_ready(declined.iter().map(|task| &task.name));
     }
     Ok(())
 }

@@ -13,6 +13,6 @@ pub(crate) fn announce_ended(notifier: &Notifier, ended: &[EndedTask]) {
     for ended in ended {
         metrics::cancelled(ended);
         let reason = ended.reason.map_or("-", Reason::as_str);
-        tracing::debug!(task.id = %ended.id, task.attempt = ended.attempt, reason, late_us = ended.late, "a task was cancelled");
+        tracing::debug!(task.id = %ended.id, task.attempt = ended.attempt, reason, late_us = ended.late_us, "a task was cancelled");
     }
 }

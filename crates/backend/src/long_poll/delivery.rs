@@ -40,7 +40,7 @@ pub(super) fn deliver(
             None if refused.contains(&claim) => delivery.duplicates.push(request),
             None => {
                 // The next query is not the request's first.
-                request.pull.new = false;
+                request.pull.is_first_look = false;
                 delivery.unserved.push(request);
             }
         }

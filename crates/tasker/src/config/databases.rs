@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use database::Db;
+use database::{Db, PoolOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::error::ConfigError;
 use crate::config::sections::{Config, Database};
-
-/// The fewest connections to PostgreSQL: one writes, one reads, one listens for notifications.
-const MIN_CONNECTIONS: u32 = 3;
 
 impl Database {
     /// Checks the number of connections.
@@ -19,9 +16,10 @@ impl Database {
     /// If there are too few.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self.max_connections.get() {
-            ..MIN_CONNECTIONS => Err(ConfigError::new(format!(
-                "database.max_connections = {}: at least {MIN_CONNECTIONS}",
-                self.max_connections
+            ..PoolOptions::MIN_CONNECTIONS => Err(ConfigError::new(format!(
+                "database.max_connections = {}: at least {}",
+                self.max_connections,
+                PoolOptions::MIN_CONNECTIONS
             ))),
             _ => Ok(()),
         }
@@ -82,12 +80,8 @@ impl Config {
 /// Opens `url`, which the setting `key` names. The error does not show the URL: it may hold a password.
 fn open(key: &str, url: &str, settings: &Database) -> Result<Db, ConfigError> {
     settings.check()?;
-    open_pools(url, settings)
+    Db::open_with(url, &PoolOptions { max_connections: settings.max_connections.get() })
         .map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
-}
-
-fn open_pools(url: &str, _settings: &Database) -> Result<Db, database::DatabaseError> {
-    Db::open(url)
 }
 
 /// The path of the file `name` in the directory of a SQLite database; `None` for PostgreSQL.

@@ -159,7 +159,7 @@ mod tests {
         std::fs::write(&path, "no certificate").unwrap();
         assert!(refusal().starts_with("--tls-ca = /"), "{}", refusal());
         assert!(refusal().contains("ca.pem: there is no certificate"), "{}", refusal());
-        std::fs::write(&path, testkit::Authority::new().pem()).unwrap();
+        std::fs::write(&path, testkit::CertificateAuthority::new().pem()).unwrap();
         assert!(authorities("--tls-ca", &path).is_ok());
     }
 }

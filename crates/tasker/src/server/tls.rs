@@ -163,7 +163,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use tempfile::TempDir;
-    use testkit::Authority;
+    use testkit::CertificateAuthority;
 
     use super::*;
 
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_invalid_pair_is_refused_with_setting_path_and_cause() {
-        let authority = Authority::new();
+        let authority = CertificateAuthority::new();
         let (ours, other) = (authority.sign(&["localhost"]), authority.sign(&["localhost"]));
         let mismatch = refusal(&ours.certificate, &other.key);
         assert!(mismatch.starts_with("backend.tls_key = /"), "{mismatch}");
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_url_has_a_host_for_which_the_certificate_is_valid() {
-        let (home, authority) = (TempDir::new().unwrap(), Authority::new());
+        let (home, authority) = (TempDir::new().unwrap(), CertificateAuthority::new());
         let host = |names: &[&str]| {
             let signed = authority.sign(names);
             let tls = Tls::load(files(&home, &signed.certificate, &signed.key)).unwrap();
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_invalid_pair_is_logged_at_the_second_read_and_a_valid_one_used_at_once() {
-        let (home, authority) = (TempDir::new().unwrap(), Authority::new());
+        let (home, authority) = (TempDir::new().unwrap(), CertificateAuthority::new());
         let (old, new) = (authority.sign(&["localhost"]), authority.sign(&["localhost"]));
         let mut tls = Tls::load(files(&home, &old.certificate, &old.key)).unwrap();
         let acceptor = tls.acceptor();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker::{Broker, Role, Ticket};
 use domain::{ClaimId, ClaimTarget, DeclinedTask, QueueName, TaskId};
-use testkit::{kafka_server, own_prefix};
+use testkit::{kafka_address, unique_prefix};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use worker::{Operations, Worker, builtin};
@@ -24,9 +24,9 @@ impl Topics {
     /// Creates the topics and waits until they can be used.
     async fn create() -> Self {
         let settings = broker::Settings {
-            topic_prefix: own_prefix(),
+            topic_prefix: unique_prefix(),
             partitions: 3,
-            ..broker::Settings::of(&kafka_server())
+            ..broker::Settings::of(&kafka_address())
         };
         let broker = Broker::open(settings.clone()).unwrap();
         broker.declare_queues([&QueueName::default()]);
