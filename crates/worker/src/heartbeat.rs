@@ -97,7 +97,9 @@ impl HeartbeatSender {
 
     /// Applies a response: stops the grants in `stop`, and judges the unconfirmed results that the heartbeat `asked` about.
     fn apply(&self, stop: &[GrantRef], asked: &[GrantRef]) {
-        stop.iter().for_each(|grant| self.running.stop(grant));
+        for grant in stop {
+            self.running.stop(grant);
+        }
         if let Some(unconfirmed) = &self.unconfirmed {
             unconfirmed.on_heartbeat(asked, stop);
         }
