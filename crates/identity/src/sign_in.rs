@@ -1,7 +1,5 @@
 //! Sign-in: turns a user name and a password into an account, for the login page and for the token endpoint.
 
-use std::net::IpAddr;
-
 use database::DatabaseError;
 use tracing::info;
 use uuid::Uuid;
@@ -11,7 +9,7 @@ use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::LockoutStatus;
 use crate::authentication::password_hashing::{self, HashingPermit};
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::rate_limit::RateLimitPass;
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
@@ -34,18 +32,18 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
     }
 }
 
-/// The account of `name`, if `password` is its password and nothing else forbids the sign-in.
+/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. `pass` is for
+/// [`RateLimit::SignIn`](crate::authentication::rate_limit::RateLimit::SignIn), from which a failure takes one request.
 ///
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
 /// are permits can read the lockout before the first of them is counted.
 pub(crate) async fn sign_in(
     app: &App,
+    pass: RateLimitPass,
     name: &str,
     password: String,
-    client_address: IpAddr,
 ) -> Result<Account, SignInError> {
-    app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
     let permit = app.password_hasher.acquire().await?;
     let (account, hash) = find_account(app, name).await?;
     let lockout = app.lockout.status(account.id).await?;
@@ -55,8 +53,9 @@ pub(crate) async fn sign_in(
         // response takes as long.
         let counted = if lockout == LockoutStatus::LockedOut { NO_ACCOUNT } else { account.id };
         app.lockout.record_failure(counted).await?;
-        app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+        app.rate_limiter.consume(pass).await?;
         metrics::sign_in_refused();
+        let client_address = pass.address;
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
         return Err(SignInError::BadCredentials);
     }

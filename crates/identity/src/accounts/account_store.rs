@@ -56,26 +56,37 @@ where lower_name > $1
 order by lower_name
 limit $2";
 
-/// Locks the administrators first, so that two of the last ones cannot be demoted or disabled at once. A parameter that is
-/// `null` leaves its column as it is.
+/// Locks the account and all administrators before it compares and writes, so that two of the last administrators cannot be demoted
+/// or disabled at once, and returns the values that were replaced. A parameter that is `null` leaves its column as it is.
 const UPDATE_POSTGRES: &str = "\
-with admins as materialized (
-    select id from account where role = 'Admin' and disabled_at is null order by id for update
+with locked as materialized (
+    select id, lower_name, role, disabled_at
+    from account
+    where lower_name = $1 or (role = 'Admin' and disabled_at is null)
+    order by id
+    for update
 )
 update account a
-set role = coalesce($2::text, a.role),
+set role = coalesce($2::text, before.role),
     disabled_at = case
-        when $3::bigint is null then a.disabled_at
+        when $3::bigint is null then before.disabled_at
         when $3 = 0 then null
-        else coalesce(a.disabled_at, $4)
+        else coalesce(before.disabled_at, $4)
     end
-where a.lower_name = $1
-and (a.role <> 'Admin' or a.disabled_at is not null
+from locked before
+where before.lower_name = $1
+and a.id = before.id
+and (before.role <> 'Admin' or before.disabled_at is not null
     or (coalesce($2, 'Admin') = 'Admin' and coalesce($3, 0) = 0)
-    or exists (select 1 from admins where admins.id <> a.id))
-returning a.id";
+    or exists (
+        select 1 from locked other
+        where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
+returning a.id, before.role, before.disabled_at";
 
-/// The same on SQLite, where one writer at a time makes the lock needless.
+/// The values that `UPDATE_SQLITE` will replace, read in the same transaction.
+const BEFORE_UPDATE_SQLITE: &str = "select id, role, disabled_at from account where lower_name = ?1";
+
+/// The update on SQLite, where a transaction excludes every other writer.
 const UPDATE_SQLITE: &str = "\
 update account as a
 set role = coalesce(?2, a.role),
@@ -87,8 +98,7 @@ set role = coalesce(?2, a.role),
 where a.lower_name = ?1
 and (a.role <> 'Admin' or a.disabled_at is not null
     or (coalesce(?2, 'Admin') = 'Admin' and coalesce(?3, 0) = 0)
-    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
-returning id";
+    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))";
 
 const SET_PASSWORD: &str = "update account set password_hash = $2 where id = $1";
 
@@ -155,11 +165,19 @@ pub(crate) struct AccountUpdate {
     pub(crate) disabled: Option<bool>,
 }
 
+/// The account that an update has changed, and the values that it has replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BeforeUpdate {
+    pub(crate) id: Uuid,
+    pub(crate) role: Role,
+    pub(crate) is_disabled: bool,
+}
+
 /// The result of an update.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UpdateResult {
-    /// The account with this id was updated.
-    Updated(Uuid),
+    /// The account was updated.
+    Updated(BeforeUpdate),
     /// Nothing was updated, since no administrator would be left.
     LastAdmin,
     /// There is no account of that name.
@@ -287,21 +305,30 @@ impl AccountStore {
         update: AccountUpdate,
     ) -> Result<UpdateResult, DatabaseError> {
         let (role, disabled) = (update.role.map(Role::name), update.disabled.map(i64::from));
-        let now = self.clock.now();
-        let row: Option<(Uuid,)> = match &self.db {
+        let row: Option<(Uuid, String, Option<i64>)> = match &self.db {
             Db::Postgres(pools) => {
-                let query =
-                    sqlx::query_as(UPDATE_POSTGRES).bind(lower_name).bind(role).bind(disabled).bind(now);
-                query.fetch_optional(&pools.write).await?
+                let query = sqlx::query_as(UPDATE_POSTGRES).bind(lower_name).bind(role).bind(disabled);
+                query.bind(self.clock.now()).fetch_optional(&pools.write).await?
             }
             Db::Sqlite(pools) => {
-                let query =
-                    sqlx::query_as(UPDATE_SQLITE).bind(lower_name).bind(role).bind(disabled).bind(now);
-                query.fetch_optional(&pools.write).await?
+                let lower_name = lower_name.to_owned();
+                database::transaction(&pools.write, &self.clock, move |connection, now| {
+                    Box::pin(async move {
+                        let query = sqlx::query_as(BEFORE_UPDATE_SQLITE).bind(&lower_name);
+                        let before = query.fetch_optional(&mut *connection).await?;
+                        let query = sqlx::query(UPDATE_SQLITE).bind(&lower_name).bind(role).bind(disabled);
+                        let done = query.bind(now).execute(&mut *connection).await?;
+                        Ok(before.filter(|_| done.rows_affected() == 1))
+                    })
+                })
+                .await?
             }
         };
         match row {
-            Some((id,)) => Ok(UpdateResult::Updated(id)),
+            Some((id, role, disabled_at)) => {
+                let role = read_role("account", id, &role)?;
+                Ok(UpdateResult::Updated(BeforeUpdate { id, role, is_disabled: disabled_at.is_some() }))
+            }
             None if self.find(lower_name).await?.is_some() => Ok(UpdateResult::LastAdmin),
             None => Ok(UpdateResult::NotFound),
         }

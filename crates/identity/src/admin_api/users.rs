@@ -12,7 +12,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::accounts::account_store::{
-    Account, AccountSummary, AccountUpdate, CreateResult, CreationRight, UpdateResult,
+    AccountSummary, AccountUpdate, BeforeUpdate, CreateResult, CreationRight, UpdateResult,
 };
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
@@ -120,11 +120,10 @@ pub(crate) async fn update(
         return Err(ApiError::EmptyUpdate);
     }
     let name = name.to_lowercase();
-    let (before, _) = app.accounts.find(&name).await?.ok_or(ApiError::NotFound)?;
     match app.accounts.update(&name, AccountUpdate { role, disabled }).await? {
-        UpdateResult::Updated(id) => {
+        UpdateResult::Updated(before) => {
             if disabled == Some(true) {
-                app.sessions.end_all(id).await?;
+                app.sessions.end_all(before.id).await?;
             }
             audit_update(admin, &before, role, disabled);
             Ok(StatusCode::NO_CONTENT)
@@ -134,8 +133,8 @@ pub(crate) async fn update(
     }
 }
 
-/// Writes an audit line for each value that differs from the one before.
-fn audit_update(admin: Uuid, before: &Account, role: Option<Role>, disabled: Option<bool>) {
+/// Writes an audit line for each value that differs from the one that it replaced.
+fn audit_update(admin: Uuid, before: &BeforeUpdate, role: Option<Role>, disabled: Option<bool>) {
     let (id, from) = (before.id, before.role.name());
     if let Some(role) = role.filter(|role| *role != before.role) {
         let to = role.name();

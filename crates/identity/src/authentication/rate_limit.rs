@@ -55,6 +55,15 @@ pub(crate) struct RateLimited {
     pub(crate) retry_after: Duration,
 }
 
+/// The proof that the bucket of an address was not empty. What is limited takes one as an argument, so that it can neither forget the
+/// check nor repeat it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimitPass {
+    limit: RateLimit,
+    /// The address that was checked.
+    pub(crate) address: IpAddr,
+}
+
 /// Reads and writes the table `rate_limit`.
 pub(crate) struct RateLimiter {
     db: Db,
@@ -71,21 +80,22 @@ impl RateLimiter {
         &self,
         limit: RateLimit,
         address: IpAddr,
-    ) -> Result<Result<(), RateLimited>, DatabaseError> {
+    ) -> Result<Result<RateLimitPass, RateLimited>, DatabaseError> {
         let row: Option<(i64,)> = on!(&self.db, read, pool =>
             sqlx::query_as(FIND).bind(bucket(limit, address)).fetch_optional(pool).await)?;
         let (burst, interval) = limit.burst_and_interval();
         let until_full = row.map_or(0, |(full_at,)| full_at - self.clock.now());
         let until_next = until_full - (burst - 1) * interval;
         if until_next <= 0 {
-            return Ok(Ok(()));
+            return Ok(Ok(RateLimitPass { limit, address }));
         }
         let seconds = u64::try_from((until_next + SECOND - 1) / SECOND).expect("a positive number");
         Ok(Err(RateLimited { retry_after: Duration::from_secs(seconds) }))
     }
 
-    /// Takes one request from the bucket of this address.
-    pub(crate) async fn consume(&self, limit: RateLimit, address: IpAddr) -> Result<(), DatabaseError> {
+    /// Takes one request from the bucket of the address that was checked.
+    pub(crate) async fn consume(&self, pass: RateLimitPass) -> Result<(), DatabaseError> {
+        let RateLimitPass { limit, address } = pass;
         let (now, (_, interval)) = (self.clock.now(), limit.burst_and_interval());
         on!(&self.db, write, pool => sqlx::query(CONSUME)
             .bind(bucket(limit, address)).bind(now).bind(interval).execute(pool).await.map(drop))?;

@@ -15,7 +15,7 @@ use web::client_address::ClientAddress;
 use web::request_log::CallerId;
 
 use crate::app::App;
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::http::form::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
@@ -87,10 +87,11 @@ async fn grant(
         Some(_) => return Err(TokenError::UnsupportedGrantType),
         None => return Err(TokenError::InvalidRequest("`grant_type` is missing")),
     };
-    let client = authenticate_client(app, client_address, headers, &form).await?;
+    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+    let client = authenticate_client(app, pass, headers, &form).await?;
     match (grant_type, client) {
         (GrantType::Password, OAuthClient::Legacy(client_id)) => {
-            let (account, token) = by_password(app, client_address, client_id, &form).await?;
+            let (account, token) = by_password(app, pass, client_id, &form).await?;
             let response = ([DEPRECATION], Json(token)).into_response();
             Ok(Granted { caller: account.to_string(), response })
         }
@@ -105,15 +106,14 @@ async fn grant(
 /// The client of the request. Failures count against the same rate limit as failed sign-ins.
 async fn authenticate_client<'a>(
     app: &'a App,
-    client_address: IpAddr,
+    pass: RateLimitPass,
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<OAuthClient<'a>, TokenError> {
-    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
-    checked?;
     let client = OAuthClient::authenticate(headers, form, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
-        app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+        let client_address = pass.address;
+        app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
     }
     client
@@ -122,14 +122,14 @@ async fn authenticate_client<'a>(
 /// The resource owner password credentials grant (RFC 6749, section 4.3).
 async fn by_password(
     app: &App,
-    client_address: IpAddr,
+    pass: RateLimitPass,
     client_id: &str,
     form: &Form,
 ) -> Result<(Uuid, TokenResponse), TokenError> {
     let scopes = Scopes::grant(form.value("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
     let name = form.value("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
     let password = form.value("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
-    let account = sign_in(app, name, password.to_owned(), client_address).await?;
+    let account = sign_in(app, pass, name, password.to_owned()).await?;
     info!(target: "audit", { audit.event = "token_issued", account.id = %account.id, client.id = client_id, grant = "password" }, "issued a token to {}", account.id);
     metrics::token_issued("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());

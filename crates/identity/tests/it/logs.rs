@@ -1,49 +1,15 @@
 //! The log: no secret is ever in it.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use reqwest::header::COOKIE;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::kit::{PASSWORD, ROBOT_SECRET, each_database};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::log_capture::LogCapture;
 
 #[tokio::test]
 async fn no_password_token_cookie_or_link_is_logged() {
-    let log = Log::default();
-    // The HTTP client of the tests is in this process too, and hyper logs every header at this level.
-    let ours = "audit=trace,identity=trace,database=trace,web=trace,sqlx=trace,axum=trace,tower_http=trace";
-    let subscriber = tracing_subscriber::fmt().with_env_filter(ours).with_writer(log.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let log = LogCapture::start();
     each_database(|service| {
-        let log = log.clone();
+        let log = &log;
         async move {
             let setup = service.identity.setup_link().await.unwrap().unwrap();
             let setup = setup.split_once("setup=").unwrap().1.to_owned();
@@ -86,6 +52,24 @@ async fn no_password_token_cookie_or_link_is_logged() {
                 let leak = text.lines().find(|line| line.contains(secret));
                 assert!(leak.is_none(), "{leak:?}");
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_request_has_an_id_and_a_line_that_names_it() {
+    let log = LogCapture::start();
+    each_database(|service| {
+        let log = &log;
+        async move {
+            let request = service.get("/Auth/Invite").header("x-request-id", "from-the-test");
+            assert_eq!(request.send().await.unwrap().headers()["x-request-id"], "from-the-test");
+            let made_here = service.get("/Auth/Login").send().await.unwrap();
+            assert!(uuid::Uuid::try_parse(made_here.headers()["x-request-id"].to_str().unwrap()).is_ok());
+            let text = log.text();
+            let line = text.lines().find(|line| line.contains("from-the-test")).expect("a line with the id");
+            assert!(line.contains("/Auth/Invite") && line.contains("405"), "{line}");
         }
     })
     .await;

@@ -6,6 +6,7 @@ mod client_credentials;
 mod discovery;
 mod keys;
 mod kit;
+mod log_capture;
 mod login_and_logout;
 mod logs;
 mod pages;

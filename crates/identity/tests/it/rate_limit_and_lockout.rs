@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use tokio::task::JoinSet;
 
 use crate::kit::{DAY, PASSWORD, SECOND, TestService, each_database, location, password_grant};
+use crate::log_capture::LogCapture;
 
 async fn login(service: &TestService, name: &str, password: &str) -> StatusCode {
     let form = [("Username", name), ("Password", password), ("ReturnUrl", "/")];
@@ -220,6 +221,26 @@ async fn ensure_account_creates_once_and_sets_the_password_each_time() {
         let form = [("Username", "LOCAL"), ("Password", PASSWORD), ("ReturnUrl", "Login")];
         let answer = service.post("/Auth/Login", &form).send().await.unwrap();
         assert_eq!(location(&answer), "/Auth/Login");
+    })
+    .await;
+}
+
+/// The statements are counted on PostgreSQL; SQLite's are logged by another thread.
+#[tokio::test]
+async fn a_password_grant_reads_its_rate_limit_once() {
+    let log = LogCapture::start();
+    each_database(|service| {
+        let log = &log;
+        async move {
+            if matches!(service.db, database::Db::Sqlite(_)) {
+                return;
+            }
+            service.register("ann").await;
+            let reads = || log.text().lines().filter(|line| line.contains("select full_at from")).count();
+            let before = reads();
+            assert_eq!(service.request_token("ann", PASSWORD).await.status(), StatusCode::OK);
+            assert_eq!(reads() - before, 1);
+        }
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use database::on;
 use reqwest::StatusCode;
-use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::Value;
 
 use crate::kit::{HOUR, PASSWORD, ROBOT_SECRET, SECOND, TestService, claims, each_database, password_grant};
@@ -94,6 +94,26 @@ async fn an_expired_token_and_a_disabled_accounts_token_are_refused() {
         on!(&service.db, write, pool => sqlx::query("update account set disabled_at = 1").execute(pool).await.map(drop))
             .unwrap();
         assert_eq!(challenge(&service, Some(&token)).await.0, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_outage_says_when_to_try_again_and_an_error_of_the_database_does_not() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let token = service.token("ann").await;
+        let rename = "alter table account rename to other";
+        on!(&service.db, write, pool => sqlx::query(rename).execute(pool).await.map(drop)).unwrap();
+        let internal = service.get("/connect/userinfo").bearer_auth(&token).send().await.unwrap();
+        assert_eq!(internal.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!internal.headers().contains_key(RETRY_AFTER));
+        service.db.close().await;
+        let unavailable = service.get("/connect/userinfo").bearer_auth(&token).send().await.unwrap();
+        assert_eq!(unavailable.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(unavailable.headers()[RETRY_AFTER], "1");
+        let problem: Value = unavailable.json().await.unwrap();
+        assert_eq!(problem["type"], "urn:tasker:problem:unavailable");
     })
     .await;
 }

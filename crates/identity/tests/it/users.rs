@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::kit::{DAY, PASSWORD, ROBOT_SECRET, TestService, each_database};
+use crate::log_capture::LogCapture;
+
+/// The number of connections that wait for a lock.
+const WAITERS: &str =
+    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
 
 impl TestService {
     /// A token of the client `robot`.
@@ -270,6 +275,39 @@ async fn a_refusal_names_the_field_and_the_rule() {
         for query in ["limit=0", "limit=x", "page=2"] {
             let refused = service.call(&root, Method::GET, &format!("/api/User?{query}"), json!(null)).await;
             assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{query}");
+        }
+    })
+    .await;
+}
+
+/// On PostgreSQL an update waits for another one of the same account that is not committed yet. The audit line must compare with
+/// what that one has written. (On SQLite there is one writer at a time.)
+#[tokio::test]
+async fn an_audit_line_compares_with_the_values_that_were_replaced() {
+    let log = LogCapture::start();
+    each_database(|service| {
+        let log = &log;
+        async move {
+            let database::Db::Postgres(pools) = &service.db else { return };
+            service.register_admin("root").await;
+            service.register("ann").await;
+            let root = service.token("root").await;
+            let mut first = pools.write.begin().await.unwrap();
+            let to_worker = "update account set role = 'Worker' where name = 'ann'";
+            sqlx::query(to_worker).execute(&mut *first).await.unwrap();
+            let mut second = Box::pin(service.change(&root, "ann", json!({"role": "User"})));
+            loop {
+                let waiters = sqlx::query_as::<_, (i64,)>(WAITERS).fetch_one(&pools.read);
+                tokio::select! {
+                    status = &mut second => panic!("the second update did not wait: {status}"),
+                    seen = waiters => if seen.unwrap() == (1,) { break },
+                }
+            }
+            first.commit().await.unwrap();
+            assert_eq!(second.await, 204);
+            let text = log.text();
+            let line = text.lines().find(|line| line.contains("role_changed")).expect("an audit line");
+            assert!(line.contains("from Worker to User"), "{line}");
         }
     })
     .await;

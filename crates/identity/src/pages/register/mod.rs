@@ -3,7 +3,6 @@
 pub(crate) mod page;
 pub(crate) mod registration_policy;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -18,7 +17,7 @@ use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::http::form::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
@@ -76,7 +75,7 @@ pub(crate) async fn submit(
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
     let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
     let presented = PresentedToken::find(&app, client_address, token).await?;
     let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
@@ -100,7 +99,7 @@ pub(crate) async fn submit(
         Ok(name) => name,
         Err(errors) => return show_errors(StatusCode::UNPROCESSABLE_ENTITY, errors),
     };
-    match create_account(&app, client_address, &name, form.value_or_empty("Password"), &right).await? {
+    match create_account(&app, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
             Ok(redirect(&return_url.through_login()))
@@ -115,14 +114,14 @@ pub(crate) async fn submit(
 
 async fn create_account(
     app: &App,
-    client_address: IpAddr,
+    pass: RateLimitPass,
     name: &UserName,
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
     let permit = app.password_hasher.acquire().await?;
     let hash = permit.hash(password.to_owned()).await;
-    app.rate_limiter.consume(RateLimit::SignIn, client_address).await?;
+    app.rate_limiter.consume(pass).await?;
     Ok(app.accounts.create(name, &hash, right).await?)
 }
 

@@ -42,11 +42,11 @@ impl PresentedToken {
     ) -> Result<Option<Self>, PageError> {
         let mut presented = Kind::ALL.into_iter().filter_map(|kind| Some((kind, parameter(kind)?)));
         let Some((kind, secret)) = presented.next() else { return Ok(None) };
-        app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
+        let pass = app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
         if let Some(token) = app.registration_tokens.find(kind, secret).await? {
             return Ok(Some(Self { kind, secret: secret.to_owned(), token }));
         }
-        app.rate_limiter.consume(RateLimit::RegistrationToken, client_address).await?;
+        app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "registration_token_refused", client.address = %client_address, token.kind = kind.name() }, "refused a registration token ({}) from {client_address}", kind.name());
         Err(PageError::RegistrationTokenInvalid)
     }
