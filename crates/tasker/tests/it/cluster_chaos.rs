@@ -347,7 +347,7 @@ async fn a_ticket_of_a_type_that_no_worker_runs_is_declined_and_blocks_no_other_
     cluster.stop();
 }
 
-/// Here a table is missing for a while, which says nothing of the results: none becomes a dead letter.
+/// A missing table is a fault of the database and not of the results, so no result becomes a dead letter.
 #[tokio::test]
 async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
     let config = ClusterConfig { backends: 1, workers: 1, ..config(&kafka_address()) };

@@ -1,7 +1,11 @@
 //! Tests of the binary from outside: its processes, their output, their exit codes and their HTTP interfaces.
 
-#![expect(unreachable_pub, reason = "no crate depends on tests: `pub` marks what a module offers to the others")]
+#![expect(
+    unreachable_pub,
+    reason = "no crate depends on tests: `pub` marks what a module offers to the others"
+)]
 
+mod account_commands;
 mod all_in_one;
 mod backup;
 mod cluster_chaos;
