@@ -161,8 +161,9 @@ async fn assert_ends(
 }
 
 /// Asserts that every lost task had been granted to the worker that was killed, and that the worker did not hold more of
-/// them than it has slots. A task whose run had ended there, without a settled report, was in no slot any more.
-async fn assert_lost_with(worker: &str, cluster: &mut Cluster, lost: &HashSet<TaskId>) {
+/// them than it has slots. A task whose run had ended there, without a settled report, was in no slot any more. Returns the
+/// number of those that were in a slot.
+async fn assert_lost_with(worker: &str, cluster: &mut Cluster, lost: &HashSet<TaskId>) -> usize {
     let outcomes = read_outcomes(cluster).await;
     let workers: HashMap<_, _> =
         outcomes.iter().map(|outcome| (outcome.id, outcome.worker.as_deref())).collect();
@@ -171,8 +172,8 @@ async fn assert_lost_with(worker: &str, cluster: &mut Cluster, lost: &HashSet<Ta
     let runs = logged_runs(cluster);
     let ended: HashSet<_> = runs.iter().filter(|run| run.worker == worker).map(|run| run.task).collect();
     let in_slots = lost.difference(&ended).count();
-    println!("{} tasks were lost with {worker}, {in_slots} of them in its slots", lost.len());
     assert!(in_slots <= SLOTS, "{in_slots} tasks were lost with a worker of {SLOTS} slots");
+    in_slots
 }
 
 /// The same account at both Backends.
@@ -218,7 +219,8 @@ async fn a_worker_and_a_backend_killed_under_load_lose_nothing_over_kafka() {
     let accepted = load.finish().await;
     let loss_reasons = [Reason::WorkerLost, Reason::TtlExpired, Reason::LateResult];
     let lost = assert_ends(&clients[1], &accepted, &loss_reasons).await;
-    assert_lost_with(&killed, &mut cluster, &lost).await;
+    let in_slots = assert_lost_with(&killed, &mut cluster, &lost).await;
+    println!("{} tasks were lost with {killed}, {in_slots} of them in its slots", lost.len());
     // A submission whose answer the killed Backend did not send may have made a task.
     assert_counts_balance(&cluster.database().url, 3000, None).await;
     // From now on nothing is lost any more.
@@ -347,7 +349,7 @@ async fn a_ticket_of_a_type_that_no_worker_runs_is_declined_and_blocks_no_other_
     cluster.stop();
 }
 
-/// Here a table is missing for a while, which says nothing of the results: none becomes a dead letter.
+/// A missing table is a fault of the database and not of the results, so no result becomes a dead letter.
 #[tokio::test]
 async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
     let config = ClusterConfig { backends: 1, workers: 1, ..config(&kafka_address()) };

@@ -23,16 +23,16 @@ async fn a_thousand_tasks_that_do_not_end_by_themselves_are_ended_by_the_timers_
         let ttl_ms = 50 + u64::try_from(number * 450 / TASKS).unwrap();
         submitted.push(client.submit("SLEEP", json!({"ms": 3_600_000}), ttl_ms).await);
     }
-    let mut lateness_ms = Vec::new();
+    let mut delays_ms = Vec::new();
     for id in submitted {
         let task = client.wait_until_ended(id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::TtlExpired)), "{task:?}");
-        let lateness_us = task.end_date.unwrap().micros_since(task.deadline.unwrap());
-        assert!(lateness_us >= 0, "a task was ended before its deadline: {task:?}");
-        lateness_ms.push(lateness_us / 1000);
+        let delay_us = task.end_date.unwrap().micros_since(task.deadline.unwrap());
+        assert!(delay_us >= 0, "a task was ended before its deadline: {task:?}");
+        delays_ms.push(delay_us / 1000);
     }
-    lateness_ms.sort_unstable();
-    let permille = |share: usize| lateness_ms[(TASKS - 1) * share / 1000];
+    delays_ms.sort_unstable();
+    let permille = |share: usize| delays_ms[(TASKS - 1) * share / 1000];
     let (p50, p99, max) = (permille(500), permille(990), permille(1000));
     println!("end after the deadline, ms: p50 {p50} p99 {p99} max {max}");
     assert!(p99 < CHECK_PERIOD_MS, "the tasks were ended by the periodic check: {p99} ms");

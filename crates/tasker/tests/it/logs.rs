@@ -22,7 +22,7 @@ fn lines(home: &TempDir) -> Vec<Value> {
         let path = entry.expect("the entry can be read").path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tasker.log")) {
             let text = std::fs::read_to_string(path).expect("the log is UTF-8");
-            let objects = text.lines().map(|line| serde_json::from_str::<Value>(line));
+            let objects = text.lines().map(serde_json::from_str::<Value>);
             lines.extend(objects.map(|object| object.expect("each line is a JSON object")));
         }
     }

@@ -5,6 +5,7 @@
     reason = "no crate depends on tests: `pub` marks what a module offers to the others"
 )]
 
+mod account_commands;
 mod all_in_one;
 mod backup;
 mod cluster_chaos;

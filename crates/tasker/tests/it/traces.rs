@@ -1,4 +1,5 @@
-//! Traces at a collector: the spans of a task from its submission to its end, with and without Kafka, and outages of the collector.
+//! Traces at a collector: the spans of a task from its submission to its end, with and without Kafka, and outages of the
+//! collector.
 
 use domain::{Status, TaskId};
 use serde_json::json;

@@ -39,7 +39,8 @@ fn parse_steps(text: &str) -> Vec<Step> {
                 steps.push(Step { command: command.to_owned(), output: Vec::new() });
             }
             _ if inside => {
-                steps.last_mut().expect("a block begins with a command").output.push(line.to_owned())
+                let step = steps.last_mut().expect("a block begins with a command");
+                step.output.push(line.to_owned());
             }
             _ => {}
         }

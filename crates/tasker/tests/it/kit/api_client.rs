@@ -98,7 +98,7 @@ impl ApiClient {
         ttl_ms: u64,
         traceparent: &str,
     ) -> TaskId {
-        let request = self.submission(name, parameters, ttl_ms).header("traceparent", traceparent);
+        let request = self.submission(name, &parameters, ttl_ms).header("traceparent", traceparent);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         response.json().await.unwrap()
@@ -106,7 +106,7 @@ impl ApiClient {
 
     /// Submits a task once. The error is that of the connection, for instance to a Backend that was killed.
     pub async fn try_submit(&self, name: &str, parameters: Value, ttl_ms: u64) -> reqwest::Result<Response> {
-        self.submission(name, parameters, ttl_ms).send().await
+        self.submission(name, &parameters, ttl_ms).send().await
     }
 
     /// Submits a task again until a submission is accepted. A submission whose answer was lost may have made another task.
@@ -115,7 +115,7 @@ impl ApiClient {
             let mut retries = retries();
             loop {
                 retries.tick().await;
-                if let Ok(response) = self.try_submit(name, parameters.clone(), ttl_ms).await
+                if let Ok(response) = self.submission(name, parameters, ttl_ms).send().await
                     && response.status() == StatusCode::CREATED
                     && let Ok(id) = response.json().await
                 {
@@ -128,11 +128,11 @@ impl ApiClient {
 
     /// Submits a task and waits for its end in the same request, for 30 s at most.
     pub async fn submit_and_wait(&self, name: &str, parameters: Value, ttl_ms: u64) -> Task {
-        let request = self.submission(name, parameters, ttl_ms).header("Prefer", "wait=30");
+        let request = self.submission(name, &parameters, ttl_ms).header("Prefer", "wait=30");
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    fn submission(&self, name: &str, parameters: Value, ttl_ms: u64) -> RequestBuilder {
+    fn submission(&self, name: &str, parameters: &Value, ttl_ms: u64) -> RequestBuilder {
         let body = json!({"type": name, "parameters": parameters, "ttl": ttl_ms});
         self.with_token(self.http.post(self.url("/api/Task/"))).json(&body)
     }

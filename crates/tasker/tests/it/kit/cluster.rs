@@ -1,4 +1,5 @@
-//! A cluster on a PostgreSQL database of its own: a process for Identity, for each Backend and each worker, with or without Kafka.
+//! A cluster on a PostgreSQL database of its own: a process for Identity, for each Backend and each worker, with or without
+//! Kafka.
 
 use std::net::TcpListener;
 use std::path::Path;

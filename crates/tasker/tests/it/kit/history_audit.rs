@@ -1,4 +1,4 @@
-//! What may be said of a cluster's history afterwards: that no accepted task is missing, and that no grant was run twice.
+//! Checks of a cluster's history, in the database and in the logs: no accepted task is missing, and no grant was run twice.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -77,8 +77,8 @@ pub struct Run {
     pub worker: String,
 }
 
-/// The runs that have ended, by the logs of the workers, which must tell `debug`: each is a line in the span `task` of the
-/// run, whatever the message. Lines of a worker that still runs may be missing.
+/// The runs that have ended, from the logs of the workers at the level `debug`: each is a line in the span `task` of the run,
+/// whatever the message. Lines of a worker that still runs may be missing.
 pub fn logged_runs(cluster: &mut Cluster) -> Vec<Run> {
     let run = |line: &String| {
         let line: Value = serde_json::from_str(line).ok()?;

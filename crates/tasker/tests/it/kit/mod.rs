@@ -1,4 +1,5 @@
-//! Fixtures of the tests: commands, processes and clusters, an HTTP client, metrics, a trace collector, and what is checked afterwards.
+//! Fixtures of the tests: commands, processes and clusters, an HTTP client, metrics, a trace collector, Kafka's topics, and
+//! checks of a history.
 
 pub(crate) mod api_client;
 pub(crate) mod cluster;

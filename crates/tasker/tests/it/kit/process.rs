@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::kit::command::{set_arguments, tasker_command};
 use crate::kit::wait_until::MAX_WAIT;
 
-/// The pause between two looks at the signal mask of a process.
+/// The pause between two readings of the signal mask of a process.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running process with its output so far.
