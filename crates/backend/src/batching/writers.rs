@@ -149,9 +149,11 @@ mod tests {
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, DatabaseError> {
             match batch.iter().find(|input| **input == 13) {
-                Some(_) => {
-                    Err(DatabaseError::Corrupt { table: "unfinished_task", row: "13".to_owned(), what: "13".to_owned() })
-                }
+                Some(_) => Err(DatabaseError::Corrupt {
+                    table: "unfinished_task",
+                    row: "13".to_owned(),
+                    what: "13".to_owned(),
+                }),
                 None => Ok(batch.iter().map(|input| input * 2).collect()),
             }
         }
