@@ -24,9 +24,9 @@ async fn a_client_gets_a_token_without_a_user() {
         let by_header = service.post("/connect/token", &[GRANT]).basic_auth("robot", Some(ROBOT_SECRET));
         for answer in [in_body, by_header.send().await.unwrap()] {
             assert_eq!(answer.status(), StatusCode::OK);
-            let given: Value = answer.json().await.unwrap();
-            assert_eq!(given["scope"], "TaskerWebAPI");
-            let claims = claims(given["access_token"].as_str().unwrap());
+            let response: Value = answer.json().await.unwrap();
+            assert_eq!(response["scope"], "TaskerWebAPI");
+            let claims = claims(response["access_token"].as_str().unwrap());
             assert_eq!((&claims["sub"], &claims["client_id"]), (&json!("robot"), &json!("robot")));
             assert_eq!(claims["roles"], json!(["Worker"]));
             assert!(claims.get("amr").is_none());

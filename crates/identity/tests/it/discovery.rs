@@ -25,9 +25,9 @@ async fn discovery_lists_what_is_implemented() {
 #[tokio::test]
 async fn a_host_header_does_not_change_the_issuer() {
     each_database(|service| async move {
-        let asked = service.get("/.well-known/openid-configuration");
-        let asked = asked.header("host", "evil.example").header("x-forwarded-host", "evil.example");
-        let found: Value = asked.send().await.unwrap().json().await.unwrap();
+        let request = service.get("/.well-known/openid-configuration");
+        let request = request.header("host", "evil.example").header("x-forwarded-host", "evil.example");
+        let found: Value = request.send().await.unwrap().json().await.unwrap();
         assert_eq!(found["issuer"], json!(service.base));
     })
     .await;
@@ -92,8 +92,8 @@ async fn an_unknown_path_and_a_database_outage_reveal_nothing() {
         let answer = service.post("/connect/token", &password_grant("ann", PASSWORD)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key("retry-after"));
-        let said = answer.text().await.unwrap().to_lowercase();
-        assert!(!said.contains("sqlx") && !said.contains("pool"), "{said}");
+        let body = answer.text().await.unwrap().to_lowercase();
+        assert!(!body.contains("sqlx") && !body.contains("pool"), "{body}");
         let form = [("Username", "ann"), ("Password", PASSWORD)];
         let answer = service.post("/Auth/Login", &form).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -126,8 +126,9 @@ async fn paths_ignore_case_and_a_trailing_slash() {
         ] {
             assert_eq!(service.get(path).send().await.unwrap().status(), StatusCode::OK, "{path}");
         }
-        let given = service.post("/Connect/Token/", &password_grant("ann", PASSWORD)).send().await.unwrap();
-        assert_eq!(given.status(), StatusCode::OK);
+        let response =
+            service.post("/Connect/Token/", &password_grant("ann", PASSWORD)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(service.get("/health/ready").send().await.unwrap().status(), StatusCode::OK);
     })
     .await;

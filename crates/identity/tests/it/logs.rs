@@ -65,8 +65,8 @@ async fn every_request_has_an_id_and_a_line_that_names_it() {
         async move {
             let request = service.get("/Auth/Invite").header("x-request-id", "from-the-test");
             assert_eq!(request.send().await.unwrap().headers()["x-request-id"], "from-the-test");
-            let made_here = service.get("/Auth/Login").send().await.unwrap();
-            assert!(uuid::Uuid::try_parse(made_here.headers()["x-request-id"].to_str().unwrap()).is_ok());
+            let without_id = service.get("/Auth/Login").send().await.unwrap();
+            assert!(uuid::Uuid::try_parse(without_id.headers()["x-request-id"].to_str().unwrap()).is_ok());
             let text = log.text();
             let line = text.lines().find(|line| line.contains("from-the-test")).expect("a line with the id");
             assert!(line.contains("/Auth/Invite") && line.contains("405"), "{line}");

@@ -10,10 +10,10 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-ac
 
 async fn login_status(service: &TestService, headers: &[(&str, &str)]) -> StatusCode {
     let form = [("Username", "ann"), ("Password", PASSWORD)];
-    let asked = service.post("/Auth/Login", &form);
+    let request = service.post("/Auth/Login", &form);
     headers
         .iter()
-        .fold(asked, |asked, (name, text)| asked.header(*name, *text))
+        .fold(request, |request, (name, text)| request.header(*name, *text))
         .send()
         .await
         .unwrap()

@@ -51,8 +51,8 @@ async fn concurrent_setup_links_register_one_administrator() {
                 ("IsAdmin", "true"),
                 ("setup", token),
             ];
-            let asked = service.post("/Auth/Register", &form);
-            race.spawn(async { asked.send().await.unwrap().status() });
+            let request = service.post("/Auth/Register", &form);
+            race.spawn(async { request.send().await.unwrap().status() });
         }
         let statuses = race.join_all().await;
         assert_eq!(
@@ -142,8 +142,8 @@ async fn concurrent_uses_of_an_invitation_register_one_account() {
                 ("ConfirmPassword", PASSWORD),
                 ("invitation", &token),
             ];
-            let asked = service.post("/Auth/Register", &form);
-            race.spawn(async { asked.send().await.unwrap().status() });
+            let request = service.post("/Auth/Register", &form);
+            race.spawn(async { request.send().await.unwrap().status() });
         }
         let statuses = race.join_all().await;
         assert_eq!(

@@ -26,11 +26,11 @@ async fn legacy_clients_get_tokens_by_the_password_grant() {
                 ("password", PASSWORD),
                 ("client_id", sent),
             ];
-            let given = service.post("/connect/token", &form).send().await.unwrap();
-            assert_eq!(given.status(), StatusCode::OK, "{sent}, without a scope");
-            let given: Value = given.json().await.unwrap();
-            assert_eq!(given["scope"], "openid profile TaskerWebAPI");
-            let claims = claims(given["access_token"].as_str().unwrap());
+            let response = service.post("/connect/token", &form).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{sent}, without a scope");
+            let response: Value = response.json().await.unwrap();
+            assert_eq!(response["scope"], "openid profile TaskerWebAPI");
+            let claims = claims(response["access_token"].as_str().unwrap());
             assert_eq!(claims["client_id"], claimed);
             assert_eq!((&claims["roles"], &claims[LONG_ROLE]), (&json!(["User"]), &json!(["User"])));
         }
@@ -42,15 +42,17 @@ async fn legacy_clients_get_tokens_by_the_password_grant() {
 async fn a_token_response_is_not_cached_and_has_no_other_members() {
     each_database(|service| async move {
         service.register("ann").await;
-        let given = service.request_token("ann", PASSWORD).await;
-        assert_eq!(given.headers()["cache-control"], "no-store");
-        assert_eq!(given.headers()["pragma"], "no-cache");
-        assert!(given.headers().contains_key("deprecation") && !given.headers().contains_key("set-cookie"));
-        assert_eq!(given.headers()[CONTENT_TYPE], "application/json");
-        let given: Value = given.json().await.unwrap();
-        let members: HashSet<&str> = given.as_object().unwrap().keys().map(String::as_str).collect();
+        let response = service.request_token("ann", PASSWORD).await;
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["pragma"], "no-cache");
+        assert!(
+            response.headers().contains_key("deprecation") && !response.headers().contains_key("set-cookie")
+        );
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        let response: Value = response.json().await.unwrap();
+        let members: HashSet<&str> = response.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(members, HashSet::from(["access_token", "token_type", "expires_in", "scope"]));
-        assert_eq!((&given["token_type"], &given["expires_in"]), (&json!("Bearer"), &json!(3600)));
+        assert_eq!((&response["token_type"], &response["expires_in"]), (&json!("Bearer"), &json!(3600)));
     })
     .await;
 }
@@ -143,9 +145,9 @@ async fn an_unknown_scope_is_refused_and_the_api_needs_its_scope() {
             let refused: Value = request(scope).await.unwrap().json().await.unwrap();
             assert_eq!(refused["error"], "invalid_scope", "{scope}");
         }
-        let given: Value = request("openid").await.unwrap().json().await.unwrap();
-        assert_eq!(given["scope"], "openid");
-        assert_eq!(claims(given["access_token"].as_str().unwrap())["aud"], json!(service.base));
+        let response: Value = request("openid").await.unwrap().json().await.unwrap();
+        assert_eq!(response["scope"], "openid");
+        assert_eq!(claims(response["access_token"].as_str().unwrap())["aud"], json!(service.base));
     })
     .await;
 }
@@ -176,9 +178,9 @@ async fn the_password_grant_is_for_legacy_clients_only() {
 async fn a_cross_site_request_gets_no_token() {
     each_database(|service| async move {
         service.register("ann").await;
-        let asked = service.post("/connect/token", &password_grant("ann", PASSWORD));
+        let request = service.post("/connect/token", &password_grant("ann", PASSWORD));
         let refused =
-            asked.header("origin", "https://evil.example").header(AUTHORIZATION, "").send().await.unwrap();
+            request.header("origin", "https://evil.example").header(AUTHORIZATION, "").send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     })
     .await;

@@ -11,8 +11,8 @@ async fn token_with(service: &TestService, scope: &str) -> String {
     let mut form = password_grant("ann", PASSWORD);
     form.pop();
     form.push(("scope", scope));
-    let given: Value = service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
-    given["access_token"].as_str().unwrap().to_owned()
+    let response: Value = service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+    response["access_token"].as_str().unwrap().to_owned()
 }
 
 async fn challenge(service: &TestService, token: Option<&str>) -> (StatusCode, String) {
@@ -62,9 +62,9 @@ async fn a_refusal_names_what_is_missing() {
             assert!(challenge.contains("invalid_token"), "{bad}: {challenge}");
         }
         let api_only = token_with(&service, "TaskerWebAPI").await;
-        let (status, said) = challenge(&service, Some(&api_only)).await;
+        let (status, header) = challenge(&service, Some(&api_only)).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
-        assert!(said.contains("insufficient_scope"));
+        assert!(header.contains("insufficient_scope"));
     })
     .await;
 }
@@ -74,8 +74,9 @@ async fn a_clients_own_token_is_refused() {
     each_database(|service| async move {
         let form =
             [("grant_type", "client_credentials"), ("client_id", "robot"), ("client_secret", ROBOT_SECRET)];
-        let given: Value = service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
-        let (status, _) = challenge(&service, given["access_token"].as_str()).await;
+        let response: Value =
+            service.post("/connect/token", &form).send().await.unwrap().json().await.unwrap();
+        let (status, _) = challenge(&service, response["access_token"].as_str()).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
     })
     .await;

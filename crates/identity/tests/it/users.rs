@@ -67,10 +67,10 @@ async fn an_administrator_creates_lists_and_updates_accounts() {
         service.register_admin("root").await;
         let root = service.token("root").await;
         let ann = json!({"name": "Ann", "password": PASSWORD, "role": "Worker"});
-        let made = service.call(&root, Method::POST, "/api/User", ann.clone()).await;
-        assert_eq!(made.status(), StatusCode::CREATED);
+        let created = service.call(&root, Method::POST, "/api/User", ann.clone()).await;
+        assert_eq!(created.status(), StatusCode::CREATED);
         assert_eq!(
-            made.json::<Value>().await.unwrap(),
+            created.json::<Value>().await.unwrap(),
             json!({"name": "Ann"}),
             "a given password is not returned"
         );
@@ -134,10 +134,10 @@ async fn a_password_reset_replaces_the_password_and_ends_sessions() {
         service.register_admin("root").await;
         service.register("ann").await;
         let (root, session) = (service.token("root").await, service.sign_in("ann").await);
-        let given = service.call(&root, Method::POST, "/api/User/ann/reset", json!(null)).await;
-        let given: Value = given.json().await.unwrap();
+        let response = service.call(&root, Method::POST, "/api/User/ann/reset", json!(null)).await;
+        let response: Value = response.json().await.unwrap();
         assert!(!service.can_sign_in("ann").await, "the old password is refused");
-        let new = given["password"].as_str().unwrap();
+        let new = response["password"].as_str().unwrap();
         assert_eq!(service.request_token("ann", new).await.status(), StatusCode::OK);
         let home = service.get("/").header(COOKIE, &session).send().await.unwrap();
         assert_ne!(home.status(), StatusCode::OK);
@@ -150,10 +150,10 @@ async fn an_invitation_registers_one_account_with_its_role() {
     each_database(|service| async move {
         service.register_admin("root").await;
         let root = service.token("root").await;
-        let made = service.call(&root, Method::POST, "/api/Invitation", json!({"role": "Worker"})).await;
-        assert_eq!(made.status(), StatusCode::CREATED);
-        let made: Value = made.json().await.unwrap();
-        let (_, token) = made["link"].as_str().unwrap().split_once("invitation=").unwrap();
+        let created = service.call(&root, Method::POST, "/api/Invitation", json!({"role": "Worker"})).await;
+        assert_eq!(created.status(), StatusCode::CREATED);
+        let created: Value = created.json().await.unwrap();
+        let (_, token) = created["link"].as_str().unwrap().split_once("invitation=").unwrap();
         assert_eq!(
             service.register_with_fields("rig", &[("invitation", token)]).await.status(),
             StatusCode::SEE_OTHER
@@ -166,9 +166,9 @@ async fn an_invitation_registers_one_account_with_its_role() {
         let other = json!({"name": "other", "password": PASSWORD, "role": "Admin"});
         assert_eq!(service.call(&root, Method::POST, "/api/User", other).await.status(), StatusCode::CREATED);
         let other = service.token("other").await;
-        let made = service.call(&other, Method::POST, "/api/Invitation", json!({"role": "Admin"})).await;
-        let made: Value = made.json().await.unwrap();
-        let (_, token) = made["link"].as_str().unwrap().split_once("invitation=").unwrap();
+        let created = service.call(&other, Method::POST, "/api/Invitation", json!({"role": "Admin"})).await;
+        let created: Value = created.json().await.unwrap();
+        let (_, token) = created["link"].as_str().unwrap().split_once("invitation=").unwrap();
         assert_eq!(service.change(&root, "other", json!({"disabled": true})).await, 204);
         let late = service.register_with_fields("late", &[("invitation", token), ("IsAdmin", "true")]).await;
         assert_ne!(late.status(), StatusCode::SEE_OTHER);
@@ -201,8 +201,8 @@ async fn the_last_administrator_stays() {
         let mut admins = vec![("root".to_owned(), root.clone())];
         for name in ["one", "two", "three"] {
             let admin = json!({"name": name, "password": PASSWORD, "role": "Admin"});
-            let made = service.call(&root, Method::POST, "/api/User", admin).await;
-            assert_eq!(made.status(), StatusCode::CREATED);
+            let created = service.call(&root, Method::POST, "/api/User", admin).await;
+            assert_eq!(created.status(), StatusCode::CREATED);
             admins.push((name.to_owned(), service.token(name).await));
         }
         for round in 0..10 {
