@@ -180,7 +180,10 @@ async fn a_worker_may_decline_what_it_was_offered_with_its_claim_or_without_one(
     each(async |service| {
         let (ann, rig) = (service.user(), service.worker());
         let (mine, foreign) = (ann.created().await, ann.created().await);
-        let ask = |ids: &[&str], declined: &[&str]| json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined});
+        let ask = |ids: &[&str], declined: &[&str]| {
+            let declined: Vec<_> = declined.iter().map(|id| json!({"id": id, "type": "ECHO"})).collect();
+            json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined})
+        };
         let request = |ask| rig.post("/api/Task/request").json(ask);
         assert_eq!(request(ask(&[&mine], &[&foreign])).await.grants().len(), 1);
         assert!(request(ask(&[], &[&foreign])).await.grants().is_empty());
