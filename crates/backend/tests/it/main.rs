@@ -8,6 +8,7 @@ mod catalogue;
 mod claim;
 mod database_outage;
 mod deadline;
+mod declined_tickets;
 mod heartbeat;
 mod http_layers;
 mod isolation;
