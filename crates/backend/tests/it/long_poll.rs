@@ -193,7 +193,11 @@ async fn an_ask_that_is_repeated_while_it_is_under_way_is_granted_nothing_more()
             let claim = Uuid::new_v4();
             let asks = join_all((0..3).map(|_| rig.pull(claim, "w", "ECHO", 2, 0).into_future())).await;
             let mut granted: Vec<String> = Vec::new();
-            for answer in asks.into_iter().filter(|answer| answer.status == 200) {
+            for answer in asks {
+                if answer.status != 200 {
+                    assert_eq!(answer.problem(), (409, "duplicate-claim".to_owned()));
+                    continue;
+                }
                 granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
             }
             granted.sort();

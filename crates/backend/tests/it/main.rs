@@ -16,6 +16,7 @@ mod json_round_trip;
 mod kit;
 mod list;
 mod long_poll;
+mod long_poll_errors;
 mod openapi;
 mod path_normalization;
 mod peer_notifications;
