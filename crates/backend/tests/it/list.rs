@@ -89,7 +89,7 @@ async fn a_long_list_is_one_whole_document() {
 }
 
 /// Submits so many tasks in the store's own way; their ids.
-async fn fill(service: &WorkerCaller, owner: Uuid, count: usize) -> Vec<String> {
+pub(crate) async fn fill(service: &WorkerCaller, owner: Uuid, count: usize) -> Vec<String> {
     let submission = || Submission {
         id: service.store.new_task_id(),
         owner: domain::OwnerId(owner),

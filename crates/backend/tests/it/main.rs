@@ -23,6 +23,7 @@ mod peer_notifications;
 mod pruning;
 mod read;
 mod report;
+mod request_log;
 mod shutdown;
 mod submit;
 mod token_verification;
