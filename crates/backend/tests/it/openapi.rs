@@ -75,6 +75,34 @@ fn the_document_names_every_door() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document = document();
+    let operations = operations(&document);
+    let mut ids: Vec<&str> =
+        operations.iter().map(|(_, _, operation)| operation["operationId"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        [
+            "cancelTask",
+            "checkLiveness",
+            "checkReadiness",
+            "claimTask",
+            "claimTasks",
+            "getTask",
+            "getTaskResult",
+            "listOperations",
+            "listTasks",
+            "listWorkers",
+            "registerOperation",
+            "reportResults",
+            "sendHeartbeat",
+            "submitTask",
+        ]
+    );
+}
+
+#[test]
 fn a_bearer_token_opens_the_doors_and_refusals_are_problems() {
     let document = document();
     let bearer = &document["components"]["securitySchemes"]["bearer"];
