@@ -57,6 +57,24 @@ async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
             .is(200);
         assert_eq!(preflight.header(allowed), Some("https://pages.example"));
         assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
+        for (method, headers) in
+            [("DELETE", "authorization"), ("GET", "traceparent,tracestate"), ("POST", "x-request-id")]
+        {
+            let preflight = service
+                .nobody()
+                .call(Method::OPTIONS, "/api/Task")
+                .header("Origin", "https://pages.example")
+                .header("Access-Control-Request-Method", method)
+                .header("Access-Control-Request-Headers", headers)
+                .await
+                .is(200);
+            assert!(preflight.header("access-control-allow-methods").unwrap().contains(method));
+            let allowed = preflight.header("access-control-allow-headers").unwrap();
+            for header in headers.split(',') {
+                assert!(allowed.split(',').any(|other| other.trim() == header), "{header}: {allowed}");
+            }
+        }
+        assert!(friend.header("access-control-expose-headers").unwrap().contains("x-request-id"));
         let refused =
             service.nobody().get("/api/Task").header("Origin", "https://pages.example").await.is(401);
         assert_eq!(
