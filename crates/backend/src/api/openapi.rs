@@ -3,7 +3,9 @@
 use domain::Problem;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
+};
 use utoipa::{Modify, OpenApi as _};
 
 /// Where the document is served.
@@ -56,7 +58,20 @@ pub(crate) fn add_common_responses(mut document: OpenApi) -> OpenApi {
             add_problem_responses(operation);
         }
     }
+    add_instance(&mut document);
     document
+}
+
+/// Adds the member of a problem document that the crate `web` writes into every answer.
+fn add_instance(document: &mut OpenApi) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let problem = schemas.and_then(|schemas| schemas.get_mut("Problem"));
+    if let Some(RefOr::T(Schema::Object(problem))) = problem {
+        let instance = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The id of this request as a URI; the log of the Backend contains the id."));
+        problem.properties.insert("instance".to_owned(), instance.into());
+    }
 }
 
 /// The operations of a path, whatever their methods.
