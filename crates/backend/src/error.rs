@@ -46,6 +46,10 @@ pub(crate) enum ApiError {
     Ended { status: Status, reason: Option<Reason> },
     #[error("the task is granted to another worker, or it has ended")]
     NotGranted,
+    #[error(
+        "another request with this claim id is in progress; repeat the request to get what it is granted"
+    )]
+    DuplicateClaim,
     #[error("{0}")]
     Conflict(String),
     #[error("too many requests are in progress; try again shortly")]
@@ -82,6 +86,7 @@ impl ApiError {
             Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),
             Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "Task already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
+            Self::DuplicateClaim => (StatusCode::CONFLICT, "duplicate-claim", "Claim in progress"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),

@@ -92,7 +92,9 @@ pub(crate) async fn claim_task(
 #[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
     security(("bearer" = [])), request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
-        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 400, description = "The body is not JSON"),
+        (status = 409, description = "Another request with this claim id is in progress; repeat the request"),
+        (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,
@@ -113,10 +115,10 @@ pub(crate) async fn claim_tasks(
     Ok(Json(response(arrived, granted)))
 }
 
-/// Wakes the workers that wait for tasks, since this one got tickets of types that it does not run.
+/// Wakes the workers that wait for the types of the declined tasks.
 fn decline(app: &AppState, worker: &WorkerName, declined: &[DeclinedTask]) -> Result<(), ApiError> {
     if declined.len() > MAX_TASKS_PER_CLAIM {
-        let rule = format!("at most {MAX_TASKS_PER_CLAIM} ids");
+        let rule = format!("at most {MAX_TASKS_PER_CLAIM} tasks");
         return Err(ApiError::invalid("too-many-declined", "/declined", rule));
     }
     if !declined.is_empty() {

@@ -1,9 +1,11 @@
 //! The OpenAPI document, derived from the handlers and their types.
 
 use domain::Problem;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
+};
 use utoipa::{Modify, OpenApi as _};
 
 /// Where the document is served.
@@ -51,14 +53,31 @@ impl ApiDoc {
 
 /// Adds the responses that every operation may give, and makes the body of every refusal a [`Problem`].
 pub(crate) fn add_common_responses(mut document: OpenApi) -> OpenApi {
-    let paths = document.paths.paths.values_mut();
-    let operations = paths.flat_map(|path| {
-        [&mut path.get, &mut path.put, &mut path.post, &mut path.patch].into_iter().filter_map(Option::as_mut)
-    });
-    for operation in operations {
-        add_problem_responses(operation);
+    for path in document.paths.paths.values_mut() {
+        for operation in operations(path) {
+            add_problem_responses(operation);
+        }
     }
+    add_instance(&mut document);
     document
+}
+
+/// Adds the member of a problem document that the crate `web` writes into every answer.
+fn add_instance(document: &mut OpenApi) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let problem = schemas.and_then(|schemas| schemas.get_mut("Problem"));
+    if let Some(RefOr::T(Schema::Object(problem))) = problem {
+        let instance = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The id of this request as a URI; the log of the Backend contains the id."));
+        problem.properties.insert("instance".to_owned(), instance.into());
+    }
+}
+
+/// The operations of a path, whatever their methods.
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = path;
+    [get, put, post, delete, options, head, patch, trace].into_iter().filter_map(Option::as_mut)
 }
 
 fn add_problem_responses(operation: &mut Operation) {
@@ -90,5 +109,38 @@ fn add_problem_responses(operation: &mut Operation) {
             _ => continue,
         };
         response.headers.insert(header.to_owned(), HeaderBuilder::new().build().into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+    use utoipa::openapi::security::SecurityRequirement;
+    use utoipa::openapi::{Info, Paths};
+
+    use super::*;
+
+    #[test]
+    fn operations_of_every_method_get_the_common_responses() {
+        for method in [
+            HttpMethod::Get,
+            HttpMethod::Put,
+            HttpMethod::Post,
+            HttpMethod::Delete,
+            HttpMethod::Options,
+            HttpMethod::Head,
+            HttpMethod::Patch,
+            HttpMethod::Trace,
+        ] {
+            let security = SecurityRequirement::new("bearer", Vec::<String>::new());
+            let operation = OperationBuilder::new().security(security).build();
+            let mut paths = Paths::new();
+            paths.paths.insert("/x".to_owned(), PathItem::new(method.clone(), operation));
+            let mut document = add_common_responses(OpenApi::new(Info::new("x", "1"), paths));
+            let path = document.paths.paths.get_mut("/x").expect("the path was inserted");
+            let operation = operations(path).next().expect("the path has an operation");
+            let statuses: Vec<&str> = operation.responses.responses.keys().map(String::as_str).collect();
+            assert_eq!(statuses, ["401", "403", "503", "default"], "{}", operation.responses.responses.len());
+        }
     }
 }

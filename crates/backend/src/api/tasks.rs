@@ -13,6 +13,7 @@ use domain::{OwnerId, Page, Reason, Status, Task, TaskId, TaskList, TaskResult, 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use store::Store;
+use telemetry::error_chain;
 use tokio::time::{Instant, timeout, timeout_at};
 use web::timeout::Deadline;
 
@@ -131,8 +132,12 @@ fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Opti
                 (Some(tasks), _) => tasks,
                 (None, Some(page)) => match store.list(owner, page).await {
                     Ok(tasks) => tasks,
-                    // The body ends in the middle, so the client sees that it is incomplete.
-                    Err(error) => return Some((Err(error), (None, None, String::new()))),
+                    Err(error) => {
+                        // The body ends in the middle, so the client sees that it is incomplete. The status was sent
+                        // long ago, so the log of requests does not show the failure.
+                        tracing::warn!(owner.id = %owner, error = %error_chain(&error), "a list of tasks ended in the middle");
+                        return Some((Err(error), (None, None, String::new())));
+                    }
                 },
                 (None, None) => return None,
             };

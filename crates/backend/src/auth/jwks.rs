@@ -177,7 +177,7 @@ pub(crate) async fn run(jwks: Arc<Jwks>, stop: CancellationToken) {
         let Some(refreshed) = stop.run_until_cancelled(jwks.refresh()).await else { return };
         match &refreshed {
             Ok(()) if outage.recovered().is_some() => {
-                tracing::info!("the keys of Identity can be fetched again")
+                tracing::info!("the keys of Identity can be fetched again");
             }
             Ok(()) => {}
             Err(error) => {

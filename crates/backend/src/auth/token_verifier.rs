@@ -1,11 +1,11 @@
 //! Verifies access tokens (RFC 9068), and caches the callers of verified ones by the tokens' hashes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use quick_cache::sync::Cache;
 
 use crate::auth::caller::{AUDIENCE, Caller, Claims};
 use crate::auth::jwks::Jwks;
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 /// A verified token is cached no longer than this, so that a withdrawn key stops counting.
 const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
 
-/// How many verified tokens are cached.
+/// How many verified tokens are cached; beyond it those that are not used give way.
 const CACHE_CAPACITY: usize = 20_000;
 
 /// By how many seconds the clocks of two machines may differ.
@@ -28,19 +28,24 @@ type TokenHash = [u8; 32];
 pub(crate) struct TokenVerifier {
     jwks: Arc<Jwks>,
     rules: Validation,
-    verified: Mutex<HashMap<TokenHash, (Instant, Caller)>>,
+    /// The callers of verified tokens, and until when each counts.
+    verified: Cache<TokenHash, (Instant, Caller)>,
 }
 
 impl TokenVerifier {
     /// A verifier of tokens that are signed with `jwks`.
     pub(crate) fn new(jwks: Arc<Jwks>) -> Self {
+        Self::with_capacity(jwks, CACHE_CAPACITY)
+    }
+
+    fn with_capacity(jwks: Arc<Jwks>, capacity: usize) -> Self {
         let mut rules = Validation::new(Algorithm::RS256);
         rules.algorithms = vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
         rules.leeway = CLOCK_LEEWAY_S;
         rules.validate_nbf = true;
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "aud"]);
-        Self { jwks, rules, verified: Mutex::default() }
+        Self { jwks, rules, verified: Cache::new(capacity) }
     }
 
     /// The signing keys.
@@ -82,15 +87,33 @@ impl TokenVerifier {
     }
 
     fn cached(&self, hash: &TokenHash) -> Option<Caller> {
-        let verified = self.verified.lock().expect("no panic while it is locked");
-        verified.get(hash).filter(|(until, _)| Instant::now() < *until).map(|(_, caller)| caller.clone())
+        let (until, caller) = self.verified.get(hash)?;
+        (Instant::now() < until).then_some(caller)
     }
 
     fn cache(&self, hash: TokenHash, until: Instant, caller: Caller) {
-        let mut verified = self.verified.lock().expect("no panic while it is locked");
-        if verified.len() >= CACHE_CAPACITY {
-            verified.clear();
+        self.verified.insert(hash, (until, caller));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_in_use_stays_cached_while_others_come_and_go() {
+        let jwks = Arc::new(Jwks::new("http://127.0.0.1:1".to_owned(), None).unwrap());
+        let verifier = TokenVerifier::with_capacity(jwks, 100);
+        let claims = r#"{"iss": "x", "sub": "x", "exp": 0}"#;
+        let caller = Caller::from(serde_json::from_str::<Claims>(claims).unwrap());
+        let until = Instant::now() + MAX_CACHE_TIME;
+        let hash = |n: u32| -> TokenHash { digest(&SHA256, &n.to_be_bytes()).as_ref().try_into().unwrap() };
+        verifier.cache(hash(0), until, caller.clone());
+        for n in 1..1000 {
+            assert!(verifier.cached(&hash(0)).is_some(), "after {n} others");
+            verifier.cache(hash(n), until, caller.clone());
         }
-        verified.insert(hash, (until, caller));
+        verifier.cache(hash(0), Instant::now(), caller);
+        assert!(verifier.cached(&hash(0)).is_none(), "its time is over");
     }
 }

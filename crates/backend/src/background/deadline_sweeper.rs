@@ -26,7 +26,7 @@ pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
         };
         match swept {
             Ok(()) if outage.recovered().is_some() => {
-                tracing::info!("the sweep of overdue tasks works again")
+                tracing::info!("the sweep of overdue tasks works again");
             }
             Ok(()) => {}
             Err(error) => {

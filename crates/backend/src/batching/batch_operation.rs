@@ -3,6 +3,9 @@
 use database::DatabaseError;
 use domain::TaskId;
 
+/// The memory of a queued item beside its texts, in bytes, approximately.
+pub(crate) const ITEM_OVERHEAD_BYTES: usize = 512;
+
 /// A repeatable statement over a batch of items, with one output per item, in the order of the items.
 pub(crate) trait BatchOperation: Send + Sync + 'static {
     /// The value of the label `verb` in the metrics.

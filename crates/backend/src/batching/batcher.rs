@@ -70,10 +70,10 @@ mod tests {
 
     use super::*;
 
-    /// Runs a batch per permit, and records its batches.
+    /// Runs a batch per permit, and records what it ran.
     struct Blocked {
         permits: Arc<Semaphore>,
-        batches: Arc<Mutex<Vec<Vec<u32>>>>,
+        recorded: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
     impl BatchOperation for Blocked {
@@ -92,15 +92,15 @@ mod tests {
 
         async fn run(&self, batch: &[u32]) -> Result<Vec<u32>, DatabaseError> {
             self.permits.acquire().await.expect("never closed").forget();
-            self.batches.lock().unwrap().push(batch.to_vec());
+            self.recorded.lock().unwrap().push(batch.to_vec());
             Ok(batch.to_vec())
         }
     }
 
     #[tokio::test]
     async fn items_gather_while_a_commit_is_in_flight_and_what_exceeds_the_queue_is_refused() {
-        let (permits, batches) = (Arc::new(Semaphore::new(0)), Arc::default());
-        let operation = Blocked { permits: permits.clone(), batches: Arc::clone(&batches) };
+        let (permits, recorded) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let operation = Blocked { permits: permits.clone(), recorded: Arc::clone(&recorded) };
         let (batcher, writers) = Batcher::with_limits(operation, 3, 100);
         let tracker = TaskTracker::new();
         let first = execute(&batcher, &tracker, 1).await;
@@ -128,13 +128,13 @@ mod tests {
         assert_eq!(batcher.memory_permits.available_permits(), 100, "an answered item returns its memory");
         drop(batcher);
         writer.await.unwrap();
-        assert_eq!(*batches.lock().unwrap(), [vec![1], vec![2, 3], vec![2]]);
+        assert_eq!(*recorded.lock().unwrap(), [vec![1], vec![2, 3], vec![2]]);
     }
 
     #[tokio::test]
     async fn an_item_that_exceeds_the_memory_limit_beside_the_others_is_refused() {
-        let (permits, batches) = (Arc::new(Semaphore::new(2)), Arc::default());
-        let (batcher, writers) = Batcher::with_limits(Blocked { permits, batches }, 10, 100);
+        let (permits, recorded) = (Arc::new(Semaphore::new(2)), Arc::default());
+        let (batcher, writers) = Batcher::with_limits(Blocked { permits, recorded }, 10, 100);
         let large = batcher.execute(60);
         tokio::pin!(large);
         assert!(futures_util::poll!(&mut large).is_pending());

@@ -8,8 +8,7 @@ use domain::{ClaimId, Grant, TaskId, WorkerName};
 use store::{ClaimById, Granted, Store};
 use tokio::time::Instant;
 
-use crate::batching::batch_operation::BatchOperation;
-use crate::lifecycle::ITEM_OVERHEAD_BYTES;
+use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 

@@ -8,6 +8,3 @@ pub(crate) mod settle;
 pub(crate) mod settle_span;
 pub(crate) mod submit;
 pub(crate) mod worker_lost;
-
-/// The memory of a queued item beside its texts, in bytes, approximately.
-const ITEM_OVERHEAD_BYTES: usize = 512;

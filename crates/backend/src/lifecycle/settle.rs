@@ -7,11 +7,10 @@ use domain::limits::{result_too_large, truncate_error};
 use domain::{Report, ReportOutcome, SettleResult, TaskId};
 use store::Store;
 
-use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::batching::writers::BatchWriters;
 use crate::error::ApiError;
-use crate::lifecycle::ITEM_OVERHEAD_BYTES;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 

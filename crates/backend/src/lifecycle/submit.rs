@@ -7,13 +7,12 @@ use database::DatabaseError;
 use domain::{InvalidTtl, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
 use store::Store;
 
-use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::batching::writers::BatchWriters;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
-use crate::lifecycle::ITEM_OVERHEAD_BYTES;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::publish_tickets;

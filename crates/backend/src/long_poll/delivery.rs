@@ -1,6 +1,7 @@
 //! Delivers grants to the requests that they are meant for, and handles what cannot be delivered.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use domain::{ClaimId, Grant, Report, ReportOutcome};
 use futures_util::future::join_all;
@@ -9,7 +10,7 @@ use telemetry::error_chain;
 
 use crate::lifecycle::claim::{TimedGrant, grants_under_claim};
 use crate::lifecycle::settle::Settler;
-use crate::long_poll::waiting_request::WaitingRequest;
+use crate::long_poll::waiting_request::{WaitError, WaitingRequest};
 
 /// What became of the requests of one query.
 #[derive(Debug, Default)]
@@ -49,17 +50,14 @@ pub(super) fn deliver(
 }
 
 /// Answers requests that repeat others, here or at another Backend, with what was granted to those. If that is not
-/// committed yet, the worker is told to retry, and finds it then.
+/// committed yet, the answer is [`WaitError::Duplicate`]: the worker repeats the request once more, and finds it then.
 pub(super) async fn answer_duplicates(store: &Store, duplicates: Vec<WaitingRequest>) {
     for request in duplicates {
         match grants_under_claim(store, &request.pull.worker, request.pull.claim).await {
+            Ok(granted) if granted.is_empty() => request.fail(WaitError::Duplicate),
             // If the worker has disconnected, the grants stay: a worker that repeats a request will repeat it once more.
-            Ok(granted) if !granted.is_empty() => drop(request.answer_with(granted)),
-            // Dropped without an answer: the worker is told to retry.
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(error = %error_chain(&error), "a repeated claim request could not be answered");
-            }
+            Ok(granted) => drop(request.answer_with(granted)),
+            Err(error) => request.fail(WaitError::Query(Arc::new(error))),
         }
     }
 }

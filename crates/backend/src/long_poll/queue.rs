@@ -7,7 +7,6 @@ use std::time::Duration;
 use database::DatabaseError;
 use domain::TypeName;
 use store::{PullRequest, PullResult, Store};
-use telemetry::error_chain;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,7 +18,7 @@ use crate::lifecycle::claim::{GrantedBy, TimedGrant, record_granted};
 use crate::lifecycle::settle::Settler;
 use crate::long_poll::delivery::{Delivery, answer_duplicates, deliver, release_undelivered};
 use crate::long_poll::query_schedule::QuerySchedule;
-use crate::long_poll::waiting_request::WaitingRequest;
+use crate::long_poll::waiting_request::{WaitError, WaitingRequest};
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 
@@ -86,7 +85,10 @@ impl LongPoll {
             // The service is stopping and grants nothing more.
             Err(TrySendError::Closed(_)) => return Ok(Vec::new()),
         }
-        answered.await.map_err(|_| ApiError::Unavailable("the database"))
+        match answered.await {
+            Ok(answer) => answer.map_err(ApiError::from),
+            Err(_) => Err(ApiError::Internal("the long poll queue has ended".into())),
+        }
     }
 }
 
@@ -126,7 +128,9 @@ impl LongPollQueue {
 
     /// Adds a request. One that repeats a waiting one replaces it.
     fn add(&mut self, request: WaitingRequest) {
-        self.waiting.retain(|waiting| waiting.pull.claim != request.pull.claim);
+        for repeated in self.waiting.extract_if(.., |waiting| waiting.pull.claim == request.pull.claim) {
+            repeated.fail(WaitError::Duplicate);
+        }
         self.waiting.push(request);
     }
 
@@ -152,7 +156,12 @@ impl LongPollQueue {
             request.schedule.queried(now);
             groups.entry((request.types.clone(), request.schedule.age())).or_default().push(request);
         }
+        let mut outage: Option<Arc<DatabaseError>> = None;
         for ((types, age), requests) in groups {
+            if let Some(error) = &outage {
+                fail_all(requests, error);
+                continue;
+            }
             // Unregistered types have no tasks: skip the query, which also keeps the store's cache per type small. The
             // request goes on waiting, since the type may be registered meanwhile.
             let types: Vec<TypeName> =
@@ -161,25 +170,25 @@ impl LongPollQueue {
                 self.waiting.extend(requests);
                 continue;
             }
-            match self.serve_group(requests, &types, age).await {
-                Ok(unserved) => self.waiting.extend(unserved),
-                // Dropped without an answer: the workers are told that the database is unavailable.
-                Err(error) if error.is_unavailable() => {
-                    tracing::debug!(error = %error_chain(&error), "waiting claim requests failed");
-                    return;
+            let (unserved, result) = self.serve_group(requests, &types, age).await;
+            match result.map_err(Arc::new) {
+                Ok(()) => self.waiting.extend(unserved),
+                Err(error) => {
+                    fail_all(unserved, &error);
+                    outage = Some(error).filter(|error| error.is_unavailable());
                 }
-                Err(error) => tracing::error!(error = %error_chain(&error), "waiting claim requests failed"),
             }
         }
     }
 
-    /// Serves requests for the same types and age, the oldest first, until no task is left. Returns those that got nothing.
+    /// Serves requests for the same types and age, the oldest first, until no task is left. Returns those that got nothing,
+    /// and the error that ended it early.
     async fn serve_group(
         &mut self,
         mut requests: Vec<WaitingRequest>,
         types: &[TypeName],
         age: Duration,
-    ) -> Result<Vec<WaitingRequest>, DatabaseError> {
+    ) -> (Vec<WaitingRequest>, Result<(), DatabaseError>) {
         let mut unserved = Vec::new();
         let mut may_have_more = true;
         while may_have_more && !requests.is_empty() {
@@ -190,11 +199,16 @@ impl LongPollQueue {
             });
             let batch: Vec<WaitingRequest> = requests.drain(..fitting.count().max(1)).collect();
             let slots: usize = batch.iter().map(|request| request.pull.slots as usize).sum();
-            let granted = self.query(batch, types, age, &mut unserved).await?;
-            may_have_more = granted == slots;
+            match self.query(batch, types, age, &mut unserved).await {
+                Ok(granted) => may_have_more = granted == slots,
+                Err(error) => {
+                    unserved.extend(requests);
+                    return (unserved, Err(error));
+                }
+            }
         }
         unserved.extend(requests);
-        Ok(unserved)
+        (unserved, Ok(()))
     }
 
     /// One query for all of `requests`; those that got nothing are added to `unserved`. Returns the number of tasks granted.
@@ -208,13 +222,12 @@ impl LongPollQueue {
         let pulls: Vec<PullRequest> = requests.iter().map(|request| request.pull.clone()).collect();
         let sent = Instant::now();
         let PullResult { granted, refused } = match self.store.claim_by_type(&pulls, types, age).await {
-            // The query lost to another transaction; the next one is soon enough.
-            Err(error) if error.is_conflict() => {
-                unserved.extend(requests);
-                return Ok(0);
-            }
-            Err(error) => return Err(error),
             Ok(result) => result,
+            Err(error) => {
+                unserved.extend(requests);
+                // A query that lost to another transaction is repeated soon enough.
+                return if error.is_conflict() { Ok(0) } else { Err(error) };
+            }
         };
         let count = granted.len();
         metrics::statement("pull", count, sent.into_std());
@@ -229,6 +242,22 @@ impl LongPollQueue {
         }
         answer_duplicates(&self.store, duplicates).await;
         Ok(count)
+    }
+}
+
+fn fail_all(requests: Vec<WaitingRequest>, error: &Arc<DatabaseError>) {
+    for request in requests {
+        request.fail(WaitError::Query(error.clone()));
+    }
+}
+
+impl From<WaitError> for ApiError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::Duplicate => Self::DuplicateClaim,
+            WaitError::Query(error) if error.is_unavailable() => Self::Unavailable("the database"),
+            WaitError::Query(error) => Self::Internal(Box::new(error)),
+        }
     }
 }
 

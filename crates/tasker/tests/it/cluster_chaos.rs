@@ -362,7 +362,7 @@ async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
         let id = client.submit_until_accepted("ECHO", &json!({ "n": number }), 60_000).await;
         accepted.push(AcceptedTask { number, id, expected: ExpectedEnd::Finished });
     }
-    cluster.wait_for_backend_line("settling results: it failed");
+    cluster.wait_for_backend_line("settling results from Kafka: failed");
     rename_table(&cluster, "away", "outcome").await;
     assert_expected_ends(&client, &accepted).await;
     assert_eq!(topics(&cluster).count_dead_letters(), 0);

@@ -25,7 +25,7 @@ async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
     let request = reqwest::Client::new().request(unknown_method, format!("{}/api/Task", up.backend_url));
     request.send().await.expect("the Backend answers");
     let scrape = Scrape::wait_until(&url, "the slots are sampled, and a run has ended", |scrape| {
-        scrape.sum_is("tasker_workers_slots", &[r#"type="ECHO""#], 8.0)
+        scrape.sum_is("tasker_registered_worker_slots", &[r#"type="ECHO""#], 8.0)
             && scrape.sum("tasker_worker_runs_total", &[r#"type="SLEEP""#]) >= 1.0
     })
     .await;

@@ -4,6 +4,12 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATI
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::CorsLayer;
+use web::request_id::X_REQUEST_ID;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// An invalid CORS origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +45,9 @@ pub(crate) fn cors(origins: &[String]) -> CorsLayer {
         .collect();
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH])
-        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("prefer")])
-        .expose_headers([LOCATION, RETRY_AFTER, HeaderName::from_static("preference-applied")])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, PREFER, TRACEPARENT, TRACESTATE, X_REQUEST_ID])
+        .expose_headers([LOCATION, RETRY_AFTER, PREFERENCE_APPLIED, X_REQUEST_ID])
 }
 
 #[cfg(test)]
