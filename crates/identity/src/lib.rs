@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod http;
 mod keys;
+mod layers;
 mod legacy_clients;
 mod maintenance;
 mod metrics;

@@ -1,5 +1,4 @@
-//! HTTP beside the routes: the layers around them, form bodies, spans of requests.
+//! Reading requests: form bodies, and the spans of requests.
 
 pub(crate) mod form;
-pub(crate) mod layers;
 pub(crate) mod trace_context;

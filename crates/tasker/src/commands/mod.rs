@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
 pub(crate) mod probes;
+pub(crate) mod session_file;
 pub(crate) mod target;
 pub(crate) mod task;
 

@@ -9,8 +9,8 @@ use database::Clock;
 use domain::Timestamp;
 
 use crate::command_error::{NoServer, NotSignedIn};
-use crate::commands::account::session_file::{Session, SessionFile};
 use crate::commands::output::Output;
+use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::tls::authorities;
 use crate::config::values::Address;

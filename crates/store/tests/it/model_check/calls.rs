@@ -11,11 +11,16 @@ use futures_util::future::join_all;
 use store::{ClaimById, EndedTask, Granted, PullRequest, PullResult, Store};
 use uuid::Uuid;
 
-use super::{ROW_RETENTION, SILENCE};
 use crate::kit::table_dump::Tables;
 use crate::kit::{ANN, BOB, TestStore, json, kind, millis, worker};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::steps::{NewClaim, NewTask, Operation, Reported, Reporter};
+
+/// How long a worker may be silent before it is lost, in microseconds.
+const SILENCE: i64 = 3_000_000;
+
+/// How much longer a silent worker's row stays, in microseconds.
+const ROW_RETENTION: i64 = 60_000_000;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Call {

@@ -14,12 +14,6 @@ use crate::model_check::calls::{Call, Effect, check_claims, heartbeat, run_all};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::steps::{Operation, Step, histories};
 
-/// How long a worker may be silent before it is lost, in microseconds.
-const SILENCE: i64 = 3_000_000;
-
-/// How much longer a silent worker's row stays, in microseconds.
-const ROW_RETENTION: i64 = 60_000_000;
-
 const CLEAR: &str = "delete from unfinished_task; delete from outcome; delete from task; delete from worker";
 
 #[test]

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
-use crate::commands::account::session_file::{Session, SessionFile};
+use crate::commands::session_file::{Session, SessionFile};
 use crate::commands::target::{ConnectionTarget, Server, Target};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;

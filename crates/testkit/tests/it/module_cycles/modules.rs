@@ -77,9 +77,11 @@ impl Modules {
             let full_name = format!("{prefix}{name}");
             let child = self.all.len();
             if let Some(scope) = inline {
-                let (file, of_file) = (self.all[parent].file.clone(), self.all[parent].of_file);
-                self.add(Some(parent), &full_name, &file, of_file, scope);
-                self.add_children(child, &below.join(&name), &below.join(&name), read_file);
+                let (outer, of_file) = (self.all[parent].file.clone(), self.all[parent].of_file);
+                self.add(Some(parent), &full_name, &outer, of_file, scope);
+                // `#[path]` on such a module names the folder of its children.
+                let folder = file.map_or_else(|| below.join(&name), |folder| beside.join(folder));
+                self.add_children(child, &folder, &folder, read_file);
             } else if let Some(file) = file {
                 self.add_file(Some(parent), &full_name, &beside.join(file), true, read_file);
             } else {
