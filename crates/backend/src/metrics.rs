@@ -11,11 +11,11 @@ const ACCEPTED: &str = "tasker_tasks_accepted_total";
 const GRANTED: &str = "tasker_tasks_granted_total";
 const ENDED: &str = "tasker_tasks_ended_total";
 const REPORTS_REFUSED: &str = "tasker_reports_refused_total";
-const CANCELLATION_LATENESS: &str = "tasker_verdict_lateness_seconds";
+const CANCELLATION_LATENESS: &str = "tasker_cancellation_lateness_seconds";
 const REPORT_LATENESS: &str = "tasker_report_lateness_seconds";
 const BATCH_ITEMS: &str = "tasker_batch_items";
 const STATEMENT_SECONDS: &str = "tasker_statement_seconds";
-const BATCHER_FULL: &str = "tasker_pipeline_full_total";
+const BATCHER_FULL: &str = "tasker_batcher_queue_full_total";
 pub(crate) const REQUEST_SECONDS: &str = "tasker_http_request_seconds";
 const READY: &str = "tasker_tasks_ready";
 const READY_AGE: &str = "tasker_tasks_ready_age_seconds";
@@ -23,7 +23,7 @@ const RUNNING: &str = "tasker_tasks_running";
 const WORKERS: &str = "tasker_workers";
 const SLOTS: &str = "tasker_registered_worker_slots";
 const CLOCK_OFFSET: &str = "tasker_database_clock_offset_seconds";
-const DEAD_ROWS: &str = "tasker_database_live_dead_rows";
+const DEAD_ROWS: &str = "tasker_database_unfinished_task_dead_rows";
 const OLDEST_SNAPSHOT: &str = "tasker_database_oldest_snapshot_seconds";
 
 /// Every metric of the Backend.

@@ -42,7 +42,7 @@ pub struct Retention {
     /// For results. Must exceed the longest outage of all Backends.
     pub results: Duration,
     /// For dead letters.
-    pub dead: Duration,
+    pub dead_letters: Duration,
 }
 
 /// The protocol by which a consumer group assigns its partitions.
@@ -113,7 +113,7 @@ impl Settings {
             topic_prefix: "tasker".to_owned(),
             partitions: 12,
             replication: 1,
-            retention: Retention { tickets: days(1), results: days(7), dead: days(30) },
+            retention: Retention { tickets: days(1), results: days(7), dead_letters: days(30) },
             provision: true,
             group_protocol: GroupProtocol::default(),
             security: Security::default(),

@@ -268,7 +268,7 @@ fn retention(connection: &Connection, topic: &str) -> Duration {
     match connection.topic_names.kind_of(topic) {
         TopicKind::Tickets => retention.tickets,
         TopicKind::Results => retention.results,
-        TopicKind::DeadLetters => retention.dead,
+        TopicKind::DeadLetters => retention.dead_letters,
     }
 }
 

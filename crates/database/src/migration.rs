@@ -59,7 +59,7 @@ impl SchemaPart {
 
     /// Reads the version of the part in the database and the oldest version that may use it; `None` before its first
     /// migration. Changes nothing.
-    pub async fn standing(&self, db: &Db) -> Result<Option<(i64, i64)>, DatabaseError> {
+    pub async fn version_in(&self, db: &Db) -> Result<Option<(i64, i64)>, DatabaseError> {
         let (tables,): (i64,) = match db {
             Db::Postgres(pools) => {
                 let query = "select count(*) from pg_tables where tablename = 'schema_version' and schemaname = any (current_schemas(false))";

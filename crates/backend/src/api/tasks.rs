@@ -107,9 +107,9 @@ pub(crate) async fn list(
     UserCaller(owner): UserCaller,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let page = Page { before: query.before, limit: query.limit.unwrap_or(Page::LONGEST) };
-    if !(1..=Page::LONGEST).contains(&page.limit) {
-        return Err(ApiError::Malformed(format!("limit is 1 to {}", Page::LONGEST)));
+    let page = Page { before: query.before, limit: query.limit.unwrap_or(Page::MAX_LIMIT) };
+    if !(1..=Page::MAX_LIMIT).contains(&page.limit) {
+        return Err(ApiError::Malformed(format!("limit is 1 to {}", Page::MAX_LIMIT)));
     }
     let tasks = app.store.list(owner, page).await?;
     match tasks.last() {
@@ -141,7 +141,7 @@ fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Opti
                 },
                 (None, None) => return None,
             };
-            let next = next.filter(|_| tasks.len() == Page::LONGEST as usize);
+            let next = next.filter(|_| tasks.len() == Page::MAX_LIMIT as usize);
             let next = next.and_then(|page| tasks.last().map(|last| page.after(last.id)));
             let lines: Vec<String> =
                 tasks.iter().map(|task| serde_json::to_string(task).expect("a summary is JSON")).collect();

@@ -73,11 +73,11 @@ async fn settle_batch(
         match settled {
             Ok(settled) => {
                 span.end(settled);
-                results.ack(delivery.mark);
+                results.ack(delivery.position);
             }
             Err(ApiError::Internal(cause)) if is_about_a_row(cause.as_ref()) => {
                 tracing::error!(task.id = %report.id, error = %error_chain(cause.as_ref()), "a result cannot be settled");
-                results.reject(delivery.mark, error_chain(cause.as_ref()));
+                results.reject(delivery.position, error_chain(cause.as_ref()));
             }
             Err(error) => {
                 if let ApiError::Internal(cause) = error {

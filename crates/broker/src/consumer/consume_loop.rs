@@ -246,7 +246,7 @@ impl<M: Message> ConsumeLoop<M> {
                 let trace = trace(&message);
                 let before = self.in_flight.undecided.insert((position.partition, position.offset), message);
                 self.in_flight.bytes -= before.as_ref().map_or(0, size);
-                self.in_flight.buffered.push_back(Delivery { message: decoded, trace, mark: position });
+                self.in_flight.buffered.push_back(Delivery { message: decoded, trace, position });
                 self.deliver_buffered();
             }
             Err(cause) => self.send_to_dead_letter_queue(message, cause, position),

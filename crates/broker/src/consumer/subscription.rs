@@ -11,7 +11,7 @@ pub struct Delivery<M> {
     /// The trace context from the message's headers.
     pub trace: Option<TraceContext>,
     /// The message's position, for [`Subscription::ack`] and [`Subscription::reject`].
-    pub mark: MessagePosition,
+    pub position: MessagePosition,
 }
 
 /// The position of a message in its topic.

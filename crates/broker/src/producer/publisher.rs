@@ -33,7 +33,7 @@ pub enum PublishError {
     NotSendable,
     /// The brokers or librdkafka rejected the message, or did not confirm it in time.
     #[error("the brokers did not accept the message")]
-    Refused(#[from] KafkaError),
+    Rejected(#[from] KafkaError),
 }
 
 impl PublishError {
@@ -42,7 +42,7 @@ impl PublishError {
         match self {
             Self::Unavailable => false,
             Self::NotSendable => true,
-            Self::Refused(error) => delivery_reports::is_too_large(error),
+            Self::Rejected(error) => delivery_reports::is_too_large(error),
         }
     }
 }

@@ -60,7 +60,7 @@ async fn a_full_group_is_reported_and_joined_once_there_is_room() {
     assert!(first.broker.publish_ticket(&queue(), &before, None, None));
     let delivery = next(&mut member).await;
     assert_eq!(delivery.message, before, "the first consumer is a member");
-    member.ack(delivery.mark);
+    member.ack(delivery.position);
 
     let second = TestProcess::ready(settings).await;
     let mut waiting = second.tickets(1);

@@ -38,7 +38,7 @@ async fn unacknowledged_messages_are_redelivered_and_acknowledged_ones_are_not()
     for count in 0..results.len() {
         let delivery = next(&mut subscription).await;
         if count < 4 {
-            subscription.ack(delivery.mark);
+            subscription.ack(delivery.position);
         } else {
             unacknowledged.insert(delivery.message.report.id);
         }
@@ -78,7 +78,7 @@ async fn members_share_the_tickets_and_a_busy_one_buffers_no_more_than_its_capac
         while seen.len() < total {
             let delivery = next(&mut idle).await;
             seen.insert(delivery.message.id);
-            idle.ack(delivery.mark);
+            idle.ack(delivery.position);
             if seen.len() == 1 {
                 // Its partitions are assigned to the other member, with all unacknowledged tickets.
                 drop(busy.take());
@@ -110,7 +110,7 @@ async fn a_paused_consumer_resumes_after_a_rebalance() {
     };
     drop(delivery);
     drop(other);
-    slow.ack(first.mark);
+    slow.ack(first.position);
     while seen.len() < total {
         ack_next(&mut slow, &mut seen).await;
     }
@@ -122,7 +122,7 @@ async fn ack_next(
     seen: &mut HashSet<domain::TaskId>,
 ) -> usize {
     let delivery = next(subscription).await;
-    subscription.ack(delivery.mark);
+    subscription.ack(delivery.position);
     seen.insert(delivery.message.id);
     seen.len()
 }

@@ -34,7 +34,7 @@ async fn invalid_messages_go_to_the_dead_letter_queue_with_their_cause_and_block
     let delivery = next(&mut subscription).await;
     assert_eq!(delivery.message, good);
     // A message that its reader rejects goes the same way.
-    subscription.reject(delivery.mark, "a rule of the database".to_owned());
+    subscription.reject(delivery.position, "a rule of the database".to_owned());
 
     let dead = process.content("dlq", 4);
     let causes: Vec<String> = dead.iter().map(|message| header(message, "tasker-error")).collect();

@@ -24,7 +24,7 @@ async fn a_process_starts_without_kafka_and_survives_its_outage() {
     assert!(process.broker.publish_ticket(&queue(), &first, None, None));
     let delivery = next(&mut tickets).await;
     assert_eq!(delivery.message, first);
-    tickets.ack(delivery.mark);
+    tickets.ack(delivery.position);
 
     kafka.kill();
     process.until("the outage is reported", |broker| !broker.degraded_reasons().is_empty()).await;

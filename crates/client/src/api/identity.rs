@@ -23,7 +23,7 @@ pub struct AccessToken {
     /// The token itself.
     pub token: SecretString,
     /// How long the token is valid, from the moment it was requested.
-    pub life: Duration,
+    pub lifetime: Duration,
 }
 
 /// The account of a token (OpenID Connect Core 1.0, 5.3.2).
@@ -57,7 +57,7 @@ impl Identity {
             .await
             .and_then(Response::or_token_error)?
             .read()?;
-        Ok(AccessToken { life: token.lifetime(), token: token.access_token })
+        Ok(AccessToken { lifetime: token.lifetime(), token: token.access_token })
     }
 
     /// The issuer that Identity writes into its tokens (OpenID Connect Discovery 1.0, 3).
@@ -74,7 +74,7 @@ impl Identity {
     }
 
     /// The account of `token`; fails if the token is no longer valid.
-    pub async fn who(&self, token: &SecretString) -> Result<UserInfo, ClientError> {
+    pub async fn user_info(&self, token: &SecretString) -> Result<UserInfo, ClientError> {
         let request = self.http.get(self.url(&["connect", "userinfo"]));
         transport::send(request.bearer_auth(token.expose_secret()), MAX_IDENTITY_RESPONSE_BYTES)
             .await

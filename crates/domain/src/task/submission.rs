@@ -36,9 +36,9 @@ pub struct Submission {
 pub struct TaskCounts {
     /// Accepted submissions: rows of the table `task`.
     pub accepted: u64,
-    /// Waiting tasks: rows of the table `live` that are not claimed.
+    /// Waiting tasks: rows of `unfinished_task` that are not claimed.
     pub created: u64,
-    /// Running tasks: rows of the table `live` that are claimed.
+    /// Running tasks: rows of `unfinished_task` that are claimed.
     pub running: u64,
     /// Finished tasks: rows of the table `outcome` with a result.
     pub finished: u64,

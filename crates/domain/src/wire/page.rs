@@ -13,10 +13,10 @@ pub struct Page {
 
 impl Page {
     /// The longest page, which bounds how long one statement holds its snapshot of the database.
-    pub const LONGEST: u32 = 1000;
+    pub const MAX_LIMIT: u32 = 1000;
 
     /// The first page, of the longest length.
-    pub const FIRST: Self = Self { before: None, limit: Self::LONGEST };
+    pub const FIRST: Self = Self { before: None, limit: Self::MAX_LIMIT };
 
     /// The page after the one that ended with the task `last`.
     #[must_use]

@@ -118,7 +118,7 @@ impl Kafka {
             retention: Retention {
                 tickets: hours(self.tickets_retention_hours),
                 results: hours(self.results_retention_hours),
-                dead: hours(self.dead_letters_retention_hours),
+                dead_letters: hours(self.dead_letters_retention_hours),
             },
             provision: self.provision,
             group_protocol: self.group_protocol,

@@ -34,7 +34,7 @@ async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
         ("tasker_tasks_ended_total", &[r#"status="FINISHED""#], 3.0),
         ("tasker_tasks_ended_total", &[r#"reason="TTL_EXPIRED""#], 1.0),
         ("tasker_tasks_ended_total", &[r#"reason="REQUESTED""#], 1.0),
-        ("tasker_verdict_lateness_seconds_count", &[], 1.0),
+        ("tasker_cancellation_lateness_seconds_count", &[], 1.0),
         ("tasker_worker_runs_total", &[r#"type="ECHO""#, r#"end="result""#], 3.0),
         ("tasker_worker_run_seconds_count", &[r#"type="ECHO""#], 3.0),
         ("tasker_worker_slots", &[], 8.0),
@@ -68,7 +68,7 @@ async fn every_service_has_its_own_metrics() {
             && scrape.sum_is("tasker_kafka_up", &[], 1.0)
     })
     .await;
-    assert!(scrape.series().any(|series| series == "tasker_database_live_dead_rows"), "{scrape:#?}");
+    assert!(scrape.series().any(|series| series == "tasker_database_unfinished_task_dead_rows"), "{scrape:#?}");
     assert!(scrape.sum("tasker_database_clock_offset_seconds", &[]).abs() < 5.0);
     assert!(
         !scrape.series().any(|series| series.starts_with("tasker_worker_runs")),

@@ -71,14 +71,14 @@ impl TicketConsumer {
             if runs_type && ids.len() == acquired.num_permits() {
                 break;
             }
-            let Delivery { message: Ticket { id, name, .. }, trace, mark } = self.tickets.pop_front()?;
+            let Delivery { message: Ticket { id, name, .. }, trace, position } = self.tickets.pop_front()?;
             if runs_type {
                 ids.push(id);
             } else {
                 declined.push(DeclinedTask { id, name });
             }
             traces.extend(trace.map(|trace| (id, trace)));
-            positions.push(mark);
+            positions.push(position);
         }
         drop(acquired.split(acquired.num_permits() - ids.len()));
         let granted = self.claim_client.claim(ids, declined).await?;

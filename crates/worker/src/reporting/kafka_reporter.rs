@@ -59,7 +59,7 @@ impl KafkaReporter {
             match timeout(publish_timeout, broker.publish_result(&message)).await {
                 Ok(Ok(())) => unconfirmed.add(pending),
                 Ok(Err(PublishError::Unavailable | PublishError::NotSendable)) => http_queue.add(pending),
-                Ok(Err(PublishError::Refused(error))) => {
+                Ok(Err(PublishError::Rejected(error))) => {
                     tracing::debug!(task.id = %id, error = %error, "Kafka refused a result: sending it over HTTP");
                     http_queue.add(pending);
                 }

@@ -113,7 +113,7 @@ async fn a_worker_whose_run_is_aborted_consumes_no_more_tickets() {
     while !published.is_subset(&received) {
         let delivery = in_time(subscription.next()).await.unwrap();
         received.insert(delivery.message.id);
-        subscription.ack(delivery.mark);
+        subscription.ack(delivery.position);
     }
     drop(subscription);
     consuming.close();

@@ -65,7 +65,7 @@ impl Login {
         let password = self.password(&username)?;
         let requested_at = Timestamp(Clock::System.now());
         let signed_in = Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
-        let lifetime = i64::try_from(signed_in.life.as_micros()).unwrap_or(i64::MAX);
+        let lifetime = i64::try_from(signed_in.lifetime.as_micros()).unwrap_or(i64::MAX);
         session_file.write(&Session {
             backend: backend.clone(),
             identity,
@@ -76,7 +76,7 @@ impl Login {
         })?;
         terminal::print_note(&format!(
             "signed in as {username} at {backend}, for {} min",
-            signed_in.life.as_secs() / 60
+            signed_in.lifetime.as_secs() / 60
         ));
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Whoami {
     /// Requests the account of the token from Identity and prints it.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let owner = self.server.token_owner(environment, self.identity_url.as_ref()).await?;
-        let user = owner.identity.who(&owner.token).await?;
+        let user = owner.identity.user_info(&owner.token).await?;
         let answer = WhoamiAnswer { user, backend: owner.backend, identity: owner.address };
         let table = |WhoamiAnswer { user, backend, .. }: &WhoamiAnswer| {
             let name = terminal::escape_control_chars(&user.name);

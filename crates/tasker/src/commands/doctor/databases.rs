@@ -29,7 +29,7 @@ pub async fn accounts(config: &Config) -> Vec<Finding> {
     let (result, db) = probes::accounts_database(config).await;
     let Some(db) = db else { return vec![Finding::of(subject, result)] };
     let mut findings = database_findings(subject, result, &db, ACCOUNTS).await;
-    if matches!(ACCOUNTS.standing(&db).await, Ok(Some(_))) {
+    if matches!(ACCOUNTS.version_in(&db).await, Ok(Some(_))) {
         findings.push(signing_keys(config, &db).await);
     }
     probes::close(db).await;
@@ -49,7 +49,7 @@ async fn database_findings(
 
 async fn schema_version(subject: &'static str, db: &Db, part: SchemaPart) -> Finding {
     let known = part.version();
-    let (verdict, message) = match part.standing(db).await {
+    let (verdict, message) = match part.version_in(db).await {
         Ok(None) => {
             let message = "it has no tables yet: `tasker migrate` or the first start creates them";
             (Verdict::Warn, message.to_owned())

@@ -15,7 +15,7 @@ use crate::terminal;
 pub struct List {
     /// The largest number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 50,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LONGEST)))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::MAX_LIMIT)))]
     limit: u32,
     /// List only tasks older than this one, such as the last of the page before
     #[arg(long, value_name = "ID")]
