@@ -13,7 +13,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The longest that a test waits for a signal.
-const SIGNAL_LIMIT: Duration = Duration::from_secs(60);
+const SIGNAL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Counts the queries by which waiting claim requests look for tasks. A request that found nothing waits from then on.
 #[derive(Debug, Clone)]
