@@ -1,13 +1,19 @@
-//! The one table from error to HTTP (RFC 9457): the cause goes to the log, once, here; the words go out.
+//! The errors of the API, and the problem document (RFC 9457) that each becomes.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
 use domain::{Fault, Problem, Reason, Status};
 use telemetry::error_chain;
+use web::bearer::Challenge;
+use web::problem;
+use web::request_log::FailureCause;
 
-/// Why a request got no.
+/// The scope that an access token must have.
+const SCOPE: &str = "TaskerWebAPI";
+
+/// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("send a bearer token in the Authorization header")]
@@ -16,112 +22,112 @@ pub(crate) enum ApiError {
     BadToken,
     #[error("the token lacks the scope TaskerWebAPI")]
     NoScope,
-    #[error("this needs {0}")]
+    #[error("this requires {0}")]
     NoRole(&'static str),
     #[error("there is no such task")]
     NoTask,
-    #[error("there is nothing at this address")]
+    #[error("there is no such path")]
     NoRoute,
-    #[error("this address does not take that method")]
+    #[error("this path does not support the method")]
     NoMethod,
-    /// What cannot be read at all: no JSON, no id, no such query.
+    /// The request cannot be parsed: its body is not JSON, or its path or query is invalid.
     #[error("{0}")]
     Malformed(String),
-    /// What can be read and breaks a rule.
+    /// The body can be parsed and breaks a rule.
     #[error("{}", .faults.iter().map(|fault| fault.detail.as_str()).collect::<Vec<_>>().join("; "))]
     Invalid { slug: &'static str, faults: Vec<Fault> },
     #[error("the parameters are larger than {limit} bytes")]
     ParametersTooLarge { limit: usize },
-    #[error("the body is larger than is taken here")]
+    #[error("the body is too large")]
     BodyTooLarge,
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
     NoResult { status: Status, reason: Option<Reason> },
     #[error("the task has already ended as {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
     Ended { status: Status, reason: Option<Reason> },
-    #[error("the task is another worker's, or it has ended")]
+    #[error("the task is granted to another worker, or it has ended")]
     NotGranted,
+    #[error(
+        "another request with this claim id is in progress; repeat the request to get what it is granted"
+    )]
+    DuplicateClaim,
     #[error("{0}")]
     Conflict(String),
-    #[error("too many requests are under way; try again shortly")]
+    #[error("too many requests are in progress; try again shortly")]
     Overloaded,
     #[error("the request took too long")]
     TimedOut,
     #[error("{0} cannot be reached; try again shortly")]
     Unavailable(&'static str),
-    #[error("something broke here; it has been logged")]
+    #[error("an internal error occurred; it has been logged")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ApiError {
-    /// A body that breaks one rule in one place.
+    /// A body with one fault, at the JSON Pointer `pointer`.
     pub(crate) fn invalid(slug: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid { slug, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
     }
 
-    /// Status, slug and title.
-    const fn face(&self) -> (StatusCode, &'static str, &'static str) {
+    const fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in"),
-            Self::BadToken => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
-            Self::NoScope => (StatusCode::FORBIDDEN, "insufficient-scope", "The token's scope is too small"),
-            Self::NoRole(_) => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "No access token"),
+            Self::BadToken => (StatusCode::UNAUTHORIZED, "invalid-token", "Invalid access token"),
+            Self::NoScope => (StatusCode::FORBIDDEN, "insufficient-scope", "Insufficient scope"),
+            Self::NoRole(_) => (StatusCode::FORBIDDEN, "role-missing", "Role missing"),
             Self::NoTask => (StatusCode::NOT_FOUND, "no-such-task", "No such task"),
-            Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such address"),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such path"),
             Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
-            Self::Invalid { slug, .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, slug, "The request breaks a rule")
-            }
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "Malformed request"),
+            Self::Invalid { slug, .. } => (StatusCode::UNPROCESSABLE_ENTITY, slug, "Invalid request"),
             Self::ParametersTooLarge { .. } => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "parameters-too-large", "Too large")
+                (StatusCode::PAYLOAD_TOO_LARGE, "parameters-too-large", "Parameters too large")
             }
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Too large"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),
-            Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "The task has already ended"),
+            Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "Task already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "It is taken"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
-            Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Out of time"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part is away"),
+            Self::DuplicateClaim => (StatusCode::CONFLICT, "duplicate-claim", "Claim in progress"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
+            Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),
+            Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A dependency is unavailable")
+            }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
 
-    fn problem(self) -> Problem {
-        let (status, slug, title) = self.face();
-        let detail = self.to_string();
-        let mut problem = Problem::new(status.as_u16(), slug, title, detail);
+    fn problem(&self) -> Problem {
+        let (status, slug, title) = self.status_slug_title();
+        let mut problem = Problem::new(status.as_u16(), slug, title, self.to_string());
         match self {
-            Self::Invalid { faults, .. } => problem.errors = faults,
+            Self::Invalid { faults, .. } => problem.errors.clone_from(faults),
             Self::NoResult { status, reason } | Self::Ended { status, reason } => {
-                (problem.task_status, problem.reason) = (Some(status), reason);
+                (problem.task_status, problem.reason) = (Some(*status), *reason);
             }
             _ => {}
         }
         problem
     }
+
+    const fn challenge(&self) -> Option<Challenge> {
+        match self {
+            Self::NoToken => Some(Challenge::TokenMissing),
+            Self::BadToken => Some(Challenge::TokenInvalid),
+            Self::NoScope => Some(Challenge::InsufficientScope(SCOPE)),
+            _ => None,
+        }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let mut response = problem::response(self.problem());
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
+        }
         if let Self::Internal(cause) = &self {
-            tracing::error!(error = %error_chain(cause.as_ref()), "a request failed");
-        }
-        let challenge = match self {
-            Self::NoToken => Some("Bearer"),
-            Self::BadToken => Some(r#"Bearer error="invalid_token""#),
-            Self::NoScope => Some(r#"Bearer error="insufficient_scope", scope="TaskerWebAPI""#),
-            _ => None,
-        };
-        let problem = self.problem();
-        let status = StatusCode::from_u16(problem.status).expect("from the table");
-        let body = serde_json::to_vec(&problem).expect("a problem is JSON");
-        let mut response = (status, [(CONTENT_TYPE, Problem::MEDIA_TYPE)], body).into_response();
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            FailureCause::attach(&mut response, cause.as_ref());
         }
         response
     }
@@ -130,11 +136,11 @@ impl IntoResponse for ApiError {
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
         if error.is_unavailable() {
-            tracing::debug!(error = %error_chain(&error), "the database is away");
+            tracing::debug!(error = %error_chain(&error), "the database is unavailable");
             return Self::Unavailable("the database");
         }
         if error.is_conflict() {
-            tracing::debug!(error = %error_chain(&error), "others stood in the way at every try");
+            tracing::debug!(error = %error_chain(&error), "a statement lost to other transactions at every attempt");
             return Self::Overloaded;
         }
         Self::Internal(Box::new(error))

@@ -1,43 +1,32 @@
-//! What a Backend counts and measures, and its samples of the database.
+//! The Backend's metrics.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::Response;
-use database::DatabaseError;
 use domain::{Reason, SettleResult, Status, TypeName};
 use metrics::{counter, gauge, histogram};
-use store::EndedTask;
+use store::{EndedTask, Health, QueueDepth};
 use telemetry::MetricDescriptor;
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
-
-use crate::app::App;
-use crate::background::pruner::OutageLog;
 
 const ACCEPTED: &str = "tasker_tasks_accepted_total";
 const GRANTED: &str = "tasker_tasks_granted_total";
 const ENDED: &str = "tasker_tasks_ended_total";
-const STALE: &str = "tasker_reports_refused_total";
-const VERDICT: &str = "tasker_verdict_lateness_seconds";
-const REPORT: &str = "tasker_report_lateness_seconds";
-const BATCH: &str = "tasker_batch_items";
-const STATEMENT: &str = "tasker_statement_seconds";
-const BUSY: &str = "tasker_pipeline_full_total";
-const REQUEST: &str = "tasker_http_request_seconds";
+const REPORTS_REFUSED: &str = "tasker_reports_refused_total";
+const CANCELLATION_LATENESS: &str = "tasker_verdict_lateness_seconds";
+const REPORT_LATENESS: &str = "tasker_report_lateness_seconds";
+const BATCH_ITEMS: &str = "tasker_batch_items";
+const STATEMENT_SECONDS: &str = "tasker_statement_seconds";
+const BATCHER_FULL: &str = "tasker_pipeline_full_total";
+pub(crate) const REQUEST_SECONDS: &str = "tasker_http_request_seconds";
 const READY: &str = "tasker_tasks_ready";
-const AGE: &str = "tasker_tasks_ready_age_seconds";
+const READY_AGE: &str = "tasker_tasks_ready_age_seconds";
 const RUNNING: &str = "tasker_tasks_running";
 const WORKERS: &str = "tasker_workers";
-const SLOTS: &str = "tasker_workers_slots";
-const CLOCK: &str = "tasker_database_clock_offset_seconds";
-const DEAD: &str = "tasker_database_live_dead_rows";
-const SNAPSHOT: &str = "tasker_database_oldest_snapshot_seconds";
+const SLOTS: &str = "tasker_registered_worker_slots";
+const CLOCK_OFFSET: &str = "tasker_database_clock_offset_seconds";
+const DEAD_ROWS: &str = "tasker_database_live_dead_rows";
+const OLDEST_SNAPSHOT: &str = "tasker_database_oldest_snapshot_seconds";
 
-/// Everything that a Backend counts and measures.
+/// Every metric of the Backend.
 pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(ACCEPTED, "", "tasks that were accepted"),
     MetricDescriptor::counter(
@@ -48,64 +37,75 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(
         ENDED,
         "status, reason",
-        "tasks that have ended here; a report that is repeated counts again",
+        "tasks that this Backend has ended; a repeated report counts again",
     ),
     MetricDescriptor::counter(
-        STALE,
+        REPORTS_REFUSED,
         "why",
-        "reports that were refused: `late`, `stale` (another grant's), `unknown`",
+        "reports that were refused: `late`, `stale` (of an earlier grant), `unknown` (no such task)",
     ),
-    MetricDescriptor::histogram(VERDICT, "", "how long after its deadline a task was cancelled"),
     MetricDescriptor::histogram(
-        REPORT,
+        CANCELLATION_LATENESS,
         "",
-        "how long after its deadline a result came, of those that were refused for it",
+        "how long after its deadline a task was cancelled",
     ),
     MetricDescriptor::histogram(
-        BATCH,
+        REPORT_LATENESS,
+        "",
+        "how long after its deadline a result came, of the results that were refused as late",
+    ),
+    MetricDescriptor::histogram(
+        BATCH_ITEMS,
         "verb",
-        "how many items a statement took: `submit`, `claim`, `settle`, `pull`",
+        "items of a statement: `submit`, `claim` (by id), `settle`, `pull` (claim by type)",
     ),
-    MetricDescriptor::histogram(STATEMENT, "verb", "how long a statement took, its commit included"),
-    MetricDescriptor::counter(BUSY, "verb", "items that found no room before the database"),
+    MetricDescriptor::histogram(STATEMENT_SECONDS, "verb", "how long a statement took, its commit included"),
+    MetricDescriptor::counter(
+        BATCHER_FULL,
+        "verb",
+        "items that were refused because too many were waiting for the database",
+    ),
     MetricDescriptor::histogram(
-        REQUEST,
+        REQUEST_SECONDS,
         "method, route, status",
-        "how long a request took, waiting that it asked for included",
+        "how long a request took, including the time that it asked to wait",
     ),
     MetricDescriptor::gauge(READY, "type", "tasks that wait for a worker"),
-    MetricDescriptor::gauge(AGE, "type", "how long the oldest of them has waited"),
+    MetricDescriptor::gauge(READY_AGE, "type", "how long the oldest ready task has waited"),
     MetricDescriptor::gauge(RUNNING, "type", "tasks that run"),
-    MetricDescriptor::gauge(WORKERS, "", "workers that have been heard lately"),
-    MetricDescriptor::gauge(SLOTS, "type", "how many tasks of a type they could run at once"),
-    MetricDescriptor::gauge(CLOCK, "", "the database's clock less ours"),
-    MetricDescriptor::gauge(DEAD, "", "dead rows of the table of unfinished tasks (PostgreSQL)"),
-    MetricDescriptor::gauge(SNAPSHOT, "", "age of the oldest snapshot that keeps them (PostgreSQL)"),
+    MetricDescriptor::gauge(WORKERS, "", "workers that have sent a heartbeat lately"),
+    MetricDescriptor::gauge(SLOTS, "type", "how many tasks of a type the live workers can run at once"),
+    MetricDescriptor::gauge(CLOCK_OFFSET, "", "how far the database's clock is ahead of this process's"),
+    MetricDescriptor::gauge(DEAD_ROWS, "", "dead rows of the table of unfinished tasks (PostgreSQL)"),
+    MetricDescriptor::gauge(
+        OLDEST_SNAPSHOT,
+        "",
+        "age of the oldest snapshot, which keeps dead rows from being removed (PostgreSQL)",
+    ),
 ];
 
-/// Between two samples of the database.
-const PERIOD: Duration = Duration::from_secs(10);
-
+/// Tasks were accepted.
 pub(crate) fn accepted(tasks: usize) {
     counter!(ACCEPTED).increment(count(tasks));
 }
 
+/// Tasks were granted in the `way` `id` or `pull`.
 pub(crate) fn granted(way: &'static str, tasks: usize) {
     counter!(GRANTED, "way" => way).increment(count(tasks));
 }
 
-/// A statement of `verb` took so many items, and so long.
+/// A statement of `verb` over so many items has ended.
 pub(crate) fn statement(verb: &'static str, items: usize, began: Instant) {
-    histogram!(BATCH, "verb" => verb).record(float(items));
-    histogram!(STATEMENT, "verb" => verb).record(began.elapsed());
+    histogram!(BATCH_ITEMS, "verb" => verb).record(count_as_f64(items));
+    histogram!(STATEMENT_SECONDS, "verb" => verb).record(began.elapsed());
 }
 
-/// An item of `verb` found no room.
-pub(crate) fn full(verb: &'static str) {
-    counter!(BUSY, "verb" => verb).increment(1);
+/// An item of `verb` was refused because its batcher was full.
+pub(crate) fn batcher_full(verb: &'static str) {
+    counter!(BATCHER_FULL, "verb" => verb).increment(1);
 }
 
-/// What became of a report.
+/// A report was settled.
 pub(crate) fn settled(settled: SettleResult) {
     match settled {
         SettleResult::Finished => ended(Status::Finished, None),
@@ -113,7 +113,7 @@ pub(crate) fn settled(settled: SettleResult) {
         SettleResult::Late { late_by_ms } => {
             ended(Status::Cancelled, Some(Reason::LateResult));
             refused("late");
-            histogram!(REPORT).record(Duration::from_millis(late_by_ms));
+            histogram!(REPORT_LATENESS).record(Duration::from_millis(late_by_ms));
         }
         SettleResult::Stale => refused("stale"),
         SettleResult::Unknown => refused("unknown"),
@@ -121,11 +121,12 @@ pub(crate) fn settled(settled: SettleResult) {
     }
 }
 
-/// A verdict of the sweep, or of somebody who cancelled.
-pub(crate) fn verdict(verdict: &EndedTask) {
-    ended(Status::Cancelled, verdict.reason);
-    if verdict.reason == Some(Reason::TtlExpired) {
-        histogram!(VERDICT).record(Duration::from_micros(u64::try_from(verdict.late).unwrap_or(0)));
+/// A task was cancelled otherwise than by a report: by its owner, its deadline, or the loss of its worker.
+pub(crate) fn cancelled(task: &EndedTask) {
+    ended(Status::Cancelled, task.reason);
+    if task.reason == Some(Reason::TtlExpired) {
+        histogram!(CANCELLATION_LATENESS)
+            .record(Duration::from_micros(u64::try_from(task.late).unwrap_or(0)));
     }
 }
 
@@ -135,87 +136,41 @@ fn ended(status: Status, reason: Option<Reason>) {
 }
 
 fn refused(why: &'static str) {
-    counter!(STALE, "why" => why).increment(1);
+    counter!(REPORTS_REFUSED, "why" => why).increment(1);
 }
 
-/// Measures a request under its route, never under its path.
-pub(crate) async fn request(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = word(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_str().to_owned();
-    histogram!(REQUEST, "method" => method, "route" => route, "status" => status).record(began.elapsed());
-    response
+/// Sets the gauge of live workers.
+pub(crate) fn live_workers(workers: usize) {
+    gauge!(WORKERS).set(count_as_f64(workers));
 }
 
-/// A method that is none of ours may be any word: it gets no series of its own.
-pub(crate) fn word(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
+/// Sets the gauges of one type: `depth` is `None` if it has no tasks; `slots` are those of the live workers.
+pub(crate) fn queue_depth(name: &TypeName, depth: Option<&QueueDepth>, slots: u64) {
+    let name = name.to_string();
+    gauge!(READY, "type" => name.clone()).set(depth.map_or(0.0, |depth| as_f64(depth.ready)));
+    gauge!(READY_AGE, "type" => name.clone()).set(depth.map_or(0.0, |depth| depth.oldest.as_secs_f64()));
+    gauge!(RUNNING, "type" => name.clone()).set(depth.map_or(0.0, |depth| as_f64(depth.running)));
+    gauge!(SLOTS, "type" => name).set(as_f64(slots));
 }
 
-/// Samples the database until `stop`.
-pub(crate) async fn sample(app: App, stop: CancellationToken) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = OutageLog::with("sampling the database");
-    let mut known = BTreeMap::new();
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        trouble.heard(&sample_once(&app, &mut known).await);
+/// Sets the gauges of the database itself.
+pub(crate) fn database_health(health: &Health) {
+    gauge!(CLOCK_OFFSET).set(health.clock_offset);
+    if let Some(table) = &health.table {
+        gauge!(DEAD_ROWS).set(as_f64(table.dead_rows));
+        gauge!(OLDEST_SNAPSHOT).set(table.oldest_snapshot.as_secs_f64());
     }
-}
-
-/// `known`: types that were shown before, whose figures fall to nothing when there is nothing of them.
-async fn sample_once(app: &App, known: &mut BTreeMap<TypeName, u64>) -> Result<(), DatabaseError> {
-    for slots in known.values_mut() {
-        *slots = 0;
-    }
-    let workers = app.store.workers().await?;
-    gauge!(WORKERS).set(float(workers.len()));
-    for worker in workers {
-        for name in worker.types {
-            *known.entry(name).or_default() += u64::from(worker.slots);
-        }
-    }
-    let depths = app.store.queue_depths().await?;
-    for depth in &depths {
-        known.entry(depth.name.clone()).or_default();
-    }
-    for (name, slots) in known {
-        let depth = depths.iter().find(|depth| depth.name == *name);
-        let name = name.to_string();
-        gauge!(READY, "type" => name.clone()).set(depth.map_or(0.0, |depth| wide(depth.ready)));
-        gauge!(AGE, "type" => name.clone()).set(depth.map_or(0.0, |depth| depth.oldest.as_secs_f64()));
-        gauge!(RUNNING, "type" => name.clone()).set(depth.map_or(0.0, |depth| wide(depth.running)));
-        gauge!(SLOTS, "type" => name).set(wide(*slots));
-    }
-    let health = app.store.health().await?;
-    gauge!(CLOCK).set(health.clock_offset);
-    if let Some(table) = health.table {
-        gauge!(DEAD).set(wide(table.dead_rows));
-        gauge!(SNAPSHOT).set(table.oldest_snapshot.as_secs_f64());
-    }
-    Ok(())
 }
 
 fn count(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-fn float(items: usize) -> f64 {
-    wide(count(items))
+fn count_as_f64(items: usize) -> f64 {
+    as_f64(count(items))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody counts beyond what a double holds")]
-fn wide(items: u64) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn as_f64(items: u64) -> f64 {
     items as f64
 }

@@ -20,7 +20,7 @@ pub use task::submission::{Attempt, Submission, TaskCounts};
 pub use task::ttl::{InvalidTtl, Ttl};
 pub use timestamp::Timestamp;
 pub use trace_context::{InvalidTraceContext, TraceContext};
-pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, Grant};
+pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant};
 pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
 pub use wire::page::Page;
 pub use wire::problem::{Fault, Problem};

@@ -1,70 +1,75 @@
-//! A worker asks for work: the original's PATCH for one task, or an ask for several that may wait.
+//! `PATCH /api/Task/request/{id}` and `POST /api/Task/request`: a worker claims tasks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json as Body;
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, TaskId, WorkerName};
+use domain::limits::MAX_TASKS_PER_CLAIM;
+use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use store::{ClaimById, PullRequest};
 use tokio::time::Instant;
 
+use crate::api::extract::authenticated::WorkerCaller;
+use crate::api::extract::body::RequestBody;
+use crate::api::extract::params::{QueryParams, TaskIdPath};
 use crate::api::extract::prefer::Prefer;
-use crate::api::middleware::normalize_path::{Id, QueryParams};
-use crate::api::middleware::timeout::RequestBody;
-use crate::api::task_body::read;
-use crate::app::{App, TimedGrant};
-use crate::auth::token_verifier::WorkerCaller;
+use crate::app::AppState;
 use crate::error::ApiError;
-use crate::long_poll::queue;
+use crate::lifecycle::claim::{TimedGrant, grants_under_claim};
+use crate::long_poll::queue::MAX_WAIT;
 
-/// The most tasks that one ask may name or take.
-const MOST: usize = 1000;
+/// The greatest `minAgeMs` of a claim by type.
+const MAX_MIN_AGE_MS: u64 = 60_000;
 
-/// The greatest age that a pull may ask for, in milliseconds.
-const OLDEST: u64 = 60_000;
-
-/// The original's query.
+/// The query of a claim of one task; the spellings of the parameter that older clients use are accepted too.
 #[derive(Debug, Deserialize)]
-pub(crate) struct PatchQuery {
+pub(crate) struct ClaimTaskQuery {
     #[serde(rename = "workerName", alias = "WorkerName", alias = "workername")]
     worker: Option<String>,
 }
 
-/// A yes: the worker's name, or the grant itself if that was preferred.
+/// The answer to a claim of one task: the worker's name, or the grant with `Prefer: return=representation`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-pub(crate) enum Permission {
+pub(crate) enum ClaimTaskResponse {
     /// The name of the worker that may run the task.
     Name(WorkerName),
-    /// The grant, with all that a report needs.
+    /// The grant, with everything that a report needs.
     Grant(ClaimResponse),
 }
 
-/// Asks for permission to run one task. 200 with the worker's name: it is yours, also when you ask again. 409: it is not.
-/// `Prefer: return=representation` answers with the grant, whose claim a report needs.
-#[utoipa::path(patch, path = "/api/Task/request/{id}", tag = "Service", security(("bearer" = [])),
-    params(("id" = TaskId, Path), ("workerName" = WorkerName, Query),
+/// Claim one task by its id
+///
+/// Answers 200 if the worker may run the task, also when it asks again, and 409 if it may not. With
+/// `Prefer: return=representation` the answer is the grant, which contains the claim id that a report needs.
+#[utoipa::path(patch, path = "/api/Task/request/{id}", operation_id = "claimTask", tag = "Workers",
+    security(("bearer" = [])),
+    params(("id" = TaskId, Path, description = "The task"),
+        ("workerName" = WorkerName, Query, description = "The worker that claims it"),
         ("Prefer" = Option<String>, Header, description = "`return=representation`")),
-    responses((status = 200, body = Permission, description = "The task is this worker's"),
-        (status = 400, description = "Not an id, or no worker's name"), (status = 404, description = "No such task"),
-        (status = 409, description = "It is another worker's, or it has ended")))]
-pub(crate) async fn patch(
-    State(app): State<App>,
+    responses((status = 200, body = ClaimTaskResponse, description = "The task is granted to this worker"),
+        (status = 400, description = "The id is not a UUID, or the worker's name is missing or invalid"),
+        (status = 404, description = "No such task"),
+        (status = 409, description = "The task is granted to another worker, or it has ended")))]
+pub(crate) async fn claim_task(
+    State(app): State<Arc<AppState>>,
     _: WorkerCaller,
-    Id(id): Id,
-    QueryParams(query): QueryParams<PatchQuery>,
+    TaskIdPath(id): TaskIdPath,
+    QueryParams(query): QueryParams<ClaimTaskQuery>,
     prefer: Prefer,
-) -> Result<(HeaderMap, Body<Permission>), ApiError> {
+) -> Result<(HeaderMap, Json<ClaimTaskResponse>), ApiError> {
     let arrived = Instant::now();
-    // What was no UTF-8 would make two workers one.
+    // Bytes that are not UTF-8 were replaced by U+FFFD, so two different names could become one.
     let name = query.worker.filter(|name| !name.contains('\u{fffd}'));
     let name = name.ok_or_else(|| ApiError::Malformed("workerName is missing from the query".to_owned()))?;
     let worker: WorkerName =
         name.parse().map_err(|_| ApiError::Malformed(format!("workerName: {}", WorkerName::RULE)))?;
-    let ask = ClaimById { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };
-    let Some(claimed) = app.claim.put(ask).await? else {
+    let claim = ClaimById { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };
+    let Some(granted) = app.claims.execute(claim).await? else {
         if !app.store.exists(id).await? {
             return Err(ApiError::NoTask);
         }
@@ -72,84 +77,115 @@ pub(crate) async fn patch(
         return Err(ApiError::NotGranted);
     };
     let prefer = Prefer { wait: None, ..prefer };
-    let permission = if prefer.representation {
-        Permission::Grant(grants(arrived, vec![claimed]))
+    let answer = if prefer.representation {
+        ClaimTaskResponse::Grant(response(arrived, vec![granted]))
     } else {
-        Permission::Name(worker)
+        ClaimTaskResponse::Name(worker)
     };
-    Ok((prefer.applied(), Body(permission)))
+    Ok((prefer.applied(), Json(answer)))
 }
 
-/// Asks for certain tasks, or for whatever waits of certain types; an ask for types may be held until there is work. Asked
-/// again with the same claim, the answer is what still runs under it.
-#[utoipa::path(post, path = "/api/Task/request", tag = "Service", security(("bearer" = [])), request_body = ClaimRequest,
-    responses((status = 200, body = ClaimResponse, description = "What was granted; possibly nothing"),
-        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
-        (status = 422, description = "A rule is broken; `errors` says which and where")))]
-pub(crate) async fn request(
-    State(app): State<App>,
+/// Claim tasks by their ids or by their types
+///
+/// A claim by types can wait until tasks are ready (long poll, `waitMs`). A request that is repeated with the same claim id
+/// is answered with the grants that still run under that claim.
+#[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
+    security(("bearer" = [])), request_body = ClaimRequest,
+    responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
+        (status = 400, description = "The body is not JSON"),
+        (status = 409, description = "Another request with this claim id is in progress; repeat the request"),
+        (status = 413, description = "The body is too large"),
+        (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
+pub(crate) async fn claim_tasks(
+    State(app): State<Arc<AppState>>,
     _: WorkerCaller,
-    RequestBody(body): RequestBody,
-) -> Result<Body<ClaimResponse>, ApiError> {
+    body: RequestBody,
+) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();
-    let ClaimRequest { claim, worker, wanted, wait_ms, declined } = read(&body)?;
-    if declined.len() > MOST {
-        return Err(ApiError::invalid("too-many-declined", "/declined", format!("at most {MOST} ids")));
+    let ClaimRequest { claim, worker, wanted, wait_ms, declined } = body.parse()?;
+    decline(&app, &worker, &declined)?;
+    let granted = match wanted {
+        ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => Vec::new(),
+        ClaimTarget::Ids(ids) => claim_by_ids(&app, claim, worker, ids).await?,
+        ClaimTarget::Pull { types, slots, min_age_ms } => {
+            let request = ClaimByTypes { claim, worker, types, slots, min_age_ms, wait_ms };
+            claim_by_types(&app, request, arrived).await?
+        }
+    };
+    Ok(Json(response(arrived, granted)))
+}
+
+/// Wakes the workers that wait for the types of the declined tasks.
+fn decline(app: &AppState, worker: &WorkerName, declined: &[DeclinedTask]) -> Result<(), ApiError> {
+    if declined.len() > MAX_TASKS_PER_CLAIM {
+        let rule = format!("at most {MAX_TASKS_PER_CLAIM} tasks");
+        return Err(ApiError::invalid("too-many-declined", "/declined", rule));
     }
     if !declined.is_empty() {
-        // Whoever holds an ask for their types may have them; the others hear of them again.
-        tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker was offered tasks that it does not run");
-        app.bells.notify_any_ready();
+        tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker declined tasks of types that it does not run");
+        app.notifier.notify_ready(declined.iter().map(|task| &task.name));
     }
-    match wanted {
-        ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => {
-            Ok(Body(grants(arrived, Vec::new())))
-        }
-        ClaimTarget::Ids(ids) => {
-            let mut ids = ids;
-            ids.sort_unstable();
-            ids.dedup();
-            if ids.is_empty() || ids.len() > MOST {
-                return Err(ApiError::invalid("ids-out-of-range", "/wanted/ids", format!("1 to {MOST} ids")));
-            }
-            let asks = ids
-                .into_iter()
-                .map(|id| app.claim.put(ClaimById { id, claim, worker: worker.clone(), by_name: false }));
-            let claimed = futures_util::future::try_join_all(asks).await?;
-            Ok(Body(grants(arrived, claimed.into_iter().flatten().collect())))
-        }
-        ClaimTarget::Pull { types, slots, min_age_ms } => {
-            let most = u32::try_from(MOST).expect("a thousand");
-            if !(1..=MOST).contains(&types.len()) || !(1..=most).contains(&slots) {
-                let rule = format!("1 to {MOST} types, and 1 to {most} slots");
-                return Err(ApiError::invalid("pull-out-of-range", "/wanted/pull", rule));
-            }
-            if min_age_ms > OLDEST {
-                let rule = format!("0 to {OLDEST} milliseconds");
-                return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
-            }
-            // No longer than half the silence that loses a worker: what a host that has died still asks for is granted
-            // to it in vain.
-            let longest = queue::LONGEST.min(app.settings.worker_lost / 2);
-            let until = arrived + Duration::from_millis(wait_ms).min(longest);
-            let puller = PullRequest { claim, worker: worker.clone(), slots, new: true };
-            let age = Duration::from_millis(min_age_ms);
-            let mut claimed = app.pulls.ask(puller, types, age, until).await?;
-            if claimed.is_empty() {
-                // Nothing is no answer while something runs: another Backend may still have held the same ask.
-                claimed = queue::held(&app.store, &worker, claim).await?;
-            }
-            Ok(Body(grants(arrived, claimed)))
-        }
-    }
+    Ok(())
 }
 
-/// The answer to an ask. Grants of several statements share the earliest moment: no worker's end is ever too late.
-fn grants(arrived: Instant, claimed: Vec<TimedGrant>) -> ClaimResponse {
-    let sent = claimed.iter().map(|claimed| claimed.sent).min().unwrap_or(arrived);
-    let held = sent.saturating_duration_since(arrived).as_millis();
-    ClaimResponse {
-        held_ms: u64::try_from(held).unwrap_or(0),
-        tasks: claimed.into_iter().map(|claimed| claimed.grant).collect(),
+async fn claim_by_ids(
+    app: &AppState,
+    claim: ClaimId,
+    worker: WorkerName,
+    mut ids: Vec<TaskId>,
+) -> Result<Vec<TimedGrant>, ApiError> {
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() || ids.len() > MAX_TASKS_PER_CLAIM {
+        let rule = format!("1 to {MAX_TASKS_PER_CLAIM} ids");
+        return Err(ApiError::invalid("ids-out-of-range", "/wanted/ids", rule));
     }
+    let claims = ids.into_iter().map(|id| ClaimById { id, claim, worker: worker.clone(), by_name: false });
+    let granted = try_join_all(claims.map(|claim| app.claims.execute(claim))).await?;
+    Ok(granted.into_iter().flatten().collect())
+}
+
+/// A claim by types.
+struct ClaimByTypes {
+    claim: ClaimId,
+    worker: WorkerName,
+    types: Vec<TypeName>,
+    slots: u32,
+    min_age_ms: u64,
+    wait_ms: u64,
+}
+
+async fn claim_by_types(
+    app: &AppState,
+    ClaimByTypes { claim, worker, types, slots, min_age_ms, wait_ms }: ClaimByTypes,
+    arrived: Instant,
+) -> Result<Vec<TimedGrant>, ApiError> {
+    let max_slots = u32::try_from(MAX_TASKS_PER_CLAIM).unwrap_or(u32::MAX);
+    if !(1..=MAX_TASKS_PER_CLAIM).contains(&types.len()) || !(1..=max_slots).contains(&slots) {
+        let rule = format!("1 to {MAX_TASKS_PER_CLAIM} types, and 1 to {max_slots} slots");
+        return Err(ApiError::invalid("pull-out-of-range", "/wanted/pull", rule));
+    }
+    if min_age_ms > MAX_MIN_AGE_MS {
+        let rule = format!("0 to {MAX_MIN_AGE_MS} milliseconds");
+        return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
+    }
+    // At most half of `worker_lost`: a long poll left behind by a dead host must end before a grant to it could only be
+    // reclaimed as lost.
+    let max_wait = MAX_WAIT.min(app.settings.worker_lost / 2);
+    let until = arrived + Duration::from_millis(wait_ms).min(max_wait);
+    let pull = PullRequest { claim, worker: worker.clone(), slots, new: true };
+    let granted = app.long_poll.wait(pull, types, Duration::from_millis(min_age_ms), until).await?;
+    if granted.is_empty() {
+        // Another Backend may have served the same claim meanwhile; the worker must not be told that it has nothing.
+        return Ok(grants_under_claim(&app.store, &worker, claim).await?);
+    }
+    Ok(granted)
+}
+
+/// The answer to a claim. Grants of several statements share the earliest time at which one was sent, so that no worker
+/// computes a deadline that is later than the database's.
+fn response(arrived: Instant, granted: Vec<TimedGrant>) -> ClaimResponse {
+    let sent = granted.iter().map(|granted| granted.sent).min().unwrap_or(arrived);
+    let held_ms = u64::try_from(sent.saturating_duration_since(arrived).as_millis()).unwrap_or(0);
+    ClaimResponse { held_ms, tasks: granted.into_iter().map(|granted| granted.grant).collect() }
 }

@@ -1,5 +1,6 @@
-//! Whether the service lives, and whether it can serve.
+//! `GET /health/live` and `GET /health/ready`: for load balancers and orchestrators.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,35 +10,39 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::app::AppState;
 use crate::error::ApiError;
 
-/// A database that takes longer than this does not answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time limit of the readiness check's query.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The answer of a service that is well.
+/// The answer of a healthy service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// Always `ok`: a service that is not well answers 503.
+    /// Always `ok`: an unhealthy service answers 503.
     status: &'static str,
-    /// What does not work at the moment, though requests are served: tasks wait a little longer, and none is lost.
+    /// What does not work at the moment although requests are served. Tasks may start later, and none is lost.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     degraded: Vec<String>,
 }
 
 const OK: Health = Health { status: "ok", degraded: Vec::new() };
 
-/// The process runs.
-#[utoipa::path(get, path = "/health/live", tag = "Health", responses((status = 200, body = Health)))]
+/// Check that the process runs
+#[utoipa::path(get, path = "/health/live", operation_id = "checkLiveness", tag = "Health",
+    responses((status = 200, body = Health, description = "The process runs")))]
 pub(crate) async fn live() -> Json<Health> {
     Json(OK)
 }
 
-/// The database answers, so requests can be served. Without Kafka they are served too; `degraded` says that it is away.
-#[utoipa::path(get, path = "/health/ready", tag = "Health",
-    responses((status = 200, body = Health), (status = 503, description = "The database does not answer")))]
-pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
-    match timeout(PATIENCE, app.store.ping()).await {
+/// Check that requests can be served
+///
+/// Requests can be served while the database answers. If Kafka is down they are served too, and `degraded` says so.
+#[utoipa::path(get, path = "/health/ready", operation_id = "checkReadiness", tag = "Health",
+    responses((status = 200, body = Health, description = "Requests can be served"),
+        (status = 503, description = "The database does not answer")))]
+pub(crate) async fn ready(State(app): State<Arc<AppState>>) -> Result<Json<Health>, ApiError> {
+    match timeout(DATABASE_TIMEOUT, app.store.ping()).await {
         Ok(Ok(())) => {
             let degraded = app.broker.as_ref().map(Broker::degraded_reasons).unwrap_or_default();
             Ok(Json(Health { degraded, ..OK }))

@@ -5,6 +5,121 @@ pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
+pub(crate) mod operations;
 pub(crate) mod results;
+pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
 pub(crate) mod tasks;
+pub(crate) mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use web::normalize_path::{self, Templates};
+use web::security_headers::{self, SecurityHeaders};
+use web::timeout::{self, TimeLimit, Wait};
+use web::{catch_panic, compression, request_id, request_log, request_metrics};
+
+use crate::api::extract::prefer::Prefer;
+use crate::api::middleware::cors::cors;
+use crate::api::middleware::trace_context;
+use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, add_common_responses};
+use crate::api::swagger_ui::INDEX_PATH;
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::long_poll::queue::MAX_WAIT;
+use crate::metrics::REQUEST_SECONDS;
+
+/// What the body of a submission may contain beside the parameters, in bytes.
+const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
+
+/// The largest body of a request of a worker, in bytes: a batch of results.
+const WORKER_API_BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+/// The OpenAPI document as it is published.
+pub fn openapi() -> OpenApi {
+    add_common_responses(routes().into_openapi())
+}
+
+/// The routes that the document describes.
+fn routes() -> OpenApiRouter<Arc<AppState>> {
+    let users = OpenApiRouter::new()
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::result))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(operations::list));
+    let waiting_users = OpenApiRouter::new()
+        .routes(routes!(tasks::submit))
+        .routes(routes!(tasks::get))
+        .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
+    let workers = OpenApiRouter::new().routes(routes!(workers::list)).routes(routes!(operations::register));
+    // What every worker calls all the time; a line of the log for each would hide the others.
+    let busy_workers = OpenApiRouter::new()
+        .routes(routes!(claims::claim_task))
+        .routes(routes!(results::report))
+        .routes(routes!(workers::heartbeat));
+    let waiting_workers = OpenApiRouter::new()
+        .routes(routes!(claims::claim_tasks))
+        .layer(from_fn_with_state(long_poll_wait as Wait, timeout::allow_wait));
+    let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::quiet));
+    let workers = workers.merge(busy_workers).layer(DefaultBodyLimit::max(WORKER_API_BODY_LIMIT));
+    let health = OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .layer(from_fn(request_log::quiet));
+    let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
+    document.merge(users).merge(waiting_users).merge(workers).merge(health)
+}
+
+/// The whole API with its layers, the outermost last.
+pub(crate) fn router(app: Arc<AppState>) -> Router {
+    let (api, document) = routes().split_for_parts();
+    let documented = document.paths.paths.keys().map(String::as_str);
+    let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
+    let document = serde_json::to_vec(&add_common_responses(document)).expect("an OpenAPI document is JSON");
+    let json = [(CONTENT_TYPE, "application/json")];
+    let pages = Router::new()
+        .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
+        .route("/{file}", get(swagger_ui::file))
+        .route("/", get(|| async { Redirect::to(INDEX_PATH) }))
+        .layer(compression::gzip());
+    let time_limit = TimeLimit::new(app.settings.request_timeout, timed_out);
+    let router = api
+        .merge(pages)
+        .fallback(|| async { ApiError::NoRoute })
+        .method_not_allowed_fallback(|| async { ApiError::NoMethod })
+        .layer(from_fn_with_state(time_limit, timeout::enforce))
+        .layer(catch_panic::layer(catch_panic::internal_error))
+        .layer(from_fn(trace_context::record_span))
+        .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
+        .layer(from_fn(request_log::record))
+        .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set))
+        .layer(cors(&app.settings.cors_origins))
+        .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))
+        .with_state(app);
+    normalize_path::apply(router, templates)
+}
+
+/// How long a request with `Prefer: wait=N` may wait.
+fn preferred_wait(request: &Request) -> Duration {
+    Prefer::from_headers(request.headers()).wait.unwrap_or_default()
+}
+
+/// How long a claim request may wait. Its body says how long, and is not read yet.
+fn long_poll_wait(_: &Request) -> Duration {
+    MAX_WAIT
+}
+
+fn timed_out() -> Response {
+    ApiError::TimedOut.into_response()
+}

@@ -1,51 +1,42 @@
-//! The contract as a document made from the code, and Swagger UI to try it out.
+//! The OpenAPI document, derived from the handlers and their types.
 
-use std::io::Read;
-use std::sync::Arc;
-
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
 use domain::Problem;
-use flate2::read::GzDecoder;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
+};
 use utoipa::{Modify, OpenApi as _};
-use utoipa_swagger_ui::Config;
 
-use crate::api::middleware::normalize_path::Name;
-use crate::error::ApiError;
+/// Where the document is served.
+pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
 
-/// Where the document is.
-pub(crate) const DOCUMENT: &str = "/swagger/v1/swagger.json";
-
-/// Swagger UI needs its own files, inline styles and inline pictures, and nothing from elsewhere.
-const POLICY: &str =
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
-
+/// The parts of the document that belong to no single handler.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Tasker", description = "Submit a task with a time-to-live; no task outlives it."),
+    info(
+        title = "Tasker",
+        description = "A task queue: submit tasks that workers run. Each task has a time to live and is cancelled when it expires."
+    ),
     components(schemas(Problem)),
-    modifiers(&Bearer),
+    modifiers(&BearerScheme),
     tags(
-        (name = "Task", description = "A user's own tasks"),
-        (name = "Operation", description = "What may be asked for"),
-        (name = "Service", description = "For workers: roles Worker and Admin"),
-        (name = "Health", description = "For whoever runs it"),
+        (name = "Tasks", description = "Submit tasks, follow them, read their results, cancel them. Requires the role User or Admin; callers see their own tasks only."),
+        (name = "Operations", description = "The types that tasks can have. Workers register them."),
+        (name = "Workers", description = "Claim tasks, report their results, send heartbeats. Requires the role Worker or Admin."),
+        (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
     )
 )]
 pub(crate) struct ApiDoc;
 
-struct Bearer;
+struct BearerScheme;
 
-impl Modify for Bearer {
+impl Modify for BearerScheme {
     fn modify(&self, document: &mut OpenApi) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.bearer_format = Some("JWT".to_owned());
         bearer.description = Some(
-            "An access token alone, without the word Bearer: POST /connect/token at Identity gives one."
+            "An access token from Identity (POST /connect/token). Enter the token alone, without the word Bearer."
                 .to_owned(),
         );
         let components = document.components.get_or_insert_default();
@@ -54,33 +45,56 @@ impl Modify for Bearer {
 }
 
 impl ApiDoc {
-    pub(crate) fn empty() -> OpenApi {
+    /// A document without routes.
+    pub(crate) fn without_routes() -> OpenApi {
         Self::openapi()
     }
 }
 
-/// Completes a document: whatever is refused is refused by a [`Problem`], and what holds everywhere is said everywhere.
-pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
-    let paths = document.paths.paths.values_mut();
-    let operations = paths.flat_map(|path| {
-        [&mut path.get, &mut path.put, &mut path.post, &mut path.patch].into_iter().filter_map(Option::as_mut)
-    });
-    for operation in operations {
-        refuse(operation);
+/// Adds the responses that every operation may give, and makes the body of every refusal a [`Problem`].
+pub(crate) fn add_common_responses(mut document: OpenApi) -> OpenApi {
+    for path in document.paths.paths.values_mut() {
+        for operation in operations(path) {
+            add_problem_responses(operation);
+        }
     }
+    add_instance(&mut document);
     document
 }
 
-fn refuse(operation: &mut Operation) {
-    let mut refuse = |status: &str, why: &str| {
+/// Adds the member of a problem document that the crate `web` writes into every answer.
+fn add_instance(document: &mut OpenApi) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let problem = schemas.and_then(|schemas| schemas.get_mut("Problem"));
+    if let Some(RefOr::T(Schema::Object(problem))) = problem {
+        let instance = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The id of this request as a URI; the log of the Backend contains the id."));
+        problem.properties.insert("instance".to_owned(), instance.into());
+    }
+}
+
+/// The operations of a path, whatever their methods.
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = path;
+    [get, put, post, delete, options, head, patch, trace].into_iter().filter_map(Option::as_mut)
+}
+
+fn add_problem_responses(operation: &mut Operation) {
+    let mut add = |status: &str, description: &str| {
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| ResponseBuilder::new().description(why).into());
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| ResponseBuilder::new().description(description).into());
     };
     if operation.security.is_some() {
-        refuse("401", "No bearer token, or one that does not count");
-        refuse("403", "The token lacks the role or the scope");
-        refuse("503", "A part is away or too busy; try again shortly");
-        refuse("default", "Anything else");
+        add("401", "The bearer token is missing or not valid");
+        add("403", "The token lacks the required role or scope");
+        add(
+            "503",
+            "The service is overloaded, or a dependency is unavailable; try again after `Retry-After`",
+        );
+        add("default", "Any other problem");
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
@@ -98,31 +112,35 @@ fn refuse(operation: &mut Operation) {
     }
 }
 
-/// One of Swagger UI's files, from the binary, where they lie compressed.
-pub(crate) async fn file(Name(file): Name, given: HeaderMap) -> Result<Response, ApiError> {
-    let config = Config::from(DOCUMENT).try_it_out_enabled(true).persist_authorization(true);
-    let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten().ok_or(ApiError::NoRoute)?;
-    let mut headers = HeaderMap::new();
-    let kind = HeaderValue::try_from(file.content_type).map_err(|error| ApiError::Internal(error.into()))?;
-    headers.insert(CONTENT_TYPE, kind);
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    let mut bytes = file.bytes.into_owned();
-    if file.gzpipped && accepts_gzip(&given) {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    } else if file.gzpipped {
-        let mut plain = Vec::new();
-        let read = GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain);
-        read.map_err(|error| ApiError::Internal(error.into()))?;
-        bytes = plain;
-    }
-    Ok((headers, bytes).into_response())
-}
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+    use utoipa::openapi::security::SecurityRequirement;
+    use utoipa::openapi::{Info, Paths};
 
-fn accepts_gzip(given: &HeaderMap) -> bool {
-    let codings = given.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    codings.flat_map(|codings| codings.split(',')).any(|coding| {
-        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && !matches!(quality.trim(), "q=0" | "q=0.0")
-    })
+    use super::*;
+
+    #[test]
+    fn operations_of_every_method_get_the_common_responses() {
+        for method in [
+            HttpMethod::Get,
+            HttpMethod::Put,
+            HttpMethod::Post,
+            HttpMethod::Delete,
+            HttpMethod::Options,
+            HttpMethod::Head,
+            HttpMethod::Patch,
+            HttpMethod::Trace,
+        ] {
+            let security = SecurityRequirement::new("bearer", Vec::<String>::new());
+            let operation = OperationBuilder::new().security(security).build();
+            let mut paths = Paths::new();
+            paths.paths.insert("/x".to_owned(), PathItem::new(method.clone(), operation));
+            let mut document = add_common_responses(OpenApi::new(Info::new("x", "1"), paths));
+            let path = document.paths.paths.get_mut("/x").expect("the path was inserted");
+            let operation = operations(path).next().expect("the path has an operation");
+            let statuses: Vec<&str> = operation.responses.responses.keys().map(String::as_str).collect();
+            assert_eq!(statuses, ["401", "403", "503", "default"], "{}", operation.responses.responses.len());
+        }
+    }
 }

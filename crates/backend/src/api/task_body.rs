@@ -1,113 +1,128 @@
-//! Bodies at the door: what came is read, every broken rule is named, and only good values go further.
+//! The body of `POST /api/Task`: parsed field by field, so that every fault is reported with its place.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
-use axum::body::Bytes;
-use domain::{Fault, InvalidTtl, OwnerId, RawJson, Submission, TraceContext, Ttl};
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use domain::{Fault, RawJson, Ttl, TypeName};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::app::App;
+use crate::api::extract::body::RequestBody;
 use crate::error::ApiError;
+use crate::lifecycle::submit::{NewTask, invalid_ttl};
+use crate::validation::{did_you_mean, pointer};
 
-/// The fields of a submission; their names are taken in any case, as the original takes them.
-const FIELDS: [&str; 3] = ["type", "parameters", "ttl"];
-
-/// Reads a body: 400 for what is no JSON, 422 for JSON of another shape.
-pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|shape| match serde_json::from_slice::<&RawValue>(body) {
-        Ok(_) => ApiError::invalid("wrong-shape", "", shape.to_string()),
-        Err(error) => ApiError::Malformed(format!("the body is not JSON: {error}")),
-    })
+/// A task to submit.
+#[derive(Debug, Default, ToSchema)]
+#[schema(as = NewTask, example = json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000}))]
+pub(crate) struct TaskBody {
+    /// The operation to run; `GET /api/Operation` lists them.
+    #[schema(value_type = TypeName, required = true)]
+    r#type: Option<RawJson>,
+    /// The operation's parameters, as its JSON Schema describes them.
+    #[schema(value_type = Option<serde_json::Value>)]
+    parameters: Option<RawJson>,
+    /// The time to live in milliseconds, from the claim to the deadline.
+    #[schema(value_type = Ttl, required = true)]
+    ttl: Option<RawJson>,
 }
 
-/// Makes a submission of a `POST /api/Task/` body, or says everything that is wrong with it.
-pub(crate) async fn submission(
-    app: &App,
-    owner: OwnerId,
-    trace: Option<TraceContext>,
-    body: &Bytes,
-) -> Result<Submission, ApiError> {
-    let fields = fields(body)?;
-    let name = match fields.get("type").map(RawJson::read::<String>) {
-        Some(Ok(name)) => name,
-        Some(Err(_)) => return Err(ApiError::invalid("type-malformed", "/type", "type is a string")),
-        None => return Err(ApiError::invalid("type-missing", "/type", "type is missing")),
-    };
-    let known = app.catalogue.find(&name, &app.store).await?;
-    let parameters = fields.get("parameters").cloned();
-    let limit = app.settings.max_parameters;
-    if parameters.as_ref().is_some_and(|json| json.text().len() > limit) {
-        return Err(ApiError::ParametersTooLarge { limit });
-    }
-    let bounds = known.operation.ttl;
-    let most = bounds.max.map_or(app.settings.max_ttl, |max| max.min(app.settings.max_ttl));
-    let default = bounds.default.or(app.settings.default_ttl).map(|default| default.min(most));
-    let ttl = ttl(fields.get("ttl"), default, most);
-    let ttl = both(ttl, known.check(parameters.as_ref()))?;
-    Ok(Submission {
-        id: app.store.new_task_id(),
-        owner,
-        name: known.operation.name.clone(),
-        queue: known.operation.queue.clone(),
-        parameters,
-        ttl,
-        start_within: app.settings.start_within,
-        trace,
-    })
-}
+/// The names of the fields, as the published schema has them.
+static FIELD_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match TaskBody::schema() {
+    RefOr::T(Schema::Object(object)) => object.properties.into_keys().collect(),
+    _ => Vec::new(),
+});
 
-/// Two rules of one body: whoever broke both hears of both.
-fn both<T>(first: Result<T, ApiError>, second: Result<(), ApiError>) -> Result<T, ApiError> {
-    match (first, second) {
-        (Err(ApiError::Invalid { slug, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
-            faults.extend(more);
-            Err(ApiError::Invalid { slug, faults })
+impl TaskBody {
+    /// Parses a body. The names of fields match in any case. Unknown and repeated fields are reported all at once.
+    pub(crate) fn parse(body: &RequestBody) -> Result<Self, ApiError> {
+        let Members(members) = body.parse()?;
+        let mut task = Self::default();
+        let mut faults = Vec::new();
+        for (name, value) in members {
+            let lower = name.to_ascii_lowercase();
+            let detail = match task.field(&lower) {
+                None => {
+                    let hint = did_you_mean(&lower, FIELD_NAMES.iter().map(String::as_str));
+                    format!("there is no field {name:?}{hint}")
+                }
+                Some(field) if field.is_some() => format!("{name} occurs twice"),
+                Some(field) => {
+                    *field = Some(value);
+                    continue;
+                }
+            };
+            faults.push(Fault { pointer: pointer("", &name), detail });
         }
-        (first, second) => first.and_then(|value| second.map(|()| value)),
+        if faults.is_empty() { Ok(task) } else { Err(ApiError::Invalid { slug: "unknown-field", faults }) }
     }
-}
 
-fn fields(body: &Bytes) -> Result<BTreeMap<String, RawJson>, ApiError> {
-    let Fields(given) = read(body)?;
-    let mut fields = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (name, value) in given {
-        let lower = name.to_ascii_lowercase();
-        let detail = if !FIELDS.contains(&lower.as_str()) {
-            format!("there is no field {name:?}{}", did_you_mean(&lower, FIELDS))
-        } else if fields.insert(lower, value).is_some() {
-            format!("{name} stands there twice")
-        } else {
-            continue;
+    /// The task that the body describes. Fails if its type is missing or not a string.
+    pub(crate) fn into_new_task(self) -> Result<NewTask, ApiError> {
+        let name = match self.r#type.as_ref().map(RawJson::read::<String>) {
+            Some(Ok(name)) => name,
+            Some(Err(_)) => return Err(ApiError::invalid("type-malformed", "/type", "type is a string")),
+            None => return Err(ApiError::invalid("type-missing", "/type", "type is missing")),
         };
-        faults.push(Fault { pointer: pointer("", &name), detail });
+        let ttl = self.ttl.as_ref().map(|json| parse_ttl(json.text())).transpose();
+        Ok(NewTask { name, parameters: self.parameters, ttl })
     }
-    if faults.is_empty() { Ok(fields) } else { Err(ApiError::Invalid { slug: "unknown-field", faults }) }
+
+    fn field(&mut self, name: &str) -> Option<&mut Option<RawJson>> {
+        match name {
+            "type" => Some(&mut self.r#type),
+            "parameters" => Some(&mut self.parameters),
+            "ttl" => Some(&mut self.ttl),
+            _ => None,
+        }
+    }
 }
 
-/// The fields of an object as they came: a map would hide that one of them stands there twice.
-struct Fields(Vec<(String, RawJson)>);
+/// A whole number of milliseconds, or an error whose problem type says what is wrong with `text`.
+fn parse_ttl(text: &str) -> Result<u64, ApiError> {
+    if let Ok(millis) = text.parse() {
+        return Ok(millis);
+    }
+    if serde_json::from_str::<serde_json::Number>(text).is_err() {
+        return Err(invalid_ttl("ttl-not-a-number", "ttl is a whole number of milliseconds"));
+    }
+    if text == "-0" {
+        return Ok(0);
+    }
+    if text.starts_with('-') {
+        return Err(invalid_ttl("ttl-negative", format!("ttl is {text} ms; it is at least 1")));
+    }
+    if text.contains(['.', 'e', 'E']) {
+        let detail =
+            format!("ttl is {text}; it is a whole number of milliseconds, written with digits alone");
+        return Err(invalid_ttl("ttl-fractional", detail));
+    }
+    // A number beyond 64 bits is above every limit.
+    Ok(u64::MAX)
+}
 
-impl<'de> Deserialize<'de> for Fields {
+/// The members of an object in their order: a map would hide that one occurs twice.
+struct Members(Vec<(String, RawJson)>);
+
+impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
 
         impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
+            type Value = Members;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with type, parameters and ttl")
+                write!(f, "an object with {}", FIELD_NAMES.join(", "))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(Fields(fields))
+                Ok(Members(members))
             }
         }
 
@@ -115,77 +130,32 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// The JSON Pointer (RFC 6901) to the member `name` of what is at `place`.
-pub(crate) fn pointer(place: &str, name: &str) -> String {
-    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// A life in whole milliseconds, or which rule it breaks: each has a problem type of its own.
-fn ttl(given: Option<&RawJson>, default: Option<Ttl>, most: Ttl) -> Result<Ttl, ApiError> {
-    let broken = |slug, rule: String| Err(ApiError::invalid(slug, "/ttl", rule));
-    let Some(given) = given else {
-        return default.map_or_else(
-            || broken("ttl-missing", "ttl is missing: say how many milliseconds".to_owned()),
-            Ok,
-        );
-    };
-    let text = given.text();
-    let is_number = serde_json::from_str::<serde_json::Number>(text).is_ok();
-    let too_large = || broken("ttl-too-large", InvalidTtl::TooLong { max: most.millis() }.to_string());
-    match text.parse::<u64>() {
-        Ok(millis) => match Ttl::within(millis, most) {
-            Ok(ttl) => Ok(ttl),
-            Err(InvalidTtl::TooLong { .. }) => too_large(),
-            Err(zero @ InvalidTtl::Zero) => broken("ttl-zero", zero.to_string()),
-        },
-        Err(_) if !is_number => {
-            broken("ttl-not-a-number", "ttl is a whole number of milliseconds".to_owned())
-        }
-        Err(_) if text == "-0" => broken("ttl-zero", InvalidTtl::Zero.to_string()),
-        Err(_) if text.starts_with('-') => {
-            broken("ttl-negative", format!("ttl is {text} ms; it is at least 1"))
-        }
-        Err(_) if text.contains(['.', 'e', 'E']) => broken(
-            "ttl-fractional",
-            format!("ttl is {text}; it is a whole number of milliseconds, written with digits alone"),
-        ),
-        Err(_) => too_large(),
-    }
-}
-
-/// `; did you mean …?` with the nearest of `known`, if one is near.
-pub(crate) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let given = given.to_ascii_lowercase();
-    let near = known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&given, &name.to_ascii_lowercase()), name))
-        .filter(|(nearness, _)| *nearness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    near.map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn slug(text: &str) -> String {
-        let json = RawJson::parse(text.to_owned()).unwrap();
-        match ttl(Some(&json), None, Ttl::DEFAULT_MAX) {
-            Ok(ttl) => ttl.millis().to_string(),
-            Err(ApiError::Invalid { slug, .. }) => slug.to_owned(),
-            Err(other) => panic!("{other}"),
+    #[test]
+    fn every_published_field_is_parsed() {
+        assert_eq!(FIELD_NAMES.len(), 3);
+        for name in FIELD_NAMES.iter() {
+            assert!(TaskBody::default().field(name).is_some(), "{name}");
         }
     }
 
     #[test]
-    fn each_broken_rule_of_ttl_has_a_name() {
+    fn each_broken_rule_of_ttl_has_a_problem_type_of_its_own() {
+        let slug = |text: &str| match parse_ttl(text) {
+            Ok(millis) => millis.to_string(),
+            Err(ApiError::Invalid { slug, .. }) => slug.to_owned(),
+            Err(other) => panic!("{other}"),
+        };
+        let beyond_64_bits = u64::MAX.to_string();
         for (text, expected) in [
             ("5000", "5000"),
-            ("604800000", "604800000"),
-            ("604800001", "ttl-too-large"),
-            ("99999999999999999999999", "ttl-too-large"),
-            ("0", "ttl-zero"),
-            ("-0", "ttl-zero"),
+            ("604800001", "604800001"),
+            ("99999999999999999999999", &*beyond_64_bits),
+            ("0", "0"),
+            ("-0", "0"),
             ("-1", "ttl-negative"),
             ("-1.5", "ttl-negative"),
             ("1.5", "ttl-fractional"),
@@ -196,18 +166,5 @@ mod tests {
         ] {
             assert_eq!(slug(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn an_absent_ttl_is_the_default_or_a_fault() {
-        let five = Ttl::try_from(5000).unwrap();
-        assert_eq!(ttl(None, Some(five), Ttl::DEFAULT_MAX).ok(), Some(five));
-        assert!(matches!(ttl(None, None, five), Err(ApiError::Invalid { slug: "ttl-missing", .. })));
-    }
-
-    #[test]
-    fn a_near_name_is_offered_and_a_far_one_is_not() {
-        assert_eq!(did_you_mean("lenght", ["length", "alphabet"]), "; did you mean length?");
-        assert_eq!(did_you_mean("zzz", ["length", "alphabet"]), "");
     }
 }

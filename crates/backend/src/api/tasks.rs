@@ -1,113 +1,109 @@
-//! What a user does with tasks: submit, list, look, read the result, cancel.
+//! `/api/Task` and below: a user submits tasks, lists and reads them, reads their results, cancels them.
 
-use axum::body::Body as Stream;
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json as Body};
+use axum::{Extension, Json};
 use database::DatabaseError;
-use domain::{OwnerId, Page, Reason, Status, Task, TaskId, TaskList, TaskResult};
+use domain::{OwnerId, Page, Reason, Status, Task, TaskId, TaskList, TaskResult, TaskSummary};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use store::Store;
+use telemetry::error_chain;
 use tokio::time::{Instant, timeout, timeout_at};
+use web::timeout::Deadline;
 
+use crate::api::extract::authenticated::UserCaller;
+use crate::api::extract::body::RequestBody;
+use crate::api::extract::params::{QueryParams, TaskIdPath};
 use crate::api::extract::prefer::Prefer;
-use crate::api::middleware::normalize_path::{Id, QueryParams};
-use crate::api::middleware::timeout::{RequestBody, ResponseDeadline};
 use crate::api::middleware::trace_context::RequestTrace;
-use crate::api::task_body::submission;
-use crate::app::App;
-use crate::auth::token_verifier::UserCaller;
+use crate::api::task_body::TaskBody;
+use crate::app::AppState;
 use crate::error::ApiError;
-use crate::metrics;
+use crate::lifecycle;
 
-/// A task submission.
-#[derive(utoipa::ToSchema)]
-#[schema(example = json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000}))]
-#[expect(
-    dead_code,
-    reason = "documents the body; `submission.rs` reads it field by field to name each fault"
-)]
-pub(crate) struct NewTask {
-    /// The operation to run; `GET /api/Operation` lists them.
-    r#type: domain::TypeName,
-    /// What the operation's schema asks for.
-    #[schema(value_type = Option<serde_json::Value>)]
-    parameters: Option<domain::RawJson>,
-    /// In milliseconds, from the claim to the deadline.
-    ttl: domain::Ttl,
-}
-
-/// The answer to a submission: the id, or the task if that was preferred.
+/// The answer to a submission: the task's id, or the task with `Prefer: return=representation` or `wait=N`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-pub(crate) enum Submitted {
+pub(crate) enum SubmitTaskResponse {
     /// The task's id.
     Id(TaskId),
     /// The task as it is now.
     Task(Box<Task>),
 }
 
-/// Submits a task; the answer is its id, or the task itself by `Prefer: return=representation` or `wait=N`. If it cannot
-/// be read once it is accepted, the answer is its id after all, without `Preference-Applied`.
-#[utoipa::path(post, path = "/api/Task", tag = "Task", security(("bearer" = [])), request_body = NewTask,
+/// Submit a task
+///
+/// The answer is the task's id, or the task itself with `Prefer: return=representation` or `Prefer: wait=N`. If an accepted
+/// task cannot be read within the time limit, the answer is its id, without `Preference-Applied`.
+#[utoipa::path(post, path = "/api/Task", operation_id = "submitTask", tag = "Tasks", security(("bearer" = [])),
+    request_body = TaskBody,
     params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)"),
-        ("traceparent" = Option<String>, Header, description = "W3C Trace Context; the task's steps are parts of the trace")),
-    responses((status = 201, body = Submitted, description = "It is accepted for good",
-            headers(("Location" = String, description = "The task's address"),
+        ("traceparent" = Option<String>, Header,
+            description = "W3C Trace Context: the spans of the task become part of this trace")),
+    responses((status = 201, body = SubmitTaskResponse, description = "The task is accepted and stored durably",
+            headers(("Location" = String, description = "The task's path"),
                 ("Preference-Applied" = Option<String>, description = "The preferences that were honoured"))),
         (status = 400, description = "The body is not JSON"),
         (status = 413, description = "The body or the parameters are too large"),
-        (status = 422, description = "A rule is broken; `errors` says which and where")))]
+        (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn submit(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(ResponseDeadline(by)): Extension<ResponseDeadline>,
+    Extension(deadline): Extension<Deadline>,
     RequestTrace(trace): RequestTrace,
     prefer: Prefer,
-    RequestBody(body): RequestBody,
-) -> Result<(StatusCode, HeaderMap, Body<Submitted>), ApiError> {
-    let submission = submission(&app, owner, trace, &body).await?;
-    let id = submission.id;
-    let wait = prefer.wait.map(|wait| Instant::now() + wait);
-    app.submit.put(submission).await?;
-    let trace = trace.map(|trace| tracing::field::display(trace.id()));
-    tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");
+    body: RequestBody,
+) -> Result<(StatusCode, HeaderMap, Json<SubmitTaskResponse>), ApiError> {
+    let task = TaskBody::parse(&body)?.into_new_task()?;
+    let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
+    let id = app.submitter.accept(owner, trace, task).await?;
     let location = HeaderValue::from_str(&format!("/api/Task/{id}")).expect("an id is ASCII");
-    // It is accepted: whatever goes wrong from here on is no reason to say anything else, for the task would be sent again.
-    let task = if prefer.representation || wait.is_some() {
-        timeout_at(by, ended(&app, owner, id, wait)).await.ok().and_then(Result::ok)
+    // The task is accepted. From here on every failure is answered with the id: after an error the caller would submit the
+    // task again.
+    let task = if prefer.representation || wait_until.is_some() {
+        timeout_at(deadline.answer_by(), read_when_ended(&app, owner, id, wait_until))
+            .await
+            .ok()
+            .and_then(Result::ok)
     } else {
         None
     };
-    let (mut headers, submitted) = match task {
-        Some(task) => (prefer.applied(), Submitted::Task(Box::new(task))),
-        None => (HeaderMap::new(), Submitted::Id(id)),
+    let (mut headers, answer) = match task {
+        Some(task) => (prefer.applied(), SubmitTaskResponse::Task(Box::new(task))),
+        None => (HeaderMap::new(), SubmitTaskResponse::Id(id)),
     };
     headers.insert(LOCATION, location);
-    Ok((StatusCode::CREATED, headers, Body(submitted)))
+    Ok((StatusCode::CREATED, headers, Json(answer)))
 }
 
-/// Which part of a list.
+/// Which part of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// How many at most; without it, all of them.
+    /// The most tasks in the answer; without it the answer contains all of them.
     #[param(value_type = u32, required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// The last id of the page before.
+    /// Only tasks older than the one with this id: the last id of the page before.
     #[param(value_type = TaskId, required = false)]
     before: Option<TaskId>,
 }
 
-/// The caller's own tasks, newest first: all of them, or a page.
-#[utoipa::path(get, path = "/api/Task", tag = "Task", security(("bearer" = [])), params(ListQuery),
-    responses((status = 200, body = TaskList), (status = 400, description = "No such query")))]
+/// List the caller's tasks
+///
+/// The newest first: all of them, or one page.
+#[utoipa::path(get, path = "/api/Task", operation_id = "listTasks", tag = "Tasks", security(("bearer" = [])),
+    params(ListQuery),
+    responses((status = 200, body = TaskList, description = "The tasks, the newest first"),
+        (status = 400, description = "The query is invalid")))]
 pub(crate) async fn list(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Response, ApiError> {
@@ -118,110 +114,126 @@ pub(crate) async fn list(
     let tasks = app.store.list(owner, page).await?;
     match tasks.last() {
         Some(last) if query.limit.is_none() && tasks.len() == page.limit as usize => {
-            let rest = Some(page.after(last.id));
-            Ok(([(CONTENT_TYPE, "application/json")], everything(app.store.clone(), owner, tasks, rest))
-                .into_response())
+            let next = Some(page.after(last.id));
+            let body = stream_list(app.store.clone(), owner, tasks, next);
+            Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
         }
-        _ => Ok(Body(TaskList { tasks }).into_response()),
+        _ => Ok(Json(TaskList { tasks }).into_response()),
     }
 }
 
-/// A long list as it comes: page after page, each its own statement.
-fn everything(store: Store, owner: OwnerId, first: Vec<domain::TaskSummary>, rest: Option<Page>) -> Stream {
-    let open = "{\"tasks\":[".to_owned();
-    let pages = stream::unfold((Some(first), rest, open), move |(ready, rest, before)| {
+/// The body of a long list: page after page, each read by a statement of its own. `first` was read already.
+fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Option<Page>) -> Body {
+    let opening = "{\"tasks\":[".to_owned();
+    let chunks = stream::unfold((Some(first), next, opening), move |(read, next, separator)| {
         let store = store.clone();
         async move {
-            let tasks = match (ready, rest) {
+            let tasks = match (read, next) {
                 (Some(tasks), _) => tasks,
                 (None, Some(page)) => match store.list(owner, page).await {
                     Ok(tasks) => tasks,
-                    // The answer breaks off: a client sees that it is not whole.
-                    Err(error) => return Some((Err(error), (None, None, String::new()))),
+                    Err(error) => {
+                        // The body ends in the middle, so the client sees that it is incomplete. The status was sent
+                        // long ago, so the log of requests does not show the failure.
+                        tracing::warn!(owner.id = %owner, error = %error_chain(&error), "a list of tasks ended in the middle");
+                        return Some((Err(error), (None, None, String::new())));
+                    }
                 },
                 (None, None) => return None,
             };
-            let rest = rest.filter(|_| tasks.len() == Page::LONGEST as usize);
-            let rest = rest.and_then(|page| tasks.last().map(|last| page.after(last.id)));
+            let next = next.filter(|_| tasks.len() == Page::LONGEST as usize);
+            let next = next.and_then(|page| tasks.last().map(|last| page.after(last.id)));
             let lines: Vec<String> =
                 tasks.iter().map(|task| serde_json::to_string(task).expect("a summary is JSON")).collect();
-            let comma = if lines.is_empty() { "" } else { &before };
-            let close = if rest.is_none() { "]}" } else { "" };
-            let chunk = format!("{comma}{}{close}", lines.join(","));
-            Some((Ok::<_, DatabaseError>(chunk), (None, rest, ",".to_owned())))
+            let separator = if lines.is_empty() { "" } else { &separator };
+            let closing = if next.is_none() { "]}" } else { "" };
+            let chunk = format!("{separator}{}{closing}", lines.join(","));
+            Some((Ok::<_, DatabaseError>(chunk), (None, next, ",".to_owned())))
         }
     });
-    Stream::from_stream(pages)
+    Body::from_stream(chunks)
 }
 
-/// Everything about one of the caller's tasks. `Prefer: wait=N` answers when it has ended, or after N seconds.
-#[utoipa::path(get, path = "/api/Task/{id}", tag = "Task", security(("bearer" = [])),
-    params(("id" = TaskId, Path), ("Prefer" = Option<String>, Header, description = "`wait=N` (seconds, at most 60)")),
-    responses((status = 200, body = Task), (status = 400, description = "Not an id"),
-        (status = 404, description = "No such task among the caller's")))]
+/// Read one task
+///
+/// With `Prefer: wait=N` the answer comes when the task has ended, or after N seconds.
+#[utoipa::path(get, path = "/api/Task/{id}", operation_id = "getTask", tag = "Tasks", security(("bearer" = [])),
+    params(("id" = TaskId, Path, description = "The task"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` (seconds, at most 60)")),
+    responses((status = 200, body = Task, description = "The task"),
+        (status = 400, description = "The id is not a UUID"),
+        (status = 404, description = "The caller has no such task")))]
 pub(crate) async fn get(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Id(id): Id,
+    TaskIdPath(id): TaskIdPath,
     prefer: Prefer,
-) -> Result<(HeaderMap, Body<Task>), ApiError> {
-    let until = prefer.wait.map(|wait| Instant::now() + wait);
-    let task = ended(&app, owner, id, until).await?;
-    Ok((Prefer { representation: false, ..prefer }.applied(), Body(task)))
+) -> Result<(HeaderMap, Json<Task>), ApiError> {
+    let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
+    let task = read_when_ended(&app, owner, id, wait_until).await?;
+    Ok((Prefer { representation: false, ..prefer }.applied(), Json(task)))
 }
 
-/// What a finished task's operation returned. A task that is not FINISHED has none: 404 with its status and reason.
-#[utoipa::path(get, path = "/api/Task/{id}/result", tag = "Task", security(("bearer" = [])), params(("id" = TaskId, Path)),
-    responses((status = 200, body = TaskResult), (status = 400, description = "Not an id"),
-        (status = 404, description = "No such task among the caller's, or it has no result")))]
+/// Read the result of a finished task
+///
+/// A task that is not `FINISHED` has no result: the answer is 404 with the task's status and reason.
+#[utoipa::path(get, path = "/api/Task/{id}/result", operation_id = "getTaskResult", tag = "Tasks",
+    security(("bearer" = [])), params(("id" = TaskId, Path, description = "The task")),
+    responses((status = 200, body = TaskResult, description = "The result"),
+        (status = 400, description = "The id is not a UUID"),
+        (status = 404, description = "The caller has no such task, or it has no result")))]
 pub(crate) async fn result(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Id(id): Id,
-) -> Result<Body<TaskResult>, ApiError> {
+    TaskIdPath(id): TaskIdPath,
+) -> Result<Json<TaskResult>, ApiError> {
     let ending = app.store.result(owner, id).await?.ok_or(ApiError::NoTask)?;
     let no_result = ApiError::NoResult { status: ending.status, reason: ending.reason };
-    ending.result.map(|result| Body(TaskResult { result })).ok_or(no_result)
+    ending.result.map(|result| Json(TaskResult { result })).ok_or(no_result)
 }
 
-/// Cancels one of the caller's tasks. 200: it is cancelled, by this or an earlier cancel, and will never finish. 409: it had
-/// ended otherwise.
-#[utoipa::path(post, path = "/api/Task/{id}/cancel", tag = "Task", security(("bearer" = [])), params(("id" = TaskId, Path)),
-    responses((status = 200, body = Task), (status = 400, description = "Not an id"),
-        (status = 404, description = "No such task among the caller's"),
-        (status = 409, description = "It had ended otherwise")))]
+/// Cancel a task
+///
+/// Answers 200 if the task is cancelled, by this request or an earlier one: it will never finish. Answers 409 if it had
+/// ended in another way.
+#[utoipa::path(post, path = "/api/Task/{id}/cancel", operation_id = "cancelTask", tag = "Tasks",
+    security(("bearer" = [])), params(("id" = TaskId, Path, description = "The task")),
+    responses((status = 200, body = Task, description = "The cancelled task"),
+        (status = 400, description = "The id is not a UUID"),
+        (status = 404, description = "The caller has no such task"),
+        (status = 409, description = "The task had ended in another way")))]
 pub(crate) async fn cancel(
-    State(app): State<App>,
+    State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Id(id): Id,
-) -> Result<Body<Task>, ApiError> {
-    let ended = app.store.cancel(owner, &[id]).await?;
-    if !ended.is_empty() {
-        ended.iter().for_each(metrics::verdict);
-        tracing::info!(target: "audit", { audit.event = "task_cancelled", task.id = %id, owner.id = %owner }, "{owner} cancelled task {id}");
-    }
-    app.bells.ended(&ended.iter().map(|ended| ended.id).collect::<Vec<_>>());
+    TaskIdPath(id): TaskIdPath,
+) -> Result<Json<Task>, ApiError> {
+    lifecycle::cancel::cancel(&app.store, &app.notifier, owner, id).await?;
     let task = app.store.get(owner, id).await?.ok_or(ApiError::NoTask)?;
     match (task.status, task.reason) {
-        (Status::Cancelled, Some(Reason::Requested)) => Ok(Body(task)),
+        (Status::Cancelled, Some(Reason::Requested)) => Ok(Json(task)),
         (status, reason) => Err(ApiError::Ended { status, reason }),
     }
 }
 
-/// The owner's task: at once, or when it has ended, but not after `until` nor after the service stops.
-async fn ended(app: &App, owner: OwnerId, id: TaskId, until: Option<Instant>) -> Result<Task, ApiError> {
-    let look = async || app.store.get(owner, id).await?.ok_or(ApiError::NoTask);
-    let Some(until) = until else { return look().await };
+/// The owner's task: at once, or when it has ended, but not later than `wait_until` and the stop of the service.
+async fn read_when_ended(
+    app: &AppState,
+    owner: OwnerId,
+    id: TaskId,
+    wait_until: Option<Instant>,
+) -> Result<Task, ApiError> {
+    let read = async || app.store.get(owner, id).await?.ok_or(ApiError::NoTask);
+    let Some(wait_until) = wait_until else { return read().await };
     loop {
-        let rings = app.bells.subscribe_to_end(id);
-        let task = look().await?;
-        let left = until.saturating_duration_since(Instant::now());
+        let ended = app.notifier.subscribe_to_end(id);
+        let task = read().await?;
+        let left = wait_until.saturating_duration_since(Instant::now());
         if task.status.is_final() || left.is_zero() || app.stop.is_cancelled() {
             return Ok(task);
         }
         tracing::trace!(task.id = %id, "a request waits for the end of its task");
         tokio::select! {
-            _ = timeout(left.min(app.settings.slow_check), rings) => {}
+            _ = timeout(left.min(app.settings.slow_check), ended) => {}
             () = app.stop.cancelled() => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Identity's public keys: found through its discovery document, fetched over HTTP, and kept.
+//! Identity's signing keys (a JWK Set, RFC 7517): found through its discovery document, fetched over HTTP, cached.
 
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -9,51 +9,52 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use telemetry::error_chain;
+use telemetry::{Outage, error_chain};
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::error::ApiError;
 
-/// How long a fetch may take.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The time limit of an HTTP request to Identity.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keys are fetched anew this often, so that one that was withdrawn stops counting.
-const FRESH: Duration = Duration::from_mins(5);
+/// How often the keys are fetched, so that a withdrawn one stops counting.
+const REFRESH_PERIOD: Duration = Duration::from_mins(5);
 
-/// The same while Identity is away.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often the keys are fetched while Identity is unavailable.
+const RETRY_PERIOD: Duration = Duration::from_secs(1);
 
-/// An unknown key id causes at most one fetch in this time, however many tokens name it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The shortest time between two fetches, however many tokens name an unknown key.
+const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The same while Identity is away.
-const PATIENCE_AWAY: Duration = Duration::from_millis(500);
+/// The shortest time between two fetches while Identity is unavailable.
+const MIN_FETCH_INTERVAL_UNAVAILABLE: Duration = Duration::from_millis(500);
 
-/// The longest answer that is read, in bytes. Keys are short.
-const MOST: usize = 1 << 20;
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 /// Why the keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("Identity does not answer")]
     Http(#[from] reqwest::Error),
-    #[error("what answers is no Identity: it sends more than {MOST} bytes")]
+    #[error("the server at Identity's address is not Identity: it sends more than {MAX_ANSWER_BYTES} bytes")]
     TooLong,
-    #[error("what answers is no Identity")]
+    #[error("the server at Identity's address is not Identity")]
     Unreadable(#[from] serde_json::Error),
     #[error("Identity at {expected} calls itself {found}")]
     Issuer { expected: String, found: String },
 }
 
+/// The members of the discovery document (OpenID Connect Discovery 1.0, section 3) that matter here.
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
     jwks_uri: String,
 }
 
-/// Each key is read by itself: one of a kind that we do not know spoils no other.
+/// Each key is parsed by itself, so that a key of an unknown kind does not make the others unreadable.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
@@ -64,12 +65,12 @@ struct KeySet {
 pub(crate) struct Jwks {
     issuer: String,
     http: Client,
-    known: RwLock<Vec<(String, DecodingKey)>>,
-    /// One fetch at a time.
-    last: Mutex<LastFetch>,
+    keys: RwLock<Vec<(String, DecodingKey)>>,
+    /// Locked during a fetch, so that there is one at a time.
+    last_fetch: Mutex<LastFetch>,
 }
 
-/// How the last fetch went, and the moment before which there is no other.
+/// How the last fetch went, and the time before which there is no other.
 #[derive(Debug, Default)]
 struct LastFetch {
     not_before: Option<Instant>,
@@ -77,48 +78,50 @@ struct LastFetch {
 }
 
 impl Jwks {
-    /// The keys of `issuer`, whose certificate must come from `ca`, or else from an authority of the platform.
-    pub(crate) fn of(issuer: String, ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
-        let http = connections(&issuer, ca)?;
-        Ok(Self { issuer, http, known: RwLock::default(), last: Mutex::default() })
+    /// The keys of `issuer`, whose certificate must be issued by an authority in `ca` (PEM), or without it by one of the
+    /// platform. Fails if `ca` is not valid. Nothing is fetched yet.
+    pub(crate) fn new(issuer: String, ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+        let http = http_client(&issuer, ca)?;
+        Ok(Self { issuer, http, keys: RwLock::default(), last_fetch: Mutex::default() })
     }
 
+    /// The issuer's URL, as the tokens must name it (`iss`).
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The key `kid`, fetched if it is not among the known ones.
+    /// The key `kid`; the keys are fetched if it is unknown.
     pub(crate) async fn find(&self, kid: &str) -> Result<DecodingKey, ApiError> {
-        if let Some(key) = self.known(kid) {
+        if let Some(key) = self.cached(kid) {
             return Ok(key);
         }
         let refreshed = self.refresh().await;
-        let key = self.known(kid);
+        let key = self.cached(kid);
         key.ok_or(if refreshed.is_ok() { ApiError::BadToken } else { ApiError::Unavailable("Identity") })
     }
 
-    /// Fetches the keys, unless that was tried a moment ago. What was known stays when Identity is away.
+    /// Fetches the keys, unless that was tried just before. While Identity is unavailable the cached keys remain.
     async fn refresh(&self) -> Result<(), Arc<FetchError>> {
-        let mut last = self.last.lock().await;
+        let mut last = self.last_fetch.lock().await;
         if last.not_before.is_none_or(|at| at <= Instant::now()) {
             let fetched = self.fetch().await;
-            let patience = if fetched.is_ok() { PATIENCE } else { PATIENCE_AWAY };
+            let interval = if fetched.is_ok() { MIN_FETCH_INTERVAL } else { MIN_FETCH_INTERVAL_UNAVAILABLE };
             let failure = match fetched {
                 Ok(set) => {
                     let keys = set.keys.into_iter().filter_map(parse_signing_key).collect();
-                    *self.known.write().expect("no panic while it is held") = keys;
+                    *self.keys.write().expect("no panic while it is locked") = keys;
                     None
                 }
                 Err(failure) => Some(Arc::new(failure)),
             };
-            *last = LastFetch { not_before: Some(Instant::now() + patience), failure };
+            *last = LastFetch { not_before: Some(Instant::now() + interval), failure };
         }
         last.failure.clone().map_or(Ok(()), Err)
     }
 
-    fn known(&self, kid: &str) -> Option<DecodingKey> {
-        let known = self.known.read().expect("no panic while it is held");
-        known.iter().find(|(id, _)| id == kid).map(|(_, key)| key.clone())
+    fn cached(&self, kid: &str) -> Option<DecodingKey> {
+        let keys = self.keys.read().expect("no panic while it is locked");
+        keys.iter().find(|(id, _)| id == kid).map(|(_, key)| key.clone())
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {
@@ -134,7 +137,7 @@ impl Jwks {
         let mut response = self.http.get(address).send().await?.error_for_status()?;
         let mut answer = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if answer.len() + chunk.len() > MOST {
+            if answer.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(FetchError::TooLong);
             }
             answer.extend_from_slice(&chunk);
@@ -143,53 +146,50 @@ impl Jwks {
     }
 }
 
-/// Identity is where the settings say, whatever the environment or an answer says: it is not found through a proxy, nor
-/// by a redirect, and an issuer with TLS is believed over TLS alone.
-fn connections(issuer: &str, ca: Option<&[u8]>) -> reqwest::Result<Client> {
+/// A client that reaches Identity exactly where the settings say: through no proxy and no redirect, and an `https` issuer
+/// over TLS only, even if its discovery document says otherwise.
+fn http_client(issuer: &str, ca: Option<&[u8]>) -> reqwest::Result<Client> {
     let is_https = issuer.starts_with("https:");
-    let connections =
-        Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).https_only(is_https);
+    let client =
+        Client::builder().no_proxy().redirect(Policy::none()).timeout(REQUEST_TIMEOUT).https_only(is_https);
     match ca {
-        Some(pem) => connections.tls_certs_only(Certificate::from_pem_bundle(pem)?),
-        None if is_https => connections,
-        // A small container has no authorities, and needs none for plain HTTP.
-        None => connections.tls_certs_only([]),
+        Some(pem) => client.tls_certs_only(Certificate::from_pem_bundle(pem)?),
+        None if is_https => client,
+        // A minimal container has no certificate authorities, and plain HTTP needs none.
+        None => client.tls_certs_only([]),
     }
     .build()
 }
 
+/// The key and its id; `None` if it has no id, is not for signatures, or is of an unknown kind.
 fn parse_signing_key(key: serde_json::Value) -> Option<(String, DecodingKey)> {
     let jwk: Jwk = serde_json::from_value(key).ok()?;
-    let signs = jwk.common.public_key_use.as_ref().is_none_or(|told| *told == PublicKeyUse::Signature);
-    let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| signs)?;
+    let is_for_signatures =
+        jwk.common.public_key_use.as_ref().is_none_or(|key_use| *key_use == PublicKeyUse::Signature);
+    let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| is_for_signatures)?;
     Some((jwk.common.key_id?, key))
 }
 
-/// Keeps the keys fresh until `stop`, so that no request waits for those that are known.
-pub(crate) async fn run(app: App, stop: CancellationToken) {
-    // Each reason is told once in an outage: first nobody listens there, then it may be somebody else.
-    let mut told: Vec<String> = Vec::new();
+/// Fetches the keys periodically until `stop`, so that no request with a known key waits for a fetch.
+pub(crate) async fn run(jwks: Arc<Jwks>, stop: CancellationToken) {
+    let mut outage = Outage::default();
     loop {
-        let refreshed = tokio::select! {
-            () = stop.cancelled() => return,
-            refreshed = app.verifier.keys().refresh() => refreshed,
-        };
-        let why = refreshed.err().map(|error| error_chain(error.as_ref()));
-        let away = why.is_some();
-        match why {
-            None if !told.is_empty() => {
-                tracing::info!("Identity is back");
-                told.clear();
+        let Some(refreshed) = stop.run_until_cancelled(jwks.refresh()).await else { return };
+        match &refreshed {
+            Ok(()) if outage.recovered().is_some() => {
+                tracing::info!("the keys of Identity can be fetched again");
             }
-            Some(why) if !told.contains(&why) => {
-                tracing::warn!(error = %why, "the keys of Identity cannot be fetched; tokens of known keys still count");
-                told.push(why);
+            Ok(()) => {}
+            Err(error) => {
+                let cause = error_chain(error.as_ref());
+                if outage.failed(&cause) {
+                    tracing::warn!(error = %cause, "the keys of Identity cannot be fetched; tokens signed with known keys are still accepted");
+                }
             }
-            _ => {}
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(if away { RETRY } else { FRESH }) => {}
+        let pause = if refreshed.is_ok() { REFRESH_PERIOD } else { RETRY_PERIOD };
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who sends a request: token verification and the issuer's keys.
+//! Who sends a request: access tokens and the signing keys that verify them.
 
+pub(crate) mod caller;
 pub(crate) mod jwks;
 pub(crate) mod token_verifier;

@@ -1,106 +1,84 @@
-//! Who is asking: a bearer token, verified once and remembered by its hash.
+//! Verifies access tokens (RFC 9068), and caches the callers of verified ones by the tokens' hashes.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
-use domain::OwnerId;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
-use serde::Deserialize;
+use quick_cache::sync::Cache;
 
-use crate::app::App;
+use crate::auth::caller::{AUDIENCE, Caller, Claims};
 use crate::auth::jwks::Jwks;
 use crate::error::ApiError;
 
-/// What a token must be for (`aud`), and what its scope must hold.
-const AUDIENCE: &str = "TaskerWebAPI";
+/// A verified token is cached no longer than this, so that a withdrawn key stops counting.
+const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
 
-/// Verified tokens are remembered no longer than this, so that a withdrawn key stops counting.
-const REMEMBERED: Duration = Duration::from_mins(5);
+/// How many verified tokens are cached; beyond it those that are not used give way.
+const CACHE_CAPACITY: usize = 20_000;
 
-/// How many verified tokens are remembered; beyond it the cache begins anew.
-const CAPACITY: usize = 20_000;
+/// By how many seconds the clocks of two machines may differ.
+const CLOCK_LEEWAY_S: u64 = 10;
 
-/// Clocks of two machines may differ by this much, in seconds.
-const LEEWAY: u64 = 10;
+/// A token's SHA-256: the cache holds no tokens.
+type TokenHash = [u8; 32];
 
-/// A verified token's bearer, whatever its role.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    subject: String,
-    is_user: bool,
-    is_worker: bool,
-    has_scope: bool,
-}
-
-/// A caller who may submit tasks and see its own: roles User and Admin.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct UserCaller(pub(crate) OwnerId);
-
-/// A caller who may use the service API: roles Worker and Admin.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WorkerCaller;
-
-#[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    sub: String,
-    exp: u64,
-    #[serde(default)]
-    scope: String,
-    #[serde(default)]
-    roles: Vec<String>,
-}
-
-/// Verifies tokens and remembers the verdicts.
+/// Verifies access tokens.
 #[derive(Debug)]
 pub(crate) struct TokenVerifier {
-    keys: Jwks,
+    jwks: Arc<Jwks>,
     rules: Validation,
-    remembered: Mutex<HashMap<[u8; 32], (Instant, Caller)>>,
+    /// The callers of verified tokens, and until when each counts.
+    verified: Cache<TokenHash, (Instant, Caller)>,
 }
 
 impl TokenVerifier {
-    pub(crate) fn new(keys: Jwks) -> Self {
+    /// A verifier of tokens that are signed with `jwks`.
+    pub(crate) fn new(jwks: Arc<Jwks>) -> Self {
+        Self::with_capacity(jwks, CACHE_CAPACITY)
+    }
+
+    fn with_capacity(jwks: Arc<Jwks>, capacity: usize) -> Self {
         let mut rules = Validation::new(Algorithm::RS256);
         rules.algorithms = vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-        rules.leeway = LEEWAY;
+        rules.leeway = CLOCK_LEEWAY_S;
         rules.validate_nbf = true;
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "aud"]);
-        Self { keys, rules, remembered: Mutex::default() }
+        Self { jwks, rules, verified: Cache::new(capacity) }
     }
 
-    pub(crate) fn keys(&self) -> &Jwks {
-        &self.keys
+    /// The signing keys.
+    pub(crate) fn jwks(&self) -> Arc<Jwks> {
+        self.jwks.clone()
     }
 
-    async fn verify(&self, token: &str) -> Result<Caller, ApiError> {
+    /// The bearer of `token`. Fails if the token is not valid, or if its key is unknown and Identity cannot be reached.
+    pub(crate) async fn verify(&self, token: &str) -> Result<Caller, ApiError> {
         let hash = digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
-        if let Some(caller) = self.recall(&hash) {
+        if let Some(caller) = self.cached(&hash) {
             return Ok(caller);
         }
         let header = decode_header(token).map_err(|_| ApiError::BadToken)?;
         let kid =
             header.kid.as_deref().filter(|_| self.is_access_token(&header)).ok_or(ApiError::BadToken)?;
-        let key = self.keys.find(kid).await?;
+        let key = self.jwks.find(kid).await?;
         let mut rules = self.rules.clone();
         rules.algorithms = vec![header.alg];
         let claims = decode::<Claims>(token, &key, &rules).map_err(|_| ApiError::BadToken)?.claims;
-        if claims.iss != self.keys.issuer() {
+        if claims.iss != self.jwks.issuer() {
             return Err(ApiError::BadToken);
         }
-        let left = claims.exp.saturating_add(LEEWAY).saturating_sub(jsonwebtoken::get_current_timestamp());
+        let valid_s =
+            claims.exp.saturating_add(CLOCK_LEEWAY_S).saturating_sub(jsonwebtoken::get_current_timestamp());
         let caller = Caller::from(claims);
-        self.remember(hash, Instant::now() + REMEMBERED.min(Duration::from_secs(left)), caller.clone());
+        let until = Instant::now() + MAX_CACHE_TIME.min(Duration::from_secs(valid_s));
+        self.cache(hash, until, caller.clone());
         Ok(caller)
     }
 
-    /// An access token (RFC 9068) under an algorithm of ours, with no extension that we would have to understand.
+    /// Whether the header is that of an access token (RFC 9068), signed with an algorithm that is accepted, and without an
+    /// extension that would have to be understood (`crit`).
     fn is_access_token(&self, header: &Header) -> bool {
         let typ = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         matches!(typ.as_str(), "at+jwt" | "application/at+jwt")
@@ -108,73 +86,34 @@ impl TokenVerifier {
             && header.crit.is_none()
     }
 
-    fn recall(&self, hash: &[u8; 32]) -> Option<Caller> {
-        let remembered = self.remembered.lock().expect("no panic while it is held");
-        remembered.get(hash).filter(|(until, _)| Instant::now() < *until).map(|(_, caller)| caller.clone())
+    fn cached(&self, hash: &TokenHash) -> Option<Caller> {
+        let (until, caller) = self.verified.get(hash)?;
+        (Instant::now() < until).then_some(caller)
     }
 
-    fn remember(&self, hash: [u8; 32], until: Instant, caller: Caller) {
-        let mut remembered = self.remembered.lock().expect("no panic while it is held");
-        if remembered.len() >= CAPACITY {
-            remembered.clear();
+    fn cache(&self, hash: TokenHash, until: Instant, caller: Caller) {
+        self.verified.insert(hash, (until, caller));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_in_use_stays_cached_while_others_come_and_go() {
+        let jwks = Arc::new(Jwks::new("http://127.0.0.1:1".to_owned(), None).unwrap());
+        let verifier = TokenVerifier::with_capacity(jwks, 100);
+        let claims = r#"{"iss": "x", "sub": "x", "exp": 0}"#;
+        let caller = Caller::from(serde_json::from_str::<Claims>(claims).unwrap());
+        let until = Instant::now() + MAX_CACHE_TIME;
+        let hash = |n: u32| -> TokenHash { digest(&SHA256, &n.to_be_bytes()).as_ref().try_into().unwrap() };
+        verifier.cache(hash(0), until, caller.clone());
+        for n in 1..1000 {
+            assert!(verifier.cached(&hash(0)).is_some(), "after {n} others");
+            verifier.cache(hash(n), until, caller.clone());
         }
-        remembered.insert(hash, (until, caller));
-    }
-}
-
-impl Caller {
-    /// Its role does not open this door.
-    fn lacks(&self, parts: &Parts, role: &'static str) -> ApiError {
-        let (subject, method, path) = (&self.subject, &parts.method, parts.uri.path());
-        tracing::info!(target: "audit", { audit.event = "role_missing", account.id = subject }, "{subject} asked for {method} {path}, which wants {role}");
-        ApiError::NoRole(role)
-    }
-}
-
-impl From<Claims> for Caller {
-    fn from(claims: Claims) -> Self {
-        let has = |role: &str| claims.roles.iter().any(|held| held == role);
-        Self {
-            is_user: has("User") || has("Admin"),
-            is_worker: has("Worker") || has("Admin"),
-            has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
-            subject: claims.sub,
-        }
-    }
-}
-
-impl FromRequestParts<App> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-        let header = headers.next().ok_or(ApiError::NoToken)?;
-        let text = header.to_str().ok().filter(|_| headers.next().is_none()).ok_or(ApiError::BadToken)?;
-        let (scheme, token) = text.split_once(' ').ok_or(ApiError::BadToken)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(ApiError::NoToken);
-        }
-        let caller = app.verifier.verify(token.trim()).await?;
-        if caller.has_scope { Ok(caller) } else { Err(ApiError::NoScope) }
-    }
-}
-
-impl FromRequestParts<App> for UserCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        // A client's own token names no user (RFC 9700, 4.15).
-        let owner = caller.subject.parse().ok().filter(|_| caller.is_user);
-        owner.map(Self).ok_or_else(|| caller.lacks(parts, "a person's token with the role User or Admin"))
-    }
-}
-
-impl FromRequestParts<App> for WorkerCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.is_worker { Ok(Self) } else { Err(caller.lacks(parts, "the role Worker or Admin")) }
+        verifier.cache(hash(0), Instant::now(), caller);
+        assert!(verifier.cached(&hash(0)).is_none(), "its time is over");
     }
 }

@@ -1,4 +1,6 @@
 //! Loops that run beside the requests.
 
+pub(crate) mod database_sampler;
 pub(crate) mod deadline_sweeper;
 pub(crate) mod pruner;
+pub(crate) mod refresher;

@@ -1,4 +1,4 @@
-//! A document in which no object names a member twice: of two, each reader would believe another.
+//! Refuses JSON in which an object has two members of the same name: parsers differ in which of the two they take.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,63 +6,63 @@ use std::fmt;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Reads anything and keeps nothing; fails on a member that stands there twice.
-pub(crate) struct NoDuplicateKeys;
+/// Deserializes from any JSON document without storing it. Fails if an object has two members of the same name.
+pub(crate) struct NoDuplicateMembers;
 
-impl<'de> Deserialize<'de> for NoDuplicateKeys {
+impl<'de> Deserialize<'de> for NoDuplicateMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Anything)
+        deserializer.deserialize_any(AnyValue)
     }
 }
 
-struct Anything;
+struct AnyValue;
 
-impl<'de> Visitor<'de> for Anything {
-    type Value = NoDuplicateKeys;
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = NoDuplicateMembers;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON document")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_bool<E>(self, _: bool) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_i64<E>(self, _: i64) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_u64<E>(self, _: u64) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_f64<E>(self, _: f64) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_str<E>(self, _: &str) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_unit<E>(self) -> Result<NoDuplicateKeys, E> {
-        Ok(NoDuplicateKeys)
+    fn visit_unit<E>(self) -> Result<NoDuplicateMembers, E> {
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<NoDuplicateKeys, A::Error> {
-        while seq.next_element::<NoDuplicateKeys>()?.is_some() {}
-        Ok(NoDuplicateKeys)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<NoDuplicateMembers, A::Error> {
+        while seq.next_element::<NoDuplicateMembers>()?.is_some() {}
+        Ok(NoDuplicateMembers)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoDuplicateKeys, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoDuplicateMembers, A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
             if names.contains(&name) {
-                return Err(A::Error::custom(format_args!("{name:?} stands there twice")));
+                return Err(A::Error::custom(format_args!("{name:?} occurs twice")));
             }
             names.insert(name);
-            map.next_value::<NoDuplicateKeys>()?;
+            map.next_value::<NoDuplicateMembers>()?;
         }
-        Ok(NoDuplicateKeys)
+        Ok(NoDuplicateMembers)
     }
 }
 
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_that_stands_there_twice_is_found_at_any_depth() {
-        let read = |text| serde_json::from_str::<NoDuplicateKeys>(text).map_err(|error| error.to_string());
+    fn a_duplicate_member_is_found_at_any_depth() {
+        let read = |text| serde_json::from_str::<NoDuplicateMembers>(text).map_err(|error| error.to_string());
         assert!(read(r#"{"a": [1, -1, 1.5, "a", null, true, {"a": {}}], "b": 2}"#).is_ok());
-        assert!(read(r#"{"a": [{"b": 1, "b": 1}]}"#).err().unwrap().contains(r#""b" stands there twice"#));
+        assert!(read(r#"{"a": [{"b": 1, "b": 1}]}"#).err().unwrap().contains(r#""b" occurs twice"#));
     }
 }

@@ -1,89 +1,96 @@
-//! Results that come over Kafka: settled in batches, and only then done with.
+//! Settles the reports that workers send over Kafka, in batches, and acknowledges each once it is settled.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use broker::{Delivery, ResultMessage, Subscription};
 use database::DatabaseError;
 use futures_util::future::join_all;
-use telemetry::error_chain;
+use telemetry::{OutageLog, error_chain};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::middleware::trace_context::SettleSpan;
-use crate::api::results;
-use crate::app::App;
-use crate::background::pruner::OutageLog;
+use crate::app::AppState;
 use crate::error::ApiError;
+use crate::lifecycle::settle_span::SettleSpan;
 
 /// The most results that are settled together.
-const MOST: usize = 500;
+const MAX_BATCH: usize = 500;
 
-/// What cannot be settled now is tried again after this; each try doubles it.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The longest pause before results that could not be settled are tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(5);
+/// The pauses before results that could not be settled are tried again.
+const RETRY_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(MAX_PAUSE)
+    .without_max_times();
 
-/// Settles what comes until `stop`. What is not settled by then is seen again, by another Backend or after the restart.
-pub(crate) async fn settle(app: App, mut feed: Subscription<ResultMessage>, stop: CancellationToken) {
-    let mut trouble = OutageLog::with("settling results");
-    while let Some(Some(first)) = stop.run_until_cancelled(feed.next()).await {
+/// Settles results until `stop`. What is not settled by then is delivered again, to another Backend or after the restart.
+pub(crate) async fn run(
+    app: Arc<AppState>,
+    mut results: Subscription<ResultMessage>,
+    stop: CancellationToken,
+) {
+    let mut outage = OutageLog::new("settling results from Kafka");
+    while let Some(Some(first)) = stop.run_until_cancelled(results.next()).await {
         let mut batch = vec![first];
-        batch.extend(feed.drain_ready(MOST - 1));
-        let mut pause = SHORTEST;
+        batch.extend(results.drain_ready(MAX_BATCH - 1));
+        let mut pauses = RETRY_PAUSES.build();
         loop {
-            batch = settle_once(&app, &feed, batch, &mut trouble).await;
+            batch = settle_batch(&app, &results, batch, &mut outage).await;
             if batch.is_empty() {
                 break;
             }
             tracing::debug!(results = batch.len(), "results wait for the database");
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            let pause = pauses.next().unwrap_or(MAX_PAUSE);
+            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                 return;
             }
-            pause = (pause * 2).min(LONGEST);
         }
     }
 }
 
-/// Settles what can be settled now; the rest comes back, whatever the database has against it: a right that was taken away
-/// is given again. Only what no try will ever write is put aside with its cause.
-async fn settle_once(
-    app: &App,
-    feed: &Subscription<ResultMessage>,
+/// Settles what can be settled now and returns the rest, whatever the database's reason: a permission that was revoked may
+/// be granted again. Only a result that the database will never take is rejected, with its cause.
+async fn settle_batch(
+    app: &AppState,
+    results: &Subscription<ResultMessage>,
     batch: Vec<Delivery<ResultMessage>>,
-    trouble: &mut OutageLog,
+    outage: &mut OutageLog,
 ) -> Vec<Delivery<ResultMessage>> {
-    let limit = app.settings.max_result;
-    let report = |posted: &ResultMessage| results::bounded(posted.report.clone(), limit);
-    let begin = |incoming: &Delivery<ResultMessage>| {
-        SettleSpan::begin(&incoming.message.report, &incoming.message.worker, incoming.trace)
+    let begin = |delivery: &Delivery<ResultMessage>| {
+        SettleSpan::begin(&delivery.message.report, &delivery.message.worker, delivery.trace)
     };
-    let steps: Vec<SettleSpan> = batch.iter().map(begin).collect();
-    let settled = join_all(batch.iter().map(|incoming| app.settle.put(report(&incoming.message)))).await;
-    let mut again = Vec::new();
-    for ((incoming, step), settled) in batch.into_iter().zip(steps).zip(settled) {
-        let report = &incoming.message.report;
+    let spans: Vec<SettleSpan> = batch.iter().map(begin).collect();
+    let settled =
+        join_all(batch.iter().map(|delivery| app.settler.settle(delivery.message.report.clone()))).await;
+    let mut unsettled = Vec::new();
+    for ((delivery, span), settled) in batch.into_iter().zip(spans).zip(settled) {
+        let report = &delivery.message.report;
         match settled {
             Ok(settled) => {
-                step.end(settled);
-                feed.ack(incoming.mark);
+                span.end(settled);
+                results.ack(delivery.mark);
             }
             Err(ApiError::Internal(cause)) if is_about_a_row(cause.as_ref()) => {
                 tracing::error!(task.id = %report.id, error = %error_chain(cause.as_ref()), "a result cannot be settled");
-                feed.reject(incoming.mark, error_chain(cause.as_ref()));
+                results.reject(delivery.mark, error_chain(cause.as_ref()));
             }
             Err(error) => {
                 if let ApiError::Internal(cause) = error {
-                    trouble.failed(cause.as_ref());
+                    outage.failed(cause.as_ref());
                 }
-                again.push(incoming);
+                unsettled.push(delivery);
             }
         }
     }
-    if again.is_empty() {
-        trouble.passed();
+    if unsettled.is_empty() {
+        outage.recovered();
     }
-    again
+    unsettled
 }
 
 fn is_about_a_row(cause: &(dyn Error + 'static)) -> bool {

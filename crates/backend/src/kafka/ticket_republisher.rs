@@ -1,70 +1,66 @@
-//! What is ready is offered over Kafka: after the commit that made it so, and again while it stays ready.
+//! Publishes the tickets of tasks again that have been ready for long: a ticket may have been lost on its way.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use broker::{Broker, Ticket};
 use database::DatabaseError;
-use domain::{QueueName, Submission, TypeName};
+use domain::{QueueName, TypeName};
+use telemetry::OutageLog;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::background::pruner::OutageLog;
+use crate::app::AppState;
+use crate::catalogue::Catalogue;
 
-/// The most tasks that one round offers again: bounded, so that a system that is full is not flooded as well.
-const MOST: u32 = 500;
+/// The most tickets that are republished in one period, so that a backlog is not made worse by its own tickets.
+const MAX_TICKETS_PER_PERIOD: u32 = 500;
 
-/// Offers tasks that have just been accepted. Kafka is never waited for: what it does not take is offered again later.
-pub(crate) fn publish_ticket(broker: &Broker, batch: &[Submission]) {
-    for task in batch {
-        let ticket = Ticket { id: task.id, name: task.name.clone(), attempt: 1 };
-        broker.publish_ticket(&task.queue, &ticket, task.trace, None);
-    }
-}
-
-/// Offers again, each `resend_period` until `stop`, what has been ready for longer than that.
-pub(crate) async fn republish_waiting(app: App, broker: Broker, stop: CancellationToken) {
+/// Republishes each `resend_period` until `stop`, then flushes the producer.
+pub(crate) async fn run(app: Arc<AppState>, broker: Broker, stop: CancellationToken) {
     let mut period = interval(app.settings.resend_period);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut trouble = OutageLog::with("offering waiting tasks again");
+    let mut outage = OutageLog::new("republishing tickets");
     while stop.run_until_cancelled(period.tick()).await.is_some() {
-        // While Kafka is away, workers pull.
+        // While Kafka is down, workers claim by type.
         if broker.is_up() {
-            trouble.heard(&again(&app, &broker).await);
+            outage.record(&republish_waiting(&app, &broker).await);
         }
     }
     broker.flush().await;
 }
 
-async fn again(app: &App, broker: &Broker) -> Result<(), DatabaseError> {
-    // Counted by the clock, so that it goes on after a restart.
+async fn republish_waiting(app: &AppState, broker: &Broker) -> Result<(), DatabaseError> {
+    // The round comes from the clock, so that it goes on after a restart.
     let period = u64::try_from(app.settings.resend_period.as_micros()).unwrap_or(u64::MAX).max(1);
     let round = app.store.now().0.unsigned_abs() / period;
-    let served = served(app).await?;
+    let types = types_with_live_workers(app).await?;
     let since = app.ago(app.settings.resend_period);
-    let waiting = app.store.ready_tasks(&served, since, MOST).await?;
-    let offered = waiting.iter().filter(|task| {
-        let ticket = Ticket { id: task.id, name: task.name.clone(), attempt: task.attempt + 1 };
-        broker.publish_ticket(&task.queue, &ticket, None, Some(round))
-    });
-    let offered = offered.count();
-    if offered > 0 {
-        tracing::debug!(tasks = offered, "offered waiting tasks again");
+    let mut published = 0;
+    for task in app.store.ready_tasks(&types, since, MAX_TICKETS_PER_PERIOD).await? {
+        let ticket = Ticket { id: task.id, name: task.name, attempt: task.attempt + 1 };
+        if broker.publish_ticket(&task.queue, &ticket, None, Some(round)) {
+            published += 1;
+        }
+    }
+    if published > 0 {
+        tracing::debug!(tasks = published, "republished the tickets of waiting tasks");
     }
     Ok(())
 }
 
-/// The types that a live worker runs: one that nobody runs must not stand before the others.
-async fn served(app: &App) -> Result<Vec<TypeName>, DatabaseError> {
-    let alive = app.ago(app.settings.worker_lost);
-    let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen_date >= alive);
+/// The types that a live worker runs. Tasks of other types would take the places of those that somebody can run.
+async fn types_with_live_workers(app: &AppState) -> Result<Vec<TypeName>, DatabaseError> {
+    let alive_since = app.ago(app.settings.worker_lost);
+    let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen_date >= alive_since);
     let types: BTreeSet<TypeName> = workers.flat_map(|worker| worker.types).collect();
     Ok(types.into_iter().collect())
 }
 
-/// Every queue of the catalogue.
-pub(crate) fn ensure_topics(app: &App, broker: &Broker) {
-    let known = app.catalogue.all();
-    let queues: BTreeSet<&QueueName> = known.values().map(|known| &known.operation.queue).collect();
+/// Declares the queues of all operations, so that the topic manager creates their topics.
+pub(crate) fn ensure_topics(catalogue: &Catalogue, broker: &Broker) {
+    let operations = catalogue.all();
+    let queues: BTreeSet<&QueueName> =
+        operations.values().map(|compiled| &compiled.operation.queue).collect();
     broker.declare_queues(queues);
 }

@@ -1,4 +1,6 @@
-//! Workers' requests that wait until there is work.
+//! Workers' claim requests that wait until there are tasks for them.
 
-pub(crate) mod look_schedule;
+mod delivery;
+mod query_schedule;
 pub(crate) mod queue;
+mod waiting_request;

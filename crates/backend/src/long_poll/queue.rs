@@ -1,332 +1,296 @@
-//! Workers that wait for work: their asks are held, share statements, and are answered when a task becomes ready.
+//! The queue of claim requests that wait for tasks: they share queries, and are answered when a task becomes ready.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::DatabaseError;
-use domain::{ClaimId, Grant, Report, ReportOutcome, TypeName, WorkerName};
-use futures_util::future::join_all;
-use store::{Granted, PullRequest, PullResult, Store};
-use telemetry::error_chain;
+use domain::TypeName;
+use store::{PullRequest, PullResult, Store};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Settle, TimedGrant};
-use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::error::ApiError;
-use crate::long_poll::look_schedule::LookSchedule;
+use crate::lifecycle::claim::{GrantedBy, TimedGrant, record_granted};
+use crate::lifecycle::settle::Settler;
+use crate::long_poll::delivery::{Delivery, answer_duplicates, deliver, release_undelivered};
+use crate::long_poll::query_schedule::QuerySchedule;
+use crate::long_poll::waiting_request::{WaitError, WaitingRequest};
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 
-/// The longest that an ask is held.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+/// The longest that a claim request waits.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The most asks that are held at once; more are told to come back.
-const MOST: usize = 10_000;
+/// The most claim requests that wait at once; further ones are refused as overload.
+const MAX_WAITING_REQUESTS: usize = 10_000;
 
-/// The most tasks that one statement takes.
+/// The most tasks that one query grants.
 const MAX_TASKS_PER_STATEMENT: u32 = 500;
 
-/// The way in: asks for whatever waits of certain types.
+/// The handle with which request handlers wait for tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct LongPoll {
-    asks: mpsc::Sender<WaitingRequest>,
-    places: Arc<Semaphore>,
+    requests: mpsc::Sender<WaitingRequest>,
+    permits: Arc<Semaphore>,
 }
 
-/// An ask that is held.
-#[derive(Debug)]
-struct WaitingRequest {
-    puller: PullRequest,
-    types: Arc<BTreeSet<TypeName>>,
-    until: Instant,
-    look: LookSchedule,
-    answer: oneshot::Sender<Vec<TimedGrant>>,
-    /// Its place among the most that are held.
-    _place: OwnedSemaphorePermit,
-}
-
-/// Holds the asks. One statement is in flight at a time; what comes meanwhile shares the next.
+/// The loop that serves the waiting requests. One query is in flight at a time; requests that come meanwhile share the next.
 pub(crate) struct LongPollQueue {
     store: Store,
     catalogue: Catalogue,
-    bells: Arc<Notifier>,
-    /// For what was granted to those who had hung up.
-    settle: Batcher<Settle>,
-    asks: mpsc::Receiver<WaitingRequest>,
-    held: Vec<WaitingRequest>,
-    /// How often everybody looks anyway.
+    notifier: Arc<Notifier>,
+    /// Releases what was granted to requests that had been dropped.
+    settler: Settler,
+    requests: mpsc::Receiver<WaitingRequest>,
+    waiting: Vec<WaitingRequest>,
+    /// How often every request queries without having been notified.
     slow_check: Duration,
 }
 
 impl LongPoll {
+    /// A handle, and the queue that must run for its requests to be answered.
     pub(crate) fn new(
         store: Store,
         catalogue: Catalogue,
-        bells: Arc<Notifier>,
-        settle: Batcher<Settle>,
+        notifier: Arc<Notifier>,
+        settler: Settler,
         slow_check: Duration,
     ) -> (Self, LongPollQueue) {
-        let (sender, asks) = mpsc::channel(MOST);
-        let holder = LongPollQueue { store, catalogue, bells, settle, asks, held: Vec::new(), slow_check };
-        (Self { asks: sender, places: Arc::new(Semaphore::new(MOST)) }, holder)
+        let (sender, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let waiting = Vec::new();
+        let queue = LongPollQueue { store, catalogue, notifier, settler, requests, waiting, slow_check };
+        (Self { requests: sender, permits: Arc::new(Semaphore::new(MAX_WAITING_REQUESTS)) }, queue)
     }
 
-    /// Waits until `puller` has been granted something that was ready for `age`, or until `until`.
-    pub(crate) async fn ask(
+    /// Waits until `pull` has been granted tasks of `types` that were ready for `age`, or until `until`.
+    pub(crate) async fn wait(
         &self,
-        puller: PullRequest,
+        pull: PullRequest,
         types: Vec<TypeName>,
         age: Duration,
         until: Instant,
     ) -> Result<Vec<TimedGrant>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let types = Arc::new(types.into_iter().collect());
-        let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
-        let look = LookSchedule::new(age, Instant::now());
-        let held = WaitingRequest { puller, types, until, look, answer, _place: place };
-        match self.asks.try_send(held) {
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+        let schedule = QuerySchedule::new(age, Instant::now());
+        let request = WaitingRequest { pull, types, until, schedule, answer, _permit: permit };
+        match self.requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(ApiError::Overloaded),
-            // The service is stopping: it has nothing to give.
+            // The service is stopping and grants nothing more.
             Err(TrySendError::Closed(_)) => return Ok(Vec::new()),
         }
-        answered.await.map_err(|_| ApiError::Unavailable("the database"))
+        match answered.await {
+            Ok(answer) => answer.map_err(ApiError::from),
+            Err(_) => Err(ApiError::Internal("the long poll queue has ended".into())),
+        }
     }
 }
 
 impl LongPollQueue {
-    /// Serves asks until `stop`; then everyone is answered with what there is: nothing.
+    /// Serves requests until `stop`; then answers every request with nothing.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut slow = tokio::time::interval(self.slow_check);
+        let mut slow_check = tokio::time::interval(self.slow_check);
         loop {
-            let next = self
-                .held
-                .iter()
-                .map(|ask| ask.look.next().map_or(ask.until, |look| look.min(ask.until)))
-                .min();
-            let mut everything = false;
+            let next = self.waiting.iter().map(WaitingRequest::due).min();
+            let mut query_all = false;
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(ask) = self.asks.recv() => self.hold(ask),
-                () = self.bells.ready_notified() => {}
-                _ = slow.tick() => everything = true,
+                Some(request) = self.requests.recv() => self.add(request),
+                () = self.notifier.ready_notified() => {}
+                _ = slow_check.tick() => query_all = true,
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
-            while let Ok(ask) = self.asks.try_recv() {
-                self.hold(ask);
+            while let Ok(request) = self.requests.try_recv() {
+                self.add(request);
             }
-            let (rung, now) = (self.bells.rung(), Instant::now());
-            self.held.retain(|ask| !ask.answer.is_closed());
-            for ask in &mut self.held {
-                if rung.any_of(&ask.types) {
-                    ask.look.rung(now);
-                }
-                if everything {
-                    ask.look.hurry(now);
-                }
-            }
+            let now = Instant::now();
+            self.update_schedules(now, query_all);
             self.serve(now).await;
             let now = Instant::now();
-            for ask in self.held.extract_if(.., |ask| ask.until <= now) {
-                ask.answer_with(Vec::new());
+            for request in self.waiting.extract_if(.., |request| request.until <= now) {
+                request.answer_with(Vec::new());
             }
         }
-        self.asks.close();
-        while let Ok(ask) = self.asks.try_recv() {
-            self.held.push(ask);
+        self.requests.close();
+        while let Ok(request) = self.requests.try_recv() {
+            self.waiting.push(request);
         }
-        for ask in self.held {
-            ask.answer_with(Vec::new());
+        for request in self.waiting {
+            request.answer_with(Vec::new());
         }
     }
 
-    /// Holds an ask; one that repeats another takes its place.
-    fn hold(&mut self, ask: WaitingRequest) {
-        self.held.retain(|held| held.puller.claim != ask.puller.claim);
-        self.held.push(ask);
+    /// Adds a request. One that repeats a waiting one replaces it.
+    fn add(&mut self, request: WaitingRequest) {
+        for repeated in self.waiting.extract_if(.., |waiting| waiting.pull.claim == request.pull.claim) {
+            repeated.fail(WaitError::Duplicate);
+        }
+        self.waiting.push(request);
     }
 
-    /// Looks for work for those whose look is due. Who asks for the same types and the same age shares a statement.
+    /// Drops requests whose worker has disconnected, and tells the others which tasks have become ready.
+    fn update_schedules(&mut self, now: Instant, query_all: bool) {
+        let ready = self.notifier.take_ready();
+        self.waiting.retain(|request| !request.answer.is_closed());
+        for request in &mut self.waiting {
+            if ready.contains_any(&request.types) {
+                request.schedule.notified(now);
+            }
+            if query_all {
+                request.schedule.query_now(now);
+            }
+        }
+    }
+
+    /// Queries for the requests that are due. Requests for the same types and the same age share a query.
     async fn serve(&mut self, now: Instant) {
-        let known = self.catalogue.all();
+        let catalogue = self.catalogue.all();
         let mut groups: BTreeMap<(Arc<BTreeSet<TypeName>>, Duration), Vec<WaitingRequest>> = BTreeMap::new();
-        for mut ask in self.held.extract_if(.., |ask| ask.look.is_due(now)) {
-            ask.look.looks(now);
-            groups.entry((ask.types.clone(), ask.look.age())).or_default().push(ask);
+        for mut request in self.waiting.extract_if(.., |request| request.schedule.is_due(now)) {
+            request.schedule.queried(now);
+            groups.entry((request.types.clone(), request.schedule.age())).or_default().push(request);
         }
-        for ((types, age), asks) in groups {
-            // A type that nobody has registered has no tasks, and the store shall not learn of it. It may come: the asks stay.
-            let types: Vec<TypeName> =
-                types.iter().filter(|name| known.contains_key(*name)).cloned().collect();
-            if types.is_empty() {
-                self.held.extend(asks);
+        let mut outage: Option<Arc<DatabaseError>> = None;
+        for ((types, age), requests) in groups {
+            if let Some(error) = &outage {
+                fail_all(requests, error);
                 continue;
             }
-            match self.serve_group(asks, &types, age).await {
-                Ok(unserved) => self.held.extend(unserved),
-                // Dropped without an answer: the workers are told that the database is away.
-                Err(error) if error.is_unavailable() => {
-                    tracing::debug!(error = %error_chain(&error), "asks for work failed");
-                    return;
+            // Unregistered types have no tasks: skip the query, which also keeps the store's cache per type small. The
+            // request goes on waiting, since the type may be registered meanwhile.
+            let types: Vec<TypeName> =
+                types.iter().filter(|name| catalogue.contains_key(*name)).cloned().collect();
+            if types.is_empty() {
+                self.waiting.extend(requests);
+                continue;
+            }
+            let (unserved, result) = self.serve_group(requests, &types, age).await;
+            match result.map_err(Arc::new) {
+                Ok(()) => self.waiting.extend(unserved),
+                Err(error) => {
+                    fail_all(unserved, &error);
+                    outage = Some(error).filter(|error| error.is_unavailable());
                 }
-                Err(error) => tracing::error!(error = %error_chain(&error), "asks for work failed"),
             }
         }
     }
 
-    /// Serves asks for the same types and age, the oldest first, until nothing is left to take; the rest come back.
+    /// Serves requests for the same types and age, the oldest first, until no task is left. Returns those that got nothing,
+    /// and the error that ended it early.
     async fn serve_group(
         &mut self,
-        mut asks: Vec<WaitingRequest>,
+        mut requests: Vec<WaitingRequest>,
         types: &[TypeName],
         age: Duration,
-    ) -> Result<Vec<WaitingRequest>, DatabaseError> {
+    ) -> (Vec<WaitingRequest>, Result<(), DatabaseError>) {
         let mut unserved = Vec::new();
-        let mut more = true;
-        while more && !asks.is_empty() {
-            let mut seats = 0;
-            let fits = asks.iter().take_while(|ask| {
-                seats += ask.puller.slots;
-                seats <= MAX_TASKS_PER_STATEMENT
+        let mut may_have_more = true;
+        while may_have_more && !requests.is_empty() {
+            let mut slots = 0;
+            let fitting = requests.iter().take_while(|request| {
+                slots += request.pull.slots;
+                slots <= MAX_TASKS_PER_STATEMENT
             });
-            let turn: Vec<WaitingRequest> = asks.drain(..fits.count().max(1)).collect();
-            let seats: usize = turn.iter().map(|ask| ask.puller.slots as usize).sum();
-            let granted = self.pull(turn, types, age, &mut unserved).await?;
-            more = granted == seats;
+            let batch: Vec<WaitingRequest> = requests.drain(..fitting.count().max(1)).collect();
+            let slots: usize = batch.iter().map(|request| request.pull.slots as usize).sum();
+            match self.query(batch, types, age, &mut unserved).await {
+                Ok(granted) => may_have_more = granted == slots,
+                Err(error) => {
+                    unserved.extend(requests);
+                    return (unserved, Err(error));
+                }
+            }
         }
-        unserved.extend(asks);
-        Ok(unserved)
+        unserved.extend(requests);
+        (unserved, Ok(()))
     }
 
-    /// One statement for all of `turn`; those who got nothing are left in `unserved`. Says how many tasks were granted.
-    async fn pull(
+    /// One query for all of `requests`; those that got nothing are added to `unserved`. Returns the number of tasks granted.
+    async fn query(
         &mut self,
-        turn: Vec<WaitingRequest>,
+        requests: Vec<WaitingRequest>,
         types: &[TypeName],
         age: Duration,
         unserved: &mut Vec<WaitingRequest>,
     ) -> Result<usize, DatabaseError> {
-        let pullers: Vec<PullRequest> = turn.iter().map(|ask| ask.puller.clone()).collect();
+        let pulls: Vec<PullRequest> = requests.iter().map(|request| request.pull.clone()).collect();
         let sent = Instant::now();
-        let PullResult { granted, refused } = match self.store.claim_by_type(&pullers, types, age).await {
-            // Another transaction stood in the way: the next look is soon enough.
-            Err(error) if error.is_conflict() => {
-                unserved.extend(turn);
-                return Ok(0);
+        let PullResult { granted, refused } = match self.store.claim_by_type(&pulls, types, age).await {
+            Ok(result) => result,
+            Err(error) => {
+                unserved.extend(requests);
+                // A query that lost to another transaction is repeated soon enough.
+                return if error.is_conflict() { Ok(0) } else { Err(error) };
             }
-            Err(error) => return Err(error),
-            Ok(pulled) => pulled,
         };
-        self.bells.alarm.set(granted.iter().map(|granted| granted.grant.remaining_ms));
         let count = granted.len();
         metrics::statement("pull", count, sent.into_std());
-        metrics::granted("pull", count);
-        let mut grants: HashMap<ClaimId, Vec<TimedGrant>> = HashMap::new();
-        for Granted { grant, .. } in granted {
-            grants.entry(grant.claim).or_default().push(TimedGrant { grant, sent });
+        let granted = record_granted(&self.notifier, GrantedBy::Type, sent, granted);
+        let Delivery { unserved: still_waiting, duplicates, undelivered } =
+            deliver(requests, granted, &refused);
+        unserved.extend(still_waiting);
+        release_undelivered(&self.settler, undelivered).await;
+        if !duplicates.is_empty() {
+            // The tasks that the duplicates were meant to take are ready for the others.
+            self.notifier.notify_ready_locally(types);
         }
-        let (mut unheard, mut repeats) = (Vec::new(), Vec::new());
-        for ask in turn {
-            match grants.remove(&ask.puller.claim) {
-                Some(tasks) => unheard.extend(ask.answer_with(tasks)),
-                None if refused.contains(&ask.puller.claim) => repeats.push(ask),
-                None => unserved.push(ask.mark_looked()),
-            }
-        }
-        self.release_undelivered(unheard).await;
-        self.refuse(repeats, types).await;
+        answer_duplicates(&self.store, duplicates).await;
         Ok(count)
     }
+}
 
-    /// Answers asks that repeat others, here or at another Backend, by what was granted to those. If that is not committed
-    /// yet, the worker is told to come back, and finds it then.
-    async fn refuse(&self, repeats: Vec<WaitingRequest>, types: &[TypeName]) {
-        if !repeats.is_empty() {
-            // What they were meant to take is ready for the others.
-            self.bells.notify_ready_locally(types);
-        }
-        for ask in repeats {
-            match held(&self.store, &ask.puller.worker, ask.puller.claim).await {
-                // If nobody hears it, it stays granted: who repeats an ask will repeat it once more.
-                Ok(again) if !again.is_empty() => drop(ask.answer_with(again)),
-                // Dropped without an answer: the worker is told to come back.
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(error = %error_chain(&error), "a repeated ask could not be answered")
-                }
-            }
-        }
-    }
-
-    /// Releases what was granted to workers that had hung up.
-    async fn release_undelivered(&self, unheard: Vec<TimedGrant>) {
-        let releases = unheard.into_iter().map(|TimedGrant { grant, .. }| {
-            let Grant { id, attempt, claim, trace, .. } = grant;
-            self.settle.put(Report { id, attempt, claim, reported: ReportOutcome::Released, trace })
-        });
-        for lost in join_all(releases).await.into_iter().filter_map(Result::err) {
-            tracing::warn!(error = %error_chain(&lost), "a task that nobody heard of could not be given back");
-        }
+fn fail_all(requests: Vec<WaitingRequest>, error: &Arc<DatabaseError>) {
+    for request in requests {
+        request.fail(WaitError::Query(error.clone()));
     }
 }
 
-/// What runs under a claim: the answer to an ask that is repeated.
-pub(crate) async fn held(
-    store: &Store,
-    worker: &WorkerName,
-    claim: ClaimId,
-) -> Result<Vec<TimedGrant>, DatabaseError> {
-    let sent = Instant::now();
-    let held = store.grants_under_claim(worker, claim).await?.into_iter();
-    Ok(held.map(|Granted { grant, .. }| TimedGrant { grant, sent }).collect())
-}
-
-impl WaitingRequest {
-    /// The next look is not its first.
-    fn mark_looked(mut self) -> Self {
-        self.puller.new = false;
-        self
-    }
-
-    /// Answers; if the worker has hung up, what it was granted comes back.
-    fn answer_with(self, tasks: Vec<TimedGrant>) -> Vec<TimedGrant> {
-        self.answer.send(tasks).err().unwrap_or_default()
+impl From<WaitError> for ApiError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::Duplicate => Self::DuplicateClaim,
+            WaitError::Query(error) if error.is_unavailable() => Self::Unavailable("the database"),
+            WaitError::Query(error) => Self::Internal(Box::new(error)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use database::Clock;
+    use domain::ClaimId;
     use testkit::Scratch;
 
     use super::*;
 
     #[tokio::test]
-    async fn an_ask_beyond_the_most_that_are_held_is_told_so() {
+    async fn a_request_beyond_the_most_that_may_wait_is_refused() {
         let scratch = Scratch::sqlite();
         let store = Store::new(scratch.open(), Clock::System);
-        let bells = Arc::new(Notifier::default());
-        let (settle, _writers) = Batcher::new(Settle { store: store.clone(), bells: bells.clone() });
-        let (mut pulls, mut holder) = LongPoll::new(store, Catalogue::default(), bells, settle, LONGEST);
-        pulls.places = Arc::new(Semaphore::new(1));
-        let puller =
-            || PullRequest { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1, new: true };
-        let until = Instant::now() + LONGEST;
-        let mut first = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
+        let notifier = Arc::new(Notifier::default());
+        let (settler, _writers) = Settler::new(store.clone(), notifier.clone(), 1024);
+        let (mut long_poll, mut queue) =
+            LongPoll::new(store, Catalogue::default(), notifier, settler, MAX_WAIT);
+        long_poll.permits = Arc::new(Semaphore::new(1));
+        let until = Instant::now() + MAX_WAIT;
+        let wait = || {
+            let pull =
+                PullRequest { claim: ClaimId::random(), worker: "w".parse().unwrap(), slots: 1, new: true };
+            long_poll.wait(pull, Vec::new(), Duration::ZERO, until)
+        };
+        let mut first = Box::pin(wait());
         assert!(futures_util::poll!(&mut first).is_pending());
-        let held = holder.asks.recv().await.unwrap();
-        assert!(
-            matches!(pulls.ask(puller(), Vec::new(), Duration::ZERO, until).await, Err(ApiError::Overloaded)),
-            "the queue is free"
-        );
-        held.answer_with(Vec::new());
+        let request = queue.requests.recv().await.unwrap();
+        assert!(matches!(wait().await, Err(ApiError::Overloaded)), "the queue is free, the permits are not");
+        request.answer_with(Vec::new());
         assert!(first.await.is_ok());
-        let mut next = Box::pin(pulls.ask(puller(), Vec::new(), Duration::ZERO, until));
-        assert!(futures_util::poll!(&mut next).is_pending(), "its place is free again");
+        let mut next = Box::pin(wait());
+        assert!(futures_util::poll!(&mut next).is_pending(), "its permit is free again");
     }
 }

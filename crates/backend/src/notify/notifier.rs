@@ -1,79 +1,82 @@
-//! Who hears of what has been committed: those who wait at this Backend, and the other Backends.
+//! Tells local waiters and the other Backends what was committed.
 
 use domain::{TaskId, TypeName};
 use store::PeerUpdate;
 use tokio::sync::oneshot;
 
-use crate::background::deadline_sweeper::DeadlineTimer;
+use crate::notify::deadline_timer::DeadlineTimer;
 use crate::notify::peer_outbox::PeerOutbox;
 use crate::notify::ready_types::{ReadySet, ReadyTypes};
 use crate::notify::task_waiters::TaskWaiters;
 
-/// The bells. What is rung here is told to the others; what they tell rings here alone.
+/// Wakes local waiters and publishes the same event to the other Backends. Events that come from a peer wake local waiters
+/// only, so they are not echoed.
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
-    ended: TaskWaiters,
-    ready: ReadyTypes,
-    /// For this Backend's own deadlines.
-    pub(crate) alarm: DeadlineTimer,
-    pub(crate) untold: PeerOutbox,
+    task_waiters: TaskWaiters,
+    ready_types: ReadyTypes,
+    /// The deadlines of tasks that this Backend has granted.
+    pub(crate) deadline_timer: DeadlineTimer,
+    /// What is still to be published to the other Backends.
+    pub(crate) peer_outbox: PeerOutbox,
 }
 
 impl Notifier {
     /// These tasks have ended.
-    pub(crate) fn ended(&self, tasks: &[TaskId]) {
-        self.ended.ended(tasks);
-        self.untold.ended(tasks);
+    pub(crate) fn notify_ended(&self, tasks: &[TaskId]) {
+        self.task_waiters.wake(tasks);
+        self.peer_outbox.add_ended(tasks);
     }
 
     /// Tasks of these types have become ready.
-    pub(crate) fn ready<'a>(&self, types: impl Iterator<Item = &'a TypeName> + Clone) {
-        self.ready.ring(types.clone());
-        self.untold.ready(types);
+    pub(crate) fn notify_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName> + Clone) {
+        self.ready_types.mark_ready(types.clone());
+        self.peer_outbox.add_ready(types);
     }
 
-    /// Tasks of these types are ready still, as the others know.
+    /// Tasks of these types are still ready; the other Backends know it already.
     pub(crate) fn notify_ready_locally(&self, types: &[TypeName]) {
-        self.ready.ring(types.iter());
+        self.ready_types.mark_ready(types.iter());
     }
 
-    /// A task has become ready, and nobody knows of which type.
+    /// A task of an unknown type has become ready.
     pub(crate) fn notify_any_ready(&self) {
-        self.ready.ring_all();
-        self.untold.notify_any_ready();
+        self.ready_types.mark_all_ready();
+        self.peer_outbox.add_any_ready();
     }
 
-    /// Another Backend has committed this.
-    pub(crate) fn hear(&self, news: &PeerUpdate) {
-        if news.any_ended {
-            self.ended.all();
-        } else if !news.ended.is_empty() {
-            self.ended.ended(&news.ended);
+    /// Wakes local waiters for what another Backend has committed.
+    pub(crate) fn apply_peer_update(&self, update: &PeerUpdate) {
+        if update.any_ended {
+            self.task_waiters.wake_all();
+        } else if !update.ended.is_empty() {
+            self.task_waiters.wake(&update.ended);
         }
-        if news.any_ready {
-            self.ready.ring_all();
-        } else if !news.ready.is_empty() {
-            self.ready.ring(news.ready.iter());
+        if update.any_ready {
+            self.ready_types.mark_all_ready();
+        } else if !update.ready.is_empty() {
+            self.ready_types.mark_ready(update.ready.iter());
         }
     }
 
-    /// Rings once when `task` ends, or when it should be looked at. Ask before looking: an end in between is then heard.
+    /// A receiver that is woken once when `task` ends, or when it should be read again. Subscribe before reading the task:
+    /// then an end between the two is not missed.
     pub(crate) fn subscribe_to_end(&self, task: TaskId) -> oneshot::Receiver<()> {
-        self.ended.on(task)
+        self.task_waiters.subscribe(task)
     }
 
-    /// Returns when something has become ready.
+    /// Waits until tasks have become ready; [`Notifier::take_ready`] says of which types.
     pub(crate) async fn ready_notified(&self) {
-        self.ready.bell.notified().await;
+        self.ready_types.changed().await;
     }
 
-    /// What has become ready since the last time.
-    pub(crate) fn rung(&self) -> ReadySet {
-        self.ready.take()
+    /// Takes the types of which tasks have become ready since the last call.
+    pub(crate) fn take_ready(&self) -> ReadySet {
+        self.ready_types.take()
     }
 
-    /// Forgets those who have hung up.
-    pub(crate) fn tidy(&self) {
-        self.ended.tidy();
+    /// Drops the entries of requests that wait no more.
+    pub(crate) fn drop_closed_waiters(&self) {
+        self.task_waiters.drop_closed();
     }
 }

@@ -1,4 +1,4 @@
-//! What this Backend has committed and not yet told the others.
+//! What this Backend has committed and not yet published to the other Backends.
 
 use std::sync::Mutex;
 
@@ -6,76 +6,79 @@ use domain::{TaskId, TypeName};
 use store::PeerUpdate;
 use tokio::sync::Notify;
 
-/// The most ends that are told one by one; beyond it the others are told to look for themselves.
-const MOST: usize = 10_000;
+/// The most ended tasks that are published by id. Beyond it one short message says that any task may have ended.
+const MAX_ENDED_IDS: usize = 10_000;
 
-/// News that gather while others are being told. Nothing gathers where nobody listens.
+/// Collects updates while earlier ones are being published. Collects nothing while there is no other Backend.
 #[derive(Debug, Default)]
 pub(crate) struct PeerOutbox {
-    news: Mutex<Pending>,
-    bell: Notify,
+    pending: Mutex<Pending>,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
-    news: PeerUpdate,
-    somebody_listens: bool,
+    update: PeerUpdate,
+    has_peers: bool,
 }
 
 impl PeerOutbox {
-    pub(crate) fn ended(&self, tasks: &[TaskId]) {
+    /// These tasks have ended.
+    pub(crate) fn add_ended(&self, tasks: &[TaskId]) {
         if tasks.is_empty() {
             return;
         }
-        self.gather(|news| {
-            if news.any_ended || news.ended.len() + tasks.len() > MOST {
-                news.ended.clear();
-                news.any_ended = true;
+        self.add(|update| {
+            if update.any_ended || update.ended.len() + tasks.len() > MAX_ENDED_IDS {
+                update.ended.clear();
+                update.any_ended = true;
             } else {
-                news.ended.extend_from_slice(tasks);
+                update.ended.extend_from_slice(tasks);
             }
         });
     }
 
-    pub(crate) fn ready<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
-        self.gather(|news| {
+    /// Tasks of these types have become ready.
+    pub(crate) fn add_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
+        self.add(|update| {
             for name in types {
-                if !news.ready.contains(name) {
-                    news.ready.insert(name.clone());
+                if !update.ready.contains(name) {
+                    update.ready.insert(name.clone());
                 }
             }
         });
     }
 
-    pub(crate) fn notify_any_ready(&self) {
-        self.gather(|news| news.any_ready = true);
+    /// A task of an unknown type has become ready.
+    pub(crate) fn add_any_ready(&self) {
+        self.add(|update| update.any_ready = true);
     }
 
-    /// Whether it is worth while to gather.
-    pub(crate) fn somebody_listens(&self, listens: bool) {
-        let mut gathered = self.news.lock().expect("no panic while it is held");
-        gathered.somebody_listens = listens;
-        if !listens {
-            gathered.news = PeerUpdate::default();
+    /// Says whether there are other Backends to publish to. Without them, what is pending is dropped.
+    pub(crate) fn set_has_peers(&self, has_peers: bool) {
+        let mut pending = self.pending.lock().expect("no panic while it is locked");
+        pending.has_peers = has_peers;
+        if !has_peers {
+            pending.update = PeerUpdate::default();
         }
     }
 
-    /// Returns when there is something to tell.
-    pub(crate) async fn something(&self) {
-        self.bell.notified().await;
+    /// Waits until something is pending. There may be one waiter only.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
-    /// What has gathered since the last time.
+    /// Takes what is pending.
     pub(crate) fn take(&self) -> PeerUpdate {
-        std::mem::take(&mut self.news.lock().expect("no panic while it is held").news)
+        std::mem::take(&mut self.pending.lock().expect("no panic while it is locked").update)
     }
 
-    fn gather(&self, add: impl FnOnce(&mut PeerUpdate)) {
-        let mut gathered = self.news.lock().expect("no panic while it is held");
-        if gathered.somebody_listens {
-            add(&mut gathered.news);
-            drop(gathered);
-            self.bell.notify_one();
+    fn add(&self, change: impl FnOnce(&mut PeerUpdate)) {
+        let mut pending = self.pending.lock().expect("no panic while it is locked");
+        if pending.has_peers {
+            change(&mut pending.update);
+            drop(pending);
+            self.changed.notify_one();
         }
     }
 }
@@ -91,31 +94,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_gathers_where_nobody_listens() {
-        let untold = PeerOutbox::default();
-        untold.ended(&tasks(1));
-        assert_eq!(untold.take(), PeerUpdate::default());
-        untold.somebody_listens(true);
-        untold.ended(&tasks(1));
-        untold.notify_any_ready();
-        assert_eq!(untold.take(), PeerUpdate { ended: tasks(1), any_ready: true, ..PeerUpdate::default() });
-        untold.notify_any_ready();
-        untold.somebody_listens(false);
-        assert_eq!(untold.take(), PeerUpdate::default());
+    fn nothing_is_collected_without_peers() {
+        let outbox = PeerOutbox::default();
+        outbox.add_ended(&tasks(1));
+        assert_eq!(outbox.take(), PeerUpdate::default());
+        outbox.set_has_peers(true);
+        outbox.add_ended(&tasks(1));
+        outbox.add_any_ready();
+        assert_eq!(outbox.take(), PeerUpdate { ended: tasks(1), any_ready: true, ..PeerUpdate::default() });
+        outbox.add_any_ready();
+        outbox.set_has_peers(false);
+        assert_eq!(outbox.take(), PeerUpdate::default());
     }
 
     #[test]
-    fn what_does_not_fit_is_one_short_message() {
-        let untold = PeerOutbox::default();
-        untold.somebody_listens(true);
-        untold.ended(&tasks(MOST));
-        assert_eq!(untold.take().ended.len(), MOST);
+    fn too_many_ids_become_one_short_message() {
+        let outbox = PeerOutbox::default();
+        outbox.set_has_peers(true);
+        outbox.add_ended(&tasks(MAX_ENDED_IDS));
+        assert_eq!(outbox.take().ended.len(), MAX_ENDED_IDS);
         for _ in 0..3 {
-            untold.ended(&tasks(MOST - 1));
+            outbox.add_ended(&tasks(MAX_ENDED_IDS - 1));
         }
         let any = PeerUpdate { any_ended: true, ..PeerUpdate::default() };
-        assert_eq!(untold.take(), any);
-        untold.ended(&tasks(1));
-        assert_eq!(untold.take().ended, tasks(1), "the next ones are told again");
+        assert_eq!(outbox.take(), any);
+        outbox.add_ended(&tasks(1));
+        assert_eq!(outbox.take().ended, tasks(1), "the next ones are published by id again");
     }
 }

@@ -1,102 +1,112 @@
-//! The other Backends on the same database: what is committed here is told to them, what they tell rings here.
+//! The session with the other Backends on the same database: publishes what is committed here, applies what they publish.
 //!
-//! A slow check covers whatever is lost on the way. On SQLite there is nobody else.
+//! It speaks over PostgreSQL's LISTEN and NOTIFY. A notification may be lost; then the periodic checks find the change. On
+//! SQLite there is one Backend only, and nothing to do.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use database::DatabaseError;
-use rand::RngExt;
-use store::{PeerChannel, PeerId, PeerUpdate};
+use store::{PeerChannel, PeerId, PeerUpdate, Store};
+use telemetry::OutageLog;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::background::pruner::OutageLog;
 use crate::notify::notifier::Notifier;
 
-/// How often each Backend says hello, to the others and to itself.
+/// How often each Backend publishes a heartbeat, to the others and to itself.
 const PEER_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// One that has not been heard for so long is gone.
+/// A Backend whose last notification is older than this is considered gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// The pauses between connections double from the shortest to the longest; one that lasts ends that.
-const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(5);
+/// The pauses between two connections; jitter up to doubles each.
+const RECONNECT_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(25))
+    .with_max_delay(Duration::from_millis(2500))
+    .without_max_times()
+    .with_jitter();
 
-/// Tells and listens until `stop`.
-pub(crate) async fn run(app: App, stop: CancellationToken) {
-    let mut trouble = OutageLog::with("listening to the other Backends");
-    let mut pause = SHORTEST;
+/// A connection that has lasted this long resets the pauses.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
+
+/// Runs sessions, one after the other, until `stop`.
+pub(crate) async fn run(store: Store, notifier: Arc<Notifier>, stop: CancellationToken) {
+    let mut outage = OutageLog::new("listening to the other Backends");
+    let mut pauses = RECONNECT_PAUSES.build();
     loop {
         let began = Instant::now();
-        let talk = Box::pin(talk(&app, &mut trouble));
-        let Some(Err(error)) = stop.run_until_cancelled(talk).await else { return };
-        trouble.heard(&Err(error));
-        if began.elapsed() > LONGEST {
-            pause = SHORTEST;
+        let session = Box::pin(run_session(&store, &notifier, &mut outage));
+        let Some(Err(error)) = stop.run_until_cancelled(session).await else { return };
+        outage.failed(&error);
+        if began.elapsed() > STABLE_AFTER {
+            pauses = RECONNECT_PAUSES.build();
         }
-        let jittered = rand::rng().random_range(pause / 2..=pause);
-        if stop.run_until_cancelled(sleep(jittered)).await.is_none() {
+        let pause = pauses.next().unwrap_or(STABLE_AFTER);
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }
-        pause = (pause * 2).min(LONGEST);
     }
 }
 
-async fn talk(app: &App, trouble: &mut OutageLog) -> Result<Infallible, DatabaseError> {
-    let Some(ear) = app.store.peer_channel().await? else { return std::future::pending().await };
-    trouble.heard(&Ok(()));
-    PeerSession { ear, bells: &app.bells, others: HashMap::new() }.go_on().await
+async fn run_session(
+    store: &Store,
+    notifier: &Notifier,
+    outage: &mut OutageLog,
+) -> Result<Infallible, DatabaseError> {
+    let Some(channel) = store.peer_channel().await? else { return std::future::pending().await };
+    outage.recovered();
+    PeerSession { channel, notifier, peers: HashMap::new() }.run().await
 }
 
-/// What is said on one connection.
+/// One connection to the other Backends.
 struct PeerSession<'a> {
-    ear: PeerChannel,
-    bells: &'a Notifier,
-    /// Who is there, and when it was last heard.
-    others: HashMap<PeerId, Instant>,
+    channel: PeerChannel,
+    notifier: &'a Notifier,
+    /// The other Backends, and when each was last received from.
+    peers: HashMap<PeerId, Instant>,
 }
 
 impl PeerSession<'_> {
-    async fn go_on(&mut self) -> Result<Infallible, DatabaseError> {
-        // Until now neither side has heard the other.
-        self.bells.hear(&PeerUpdate::anything());
-        self.bells.untold.somebody_listens(false);
-        self.ear.publish(&PeerUpdate::anything()).await?;
-        let mut hello = interval(PEER_HEARTBEAT_INTERVAL);
-        hello.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn run(&mut self) -> Result<Infallible, DatabaseError> {
+        // What either side published before this connection was not received.
+        self.notifier.apply_peer_update(&PeerUpdate::anything());
+        self.notifier.peer_outbox.set_has_peers(false);
+        self.channel.publish(&PeerUpdate::anything()).await?;
+        let mut heartbeat = interval(PEER_HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                word = self.ear.recv() => {
-                    let (from, news) = word?;
-                    self.hear(from, &news).await?;
+                received = self.channel.recv() => {
+                    let (from, update) = received?;
+                    self.receive(from, &update).await?;
                 }
-                () = self.bells.untold.something() => {
-                    let news = self.bells.untold.take();
-                    if news != PeerUpdate::default() {
-                        self.ear.publish(&news).await?;
+                () = self.notifier.peer_outbox.changed() => {
+                    let update = self.notifier.peer_outbox.take();
+                    if update != PeerUpdate::default() {
+                        self.channel.publish(&update).await?;
                     }
                 }
-                _ = hello.tick() => {
-                    self.others.retain(|_, heard| heard.elapsed() < PEER_TIMEOUT);
-                    if self.others.is_empty() {
-                        self.bells.untold.somebody_listens(false);
+                _ = heartbeat.tick() => {
+                    self.peers.retain(|_, received_at| received_at.elapsed() < PEER_TIMEOUT);
+                    if self.peers.is_empty() {
+                        self.notifier.peer_outbox.set_has_peers(false);
                     }
-                    self.ear.heartbeat().await?;
+                    self.channel.heartbeat().await?;
                 }
             }
         }
     }
 
-    async fn hear(&mut self, from: PeerId, news: &PeerUpdate) -> Result<(), DatabaseError> {
-        self.bells.hear(news);
-        if self.others.insert(from, Instant::now()).is_none() {
-            // A stranger: what has happened since it listens was not told.
-            self.bells.untold.somebody_listens(true);
-            self.ear.publish(&PeerUpdate::anything()).await?;
+    async fn receive(&mut self, from: PeerId, update: &PeerUpdate) -> Result<(), DatabaseError> {
+        self.notifier.apply_peer_update(update);
+        if self.peers.insert(from, Instant::now()).is_none() {
+            // A peer seen for the first time: what was committed since it began to listen was not published to it.
+            self.notifier.peer_outbox.set_has_peers(true);
+            self.channel.publish(&PeerUpdate::anything()).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The bell for those who wait for work: which types have become ready.
+//! The types of which tasks have become ready, collected for the long poll queue.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -6,47 +6,53 @@ use std::sync::Mutex;
 use domain::TypeName;
 use tokio::sync::Notify;
 
-/// The types of which a task has become ready since somebody looked.
+/// Collects the types of which a task has become ready since the last [`ReadyTypes::take`].
 #[derive(Debug, Default)]
 pub(crate) struct ReadyTypes {
-    types: Mutex<ReadySet>,
-    pub(crate) bell: Notify,
+    ready: Mutex<ReadySet>,
+    changed: Notify,
 }
 
-/// What has been rung.
+/// The types of which a task has become ready.
 #[derive(Debug, Default)]
 pub(crate) struct ReadySet {
-    pub(crate) all: bool,
-    some: BTreeSet<TypeName>,
+    any: bool,
+    types: BTreeSet<TypeName>,
 }
 
 impl ReadyTypes {
-    /// Tasks of `types` are ready.
-    pub(crate) fn ring<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
-        let mut rung = self.types.lock().expect("no panic while it is held");
+    /// Tasks of `types` have become ready.
+    pub(crate) fn mark_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
+        let mut ready = self.ready.lock().expect("no panic while it is locked");
         for name in types {
-            if !rung.some.contains(name) {
-                rung.some.insert(name.clone());
+            if !ready.types.contains(name) {
+                ready.types.insert(name.clone());
             }
         }
-        drop(rung);
-        self.bell.notify_one();
+        drop(ready);
+        self.changed.notify_one();
     }
 
-    /// Tasks of any type may be ready.
-    pub(crate) fn ring_all(&self) {
-        self.types.lock().expect("no panic while it is held").all = true;
-        self.bell.notify_one();
+    /// Tasks of any type may have become ready.
+    pub(crate) fn mark_all_ready(&self) {
+        self.ready.lock().expect("no panic while it is locked").any = true;
+        self.changed.notify_one();
     }
 
-    /// What has been rung since the last time.
+    /// Waits until a type has been marked. There may be one waiter only.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes what was marked since the last call.
     pub(crate) fn take(&self) -> ReadySet {
-        std::mem::take(&mut *self.types.lock().expect("no panic while it is held"))
+        std::mem::take(&mut *self.ready.lock().expect("no panic while it is locked"))
     }
 }
 
 impl ReadySet {
-    pub(crate) fn any_of(&self, types: &BTreeSet<TypeName>) -> bool {
-        self.all || self.some.iter().any(|name| types.contains(name))
+    /// Whether a task of one of `types` may have become ready.
+    pub(crate) fn contains_any(&self, types: &BTreeSet<TypeName>) -> bool {
+        self.any || self.types.iter().any(|name| types.contains(name))
     }
 }

@@ -1,4 +1,4 @@
-//! Who waits for the end of a task, and how it hears of it.
+//! Requests that wait for the end of a task, by task.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,46 +6,47 @@ use std::sync::Mutex;
 use domain::TaskId;
 use tokio::sync::oneshot;
 
-/// Everyone who waits, by task.
+/// The requests that wait at this Backend.
 #[derive(Debug, Default)]
 pub(crate) struct TaskWaiters {
-    waiting: Mutex<HashMap<TaskId, Vec<oneshot::Sender<()>>>>,
+    by_task: Mutex<HashMap<TaskId, Vec<oneshot::Sender<()>>>>,
 }
 
 impl TaskWaiters {
-    /// Rings once when `task` ends. Ask before looking at the task: an end in between is then heard.
-    pub(crate) fn on(&self, task: TaskId) -> oneshot::Receiver<()> {
-        let (bell, rings) = oneshot::channel();
-        let mut waiting = self.waiting.lock().expect("no panic while it is held");
-        let bells = waiting.entry(task).or_default();
-        bells.retain(|bell| !bell.is_closed());
-        bells.push(bell);
-        rings
+    /// A receiver that is woken once when `task` ends. Subscribe before reading the task: then an end between the two is
+    /// not missed.
+    pub(crate) fn subscribe(&self, task: TaskId) -> oneshot::Receiver<()> {
+        let (waiter, woken) = oneshot::channel();
+        let mut by_task = self.by_task.lock().expect("no panic while it is locked");
+        let waiters = by_task.entry(task).or_default();
+        waiters.retain(|waiter| !waiter.is_closed());
+        waiters.push(waiter);
+        woken
     }
 
-    /// These tasks have ended.
-    pub(crate) fn ended(&self, tasks: &[TaskId]) {
-        let mut waiting = self.waiting.lock().expect("no panic while it is held");
+    /// Wakes the requests that wait for these tasks.
+    pub(crate) fn wake(&self, tasks: &[TaskId]) {
+        let mut by_task = self.by_task.lock().expect("no panic while it is locked");
         for task in tasks {
-            for bell in waiting.remove(task).into_iter().flatten() {
-                bell.send(()).ok();
+            for waiter in by_task.remove(task).into_iter().flatten() {
+                waiter.send(()).ok();
             }
         }
     }
 
-    /// Any of them may have ended: all who wait look for themselves.
-    pub(crate) fn all(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock().expect("no panic while it is held"));
-        for bell in waiting.into_values().flatten() {
-            bell.send(()).ok();
+    /// Wakes every request: any task may have ended, so each must read its own.
+    pub(crate) fn wake_all(&self) {
+        let by_task = std::mem::take(&mut *self.by_task.lock().expect("no panic while it is locked"));
+        for waiter in by_task.into_values().flatten() {
+            waiter.send(()).ok();
         }
     }
 
-    /// Forgets those who have hung up.
-    pub(crate) fn tidy(&self) {
-        self.waiting.lock().expect("no panic while it is held").retain(|_, bells| {
-            bells.retain(|bell| !bell.is_closed());
-            !bells.is_empty()
+    /// Drops the entries of requests that wait no more.
+    pub(crate) fn drop_closed(&self) {
+        self.by_task.lock().expect("no panic while it is locked").retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.is_closed());
+            !waiters.is_empty()
         });
     }
 }
@@ -57,15 +58,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everyone_who_waits_for_a_task_hears_of_its_end_and_nobody_else() {
-        let watch = TaskWaiters::default();
+    async fn the_end_of_a_task_wakes_those_who_wait_for_it_and_nobody_else() {
+        let waiters = TaskWaiters::default();
         let [ended, other] = [1, 2].map(|task| TaskId(Uuid::from_u128(task)));
-        let (first, second, mut third) = (watch.on(ended), watch.on(ended), watch.on(other));
-        watch.ended(&[ended]);
+        let (first, second, mut third) =
+            (waiters.subscribe(ended), waiters.subscribe(ended), waiters.subscribe(other));
+        waiters.wake(&[ended]);
         assert!(first.await.is_ok() && second.await.is_ok());
         assert!(third.try_recv().is_err());
         drop(third);
-        watch.tidy();
-        assert!(watch.waiting.lock().unwrap().is_empty(), "who has hung up is forgotten");
+        waiters.drop_closed();
+        assert!(waiters.by_task.lock().unwrap().is_empty(), "a closed waiter leaves no entry");
     }
 }

@@ -185,13 +185,19 @@ async fn a_worker_may_decline_tickets_with_a_claim_or_without_one() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let (wanted, declined) = (user.submit_echo().await, user.submit_echo().await);
-        let body = |ids: &[&str], declined: &[&str]| json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined});
+        let body = |ids: &[&str], declined: &[&str]| {
+            let declined: Vec<_> = declined.iter().map(|id| json!({"id": id, "type": "ECHO"})).collect();
+            json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined})
+        };
         let request = |body| worker.post("/api/Task/request").json(body);
         assert_eq!(request(body(&[&wanted], &[&declined])).await.grants().len(), 1);
         assert!(request(body(&[], &[&declined])).await.grants().is_empty());
         assert_eq!(user.task(&declined).await["status"], "CREATED");
         let unknown = Uuid::new_v4().to_string();
-        assert!(request(body(&[], &[&unknown])).await.grants().is_empty(), "a declined task may have been deleted");
+        assert!(
+            request(body(&[], &[&unknown])).await.grants().is_empty(),
+            "a declined task may have been deleted"
+        );
         assert_eq!(request(body(&[], &[])).await.problem(), (422, "ids-out-of-range".to_owned()));
         let many: Vec<&str> = vec![&unknown; 1001];
         assert_eq!(request(body(&[], &many)).await.problem(), (422, "too-many-declined".to_owned()));

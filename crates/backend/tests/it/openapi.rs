@@ -75,6 +75,34 @@ fn the_document_lists_every_route() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document = document();
+    let operations = operations(&document);
+    let mut ids: Vec<&str> =
+        operations.iter().map(|(_, _, operation)| operation["operationId"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        [
+            "cancelTask",
+            "checkLiveness",
+            "checkReadiness",
+            "claimTask",
+            "claimTasks",
+            "getTask",
+            "getTaskResult",
+            "listOperations",
+            "listTasks",
+            "listWorkers",
+            "registerOperation",
+            "reportResults",
+            "sendHeartbeat",
+            "submitTask",
+        ]
+    );
+}
+
+#[test]
 fn operations_take_a_bearer_token_and_their_errors_are_problems() {
     let document = document();
     let bearer = &document["components"]["securitySchemes"]["bearer"];
@@ -94,8 +122,8 @@ fn a_submission_is_answered_with_the_id_as_a_string_or_with_the_task() {
     let created = &document["paths"]["/api/Task"]["post"]["responses"]["201"];
     assert!(created["headers"]["Location"].is_object());
     let schema = &created["content"]["application/json"]["schema"]["$ref"];
-    assert_eq!(schema, "#/components/schemas/Submitted");
-    let either = document["components"]["schemas"]["Submitted"]["oneOf"].as_array().unwrap();
+    assert_eq!(schema, "#/components/schemas/SubmitTaskResponse");
+    let either = document["components"]["schemas"]["SubmitTaskResponse"]["oneOf"].as_array().unwrap();
     assert_eq!(either.len(), 2);
     let id = &document["components"]["schemas"]["TaskId"];
     assert_eq!((&id["type"], &id["format"]), (&json!("string"), &json!("uuid")));

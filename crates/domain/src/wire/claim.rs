@@ -22,9 +22,20 @@ pub struct ClaimRequest {
     /// How long to wait for work when there is none, in milliseconds. Asks by ids are answered at once.
     #[serde(default)]
     pub wait_ms: u64,
-    /// Tasks that it was offered and does not run: others may have them.
+    /// Tasks whose tickets reached this worker although it does not run their type; the Backend offers them to others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub declined: Vec<TaskId>,
+    pub declined: Vec<DeclinedTask>,
+}
+
+/// A task that a worker was offered by a ticket and does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeclinedTask {
+    /// The task's id, as the ticket names it.
+    pub id: TaskId,
+    /// The task's type, as the ticket names it: workers that wait for this type are woken.
+    #[serde(rename = "type")]
+    pub name: TypeName,
 }
 
 /// Certain tasks, or whatever waits of certain types.

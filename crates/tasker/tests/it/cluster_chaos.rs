@@ -298,7 +298,7 @@ async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
     for n in 0..20 {
         accepted.push((n, person.accepted("ECHO", &json!({ "n": n }), 60_000).await, Fate::Finishes));
     }
-    cluster.until_backend_says("settling results: it failed");
+    cluster.until_backend_says("settling results from Kafka: failed");
     history_audit::rename_table(&cluster, "away", "outcome").await;
     all_end_right(&person, &accepted, false).await;
     assert_eq!(history_audit::dead_letters(&kafka_server(), cluster.prefix()), 0);

@@ -65,7 +65,7 @@ async fn what_happened_is_counted_and_named_by_nobody() {
     let odd = reqwest::Method::from_bytes(b"ODDITY").expect("a method");
     reqwest::Client::new().request(odd, format!("{}/api/Task", up.backend)).send().await.expect("an answer");
     let seen = until(&at, "slots are sampled", |seen| {
-        is(seen, "tasker_workers_slots", &[r#"type="ECHO""#], 8.0)
+        is(seen, "tasker_registered_worker_slots", &[r#"type="ECHO""#], 8.0)
             && of(seen, "tasker_worker_runs_total", &[r#"type="SLEEP""#]) >= 1.0
     })
     .await;

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, TaskId, TypeName, WorkerName};
+use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::SuspendAwareInstant;
@@ -47,7 +47,7 @@ impl ClaimClient {
     pub(crate) async fn claim(
         &self,
         ids: Vec<TaskId>,
-        declined: Vec<TaskId>,
+        declined: Vec<DeclinedTask>,
     ) -> Option<(SuspendAwareInstant, ClaimResponse)> {
         self.answered(Activity::Claims, self.fresh(ClaimTarget::Ids(ids), 0, declined), pending()).await
     }
@@ -89,7 +89,7 @@ impl ClaimClient {
         self.stop.run_until_cancelled(tokio::time::sleep(pause)).await
     }
 
-    fn fresh(&self, wanted: ClaimTarget, wait_ms: u64, declined: Vec<TaskId>) -> ClaimRequest {
+    fn fresh(&self, wanted: ClaimTarget, wait_ms: u64, declined: Vec<DeclinedTask>) -> ClaimRequest {
         ClaimRequest { claim: ClaimId::random(), worker: self.worker.clone(), wanted, wait_ms, declined }
     }
 

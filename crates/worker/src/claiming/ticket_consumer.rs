@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use broker::{Delivery, Subscription, Ticket};
+use domain::DeclinedTask;
 
 use crate::claiming::claim_client::ClaimClient;
 use crate::claiming::ticket_backlog::TicketBacklog;
@@ -57,11 +58,11 @@ impl TicketConsumer {
             if runs && ids.len() == free.num_permits() {
                 break;
             }
-            let Delivery { message: Ticket { id, .. }, trace, mark } = at_hand.pop_front()?;
+            let Delivery { message: Ticket { id, name, .. }, trace, mark } = at_hand.pop_front()?;
             if runs {
                 ids.push(id);
             } else {
-                declined.push(id);
+                declined.push(DeclinedTask { id, name });
             }
             traces.extend(trace.map(|trace| (id, trace)));
             marks.push(mark);

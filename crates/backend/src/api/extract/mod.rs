@@ -1,3 +1,6 @@
-//! Extractors: what a handler reads from a request.
+//! What handlers take out of a request.
 
+pub(crate) mod authenticated;
+pub(crate) mod body;
+pub(crate) mod params;
 pub(crate) mod prefer;

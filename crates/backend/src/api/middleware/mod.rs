@@ -1,5 +1,4 @@
-//! Layers around every route.
+//! Layers of this API; the ones that every HTTP service has are in the crate `web`.
 
-pub(crate) mod normalize_path;
-pub(crate) mod timeout;
+pub(crate) mod cors;
 pub(crate) mod trace_context;

@@ -1,0 +1,10 @@
+//! What the Backend does with a task: one file per verb, which checks, commits, and announces what was committed.
+
+pub(crate) mod announce_ended;
+pub(crate) mod cancel;
+pub(crate) mod claim;
+pub(crate) mod expire;
+pub(crate) mod settle;
+pub(crate) mod settle_span;
+pub(crate) mod submit;
+pub(crate) mod worker_lost;

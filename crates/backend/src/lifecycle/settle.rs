@@ -1,0 +1,94 @@
+//! Settles workers' reports in batches, then wakes those who wait for the tasks or for work.
+
+use std::sync::Arc;
+
+use database::DatabaseError;
+use domain::limits::{result_too_large, truncate_error};
+use domain::{Report, ReportOutcome, SettleResult, TaskId};
+use store::Store;
+
+use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batcher::Batcher;
+use crate::batching::writers::BatchWriters;
+use crate::error::ApiError;
+use crate::metrics;
+use crate::notify::notifier::Notifier;
+
+/// Settles reports.
+#[derive(Clone)]
+pub(crate) struct Settler {
+    batcher: Batcher<SettleBatch>,
+    /// In bytes.
+    max_result: usize,
+}
+
+impl Settler {
+    /// A settler that accepts results of at most `max_result` bytes, and the writers that it needs.
+    pub(crate) fn new(
+        store: Store,
+        notifier: Arc<Notifier>,
+        max_result: usize,
+    ) -> (Self, BatchWriters<SettleBatch>) {
+        let (batcher, writers) = Batcher::new(SettleBatch { store, notifier });
+        (Self { batcher, max_result }, writers)
+    }
+
+    /// Settles one report. A result that is too large is settled as a failure of its task; an error text that is too long
+    /// is cut.
+    pub(crate) async fn settle(&self, report: Report) -> Result<SettleResult, ApiError> {
+        let reported = match report.reported {
+            ReportOutcome::Result(result) if result.text().len() > self.max_result => {
+                ReportOutcome::Error(result_too_large(result.text().len(), self.max_result))
+            }
+            ReportOutcome::Error(error) => ReportOutcome::Error(truncate_error(error)),
+            within_limits => within_limits,
+        };
+        self.batcher.execute(Report { reported, ..report }).await
+    }
+}
+
+/// The batch operation behind [`Settler`].
+pub(crate) struct SettleBatch {
+    store: Store,
+    notifier: Arc<Notifier>,
+}
+
+impl BatchOperation for SettleBatch {
+    const NAME: &'static str = "settle";
+
+    type Input = Report;
+    type Output = SettleResult;
+
+    fn task_id(report: &Report) -> TaskId {
+        report.id
+    }
+
+    fn memory_bytes(report: &Report) -> usize {
+        let text = match &report.reported {
+            ReportOutcome::Result(result) => result.text().len(),
+            ReportOutcome::Error(error) => error.len(),
+            ReportOutcome::Released => 0,
+        };
+        ITEM_OVERHEAD_BYTES + text
+    }
+
+    async fn run(&self, batch: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
+        let settled = self.store.settle(batch).await?;
+        let mut ended = Vec::new();
+        for (report, settled) in batch.iter().zip(&settled) {
+            metrics::settled(*settled);
+            if has_ended(*settled) {
+                ended.push(report.id);
+            }
+        }
+        self.notifier.notify_ended(&ended);
+        if settled.contains(&SettleResult::Released) {
+            self.notifier.notify_any_ready();
+        }
+        Ok(settled)
+    }
+}
+
+fn has_ended(settled: SettleResult) -> bool {
+    matches!(settled, SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Late { .. })
+}

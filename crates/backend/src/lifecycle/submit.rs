@@ -1,0 +1,168 @@
+//! Accepts submissions: checks each against the catalogue, commits them in batches, then announces the tasks.
+
+use std::sync::Arc;
+
+use broker::Broker;
+use database::DatabaseError;
+use domain::{InvalidTtl, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
+use store::Store;
+
+use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batcher::Batcher;
+use crate::batching::writers::BatchWriters;
+use crate::catalogue::Catalogue;
+use crate::catalogue::compiled_operation::CompiledOperation;
+use crate::error::ApiError;
+use crate::metrics;
+use crate::notify::notifier::Notifier;
+use crate::notify::ticket_publisher::publish_tickets;
+
+/// A task that somebody wants to run, before it is checked.
+#[derive(Debug)]
+pub(crate) struct NewTask {
+    /// The type.
+    pub(crate) name: String,
+    /// The parameters as they were sent.
+    pub(crate) parameters: Option<RawJson>,
+    /// The time to live in milliseconds; `None`: the default. A time that could not be read is an error, which is reported
+    /// together with what is wrong with the parameters.
+    pub(crate) ttl: Result<Option<u64>, ApiError>,
+}
+
+/// The limits of a submission.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SubmissionLimits {
+    /// The largest parameters, in bytes.
+    pub(crate) max_parameters: usize,
+    /// The time to live of a task whose submitter and operation name none.
+    pub(crate) default_ttl: Option<Ttl>,
+    /// The longest time to live.
+    pub(crate) max_ttl: Ttl,
+    /// How long a task may wait for a claim.
+    pub(crate) start_within: Ttl,
+}
+
+/// Accepts submissions.
+pub(crate) struct Submitter {
+    store: Store,
+    catalogue: Catalogue,
+    limits: SubmissionLimits,
+    batcher: Batcher<SubmitBatch>,
+}
+
+impl Submitter {
+    /// A submitter, and the writers that it needs.
+    pub(crate) fn new(
+        store: Store,
+        catalogue: Catalogue,
+        notifier: Arc<Notifier>,
+        broker: Option<Broker>,
+        limits: SubmissionLimits,
+    ) -> (Self, BatchWriters<SubmitBatch>) {
+        let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, broker });
+        (Self { store, catalogue, limits, batcher }, writers)
+    }
+
+    /// Accepts a task for `owner`; its steps become part of `trace`. When this returns, the task is committed.
+    pub(crate) async fn accept(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        task: NewTask,
+    ) -> Result<TaskId, ApiError> {
+        let submission = self.check(owner, trace, task).await?;
+        let id = submission.id;
+        self.batcher.execute(submission).await?;
+        let trace = trace.map(|trace| tracing::field::display(trace.id()));
+        tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");
+        Ok(id)
+    }
+
+    async fn check(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        NewTask { name, parameters, ttl }: NewTask,
+    ) -> Result<Submission, ApiError> {
+        let compiled = self.catalogue.find(&name, &self.store).await?;
+        let limit = self.limits.max_parameters;
+        if parameters.as_ref().is_some_and(|json| json.text().len() > limit) {
+            return Err(ApiError::ParametersTooLarge { limit });
+        }
+        let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
+        let ttl = with_faults_of_both(ttl, compiled.validate(parameters.as_ref()))?;
+        Ok(Submission {
+            id: self.store.new_task_id(),
+            owner,
+            name: compiled.operation.name.clone(),
+            queue: compiled.operation.queue.clone(),
+            parameters,
+            ttl,
+            start_within: self.limits.start_within,
+            trace,
+        })
+    }
+
+    /// The time to live within the bounds of the operation and of the installation.
+    fn resolve_ttl(&self, compiled: &CompiledOperation, requested_ms: Option<u64>) -> Result<Ttl, ApiError> {
+        let bounds = compiled.operation.ttl;
+        let max = bounds.max.map_or(self.limits.max_ttl, |max| max.min(self.limits.max_ttl));
+        let default = bounds.default.or(self.limits.default_ttl).map(|default| default.min(max));
+        let Some(requested_ms) = requested_ms else {
+            return default
+                .ok_or_else(|| invalid_ttl("ttl-missing", "ttl is missing: give it in milliseconds"));
+        };
+        Ttl::within(requested_ms, max).map_err(|error| match error {
+            InvalidTtl::TooLong { .. } => invalid_ttl("ttl-too-large", error.to_string()),
+            InvalidTtl::Zero => invalid_ttl("ttl-zero", error.to_string()),
+        })
+    }
+}
+
+/// A submission whose `ttl` breaks the rule that `slug` names.
+pub(crate) fn invalid_ttl(slug: &'static str, detail: impl Into<String>) -> ApiError {
+    ApiError::invalid(slug, "/ttl", detail)
+}
+
+/// Succeeds if both do. If both are invalid, the error lists the faults of both.
+fn with_faults_of_both<T>(first: Result<T, ApiError>, second: Result<(), ApiError>) -> Result<T, ApiError> {
+    match (first, second) {
+        (Err(ApiError::Invalid { slug, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
+            faults.extend(more);
+            Err(ApiError::Invalid { slug, faults })
+        }
+        (first, second) => first.and_then(|value| second.map(|()| value)),
+    }
+}
+
+/// The batch operation behind [`Submitter`].
+pub(crate) struct SubmitBatch {
+    store: Store,
+    notifier: Arc<Notifier>,
+    broker: Option<Broker>,
+}
+
+impl BatchOperation for SubmitBatch {
+    const NAME: &'static str = "submit";
+
+    type Input = Submission;
+    type Output = ();
+
+    fn task_id(submission: &Submission) -> TaskId {
+        submission.id
+    }
+
+    fn memory_bytes(submission: &Submission) -> usize {
+        ITEM_OVERHEAD_BYTES + submission.parameters.as_ref().map_or(0, |json| json.text().len())
+    }
+
+    async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
+        self.store.submit(batch).await?;
+        metrics::accepted(batch.len());
+        if let Some(broker) = &self.broker {
+            publish_tickets(broker, batch);
+        }
+        self.notifier.notify_ready(batch.iter().map(|task| &task.name));
+        Ok(vec![(); batch.len()])
+    }
+}

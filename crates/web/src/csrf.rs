@@ -1,0 +1,26 @@
+//! The guard against cross-site request forgery: refuses what a browser sends from a page of another site.
+
+use axum::response::Response;
+use tower_http::csrf::{CsrfLayer, ProtectionError, ResponseForProtectionError};
+
+pub use tower_http::csrf::ConfigError;
+
+/// Answers a request that was refused, see [`layer`].
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerRefused(fn() -> Response);
+
+/// A layer that answers with `refused` whatever changes something and comes from another site: `Sec-Fetch-Site` says so, or,
+/// from browsers that do not send it, `Origin` is neither `origin` nor the request's own host. GET, HEAD and OPTIONS pass, and so
+/// do requests with neither header, which no browser sends.
+///
+/// `origin` is the service's own, as browsers send it: scheme, host in small letters, and a port if it is not the scheme's usual
+/// one. Anything else is a [`ConfigError`].
+pub fn layer(origin: &str, refused: fn() -> Response) -> Result<CsrfLayer<AnswerRefused>, ConfigError> {
+    Ok(CsrfLayer::new().add_trusted_origin(origin)?.with_rejection_response(AnswerRefused(refused)))
+}
+
+impl ResponseForProtectionError<axum::body::Body> for AnswerRefused {
+    fn response_for_protection_error(&mut self, _: ProtectionError) -> Response {
+        self.0()
+    }
+}

@@ -1,0 +1,90 @@
+//! The HTTP edge that every HTTP service shares: layers around a router, and readers of request headers.
+//!
+//! The crate knows HTTP and problem documents (RFC 9457), and nothing of tasks, accounts, databases or Kafka. Layers are plain
+//! middleware functions for [`axum::middleware`], or a layer of `tower-http` with our settings.
+//!
+//! A router with the whole stack. The layer that is added last is the outermost and runs first:
+//!
+//! ```
+//! use std::sync::LazyLock;
+//! use std::time::Duration;
+//!
+//! use axum::extract::Request;
+//! use axum::middleware::{from_fn, from_fn_with_state};
+//! use axum::response::{IntoResponse, Response};
+//! use axum::routing::{get, post};
+//! use axum::Router;
+//! use domain::Problem;
+//! use web::assets::{self, Asset};
+//! use web::normalize_path::{self, Templates};
+//! use web::security_headers::{self, SecurityHeaders};
+//! use web::timeout::{self, TimeLimit};
+//! use web::{catch_panic, compression, csrf, problem, request_id, request_log, request_metrics};
+//!
+//! static STYLE: LazyLock<Asset> =
+//!     LazyLock::new(|| Asset::new("site.css", "text/css; charset=utf-8", b"body { margin: 0 }"));
+//!
+//! async fn not_found() -> Response {
+//!     problem::response(Problem::new(404, "no-such-address", "No such address", "nothing is at this address"))
+//! }
+//!
+//! fn timed_out() -> Response {
+//!     problem::response(Problem::new(503, "timed-out", "Out of time", "the request took too long"))
+//! }
+//!
+//! fn cross_site() -> Response {
+//!     problem::response(Problem::new(403, "cross-site", "Cross-site request", "another site sent this request"))
+//! }
+//!
+//! fn requested_wait(_request: &Request) -> Duration {
+//!     Duration::from_secs(20)
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Routes that wait for something: they may take longer than the others.
+//! let waiting = Router::new()
+//!     .route("/api/item/{id}/result", get(async || "the result"))
+//!     .layer(from_fn_with_state(requested_wait as timeout::Wait, timeout::allow_wait));
+//! // Routes that are called all the time: their successes are logged at `debug`, although they change something.
+//! let frequent = Router::new()
+//!     .route("/api/heartbeat", post(async || "noted"))
+//!     .layer(from_fn(request_log::quiet));
+//! // Static files may be compressed: they hold no secret.
+//! let files = assets::router([&*STYLE]).layer(compression::gzip());
+//!
+//! let router: Router = Router::new()
+//!     .route("/api/item", get(async || "the items").post(async || "made"))
+//!     .merge(waiting)
+//!     .merge(frequent)
+//!     .merge(files)
+//!     .fallback(not_found)
+//!     .layer(from_fn_with_state(TimeLimit::new(Duration::from_secs(30), timed_out), timeout::enforce))
+//!     .layer(csrf::layer("https://tasker.example", cross_site)?)
+//!     .layer(catch_panic::layer(catch_panic::internal_error))
+//!     .layer(from_fn_with_state("example_http_request_seconds", request_metrics::measure))
+//!     .layer(from_fn(request_log::record))
+//!     // Outside of every layer that may answer with a problem, and of the log, which wants the id.
+//!     .layer(from_fn(request_id::assign))
+//!     .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set));
+//! // Outside of the router, since a layer of the router runs after the route is chosen.
+//! let templates = ["/api/item", "/api/item/{id}/result", "/api/heartbeat", STYLE.url()];
+//! let service = normalize_path::apply(router, Templates::new(templates));
+//! # let _: Router = service;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod assets;
+pub mod bearer;
+pub mod catch_panic;
+pub mod client_address;
+pub mod compression;
+pub mod cookies;
+pub mod csrf;
+pub mod normalize_path;
+pub mod problem;
+pub mod request_id;
+pub mod request_log;
+pub mod request_metrics;
+pub mod security_headers;
+pub mod timeout;

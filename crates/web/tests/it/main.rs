@@ -1,0 +1,15 @@
+//! The HTTP edge around real routers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod assets;
+mod client_address;
+mod compression;
+mod csrf;
+mod exchange;
+mod normalize_path;
+mod problem;
+mod request_log;
+mod request_metrics;
+mod security_headers;
+mod timeout;
