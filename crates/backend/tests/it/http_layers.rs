@@ -58,6 +58,24 @@ async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
             .expect_status(200);
         assert_eq!(preflight.header(allow_origin), Some("https://pages.example"));
         assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
+        for (method, headers) in
+            [("DELETE", "authorization"), ("GET", "traceparent,tracestate"), ("POST", "x-request-id")]
+        {
+            let preflight = service
+                .anonymous()
+                .call(Method::OPTIONS, "/api/Task")
+                .header("Origin", "https://pages.example")
+                .header("Access-Control-Request-Method", method)
+                .header("Access-Control-Request-Headers", headers)
+                .await
+                .expect_status(200);
+            assert!(preflight.header("access-control-allow-methods").unwrap().contains(method));
+            let names = preflight.header("access-control-allow-headers").unwrap();
+            for header in headers.split(',') {
+                assert!(names.split(',').any(|name| name.trim() == header), "{header}: {names}");
+            }
+        }
+        assert!(allowed.header("access-control-expose-headers").unwrap().contains("x-request-id"));
         let refused = service
             .anonymous()
             .get("/api/Task")

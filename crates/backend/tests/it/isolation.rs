@@ -14,7 +14,7 @@ async fn whole_answer(
     path: &str,
     preference: Option<&str>,
 ) -> (u16, Vec<String>, String) {
-    // Without an id of its own each request is given another, which its answer names.
+    // Without an id of its own each request is given another one, which its answer names.
     let request = client.call(method, path).header("x-request-id", "one-for-all");
     let answer =
         if let Some(preference) = preference { request.prefer(preference).await } else { request.await };

@@ -1,10 +1,9 @@
 //! The list of a caller's tasks, newest first: all of them, or a page.
 
-use domain::{RawJson, Submission, TaskId, Ttl};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kit::test_backend::{TestBackend, on_each_database};
+use crate::kit::test_backend::on_each_database;
 
 fn ids(list: &Value) -> Vec<String> {
     let id = |task: &Value| task["id"].as_str().unwrap().to_owned();
@@ -78,7 +77,7 @@ async fn a_list_of_several_pages_is_one_json_document() {
     on_each_database(async |service| {
         for count in [999, 1000, 1001, 2000, 2345] {
             let owner = Uuid::new_v4();
-            let mut submitted = submit_to_store(service, owner, count).await;
+            let mut submitted = service.submit_to_store(owner, "ECHO", count).await;
             submitted.reverse();
             let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
             let answer = user.get("/api/Task").await;
@@ -87,21 +86,4 @@ async fn a_list_of_several_pages_is_one_json_document() {
         }
     })
     .await;
-}
-
-/// Submits tasks through the store, past the API; their ids.
-async fn submit_to_store(service: &TestBackend, owner: Uuid, count: usize) -> Vec<String> {
-    let submission = || Submission {
-        id: service.store.new_task_id(),
-        owner: domain::OwnerId(owner),
-        name: "ECHO".parse().unwrap(),
-        queue: "default".parse().unwrap(),
-        parameters: None::<RawJson>,
-        ttl: Ttl::DEFAULT_MAX,
-        start_within: Ttl::DEFAULT_MAX,
-        trace: None,
-    };
-    let batch: Vec<Submission> = (0..count).map(|_| submission()).collect();
-    service.store.submit(&batch).await.unwrap();
-    batch.iter().map(|task| task.id).map(|id: TaskId| id.to_string()).collect()
 }

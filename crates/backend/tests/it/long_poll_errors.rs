@@ -1,20 +1,20 @@
-//! Claim requests that wait and end in an error: the problem says which.
+//! Waiting claim requests that end in an error: the problem names the kind of error.
 
 use uuid::Uuid;
 
-use crate::kit::service::each;
+use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
 async fn a_claim_request_that_is_repeated_while_it_waits_is_a_duplicate_and_no_outage() {
-    each(async |service| {
-        let rig = service.worker();
+    on_each_database(async |service| {
+        let worker = service.worker();
         let claim = Uuid::new_v4();
-        let mut waiting = std::pin::pin!(rig.pull(claim, "w", "ECHO", 1, 30_000).into_future());
-        // Repeated until the first request has arrived before the repetition.
+        let mut waiting = std::pin::pin!(worker.claim_by_type(claim, "w", "ECHO", 1, 30_000).into_future());
+        // The request is repeated until a repetition comes after the first request.
         let answer = loop {
             tokio::select! {
                 answer = &mut waiting => break answer,
-                repeated = rig.pull(claim, "w", "ECHO", 1, 0).into_future() => {
+                repeated = worker.claim_by_type(claim, "w", "ECHO", 1, 0).into_future() => {
                     assert!(matches!(repeated.status, 200 | 409), "{}", repeated.text);
                 }
             }
@@ -26,11 +26,11 @@ async fn a_claim_request_that_is_repeated_while_it_waits_is_a_duplicate_and_no_o
 
 #[tokio::test]
 async fn a_failed_query_of_a_database_that_answers_is_an_internal_error_and_no_outage() {
-    each(async |service| {
-        let rig = service.worker();
-        service.sql("alter table live rename to live_renamed".to_owned()).await;
-        let answer = rig.pull(Uuid::new_v4(), "w", "ECHO", 1, 30_000).await;
-        service.sql("alter table live_renamed rename to live".to_owned()).await;
+    on_each_database(async |service| {
+        let worker = service.worker();
+        service.execute_sql("alter table unfinished_task rename to renamed".to_owned()).await;
+        let answer = worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 30_000).await;
+        service.execute_sql("alter table renamed rename to unfinished_task".to_owned()).await;
         assert_eq!(answer.problem(), (500, "internal".to_owned()));
     })
     .await;

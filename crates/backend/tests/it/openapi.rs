@@ -75,6 +75,34 @@ fn the_document_lists_every_route() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document = document();
+    let operations = operations(&document);
+    let mut ids: Vec<&str> =
+        operations.iter().map(|(_, _, operation)| operation["operationId"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        [
+            "cancelTask",
+            "checkLiveness",
+            "checkReadiness",
+            "claimTask",
+            "claimTasks",
+            "getTask",
+            "getTaskResult",
+            "listOperations",
+            "listTasks",
+            "listWorkers",
+            "registerOperation",
+            "reportResults",
+            "sendHeartbeat",
+            "submitTask",
+        ]
+    );
+}
+
+#[test]
 fn operations_take_a_bearer_token_and_their_errors_are_problems() {
     let document = document();
     let bearer = &document["components"]["securitySchemes"]["bearer"];

@@ -14,7 +14,7 @@ use store::Store;
 use testkit::TestDatabase;
 use uuid::Uuid;
 
-use crate::kit::openapi_checked_client::ApiClient;
+use crate::kit::openapi_checked_client::{ApiClient, ApiResponse};
 use crate::kit::tcp_proxy::TcpProxy;
 use crate::kit::test_backend::TestBackend;
 use crate::kit::test_signals::{ClaimQueries, LogCapture};
@@ -109,17 +109,18 @@ async fn a_claim_request_repeated_at_another_backend_is_granted_nothing_more() {
             let claim_at = |at: &ApiClient<'_>| at.claim_by_type(claim, "w", "ECHO", 2, 0).into_future();
             let answers = [&worker, &elsewhere, &worker, &elsewhere].map(claim_at);
             let mut granted = BTreeSet::new();
-            for answer in join_all(answers).await.into_iter().filter(|answer| answer.status == 200) {
-                granted.extend(answer.grants().iter().map(|grant| grant.id.to_string()));
+            let answers = join_all(answers).await.into_iter();
+            for grants in answers.filter_map(ApiResponse::grants_unless_duplicate) {
+                granted.extend(grants.iter().map(|grant| grant.id.to_string()));
             }
             // A request that was refused as a duplicate is repeated.
             let last = RefCell::new(Vec::new());
             let is_answered = async || {
-                let answer = claim_at(&elsewhere).await;
-                answer.status == 200 && {
-                    last.replace(answer.grants());
+                let grants = claim_at(&elsewhere).await.grants_unless_duplicate();
+                grants.is_some_and(|grants| {
+                    last.replace(grants);
                     true
-                }
+                })
             };
             until("a repeated claim request is answered with its grants", is_answered).await;
             let last: BTreeSet<String> = last.into_inner().iter().map(|grant| grant.id.to_string()).collect();

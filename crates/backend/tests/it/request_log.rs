@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
-use testkit::Scratch;
+use testkit::TestDatabase;
 use uuid::Uuid;
 
-use crate::kit::captured_log::CapturedLog;
-use crate::kit::service::{WorkerCaller, each};
-use crate::list::fill;
+use crate::kit::test_backend::{TestBackend, on_each_database};
+use crate::kit::test_signals::LogCapture;
 
 #[tokio::test]
 async fn a_failed_request_is_logged_with_its_route_its_caller_its_cause_and_the_id_that_its_answer_has() {
-    let (log, _guard) = CapturedLog::start();
-    each(async |service| {
+    let log = LogCapture::default();
+    let _guard = log.install("info");
+    on_each_database(async |service| {
         let owner = Uuid::new_v4();
-        let ann = service.bearer(service.issuer.token(&owner.to_string(), &["User"]));
-        let id = ann.created().await;
+        let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
+        let id = user.submit_echo().await;
         let request_id = format!("test-{owner}");
-        service.sql("alter table live rename to live_renamed".to_owned()).await;
-        let answer = ann.get(&format!("/api/Task/{id}")).header("x-request-id", &request_id).await;
-        service.sql("alter table live_renamed rename to live".to_owned()).await;
+        service.execute_sql("alter table unfinished_task rename to renamed".to_owned()).await;
+        let answer = user.get(&format!("/api/Task/{id}")).header("x-request-id", &request_id).await;
+        service.execute_sql("alter table renamed rename to unfinished_task".to_owned()).await;
         assert_eq!(answer.problem(), (500, "internal".to_owned()));
         assert_eq!(answer.header("x-request-id"), Some(&*request_id));
         assert_eq!(answer.read::<Value>()["instance"], format!("urn:tasker:request:{request_id}"));
         let lines = log.lines_with(&request_id);
         assert_eq!(lines.len(), 1, "{}", log.text());
-        for part in ["ERROR", "GET", "/api/Task/{id}", "500", "live", &owner.to_string()] {
+        for part in ["ERROR", "GET", "/api/Task/{id}", "500", "unfinished_task", &owner.to_string()] {
             assert!(lines[0].contains(part), "{part}: {}", lines[0]);
         }
     })
@@ -35,11 +35,12 @@ async fn a_failed_request_is_logged_with_its_route_its_caller_its_cause_and_the_
 }
 
 #[tokio::test]
-async fn what_workers_call_all_the_time_is_logged_at_debug_only() {
-    let (log, _guard) = CapturedLog::start();
-    each(async |service| {
-        service.worker().beat("w", &[]).await.is(200);
-        service.get("/health/ready").await.is(200);
+async fn requests_that_workers_send_all_the_time_are_logged_at_debug_only() {
+    let log = LogCapture::default();
+    let _guard = log.install("info");
+    on_each_database(async |service| {
+        service.worker().heartbeat("w", &[]).await.expect_status(200);
+        service.get("/health/ready").await.expect_status(200);
         assert_eq!(log.lines_with("was answered with").len(), 0, "{}", log.text());
     })
     .await;
@@ -47,13 +48,14 @@ async fn what_workers_call_all_the_time_is_logged_at_debug_only() {
 
 #[tokio::test]
 async fn a_list_that_ends_in_the_middle_is_logged_with_its_owner_and_the_cause() {
-    let (log, _guard) = CapturedLog::start();
-    each(async |service| {
+    let log = LogCapture::default();
+    let _guard = log.install("info");
+    on_each_database(async |service| {
         let owner = Uuid::new_v4();
-        fill(service, owner, 1001).await;
+        service.submit_to_store(owner, "ECHO", 1001).await;
         // The oldest task is on the second page, which is read when the first is on its way.
         let oldest = "(select id from task order by id limit 1)";
-        service.sql(format!("update task set type = '' where id = {oldest}")).await;
+        service.execute_sql(format!("update task set type = '' where id = {oldest}")).await;
         let token = service.issuer.token(&owner.to_string(), &["User"]);
         let request = service.http.get(format!("{}/api/Task", service.url)).bearer_auth(token);
         // The connection is cut, perhaps before the head of the answer is sent.
@@ -62,26 +64,26 @@ async fn a_list_that_ends_in_the_middle_is_logged_with_its_owner_and_the_cause()
         let lines = log.lines_with("a list of tasks ended in the middle");
         let lines = lines.iter().filter(|line| line.contains(&owner.to_string())).count();
         assert_eq!(lines, 1, "{}", log.text());
-        service.sql("update task set type = 'ECHO' where type = ''".to_owned()).await;
+        service.execute_sql("update task set type = 'ECHO' where type = ''".to_owned()).await;
     })
     .await;
 }
 
-/// A read cannot be made to last on SQLite, where it waits for nobody.
+/// On PostgreSQL only: in SQLite no lock can make a read wait.
 #[tokio::test]
 async fn a_wait_that_a_caller_prefers_lengthens_no_request_that_does_not_wait() {
     let short = |settings: &mut backend::Settings| settings.request_timeout = Duration::from_millis(300);
-    let service = WorkerCaller::up(Scratch::postgres().await, short).await;
-    let ann = service.user();
-    ann.get("/api/Task").await.is(200);
-    let mut other = PgConnection::connect(&service.scratch().url).await.unwrap();
+    let service = TestBackend::start(TestDatabase::postgres().await, short).await;
+    let user = service.user();
+    user.get("/api/Task").await.expect_status(200);
+    let mut other = PgConnection::connect(&service.database().url).await.unwrap();
     other.execute("begin").await.unwrap();
     other.execute("lock table task in access exclusive mode").await.unwrap();
     let began = std::time::Instant::now();
-    let answer = ann.get("/api/Task").prefer("wait=60").await;
+    let answer = user.get("/api/Task").prefer("wait=60").await;
     let took = began.elapsed();
     other.execute("rollback").await.unwrap();
     assert_eq!(answer.problem(), (503, "timed-out".to_owned()));
     assert!(took < Duration::from_secs(10), "{took:?}");
-    service.down().await;
+    service.finish().await;
 }

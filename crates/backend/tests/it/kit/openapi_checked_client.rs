@@ -223,6 +223,16 @@ impl ApiResponse {
         self.ok::<ClaimResponse>().tasks
     }
 
+    /// The grants of a claim request, or `None` if it was refused because it repeats one that is being served.
+    #[track_caller]
+    pub(crate) fn grants_unless_duplicate(self) -> Option<Vec<Grant>> {
+        if self.status == 409 {
+            assert_eq!(self.problem().1, "duplicate-claim");
+            return None;
+        }
+        Some(self.grants())
+    }
+
     /// The status and the slug of a problem (RFC 9457), whose body is checked.
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, String) {

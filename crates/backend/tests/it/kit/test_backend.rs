@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use backend::{Backend, Settings};
 use database::{Clock, Db};
-use domain::{Operation, Ttl};
+use domain::{Operation, OwnerId, Submission, Ttl};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use store::Store;
 use testkit::TestDatabase;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::kit::fake_issuer::FakeIssuer;
 use crate::kit::openapi_checked_client::{ApiClient, ApiRequest};
+use crate::kit::until::until;
 
 /// A period that no test outlives: what it would bring about happens in a test for another reason, or not at all.
 pub(crate) const LONGER_THAN_ANY_TEST: Duration = Duration::from_hours(1);
@@ -184,6 +186,23 @@ impl TestBackend {
         ApiClient { url: &self.url, http: &self.http, token: None }
     }
 
+    /// Submits tasks through the store: no waiting request is notified. Their ids.
+    pub(crate) async fn submit_to_store(&self, owner: Uuid, task_type: &str, count: usize) -> Vec<String> {
+        let submission = || Submission {
+            id: self.store.new_task_id(),
+            owner: OwnerId(owner),
+            name: task_type.parse().unwrap(),
+            queue: "default".parse().unwrap(),
+            parameters: None,
+            ttl: Ttl::DEFAULT_MAX,
+            start_within: Ttl::DEFAULT_MAX,
+            trace: None,
+        };
+        let batch: Vec<Submission> = (0..count).map(|_| submission()).collect();
+        self.store.submit(&batch).await.unwrap();
+        batch.iter().map(|task| task.id.to_string()).collect()
+    }
+
     /// Executes statements on the database that the Backend would not.
     pub(crate) async fn execute_sql(&self, text: String) {
         let text = AssertSqlSafe(text);
@@ -192,6 +211,21 @@ impl TestBackend {
         } else {
             SqliteConnection::connect(&self.database.url).await.unwrap().execute(text).await.unwrap();
         }
+    }
+
+    /// Returns when the Backend is connected to others on its database, which wakes all its waiting requests once.
+    pub(crate) async fn peer_connection_is_up(&self) {
+        if !self.is_postgres() {
+            return;
+        }
+        let database = PgConnection::connect(&self.database.url).await.unwrap();
+        let database = Mutex::new(database);
+        let is_up = async || {
+            let connected = "select 1 from pg_stat_activity where datname = current_database()
+                and application_name like 'tasker %' and query like '%pg_notify%'";
+            database.lock().await.fetch_optional(connected).await.unwrap().is_some()
+        };
+        until("the Backend has published a notification", is_up).await;
     }
 
     /// Whether the database is PostgreSQL; otherwise it is SQLite.

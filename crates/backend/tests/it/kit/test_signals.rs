@@ -3,17 +3,18 @@
 //! A Backend runs on the thread of its test, so a recorder and a subscriber of that thread receive nothing of other tests.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The longest that a test waits for a signal.
-const SIGNAL_LIMIT: Duration = Duration::from_secs(60);
+const SIGNAL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Counts the queries by which waiting claim requests look for tasks. A request that found nothing waits from then on.
 #[derive(Debug, Clone)]
@@ -71,6 +72,11 @@ impl Recorder for ClaimQueries {
     }
 }
 
+/// Two dispatchers that stay. As long as a process has a single one, tracing asks the dispatcher of the thread that first
+/// reaches a log statement whether anybody wants it, and remembers a no for all threads.
+static OTHER_DISPATCHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
+
 /// The log of the Backends of one test, as text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogCapture {
@@ -80,6 +86,7 @@ pub(crate) struct LogCapture {
 impl LogCapture {
     /// Captures what the filter `directives` lets through, as long as the guard lives.
     pub(crate) fn install(&self, directives: &str) -> DefaultGuard {
+        LazyLock::force(&OTHER_DISPATCHERS);
         let log = tracing_subscriber::fmt().with_writer(self.clone()).with_ansi(false);
         tracing::subscriber::set_default(log.with_env_filter(directives).finish())
     }
@@ -89,9 +96,9 @@ impl LogCapture {
         self.written.borrow().clone()
     }
 
-    /// How many lines contain `part`.
-    pub(crate) fn count_lines_with(&self, part: &str) -> usize {
-        self.written.borrow().lines().filter(|line| line.contains(part)).count()
+    /// The lines that contain `part`.
+    pub(crate) fn lines_with(&self, part: &str) -> Vec<String> {
+        self.written.borrow().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
     }
 
     /// Returns when a request waits for the end of the task `id`; wants the directive `backend=trace`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest that a test polls for one condition.
-const POLL_LIMIT: Duration = Duration::from_secs(60);
+const POLL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Polls `condition` until it is true, and lets the other futures of the test run between two tries. Panics with
 /// `expected` after [`POLL_LIMIT`].
