@@ -68,7 +68,10 @@ async fn every_service_has_its_own_metrics() {
             && scrape.sum_is("tasker_kafka_up", &[], 1.0)
     })
     .await;
-    assert!(scrape.series().any(|series| series == "tasker_database_unfinished_task_dead_rows"), "{scrape:#?}");
+    assert!(
+        scrape.series().any(|series| series == "tasker_database_unfinished_task_dead_rows"),
+        "{scrape:#?}"
+    );
     assert!(scrape.sum("tasker_database_clock_offset_seconds", &[]).abs() < 5.0);
     assert!(
         !scrape.series().any(|series| series.starts_with("tasker_worker_runs")),
