@@ -1,7 +1,8 @@
 //! The dead letter queue: a topic for messages that cannot be decoded or settled, with the cause and their origin.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
@@ -106,7 +107,7 @@ impl DeadLetterQueue {
     fn increment(&self) -> (u64, bool) {
         metrics::count_dead_letter();
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut last_warning = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_warning = self.last_warning.lock();
         let is_due = last_warning.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
         if is_due {
             *last_warning = Some(Instant::now());

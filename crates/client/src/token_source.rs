@@ -1,6 +1,7 @@
 //! The source of access tokens: requested when needed, renewed before they expire, once for all waiting requests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -192,7 +193,7 @@ impl TokenCache {
     }
 
     fn with_state<R>(&self, act: impl FnOnce(&mut CacheState) -> R) -> R {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock())
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod database_health;
 mod decode;
-mod lock;
 mod operations;
 mod peer_notifications;
 mod scan_floor;

@@ -4,13 +4,11 @@
 //! the low end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
 //! now if that is lower. A full scan every few seconds finds the rows that a slow commit added below the floor.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use domain::TypeName;
-
-use crate::lock::lock;
 
 /// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. Counted back
 /// from now and not from the last row found, because an old backlog may hold a hundred thousand tasks of one second.
@@ -57,7 +55,7 @@ pub(crate) struct TypeFloors(Mutex<HashMap<TypeName, Floor>>);
 impl TypeFloors {
     /// Where a scan over each of `types` starts.
     pub(crate) fn starts(&self, types: &[TypeName], now: i64) -> Vec<i64> {
-        let mut floors = lock(&self.0);
+        let mut floors = self.0.lock();
         let start = |floor: &mut Floor| floor.start(now, FULL_SCAN_OF_READY, Instant::now());
         types.iter().map(|name| floors.get_mut(name).map_or(i64::MIN, start)).collect()
     }
@@ -73,7 +71,7 @@ impl TypeFloors {
     }
 
     fn set(&self, name: &TypeName, first: i64, next: impl FnOnce(i64) -> i64) {
-        let mut floors = lock(&self.0);
+        let mut floors = self.0.lock();
         let floor =
             floors.entry(name.clone()).or_insert_with(|| Floor { at: first, last_full_scan: Instant::now() });
         floor.at = next(floor.at);
@@ -88,12 +86,12 @@ impl Floors {
 
     /// Where a scan over deadlines starts.
     pub(crate) fn due_start(&self, now: i64) -> i64 {
-        lock(&self.due).as_mut().map_or(i64::MIN, |floor| floor.start(now, FULL_SCAN_OF_DUE, Instant::now()))
+        self.due.lock().as_mut().map_or(i64::MIN, |floor| floor.start(now, FULL_SCAN_OF_DUE, Instant::now()))
     }
 
     /// Records that every task that was due at `now` has been ended.
     pub(crate) fn due_scanned_to(&self, now: i64) {
-        let mut due = lock(&self.due);
+        let mut due = self.due.lock();
         due.get_or_insert_with(|| Floor { at: now, last_full_scan: Instant::now() }).at = now;
     }
 }

@@ -1,15 +1,15 @@
 //! The store: an open database of tasks, the clock that it follows, and the ids that it issues.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use database::{Clock, DatabaseError, Db, Migration, SchemaPart};
 use domain::{TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-use crate::lock::lock;
 use crate::scan_floor::Floors;
 
 /// The tables of tasks, catalogue and workers.
@@ -92,7 +92,7 @@ impl Store {
     pub fn new_task_id(&self) -> TaskId {
         let now = self.now().0.max(0).cast_unsigned();
         let nanos = u32::try_from(now % 1_000_000 * 1000).expect("less than a second");
-        let counter = lock(&self.shared.id_counter);
+        let counter = self.shared.id_counter.lock();
         TaskId(Uuid::new_v7(uuid::Timestamp::from_unix(&*counter, now / 1_000_000, nanos)))
     }
 
@@ -107,7 +107,7 @@ impl Store {
 
     /// Whether this is the first time that this version of the operation `name` is found unreadable.
     pub(crate) fn first_time_unreadable(&self, name: &str, version: i32) -> bool {
-        lock(&self.shared.unreadable).insert((name.to_owned(), version))
+        self.shared.unreadable.lock().insert((name.to_owned(), version))
     }
 
     /// Where index scans start.

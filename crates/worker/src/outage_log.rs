@@ -1,6 +1,7 @@
 //! Logs once that the Backend cannot be reached and once that it can again, however many activities of the worker notice.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::ClientError;
@@ -70,7 +71,7 @@ impl BackendOutageLog {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Identity's signing keys (a JWK Set, RFC 7517): found through its discovery document, fetched over HTTP, cached.
 
-use std::sync::{Arc, RwLock};
+use parking_lot::RwLock;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::DecodingKey;
@@ -109,7 +110,7 @@ impl Jwks {
             let failure = match fetched {
                 Ok(set) => {
                     let keys = set.keys.into_iter().filter_map(parse_signing_key).collect();
-                    *self.keys.write().expect("no panic while it is locked") = keys;
+                    *self.keys.write() = keys;
                     None
                 }
                 Err(failure) => Some(Arc::new(failure)),
@@ -120,7 +121,7 @@ impl Jwks {
     }
 
     fn cached(&self, kid: &str) -> Option<DecodingKey> {
-        let keys = self.keys.read().expect("no panic while it is locked");
+        let keys = self.keys.read();
         keys.iter().find(|(id, _)| id == kid).map(|(_, key)| key.clone())
     }
 

@@ -3,8 +3,9 @@
 pub(crate) mod compiled_operation;
 mod duplicate_members;
 
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::{Operation, TypeName};
@@ -34,7 +35,7 @@ impl Catalogue {
         if compiled.is_empty() {
             return Ok(());
         }
-        let mut current = self.operations.write().expect("no panic while it is locked");
+        let mut current = self.operations.write();
         let mut operations = BTreeMap::clone(&current);
         for compiled in compiled {
             if is_newer(&operations, &compiled.operation) {
@@ -47,7 +48,7 @@ impl Catalogue {
 
     /// Every cached operation.
     pub(crate) fn all(&self) -> Arc<OperationMap> {
-        self.operations.read().expect("no panic while it is locked").clone()
+        self.operations.read().clone()
     }
 
     /// The operation of the type `name`. One that is not cached is read from the store, since another Backend may just have

@@ -1,7 +1,7 @@
 //! A timer for the deadlines of the tasks that this Backend has granted.
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -32,7 +32,7 @@ impl DeadlineTimer {
     /// Adds deadlines that are so many milliseconds away.
     pub(crate) fn schedule(&self, remaining_ms: impl Iterator<Item = u64>) {
         let now = self.elapsed_ms();
-        let mut deadlines = self.deadlines.lock().expect("no panic while it is locked");
+        let mut deadlines = self.deadlines.lock();
         let earliest = deadlines.first().copied();
         // `now` and the remaining time were both rounded down to a millisecond, hence the two more.
         deadlines.extend(
@@ -49,14 +49,14 @@ impl DeadlineTimer {
     /// Returns when at least one deadline has passed, and removes those that have.
     pub(crate) async fn next_passed(&self) {
         loop {
-            let earliest = self.deadlines.lock().expect("no panic while it is locked").first().copied();
+            let earliest = self.deadlines.lock().first().copied();
             let at = earliest
                 .and_then(|units| self.began.checked_add(Duration::from_millis(units * RESOLUTION_MS)));
             tokio::select! {
                 () = self.earliest_changed.notified() => {}
                 () = sleep_until(at.unwrap_or_else(Instant::now)), if at.is_some() => {
                     let now = self.elapsed_ms() / RESOLUTION_MS;
-                    let mut deadlines = self.deadlines.lock().expect("no panic while it is locked");
+                    let mut deadlines = self.deadlines.lock();
                     *deadlines = deadlines.split_off(&(now + 1));
                     return;
                 }
@@ -78,6 +78,6 @@ mod tests {
         let timer = DeadlineTimer::default();
         timer.schedule([3_600_000, 1].into_iter());
         timer.next_passed().await;
-        assert_eq!(timer.deadlines.lock().unwrap().len(), 1);
+        assert_eq!(timer.deadlines.lock().len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! What this Backend has committed and not yet published to the other Backends.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use domain::{TaskId, TypeName};
 use store::PeerUpdate;
@@ -56,7 +56,7 @@ impl PeerOutbox {
 
     /// Says whether there are other Backends to publish to. Without them, what is pending is dropped.
     pub(crate) fn set_has_peers(&self, has_peers: bool) {
-        let mut pending = self.pending.lock().expect("no panic while it is locked");
+        let mut pending = self.pending.lock();
         pending.has_peers = has_peers;
         if !has_peers {
             pending.update = PeerUpdate::default();
@@ -70,11 +70,11 @@ impl PeerOutbox {
 
     /// Takes what is pending.
     pub(crate) fn take(&self) -> PeerUpdate {
-        std::mem::take(&mut self.pending.lock().expect("no panic while it is locked").update)
+        std::mem::take(&mut self.pending.lock().update)
     }
 
     fn add(&self, change: impl FnOnce(&mut PeerUpdate)) {
-        let mut pending = self.pending.lock().expect("no panic while it is locked");
+        let mut pending = self.pending.lock();
         if pending.has_peers {
             change(&mut pending.update);
             drop(pending);

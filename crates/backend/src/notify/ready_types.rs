@@ -1,7 +1,7 @@
 //! The types of which tasks have become ready, collected for the long poll queue.
 
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use domain::TypeName;
 use tokio::sync::Notify;
@@ -23,7 +23,7 @@ pub(crate) struct ReadySet {
 impl ReadyTypes {
     /// Tasks of `types` have become ready.
     pub(crate) fn mark_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
-        let mut ready = self.ready.lock().expect("no panic while it is locked");
+        let mut ready = self.ready.lock();
         for name in types {
             if !ready.types.contains(name) {
                 ready.types.insert(name.clone());
@@ -35,7 +35,7 @@ impl ReadyTypes {
 
     /// Tasks of any type may have become ready.
     pub(crate) fn mark_all_ready(&self) {
-        self.ready.lock().expect("no panic while it is locked").any = true;
+        self.ready.lock().any = true;
         self.changed.notify_one();
     }
 
@@ -46,7 +46,7 @@ impl ReadyTypes {
 
     /// Takes what was marked since the last call.
     pub(crate) fn take(&self) -> ReadySet {
-        std::mem::take(&mut *self.ready.lock().expect("no panic while it is locked"))
+        std::mem::take(&mut *self.ready.lock())
     }
 }
 

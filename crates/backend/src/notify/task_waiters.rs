@@ -1,7 +1,7 @@
 //! Requests that wait for the end of a task, by task.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use domain::TaskId;
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ impl TaskWaiters {
     /// not missed.
     pub(crate) fn subscribe(&self, task: TaskId) -> oneshot::Receiver<()> {
         let (waiter, woken) = oneshot::channel();
-        let mut by_task = self.by_task.lock().expect("no panic while it is locked");
+        let mut by_task = self.by_task.lock();
         let waiters = by_task.entry(task).or_default();
         waiters.retain(|waiter| !waiter.is_closed());
         waiters.push(waiter);
@@ -26,7 +26,7 @@ impl TaskWaiters {
 
     /// Wakes the requests that wait for these tasks.
     pub(crate) fn wake(&self, tasks: &[TaskId]) {
-        let mut by_task = self.by_task.lock().expect("no panic while it is locked");
+        let mut by_task = self.by_task.lock();
         for task in tasks {
             for waiter in by_task.remove(task).into_iter().flatten() {
                 waiter.send(()).ok();
@@ -36,7 +36,7 @@ impl TaskWaiters {
 
     /// Wakes every request: any task may have ended, so each must read its own.
     pub(crate) fn wake_all(&self) {
-        let by_task = std::mem::take(&mut *self.by_task.lock().expect("no panic while it is locked"));
+        let by_task = std::mem::take(&mut *self.by_task.lock());
         for waiter in by_task.into_values().flatten() {
             waiter.send(()).ok();
         }
@@ -44,7 +44,7 @@ impl TaskWaiters {
 
     /// Drops the entries of requests that wait no more.
     pub(crate) fn drop_closed(&self) {
-        self.by_task.lock().expect("no panic while it is locked").retain(|_, waiters| {
+        self.by_task.lock().retain(|_, waiters| {
             waiters.retain(|waiter| !waiter.is_closed());
             !waiters.is_empty()
         });
@@ -68,6 +68,6 @@ mod tests {
         assert!(third.try_recv().is_err());
         drop(third);
         waiters.drop_closed();
-        assert!(waiters.by_task.lock().unwrap().is_empty(), "a closed waiter leaves no entry");
+        assert!(waiters.by_task.lock().is_empty(), "a closed waiter leaves no entry");
     }
 }

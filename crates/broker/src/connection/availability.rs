@@ -1,6 +1,7 @@
 //! Whether the brokers answer. An outage is logged once when it begins, with its cause, and once when it ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -101,7 +102,7 @@ impl BrokerAvailability {
     }
 
     fn downtime(&self) -> MutexGuard<'_, Downtime> {
-        self.0.downtime.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.downtime.lock()
     }
 }
 

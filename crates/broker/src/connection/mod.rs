@@ -6,8 +6,9 @@ pub(crate) mod delivery_reports;
 pub(crate) mod topic_names;
 pub(crate) mod topic_registry;
 
+use parking_lot::RwLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rdkafka::producer::ThreadedProducer;
@@ -70,12 +71,12 @@ impl Connection {
 
     /// The current producer; the producer recovery may replace it at any time.
     pub(crate) fn producer(&self) -> Arc<KafkaProducer> {
-        self.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.producer.read().clone()
     }
 
     /// Replaces the producer and returns the previous one.
     pub(crate) fn replace_producer(&self, producer: Arc<KafkaProducer>) -> Arc<KafkaProducer> {
-        let mut current = self.producer.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.producer.write();
         std::mem::replace(&mut current, producer)
     }
 

@@ -1,7 +1,7 @@
 //! The topics that this process uses: which exist, which can be read, and whether messages may be sent to them.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
@@ -168,7 +168,7 @@ impl TopicRegistry {
     }
 
     fn declared(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
-        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.declared.lock()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Replaces a producer that has met a fatal error, and logs the failure and the recovery once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::Producer as _;
@@ -90,7 +91,7 @@ impl ProducerRecovery {
     }
 
     fn latest(&self) -> MutexGuard<'_, Option<FatalError>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Password hashing: argon2id (RFC 9106) on blocking threads, a bounded number at once, in memory that is reused.
 
+use parking_lot::Mutex;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
@@ -82,7 +83,7 @@ impl PasswordHasher {
             let permit = Arc::clone(&self.permits).acquire_owned().await;
             permit.expect("the semaphore is never closed")
         };
-        let memory = lock(&self.unused_memory).pop().unwrap_or_default();
+        let memory = self.unused_memory.lock().pop().unwrap_or_default();
         let unused_memory = Arc::clone(&self.unused_memory);
         Ok(HashingPermit(Arc::new(HashingSlot {
             memory: Mutex::new(memory),
@@ -94,8 +95,8 @@ impl PasswordHasher {
 
 impl Drop for HashingSlot {
     fn drop(&mut self) {
-        let memory = mem::take(&mut *lock(&self.memory));
-        lock(&self.unused_memory).push(memory);
+        let memory = mem::take(&mut *self.memory.lock());
+        self.unused_memory.lock().push(memory);
     }
 }
 
@@ -121,16 +122,12 @@ impl HashingPermit {
         let slot = Arc::clone(&self.0);
         let task = spawn_blocking(move || {
             let began = Instant::now();
-            let done = work(&mut lock(&slot.memory));
+            let done = work(&mut slot.memory.lock());
             metrics::password_hashed(began);
             done
         });
         task.await.expect("hashing does not panic")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a hash has other parameters than new hashes, and should be replaced.
@@ -201,7 +198,7 @@ mod tests {
             one.hash("a".to_owned()).await;
             two.hash("b".to_owned()).await;
         }
-        let unused = hasher.unused_memory.lock().unwrap();
+        let unused = hasher.unused_memory.lock();
         assert_eq!(unused.iter().map(Vec::len).collect::<Vec<_>>(), [19_456, 19_456]);
     }
 

@@ -3,8 +3,9 @@
 //! The state of a key follows from its `signs_from` and the clock, so that several Identities on one database agree
 //! without messages between them.
 
+use parking_lot::RwLock;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use database::{Clock, DatabaseError, Db};
@@ -209,7 +210,7 @@ impl KeyRing {
             None => self.decrypt(row).map(Arc::new),
         };
         let keys = rows.iter().map(key).collect::<Result<_, _>>()?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Keys(keys));
+        *self.keys.write() = Arc::new(Keys(keys));
         Ok(())
     }
 
@@ -220,6 +221,6 @@ impl KeyRing {
     }
 
     fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.keys.read())
     }
 }

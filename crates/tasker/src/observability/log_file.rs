@@ -3,14 +3,15 @@
 //! Written here, and not taken from crates such as `tracing-appender`, because Tasker promises (docs/logs.md) to reopen the
 //! file on SIGHUP, to rotate it by size, to report in the file how many lines were dropped, and never to wait for the disk.
 
+use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use database::Clock;
@@ -80,15 +81,15 @@ impl LogFile {
 
     /// Writes all queued lines and stops the writer thread. Later lines are ignored.
     pub fn close(&self) {
-        drop(self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(writer) = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        drop(self.0.commands.lock().take());
+        if let Some(writer) = self.0.writer.lock().take() {
             // If the writer thread has panicked, the panic hook has printed it.
             let _ = writer.join();
         }
     }
 
     fn send(&self, command: Command) {
-        let commands = self.0.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let commands = self.0.commands.lock();
         if let Some(Err(TrySendError::Full(_))) = commands.as_ref().map(|commands| commands.try_send(command))
         {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);

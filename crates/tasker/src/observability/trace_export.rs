@@ -1,7 +1,7 @@
 //! The export of traces: spans are sent to a collector in batches, by OpenTelemetry's own thread; rejected spans are dropped.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -172,7 +172,7 @@ impl HttpClient for OutageLoggingClient {
 impl OutageLoggingClient {
     /// Logs each cause of an outage once, and its end.
     fn record(&self, failure: Option<String>) {
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.outage.lock();
         let endpoint = &self.endpoint;
         match failure {
             Some(cause) => {

@@ -84,7 +84,7 @@ async fn an_administrator_manages_accounts() {
     let up = TaskerUp::start();
     let refused = up.run_command(["user", "list"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("wants a person's token with the role Admin"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the token must be that of an account with the role Admin"), "{}", refused.stderr);
     let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
     let run_client = |arguments: &[&str], input: &str| {
         let mut command = tasker_command(up.home(), arguments.iter().copied());
@@ -99,7 +99,7 @@ async fn an_administrator_manages_accounts() {
     );
     let again = run_client(&["user", "add", "bob"], "");
     assert_eq!(again.code, 1);
-    assert!(again.stderr.contains("there is an account of that name"), "{}", again.stderr);
+    assert!(again.stderr.contains("there is already an account with this name"), "{}", again.stderr);
     assert_eq!(run_client(&["user", "list", "-o", "id"], "").stdout, "ann\nbob\nlocal\nroot");
     assert_eq!(run_client(&["user", "disable", "bob"], "").code, 0);
     let list = run_client(&["user", "list"], "").stdout;

@@ -1,7 +1,8 @@
 //! The tasks that the worker is running: heartbeats name them, and their responses stop some of them.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use domain::GrantRef;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,7 @@ impl RunningTasks {
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut HashMap<GrantRef, CancellationToken>) -> R) -> R {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock())
     }
 }
 

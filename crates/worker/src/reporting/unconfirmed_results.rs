@@ -1,8 +1,9 @@
 //! Results that Kafka has acknowledged, kept until a heartbeat's response confirms that their tasks have ended: a message
 //! may be lost even so.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use domain::GrantRef;
 
@@ -94,7 +95,7 @@ impl UnconfirmedResults {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
