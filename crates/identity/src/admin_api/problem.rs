@@ -57,7 +57,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
             Self::EmptyUpdate | Self::InvalidBody(_) | Self::Field { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule")
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request")
             }
             Self::Service(failure) => (failure.status(), failure.slug(), failure.title()),
         }

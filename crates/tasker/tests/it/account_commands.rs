@@ -84,7 +84,11 @@ async fn an_administrator_manages_accounts() {
     let up = TaskerUp::start();
     let refused = up.run_command(["user", "list"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("the token must be that of an account with the role Admin"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("the token must be that of an account with the role Admin"),
+        "{}",
+        refused.stderr
+    );
     let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
     let run_client = |arguments: &[&str], input: &str| {
         let mut command = tasker_command(up.home(), arguments.iter().copied());

@@ -155,7 +155,7 @@ fn id_output_has_one_id_a_line() {
 fn operations_are_listed_and_shown_with_their_schemas() {
     let up = TaskerUp::start();
     let all = up.run_command(["operations"]).stdout;
-    assert!(all.contains("GENERATE_LOGIN   v1    What the login is made of."), "{all}");
+    assert!(all.contains("GENERATE_LOGIN   v1    Generates a login of random letters and digits"), "{all}");
     let one = up.run_command(["operations", "GENERATE_NUMBER"]).stdout;
     assert!(one.contains("isolation   async") && one.contains(r#""maximum": 18"#), "{one}");
     let none = up.run_command(["operations", "NONE"]);

@@ -48,7 +48,7 @@ async fn doctor_checks_certificates_permissions_and_the_database() {
     assert_eq!(faultless.code, 0, "{}", faultless.stdout);
     for expected in [
         "version 0.",
-        "valid.key is its owner's alone",
+        "only its owner may read valid.key",
         &format!("its tables are at version {}", TASKS.version()),
         " s from ours",
         "it ends in ",
@@ -66,7 +66,7 @@ async fn doctor_checks_certificates_permissions_and_the_database() {
     // Nobody else reaches a file in a directory that only its owner may enter.
     set_mode(home.path(), 0o700);
     let unreachable = doctor(&["backend.tls_cert=valid.pem", "backend.tls_key=expired.key"]).stdout;
-    let expected = "backend.tls_key         expired.key is its owner's alone";
+    let expected = "backend.tls_key         only its owner may read expired.key";
     assert!(unreachable.contains(expected), "{unreachable}");
     let without_database = doctor(&["database.url=postgres://nobody@127.0.0.1:1/none"]);
     assert_eq!(without_database.code, 1, "{}", without_database.stdout);
@@ -172,7 +172,7 @@ async fn doctor_decrypts_the_signing_keys_with_the_key_file() {
     other_key[..32].reverse();
     std::fs::write(up.home().join("other.key"), other_key).unwrap();
     for (file, expected) in
-        [("other.key", "use the file of the Identity that made them"), ("none.key", "copy it")]
+        [("other.key", "use the file of the Identity that created them"), ("none.key", "copy it")]
     {
         let faulty = doctor(&[&format!("identity.key_file={file}")]);
         assert_eq!(faulty.code, 1, "{file}: {}", faulty.stdout);

@@ -19,7 +19,7 @@ pub struct GenerateLogin {
     pub simulate_work: RangeInclusive<Duration>,
 }
 
-/// The parameters of `GENERATE_LOGIN`.
+/// Generates a login of random letters and digits, after a time of simulated work.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Params {

@@ -18,7 +18,7 @@ pub struct GenerateNumber {
     pub simulate_work: RangeInclusive<Duration>,
 }
 
-/// The parameters of `GENERATE_NUMBER`.
+/// Generates a random number with a given count of digits, after a time of simulated work.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Params {

@@ -11,7 +11,7 @@ use crate::sdk::operation::{Failure, Operation};
 /// The operation `SLEEP`: waits for the given time and returns it, in milliseconds.
 pub struct Sleep;
 
-/// The parameters of `SLEEP`.
+/// Sleeps, to try out the TTL and cancellation.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Params {
     /// How long to sleep, in milliseconds.
