@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
-use crate::admin_api::admin::Admin;
+use crate::admin_api::authenticated_admin::Admin;
 use crate::admin_api::json_body;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;

@@ -16,7 +16,7 @@ use crate::accounts::account_store::{
 };
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
-use crate::admin_api::admin::Admin;
+use crate::admin_api::authenticated_admin::Admin;
 use crate::admin_api::json_body;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;

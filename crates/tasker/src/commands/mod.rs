@@ -3,12 +3,12 @@
 pub(crate) mod account;
 pub(crate) mod bench;
 pub(crate) mod config;
+pub(crate) mod connection_target;
 pub(crate) mod doctor;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
 pub(crate) mod probes;
 pub(crate) mod session_file;
-pub(crate) mod target;
 pub(crate) mod task;
 
 use anyhow::Result;
@@ -17,8 +17,8 @@ use domain::{Task, TaskId, TaskResult};
 
 use crate::commands::account::login::{self, Login, Whoami};
 use crate::commands::account::users::{self, Invite};
+use crate::commands::connection_target::Server;
 use crate::commands::operations_and_workers::{Operations, Workers};
-use crate::commands::target::Server;
 use crate::commands::task::list::List;
 use crate::commands::task::submit::Submit;
 use crate::commands::task::view::View;

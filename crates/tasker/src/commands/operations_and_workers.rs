@@ -5,7 +5,7 @@ use clap::Args;
 use domain::{LiveWorker, Operation, OperationList, TypeName, WorkerList};
 
 use crate::command_error::NotFound;
-use crate::commands::target::Server;
+use crate::commands::connection_target::Server;
 use crate::config::environment::Environment;
 use crate::terminal;
 

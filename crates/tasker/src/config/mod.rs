@@ -1,12 +1,12 @@
 //! The configuration: settings read from `tasker.toml`, the environment and flags, in one place and checked.
 
-pub(crate) mod both_or_neither;
 pub(crate) mod command_line;
 pub(crate) mod databases;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod kafka;
 pub(crate) mod layers;
+pub(crate) mod paired_settings;
 pub(crate) mod reference;
 pub(crate) mod sections;
 pub(crate) mod tls;

@@ -7,8 +7,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::both_or_neither::both_or_neither;
 use crate::config::error::ConfigError;
+use crate::config::paired_settings::both_or_neither;
 use crate::config::sections::{Backend, Identity, Metrics, Traces, Worker};
 
 /// The files of a listener's certificate and key, and the section of the settings that names them.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use domain::limits::MAX_SENT_RESULT_BYTES;
 use secrecy::SecretString;
 
-use crate::config::both_or_neither::both_or_neither;
 use crate::config::error::ConfigError;
 use crate::config::layers::read_secret;
+use crate::config::paired_settings::both_or_neither;
 use crate::config::sections::{Backend, Client, Config, Identity, Metrics, Worker};
 
 /// How a worker authenticates.

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
+use crate::commands::connection_target::{ConnectionTarget, Server, Target};
 use crate::commands::session_file::{Session, SessionFile};
-use crate::commands::target::{ConnectionTarget, Server, Target};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::tls::authorities;

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use client::{Accounts, Change, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
-use crate::commands::target::Server;
+use crate::commands::connection_target::Server;
 use crate::config::environment::Environment;
 use crate::terminal;
 

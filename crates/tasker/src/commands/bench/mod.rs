@@ -15,7 +15,7 @@ use crate::commands::bench::load::Load;
 use crate::commands::bench::measure::Measure;
 use crate::commands::bench::reconciliation::Reconciliation;
 use crate::commands::bench::report::Report;
-use crate::commands::target::Server;
+use crate::commands::connection_target::Server;
 use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;

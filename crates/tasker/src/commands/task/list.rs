@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Args;
 use domain::{Page, TaskId, TaskList};
 
+use crate::commands::connection_target::Server;
 use crate::commands::output::Output;
-use crate::commands::target::Server;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
 use crate::terminal;

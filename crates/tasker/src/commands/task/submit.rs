@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use domain::{Ttl, TypeName};
 
-use crate::commands::target::Server;
+use crate::commands::connection_target::Server;
 use crate::commands::task::watch::{StillRunning, wait_and_print};
 use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;

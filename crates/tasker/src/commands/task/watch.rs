@@ -11,7 +11,7 @@ use domain::{Page, RawJson, Reason, Status, Task, TaskId, TaskSummary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::commands::target::Server;
+use crate::commands::connection_target::Server;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
