@@ -42,14 +42,14 @@ impl Span {
     }
 
     /// Sets an attribute, named by OpenTelemetry's semantic conventions where they have a name.
-    pub fn note(&mut self, key: &'static str, value: impl Into<Value>) {
+    pub fn set_attribute(&mut self, key: &'static str, value: impl Into<Value>) {
         if self.0.is_recording() {
             self.0.set_attribute(KeyValue::new(key, value));
         }
     }
 
     /// Sets an attribute to the text of `value`, which is formatted only if the span is recorded.
-    pub fn note_text(&mut self, key: &'static str, value: impl fmt::Display) {
+    pub fn set_text_attribute(&mut self, key: &'static str, value: impl fmt::Display) {
         if self.0.is_recording() {
             self.0.set_attribute(KeyValue::new(key, value.to_string()));
         }

@@ -20,9 +20,9 @@ impl SettleSpan {
         let Report { id, attempt, .. } = *report;
         let span = trace.map(|trace| {
             let mut span = Span::begin("settle", SpanKind::Consumer, Some(trace));
-            span.note_text("tasker.task.id", id);
-            span.note("tasker.task.attempt", i64::from(attempt));
-            span.note_text("tasker.worker.name", worker);
+            span.set_text_attribute("tasker.task.id", id);
+            span.set_attribute("tasker.task.attempt", i64::from(attempt));
+            span.set_text_attribute("tasker.worker.name", worker);
             span
         });
         Self { id, attempt, worker: worker.clone(), trace, span }
@@ -41,9 +41,9 @@ impl SettleSpan {
                 return span.failed("the report belongs to no current grant");
             }
         };
-        span.note("tasker.task.status", status.as_str());
+        span.set_attribute("tasker.task.status", status.as_str());
         if let Some(reason) = reason {
-            span.note("tasker.task.reason", reason.as_str());
+            span.set_attribute("tasker.task.reason", reason.as_str());
         }
     }
 

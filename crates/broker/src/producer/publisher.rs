@@ -139,8 +139,8 @@ fn with_trace(headers: OwnedHeaders, span: Option<&Span>) -> OwnedHeaders {
 /// The span that publishes a message, as a child of `trace`; it lasts until the delivery is reported.
 fn publish_span(topic: &str, trace: Option<TraceContext>) -> Option<Span> {
     let mut span = Span::begin(format!("publish {topic}"), SpanKind::Producer, Some(trace?));
-    span.note("messaging.system", "kafka");
-    span.note_text("messaging.destination.name", topic);
+    span.set_attribute("messaging.system", "kafka");
+    span.set_text_attribute("messaging.destination.name", topic);
     Some(span)
 }
 

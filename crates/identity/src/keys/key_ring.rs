@@ -21,7 +21,7 @@ use crate::time::{DAY, MINUTE};
 const ROTATION_PERIOD: i64 = 30 * DAY;
 
 /// How long a new key is published before it signs, in microseconds: verifiers that cache the key set fetch it again by then.
-const ANNOUNCEMENT: i64 = DAY;
+const ANNOUNCEMENT_PERIOD: i64 = DAY;
 
 /// How long a key is kept after its last token has expired, in microseconds, for clocks that differ.
 const CLOCK_TOLERANCE: i64 = 5 * MINUTE;
@@ -161,7 +161,7 @@ impl KeyRing {
         let (keys, now) = (self.keys(), self.clock.now());
         let newest = keys.0.last().expect("a loaded key ring has a key");
         if newest.signs_from <= now {
-            let signs_from = (newest.signs_from + ROTATION_PERIOD).max(now + ANNOUNCEMENT);
+            let signs_from = (newest.signs_from + ROTATION_PERIOD).max(now + ANNOUNCEMENT_PERIOD);
             self.create(newest.generation + 1, signs_from).await?;
         }
         self.store.delete_before(keys.oldest_needed(now, self.token_ttl)).await?;

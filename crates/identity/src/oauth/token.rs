@@ -39,7 +39,7 @@ struct TokenResponse {
 }
 
 /// A response with a token, and the account or client that it was issued to.
-struct Granted {
+struct IssuedToken {
     caller: String,
     response: Response,
 }
@@ -79,7 +79,7 @@ async fn grant(
     client_address: IpAddr,
     headers: &HeaderMap,
     form: Result<Form, InvalidForm>,
-) -> Result<Granted, TokenError> {
+) -> Result<IssuedToken, TokenError> {
     let form = form?;
     let grant_type = match form.value("grant_type") {
         Some("password") => GrantType::Password,
@@ -93,11 +93,11 @@ async fn grant(
         (GrantType::Password, OAuthClient::Legacy(client_id)) => {
             let (account, token) = by_password(app, pass, client_id, &form).await?;
             let response = ([DEPRECATION], Json(token)).into_response();
-            Ok(Granted { caller: account.to_string(), response })
+            Ok(IssuedToken { caller: account.to_string(), response })
         }
         (GrantType::ClientCredentials, OAuthClient::Confidential(client)) => {
             let response = Json(by_client_credentials(app, client, &form)?).into_response();
-            Ok(Granted { caller: client.id.clone(), response })
+            Ok(IssuedToken { caller: client.id.clone(), response })
         }
         _ => Err(TokenError::UnauthorizedClient),
     }

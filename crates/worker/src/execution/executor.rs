@@ -198,16 +198,16 @@ impl RunOutcome {
 /// Starts the span of a run, as a child of `trace`.
 fn start_span(grant: &Grant, trace: TraceContext) -> Span {
     let mut span = Span::begin(format!("run {}", grant.name), SpanKind::Consumer, Some(trace));
-    span.note_text("tasker.task.id", grant.id);
-    span.note_text("tasker.task.type", &grant.name);
-    span.note("tasker.task.attempt", i64::from(grant.attempt));
+    span.set_text_attribute("tasker.task.id", grant.id);
+    span.set_text_attribute("tasker.task.type", &grant.name);
+    span.set_attribute("tasker.task.attempt", i64::from(grant.attempt));
     span
 }
 
 /// Ends the span of a run, if there is one, with the run's outcome.
 fn finish_span(span: Option<Span>, outcome: &RunOutcome) {
     if let Some(mut span) = span {
-        span.note("tasker.end", outcome.label());
+        span.set_attribute("tasker.end", outcome.label());
         if outcome.is_error() {
             span.failed(outcome.label());
         }

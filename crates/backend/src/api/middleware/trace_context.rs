@@ -36,12 +36,12 @@ pub(crate) async fn record_span(mut request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let mut span = Span::begin(format!("{method} {route}"), SpanKind::Server, parent);
-    span.note("http.request.method", method);
-    span.note_text("http.route", route);
+    span.set_attribute("http.request.method", method);
+    span.set_text_attribute("http.route", route);
     request.extensions_mut().insert(RequestTrace(span.trace()));
     let response = next.run(request).await;
     let status = response.status();
-    span.note("http.response.status_code", i64::from(status.as_u16()));
+    span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.failed(status.to_string());
     }
