@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, patch, post};
 use database::{Clock, DatabaseError, Db};
 use tokio_util::sync::CancellationToken;
 use web::normalize_path::{self, Templates};
 use web::request_log;
+use web::request_span::{self, TraceRoot};
 
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
@@ -16,13 +17,15 @@ use crate::accounts::username::UserName;
 use crate::admin_api::{invitations, users};
 use crate::app::App;
 use crate::error::{EnsureError, OpenError};
-use crate::http::trace_context;
 use crate::layers;
 use crate::oauth::{discovery, token, userinfo};
 use crate::pages::{assets, error, home, invite, login, logout, register};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::{health, maintenance};
+
+/// No request to Identity begins a trace; it continues those that come with a request.
+const NO_TRACE_ROOT: TraceRoot = None;
 
 /// The Identity service. Clones are cheap and share one state.
 #[derive(Clone)]
@@ -99,7 +102,7 @@ fn page_routes() -> Routes {
 /// The routes for programs: OAuth 2 clients and administrators.
 fn api_routes() -> Routes {
     vec![
-        ("/connect/token", post(token::issue).layer(from_fn(trace_context::record_span))),
+        ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
         ("/.well-known/openid-configuration", get(discovery::metadata)),
         ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),

@@ -86,5 +86,6 @@ pub mod problem;
 pub mod request_id;
 pub mod request_log;
 pub mod request_metrics;
+pub mod request_span;
 pub mod security_headers;
 pub mod timeout;

@@ -25,13 +25,13 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::normalize_path::{self, Templates};
+use web::request_span::{self, TraceRoot};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
 use web::{catch_panic, compression, request_id, request_log, request_metrics};
 
 use crate::api::extract::prefer::Prefer;
 use crate::api::middleware::cors::cors;
-use crate::api::middleware::trace_context;
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, add_common_responses};
 use crate::api::swagger_ui::INDEX_PATH;
 use crate::app::AppState;
@@ -44,6 +44,9 @@ const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// The largest body of a request of a worker, in bytes: a batch of results.
 const WORKER_API_BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+/// A trace begins with a submission, unless its caller sends one.
+const TRACE_ROOT: TraceRoot = Some(("POST", "/api/Task"));
 
 /// The OpenAPI document as it is published.
 pub fn openapi() -> OpenApi {
@@ -99,7 +102,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::NoMethod })
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(catch_panic::layer(catch_panic::internal_error))
-        .layer(from_fn(trace_context::record_span))
+        .layer(from_fn_with_state(TRACE_ROOT, request_span::record))
         .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))

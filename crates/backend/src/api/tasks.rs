@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use store::Store;
 use telemetry::error_chain;
 use tokio::time::{Instant, timeout, timeout_at};
+use web::request_span::RequestTrace;
 use web::timeout::Deadline;
 
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::{QueryParams, TaskIdPath};
 use crate::api::extract::prefer::Prefer;
-use crate::api::middleware::trace_context::RequestTrace;
 use crate::api::task_body::TaskBody;
 use crate::app::AppState;
 use crate::error::ApiError;

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::kit::fake_issuer::FakeIssuer;
 use crate::kit::tcp_proxy::TcpProxy;
-use crate::kit::test_backend::{TestBackend, drop_database};
+use crate::kit::test_backend::TestBackend;
 use crate::kit::test_signals::LogCapture;
 use crate::kit::until::until;
 
@@ -60,7 +60,8 @@ async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_
     user.cancel(&submitted).await.expect_status(200);
     let (store, database, _) = service.shut_down().await;
     assert!(store.counts().await.unwrap().balance());
-    drop_database(store, database).await;
+    store.close().await;
+    drop(database);
     assert_eq!(log.lines_with("the sweep of overdue tasks failed").len(), 1, "{}", log.text());
     assert_eq!(log.lines_with("ERROR backend").len(), 1, "{}", log.text());
     assert_eq!(log.lines_with("the sweep of overdue tasks works again").len(), 1, "{}", log.text());

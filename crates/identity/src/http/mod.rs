@@ -1,4 +1,3 @@
-//! Reading requests: form bodies, and the spans of requests.
+//! Reading requests: form bodies.
 
 pub(crate) mod form;
-pub(crate) mod trace_context;

@@ -54,12 +54,7 @@ async fn concurrent_setup_links_register_one_administrator() {
             let request = service.post("/Auth/Register", &form);
             race.spawn(async { request.send().await.unwrap().status() });
         }
-        let statuses = race.join_all().await;
-        assert_eq!(
-            statuses.iter().filter(|status| **status == StatusCode::SEE_OTHER).count(),
-            1,
-            "{statuses:?}"
-        );
+        assert_one_registered(race).await;
         assert_eq!(service.count_accounts().await, 1);
     })
     .await;
@@ -145,12 +140,7 @@ async fn concurrent_uses_of_an_invitation_register_one_account() {
             let request = service.post("/Auth/Register", &form);
             race.spawn(async { request.send().await.unwrap().status() });
         }
-        let statuses = race.join_all().await;
-        assert_eq!(
-            statuses.iter().filter(|status| **status == StatusCode::SEE_OTHER).count(),
-            1,
-            "{statuses:?}"
-        );
+        assert_one_registered(race).await;
         assert_eq!(service.count_accounts().await, 2);
     })
     .await;
@@ -210,4 +200,11 @@ async fn an_invalid_field_does_not_use_up_the_token() {
         );
     })
     .await;
+}
+
+/// Asserts that exactly one of the racing registrations made an account.
+async fn assert_one_registered(race: JoinSet<StatusCode>) {
+    let statuses = race.join_all().await;
+    let registered = statuses.iter().filter(|status| **status == StatusCode::SEE_OTHER).count();
+    assert_eq!(registered, 1, "{statuses:?}");
 }

@@ -11,5 +11,6 @@ mod normalize_path;
 mod problem;
 mod request_log;
 mod request_metrics;
+mod request_span;
 mod security_headers;
 mod timeout;

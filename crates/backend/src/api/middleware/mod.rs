@@ -1,4 +1,3 @@
 //! Layers of this API; the ones that every HTTP service has are in the crate `web`.
 
 pub(crate) mod cors;
-pub(crate) mod trace_context;

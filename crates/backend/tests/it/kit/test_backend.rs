@@ -146,7 +146,8 @@ impl TestBackend {
     pub(crate) async fn finish(self) {
         let (store, database, _) = self.shut_down().await;
         assert!(store.counts().await.unwrap().balance());
-        drop_database(store, database).await;
+        store.close().await;
+        drop(database);
     }
 
     /// Shuts it down: requests that wait are answered, and the service returns. What is left can serve another Backend.
@@ -236,17 +237,6 @@ impl TestBackend {
     /// A GET request without a token.
     pub(crate) fn get(&self, path: &str) -> ApiRequest {
         self.anonymous().get(path)
-    }
-}
-
-/// Closes a database, and drops it if it is on a server.
-pub(crate) async fn drop_database(store: Store, database: TestDatabase) {
-    store.close().await;
-    if matches!(database.open(), Db::Postgres(_)) {
-        let (_, name) = database.url.rsplit_once('/').unwrap();
-        let mut server = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
-        let drop = format!("drop database {name} with (force)");
-        server.execute(AssertSqlSafe(drop)).await.unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{
     ClaimId, Grant, OwnerId, RawJson, Report, ReportOutcome, SettleResult, Status, Submission, Task, TaskId,
     Ttl, TypeName, WorkerName,
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::Executor;
 use store::{ClaimById, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
@@ -75,12 +75,6 @@ impl TestStore {
     pub(crate) async fn finish(self) {
         assert!(self.store.counts().await.unwrap().balance(), "{:?}", self.store.counts().await.unwrap());
         self.db.close().await;
-        if matches!(self.db, Db::Postgres(_)) {
-            let (_, name) = self.scratch.url.rsplit_once('/').unwrap();
-            let mut admin = PgConnection::connect(&testkit::postgres_url()).await.unwrap();
-            let drop = format!("drop database {name} with (force)");
-            admin.execute(AssertSqlSafe(drop)).await.unwrap();
-        }
     }
 
     pub(crate) fn now(&self) -> i64 {

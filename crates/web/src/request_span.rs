@@ -1,21 +1,23 @@
-//! The trace of a request (W3C Trace Context): its span is a child of the caller's.
+//! The span of a request (W3C Trace Context): a child of the span that its `traceparent` names.
 
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::TraceContext;
 use telemetry::{Span, SpanKind};
-use web::request_metrics::method_label;
 
-/// The only request that begins a trace of its own when its caller sends none: a submission.
-const TRACE_ROOT: (&str, &str) = ("POST", "/api/Task");
+use crate::request_metrics::method_label;
+
+/// Method and route template of the one request that begins a trace of its own when its caller sends none; `None`: no request
+/// does.
+pub type TraceRoot = Option<(&'static str, &'static str)>;
 
 /// The span of this request, as the parent of what follows; `None`: the request is not traced.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RequestTrace(pub(crate) Option<TraceContext>);
+pub struct RequestTrace(pub Option<TraceContext>);
 
 impl<S: Send + Sync> FromRequestParts<S> for RequestTrace {
     type Rejection = Infallible;
@@ -25,14 +27,14 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestTrace {
     }
 }
 
-/// Middleware that records a span for a request that is part of a trace, and for every submission. An invalid `traceparent`
-/// is ignored (W3C Trace Context, section 3.2.2).
-pub(crate) async fn record_span(mut request: Request, next: Next) -> Response {
+/// Middleware that records a span for a request that is part of a trace, and for every request of the [`TraceRoot`]. An
+/// invalid `traceparent` is ignored (W3C Trace Context, section 3.2.2).
+pub async fn record(State(root): State<TraceRoot>, mut request: Request, next: Next) -> Response {
     let parent = request.headers().get(TraceContext::HEADER).and_then(|value| value.to_str().ok());
     let parent: Option<TraceContext> = parent.and_then(|text| text.parse().ok());
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let method = method_label(request.method());
-    if parent.is_none() && (method, route) != TRACE_ROOT {
+    if parent.is_none() && root != Some((method, route)) {
         return next.run(request).await;
     }
     let mut span = Span::begin(format!("{method} {route}"), SpanKind::Server, parent);
