@@ -1,4 +1,4 @@
-# What one does with this repository: `make` prints it.
+# The commands for this repository: `make` lists them.
 
 WORKSPACE := --workspace --locked
 
@@ -17,17 +17,17 @@ up: ## runs Tasker: every service in one process, on SQLite
 cluster: ## runs Tasker as a cluster of processes on this machine: PostgreSQL, Kafka, two Backends, three workers
 	scripts/cluster
 
-test: ## runs every test, beside a PostgreSQL and a Kafka of its own
+test: ## runs every test, with a PostgreSQL and a Kafka of its own
 	scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 
-lint: ## checks format, lints, documentation and, where cargo-deny is at hand, dependencies
+lint: ## checks format, lints, documentation and, where cargo-deny is installed, dependencies
 	cargo fmt --all -- --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps --document-private-items
 	@if cargo deny --version >/dev/null 2>&1; then \
 		set -x; cargo deny --workspace --locked check --hide-inclusion-graph bans licenses sources; \
 	else \
-		echo "cargo-deny is not installed: nobody checked the dependencies' licences"; \
+		echo "cargo-deny is not installed: dependency licences were not checked"; \
 	fi
 
 fmt: ## formats the code
@@ -36,7 +36,7 @@ fmt: ## formats the code
 golden: ## writes the golden files of docs/ anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 
-bench: ## measures the store, the whole way, and several workers, with commits that wait for the disk
+bench: ## measures the store, tasks through the HTTP API, and several workers, with commits that wait for the disk
 	TASKER_PG_DURABLE=1 TASKER_KAFKA_JIT=1 scripts/with-services cargo bench --locked --package store --package tasker --bench store --bench flow --bench several_workers
 
 ci: lint test ## decides whether a change lands: lint, then test

@@ -140,7 +140,7 @@ impl From<DatabaseError> for ApiError {
             return Self::Unavailable("the database");
         }
         if error.is_conflict() {
-            tracing::debug!(error = %error_chain(&error), "a statement lost to other transactions at every attempt");
+            tracing::debug!(error = %error_chain(&error), "a statement conflicted with other transactions at every attempt");
             return Self::Overloaded;
         }
         Self::Internal(Box::new(error))

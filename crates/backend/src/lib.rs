@@ -7,6 +7,7 @@ mod background;
 mod batching;
 mod catalogue;
 mod error;
+mod invalid_input_text;
 mod kafka;
 mod lifecycle;
 mod long_poll;
@@ -15,7 +16,6 @@ mod notify;
 mod service;
 mod settings;
 mod supervisor;
-mod validation;
 
 pub use crate::api::middleware::cors::{InvalidOrigin, origin};
 pub use crate::api::openapi;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Reason, SettleResult, Status, TypeName};
 use metrics::{counter, gauge, histogram};
-use store::{EndedTask, Health, QueueDepth};
+use store::{EndedTask, Health, TypeBacklog};
 use telemetry::MetricDescriptor;
 
 const ACCEPTED: &str = "tasker_tasks_accepted_total";
@@ -145,7 +145,7 @@ pub(crate) fn live_workers(workers: usize) {
 }
 
 /// Sets the gauges of one type: `depth` is `None` if it has no tasks; `slots` are those of the live workers.
-pub(crate) fn queue_depth(name: &TypeName, depth: Option<&QueueDepth>, slots: u64) {
+pub(crate) fn queue_depth(name: &TypeName, depth: Option<&TypeBacklog>, slots: u64) {
     let name = name.to_string();
     gauge!(READY, "type" => name.clone()).set(depth.map_or(0.0, |depth| as_f64(depth.ready)));
     gauge!(READY_AGE, "type" => name.clone()).set(depth.map_or(0.0, |depth| depth.oldest.as_secs_f64()));

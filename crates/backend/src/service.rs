@@ -15,8 +15,8 @@ use crate::auth::jwks::{self, Jwks};
 use crate::auth::token_verifier::TokenVerifier;
 use crate::background::{database_sampler, deadline_sweeper, pruner, refresher};
 use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
-use crate::batching::writers::BatchWriters;
 use crate::catalogue::Catalogue;
 use crate::kafka::{result_consumer, ticket_republisher};
 use crate::lifecycle::claim::ClaimBatch;
@@ -140,7 +140,7 @@ async fn register_builtin(store: &Store, builtin: &[Operation]) -> Result<(), Da
             Ok(()) => {}
             Err(store::RegisterError::Database(error)) => return Err(error),
             Err(conflict) => {
-                tracing::warn!(error = %conflict, "a built-in operation stays as it was registered before");
+                tracing::warn!(error = %conflict, "a built-in operation was not updated: an operation of this name and version is registered with other properties");
             }
         }
     }

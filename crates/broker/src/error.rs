@@ -2,7 +2,7 @@
 
 use rdkafka::error::KafkaError;
 
-use crate::librdkafka_properties;
+use crate::allowed_properties;
 use crate::settings::{InvalidSetting, Settings};
 
 /// The settings were rejected, so no Kafka client was created.
@@ -19,6 +19,6 @@ pub enum BrokerError {
 impl BrokerError {
     /// Wraps librdkafka's reason for rejecting `settings`.
     pub(crate) fn rejected_settings(error: &KafkaError, settings: &Settings) -> Self {
-        Self::Client(librdkafka_properties::rejection(error, &settings.properties))
+        Self::Client(allowed_properties::rejection(error, &settings.properties))
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! `docs/asyncapi.yaml` describes the topics and the messages, well enough to write a worker in another language.
 
+mod allowed_properties;
 mod broker;
 mod connection;
 mod consumer;
 mod dead_letter_queue;
 mod error;
-mod librdkafka_properties;
 mod message;
 mod metrics;
 mod producer;

@@ -48,8 +48,8 @@ pub struct Ticket {
     pub id: TaskId,
     /// The task's type, which names its operation.
     #[serde(rename = "type")]
-    pub name: TypeName,
-    /// The attempt that a grant would be.
+    pub type_name: TypeName,
+    /// The number that the attempt has if this ticket leads to a grant.
     pub attempt: Attempt,
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     fn ticket() -> Ticket {
         let id = "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1".parse().unwrap();
-        Ticket { id, name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1 }
+        Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1 }
     }
 
     fn result_message(reported: ReportOutcome) -> ResultMessage {

@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::librdkafka_properties;
+use crate::allowed_properties;
 
 /// How a process connects to Kafka and creates topics.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Settings {
         match self
             .properties
             .iter()
-            .find_map(|(key, value)| Some((key, librdkafka_properties::rule(key, value)?)))
+            .find_map(|(key, value)| Some((key, allowed_properties::rule(key, value)?)))
         {
             Some((key, rule)) => Err(InvalidSetting { key: format!("properties.{key}"), rule }),
             None => Ok(()),

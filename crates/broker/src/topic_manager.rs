@@ -88,8 +88,8 @@ impl TopicManager {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.connection.availability.suspected() => {}
-                () = self.connection.topics.newly_declared() => missing_topic_pauses = MISSING_TOPIC_PAUSES.build(),
+                () = self.connection.availability.wait_until_suspected() => {}
+                () = self.connection.topics.wait_for_new_topic() => missing_topic_pauses = MISSING_TOPIC_PAUSES.build(),
                 () = tokio::time::sleep(recovery_pause.map_or(pause, |recovery| recovery.min(pause))) => {}
             }
         }
@@ -147,7 +147,7 @@ impl TopicManager {
     fn log_existing(&mut self, missing: &[String]) {
         self.outages.retain(|topic, outage| {
             let is_missing = missing.contains(topic);
-            if !is_missing && let Some(lasted) = outage.recovered() {
+            if !is_missing && let Some(lasted) = outage.record_success() {
                 tracing::info!(topic, "the topic {topic} exists, after {lasted:.1?}");
             }
             is_missing
@@ -156,7 +156,7 @@ impl TopicManager {
 
     /// Records why a topic is missing. `true`: this cause is not logged yet.
     fn is_new_cause(&mut self, topic: &str, cause: &str) -> bool {
-        self.outages.entry(topic.to_owned()).or_default().failed(cause)
+        self.outages.entry(topic.to_owned()).or_default().record_failure(cause)
     }
 
     /// Creates topics, and logs each cause of a failure once.
@@ -192,9 +192,7 @@ impl TopicManager {
             Err(error) => Err(error),
         };
         match created {
-            Ok(results) => {
-                results.into_iter().filter_map(|result| creation_error(settings, result)).collect()
-            }
+            Ok(results) => results.into_iter().filter_map(|result| log_creation(settings, result)).collect(),
             Err(error) => missing.iter().map(|topic| (topic.clone(), error.to_string())).collect(),
         }
     }
@@ -273,7 +271,7 @@ fn retention(connection: &Connection, topic: &str) -> Duration {
 }
 
 /// Logs a created topic; returns the error of one that was not created.
-fn creation_error(
+fn log_creation(
     settings: &Settings,
     result: Result<String, (String, RDKafkaErrorCode)>,
 ) -> Option<(String, String)> {

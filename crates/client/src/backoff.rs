@@ -38,14 +38,14 @@ impl Backoff {
     }
 
     /// The pause before the next attempt.
-    pub fn pause(&mut self) -> Duration {
+    pub fn next_pause(&mut self) -> Duration {
         self.pauses.next().unwrap_or(2 * MAX_UNJITTERED_PAUSE)
     }
 
     /// The pause after `error`: the next one, or the server's `Retry-After` (RFC 9110, 10.2.3) if that is longer, but at most
     /// 30 seconds.
-    pub fn after(&mut self, error: &ClientError) -> Duration {
-        self.pause().max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
+    pub fn pause_after(&mut self, error: &ClientError) -> Duration {
+        self.next_pause().max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
     }
 }
 
@@ -60,19 +60,19 @@ mod tests {
         let mut backoff = Backoff::default();
         let ceilings = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000];
         for ceiling in ceilings {
-            let pause = backoff.pause().as_millis();
+            let pause = backoff.next_pause().as_millis();
             assert!((ceiling / 2..=ceiling).contains(&pause), "{pause} ms, at most {ceiling}");
         }
-        assert!((0..1000).all(|_| (2500..=5000).contains(&backoff.pause().as_millis())));
+        assert!((0..1000).all(|_| (2500..=5000).contains(&backoff.next_pause().as_millis())));
     }
 
     #[test]
     fn a_success_starts_again_with_the_shortest_pause() {
         let mut backoff = Backoff::default();
-        assert!((50..=100).contains(&backoff.pause().as_millis()));
-        assert!((100..=200).contains(&backoff.pause().as_millis()));
+        assert!((50..=100).contains(&backoff.next_pause().as_millis()));
+        assert!((100..=200).contains(&backoff.next_pause().as_millis()));
         backoff.reset();
-        assert!((50..=100).contains(&backoff.pause().as_millis()));
+        assert!((50..=100).contains(&backoff.next_pause().as_millis()));
     }
 
     #[test]
@@ -81,8 +81,8 @@ mod tests {
             problem: Box::new(Problem::new(503, "x", "X", "because")),
             retry_after: Some(Duration::from_secs(seconds)),
         };
-        assert_eq!(Backoff::default().after(&busy(7)), Duration::from_secs(7));
-        assert_eq!(Backoff::default().after(&busy(3600)), MAX_RETRY_AFTER);
-        assert!((50..=100).contains(&Backoff::default().after(&busy(0)).as_millis()));
+        assert_eq!(Backoff::default().pause_after(&busy(7)), Duration::from_secs(7));
+        assert_eq!(Backoff::default().pause_after(&busy(3600)), MAX_RETRY_AFTER);
+        assert!((50..=100).contains(&Backoff::default().pause_after(&busy(0)).as_millis()));
     }
 }

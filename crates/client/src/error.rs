@@ -85,7 +85,7 @@ impl ClientError {
     }
 
     /// Whether the server failed internally (500) at this request: another request may succeed.
-    pub fn is_servers_fault(&self) -> bool {
+    pub fn is_internal_server_error(&self) -> bool {
         match self {
             Self::Refused { problem, .. } => problem.status == 500,
             Self::Unexpected { status, .. } => *status == 500,
@@ -151,8 +151,8 @@ mod tests {
         assert!(refused(503).is_temporary());
         assert!(refused(429).is_temporary());
         assert!(!refused(409).is_temporary());
-        assert!(refused(500).is_temporary() && refused(500).is_servers_fault());
-        assert!(!refused(503).is_servers_fault(), "503 means overload, not an internal error");
+        assert!(refused(500).is_temporary() && refused(500).is_internal_server_error());
+        assert!(!refused(503).is_internal_server_error(), "503 means overload, not an internal error");
         assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(3)));
     }
 

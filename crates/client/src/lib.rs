@@ -4,7 +4,7 @@ mod api;
 mod backoff;
 mod client;
 mod error;
-mod server_clock;
+mod server_time;
 mod token_source;
 mod transport;
 
@@ -13,5 +13,5 @@ pub use crate::api::identity::{AccessToken, Identity, UserInfo};
 pub use crate::backoff::Backoff;
 pub use crate::client::{Client, Settings};
 pub use crate::error::ClientError;
-pub use crate::server_clock::server_clock;
+pub use crate::server_time::server_time;
 pub use crate::token_source::Credentials;

@@ -36,7 +36,7 @@ impl Clock {
 
     /// A monotonic time, in microseconds since some moment of this process. It runs as fast as [`Clock::now`], and a change
     /// of the machine's date does not move it.
-    pub fn steady(&self) -> i64 {
+    pub fn monotonic_micros(&self) -> i64 {
         match self {
             Self::System => i64::try_from(BEGINNING.elapsed().as_micros()).unwrap_or(i64::MAX),
             Self::Set(_) => self.now(),
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_steady_clock_counts_from_the_start_of_the_process() {
-        let (first, second) = (Clock::System.steady(), Clock::System.steady());
+        let (first, second) = (Clock::System.monotonic_micros(), Clock::System.monotonic_micros());
         assert!(0 <= first && first <= second);
         assert!(second < Clock::System.now() / 2, "it counts from the start of the process, not from 1970");
     }
@@ -66,6 +66,6 @@ mod tests {
     fn advancing_a_set_clock_moves_both_readings() {
         let clock = Clock::set_to(7);
         clock.advance(1);
-        assert_eq!((clock.now(), clock.steady()), (8, 8));
+        assert_eq!((clock.now(), clock.monotonic_micros()), (8, 8));
     }
 }

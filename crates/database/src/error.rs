@@ -11,9 +11,9 @@ use sqlx::sqlite::SqliteError;
 pub enum DatabaseError {
     /// The database refused the statement, failed, or could not be reached in time.
     #[error("the database failed")]
-    Database(#[source] Cause),
+    Database(#[source] DriverError),
     /// A stored row has a value that no version of Tasker writes.
-    #[error("row {row} of {table} does not make sense: {what}")]
+    #[error("row {row} of {table} has an invalid value: {what}")]
     Corrupt {
         /// The table.
         table: &'static str,
@@ -23,13 +23,14 @@ pub enum DatabaseError {
         what: String,
     },
     /// The address is neither `postgres://…` nor `sqlite:PATH`.
-    #[error("a database is named by postgres://… or sqlite:PATH")]
+    #[error("the address of a database begins with postgres:// or is sqlite:PATH")]
     Url,
     /// What follows `sqlite:` is not the path of a file.
-    #[error("sqlite:PATH names a file: {0}")]
+    #[error("PATH in sqlite:PATH is not the path of a file: {0}")]
     SqlitePath(&'static str),
-    /// The connection that listens for notifications no longer receives its own, so it may miss those of others too.
-    #[error("the connection receives no notifications: its own did not come back")]
+    /// The connection that listens for notifications did not receive the one that it sent itself, so it may also miss those of
+    /// other Backends.
+    #[error("the connection receives no notifications: a notification that it sent to itself did not arrive")]
     NotificationsLost,
     /// Fewer connections than [`crate::pools::PoolOptions::MIN_CONNECTIONS`] were allowed.
     #[error("{0} connections are too few: one writes, one reads and one listens for notifications")]
@@ -53,9 +54,9 @@ pub enum DatabaseError {
 
 /// The driver's error as a source. It has no source of its own, since the driver's texts contain their causes already.
 #[derive(Debug)]
-pub struct Cause(pub sqlx::Error);
+pub struct DriverError(pub sqlx::Error);
 
-impl fmt::Display for Cause {
+impl fmt::Display for DriverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             // The message alone: sqlx adds the line of PostgreSQL's own source code.
@@ -69,11 +70,11 @@ impl fmt::Display for Cause {
     }
 }
 
-impl Error for Cause {}
+impl Error for DriverError {}
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(Cause(error))
+        Self::Database(DriverError(error))
     }
 }
 
@@ -81,7 +82,7 @@ impl DatabaseError {
     /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
         let error = match self {
-            Self::Database(Cause(error)) => error,
+            Self::Database(DriverError(error)) => error,
             Self::NotificationsLost => return true,
             _ => return false,
         };
@@ -98,11 +99,11 @@ impl DatabaseError {
 
     /// Whether the error concerns the data of one row, which no other attempt will write either. Every other error may be
     /// temporary.
-    pub fn is_about_a_row(&self) -> bool {
+    pub fn is_permanent_row_error(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
-            Self::Database(Cause(sqlx::Error::Database(refusal))) => is_about_a_row(&**refusal),
-            Self::Database(Cause(error)) => {
+            Self::Database(DriverError(sqlx::Error::Database(refusal))) => is_permanent_row_error(&**refusal),
+            Self::Database(DriverError(error)) => {
                 matches!(
                     error,
                     sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
@@ -115,12 +116,12 @@ impl DatabaseError {
     /// Whether PostgreSQL aborted this transaction because of a concurrent one (a deadlock or a serialization failure), so
     /// that it should be repeated.
     pub fn is_conflict(&self) -> bool {
-        let Self::Database(Cause(sqlx::Error::Database(refusal))) = self else { return false };
+        let Self::Database(DriverError(sqlx::Error::Database(refusal))) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
     }
 }
 
-fn is_about_a_row(refusal: &dyn ServerError) -> bool {
+fn is_permanent_row_error(refusal: &dyn ServerError) -> bool {
     let Some(code) = refusal.code() else { return false };
     if refusal.try_downcast_ref::<SqliteError>().is_some() {
         // 18 too big, 19 a constraint, 20 a type mismatch (<https://www.sqlite.org/rescode.html>).

@@ -8,7 +8,7 @@ pub mod pools;
 mod sqlite_batch;
 
 pub use clock::Clock;
-pub use error::{Cause, DatabaseError};
+pub use error::{DatabaseError, DriverError};
 pub use migration::{Migration, SchemaPart};
 pub use pools::{Db, PoolOptions, Pools};
-pub use sqlite_batch::{Work, batch, rows, transaction};
+pub use sqlite_batch::{TransactionFuture, decode_rows, encode_batch, transaction};

@@ -25,7 +25,7 @@ pub struct SchemaPart {
     pub steps: &'static [Migration],
 }
 
-const VERSIONS: &str = "create table if not exists schema_version (\
+const CREATE_VERSION_TABLE: &str = "create table if not exists schema_version (\
     part text primary key, version bigint not null, oldest bigint not null)";
 
 /// The version of a part in the database and the oldest version that may use it; `None` before the first migration.
@@ -79,7 +79,7 @@ impl SchemaPart {
     async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
-        connection.execute(VERSIONS).await?;
+        connection.execute(CREATE_VERSION_TABLE).await?;
         let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {
@@ -91,7 +91,7 @@ impl SchemaPart {
     }
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
-        connection.execute(VERSIONS).await?;
+        connection.execute(CREATE_VERSION_TABLE).await?;
         let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {

@@ -18,13 +18,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of each connection that writes. Commits wait for the disk even where the server's default is
 /// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
 /// plan but the one by index is switched off.
-const WRITER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+const WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set enable_bitmapscan = off; set jit = off; \
     set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 /// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
-const READER: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+const READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
 
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
@@ -137,7 +137,7 @@ impl Db {
 
     /// The host of the PostgreSQL server that `url` connects to without TLS: by `sslmode=disable`, or by `allow`, which never
     /// demands TLS. `None` with TLS, over a Unix socket, and for SQLite.
-    pub fn plain_host(url: &str) -> Option<String> {
+    pub fn plaintext_host(url: &str) -> Option<String> {
         if Self::sqlite_path(url).is_some() {
             return None;
         }
@@ -179,7 +179,7 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
             })
             .connect_lazy_with(server.clone().application_name("tasker"))
     };
-    Ok(Pools { write: pool(write, WRITER), read: pool(read, READER) })
+    Ok(Pools { write: pool(write, WRITER_SETTINGS), read: pool(read, READER_SETTINGS) })
 }
 
 /// Checks that every connection that opens `path` opens the same database.
@@ -257,11 +257,11 @@ mod tests {
 
     #[test]
     fn a_server_without_tls_is_recognized_by_its_sslmode() {
-        let host = |query: &str| Db::plain_host(&format!("postgres://ann@db.example.org/tasks{query}"));
+        let host = |query: &str| Db::plaintext_host(&format!("postgres://ann@db.example.org/tasks{query}"));
         assert_eq!(host("?sslmode=disable").as_deref(), Some("db.example.org"));
         assert_eq!(host("?sslmode=allow").as_deref(), Some("db.example.org"));
         assert_eq!(host("?sslmode=verify-full"), None);
-        assert_eq!(Db::plain_host("sqlite:tasks.db"), None);
-        assert_eq!(Db::plain_host("postgres://ann@%2Frun%2Fpostgresql/tasks?sslmode=disable"), None);
+        assert_eq!(Db::plaintext_host("sqlite:tasks.db"), None);
+        assert_eq!(Db::plaintext_host("postgres://ann@%2Frun%2Fpostgresql/tasks?sslmode=disable"), None);
     }
 }

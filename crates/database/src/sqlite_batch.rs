@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::DatabaseError;
 
 /// The future of one transaction's statements.
-pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'c>>;
+pub type TransactionFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'c>>;
 
 /// Runs `work` as one transaction in a spawned task, so that a caller that is dropped leaves neither half of the work nor a
 /// connection inside a transaction (transact-rs/sqlx#4393).
@@ -26,7 +26,7 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + S
 pub async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &Clock, work: F) -> Result<T, DatabaseError>
 where
     T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> Work<'c, T> + Send + 'static,
+    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> TransactionFuture<'c, T> + Send + 'static,
 {
     let (pool, clock) = (pool.clone(), clock.clone());
     let done = tokio::spawn(async move {
@@ -47,7 +47,7 @@ async fn in_transaction<T, F>(
     work: F,
 ) -> Result<T, DatabaseError>
 where
-    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> Work<'c, T>,
+    F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> TransactionFuture<'c, T>,
 {
     connection.execute("begin immediate").await?;
     let done = work(connection, clock.now()).await?;
@@ -56,7 +56,7 @@ where
 }
 
 /// Encodes a batch as the JSON array that `json_each` reads. Ids become hyphenated text.
-pub fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
+pub fn encode_batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
     let rows: Vec<T> = rows.into_iter().collect();
     serde_json::to_string(&rows).expect("a batch holds ids, text and numbers, which are all JSON")
 }
@@ -66,7 +66,7 @@ pub fn batch<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
 /// Each statement and each row would cross to the writer's thread and back on its own, which costs more than the row.
 /// Frequent operations are therefore one text of several statements that returns one row. Fails if the JSON does not fit
 /// `T`.
-pub fn rows<T: DeserializeOwned>(answers: Vec<(String,)>) -> Result<Vec<T>, DatabaseError> {
+pub fn decode_rows<T: DeserializeOwned>(answers: Vec<(String,)>) -> Result<Vec<T>, DatabaseError> {
     let mut rows = Vec::new();
     for (array,) in answers {
         let decoded: Vec<T> =

@@ -12,11 +12,13 @@ mod wire;
 
 pub use id::{ClaimId, OwnerId, TaskId};
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
-pub use operation::{Isolation, Operation, OperationList, TtlBounds};
+pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
+pub use task::attempt::Attempt;
 pub use task::state_machine::{Event, InvalidTransition, State};
 pub use task::status::{Reason, Status};
-pub use task::submission::{Attempt, Submission, TaskCounts};
+pub use task::submission::Submission;
+pub use task::task_counts::TaskCounts;
 pub use task::ttl::{InvalidTtl, Ttl};
 pub use timestamp::Timestamp;
 pub use trace_context::{InvalidTraceContext, TraceContext};

@@ -31,7 +31,7 @@ pub struct Operation {
     pub ttl: TtlBounds,
     /// How the operation is isolated from the worker, and so how reliably its code is stopped.
     #[serde(default)]
-    pub isolation: Isolation,
+    pub isolation: ExecutionIsolation,
 }
 
 const fn first() -> u32 {
@@ -60,14 +60,14 @@ pub struct TtlBounds {
 /// How an operation is isolated from the worker, and so how reliably its code is stopped when its task ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Isolation {
+pub enum ExecutionIsolation {
     /// The operation runs inside the worker's process and is stopped at its next await. The task's outcome is certain; that
     /// the code stops is not, since code without an await runs on.
     #[default]
     Async,
 }
 
-impl Isolation {
+impl ExecutionIsolation {
     /// The level's name in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,13 +7,13 @@ use telemetry::MetricDescriptor;
 
 const SIGN_INS: &str = "tasker_sign_ins_total";
 const TOKENS: &str = "tasker_tokens_total";
-const HASH: &str = "tasker_password_hash_seconds";
+const PASSWORD_HASH_SECONDS: &str = "tasker_password_hash_seconds";
 
 /// Every metric of Identity.
 pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(SIGN_INS, "outcome", "sign-ins with name and password: `accepted`, `refused`"),
     MetricDescriptor::counter(TOKENS, "grant", "access tokens issued, by `password` or `client_credentials`"),
-    MetricDescriptor::histogram(HASH, "", "how long it took to hash or verify a password"),
+    MetricDescriptor::histogram(PASSWORD_HASH_SECONDS, "", "how long it took to hash or verify a password"),
 ];
 
 /// Counts a sign-in with the right name and password.
@@ -33,5 +33,5 @@ pub(crate) fn token_issued(grant: &'static str) {
 
 /// Records how long a password hash took that began at this instant.
 pub(crate) fn password_hashed(began: Instant) {
-    histogram!(HASH).record(began.elapsed());
+    histogram!(PASSWORD_HASH_SECONDS).record(began.elapsed());
 }

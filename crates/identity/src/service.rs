@@ -47,7 +47,7 @@ impl Identity {
         let pages = router(pages).merge(assets::router()).fallback(error::not_found);
         let pages = layers::guard(with_state(pages), layers::PAGES, settings);
         let apis = layers::guard(with_state(router(apis)), layers::PROBLEMS, settings);
-        let health = with_state(router(health)).layer(from_fn(request_log::quiet));
+        let health = with_state(router(health)).layer(from_fn(request_log::log_at_debug));
         let routes = layers::observe(pages.merge(apis).merge(health), settings);
         normalize_path::apply(routes, templates)
     }
@@ -68,7 +68,7 @@ impl Identity {
         let name = UserName::parse(name)?;
         let permit = self.0.password_hasher.acquire().await?;
         let hash = permit.hash(password.to_owned()).await;
-        Ok(self.0.accounts.ensure(&name, &hash).await?)
+        Ok(self.0.accounts.create_or_set_password(&name, &hash).await?)
     }
 
     /// Runs the maintenance once: rotates the signing keys and deletes expired rows.

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::legacy_clients::is_legacy;
 use crate::role::Role;
 
-/// The longest life of an access token: a role that was taken away, or a disabled account, counts at the Backend for as long.
+/// The longest life of an access token. A Backend accepts a token until it expires, even when the account has been disabled or
+/// has lost a role meanwhile.
 const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
 
 /// The settings of one Identity.
@@ -67,19 +68,21 @@ pub struct Client {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
     /// The issuer is not a scheme, a host and a port.
-    #[error("`issuer` is an address like https://id.example.org, with nothing after the host and the port")]
+    #[error(
+        "`identity.issuer` is an address like https://id.example.org, with nothing after the host and the port"
+    )]
     Issuer,
     /// The lifetime of tokens is too short or too long.
-    #[error("`access_token_ttl` is between one second and one day")]
+    #[error("`identity.access_token_ttl_s` must be from 1 to 86400 (seconds)")]
     TokenTtl,
     /// The id of a client is malformed, given twice, or could be mistaken for an account or a client of the original.
     #[error(
-        "the client id `{0}` cannot be used: it is visible ASCII without `:`, no UUID, \
-         not one of Tasker's own ids, and given once"
+        "`identity.clients`: the id `{0}` cannot be used: an id is visible ASCII without `:`, is not a UUID or one of \
+         Tasker's own ids, and is given once"
     )]
     ClientId(String),
     /// A client has an empty secret.
-    #[error("the client `{0}` has no secret")]
+    #[error("`identity.clients`: the client `{0}` has an empty secret")]
     ClientSecret(String),
 }
 

@@ -3,8 +3,8 @@
 //! Each method is one atomic step over a batch: one statement on PostgreSQL, one transaction on SQLite, with its guard (status,
 //! attempt, claim, time) inside. Its two texts stand beside each other in one file.
 
-mod database_health;
 mod decode;
+mod metric_samples;
 mod operations;
 mod peer_notifications;
 mod scan_floor;
@@ -12,7 +12,7 @@ mod store;
 mod tasks;
 mod workers;
 
-pub use crate::database_health::{Health, QueueDepth, UnfinishedTableHealth};
+pub use crate::metric_samples::{Health, TypeBacklog, UnfinishedTableHealth};
 pub use crate::operations::catalogue::RegisterError;
 pub use crate::peer_notifications::{PeerChannel, PeerId, PeerUpdate};
 pub use crate::store::{Store, TASKS};

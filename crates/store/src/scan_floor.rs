@@ -54,7 +54,7 @@ pub(crate) struct TypeFloors(Mutex<HashMap<TypeName, Floor>>);
 
 impl TypeFloors {
     /// Where a scan over each of `types` starts.
-    pub(crate) fn starts(&self, types: &[TypeName], now: i64) -> Vec<i64> {
+    pub(crate) fn scan_starts(&self, types: &[TypeName], now: i64) -> Vec<i64> {
         let mut floors = self.0.lock();
         let start = |floor: &mut Floor| floor.start(now, FULL_SCAN_OF_READY, Instant::now());
         types.iter().map(|name| floors.get_mut(name).map_or(i64::MIN, start)).collect()
@@ -80,7 +80,7 @@ impl TypeFloors {
 
 impl Floors {
     /// The floors of scans for tasks that have been ready for at least `min_age` microseconds.
-    pub(crate) fn of_ready(&self, min_age: i64) -> &TypeFloors {
+    pub(crate) fn for_min_age(&self, min_age: i64) -> &TypeFloors {
         if min_age > 0 { &self.aged } else { &self.ready }
     }
 

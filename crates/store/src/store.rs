@@ -46,7 +46,7 @@ impl Store {
     /// A store on `db`, whose tables are left as they are: call [`Store::migrate`] next. `clock` is the time on SQLite.
     pub fn new(db: Db, clock: Clock) -> Self {
         let shared = Shared {
-            server_clock_offset: AtomicI64::new(clock.now() - clock.steady()),
+            server_clock_offset: AtomicI64::new(clock.now() - clock.monotonic_micros()),
             id_counter: Mutex::new(ContextV7::new()),
             unreadable: Mutex::default(),
             floors: Floors::default(),
@@ -58,7 +58,7 @@ impl Store {
     /// newer Tasker has closed its schema to this one.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         TASKS.migrate(&self.db).await?;
-        self.learn_clock().await
+        self.read_database_clock().await
     }
 
     /// Runs an empty query; fails if the database does not answer.
@@ -71,13 +71,14 @@ impl Store {
         self.db.close().await;
     }
 
-    /// An estimate of the database's time from [`Store::learn_clock`]: good for ids and durations, not for deciding whether a
+    /// An estimate of the database's time from [`Store::read_database_clock`]: good for ids and durations, not for deciding whether a
     /// deadline has passed, which only statements do.
     pub fn now(&self) -> Timestamp {
         Timestamp(match self.db {
-            Db::Postgres(_) => {
-                self.clock.steady().saturating_add(self.shared.server_clock_offset.load(Ordering::Relaxed))
-            }
+            Db::Postgres(_) => self
+                .clock
+                .monotonic_micros()
+                .saturating_add(self.shared.server_clock_offset.load(Ordering::Relaxed)),
             Db::Sqlite(_) => self.clock.now(),
         })
     }
@@ -97,10 +98,10 @@ impl Store {
     }
 
     /// Reads PostgreSQL's clock for [`Store::now`]. On SQLite there is nothing to read: its clock is this process's own.
-    pub async fn learn_clock(&self) -> Result<(), DatabaseError> {
+    pub async fn read_database_clock(&self) -> Result<(), DatabaseError> {
         if let Db::Postgres(pools) = &self.db {
             let (server,): (i64,) = sqlx::query_as("select now_us()").fetch_one(&pools.read).await?;
-            self.shared.server_clock_offset.store(server - self.clock.steady(), Ordering::Relaxed);
+            self.shared.server_clock_offset.store(server - self.clock.monotonic_micros(), Ordering::Relaxed);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Workers: their heartbeats, the tasks that a heartbeat shows they must stop, and the list of workers.
 
-use database::{DatabaseError, Db, batch, on};
+use database::{DatabaseError, Db, encode_batch, on};
 use domain::{GrantRef, Heartbeat, LiveWorker, TaskId, Timestamp};
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ row_struct! {
 impl Store {
     /// Stores a worker's heartbeat. Returns those of its running grants that are no longer granted to it, which it must stop.
     pub async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<Vec<GrantRef>, DatabaseError> {
-        let types = batch(&heartbeat.types);
+        let types = encode_batch(&heartbeat.types);
         let slots = i32::try_from(heartbeat.slots).unwrap_or(i32::MAX);
         let name = heartbeat.worker.as_str();
         let running = &heartbeat.running;
@@ -61,7 +61,7 @@ impl Store {
             Db::Sqlite(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name).bind(slots).bind(types);
                 upsert.bind(self.clock.now()).execute(&pools.write).await?;
-                let running = batch(running.iter().map(|grant| (grant.id, grant.attempt)));
+                let running = encode_batch(running.iter().map(|grant| (grant.id, grant.attempt)));
                 sqlx::query_as(STOP_SQLITE).bind(running).bind(name).fetch_all(&pools.read).await?
             }
         };

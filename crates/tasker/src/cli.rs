@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
 use crate::commands;
-use crate::commands::probes::Scope;
+use crate::commands::checks::Scope;
 use crate::commands::{bench, config, doctor};
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;

@@ -19,7 +19,7 @@ pub struct Outage {
 
 impl Outage {
     /// Records a failure. `true`: this cause is new in this outage, so log it.
-    pub fn failed(&mut self, cause: &str) -> bool {
+    pub fn record_failure(&mut self, cause: &str) -> bool {
         self.since.get_or_insert_with(Instant::now);
         let is_new = self.causes.len() < MAX_CAUSES && !self.causes.iter().any(|known| known == cause);
         if is_new {
@@ -29,7 +29,7 @@ impl Outage {
     }
 
     /// Records a success. `Some`: it ends an outage of this length, so log that.
-    pub fn recovered(&mut self) -> Option<Duration> {
+    pub fn record_success(&mut self) -> Option<Duration> {
         self.causes.clear();
         self.since.take().map(|since| since.elapsed())
     }
@@ -56,22 +56,22 @@ impl OutageLog {
     /// Records how the step went.
     pub fn record<T, E: Error + 'static>(&mut self, result: &Result<T, E>) {
         match result {
-            Ok(_) => self.recovered(),
-            Err(error) => self.failed(error),
+            Ok(_) => self.record_success(),
+            Err(error) => self.record_failure(error),
         }
     }
 
     /// Records a failure: logs its cause unless this outage has logged it before.
-    pub fn failed(&mut self, error: &(dyn Error + 'static)) {
+    pub fn record_failure(&mut self, error: &(dyn Error + 'static)) {
         let cause = error_chain(error);
-        if self.outage.failed(&cause) {
+        if self.outage.record_failure(&cause) {
             tracing::warn!(error = cause, "{}: failed, will be retried", self.what);
         }
     }
 
     /// Records a success: logs the end of an outage, if there was one.
-    pub fn recovered(&mut self) {
-        if let Some(lasted) = self.outage.recovered() {
+    pub fn record_success(&mut self) {
+        if let Some(lasted) = self.outage.record_success() {
             let ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
             tracing::info!(outage.ms = ms, "{}: works again after {lasted:.1?}", self.what);
         }
@@ -85,24 +85,28 @@ mod tests {
     #[test]
     fn each_cause_is_new_once_in_an_outage() {
         let mut outage = Outage::default();
-        assert!(outage.failed("no route") && !outage.failed("no route") && outage.failed("refused"));
+        assert!(
+            outage.record_failure("no route")
+                && !outage.record_failure("no route")
+                && outage.record_failure("refused")
+        );
         assert!(outage.is_ongoing());
     }
 
     #[test]
     fn only_the_end_of_an_outage_is_reported() {
         let mut outage = Outage::default();
-        assert_eq!(outage.recovered(), None);
-        outage.failed("no route");
-        assert!(outage.recovered().is_some());
-        assert_eq!(outage.recovered(), None);
-        assert!(outage.failed("no route"), "the next outage logs the same cause again");
+        assert_eq!(outage.record_success(), None);
+        outage.record_failure("no route");
+        assert!(outage.record_success().is_some());
+        assert_eq!(outage.record_success(), None);
+        assert!(outage.record_failure("no route"), "the next outage logs the same cause again");
     }
 
     #[test]
     fn changing_causes_do_not_flood_the_log() {
         let mut outage = Outage::default();
-        let logged = (0..1000).filter(|n| outage.failed(&n.to_string())).count();
+        let logged = (0..1000).filter(|n| outage.record_failure(&n.to_string())).count();
         assert_eq!(logged, MAX_CAUSES);
     }
 }

@@ -56,7 +56,7 @@ impl Span {
     }
 
     /// Sets the span's status to an error, with a description.
-    pub fn failed(&mut self, description: impl Into<Cow<'static, str>>) {
+    pub fn set_error(&mut self, description: impl Into<Cow<'static, str>>) {
         self.0.set_status(Status::error(description));
     }
 }

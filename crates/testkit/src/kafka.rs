@@ -10,7 +10,7 @@ use crate::environment::variable;
 const KAFKA: &str = "TASKER_TEST_KAFKA";
 
 /// The variable with the directory of all services that `make test` starts.
-const SERVICES: &str = "TASKER_TEST_SERVICES";
+const SERVICES_DIRECTORY_VARIABLE: &str = "TASKER_TEST_SERVICES";
 
 /// The listeners of a broker that use TLS, and the credentials that they accept.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ impl DedicatedKafka {
     /// Starts a broker, and returns once it answers.
     pub fn start() -> Self {
         // `make test` ends every broker below this directory, so one whose test was killed does not stay behind.
-        let directory = PathBuf::from(variable(SERVICES)).join("brokers").join(unique_prefix());
+        let directory =
+            PathBuf::from(variable(SERVICES_DIRECTORY_VARIABLE)).join("brokers").join(unique_prefix());
         let kafka = Self { directory };
         std::fs::create_dir_all(&kafka.directory).expect("the broker's directory can be created");
         kafka.run_script("start");

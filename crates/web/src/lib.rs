@@ -48,7 +48,7 @@
 //! // Routes that are called all the time: their successes are logged at `debug`, although they change something.
 //! let frequent = Router::new()
 //!     .route("/api/heartbeat", post(async || "noted"))
-//!     .layer(from_fn(request_log::quiet));
+//!     .layer(from_fn(request_log::log_at_debug));
 //! // Static files may be compressed: they hold no secret.
 //! let files = assets::router([&*STYLE]).layer(compression::gzip());
 //!

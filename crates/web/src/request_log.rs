@@ -26,7 +26,7 @@ pub struct FailureCause(Arc<str>);
 
 /// In the answer's extensions: the route is called so often that its successes are not worth a line at `info`.
 #[derive(Debug, Clone, Copy)]
-struct Quiet;
+struct LogAtDebug;
 
 impl CallerId {
     /// Notes who sent the request with these extensions; the first id counts. Without [`record`] nothing happens.
@@ -70,7 +70,7 @@ impl FailureCause {
 /// failure, which is logged here and nowhere else.
 ///
 /// The level: `error` for a 5xx with a [`FailureCause`]; `info` for any other failure (4xx, 5xx) and for what may have changed
-/// something; `debug` for the rest. See [`quiet`] for routes that are called all the time. A request whose client goes away
+/// something; `debug` for the rest. See [`log_at_debug`] for routes that are called all the time. A request whose client goes away
 /// before the answer leaves no line.
 pub async fn record(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -89,9 +89,9 @@ pub async fn record(mut request: Request, next: Next) -> Response {
 
 /// Middleware for routes that are called all the time (long polls, heartbeats, health checks, metrics): below status 500 their
 /// lines are at `debug`, whatever they change.
-pub async fn quiet(request: Request, next: Next) -> Response {
+pub async fn log_at_debug(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.extensions_mut().insert(Quiet);
+    response.extensions_mut().insert(LogAtDebug);
     response
 }
 
@@ -113,7 +113,7 @@ impl Entry {
         let caller = self.caller.0.get().map(String::as_str);
         let problem = response.extensions().get::<Problem>().map(Problem::slug);
         let cause = response.extensions().get::<FailureCause>().map(|cause| &*cause.0);
-        let is_quiet = response.extensions().get::<Quiet>().is_some();
+        let at_debug = response.extensions().get::<LogAtDebug>().is_some();
         // The macros take their level from the call, so each level needs a call of its own.
         macro_rules! line {
             ($event:ident) => {
@@ -130,7 +130,7 @@ impl Entry {
                 )
             };
         }
-        match level(&self.method, response.status(), is_quiet, cause.is_some()) {
+        match level(&self.method, response.status(), at_debug, cause.is_some()) {
             Level::ERROR => line!(error),
             Level::INFO => line!(info),
             _ => line!(debug),
@@ -138,11 +138,11 @@ impl Entry {
     }
 }
 
-fn level(method: &Method, status: StatusCode, is_quiet: bool, has_cause: bool) -> Level {
+fn level(method: &Method, status: StatusCode, at_debug: bool, has_cause: bool) -> Level {
     let is_change = matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
     if status.is_server_error() {
         if has_cause { Level::ERROR } else { Level::INFO }
-    } else if !is_quiet && (status.is_client_error() || is_change) {
+    } else if !at_debug && (status.is_client_error() || is_change) {
         Level::INFO
     } else {
         Level::DEBUG
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_level_follows_method_status_and_cause() {
-        for (method, status, is_quiet, has_cause, expected) in [
+        for (method, status, at_debug, has_cause, expected) in [
             (Method::GET, 200, false, false, Level::DEBUG),
             (Method::HEAD, 304, false, false, Level::DEBUG),
             (Method::GET, 404, false, false, Level::INFO),
@@ -169,7 +169,7 @@ mod tests {
             (Method::POST, 503, true, true, Level::ERROR),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(level(&method, status, is_quiet, has_cause), expected, "{method} {status} {is_quiet}");
+            assert_eq!(level(&method, status, at_debug, has_cause), expected, "{method} {status} {at_debug}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn record(State(root): State<TraceRoot>, mut request: Request, next: N
     let status = response.status();
     span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
-        span.failed(status.to_string());
+        span.set_error(status.to_string());
     }
     response
 }

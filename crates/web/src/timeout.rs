@@ -22,7 +22,7 @@ pub struct TimeLimit {
 
 /// When a request is ended at the latest. [`enforce`] puts it into the request's extensions.
 #[derive(Debug, Clone)]
-pub struct Deadline {
+pub struct RequestDeadline {
     started: Instant,
     limit: Duration,
     /// Milliseconds that routes have added.
@@ -36,12 +36,12 @@ impl TimeLimit {
     }
 }
 
-impl Deadline {
+impl RequestDeadline {
     fn new(limit: Duration) -> Self {
         Self { started: Instant::now(), limit, allowance: Arc::default() }
     }
 
-    /// When a handler that has an answer gives it at the latest: a tenth of the limit before the request is ended.
+    /// The latest instant at which a handler should return its answer: one tenth of the limit before the request times out.
     pub fn answer_by(&self) -> Instant {
         self.end() - self.limit / 10
     }
@@ -56,9 +56,9 @@ impl Deadline {
     }
 }
 
-/// Middleware that ends a request at its [`Deadline`]. The body of the answer is not counted.
+/// Middleware that ends a request at its [`RequestDeadline`]. The body of the answer is not counted.
 pub async fn enforce(State(limit): State<TimeLimit>, mut request: Request, next: Next) -> Response {
-    let deadline = Deadline::new(limit.limit);
+    let deadline = RequestDeadline::new(limit.limit);
     request.extensions_mut().insert(deadline.clone());
     let mut response = pin!(next.run(request));
     loop {
@@ -75,7 +75,7 @@ pub async fn enforce(State(limit): State<TimeLimit>, mut request: Request, next:
 /// Middleware for the routes that wait, inside of [`enforce`]: what the request wants to wait is added to its time limit. Other
 /// routes have no use for a wait, and a caller cannot lengthen them.
 pub async fn allow_wait(State(wait): State<Wait>, request: Request, next: Next) -> Response {
-    if let Some(deadline) = request.extensions().get::<Deadline>() {
+    if let Some(deadline) = request.extensions().get::<RequestDeadline>() {
         deadline.extend(wait(&request));
     }
     next.run(request).await

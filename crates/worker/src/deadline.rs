@@ -1,4 +1,5 @@
-//! The deadline of a granted task, on two clocks of this machine, so that neither a stepped calendar nor a suspend moves it.
+//! The deadline of a granted task on this machine's monotonic and boottime clocks, so that neither a change of the system time
+//! nor a suspend of the machine delays it.
 
 use std::time::{Duration, Instant};
 

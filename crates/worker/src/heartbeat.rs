@@ -8,9 +8,9 @@ use domain::{GrantRef, Heartbeat, TypeName, WorkerName};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
 use crate::execution::running_tasks::RunningTasks;
-use crate::outage_log::{Activity, BackendOutageLog};
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// How long a heartbeat waits for its response before the next one is tried.
@@ -71,14 +71,14 @@ impl HeartbeatSender {
                 Ok(response) => {
                     self.apply(&response.stop, &asked);
                     backoff.reset();
-                    self.outage_log.succeeded(Activity::Heartbeat);
+                    self.outage_log.record_success(BackendRequestKind::Heartbeat);
                     accepted.send_replace(true);
                     first = false;
                     self.interval
                 }
                 Err(error) => {
-                    self.outage_log.failed(Activity::Heartbeat, &error);
-                    backoff.after(&error).min(self.interval)
+                    self.outage_log.record_failure(BackendRequestKind::Heartbeat, &error);
+                    backoff.pause_after(&error).min(self.interval)
                 }
             };
             tokio::time::sleep(pause).await;
@@ -101,7 +101,7 @@ impl HeartbeatSender {
             self.running.stop(grant);
         }
         if let Some(unconfirmed) = &self.unconfirmed {
-            unconfirmed.on_heartbeat(asked, stop);
+            unconfirmed.apply_heartbeat_response(asked, stop);
         }
     }
 }

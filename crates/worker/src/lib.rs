@@ -48,6 +48,7 @@
 //! }
 //! ```
 
+mod backend_outage_log;
 pub mod builtin;
 mod claiming;
 mod deadline;
@@ -55,7 +56,6 @@ mod error;
 mod execution;
 mod heartbeat;
 mod metrics;
-mod outage_log;
 mod registration;
 mod reporting;
 mod sdk;

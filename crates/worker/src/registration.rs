@@ -3,8 +3,8 @@
 use client::{Backoff, Client, ClientError};
 use tokio_util::sync::CancellationToken;
 
+use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
-use crate::outage_log::{Activity, BackendOutageLog};
 use crate::sdk::registry::Operations;
 
 /// Registers `operations`, waiting for Identity and the Backend as long as it takes. `false`: `stop` was cancelled before
@@ -26,15 +26,15 @@ pub(crate) async fn register(
                 let (name, version) = (operation.name.clone(), operation.version);
                 return Err(WorkerError::OperationRefused { name, version, source: error });
             }
-            outage_log.failed(Activity::Registration, &error);
-            let pause = tokio::time::sleep(backoff.after(&error));
+            outage_log.record_failure(BackendRequestKind::Registration, &error);
+            let pause = tokio::time::sleep(backoff.pause_after(&error));
             if stop.run_until_cancelled(pause).await.is_none() {
                 return Ok(false);
             }
         }
         backoff.reset();
     }
-    outage_log.succeeded(Activity::Registration);
+    outage_log.record_success(BackendRequestKind::Registration);
     Ok(true)
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::backend_outage_log::BackendOutageLog;
 use crate::claiming::claim_client::ClaimClient;
 use crate::claiming::long_poll;
 use crate::claiming::ticket_backlog::TicketBacklog;
@@ -22,7 +23,6 @@ use crate::execution::running_tasks::RunningTasks;
 use crate::execution::slots::Slots;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
-use crate::outage_log::BackendOutageLog;
 use crate::registration::register;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;

@@ -123,7 +123,7 @@ fn decline(app: &AppState, worker: &WorkerName, declined: &[DeclinedTask]) -> Re
     }
     if !declined.is_empty() {
         tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker declined tasks of types that it does not run");
-        app.notifier.notify_ready(declined.iter().map(|task| &task.name));
+        app.notifier.notify_ready(declined.iter().map(|task| &task.type_name));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ pub(crate) mod health;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
 pub(crate) mod operations;
-pub(crate) mod results;
+pub(crate) mod reports;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
 pub(crate) mod tasks;
@@ -68,17 +68,17 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     // What every worker calls all the time; a line of the log for each would hide the others.
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
-        .routes(routes!(results::report))
+        .routes(routes!(reports::report))
         .routes(routes!(workers::heartbeat));
     let waiting_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_tasks))
         .layer(from_fn_with_state(long_poll_wait as Wait, timeout::allow_wait));
-    let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::quiet));
+    let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::log_at_debug));
     let workers = workers.merge(busy_workers).layer(DefaultBodyLimit::max(WORKER_API_BODY_LIMIT));
     let health = OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .layer(from_fn(request_log::quiet));
+        .layer(from_fn(request_log::log_at_debug));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
     document.merge(users).merge(waiting_users).merge(workers).merge(health)
 }
@@ -92,7 +92,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let json = [(CONTENT_TYPE, "application/json")];
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
-        .route("/{file}", get(swagger_ui::file))
+        .route("/{file}", get(swagger_ui::serve_file))
         .route("/", get(|| async { Redirect::to(INDEX_PATH) }))
         .layer(compression::gzip());
     let time_limit = TimeLimit::new(app.settings.request_timeout, timed_out);

@@ -19,7 +19,7 @@ const POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 /// One of the files.
-pub(crate) async fn file(NamePath(file): NamePath) -> Result<Response, ApiError> {
+pub(crate) async fn serve_file(NamePath(file): NamePath) -> Result<Response, ApiError> {
     let config = Config::from(DOCUMENT_PATH).try_it_out_enabled(true).persist_authorization(true);
     let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten().ok_or(ApiError::NoRoute)?;
     let content_type =

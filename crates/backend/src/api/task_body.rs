@@ -11,8 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::extract::body::RequestBody;
 use crate::error::ApiError;
+use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
-use crate::validation::{did_you_mean, pointer};
 
 /// A task to submit.
 #[derive(Debug, Default, ToSchema)]

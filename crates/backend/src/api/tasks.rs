@@ -16,7 +16,7 @@ use store::Store;
 use telemetry::error_chain;
 use tokio::time::{Instant, timeout, timeout_at};
 use web::request_span::RequestTrace;
-use web::timeout::Deadline;
+use web::timeout::RequestDeadline;
 
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::body::RequestBody;
@@ -55,7 +55,7 @@ pub(crate) enum SubmitTaskResponse {
 pub(crate) async fn submit(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(deadline): Extension<Deadline>,
+    Extension(deadline): Extension<RequestDeadline>,
     RequestTrace(trace): RequestTrace,
     prefer: Prefer,
     body: RequestBody,
@@ -135,7 +135,7 @@ fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Opti
                     Err(error) => {
                         // The body ends in the middle, so the client sees that it is incomplete. The status was sent
                         // long ago, so the log of requests does not show the failure.
-                        tracing::warn!(owner.id = %owner, error = %error_chain(&error), "a list of tasks ended in the middle");
+                        tracing::warn!(owner.id = %owner, error = %error_chain(&error), "a list of tasks was cut short: the database failed while it was sent");
                         return Some((Err(error), (None, None, String::new())));
                     }
                 },

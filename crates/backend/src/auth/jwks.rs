@@ -44,7 +44,7 @@ pub(crate) enum FetchError {
     TooLong,
     #[error("the server at Identity's address is not Identity")]
     Unreadable(#[from] serde_json::Error),
-    #[error("Identity at {expected} calls itself {found}")]
+    #[error("Identity at {expected} has the issuer {found}")]
     Issuer { expected: String, found: String },
 }
 
@@ -177,13 +177,13 @@ pub(crate) async fn run(jwks: Arc<Jwks>, stop: CancellationToken) {
     loop {
         let Some(refreshed) = stop.run_until_cancelled(jwks.refresh()).await else { return };
         match &refreshed {
-            Ok(()) if outage.recovered().is_some() => {
+            Ok(()) if outage.record_success().is_some() => {
                 tracing::info!("the keys of Identity can be fetched again");
             }
             Ok(()) => {}
             Err(error) => {
                 let cause = error_chain(error.as_ref());
-                if outage.failed(&cause) {
+                if outage.record_failure(&cause) {
                     tracing::warn!(error = %cause, "the keys of Identity cannot be fetched; tokens signed with known keys are still accepted");
                 }
             }

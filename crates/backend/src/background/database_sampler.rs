@@ -40,7 +40,7 @@ async fn sample(app: &AppState, slots_by_type: &mut BTreeMap<TypeName, u64>) -> 
             *slots_by_type.entry(name).or_default() += u64::from(worker.slots);
         }
     }
-    let depths = app.store.queue_depths().await?;
+    let depths = app.store.type_backlogs().await?;
     for depth in &depths {
         slots_by_type.entry(depth.name.clone()).or_default();
     }

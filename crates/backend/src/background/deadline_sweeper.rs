@@ -21,11 +21,11 @@ pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
     loop {
         let swept = tokio::select! {
             () = stop.cancelled() => return,
-            () = app.notifier.deadline_timer.next_passed() => expire(&app.store, &app.notifier).await,
+            () = app.notifier.deadline_timer.wait_and_remove_passed() => expire(&app.store, &app.notifier).await,
             _ = check.tick() => check_all(&app, &mut window).await,
         };
         match swept {
-            Ok(()) if outage.recovered().is_some() => {
+            Ok(()) if outage.record_success().is_some() => {
                 tracing::info!("the sweep of overdue tasks works again");
             }
             Ok(()) => {}
@@ -36,7 +36,7 @@ pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
                 if !outage.is_ongoing() {
                     tracing::error!(error = cause, "the sweep of overdue tasks failed; it is retried");
                 }
-                outage.failed(&cause);
+                outage.record_failure(&cause);
             }
         }
     }

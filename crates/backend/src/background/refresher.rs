@@ -17,7 +17,7 @@ pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
     let mut catalogue_outage = OutageLog::new("reading the catalogue");
     while stop.run_until_cancelled(check.tick()).await.is_some() {
         // Neither depends on the success of the other.
-        clock_outage.record(&app.store.learn_clock().await);
+        clock_outage.record(&app.store.read_database_clock().await);
         catalogue_outage.record(&app.catalogue.reload(&app.store).await);
         app.notifier.drop_closed_waiters();
         if let Some(broker) = &app.broker {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::batching::batch_operation::BatchOperation;
-use crate::batching::writers::{BatchWriters, Queued};
+use crate::batching::batch_writers::{BatchWriters, Queued};
 use crate::error::ApiError;
 use crate::metrics;
 
@@ -71,12 +71,12 @@ mod tests {
     use super::*;
 
     /// Runs a batch per permit, and records what it ran.
-    struct Blocked {
+    struct PermitGatedOperation {
         permits: Arc<Semaphore>,
         recorded: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
-    impl BatchOperation for Blocked {
+    impl BatchOperation for PermitGatedOperation {
         const NAME: &'static str = "blocked";
 
         type Input = u32;
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn items_gather_while_a_commit_is_in_flight_and_what_exceeds_the_queue_is_refused() {
         let (permits, recorded) = (Arc::new(Semaphore::new(0)), Arc::default());
-        let operation = Blocked { permits: permits.clone(), recorded: Arc::clone(&recorded) };
+        let operation = PermitGatedOperation { permits: permits.clone(), recorded: Arc::clone(&recorded) };
         let (batcher, writers) = Batcher::with_limits(operation, 3, 100);
         let tracker = TaskTracker::new();
         let first = execute(&batcher, &tracker, 1).await;
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn an_item_that_exceeds_the_memory_limit_beside_the_others_is_refused() {
         let (permits, recorded) = (Arc::new(Semaphore::new(2)), Arc::default());
-        let (batcher, writers) = Batcher::with_limits(Blocked { permits, recorded }, 10, 100);
+        let (batcher, writers) = Batcher::with_limits(PermitGatedOperation { permits, recorded }, 10, 100);
         let large = batcher.execute(60);
         tokio::pin!(large);
         assert!(futures_util::poll!(&mut large).is_pending());
@@ -146,7 +146,7 @@ mod tests {
 
     /// Executes `input` in a task of its own; returns once the item is in the queue.
     async fn execute(
-        batcher: &Batcher<Blocked>,
+        batcher: &Batcher<PermitGatedOperation>,
         tracker: &TaskTracker,
         input: u32,
     ) -> JoinHandle<Result<u32, ApiError>> {

@@ -8,7 +8,7 @@ use telemetry::error_chain;
 
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
-use crate::validation::{did_you_mean, pointer};
+use crate::invalid_input_text::{did_you_mean, pointer};
 
 /// The most faults that are listed for one submission.
 const MAX_FAULTS: usize = 20;

@@ -13,7 +13,7 @@ use store::Store;
 
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
-use crate::validation::did_you_mean;
+use crate::invalid_input_text::did_you_mean;
 
 /// Operations by type.
 type OperationMap = BTreeMap<TypeName, Arc<CompiledOperation>>;

@@ -75,24 +75,24 @@ async fn settle_batch(
                 span.end(settled);
                 results.ack(delivery.position);
             }
-            Err(ApiError::Internal(cause)) if is_about_a_row(cause.as_ref()) => {
+            Err(ApiError::Internal(cause)) if is_permanent_row_error(cause.as_ref()) => {
                 tracing::error!(task.id = %report.id, error = %error_chain(cause.as_ref()), "a result cannot be settled");
                 results.reject(delivery.position, error_chain(cause.as_ref()));
             }
             Err(error) => {
                 if let ApiError::Internal(cause) = error {
-                    outage.failed(cause.as_ref());
+                    outage.record_failure(cause.as_ref());
                 }
                 unsettled.push(delivery);
             }
         }
     }
     if unsettled.is_empty() {
-        outage.recovered();
+        outage.record_success();
     }
     unsettled
 }
 
-fn is_about_a_row(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref().is_some_and(DatabaseError::is_about_a_row)
+fn is_permanent_row_error(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(DatabaseError::is_permanent_row_error)
 }

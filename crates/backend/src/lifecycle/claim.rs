@@ -68,7 +68,7 @@ pub(crate) fn record_granted(
 ) -> Vec<TimedGrant> {
     metrics::granted(by.label(), granted.len());
     notifier.deadline_timer.schedule(granted.iter().map(|granted| granted.grant.remaining_ms));
-    timed(granted, sent)
+    with_sent_time(granted, sent)
 }
 
 /// The grants that still run under a claim: the answer to a claim request that is repeated.
@@ -78,10 +78,10 @@ pub(crate) async fn grants_under_claim(
     claim: ClaimId,
 ) -> Result<Vec<TimedGrant>, DatabaseError> {
     let sent = Instant::now();
-    Ok(timed(store.grants_under_claim(worker, claim).await?, sent))
+    Ok(with_sent_time(store.grants_under_claim(worker, claim).await?, sent))
 }
 
-fn timed(granted: Vec<Granted>, sent: Instant) -> Vec<TimedGrant> {
+fn with_sent_time(granted: Vec<Granted>, sent: Instant) -> Vec<TimedGrant> {
     granted.into_iter().map(|Granted { grant, .. }| TimedGrant { grant, sent }).collect()
 }
 

@@ -8,8 +8,8 @@ use domain::{Report, ReportOutcome, SettleResult, TaskId};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
-use crate::batching::writers::BatchWriters;
 use crate::error::ApiError;
 use crate::metrics;
 use crate::notify::notifier::Notifier;

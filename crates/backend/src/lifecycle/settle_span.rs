@@ -38,7 +38,7 @@ impl SettleSpan {
             SettleResult::Late { .. } => (Status::Cancelled, Some(Reason::LateResult)),
             SettleResult::Released => (Status::Created, None),
             SettleResult::Stale | SettleResult::Unknown => {
-                return span.failed("the report belongs to no current grant");
+                return span.set_error("the report belongs to no current grant");
             }
         };
         span.set_attribute("tasker.task.status", status.as_str());
@@ -65,7 +65,7 @@ impl SettleSpan {
 impl Drop for SettleSpan {
     fn drop(&mut self) {
         if let Some(span) = &mut self.span {
-            span.failed("the report was not settled");
+            span.set_error("the report was not settled");
         }
     }
 }

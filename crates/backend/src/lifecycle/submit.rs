@@ -8,8 +8,8 @@ use domain::{InvalidTtl, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
-use crate::batching::writers::BatchWriters;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
@@ -94,7 +94,7 @@ impl Submitter {
         Ok(Submission {
             id: self.store.new_task_id(),
             owner,
-            name: compiled.operation.name.clone(),
+            type_name: compiled.operation.name.clone(),
             queue: compiled.operation.queue.clone(),
             parameters,
             ttl,
@@ -162,7 +162,7 @@ impl BatchOperation for SubmitBatch {
         if let Some(broker) = &self.broker {
             publish_tickets(broker, batch);
         }
-        self.notifier.notify_ready(batch.iter().map(|task| &task.name));
+        self.notifier.notify_ready(batch.iter().map(|task| &task.type_name));
         Ok(vec![(); batch.len()])
     }
 }

@@ -34,8 +34,8 @@ impl QuerySchedule {
         self.next
     }
 
-    /// A task has become ready.
-    pub(crate) fn notified(&mut self, now: Instant) {
+    /// Schedules a query, because a task has become ready.
+    pub(crate) fn task_became_ready(&mut self, now: Instant) {
         self.all_old_enough = now + self.age;
         self.next.get_or_insert(self.all_old_enough);
     }
@@ -71,7 +71,7 @@ mod tests {
         assert!(schedule.is_due(start), "a new request queries at once");
         schedule.queried(start);
         assert_eq!(schedule.next(), None);
-        schedule.notified(start + MILLI);
+        schedule.task_became_ready(start + MILLI);
         assert!(schedule.is_due(start + MILLI));
         schedule.queried(start + MILLI);
         assert_eq!(schedule.next(), None);
@@ -88,8 +88,8 @@ mod tests {
             schedule.queried(next);
         }
         assert_eq!(queries, [0, 100, 200, 300, 400].map(at), "for tasks from before the request");
-        schedule.notified(start + 1000 * MILLI);
-        schedule.notified(start + 1030 * MILLI);
+        schedule.task_became_ready(start + 1000 * MILLI);
+        schedule.task_became_ready(start + 1030 * MILLI);
         assert_eq!(schedule.next(), at(1400), "for the first notification");
         schedule.queried(start + 1400 * MILLI);
         assert_eq!(schedule.next(), at(1430), "for the last notification");

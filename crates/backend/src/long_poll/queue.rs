@@ -140,7 +140,7 @@ impl LongPollQueue {
         self.waiting.retain(|request| !request.answer.is_closed());
         for request in &mut self.waiting {
             if ready.contains_any(&request.types) {
-                request.schedule.notified(now);
+                request.schedule.task_became_ready(now);
             }
             if query_all {
                 request.schedule.query_now(now);

@@ -47,7 +47,7 @@ impl DeadlineTimer {
     }
 
     /// Returns when at least one deadline has passed, and removes those that have.
-    pub(crate) async fn next_passed(&self) {
+    pub(crate) async fn wait_and_remove_passed(&self) {
         loop {
             let earliest = self.deadlines.lock().first().copied();
             let at = earliest
@@ -77,7 +77,7 @@ mod tests {
     async fn it_fires_for_the_nearest_deadline_and_removes_it() {
         let timer = DeadlineTimer::default();
         timer.schedule([3_600_000, 1].into_iter());
-        timer.next_passed().await;
+        timer.wait_and_remove_passed().await;
         assert_eq!(timer.deadlines.lock().len(), 1);
     }
 }

@@ -23,7 +23,7 @@ struct Pending {
 }
 
 impl PeerOutbox {
-    /// These tasks have ended.
+    /// Adds tasks that have ended to the next notification.
     pub(crate) fn add_ended(&self, tasks: &[TaskId]) {
         if tasks.is_empty() {
             return;

@@ -41,7 +41,7 @@ pub(crate) async fn run(store: Store, notifier: Arc<Notifier>, stop: Cancellatio
         let began = Instant::now();
         let session = Box::pin(run_session(&store, &notifier, &mut outage));
         let Some(Err(error)) = stop.run_until_cancelled(session).await else { return };
-        outage.failed(&error);
+        outage.record_failure(&error);
         if began.elapsed() > STABLE_AFTER {
             pauses = RECONNECT_PAUSES.build();
         }
@@ -58,7 +58,7 @@ async fn run_session(
     outage: &mut OutageLog,
 ) -> Result<Infallible, DatabaseError> {
     let Some(channel) = store.peer_channel().await? else { return std::future::pending().await };
-    outage.recovered();
+    outage.record_success();
     PeerSession { channel, notifier, peers: HashMap::new() }.run().await
 }
 

@@ -7,7 +7,7 @@ use domain::Submission;
 /// take is sent again by the ticket republisher.
 pub(crate) fn publish_tickets(broker: &Broker, accepted: &[Submission]) {
     for task in accepted {
-        let ticket = Ticket { id: task.id, name: task.name.clone(), attempt: 1 };
+        let ticket = Ticket { id: task.id, type_name: task.type_name.clone(), attempt: 1 };
         broker.publish_ticket(&task.queue, &ticket, task.trace, None);
     }
 }

@@ -61,7 +61,7 @@ async fn a_list_that_ends_in_the_middle_is_logged_with_its_owner_and_the_cause()
         // The connection is cut, perhaps before the head of the answer is sent.
         let whole = async { request.send().await?.text().await };
         assert!(whole.await.is_err(), "the body is not whole");
-        let lines = log.lines_with("a list of tasks ended in the middle");
+        let lines = log.lines_with("a list of tasks was cut short");
         let lines = lines.iter().filter(|line| line.contains(&owner.to_string())).count();
         assert_eq!(lines, 1, "{}", log.text());
         service.execute_sql("update task set type = 'ECHO' where type = ''".to_owned()).await;

@@ -72,14 +72,14 @@ impl BrokerAvailability {
     }
 
     /// Waits until a client reports an error that may mean an outage.
-    pub(crate) async fn suspected(&self) {
+    pub(crate) async fn wait_until_suspected(&self) {
         self.0.suspected.notified().await;
     }
 
     /// Records that a broker has answered.
     pub(crate) fn mark_up(&self) {
         let mut downtime = self.downtime();
-        if let Some(lasted) = downtime.outage.recovered() {
+        if let Some(lasted) = downtime.outage.record_success() {
             tracing::info!("Kafka is available again after {lasted:.1?}");
         }
         downtime.cause = None;
@@ -93,7 +93,7 @@ impl BrokerAvailability {
         let mut downtime = self.downtime();
         if !downtime.outage.is_ongoing() {
             let cause = downtime.cause.get_or_insert_with(|| cause.to_owned()).clone();
-            downtime.outage.failed(&cause);
+            downtime.outage.record_failure(&cause);
             tracing::warn!(error = %cause, "Kafka is unavailable: workers pull and report over HTTP until it is back");
         }
         drop(downtime);

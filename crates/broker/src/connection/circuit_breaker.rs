@@ -13,9 +13,9 @@ const MIN_OPEN: Duration = Duration::from_millis(500);
 /// The longest time between two probes.
 const MAX_OPEN: Duration = Duration::from_secs(15);
 
-/// How long the breaker stays open: doubled by each failed probe. Without jitter, since each process probes by itself and
-/// a single message is no load.
-const PAUSES: ExponentialBuilder =
+/// How long the breaker stays open before each probe. A failed probe doubles the time. There is no jitter: a probe is a single
+/// message for each process, too little to overload the brokers.
+const OPEN_DURATIONS: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(MIN_OPEN).with_max_delay(MAX_OPEN).without_max_times();
 
 /// Whether messages may be sent to a topic. Closed: all. Open: none. Half-open: one, the probe.
@@ -33,7 +33,7 @@ pub(crate) struct CircuitBreaker {
 
 impl Default for CircuitBreaker {
     fn default() -> Self {
-        let mut pauses = PAUSES.build();
+        let mut pauses = OPEN_DURATIONS.build();
         let pause = pauses.next().unwrap_or(MIN_OPEN);
         Self { failures: 0, pauses, pause, open_until: None, is_probing: false }
     }

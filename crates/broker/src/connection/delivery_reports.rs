@@ -83,7 +83,7 @@ impl ProducerContext for DeliveryReports {
             Err((error, message)) => {
                 self.failed(message.topic(), error);
                 if let Some(mut span) = span {
-                    span.failed(error.to_string());
+                    span.set_error(error.to_string());
                 }
                 Err(error.clone())
             }

@@ -13,7 +13,7 @@ use crate::connection::circuit_breaker::CircuitBreaker;
 pub(crate) struct TopicRegistry {
     declared: Mutex<BTreeMap<String, Topic>>,
     /// Notified when a topic is declared for the first time.
-    newly_declared: Notify,
+    topic_added: Notify,
     present: watch::Sender<BTreeSet<String>>,
     /// Topics that cannot be read, with the cause.
     unreadable: watch::Sender<BTreeMap<String, String>>,
@@ -55,7 +55,7 @@ impl TopicRegistry {
         let declared = topics.into_iter().map(|name| (name, Topic::default())).collect();
         Self {
             declared: Mutex::new(declared),
-            newly_declared: Notify::new(),
+            topic_added: Notify::new(),
             present: watch::Sender::default(),
             unreadable: watch::Sender::default(),
         }
@@ -69,13 +69,13 @@ impl TopicRegistry {
             declared.entry(topic).or_default();
         }
         if declared.len() > before {
-            self.newly_declared.notify_one();
+            self.topic_added.notify_one();
         }
     }
 
     /// Waits until a topic is declared for the first time.
-    pub(crate) async fn newly_declared(&self) {
-        self.newly_declared.notified().await;
+    pub(crate) async fn wait_for_new_topic(&self) {
+        self.topic_added.notified().await;
     }
 
     /// The number of partitions of a topic to which a message may be sent now. It is an error to send to a topic that does
@@ -180,9 +180,9 @@ mod tests {
     async fn only_a_topic_that_exists_is_writable_and_each_has_its_own_breaker() {
         let topics = TopicRegistry::with_topics(["a".to_owned()]);
         topics.declare(["b".to_owned()]);
-        topics.newly_declared().await;
+        topics.wait_for_new_topic().await;
         topics.declare(["b".to_owned()]);
-        let again = tokio::time::timeout(std::time::Duration::ZERO, topics.newly_declared()).await;
+        let again = tokio::time::timeout(std::time::Duration::ZERO, topics.wait_for_new_topic()).await;
         assert!(again.is_err(), "a topic that was declared before is not new");
         assert_eq!(topics.check_writable("a"), Err(NotWritable::Missing));
         let layout = |partitions| TopicLayout { partitions, replicas: 1 };

@@ -116,7 +116,7 @@ impl Publisher {
     fn enqueue(&self, record: BaseRecord<'_, str, [u8], Box<InFlightMessage>>) -> Result<(), KafkaError> {
         self.connection.producer().send(record).map_err(|(error, mut record)| {
             if let Some(span) = &mut record.delivery_opaque.span {
-                span.failed(error.to_string());
+                span.set_error(error.to_string());
             }
             self.connection.delivery_reports.failed(record.topic, &error);
             error

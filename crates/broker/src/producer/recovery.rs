@@ -72,13 +72,13 @@ impl ProducerRecovery {
                 RecoveryAction::Wait
             }
             (None, Some(known)) => {
-                let lasted = known.outage.recovered().unwrap_or_default();
+                let lasted = known.outage.record_success().unwrap_or_default();
                 *latest = None;
                 RecoveryAction::Recovered(lasted)
             }
             (Some(cause), _) => {
                 let mut outage = latest.take().map(|known| known.outage).unwrap_or_default();
-                let is_new = outage.failed(cause);
+                let is_new = outage.record_failure(cause);
                 *latest = Some(FatalError { cause: cause.to_owned(), replaced_at: now, outage });
                 RecoveryAction::Replace { is_new }
             }

@@ -144,7 +144,7 @@ pub(crate) async fn next<M>(subscription: &mut Subscription<M>) -> broker::Deliv
 
 /// A ticket for a task that nobody has.
 pub(crate) fn ticket() -> Ticket {
-    Ticket { id: TaskId(Uuid::new_v4()), name: "DEMO".parse().expect("a type"), attempt: 1 }
+    Ticket { id: TaskId(Uuid::new_v4()), type_name: "DEMO".parse().expect("a type"), attempt: 1 }
 }
 
 /// A result message with this JSON as its result.

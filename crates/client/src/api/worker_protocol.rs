@@ -30,8 +30,8 @@ impl Client {
         self.send(self.request(Method::PUT, &path).json(operation)).await.map(drop)
     }
 
-    /// Sends a heartbeat; the response names the tasks that must stop. Fails after `timeout`: the next heartbeat is worth more
-    /// than a late one.
+    /// Sends a heartbeat; the response names the tasks that must stop. Fails after `timeout`, so that a
+    /// slow response does not delay the next heartbeat.
     pub async fn heartbeat(
         &self,
         heartbeat: &Heartbeat,

@@ -1,6 +1,8 @@
-//! The task: its submission, its state machine, its status, and its time to live.
+//! The task: its submission, its attempts, its state machine, its status, and its time to live.
 
+pub(crate) mod attempt;
 pub(crate) mod state_machine;
 pub(crate) mod status;
 pub(crate) mod submission;
+pub(crate) mod task_counts;
 pub(crate) mod ttl;

@@ -2,8 +2,8 @@
 
 use crate::id::ClaimId;
 use crate::name::WorkerName;
+use crate::task::attempt::Attempt;
 use crate::task::status::{Reason, Status};
-use crate::task::submission::Attempt;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
@@ -99,7 +99,7 @@ pub struct InvalidTransition;
 
 impl State {
     /// The state of a task that was accepted at `at` and may wait for `start_within`.
-    pub fn accepted(at: Timestamp, start_within: Ttl) -> Self {
+    pub fn at_submission(at: Timestamp, start_within: Ttl) -> Self {
         Self::Created { attempt: 0, start_by: at.plus_micros(start_within.micros()) }
     }
 

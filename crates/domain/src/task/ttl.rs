@@ -30,7 +30,7 @@ impl Ttl {
     pub const DEFAULT_MAX: Self = Self(7 * 24 * 60 * 60 * 1000);
 
     /// A thousand years: the longest time to live that a setting may allow. It fits the integers of both databases.
-    pub const EVER: Self = Self(1000 * 365 * 24 * 60 * 60 * 1000);
+    pub const MAX: Self = Self(1000 * 365 * 24 * 60 * 60 * 1000);
 
     /// A time to live of `millis` milliseconds; fails if that is zero or more than `max`.
     pub fn within(millis: u64, max: Self) -> Result<Self, InvalidTtl> {
@@ -61,7 +61,7 @@ impl TryFrom<u64> for Ttl {
     type Error = InvalidTtl;
 
     fn try_from(millis: u64) -> Result<Self, InvalidTtl> {
-        Self::within(millis, Self::EVER)
+        Self::within(millis, Self::MAX)
     }
 }
 
@@ -87,6 +87,6 @@ mod tests {
     #[test]
     fn the_longest_ttl_does_not_overflow() {
         assert!(Ttl::try_from(u64::MAX).is_err());
-        assert!(Ttl::EVER.micros() > 0);
+        assert!(Ttl::MAX.micros() > 0);
     }
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::id::{ClaimId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
-use crate::task::submission::Attempt;
+use crate::task::attempt::Attempt;
 use crate::trace_context::TraceContext;
 
 /// A worker's request for tasks (`POST /api/Task/request`).
@@ -37,7 +37,7 @@ pub struct DeclinedTask {
     pub id: TaskId,
     /// The task's type, as the ticket names it: workers that wait for this type are woken.
     #[serde(rename = "type")]
-    pub name: TypeName,
+    pub type_name: TypeName,
 }
 
 /// The tasks that a worker wants: by id, or any that are ready, by type.
@@ -79,11 +79,11 @@ pub struct Grant {
     pub id: TaskId,
     /// The type of the task: the name of the operation to run.
     #[serde(rename = "type")]
-    pub name: TypeName,
+    pub type_name: TypeName,
     /// The parameters, as they were submitted.
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
-    /// The number of this grant of the task; every report must carry it.
+    /// The attempt: how many times this task has been granted, this grant included. Every report must repeat it.
     pub attempt: Attempt,
     /// The id of the claim request by which the task was granted; every report must carry it.
     pub claim: ClaimId,

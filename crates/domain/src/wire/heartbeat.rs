@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::id::TaskId;
 use crate::name::{TypeName, WorkerName};
-use crate::task::submission::Attempt;
+use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
 /// A live worker, as its last heartbeat described it.

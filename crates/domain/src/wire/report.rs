@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use crate::id::{ClaimId, TaskId};
 use crate::name::WorkerName;
 use crate::raw_json::RawJson;
+use crate::task::attempt::Attempt;
 use crate::task::status::Reason;
-use crate::task::submission::Attempt;
 use crate::trace_context::TraceContext;
 
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use crate::id::TaskId;
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
+use crate::task::attempt::Attempt;
 use crate::task::status::{Reason, Status};
-use crate::task::submission::Attempt;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
@@ -19,7 +19,7 @@ pub struct Task {
     pub id: TaskId,
     /// The type of the task: the name of the operation that runs it.
     #[serde(rename = "type")]
-    pub name: TypeName,
+    pub type_name: TypeName,
     /// The parameters, as they were submitted.
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
@@ -52,7 +52,7 @@ pub struct TaskSummary {
     pub id: TaskId,
     /// The type of the task: the name of the operation that runs it.
     #[serde(rename = "type")]
-    pub name: TypeName,
+    pub type_name: TypeName,
     /// The status of the task.
     pub status: Status,
 }

@@ -265,7 +265,11 @@ impl AccountStore {
     }
 
     /// Creates the operator's account `name` unless it exists, and sets its password hash.
-    pub(crate) async fn ensure(&self, name: &UserName, hash: &str) -> Result<(), DatabaseError> {
+    pub(crate) async fn create_or_set_password(
+        &self,
+        name: &UserName,
+        hash: &str,
+    ) -> Result<(), DatabaseError> {
         let (id, now) = (Uuid::new_v4(), self.clock.now());
         on!(&self.db, write, pool => sqlx::query(ENSURE)
             .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now)

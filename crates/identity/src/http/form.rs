@@ -15,13 +15,13 @@ pub(crate) struct Form(BTreeMap<String, String>);
 /// Why a body cannot be read as a form.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidForm {
-    #[error("send a form: application/x-www-form-urlencoded")]
+    #[error("the body must be a form (Content-Type application/x-www-form-urlencoded)")]
     NotAForm,
     #[error("the form is too large")]
     TooLarge,
-    #[error("the form was cut off")]
+    #[error("the body ended before the form was complete")]
     Incomplete,
-    #[error("a field was sent twice")]
+    #[error("a field of the form was sent twice")]
     Repeated,
 }
 

@@ -67,7 +67,7 @@ impl KeyEncryptionKey {
     }
 }
 
-/// Creates the key file with a random key and mode 0600. The key is written to a temporary file that is then linked to `path`, so
+/// Creates the key file with a random key and mode 0600. The key is written to a temporary file that is then with_shared_count to `path`, so
 /// that no reader sees half a key; if several processes create it at once, the first link wins and the others keep its key.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {
@@ -78,9 +78,9 @@ fn create(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(random_bytes::<KEY_LEN>()))?;
     file.sync_all()?;
-    let linked = fs::hard_link(&temporary, path);
+    let with_shared_count = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
-    match linked {
+    match with_shared_count {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }

@@ -25,7 +25,7 @@ pub(crate) enum TokenError {
     UnauthorizedClient,
     #[error("the grant types are `password` and `client_credentials`")]
     UnsupportedGrantType,
-    #[error("a scope is unknown, or this client may not request it")]
+    #[error("a requested scope does not exist, or this client may not request it")]
     InvalidScope,
     #[error(transparent)]
     Service(ServiceFailure),

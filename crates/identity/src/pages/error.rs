@@ -13,7 +13,7 @@ use crate::pages::render::{render, sentence};
 pub(crate) enum PageError {
     #[error("there is no such page")]
     NotFound,
-    #[error("another site sent this form, so nothing was done")]
+    #[error("this form was sent by a page of another site, so it was ignored")]
     CrossSite,
     #[error("this form cannot be read: {0}")]
     Form(#[from] InvalidForm),

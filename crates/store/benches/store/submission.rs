@@ -14,7 +14,7 @@ pub(crate) fn submission(store: &Store) -> Submission {
     Submission {
         id: store.new_task_id(),
         owner: OwnerId(Uuid::from_u128(1)),
-        name: kind(),
+        type_name: kind(),
         queue: "default".parse().unwrap(),
         parameters: Some(RawJson::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
         ttl: Ttl::try_from(3_600_000).unwrap(),

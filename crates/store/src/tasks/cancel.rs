@@ -1,6 +1,6 @@
 //! Cancels tasks at their owner's request.
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{OwnerId, TaskId};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ const POSTGRES: &str = concat!(
     " returning id, attempt, reason, ended_at, 0::bigint as late_us"
 );
 
-const SQLITE_OUTCOME: &str = concat!(
+const INSERT_OUTCOMES_SQLITE: &str = concat!(
     insert_outcome!(now: "?3", cancelled: "'REQUESTED'", from: "unfinished_task"),
     " where id in (select unhex(value, '-') from json_each(?1)) and owner = ?2
     returning id, attempt, reason, ended_at, 0 as late_us"
@@ -39,10 +39,10 @@ impl Store {
                 sqlx::query_as(POSTGRES).bind(ids).bind(owner.0).fetch_all(&pools.write).await?
             }
             Db::Sqlite(pools) => {
-                let ids = batch(ids);
+                let ids = encode_batch(ids);
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        let rows = sqlx::query_as(SQLITE_OUTCOME).bind(&ids).bind(owner.0).bind(now);
+                        let rows = sqlx::query_as(INSERT_OUTCOMES_SQLITE).bind(&ids).bind(owner.0).bind(now);
                         let rows = rows.fetch_all(&mut *connection).await?;
                         sqlx::query(SQLITE_UNFINISHED).bind(&ids).bind(owner.0).execute(connection).await?;
                         Ok(rows)

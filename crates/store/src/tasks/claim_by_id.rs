@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use database::{DatabaseError, Db, batch, rows, transaction};
+use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
 use domain::{Attempt, ClaimId, Grant, RawJson, TaskId, TypeName, WorkerName};
 use sqlx::{PgPool, SqliteConnection};
 use uuid::Uuid;
@@ -92,8 +92,9 @@ impl Store {
         let rows: Vec<GrantRow> = match &self.db {
             Db::Postgres(pools) => claim_on_postgres(&pools.write, claims).await?,
             Db::Sqlite(pools) => {
-                let rows =
-                    batch(claims.iter().map(|claim| (claim.id, claim.claim, &claim.worker, claim.by_name)));
+                let rows = encode_batch(
+                    claims.iter().map(|claim| (claim.id, claim.claim, &claim.worker, claim.by_name)),
+                );
                 let granted = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(claim_on_sqlite(connection, rows, now))
                 });
@@ -135,7 +136,7 @@ pub(crate) async fn claim_on_sqlite(
     claims: String,
     now: i64,
 ) -> Result<Vec<GrantRow>, DatabaseError> {
-    rows(sqlx::query_as(SQLITE).bind(claims).bind(now).fetch_all(connection).await?)
+    decode_rows(sqlx::query_as(SQLITE).bind(claims).bind(now).fetch_all(connection).await?)
 }
 
 /// Decodes grants. The tasks run already, so a corrupt row must not fail the others: it is logged, and its task ends by its
@@ -152,7 +153,7 @@ fn granted(row: GrantRow) -> Result<Granted, DatabaseError> {
     Ok(Granted {
         grant: Grant {
             id: TaskId(id),
-            name: parse_column::<TypeName>("unfinished_task", id, &row.name)?,
+            type_name: parse_column::<TypeName>("unfinished_task", id, &row.name)?,
             parameters: parameters.map_err(|error| corrupt("task", id, error))?,
             attempt: Attempt::try_from(row.attempt).map_err(|error| corrupt("unfinished_task", id, error))?,
             claim: ClaimId(row.claim),

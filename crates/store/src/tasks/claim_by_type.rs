@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{ClaimId, TypeName, WorkerName};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Row, SqliteConnection};
@@ -138,10 +138,10 @@ impl Store {
         age: i64,
     ) -> Result<PullResult, DatabaseError> {
         let before = self.now().0;
-        let floors = self.floors().of_ready(age);
+        let floors = self.floors().for_min_age(age);
         let rows: Vec<PulledRow> = sqlx::query_as(POSTGRES)
             .bind(types.iter().map(TypeName::as_str).collect::<Vec<_>>())
-            .bind(floors.starts(types, before))
+            .bind(floors.scan_starts(types, before))
             .bind(i64::try_from(slots.len()).expect("the slots fit into memory"))
             .bind(slots.iter().map(|(_, request)| request.claim.0).collect::<Vec<_>>())
             .bind(slots.iter().map(|(_, request)| request.worker.as_str()).collect::<Vec<_>>())
@@ -223,14 +223,20 @@ async fn pull_on_sqlite(
     if to_check.is_empty() {
         return Ok(PullResult::default());
     }
-    let refused: Vec<(Uuid,)> =
-        sqlx::query_as(SQLITE_REFUSED).bind(batch(to_check)).bind(now).fetch_all(&mut *connection).await?;
+    let refused: Vec<(Uuid,)> = sqlx::query_as(SQLITE_REFUSED)
+        .bind(encode_batch(to_check))
+        .bind(now)
+        .fetch_all(&mut *connection)
+        .await?;
     let refused: Vec<ClaimId> = refused.into_iter().map(|(claim,)| ClaimId(claim)).collect();
     let assigned =
         picked.into_iter().zip(slots).filter(|(_, (_, request))| !refused.contains(&request.claim));
     let claims: Vec<_> =
         assigned.map(|((id, _), (_, request))| (id, request.claim, request.worker, false)).collect();
-    let granted =
-        if claims.is_empty() { Vec::new() } else { claim_on_sqlite(connection, batch(claims), now).await? };
+    let granted = if claims.is_empty() {
+        Vec::new()
+    } else {
+        claim_on_sqlite(connection, encode_batch(claims), now).await?
+    };
     Ok(PullResult { granted: decode_grants(granted), refused })
 }

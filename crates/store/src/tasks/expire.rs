@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use uuid::Uuid;
 
 use crate::store::Store;
@@ -35,7 +35,7 @@ const POSTGRES: &str = concat!(
     from gone"
 );
 
-const SQLITE_OUTCOME: &str = concat!(
+const INSERT_OUTCOMES_SQLITE: &str = concat!(
     insert_outcome!(
         now: "?1",
         cancelled: "case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end",
@@ -67,12 +67,12 @@ impl Store {
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        let mut rows: Vec<EndedRow> = sqlx::query_as(SQLITE_OUTCOME)
+                        let mut rows: Vec<EndedRow> = sqlx::query_as(INSERT_OUTCOMES_SQLITE)
                             .bind(now)
                             .bind(LIMIT)
                             .fetch_all(&mut *connection)
                             .await?;
-                        let ids = batch(rows.iter().map(|row| row.id));
+                        let ids = encode_batch(rows.iter().map(|row| row.id));
                         let due: Vec<(Uuid, i64)> =
                             sqlx::query_as(SQLITE_UNFINISHED).bind(ids).fetch_all(connection).await?;
                         let due: HashMap<_, _> = due.into_iter().collect();

@@ -1,6 +1,6 @@
 //! Deletes ended tasks that were submitted long ago, a limited number at a time.
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::Timestamp;
 use uuid::Uuid;
 
@@ -22,7 +22,8 @@ const SQLITE_TASK: &str = "
         where t.id < ?1 order by t.id limit ?2)
     returning id";
 
-const SQLITE_OUTCOME: &str = "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_OUTCOMES_SQLITE: &str =
+    "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
 
 impl Store {
     /// Deletes at most `limit` ended tasks that were submitted before `before`, the oldest first, and returns their number.
@@ -38,8 +39,8 @@ impl Store {
                     Box::pin(async move {
                         let deleted = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
                         let deleted: Vec<(Uuid,)> = deleted.fetch_all(&mut *connection).await?;
-                        let ids = batch(deleted.iter().map(|(id,)| id));
-                        sqlx::query(SQLITE_OUTCOME).bind(ids).execute(&mut *connection).await?;
+                        let ids = encode_batch(deleted.iter().map(|(id,)| id));
+                        sqlx::query(DELETE_OUTCOMES_SQLITE).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
                         Ok(deleted.len() as u64)
                     })

@@ -149,7 +149,7 @@ impl Store {
             .map(|row| {
                 let id = TaskId(row.id);
                 let status = status_of(id, row.phase, row.status.as_deref())?;
-                Ok(TaskSummary { id, name: parse_column("task", id, &row.name)?, status })
+                Ok(TaskSummary { id, type_name: parse_column("task", id, &row.name)?, status })
             })
             .collect()
     }
@@ -169,7 +169,7 @@ impl Store {
             for row in rows {
                 ready.push(ReadyTask {
                     id: TaskId(row.id),
-                    name: parse_column("unfinished_task", row.id, &row.name)?,
+                    type_name: parse_column("unfinished_task", row.id, &row.name)?,
                     queue: parse_column("unfinished_task", row.id, &row.queue)?,
                     attempt: row.attempt.cast_unsigned(),
                     since: Timestamp(row.ready_at),
@@ -198,7 +198,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     Ok(Task {
         id,
-        name: parse_column("task", id, &row.name)?,
+        type_name: parse_column("task", id, &row.name)?,
         parameters: row.parameters.map(|text| json(id, text)).transpose()?,
         status: status_of(id, row.phase, row.status.as_deref())?,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,

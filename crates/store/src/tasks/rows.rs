@@ -28,7 +28,7 @@ pub struct ReadyTask {
     /// The task's id.
     pub id: TaskId,
     /// Its type.
-    pub name: TypeName,
+    pub type_name: TypeName,
     /// Its queue.
     pub queue: QueueName,
     /// The number of its last attempt; 0 if it was never claimed.

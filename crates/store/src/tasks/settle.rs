@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use database::{DatabaseError, Db, batch, rows, transaction};
+use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
 use domain::{Attempt, Reason, Report, ReportOutcome, SettleResult, Status};
 use uuid::Uuid;
 
@@ -178,12 +178,14 @@ impl Store {
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let reports = batch(completed.iter().map(|(grant, completion)| {
+                let reports = encode_batch(completed.iter().map(|(grant, completion)| {
                     (grant.id, grant.attempt, grant.claim, completion.succeeded, &completion.content)
                 }));
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        rows(sqlx::query_as(SQLITE).bind(reports).bind(now).fetch_all(connection).await?)
+                        decode_rows(
+                            sqlx::query_as(SQLITE).bind(reports).bind(now).fetch_all(connection).await?,
+                        )
                     })
                 });
                 settle.await
@@ -200,7 +202,8 @@ impl Store {
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let grants = batch(released.iter().map(|grant| (grant.id, grant.attempt, grant.claim)));
+                let grants =
+                    encode_batch(released.iter().map(|grant| (grant.id, grant.attempt, grant.claim)));
                 let release = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let query = sqlx::query_as(RELEASE_SQLITE).bind(grants).bind(now);
@@ -218,7 +221,7 @@ impl Store {
                 Ok(sqlx::query_as(STANDING_POSTGRES).bind(ids).fetch_all(&pools.read).await?)
             }
             Db::Sqlite(pools) => Ok(sqlx::query_as(STANDING_SQLITE)
-                .bind(batch(ids))
+                .bind(encode_batch(ids))
                 .bind(self.clock.now())
                 .fetch_all(&pools.read)
                 .await?),

@@ -17,8 +17,8 @@ pub struct PullRequest {
 }
 
 /// One entry for each free slot: the first slot of every request, then the second of every request that has one, and so on.
-/// With each goes its request's number, which counts the requests that have slots from 1 and is therefore the position of the
-/// request's first slot.
+/// Each entry has the number of its request: requests with slots are numbered from 1, which is also the position of the
+/// request's first slot in the list.
 pub(crate) fn slot_assignments(requests: &[PullRequest]) -> Vec<(i32, &PullRequest)> {
     let most = requests.iter().map(|request| request.slots).max().unwrap_or(0);
     let numbered = (1..).zip(requests.iter().filter(|request| request.slots > 0));

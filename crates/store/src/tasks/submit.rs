@@ -1,6 +1,6 @@
 //! Accepts submissions: a batch of tasks, all of it or none.
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{RawJson, Submission, Ttl};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -44,9 +44,9 @@ impl Store {
         match &self.db {
             Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {
-                let rows = batch(tasks.iter().map(|task| {
-                    let Submission { id, owner, name, queue, ttl, start_within, trace, .. } = task;
-                    (id, owner, name, queue, parameters(task), ttl, start_within, trace)
+                let rows = encode_batch(tasks.iter().map(|task| {
+                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, .. } = task;
+                    (id, owner, type_name, queue, parameters(task), ttl, start_within, trace)
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
@@ -66,7 +66,7 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
     sqlx::query(POSTGRES)
         .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<Uuid>>())
         .bind(tasks.iter().map(|task| task.owner.0).collect::<Vec<Uuid>>())
-        .bind(text(|task| task.name.as_str()))
+        .bind(text(|task| task.type_name.as_str()))
         .bind(text(|task| task.queue.as_str()))
         .bind(tasks.iter().map(|task| parameters(task)).collect::<Vec<Option<&str>>>())
         .bind(tasks.iter().map(|task| millis(task.ttl)).collect::<Vec<_>>())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use database::{DatabaseError, Db, batch, transaction};
+use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::WorkerName;
 use sqlx::SqliteConnection;
 
@@ -10,8 +10,8 @@ use crate::store::Store;
 use crate::tasks::outcome::insert_outcome;
 use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
-/// How much longer than the silence that loses it a worker's row stays, in microseconds. A request of the worker may still
-/// wait when it falls silent, and what that request is granted is found by the row.
+/// How long a worker's row is kept after the worker has been declared lost, in microseconds. A claim request of the lost worker
+/// may still be waiting; tasks that are granted to that request are found, and ended, by means of the row.
 const ROW_RETENTION: i64 = 60_000_000;
 
 /// Ends the running tasks of the workers that `$lost` selects. A row that another statement has locked is skipped: the next
@@ -129,7 +129,7 @@ impl Store {
 }
 
 async fn delete_on_sqlite(connection: &mut SqliteConnection, lost: &[EndedRow]) -> Result<(), DatabaseError> {
-    let ids = batch(lost.iter().map(|row| row.id));
+    let ids = encode_batch(lost.iter().map(|row| row.id));
     sqlx::query(SQLITE_UNFINISHED).bind(ids).execute(connection).await?;
     Ok(())
 }

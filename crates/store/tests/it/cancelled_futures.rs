@@ -99,7 +99,7 @@ async fn dropped_calls_leave_every_task_in_one_status() {
                 is_first_look: true,
             };
             // Of a type of its own: a statement whose future was dropped may go on, and would take the next round's tasks.
-            let ready = Submission { name: kind("demo.pulled"), ..test.submission() };
+            let ready = Submission { type_name: kind("demo.pulled"), ..test.submission() };
             test.store.submit(&[ready]).await.unwrap();
             abandon(test.store.claim_by_type(&[request], &[kind("demo.pulled")], Duration::ZERO), polls)
                 .await;

@@ -26,7 +26,7 @@ async fn the_oldest_ready_task_goes_first() {
     each_database(|test| async move {
         let mut tasks = Vec::new();
         for name in ["a", "b", "c", "a", "b"] {
-            let task = Submission { name: kind(name), ..test.submission() };
+            let task = Submission { type_name: kind(name), ..test.submission() };
             tasks.push(task.id);
             test.store.submit(&[task]).await.unwrap();
             test.advance(1).await;
@@ -291,7 +291,7 @@ async fn a_minimum_age_skips_younger_tasks() {
 async fn a_corrupt_task_does_not_fail_the_others() {
     each_database(|test| async move {
         let tasks = test.many(3).await;
-        let whole = Submission { name: kind("demo.sleep"), ..test.submission() };
+        let whole = Submission { type_name: kind("demo.sleep"), ..test.submission() };
         test.store.submit(std::slice::from_ref(&whole)).await.unwrap();
         test.execute("update task set parameters = 'what' where type = 'demo.echo'").await.unwrap();
         let request = request("w1", 4);

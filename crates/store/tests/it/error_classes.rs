@@ -3,13 +3,15 @@
 use std::error::Error;
 use std::time::Duration;
 
-use database::{Cause, DatabaseError, Db};
+use database::{DatabaseError, Db, DriverError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 fn code(error: &DatabaseError) -> String {
-    let DatabaseError::Database(Cause(sqlx::Error::Database(refusal))) = error else { panic!("{error:?}") };
+    let DatabaseError::Database(DriverError(sqlx::Error::Database(refusal))) = error else {
+        panic!("{error:?}")
+    };
     refusal.code().unwrap().into_owned()
 }
 

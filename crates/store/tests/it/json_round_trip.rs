@@ -98,8 +98,8 @@ async fn accepted_tasks_are_there_after_a_restart() {
         let reopened = TestStore { store: reopened.another(), ..reopened };
         let task = reopened.task(submission.id).await;
         assert_eq!(
-            (task.parameters, task.name, task.ttl),
-            (submission.parameters, submission.name, submission.ttl)
+            (task.parameters, task.type_name, task.ttl),
+            (submission.parameters, submission.type_name, submission.ttl)
         );
         reopened.finish().await;
     }

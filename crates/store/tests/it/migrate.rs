@@ -88,13 +88,13 @@ async fn a_failing_step_has_no_effect() {
 #[test]
 fn an_unknown_address_is_refused() {
     let refusal = Db::open("mysql://nowhere").unwrap_err();
-    assert_eq!(refusal.to_string(), "a database is named by postgres://… or sqlite:PATH");
+    assert_eq!(refusal.to_string(), "the address of a database begins with postgres:// or is sqlite:PATH");
 }
 
 #[test]
 fn a_sqlite_database_must_be_a_file() {
     for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite:", "sqlite:tasks.db?mode=ro"] {
         let refusal = Db::open(url).unwrap_err().to_string();
-        assert!(refusal.starts_with("sqlite:PATH names a file: "), "{url}: {refusal}");
+        assert!(refusal.starts_with("PATH in sqlite:PATH is not the path of a file: "), "{url}: {refusal}");
     }
 }

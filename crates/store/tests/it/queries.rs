@@ -98,7 +98,7 @@ async fn ready_tasks_are_listed_oldest_first() {
         let began = test.now();
         let mut tasks = Vec::new();
         for name in ["a", "b", "c", "a", "b"] {
-            let task = Submission { name: kind(name), ..test.submission() };
+            let task = Submission { type_name: kind(name), ..test.submission() };
             tasks.push(task.id);
             test.store.submit(&[task]).await.unwrap();
             test.advance(SECOND).await;
@@ -109,7 +109,7 @@ async fn ready_tasks_are_listed_oldest_first() {
         let ready = test.store.ready_tasks(&types, since, 10).await.unwrap();
         assert_eq!(ready.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[3]]);
         assert_eq!((ready[0].attempt, ready[0].since), (0, Timestamp(began + SECOND)));
-        assert_eq!((&ready[0].name, ready[0].queue.as_str()), (&kind("b"), "default"));
+        assert_eq!((&ready[0].type_name, ready[0].queue.as_str()), (&kind("b"), "default"));
         let ready = test.store.ready_tasks(&types, since.plus_micros(-1), 10).await.unwrap();
         assert_eq!(
             ready.iter().map(|task| task.id).collect::<Vec<_>>(),
@@ -129,8 +129,8 @@ async fn a_corrupt_type_is_named_in_the_error() {
     each_database(|test| async move {
         test.created().await;
         test.execute("update unfinished_task set type = 'no type'").await.unwrap();
-        let error = test.store.queue_depths().await.unwrap_err();
-        let expected = "row of type \"no type\" of unfinished_task does not make sense: ";
+        let error = test.store.type_backlogs().await.unwrap_err();
+        let expected = "row of type \"no type\" of unfinished_task has an invalid value: ";
         assert!(error.to_string().starts_with(expected), "{error}");
     })
     .await;
@@ -143,7 +143,7 @@ async fn a_released_task_is_ready_since_its_release() {
         let grant = test.running().await;
         test.advance(SECOND).await;
         test.report(&grant, domain::ReportOutcome::Released).await;
-        let types = [grant.name];
+        let types = [grant.type_name];
         let now = Timestamp(test.now());
         assert_eq!(test.store.ready_tasks(&types, now.plus_micros(-1), 10).await.unwrap(), []);
         let ready = test.store.ready_tasks(&types, now, 10).await.unwrap();

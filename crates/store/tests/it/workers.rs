@@ -52,8 +52,8 @@ async fn a_corrupt_worker_is_named_in_the_error() {
         test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
         test.execute("update worker set types = 'no JSON'").await.unwrap();
         let error = test.store.workers().await.unwrap_err();
-        assert!(error.is_about_a_row());
-        assert!(error.to_string().starts_with("row w1 of worker does not make sense: "), "{error}");
+        assert!(error.is_permanent_row_error());
+        assert!(error.to_string().starts_with("row w1 of worker has an invalid value: "), "{error}");
     })
     .await;
 }

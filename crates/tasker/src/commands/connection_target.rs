@@ -9,7 +9,7 @@ use database::Clock;
 use domain::Timestamp;
 
 use crate::command_error::{NoServer, NotSignedIn};
-use crate::commands::output::Output;
+use crate::commands::output::OutputFormat;
 use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::tls::authorities;
@@ -32,8 +32,8 @@ const DEFAULT_DATA_DIR: &str = "./.tasker";
 )]
 pub struct Server {
     /// Output format: `table` for people, `json` for programs, `id` for the next command
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
     #[command(flatten)]
     pub target: Target,
     /// An access token; prefer `TASKER_TOKEN`, because other users can see options

@@ -2,12 +2,12 @@
 
 pub(crate) mod account;
 pub(crate) mod bench;
+pub(crate) mod checks;
 pub(crate) mod config;
 pub(crate) mod connection_target;
 pub(crate) mod doctor;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
-pub(crate) mod probes;
 pub(crate) mod session_file;
 pub(crate) mod task;
 

@@ -9,7 +9,7 @@ use crate::terminal;
 
 /// The format of an answer of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// Text for people.
     Table,
     /// JSON as the API answered it, in one line.
@@ -27,7 +27,7 @@ pub enum ReportFormat {
     Json,
 }
 
-impl Output {
+impl OutputFormat {
     /// Prints an answer in this format; `table` and `ids` make the text of the other two.
     pub fn print<T: Serialize>(
         self,

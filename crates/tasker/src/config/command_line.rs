@@ -31,7 +31,7 @@ impl Sources {
 
     /// The same as layers, which also know where each value comes from.
     pub fn layers(&self, defaults: Layers, environment: &Environment) -> Result<Layers, ConfigError> {
-        let layers = defaults.file(self.config.as_deref())?.environment(environment)?;
-        self.set.iter().try_fold(layers, |layers, setting| layers.assignment(setting))
+        let layers = defaults.add_file(self.config.as_deref())?.add_environment(environment)?;
+        self.set.iter().try_fold(layers, |layers, setting| layers.add_assignment(setting))
     }
 }

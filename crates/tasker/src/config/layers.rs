@@ -47,11 +47,11 @@ pub struct Layers {
 
 impl Layers {
     /// Adds the settings file at `path`; without a path `tasker.toml`, if it exists.
-    pub fn file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
+    pub fn add_file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = path.unwrap_or(Path::new(DEFAULT_PATH));
         self.file = Some(chosen.to_owned());
         match std::fs::read_to_string(chosen) {
-            Ok(text) => self.text(&chosen.display().to_string(), &text),
+            Ok(text) => self.add_text(&chosen.display().to_string(), &text),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
             Err(error) => Err(ConfigError::new(format!(
                 "the settings file {} cannot be read: {error}",
@@ -61,7 +61,7 @@ impl Layers {
     }
 
     /// Adds TOML text. `name` is the file's name in errors and origins.
-    pub fn text(mut self, name: &str, text: &str) -> Result<Self, ConfigError> {
+    pub fn add_text(mut self, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
             ConfigError::new(format!("{name}{position}: {}", sentence(error.message())))
@@ -76,7 +76,7 @@ impl Layers {
     }
 
     /// Adds every variable `TASKER__SECTION__KEY` of the environment.
-    pub fn environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
+    pub fn add_environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
         for (name, value) in environment.with_prefix(PREFIX) {
             let Some((plain, secret)) = secret_of(name) else {
                 self = self.key(name, &setting_of(name), value)?;
@@ -91,7 +91,7 @@ impl Layers {
     }
 
     /// Adds the setting `SECTION.KEY=VALUE` of an option `--set`.
-    pub fn assignment(self, text: &str) -> Result<Self, ConfigError> {
+    pub fn add_assignment(self, text: &str) -> Result<Self, ConfigError> {
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| ConfigError::new(format!("--set {text}: write it as SECTION.KEY=VALUE")))?;
@@ -240,7 +240,7 @@ fn suggestion(message: &str) -> String {
 /// The configuration that results from these settings, each as `--set` takes it.
 #[cfg(test)]
 pub fn config_of(settings: &[&str]) -> Config {
-    let assign = |layers: Layers, setting: &&str| layers.assignment(setting).expect("a valid setting");
+    let assign = |layers: Layers, setting: &&str| layers.add_assignment(setting).expect("a valid setting");
     settings.iter().fold(Layers::default(), assign).build().expect("a valid configuration")
 }
 
@@ -259,11 +259,14 @@ mod tests {
         let config = Layers::default()
             .key("tasker up", "worker.drain_ms", "1")
             .unwrap()
-            .text("tasker.toml", "[worker]\nslots = 2\ndrain_ms = 2\nheartbeat_ms = 2")
+            .add_text("tasker.toml", "[worker]\nslots = 2\ndrain_ms = 2\nheartbeat_ms = 2")
             .unwrap()
-            .environment(&environment(&[("TASKER__WORKER__SLOTS", "3"), ("TASKER__WORKER__DRAIN_MS", "3")]))
+            .add_environment(&environment(&[
+                ("TASKER__WORKER__SLOTS", "3"),
+                ("TASKER__WORKER__DRAIN_MS", "3"),
+            ]))
             .unwrap()
-            .assignment("worker.slots=4")
+            .add_assignment("worker.slots=4")
             .unwrap()
             .build()
             .unwrap();
@@ -276,11 +279,11 @@ mod tests {
     #[test]
     fn the_origin_of_every_value_is_known() {
         let layers = Layers::default()
-            .text("tasker.toml", "[worker]\n\nslots = 2\ndrain_ms = 2\n[log]\nlevel = \"warn\"")
+            .add_text("tasker.toml", "[worker]\n\nslots = 2\ndrain_ms = 2\n[log]\nlevel = \"warn\"")
             .unwrap()
-            .environment(&environment(&[("TASKER__WORKER__SLOTS", "3")]))
+            .add_environment(&environment(&[("TASKER__WORKER__SLOTS", "3")]))
             .unwrap()
-            .assignment("log.format=json")
+            .add_assignment("log.format=json")
             .unwrap();
         let origin = |setting: &str| layers.find(setting).map(|(_, origin)| origin.to_owned());
         assert_eq!(origin("worker.slots").as_deref(), Some("TASKER__WORKER__SLOTS"));
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn a_value_is_a_string_where_the_setting_is_one_and_toml_otherwise() {
         let config = Layers::default()
-            .environment(&environment(&[
+            .add_environment(&environment(&[
                 ("TASKER__WORKER__USERNAME", "12345"),
                 ("TASKER__WORKER__SIMULATE_WORK_MS", "[1, 2]"),
                 ("TASKER__BACKEND__ALLOW_PLAINTEXT", "true"),
@@ -312,27 +315,27 @@ mod tests {
     fn an_error_names_its_source_and_the_nearest_known_name() {
         let sentence = |layers: Result<Layers, ConfigError>| layers.unwrap_err().to_string();
 
-        let file = sentence(Layers::default().text("tasker.toml", "[worker]\nslot = 4"));
+        let file = sentence(Layers::default().add_text("tasker.toml", "[worker]\nslot = 4"));
         assert!(file.starts_with("tasker.toml, line 2, column 1: unknown field `slot`"), "{file}");
         assert!(file.ends_with("did you mean `slots`?"), "{file}");
 
         for secret in
             ["password = 1234567", "pasword = \"1234567\"", "password = \"1234567", "username = 1234567"]
         {
-            let file = sentence(Layers::default().text("tasker.toml", &format!("[worker]\n{secret}")));
+            let file = sentence(Layers::default().add_text("tasker.toml", &format!("[worker]\n{secret}")));
             assert!(file.starts_with("tasker.toml, line 2, ") && !file.contains("1234567"), "{file}");
         }
 
         let variable = environment(&[("TASKER__WROKER__SLOTS", "4")]);
-        let variable = sentence(Layers::default().environment(&variable));
+        let variable = sentence(Layers::default().add_environment(&variable));
         assert!(variable.starts_with("TASKER__WROKER__SLOTS: unknown field"), "{variable}");
         assert!(variable.ends_with("did you mean `worker`?"), "{variable}");
 
-        let flag = sentence(Layers::default().assignment("worker.slots=many"));
+        let flag = sentence(Layers::default().add_assignment("worker.slots=many"));
         assert!(flag.starts_with("--set worker.slots: invalid type"), "{flag}");
         assert!(!flag.contains("did you mean"), "{flag}");
 
-        let value = sentence(Layers::default().assignment("log.format=jsn"));
+        let value = sentence(Layers::default().add_assignment("log.format=jsn"));
         assert!(value.ends_with("did you mean `json`?"), "{value}");
     }
 
@@ -340,14 +343,14 @@ mod tests {
     fn variables_of_kubernetes_services_are_not_settings() {
         let config =
             environment(&[("TASKER_PORT", "tcp://10.0.0.1:80"), ("TASKER_SERVICE_HOST", "10.0.0.1")]);
-        let built = Layers::default().environment(&config).unwrap().build().unwrap();
+        let built = Layers::default().add_environment(&config).unwrap().build().unwrap();
         assert_eq!(format!("{built:?}"), format!("{:?}", Config::default()));
     }
 
     #[test]
     fn a_variable_without_a_section_is_refused() {
         for name in ["TASKER__SLOTS", "TASKER__WORKER__SLOTS__MORE"] {
-            assert!(Layers::default().environment(&environment(&[(name, "1")])).is_err(), "{name}");
+            assert!(Layers::default().add_environment(&environment(&[(name, "1")])).is_err(), "{name}");
         }
     }
 
@@ -359,19 +362,19 @@ mod tests {
         let path = path.to_str().unwrap();
 
         let file = ("TASKER__WORKER__PASSWORD_FILE", path);
-        let config = Layers::default().environment(&environment(&[file])).unwrap().build().unwrap();
+        let config = Layers::default().add_environment(&environment(&[file])).unwrap().build().unwrap();
         assert_eq!(config.worker.password.unwrap().expose_secret(), "correct horse");
 
         let both = environment(&[file, ("TASKER__WORKER__PASSWORD", "x")]);
-        assert!(Layers::default().environment(&both).unwrap_err().to_string().contains("both set"));
+        assert!(Layers::default().add_environment(&both).unwrap_err().to_string().contains("both set"));
 
         let absent = environment(&[("TASKER__WORKER__PASSWORD_FILE", "/nowhere/at/all")]);
-        let sentence = Layers::default().environment(&absent).unwrap_err().to_string();
+        let sentence = Layers::default().add_environment(&absent).unwrap_err().to_string();
         assert!(sentence.contains("TASKER__WORKER__PASSWORD_FILE"), "{sentence}");
         assert!(sentence.contains("/nowhere/at/all"), "{sentence}");
 
         std::fs::write(path, "\n").unwrap();
-        let empty = Layers::default().environment(&environment(&[file])).unwrap_err().to_string();
+        let empty = Layers::default().add_environment(&environment(&[file])).unwrap_err().to_string();
         assert!(empty.ends_with("is empty"), "{empty}");
     }
 }

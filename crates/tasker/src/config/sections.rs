@@ -77,7 +77,7 @@ pub struct Backend {
     pub max_ttl_ms: Ttl,
     /// How long a task may wait for a worker before it is cancelled.
     pub start_within_ms: Ttl,
-    /// How long tasks are kept after their end, counted from submission.
+    /// How many days a task is kept, counted from its submission. A task that has not ended is always kept.
     pub keep_ended_days: NonZeroU32,
     /// How long after its last heartbeat a worker is declared lost.
     pub worker_lost_ms: NonZeroU64,

@@ -14,7 +14,7 @@ pub struct Address(String);
 
 impl Address {
     /// The host, if the address is plain `http://`.
-    pub fn plain_host(&self) -> Option<&str> {
+    pub fn plaintext_host(&self) -> Option<&str> {
         let rest = self.0.strip_prefix("http://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         match authority.split_once(']') {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_host_of_a_plain_address_is_known() {
-        let host = |text: &str| text.parse::<Address>().unwrap().plain_host().map(str::to_owned);
+        let host = |text: &str| text.parse::<Address>().unwrap().plaintext_host().map(str::to_owned);
         assert_eq!(host("http://backend:8080/tasker").as_deref(), Some("backend"));
         let named: Result<Address, _> = "http://ann:hush@10.0.0.1".parse();
         assert!(named.is_err_and(|refusal| refusal.contains("no name and no password")));

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -18,7 +17,8 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::sections::{Format, Log};
 use crate::config::values::directory_of;
-use crate::observability::log_file::LogFile;
+use crate::observability::log_file::RotatingFile;
+use crate::observability::log_writer::{LogWriter, StandardError};
 
 /// Filter directives that come before those of `log.level`, which may override them. The driver would log every
 /// connection that fails, where Tasker logs an outage once. Audit lines are logged at every level unless `audit=off` is set.
@@ -27,9 +27,9 @@ const DEFAULT_DIRECTIVES: &str = "sqlx_core::pool=off,sqlx::postgres::notice=err
 /// How long a reload of the settings may take. A settings file can be a pipe that never ends.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The log of the process. Queued lines of a log file are written when it is dropped.
+/// The log of the process. Queued lines are written when it is dropped.
 pub struct Logging {
-    file: Option<LogFile>,
+    writer: LogWriter,
     level: reload::Handle<EnvFilter, Registry>,
 }
 
@@ -40,24 +40,25 @@ pub struct Logging {
 /// If the level is invalid or the file cannot be opened.
 pub fn start(log: &Log, environment: &Environment) -> Result<Logging, ConfigError> {
     let (level, handle) = reload::Layer::new(filter(&log.level)?);
-    let file = log.file.as_ref().map(|path| {
-        LogFile::open(path, log.rotate, log.keep).map_err(|error| {
-            ConfigError::new(format!("log.file: {} cannot be written: {error}", path.display()))
-        })
-    });
-    let file = file.transpose()?;
-    let writer = file.clone().map_or_else(|| BoxMakeWriter::new(stderr), BoxMakeWriter::new);
-    let lines = fmt::layer().with_writer(writer);
+    let writer =
+        match &log.file {
+            Some(path) => RotatingFile::open(path, log.rotate, log.keep).and_then(LogWriter::start).map_err(
+                |error| ConfigError::new(format!("log.file: {} cannot be written: {error}", path.display())),
+            )?,
+            None => LogWriter::start(StandardError::default())
+                .map_err(|error| ConfigError::new(format!("no thread can be started: {error}")))?,
+        };
+    let lines = fmt::layer().with_writer(writer.clone());
     let lines = match log.format {
         Format::Text => {
             let has_colours =
-                file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+                log.file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
             lines.compact().with_ansi(has_colours).boxed()
         }
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(level).with(lines).init();
-    Ok(Logging { file, level: handle })
+    Ok(Logging { writer, level: handle })
 }
 
 impl Logging {
@@ -67,13 +68,11 @@ impl Logging {
         load: impl Fn() -> Result<Log, ConfigError> + Send + Sync + 'static,
     ) -> std::io::Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
-        let (file, level, load) = (self.file.clone(), self.level.clone(), Arc::new(load));
+        let (writer, level, load) = (self.writer.clone(), self.level.clone(), Arc::new(load));
         // The background task ends with the process.
         TaskTracker::new().spawn(async move {
             while hangups.recv().await.is_some() {
-                if let Some(file) = &file {
-                    file.reopen();
-                }
+                writer.reopen();
                 match read(load.clone()).await.and_then(|log| Ok((filter(&log.level)?, log.level))) {
                     Ok((filter, name)) => {
                         level.reload(filter).expect("the subscriber lasts as long as the process");
@@ -91,9 +90,7 @@ impl Logging {
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            file.close();
-        }
+        self.writer.close();
     }
 }
 

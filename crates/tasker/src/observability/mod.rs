@@ -1,6 +1,7 @@
 //! Observability of a process: its log, its metrics and its traces.
 
 pub(crate) mod log_file;
+pub(crate) mod log_writer;
 pub(crate) mod logging;
 pub(crate) mod metrics_endpoint;
 pub(crate) mod trace_export;

@@ -117,7 +117,7 @@ fn traces_url(endpoint: &Address) -> String {
 /// a blocking client in an async runtime. The platform's authorities are read only where they are needed: a small container
 /// has none.
 fn http_client(endpoint: &Address, ca: Option<Vec<u8>>) -> Result<Client, ConfigError> {
-    let is_plaintext = endpoint.plain_host().is_some();
+    let is_plaintext = endpoint.plaintext_host().is_some();
     let build = move || {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).redirect(Policy::none()).no_proxy();
         let client = match ca {
@@ -176,12 +176,12 @@ impl OutageLoggingClient {
         let endpoint = &self.endpoint;
         match failure {
             Some(cause) => {
-                if outage.failed(&cause) {
+                if outage.record_failure(&cause) {
                     warn!(error = cause, "traces are not accepted by {endpoint} and are dropped: {cause}");
                 }
             }
             None => {
-                if outage.recovered().is_some() {
+                if outage.record_success().is_some() {
                     info!("traces are accepted by {endpoint} again");
                 }
             }

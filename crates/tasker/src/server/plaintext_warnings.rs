@@ -10,7 +10,7 @@ use crate::config::values::Address;
 
 /// Warns if `setting` names a service on another machine by plain HTTP.
 pub fn warn_about_service(setting: &str, address: &Address) {
-    if let Some(host) = address.plain_host().filter(|host| !is_this_machine(host)) {
+    if let Some(host) = address.plaintext_host().filter(|host| !is_this_machine(host)) {
         warn!(
             "{setting} = {address}: connections to {host} have no TLS, so anybody on the network path can read passwords \
              and tokens and forge answers; give {host} a certificate and use https://"
@@ -20,7 +20,7 @@ pub fn warn_about_service(setting: &str, address: &Address) {
 
 /// Warns if the trace collector is on another machine and is reached by plain HTTP.
 pub fn warn_about_collector(address: &Address) {
-    if let Some(host) = address.plain_host().filter(|host| !is_this_machine(host)) {
+    if let Some(host) = address.plaintext_host().filter(|host| !is_this_machine(host)) {
         warn!(
             "traces.endpoint = {address}: connections to {host} have no TLS, so anybody on the network path can read the \
              traces and traces.headers; use https://"
@@ -40,7 +40,7 @@ pub fn warn_about_accounts_database(config: &Config) {
 
 /// The warning does not show the URL: it may hold a password.
 fn warn_about_database(setting: &str, url: Option<&str>) {
-    if let Some(host) = url.and_then(Db::plain_host).filter(|host| !is_this_machine(host)) {
+    if let Some(host) = url.and_then(Db::plaintext_host).filter(|host| !is_this_machine(host)) {
         warn!(
             "{setting}: connections to PostgreSQL at {host} have no TLS, so anybody on the network path can read and \
              change what is stored; use sslmode=verify-full"

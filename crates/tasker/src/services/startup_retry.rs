@@ -26,7 +26,7 @@ pub async fn retry_until_available<T, E: Error + 'static>(
             () = stop.cancelled() => return Ok(None),
             answer = attempt() => match answer {
                 Ok(value) => {
-                    if outage.recovered().is_some() {
+                    if outage.record_success().is_some() {
                         info!("{what} is available");
                     }
                     return Ok(Some(value));
@@ -36,12 +36,12 @@ pub async fn retry_until_available<T, E: Error + 'static>(
             },
         };
         let cause = error_chain(&error);
-        if outage.failed(&cause) {
+        if outage.record_failure(&cause) {
             warn!(error = cause, "waiting for {what}");
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(backoff.pause()) => {}
+            () = tokio::time::sleep(backoff.next_pause()) => {}
         }
     }
 }

@@ -60,7 +60,7 @@ async fn not_found() -> Response {
 }
 
 fn router() -> Router {
-    let quiet = Router::new().route("/poll", post(authenticated)).layer(from_fn(request_log::quiet));
+    let quiet = Router::new().route("/poll", post(authenticated)).layer(from_fn(request_log::log_at_debug));
     Router::new()
         .route("/item/{id}", get(authenticated).post(authenticated))
         .route("/fails", get(fails))

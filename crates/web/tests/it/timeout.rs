@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::time::{Instant, timeout};
-use web::timeout::{Deadline, TimeLimit, Wait, allow_wait, enforce};
+use web::timeout::{RequestDeadline, TimeLimit, Wait, allow_wait, enforce};
 
 use crate::exchange::{request, send};
 
@@ -36,7 +36,7 @@ async fn wait() -> &'static str {
 }
 
 /// The whole minutes that a handler has.
-async fn answer_by(Extension(deadline): Extension<Deadline>) -> String {
+async fn answer_by(Extension(deadline): Extension<RequestDeadline>) -> String {
     let left = deadline.answer_by() - Instant::now() + MINUTE / 2;
     (left.as_secs() / 60).to_string()
 }

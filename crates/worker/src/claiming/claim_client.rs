@@ -8,9 +8,9 @@ use domain::limits::MAX_TASKS_PER_CLAIM;
 use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
 use tokio_util::sync::CancellationToken;
 
+use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::deadline::SuspendAwareInstant;
 use crate::execution::timed_grants::TimedGrants;
-use crate::outage_log::{Activity, BackendOutageLog};
 
 /// How long the Backend may hold a pull for which it has no task.
 const LONG_POLL_WAIT: Duration = Duration::from_secs(20);
@@ -42,13 +42,13 @@ impl ClaimClient {
         let slots = u32::try_from(slots.min(MAX_TASKS_PER_CLAIM)).expect("the limit fits 32 bits");
         let target = ClaimTarget::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
         let request = self.new_request(target, millis(LONG_POLL_WAIT), Vec::new());
-        self.claim_until_answered(Activity::Pull, request, preempt).await
+        self.claim_until_answered(BackendRequestKind::Pull, request, preempt).await
     }
 
     /// Claims the tasks `ids`, and declines others whose type the worker does not run. Answered at once.
     pub(crate) async fn claim(&self, ids: Vec<TaskId>, declined: Vec<DeclinedTask>) -> Option<TimedGrants> {
         let request = self.new_request(ClaimTarget::Ids(ids), 0, declined);
-        self.claim_until_answered(Activity::TicketClaim, request, pending()).await
+        self.claim_until_answered(BackendRequestKind::TicketClaim, request, pending()).await
     }
 
     /// Repeats one request under its claim id until an answer comes, however long that takes: the answer holds whatever was
@@ -56,7 +56,7 @@ impl ClaimClient {
     /// answered at once.
     async fn claim_until_answered(
         &self,
-        activity: Activity,
+        request_kind: BackendRequestKind,
         mut request: ClaimRequest,
         preempt: impl Future<Output = ()>,
     ) -> Option<TimedGrants> {
@@ -74,12 +74,12 @@ impl ClaimClient {
             };
             match answer {
                 Ok(response) => {
-                    self.outage_log.succeeded(activity);
+                    self.outage_log.record_success(request_kind);
                     return Some(TimedGrants { sent, response });
                 }
                 Err(error) => {
-                    self.outage_log.failed(activity, &error);
-                    self.pause(backoff.after(&error)).await?;
+                    self.outage_log.record_failure(request_kind, &error);
+                    self.pause(backoff.pause_after(&error)).await?;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Arbitrates between Kafka tickets and pull. While tickets arrive, pull only steals old tasks and yields free slots to
+//! Decides whether a free slot goes to a Kafka ticket or to pull. While tickets arrive, pull only steals old tasks and yields free slots to
 //! tickets; while Kafka is unavailable, pull takes everything.
 
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl TicketBacklog {
 
 impl HeldTickets {
     /// No tickets yet.
-    pub(crate) fn none(backlog: Arc<TicketBacklog>) -> Self {
+    pub(crate) fn empty(backlog: Arc<TicketBacklog>) -> Self {
         Self { backlog, count: 0 }
     }
 
@@ -156,7 +156,7 @@ mod tests {
     async fn dropping_a_consumer_removes_its_tickets_from_the_backlog() {
         let backlog = Arc::new(backlog());
         let (mut first, mut second) =
-            (HeldTickets::none(Arc::clone(&backlog)), HeldTickets::none(Arc::clone(&backlog)));
+            (HeldTickets::empty(Arc::clone(&backlog)), HeldTickets::empty(Arc::clone(&backlog)));
         first.set(3);
         second.set(2);
         first.set(1);

@@ -36,7 +36,7 @@ impl TicketConsumer {
         subscription: Subscription<Ticket>,
         backlog: Arc<TicketBacklog>,
     ) -> Self {
-        let held = HeldTickets::none(backlog);
+        let held = HeldTickets::empty(backlog);
         Self { slots, claim_client, subscription, tickets: VecDeque::new(), held }
     }
 
@@ -67,15 +67,16 @@ impl TicketConsumer {
         let (mut ids, mut declined, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut traces = HashMap::new();
         while let Some(next) = self.tickets.front() {
-            let runs_type = self.claim_client.types.contains(&next.message.name);
+            let runs_type = self.claim_client.types.contains(&next.message.type_name);
             if runs_type && ids.len() == acquired.num_permits() {
                 break;
             }
-            let Delivery { message: Ticket { id, name, .. }, trace, position } = self.tickets.pop_front()?;
+            let Delivery { message: Ticket { id, type_name, .. }, trace, position } =
+                self.tickets.pop_front()?;
             if runs_type {
                 ids.push(id);
             } else {
-                declined.push(DeclinedTask { id, name });
+                declined.push(DeclinedTask { id, type_name });
             }
             traces.extend(trace.map(|trace| (id, trace)));
             positions.push(position);

@@ -55,7 +55,7 @@ impl TaskExecutor {
         let span = trace.map(|trace| start_span(&grant, trace));
         let trace = span.as_ref().and_then(Span::trace);
         let log_span = self.log_span(&grant, trace);
-        let metrics = RunMetrics::start(&grant.name);
+        let metrics = RunMetrics::start(&grant.type_name);
         let outcome =
             self.run(&grant, deadline, &running.stop, trace).instrument(log_span.clone()).await.limit_size();
         metrics.finish(outcome.label());
@@ -85,7 +85,7 @@ impl TaskExecutor {
 
     /// The span with the fields that every log line about this run carries.
     fn log_span(&self, grant: &Grant, trace: Option<TraceContext>) -> tracing::Span {
-        let span = info_span!("task", task.id = %grant.id, task.type = %grant.name, task.attempt = grant.attempt, worker.name = %self.worker, trace.id = Empty);
+        let span = info_span!("task", task.id = %grant.id, task.type = %grant.type_name, task.attempt = grant.attempt, worker.name = %self.worker, trace.id = Empty);
         if let Some(trace) = trace {
             span.record("trace.id", trace.id().to_string());
         }
@@ -100,8 +100,11 @@ impl TaskExecutor {
         stop: &CancellationToken,
         trace: Option<TraceContext>,
     ) -> RunOutcome {
-        let Some(operation) = self.operations.find(&grant.name) else {
-            return RunOutcome::Failed(Failure::new(format!("this worker has no operation {}", grant.name)));
+        let Some(operation) = self.operations.find(&grant.type_name) else {
+            return RunOutcome::Failed(Failure::new(format!(
+                "this worker has no operation {}",
+                grant.type_name
+            )));
         };
         let context = Context::new(grant, deadline, stop.clone(), trace);
         let future = operation.start(grant.parameters.clone(), context);
@@ -197,9 +200,9 @@ impl RunOutcome {
 
 /// Starts the span of a run, as a child of `trace`.
 fn start_span(grant: &Grant, trace: TraceContext) -> Span {
-    let mut span = Span::begin(format!("run {}", grant.name), SpanKind::Consumer, Some(trace));
+    let mut span = Span::begin(format!("run {}", grant.type_name), SpanKind::Consumer, Some(trace));
     span.set_text_attribute("tasker.task.id", grant.id);
-    span.set_text_attribute("tasker.task.type", &grant.name);
+    span.set_text_attribute("tasker.task.type", &grant.type_name);
     span.set_attribute("tasker.task.attempt", i64::from(grant.attempt));
     span
 }
@@ -209,7 +212,7 @@ fn finish_span(span: Option<Span>, outcome: &RunOutcome) {
     if let Some(mut span) = span {
         span.set_attribute("tasker.end", outcome.label());
         if outcome.is_error() {
-            span.failed(outcome.label());
+            span.set_error(outcome.label());
         }
     }
 }

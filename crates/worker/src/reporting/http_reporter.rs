@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::deadline::SuspendAwareInstant;
-use crate::outage_log::{Activity, BackendOutageLog};
 use crate::reporting::report_queue::{PendingReport, ReportQueue, next_report};
 
 /// Reports in one request.
@@ -21,7 +21,7 @@ const MAX_BATCH_REPORTS: usize = 100;
 /// Results and errors in one request, in bytes: a batch that has reached this size gets no more reports.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// How long after its task's deadline a report is still sent: the Backend may want to count it as late.
+/// How long after its task's deadline a report is still sent, so that the Backend can log and count it as late.
 const RETENTION_AFTER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The marker at the start of a failure's text that says that the Backend refused the operation's result.
@@ -71,7 +71,7 @@ impl HttpReporter {
             match self.client.report(&reports).await {
                 Ok(results) => {
                     backoff.reset();
-                    self.outage_log.succeeded(Activity::Report);
+                    self.outage_log.record_success(BackendRequestKind::Report);
                     self.settled(&batch, &results);
                 }
                 Err(error) if batch.len() > 1 && concerns_one_report(&error) => {
@@ -80,15 +80,15 @@ impl HttpReporter {
                     self.retries.push_front(second_half);
                     self.retries.push_front(batch);
                 }
-                Err(error) if error.is_servers_fault() => {
-                    self.outage_log.failed(Activity::Report, &error);
+                Err(error) if error.is_internal_server_error() => {
+                    self.outage_log.record_failure(BackendRequestKind::Report, &error);
                     self.delayed.extend(batch.into_iter().map(DelayedRetry::after_pause));
-                    tokio::time::sleep(backoff.after(&error)).await;
+                    tokio::time::sleep(backoff.pause_after(&error)).await;
                 }
                 Err(error) if error.is_temporary() || error.is_about_the_caller() => {
-                    self.outage_log.failed(Activity::Report, &error);
+                    self.outage_log.record_failure(BackendRequestKind::Report, &error);
                     self.retries.push_front(batch);
-                    tokio::time::sleep(backoff.after(&error)).await;
+                    tokio::time::sleep(backoff.pause_after(&error)).await;
                 }
                 Err(error) => self.refused(batch, &error),
             }
@@ -181,14 +181,14 @@ impl HttpReporter {
 
 impl DelayedRetry {
     fn after_pause(mut pending: PendingReport) -> Self {
-        let due = Instant::now() + pending.server_errors.pause();
+        let due = Instant::now() + pending.server_errors.next_pause();
         Self { pending, due }
     }
 }
 
 /// Whether the error concerns one report of the batch, rather than a temporary failure or our credentials.
 fn concerns_one_report(error: &ClientError) -> bool {
-    error.is_servers_fault() || !(error.is_temporary() || error.is_about_the_caller())
+    error.is_internal_server_error() || !(error.is_temporary() || error.is_about_the_caller())
 }
 
 /// Logs how a report was settled: the expected results at `debug`, reports without effect at `info` or `warn`.

@@ -36,7 +36,7 @@ impl ReportQueue {
     }
 
     /// Another empty queue that shares the count of unsettled reports with this one.
-    pub(crate) fn linked(&self) -> (Self, mpsc::UnboundedReceiver<PendingReport>) {
+    pub(crate) fn with_shared_count(&self) -> (Self, mpsc::UnboundedReceiver<PendingReport>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender, unsettled: self.unsettled.clone() }, receiver)
     }
@@ -51,7 +51,7 @@ impl ReportQueue {
         }
     }
 
-    /// Lowers the count by `reports` that are settled, given up, or added to a linked queue.
+    /// Lowers the count by `reports` that are settled, given up, or added to a with_shared_count queue.
     pub(crate) fn remove_settled(&self, reports: usize) {
         self.unsettled.send_modify(|count| *count -= reports);
         metrics::set_unsettled_reports(self.unsettled_count());

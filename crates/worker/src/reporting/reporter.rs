@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::warn;
 
-use crate::outage_log::BackendOutageLog;
+use crate::backend_outage_log::BackendOutageLog;
 use crate::reporting::http_reporter::HttpReporter;
 use crate::reporting::kafka_reporter::KafkaReporter;
 use crate::reporting::report_queue::ReportQueue;
@@ -57,7 +57,7 @@ impl Reporter {
         let Some(broker) = broker else {
             return Self { queue: http_queue, unconfirmed: None, kafka: None, http };
         };
-        let (queue, receiver) = http_queue.linked();
+        let (queue, receiver) = http_queue.with_shared_count();
         let unconfirmed = UnconfirmedResults::new(http_queue.clone());
         let kafka_reporter = KafkaReporter {
             broker,

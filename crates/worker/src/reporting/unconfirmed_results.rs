@@ -68,7 +68,7 @@ impl UnconfirmedResults {
 
     /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended, so their results are
     /// confirmed and dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
-    pub(crate) fn on_heartbeat(&self, asked: &[GrantRef], stop: &[GrantRef]) {
+    pub(crate) fn apply_heartbeat_response(&self, asked: &[GrantRef], stop: &[GrantRef]) {
         let mut state = self.state();
         for ended in stop {
             state.remove(ended);
@@ -138,15 +138,15 @@ mod tests {
         unconfirmed.add(ended);
         unconfirmed.add(lost);
         let asked = unconfirmed.grants();
-        unconfirmed.on_heartbeat(&asked, &[ended_grant]);
+        unconfirmed.apply_heartbeat_response(&asked, &[ended_grant]);
         assert_eq!(unconfirmed.grants(), [lost_grant]);
-        unconfirmed.on_heartbeat(&[], &[]);
+        unconfirmed.apply_heartbeat_response(&[], &[]);
         assert_eq!(
             unconfirmed.grants(),
             [lost_grant],
             "a heartbeat that did not ask about it does not count"
         );
-        unconfirmed.on_heartbeat(&asked, &[]);
+        unconfirmed.apply_heartbeat_response(&asked, &[]);
         let resent = tokio::time::timeout(Duration::from_secs(1), over_http.recv()).await.unwrap().unwrap();
         assert_eq!(resent.grant(), lost_grant);
         assert!(unconfirmed.grants().is_empty() && unconfirmed.state().bytes == 0);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use domain::{Isolation, RawJson, TypeName};
+use domain::{ExecutionIsolation, RawJson, TypeName};
 use jsonschema::Validator;
 
 use crate::sdk::context::Context;
@@ -72,9 +72,9 @@ impl RegisteredOperation {
             version: O::VERSION,
             queue: O::QUEUE.parse().unwrap_or_else(|error| panic!("{}: {error}", O::TYPE)),
             parameters: schema::of_parameters::<O::Params>(),
-            result: schema::of_result::<O::Output>(),
+            result: schema::result_schema::<O::Output>(),
             ttl: O::ttl(),
-            isolation: Isolation::Async,
+            isolation: ExecutionIsolation::Async,
         };
         let validator = jsonschema::validator_for(&specification.parameters)
             .unwrap_or_else(|error| panic!("{}: its parameters have no valid schema: {error}", O::TYPE));

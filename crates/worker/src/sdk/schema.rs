@@ -20,7 +20,7 @@ pub(crate) fn of_parameters<T: JsonSchema>() -> Value {
 }
 
 /// The schema of the result `T`.
-pub(crate) fn of_result<T: JsonSchema>() -> Value {
+pub(crate) fn result_schema<T: JsonSchema>() -> Value {
     inline().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 

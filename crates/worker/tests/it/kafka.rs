@@ -50,7 +50,7 @@ impl Topics {
 
     /// Publishes the ticket of a task.
     fn publish(&self, id: TaskId, name: &str) {
-        let ticket = Ticket { id, name: name.parse().unwrap(), attempt: 1 };
+        let ticket = Ticket { id, type_name: name.parse().unwrap(), attempt: 1 };
         assert!(self.broker.publish_ticket(&QueueName::default(), &ticket, None, None));
     }
 }
@@ -85,7 +85,7 @@ async fn a_ticket_is_claimed_by_id_or_declined_with_its_type() {
     }
     // The steal loop may have pulled the task before Kafka was available; its ticket is claimed all the same.
     assert_eq!(claimed, [echo]);
-    assert_eq!(declined, [DeclinedTask { id: foreign, name: "FOREIGN".parse().unwrap() }]);
+    assert_eq!(declined, [DeclinedTask { id: foreign, type_name: "FOREIGN".parse().unwrap() }]);
     stop.cancel();
     in_time(worker).await.unwrap().unwrap();
 }

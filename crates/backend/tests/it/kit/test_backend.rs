@@ -192,7 +192,7 @@ impl TestBackend {
         let submission = || Submission {
             id: self.store.new_task_id(),
             owner: OwnerId(owner),
-            name: task_type.parse().unwrap(),
+            type_name: task_type.parse().unwrap(),
             queue: "default".parse().unwrap(),
             parameters: None,
             ttl: Ttl::DEFAULT_MAX,

@@ -62,7 +62,7 @@ impl TestStore {
         if let Db::Postgres(pools) = &db {
             pools.write.execute(SET_CLOCK).await.unwrap();
         }
-        store.learn_clock().await.unwrap();
+        store.read_database_clock().await.unwrap();
         Self { store, db, clock, scratch: Arc::new(scratch) }
     }
 
@@ -107,7 +107,7 @@ impl TestStore {
         Submission {
             id: self.store.new_task_id(),
             owner: ANN,
-            name: kind("demo.echo"),
+            type_name: kind("demo.echo"),
             queue: "default".parse().unwrap(),
             parameters: Some(json(r#"{"say":"hello"}"#)),
             ttl: millis(5000),

@@ -246,7 +246,7 @@ impl Call {
             return Ok(());
         };
         let ready = before.tasks.values().filter(|task| {
-            kinds.contains(&task.submission.name)
+            kinds.contains(&task.submission.type_name)
                 && is_old(task, *age, now)
                 && matches!(task.state, State::Created { start_by, .. } if now <= start_by.0)
         });
@@ -350,7 +350,7 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
     let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
     let usual = test.submission();
     let trace = usual.trace.filter(|_| new.owner);
-    Submission { owner: owner(new.owner), name: typed(new.kind), ttl, start_within, trace, ..usual }
+    Submission { owner: owner(new.owner), type_name: typed(new.kind), ttl, start_within, trace, ..usual }
 }
 
 fn claim_request(model: &Model, new: &NewClaim) -> Option<ClaimById> {

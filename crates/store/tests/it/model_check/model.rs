@@ -60,7 +60,7 @@ impl Model {
 
 impl ModelTask {
     pub(crate) fn new(submission: Submission, now: i64) -> Self {
-        let state = State::accepted(Timestamp(now), submission.start_within);
+        let state = State::at_submission(Timestamp(now), submission.start_within);
         Self { submission, created: now, ready_at: now, state, run: None, result: None, error: None }
     }
 
@@ -111,7 +111,7 @@ impl ModelTask {
             {
                 let grant = Grant {
                     id: self.submission.id,
-                    name: self.submission.name.clone(),
+                    type_name: self.submission.type_name.clone(),
                     parameters: self.submission.parameters.clone(),
                     attempt: *attempt,
                     claim: *claim,
@@ -217,7 +217,7 @@ impl ModelTask {
     }
 
     pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission { id, owner, name, queue, parameters, ttl, start_within, trace } =
+        let Submission { id, owner, type_name: name, queue, parameters, ttl, start_within, trace } =
             self.submission.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
@@ -236,7 +236,7 @@ impl ModelTask {
 
     /// Its row in `unfinished_task`, while it has not ended.
     pub(crate) fn unfinished_row(&self) -> Option<UnfinishedRow> {
-        let Submission { id, owner, name, queue, .. } = self.submission.clone();
+        let Submission { id, owner, type_name: name, queue, .. } = self.submission.clone();
         let (attempt, due) = (self.attempt().cast_signed(), self.due()?);
         let (phase, claim, worker, started) = match &self.state {
             State::Running { claim, worker, started, .. } => {
@@ -254,7 +254,7 @@ impl ModelTask {
         else {
             return None;
         };
-        let Submission { id, owner, name, ttl, .. } = self.submission.clone();
+        let Submission { id, owner, type_name: name, ttl, .. } = self.submission.clone();
         let status = self.state.status().to_string();
         let reason = self.state.reason().map(|reason| reason.to_string());
         let attempt = attempt.cast_signed();

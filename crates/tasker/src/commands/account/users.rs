@@ -70,7 +70,7 @@ pub struct Invite {
 /// The role of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// May use its own tasks.
+    /// May submit tasks and see its own.
     User,
     /// May use the API of workers.
     Worker,

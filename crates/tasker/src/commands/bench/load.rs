@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::commands::bench::measure::Measure;
+use crate::commands::bench::benchmark_kind::BenchmarkKind;
 
 /// How many tasks may be in flight when a rate is given. Further tasks are not submitted, and counted as missed.
 const MAX_IN_FLIGHT: usize = 10_000;
@@ -29,7 +29,7 @@ const DURATION_DIGITS: u8 = 3;
 #[derive(Debug, Clone)]
 pub struct Load {
     /// What is measured of each task.
-    pub measure: Measure,
+    pub kind: BenchmarkKind,
     /// The type of the tasks.
     pub name: TypeName,
     /// The parameters of the tasks.
@@ -137,10 +137,10 @@ impl Load {
                 return (None, Err(error));
             }
         };
-        let duration = match self.measure {
-            Measure::Submission => Ok(scheduled.elapsed()),
-            Measure::EndToEnd => self.wait_for_end(client, id).await.map(|_| scheduled.elapsed()),
-            Measure::Lateness => self.wait_for_end(client, id).await.map(|task| lateness(&task)),
+        let duration = match self.kind {
+            BenchmarkKind::Submission => Ok(scheduled.elapsed()),
+            BenchmarkKind::EndToEnd => self.wait_for_end(client, id).await.map(|_| scheduled.elapsed()),
+            BenchmarkKind::Lateness => self.wait_for_end(client, id).await.map(|task| lateness(&task)),
         };
         (Some(id), duration)
     }

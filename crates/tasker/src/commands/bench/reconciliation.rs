@@ -8,7 +8,7 @@ use domain::{Reason, Status, TaskId};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::commands::bench::measure::Measure;
+use crate::commands::bench::benchmark_kind::BenchmarkKind;
 
 /// How long a task may take to end after the load.
 const END_TIMEOUT: Duration = Duration::from_mins(2);
@@ -33,7 +33,7 @@ pub struct Reconciliation {
 
 impl Reconciliation {
     /// Waits for the end of each accepted task and counts the ends.
-    pub async fn check(client: &Client, accepted: &[TaskId], measure: Measure) -> Self {
+    pub async fn check(client: &Client, accepted: &[TaskId], kind: BenchmarkKind) -> Self {
         let mut reconciliation = Self { accepted: accepted.len(), ..Self::default() };
         let mut checks = JoinSet::new();
         for chunk in accepted.chunks(accepted.len().div_ceil(CONCURRENCY).max(1)) {
@@ -49,13 +49,13 @@ impl Reconciliation {
         }
         while let Some(ends) = checks.join_next().await {
             for end in ends.expect("a check does not panic") {
-                reconciliation.add(end, measure);
+                reconciliation.add(end, kind);
             }
         }
         reconciliation
     }
 
-    fn add(&mut self, end: Option<(Status, Option<Reason>)>, measure: Measure) {
+    fn add(&mut self, end: Option<(Status, Option<Reason>)>, kind: BenchmarkKind) {
         let Some((status, reason)) = end else {
             self.lost += 1;
             return;
@@ -66,9 +66,9 @@ impl Reconciliation {
         }
         let end = reason.map_or_else(|| status.as_str(), Reason::as_str);
         *self.ends.entry(end).or_default() += 1;
-        let is_expected = match measure {
-            Measure::Lateness => reason == Some(Reason::TtlExpired),
-            Measure::Submission | Measure::EndToEnd => status == Status::Finished,
+        let is_expected = match kind {
+            BenchmarkKind::Lateness => reason == Some(Reason::TtlExpired),
+            BenchmarkKind::Submission | BenchmarkKind::EndToEnd => status == Status::Finished,
         };
         self.unexpected += usize::from(!is_expected);
     }
@@ -90,18 +90,24 @@ mod tests {
 
     #[test]
     fn a_lost_or_open_task_is_incomplete_and_another_end_unexpected() {
-        let one = |measure, end| {
+        let one = |kind, end| {
             let mut reconciliation = Reconciliation::default();
-            reconciliation.add(end, measure);
+            reconciliation.add(end, kind);
             reconciliation
         };
-        let is_as_expected = |measure, end| one(measure, end).is_as_expected();
+        let is_as_expected = |kind, end| one(kind, end).is_as_expected();
         let expired = Some((Status::Cancelled, Some(Reason::TtlExpired)));
-        assert!(is_as_expected(Measure::Lateness, expired) && !is_as_expected(Measure::EndToEnd, expired));
+        assert!(
+            is_as_expected(BenchmarkKind::Lateness, expired)
+                && !is_as_expected(BenchmarkKind::EndToEnd, expired)
+        );
         let finished = Some((Status::Finished, None));
-        assert!(is_as_expected(Measure::EndToEnd, finished) && !is_as_expected(Measure::Lateness, finished));
-        assert!(one(Measure::EndToEnd, expired).is_complete());
-        assert!(!one(Measure::EndToEnd, None).is_complete());
-        assert!(!one(Measure::Submission, Some((Status::Running, None))).is_complete());
+        assert!(
+            is_as_expected(BenchmarkKind::EndToEnd, finished)
+                && !is_as_expected(BenchmarkKind::Lateness, finished)
+        );
+        assert!(one(BenchmarkKind::EndToEnd, expired).is_complete());
+        assert!(!one(BenchmarkKind::EndToEnd, None).is_complete());
+        assert!(!one(BenchmarkKind::Submission, Some((Status::Running, None))).is_complete());
     }
 }

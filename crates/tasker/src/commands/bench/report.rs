@@ -6,8 +6,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::commands::bench::benchmark_kind::BenchmarkKind;
 use crate::commands::bench::load::{Load, Measured};
-use crate::commands::bench::measure::Measure;
 use crate::commands::bench::reconciliation::Reconciliation;
 use crate::terminal;
 
@@ -17,7 +17,7 @@ pub struct Report<'a> {
     /// `submit`, `run` or `ttl`.
     bench: &'static str,
     #[serde(skip)]
-    measure: Measure,
+    kind: BenchmarkKind,
     #[serde(rename = "type")]
     name: String,
     ttl_ms: u64,
@@ -57,15 +57,15 @@ impl Percentiles {
 impl<'a> Report<'a> {
     /// The report of a load and of the reconciliation after it.
     pub fn of(
-        measure: Measure,
+        kind: BenchmarkKind,
         load: &Load,
         measured: &'a Measured,
         reconciliation: &'a Reconciliation,
     ) -> Self {
         let seconds = measured.took.as_secs_f64();
         Self {
-            bench: measure.command(),
-            measure,
+            bench: kind.command(),
+            kind,
             name: load.name.to_string(),
             ttl_ms: load.ttl.millis(),
             concurrency: load.rate.is_none().then_some(load.concurrency),
@@ -89,7 +89,7 @@ impl<'a> Report<'a> {
             (_, Some(rate)) => format!("{rate} a second"),
             (concurrency, None) => format!("{} at a time", concurrency.unwrap_or_default()),
         };
-        let duration = self.measure.description();
+        let duration = self.kind.description();
         let mut text = format!("{bench} {name}, {load}, {seconds:.1} s: {per_second:.0} tasks a second\n");
         let Percentiles { p50, p90, p99, p999, max } = times;
         let _ = writeln!(

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::commands::checks::{self, ProbeResult, Scope, Service};
 use crate::commands::output::ReportFormat;
-use crate::commands::probes::{self, ProbeResult, Scope, Service};
 use crate::config::environment::Environment;
 use crate::config::layers::Layers;
 use crate::exit_code::Exit;
@@ -33,29 +33,29 @@ struct Checks {
 pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let Scope { service, output, sources } = scope;
     let config = sources.load(Layers::default(), environment)?;
-    let mut checks = Checks { format: output, all: Vec::new() };
-    checks.add("settings", probes::check_settings(&config, service));
+    let mut report = Checks { format: output, all: Vec::new() };
+    report.add("settings", checks::check_settings(&config, service));
     let mut queues = BTreeSet::new();
     if service.includes(Service::Backend) {
-        let (result, db) = probes::tasks_database(&config).await;
-        checks.add("database.url", result);
+        let (result, db) = checks::tasks_database(&config).await;
+        report.add("database.url", result);
         if let Some(db) = db {
-            queues = probes::queues(&db).await;
-            probes::close(db).await;
+            queues = checks::queues(&db).await;
+            checks::close(db).await;
         }
     }
     if service.includes(Service::Identity) {
-        let (result, db) = probes::accounts_database(&config).await;
-        checks.add(config.accounts_setting(), result);
+        let (result, db) = checks::accounts_database(&config).await;
+        report.add(config.accounts_setting(), result);
         if let Some(db) = db {
-            probes::close(db).await;
+            checks::close(db).await;
         }
     }
-    probes::dependencies(&config, service, &queues, |probe, result| checks.add(probe, result)).await;
+    checks::dependencies(&config, service, &queues, |probe, result| report.add(probe, result)).await;
     if output == ReportFormat::Json {
-        terminal::print_line(&serde_json::to_string(&checks.all)?)?;
+        terminal::print_line(&serde_json::to_string(&report.all)?)?;
     }
-    Ok(if checks.all.iter().all(|check| check.ok) { Exit::Done } else { Exit::Usage })
+    Ok(if report.all.iter().all(|check| check.ok) { Exit::Done } else { Exit::Usage })
 }
 
 impl Checks {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
+use crate::commands::checks::Scope;
 use crate::commands::output::ReportFormat;
-use crate::commands::probes::Scope;
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;

@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn secrets_are_masked_and_other_values_shown() {
         let layers = Layers::default()
-            .assignment("database.url=postgres://ann:hush@db/tasker")
+            .add_assignment("database.url=postgres://ann:hush@db/tasker")
             .unwrap()
-            .assignment(
+            .add_assignment(
                 r#"kafka.properties={ "sasl.oauthbearer.client.secret" = "hush", "linger.ms" = "5" }"#,
             )
             .unwrap()
-            .assignment("worker.password=hush")
+            .add_assignment("worker.password=hush")
             .unwrap()
-            .assignment("worker.slots=4")
+            .add_assignment("worker.slots=4")
             .unwrap();
         let all: Vec<Setting> = entries().iter().map(|entry| setting(entry, &layers)).collect();
         let text = table(&all);

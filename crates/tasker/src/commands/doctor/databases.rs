@@ -8,31 +8,31 @@ use identity::{ACCOUNTS, KeyFileState};
 use store::TASKS;
 use telemetry::error_chain;
 
+use crate::commands::checks::{self, ProbeResult};
 use crate::commands::doctor::finding::{Finding, Verdict};
 use crate::commands::doctor::topics_and_clocks::clock_finding;
-use crate::commands::probes::{self, ProbeResult};
 use crate::config::sections::Config;
 
 /// The findings about the database of tasks, and the queues of the operations in it.
-pub async fn tasks(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
-    let (result, db) = probes::tasks_database(config).await;
+pub async fn check_tasks_database(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
+    let (result, db) = checks::tasks_database(config).await;
     let Some(db) = db else { return (vec![Finding::of("database.url", result)], BTreeSet::new()) };
     let findings = database_findings("database.url", result, &db, TASKS).await;
-    let queues = probes::queues(&db).await;
-    probes::close(db).await;
+    let queues = checks::queues(&db).await;
+    checks::close(db).await;
     (findings, queues)
 }
 
 /// The findings about the database of accounts and the signing keys in it.
 pub async fn accounts(config: &Config) -> Vec<Finding> {
     let subject = config.accounts_setting();
-    let (result, db) = probes::accounts_database(config).await;
+    let (result, db) = checks::accounts_database(config).await;
     let Some(db) = db else { return vec![Finding::of(subject, result)] };
     let mut findings = database_findings(subject, result, &db, ACCOUNTS).await;
     if matches!(ACCOUNTS.version_in(&db).await, Ok(Some(_))) {
         findings.push(signing_keys(config, &db).await);
     }
-    probes::close(db).await;
+    checks::close(db).await;
     findings
 }
 

@@ -9,8 +9,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::commands::checks::Service;
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::probes::Service;
 use crate::config::environment::Environment;
 use crate::config::layers::{Layers, secret_files};
 use crate::config::sections::Config;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::commands::probes::ProbeResult;
+use crate::commands::checks::ProbeResult;
 
 /// How good the state of a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
+use crate::commands::checks::{self, Scope, Service};
 use crate::commands::doctor::finding::{Finding, Verdict};
 use crate::commands::output::ReportFormat;
-use crate::commands::probes::{self, Scope, Service};
 use crate::config::environment::Environment;
 use crate::config::layers::Layers;
 use crate::exit_code::Exit;
@@ -31,12 +31,12 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let config = layers.build()?;
     let mut findings = Findings { format: output, all: Vec::new() };
     findings.add([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
-    findings.add([Finding::of("settings", probes::check_settings(&config, service))]);
+    findings.add([Finding::of("settings", checks::check_settings(&config, service))]);
     findings.add(files::secrets(&config, &layers, environment, service));
     findings.add(files::certificates(&config, service));
     let mut queues = BTreeSet::new();
     if service.includes(Service::Backend) {
-        let (found, known) = databases::tasks(&config).await;
+        let (found, known) = databases::check_tasks_database(&config).await;
         findings.add(found);
         queues = known;
     }
@@ -47,7 +47,7 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
         findings.add(files::disk_space(&config));
     }
     let report = |subject, result| findings.add([Finding::of(subject, result)]);
-    let kafka = probes::dependencies(&config, service, &queues, report).await;
+    let kafka = checks::dependencies(&config, service, &queues, report).await;
     findings.add(kafka.map(|kafka| topics_and_clocks::topics(&kafka, &config)).unwrap_or_default());
     findings.add(topics_and_clocks::clocks(&config, service).await);
     if output == ReportFormat::Json {

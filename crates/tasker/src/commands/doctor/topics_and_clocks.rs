@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use broker::Broker;
-use client::server_clock;
+use client::server_time;
 use database::Clock;
 
+use crate::commands::checks::Service;
 use crate::commands::doctor::finding::{Finding, Verdict};
-use crate::commands::probes::Service;
 use crate::config::sections::Config;
 
 /// The largest offset of a clock without a warning. A service states its time in whole seconds (HTTP `Date`).
@@ -53,7 +53,7 @@ pub async fn clocks(config: &Config, service: Service) -> Vec<Finding> {
     for (subject, address, ca) in servers {
         let Ok(ca) = ca else { continue };
         let before = Clock::System.now();
-        if let Ok(Some(theirs)) = server_clock(&address.to_string(), ca.as_deref()).await {
+        if let Ok(Some(theirs)) = server_time(&address.to_string(), ca.as_deref()).await {
             findings.push(clock_finding(subject, smallest_offset(theirs.0, before, Clock::System.now())));
         }
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use domain::{Page, TaskId, TaskList};
 
 use crate::commands::connection_target::Server;
-use crate::commands::output::Output;
+use crate::commands::output::OutputFormat;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
 use crate::terminal;
@@ -32,7 +32,7 @@ impl List {
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
         self.server.output.print(&found, |found| view.list(found), ids)?;
-        if self.server.output != Output::Table {
+        if self.server.output != OutputFormat::Table {
             return Ok(());
         }
         match found.tasks.last() {

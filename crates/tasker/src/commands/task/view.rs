@@ -24,7 +24,7 @@ impl View {
 
     /// One line: id, status, type.
     pub fn summary(&self, task: &TaskSummary) -> String {
-        format!("{}  {}  {}", task.id, self.status(task.status, 9), task.name)
+        format!("{}  {}  {}", task.id, self.status(task.status, 9), task.type_name)
     }
 
     /// One line for each field of a task that has a value.
@@ -34,7 +34,7 @@ impl View {
         let parameters = task.parameters.clone().map(|json: RawJson| json.into());
         let lines = [
             ("id", task.id.to_string()),
-            ("type", task.name.to_string()),
+            ("type", task.type_name.to_string()),
             ("parameters", or_empty(parameters.map(|text: String| escape(&text)))),
             ("status", self.status(task.status, 0)),
             ("reason", or_empty(task.reason.map(|reason| reason.to_string()))),
@@ -79,7 +79,7 @@ mod tests {
     fn a_task_shows_the_fields_with_a_value() {
         let cancelled = Task {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
-            name: "GENERATE_LOGIN".parse().unwrap(),
+            type_name: "GENERATE_LOGIN".parse().unwrap(),
             parameters: None,
             status: Status::Cancelled,
             reason: Some(Reason::Requested),
@@ -112,7 +112,7 @@ ended       2026-11-24T09:30:01.000Z";
     fn a_list_has_a_line_for_each_task() {
         let summary = |status| TaskSummary {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
-            name: "GENERATE_LOGIN".parse().unwrap(),
+            type_name: "GENERATE_LOGIN".parse().unwrap(),
             status,
         };
         let tasks = TaskList { tasks: vec![summary(Status::Running), summary(Status::Cancelled)] };

@@ -125,7 +125,7 @@ impl Backend {
         let id: TaskId = ClaimId::random().to_string().parse().unwrap();
         let grant = Grant {
             id,
-            name: name.parse().unwrap(),
+            type_name: name.parse().unwrap(),
             parameters: Some(domain::RawJson::parse(parameters.to_owned()).unwrap())
                 .filter(|json| !json.is_null()),
             attempt: 1,

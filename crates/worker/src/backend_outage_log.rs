@@ -9,9 +9,9 @@ use domain::WorkerName;
 use telemetry::{Outage, error_chain};
 use tracing::{info, warn};
 
-/// An activity of a worker that sends requests to the Backend.
+/// An request_kind of a worker that sends requests to the Backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activity {
+pub(crate) enum BackendRequestKind {
     /// Registers the operations.
     Registration,
     /// Pulls tasks by type.
@@ -35,7 +35,7 @@ pub(crate) struct BackendOutageLog {
 #[derive(Default)]
 struct State {
     outage: Outage,
-    failing: Vec<Activity>,
+    failing: Vec<BackendRequestKind>,
 }
 
 impl BackendOutageLog {
@@ -44,9 +44,9 @@ impl BackendOutageLog {
         Self { worker, state: Arc::default() }
     }
 
-    /// Records that a request of `activity` failed and will be retried. Each kind of error is logged once in an outage.
-    pub(crate) fn failed(&self, activity: Activity, error: &ClientError) {
-        if self.state().failed(activity, kind(error)) {
+    /// Records that a request of `request_kind` failed and will be retried. Each kind of error is logged once in an outage.
+    pub(crate) fn record_failure(&self, request_kind: BackendRequestKind, error: &ClientError) {
+        if self.state().record_failure(request_kind, kind(error)) {
             let (worker, cause) = (self.worker.as_str(), error_chain(error));
             warn!(
                 worker.name = worker,
@@ -56,10 +56,10 @@ impl BackendOutageLog {
         }
     }
 
-    /// Records that a request of `activity` succeeded. The outage is over, and logged as such, when all activities that
+    /// Records that a request of `request_kind` succeeded. The outage is over, and logged as such, when all activities that
     /// failed have succeeded again.
-    pub(crate) fn succeeded(&self, activity: Activity) {
-        if let Some(lasted) = self.state().succeeded(activity) {
+    pub(crate) fn record_success(&self, request_kind: BackendRequestKind) {
+        if let Some(lasted) = self.state().record_success(request_kind) {
             let worker = self.worker.as_str();
             let ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
             info!(
@@ -77,21 +77,21 @@ impl BackendOutageLog {
 
 impl State {
     /// `true`: this kind of error is new in this outage.
-    fn failed(&mut self, activity: Activity, kind: &str) -> bool {
-        if !self.failing.contains(&activity) {
-            self.failing.push(activity);
+    fn record_failure(&mut self, request_kind: BackendRequestKind, kind: &str) -> bool {
+        if !self.failing.contains(&request_kind) {
+            self.failing.push(request_kind);
         }
-        self.outage.failed(kind)
+        self.outage.record_failure(kind)
     }
 
     /// `Some`: this success ends an outage of this length.
-    fn succeeded(&mut self, activity: Activity) -> Option<Duration> {
-        self.failing.retain(|failing| *failing != activity);
-        if self.failing.is_empty() { self.outage.recovered() } else { None }
+    fn record_success(&mut self, request_kind: BackendRequestKind) -> Option<Duration> {
+        self.failing.retain(|failing| *failing != request_kind);
+        if self.failing.is_empty() { self.outage.record_success() } else { None }
     }
 }
 
-/// The kind of an error. Its text would not do: it names the request's address, which is another one for each activity.
+/// The kind of an error. Its text would not do: it names the request's address, which is another one for each request_kind.
 const fn kind(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "unreachable",
@@ -112,17 +112,23 @@ mod tests {
     #[test]
     fn an_outage_is_logged_once_however_many_activities_notice_it() {
         let mut state = State::default();
-        assert!(state.failed(Activity::Pull, "unreachable"));
-        assert!(!state.failed(Activity::Pull, "unreachable"));
-        assert!(!state.failed(Activity::Heartbeat, "unreachable"));
-        assert!(state.failed(Activity::Heartbeat, "no token"), "another kind of error is logged too");
-        assert!(state.succeeded(Activity::Pull).is_none());
-        assert!(state.succeeded(Activity::Pull).is_none());
+        assert!(state.record_failure(BackendRequestKind::Pull, "unreachable"));
+        assert!(!state.record_failure(BackendRequestKind::Pull, "unreachable"));
+        assert!(!state.record_failure(BackendRequestKind::Heartbeat, "unreachable"));
         assert!(
-            state.succeeded(Activity::Heartbeat).is_some(),
-            "the last activity to recover ends the outage"
+            state.record_failure(BackendRequestKind::Heartbeat, "no token"),
+            "another kind of error is logged too"
         );
-        assert!(state.succeeded(Activity::Heartbeat).is_none());
-        assert!(state.failed(Activity::Pull, "unreachable"), "the next outage is logged again");
+        assert!(state.record_success(BackendRequestKind::Pull).is_none());
+        assert!(state.record_success(BackendRequestKind::Pull).is_none());
+        assert!(
+            state.record_success(BackendRequestKind::Heartbeat).is_some(),
+            "the last request_kind to recover ends the outage"
+        );
+        assert!(state.record_success(BackendRequestKind::Heartbeat).is_none());
+        assert!(
+            state.record_failure(BackendRequestKind::Pull, "unreachable"),
+            "the next outage is logged again"
+        );
     }
 }

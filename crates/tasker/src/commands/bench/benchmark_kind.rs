@@ -2,7 +2,7 @@
 
 /// The duration that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
+pub enum BenchmarkKind {
     /// From the request to the answer of a submission.
     Submission,
     /// From the submission to the end of the task.
@@ -11,7 +11,7 @@ pub enum Measure {
     Lateness,
 }
 
-impl Measure {
+impl BenchmarkKind {
     /// The subcommand that measures it.
     pub const fn command(self) -> &'static str {
         match self {

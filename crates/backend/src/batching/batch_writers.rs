@@ -87,7 +87,7 @@ async fn run_batch<O: BatchOperation>(
     while let Some(part) = parts.pop() {
         match run_with_retries(operation, part).await {
             Ok(part_outputs) => outputs.extend(part_outputs.into_iter().map(Ok)),
-            Err(error) if part.len() > 1 && error.is_about_a_row() => {
+            Err(error) if part.len() > 1 && error.is_permanent_row_error() => {
                 tracing::warn!(error = %error_chain(&error), batch = part.len(), "a batch failed and is split in two");
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([second, first]);

@@ -33,7 +33,7 @@ row_struct! {
 
 /// How many tasks of a type have not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueDepth {
+pub struct TypeBacklog {
     /// The type.
     pub name: TypeName,
     /// How many tasks wait for a worker.
@@ -65,12 +65,12 @@ pub struct UnfinishedTableHealth {
 impl Store {
     /// How many tasks of each type have not ended, by type. It reads every unfinished task, so call it every few seconds at
     /// most.
-    pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, DatabaseError> {
+    pub async fn type_backlogs(&self) -> Result<Vec<TypeBacklog>, DatabaseError> {
         let rows: Vec<DepthRow> = on!(&self.db, read, pool => sqlx::query_as(DEPTHS).fetch_all(pool).await)?;
         let now = self.now().0;
         let depth = |row: DepthRow| {
             let waited = row.oldest_ready_at.map_or(0, |ready_at| now.saturating_sub(ready_at));
-            Ok(QueueDepth {
+            Ok(TypeBacklog {
                 name: parse_column("unfinished_task", format_args!("of type {:?}", row.name), &row.name)?,
                 ready: row.ready.cast_unsigned(),
                 running: row.running.cast_unsigned(),
