@@ -9,7 +9,7 @@ use domain::WorkerName;
 use telemetry::{Outage, error_chain};
 use tracing::{info, warn};
 
-/// An request_kind of a worker that sends requests to the Backend.
+/// The kinds of requests that a worker sends to the Backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BackendRequestKind {
     /// Registers the operations.
@@ -56,7 +56,7 @@ impl BackendOutageLog {
         }
     }
 
-    /// Records that a request of `request_kind` succeeded. The outage is over, and logged as such, when all activities that
+    /// Records that a request of `request_kind` succeeded. The outage is over, and logged as such, when all kinds that
     /// failed have succeeded again.
     pub(crate) fn record_success(&self, request_kind: BackendRequestKind) {
         if let Some(lasted) = self.state().record_success(request_kind) {
@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// The kind of an error. Its text would not do: it names the request's address, which is another one for each request_kind.
+/// The kind of an error. Its text would not do: it names the request's address, which is another one for each kind.
 const fn kind(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "unreachable",
@@ -123,7 +123,7 @@ mod tests {
         assert!(state.record_success(BackendRequestKind::Pull).is_none());
         assert!(
             state.record_success(BackendRequestKind::Heartbeat).is_some(),
-            "the last request_kind to recover ends the outage"
+            "the last kind to recover ends the outage"
         );
         assert!(state.record_success(BackendRequestKind::Heartbeat).is_none());
         assert!(

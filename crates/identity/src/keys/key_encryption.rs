@@ -67,7 +67,7 @@ impl KeyEncryptionKey {
     }
 }
 
-/// Creates the key file with a random key and mode 0600. The key is written to a temporary file that is then with_shared_count to `path`, so
+/// Creates the key file with a random key and mode 0600. The key is written to a temporary file that is then linked to `path`, so
 /// that no reader sees half a key; if several processes create it at once, the first link wins and the others keep its key.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {

@@ -51,7 +51,7 @@ impl ReportQueue {
         }
     }
 
-    /// Lowers the count by `reports` that are settled, given up, or added to a with_shared_count queue.
+    /// Lowers the count by `reports` that are settled, given up, or added to a queue of [`Self::with_shared_count`].
     pub(crate) fn remove_settled(&self, reports: usize) {
         self.unsettled.send_modify(|count| *count -= reports);
         metrics::set_unsettled_reports(self.unsettled_count());
