@@ -1,4 +1,4 @@
-//! The time, from the machine or set by a test: the one place that reads the machine's clock.
+//! The time, from the system or set by a test. The system clock is read here only.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -7,10 +7,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// The instant at which the steady clock of this process reads zero.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A clock in microseconds since 1970: the machine's, or one that a test sets.
+/// A clock in microseconds since 1970: the system's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[default]
     System,
     /// A clock that moves only by [`Clock::advance`]. Clones share it.
@@ -35,7 +35,7 @@ impl Clock {
     }
 
     /// A monotonic time, in microseconds since some moment of this process. It runs as fast as [`Clock::now`], and a change
-    /// of the machine's date does not move it.
+    /// of the system date does not move it.
     pub fn monotonic_micros(&self) -> i64 {
         match self {
             Self::System => i64::try_from(BEGINNING.elapsed().as_micros()).unwrap_or(i64::MAX),
@@ -43,7 +43,7 @@ impl Clock {
         }
     }
 
-    /// Advances a set clock by `micros`, which may be negative. The machine's clock is left alone.
+    /// Advances a set clock by `micros`, which may be negative. The system clock does not change.
     pub fn advance(&self, micros: i64) {
         if let Self::Set(at) = self {
             at.fetch_add(micros, Ordering::SeqCst);

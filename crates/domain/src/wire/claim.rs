@@ -60,8 +60,8 @@ pub enum ClaimTarget {
     },
 }
 
-/// The response to a claim request. The worker must stop each task at *the instant at which it sent the request* + `heldMs` +
-/// `remainingMs`, by a monotonic clock; that is never after the deadline in the database.
+/// The response to a claim request. The worker must stop each task at its deadline = time it sent the request + `heldMs` +
+/// `remainingMs`, on a monotonic clock. This deadline is never later than the one in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {

@@ -7,7 +7,7 @@ pub enum BenchmarkKind {
     Submission,
     /// From the submission to the end of the task.
     EndToEnd,
-    /// From the deadline to the end of a task that outlasts its time to live.
+    /// From the deadline of a task that does not end by itself to its end.
     Lateness,
 }
 

@@ -27,7 +27,7 @@ pub enum Command {
     Submit(Plan),
     /// Measures how long a task takes from its submission to its end
     Run(Plan),
-    /// Measures how long after its deadline a task that outlasts it is ended
+    /// Measures how long after its deadline a task that does not end by itself is cancelled
     Ttl(Plan),
 }
 
