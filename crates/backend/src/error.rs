@@ -139,7 +139,7 @@ impl From<DatabaseError> for ApiError {
             tracing::debug!(error = %error_chain(&error), "the database is unavailable");
             return Self::Unavailable("the database");
         }
-        if error.is_conflict() {
+        if error.is_transaction_rollback() {
             tracing::debug!(error = %error_chain(&error), "a statement conflicted with other transactions at every attempt");
             return Self::Overloaded;
         }

@@ -1,6 +1,6 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
-use domain::{Attempt, ClaimId, RawJson, Report, ReportOutcome, TaskId, TypeName, WorkerName};
+use domain::{Attempt, AttemptOutcome, ClaimId, RawJson, Report, TaskId, TypeName, WorkerName};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the messages that are written. A new version is read one release before it is written.
@@ -137,9 +137,9 @@ impl ResultMessage {
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let Report { id, attempt, claim, reported, .. } = &self.report;
         let (result, error) = match reported {
-            ReportOutcome::Result(result) => (Some(result), None),
-            ReportOutcome::Error(error) => (None, Some(error.as_str())),
-            ReportOutcome::Released => return None,
+            AttemptOutcome::Result(result) => (Some(result), None),
+            AttemptOutcome::Error(error) => (None, Some(error.as_str())),
+            AttemptOutcome::Released => return None,
         };
         let (id, attempt, claim) = (*id, *attempt, *claim);
         let encoded = EncodedResult { v: VERSION, id, attempt, claim, worker: &self.worker, result, error };
@@ -154,8 +154,8 @@ impl Message for ResultMessage {
         check(bytes, Self::MAX_BYTES)?;
         let DecodedResult { id, attempt, claim, worker, result, error } = serde_json::from_slice(bytes)?;
         let reported = match (result, error) {
-            (Some(result), None) => ReportOutcome::Result(result),
-            (None, Some(error)) => ReportOutcome::Error(error),
+            (Some(result), None) => AttemptOutcome::Result(result),
+            (None, Some(error)) => AttemptOutcome::Error(error),
             _ => return Err(InvalidMessage::Ambiguous),
         };
         Ok(Self { worker, report: Report { id, attempt, claim, reported, trace: None } })
@@ -174,7 +174,7 @@ mod tests {
         Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1 }
     }
 
-    fn result_message(reported: ReportOutcome) -> ResultMessage {
+    fn result_message(reported: AttemptOutcome) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
         let report = Report { id: ticket().id, attempt: 1, claim, reported, trace: None };
         ResultMessage { worker: "rig-7".parse().unwrap(), report }
@@ -190,20 +190,20 @@ mod tests {
         assert_eq!(Ticket::decode(&ticket().encode()).unwrap(), ticket());
         let result = RawJson::parse(r#""q7Zp2LmX0a""#.to_owned()).unwrap();
         for reported in
-            [ReportOutcome::Result(result), ReportOutcome::Error("the mail server is away".to_owned())]
+            [AttemptOutcome::Result(result), AttemptOutcome::Error("the mail server is away".to_owned())]
         {
             let message = result_message(reported);
             let bytes = message.encode().unwrap();
             assert_documented(&bytes);
             assert_eq!(ResultMessage::decode(&bytes).unwrap(), message);
         }
-        assert_eq!(result_message(ReportOutcome::Released).encode(), None);
+        assert_eq!(result_message(AttemptOutcome::Released).encode(), None);
     }
 
     #[test]
     fn a_null_result_is_a_result_and_its_bytes_are_preserved() {
         for text in ["null", r#"{ "big": 18446744073709551616, "nul": "\u0000" }"#] {
-            let message = result_message(ReportOutcome::Result(RawJson::parse(text.to_owned()).unwrap()));
+            let message = result_message(AttemptOutcome::Result(RawJson::parse(text.to_owned()).unwrap()));
             assert_eq!(ResultMessage::decode(&message.encode().unwrap()).unwrap(), message);
         }
     }
@@ -215,7 +215,7 @@ mod tests {
         assert!(cause(b"\xff\xfe").starts_with("undecodable: "));
         assert!(cause(br#"{"v":1,"id":7}"#).starts_with("undecodable: "));
         assert!(cause(&vec![b' '; ResultMessage::MAX_BYTES + 1]).starts_with("too long: 1048577 bytes"));
-        let neither = result_message(ReportOutcome::Error(String::new())).encode().unwrap();
+        let neither = result_message(AttemptOutcome::Error(String::new())).encode().unwrap();
         let neither = String::from_utf8(neither).unwrap().replace(r#","error":"""#, "");
         assert_eq!(cause(neither.as_bytes()), "a result message must have either a result or an error");
         let later = String::from_utf8(ticket().encode()).unwrap().replace(r#""v":1"#, r#""v":1,"later":[]"#);

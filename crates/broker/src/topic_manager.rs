@@ -28,11 +28,11 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause between two metadata requests while the brokers are down, and the first pause while a topic is missing. The latter
 /// doubles, since a topic may be missing for long.
-const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
+const FAST_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The pauses between two metadata requests while a topic is missing.
 const MISSING_TOPIC_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(MIN_REFRESH_INTERVAL)
+    .with_min_delay(FAST_REFRESH_INTERVAL)
     .with_max_delay(REFRESH_INTERVAL)
     .without_max_times();
 
@@ -60,7 +60,7 @@ pub(crate) struct TopicManager {
 
 /// What the latest metadata request has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MetadataState {
+enum ClusterState {
     Complete,
     TopicsMissing,
     BrokersDown,
@@ -78,13 +78,13 @@ impl TopicManager {
         while !stop.is_cancelled() {
             let recovery_pause = self.recovery.check_producer(&self.connection).await;
             let pause = match self.refresh_metadata().await {
-                MetadataState::Complete => {
+                ClusterState::Complete => {
                     self.drop_admin_client().await;
                     missing_topic_pauses = MISSING_TOPIC_PAUSES.build();
                     REFRESH_INTERVAL
                 }
-                MetadataState::TopicsMissing => missing_topic_pauses.next().unwrap_or(REFRESH_INTERVAL),
-                MetadataState::BrokersDown => MIN_REFRESH_INTERVAL,
+                ClusterState::TopicsMissing => missing_topic_pauses.next().unwrap_or(REFRESH_INTERVAL),
+                ClusterState::BrokersDown => FAST_REFRESH_INTERVAL,
             };
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -97,7 +97,7 @@ impl TopicManager {
     }
 
     /// Requests the metadata once, and updates topics and availability by the answer.
-    async fn refresh_metadata(&mut self) -> MetadataState {
+    async fn refresh_metadata(&mut self) -> ClusterState {
         let connection = self.connection.clone();
         let fetched = spawn_blocking(move || fetch_layouts(&connection)).await;
         match fetched.expect("a metadata request does not panic") {
@@ -113,21 +113,21 @@ impl TopicManager {
             }
             Err(error) => {
                 self.connection.availability.mark_down(&error.to_string());
-                MetadataState::BrokersDown
+                ClusterState::BrokersDown
             }
         }
     }
 
     /// Creates the missing topics if the role and the settings allow it; else logs each of them once.
-    async fn create_or_report_missing(&mut self) -> MetadataState {
+    async fn create_or_report_missing(&mut self) -> ClusterState {
         let missing = self.connection.topics.missing();
         self.log_existing(&missing);
         if missing.is_empty() {
-            return MetadataState::Complete;
+            return ClusterState::Complete;
         }
         if self.role == Role::Backend && self.connection.settings.provision {
             self.create(&missing).await;
-            return MetadataState::TopicsMissing;
+            return ClusterState::TopicsMissing;
         }
         for topic in missing {
             if self.is_new_cause(&topic, "the topic does not exist") {
@@ -140,7 +140,7 @@ impl TopicManager {
                 );
             }
         }
-        MetadataState::TopicsMissing
+        ClusterState::TopicsMissing
     }
 
     /// Logs the topics that were reported as missing and exist now.

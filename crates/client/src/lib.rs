@@ -8,8 +8,8 @@ mod server_time;
 mod token_source;
 mod transport;
 
-pub use crate::api::accounts::{Accounts, Change, Invitation, NewPassword, User, UserList};
-pub use crate::api::identity::{AccessToken, Identity, UserInfo};
+pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::backoff::Backoff;
 pub use crate::client::{Client, Settings};
 pub use crate::error::ClientError;

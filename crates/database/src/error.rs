@@ -115,7 +115,7 @@ impl DatabaseError {
 
     /// Whether PostgreSQL aborted this transaction because of a concurrent one (a deadlock or a serialization failure), so
     /// that it should be repeated.
-    pub fn is_conflict(&self) -> bool {
+    pub fn is_transaction_rollback(&self) -> bool {
         let Self::Database(DriverError(sqlx::Error::Database(refusal))) = self else { return false };
         refusal.code().is_some_and(|code| code == "40P01" || code == "40001")
     }

@@ -18,13 +18,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of each connection that writes. Commits wait for the disk even where the server's default is
 /// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
 /// plan but the one by index is switched off.
-const WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+const POSTGRES_WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set enable_bitmapscan = off; set jit = off; \
     set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 /// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
-const READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+const POSTGRES_READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
     set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
 
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
@@ -123,7 +123,7 @@ impl Db {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, *options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
-            Ok(Self::Sqlite(sqlite(file_path(path)?)))
+            Ok(Self::Sqlite(sqlite(checked_file_path(path)?)))
         } else {
             Err(DatabaseError::Url)
         }
@@ -179,11 +179,11 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
             })
             .connect_lazy_with(server.clone().application_name("tasker"))
     };
-    Ok(Pools { write: pool(write, WRITER_SETTINGS), read: pool(read, READER_SETTINGS) })
+    Ok(Pools { write: pool(write, POSTGRES_WRITER_SETTINGS), read: pool(read, POSTGRES_READER_SETTINGS) })
 }
 
 /// Checks that every connection that opens `path` opens the same database.
-fn file_path(path: &str) -> Result<&str, DatabaseError> {
+fn checked_file_path(path: &str) -> Result<&str, DatabaseError> {
     if path.is_empty() || path == ":memory:" {
         return Err(DatabaseError::SqlitePath(
             "a database in memory would be another one for each connection",

@@ -15,7 +15,7 @@ pub struct Operation {
     #[serde(rename = "type")]
     pub name: TypeName,
     /// The version. A higher one replaces a lower one; the same version with another definition is refused.
-    #[serde(default = "first")]
+    #[serde(default = "first_version")]
     pub version: u32,
     /// The queue of the operation's tasks. Operations in one queue share a Kafka topic.
     #[serde(default)]
@@ -34,7 +34,7 @@ pub struct Operation {
     pub isolation: ExecutionIsolation,
 }
 
-const fn first() -> u32 {
+const fn first_version() -> u32 {
     1
 }
 

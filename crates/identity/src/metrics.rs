@@ -31,7 +31,7 @@ pub(crate) fn token_issued(grant: &'static str) {
     counter!(TOKENS, "grant" => grant).increment(1);
 }
 
-/// Records how long a password hash took that began at this instant.
+/// Records the duration of a password hash that `began` at this instant.
 pub(crate) fn password_hashed(began: Instant) {
     histogram!(PASSWORD_HASH_SECONDS).record(began.elapsed());
 }

@@ -82,14 +82,14 @@ impl Identity {
     }
 }
 
-type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
+type RouteTable = Vec<(&'static str, MethodRouter<Arc<App>>)>;
 
-fn router(routes: Routes) -> Router<Arc<App>> {
+fn router(routes: RouteTable) -> Router<Arc<App>> {
     routes.into_iter().fold(Router::new(), |router, (template, methods)| router.route(template, methods))
 }
 
 /// The routes for browsers.
-fn page_routes() -> Routes {
+fn page_routes() -> RouteTable {
     vec![
         ("/", get(home::show)),
         ("/Auth/Register", get(register::show).post(register::submit)),
@@ -100,7 +100,7 @@ fn page_routes() -> Routes {
 }
 
 /// The routes for programs: OAuth 2 clients and administrators.
-fn api_routes() -> Routes {
+fn api_routes() -> RouteTable {
     vec![
         ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
@@ -115,6 +115,6 @@ fn api_routes() -> Routes {
 }
 
 /// The routes for probes of operators.
-fn health_routes() -> Routes {
+fn health_routes() -> RouteTable {
     vec![("/health/live", get(health::live)), ("/health/ready", get(health::ready))]
 }

@@ -15,7 +15,7 @@ use crate::metrics;
 use crate::role::Role;
 
 /// The account of an unknown name. No account has this id; failed sign-ins with unknown names are counted under it.
-const NO_ACCOUNT: Uuid = Uuid::nil();
+const UNKNOWN_ACCOUNT_ID: Uuid = Uuid::nil();
 
 /// Why a sign-in is refused.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) async fn sign_in(
     if !is_right || account.is_disabled || lockout == LockoutStatus::LockedOut {
         // The count of a locked account is not raised. A failure is still written, to the row of unknown names, so that the
         // response takes as long.
-        let counted = if lockout == LockoutStatus::LockedOut { NO_ACCOUNT } else { account.id };
+        let counted = if lockout == LockoutStatus::LockedOut { UNKNOWN_ACCOUNT_ID } else { account.id };
         app.lockout.record_failure(counted).await?;
         app.rate_limiter.consume(pass).await?;
         metrics::sign_in_refused();
@@ -74,7 +74,8 @@ async fn find_account(app: &App, name: &str) -> Result<(Account, String), Databa
     // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
     let lower_name =
         UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
-    let unknown = || Account { id: NO_ACCOUNT, name: String::new(), role: Role::User, is_disabled: true };
+    let unknown =
+        || Account { id: UNKNOWN_ACCOUNT_ID, name: String::new(), role: Role::User, is_disabled: true };
     let found = app.accounts.find(&lower_name).await?;
     Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
 }

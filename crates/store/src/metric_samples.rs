@@ -15,7 +15,7 @@ const DEPTHS: &str = "
         min(case when phase = 1 then ready_at end) as oldest_ready_at
     from unfinished_task group by type order by type";
 
-const TABLE: &str = "
+const UNFINISHED_TABLE_HEALTH: &str = "
     select s.n_dead_tup::bigint,
         coalesce((
             select (extract(epoch from max(clock_timestamp() - xact_start)) * 1000000)::bigint
@@ -84,7 +84,8 @@ impl Store {
     pub async fn health(&self) -> Result<Health, DatabaseError> {
         let clock_offset = self.clock_offset_seconds();
         let Db::Postgres(pools) = &self.db else { return Ok(Health { clock_offset, table: None }) };
-        let row: Option<(i64, i64)> = sqlx::query_as(TABLE).fetch_optional(&pools.read).await?;
+        let row: Option<(i64, i64)> =
+            sqlx::query_as(UNFINISHED_TABLE_HEALTH).fetch_optional(&pools.read).await?;
         let table = row.map(|(dead, oldest)| UnfinishedTableHealth {
             dead_rows: dead.cast_unsigned(),
             oldest_snapshot: Duration::from_micros(u64::try_from(oldest).unwrap_or(0)),

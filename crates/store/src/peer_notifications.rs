@@ -29,7 +29,7 @@ const MAX_PAYLOAD: usize = 7_900;
 const ID_LENGTH: usize = 32;
 
 /// How long a statement on this connection may take before the connection counts as broken.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 const NOTIFY: &str = "select pg_notify($1, payload) from unnest($2::text[]) as payload";
 
@@ -70,7 +70,7 @@ impl Store {
             .max_connections(1)
             .max_lifetime(None)
             .idle_timeout(None)
-            .acquire_timeout(TIMEOUT)
+            .acquire_timeout(STATEMENT_TIMEOUT)
             .connect_lazy_with(options);
         let listen = async {
             let mut listener = PgListener::connect_with(&pool).await?;
@@ -117,7 +117,7 @@ impl PeerChannel {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, DatabaseError> {
-    let done = timeout(TIMEOUT, work).await;
+    let done = timeout(STATEMENT_TIMEOUT, work).await;
     Ok(done.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?)
 }
 

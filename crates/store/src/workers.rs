@@ -17,13 +17,13 @@ const HEARTBEAT_SQLITE: &str = "
     on conflict (name) do update
     set slots = excluded.slots, types = excluded.types, last_heartbeat_at = excluded.last_heartbeat_at";
 
-const STOP_POSTGRES: &str = "
+const STALE_GRANTS_POSTGRES: &str = "
     select g.id, g.attempt from unnest($1::uuid[], $2::integer[]) as g (id, attempt)
     where not exists (
         select 1 from unfinished_task u
         where u.id = g.id and u.phase + 0 = 2 and u.attempt = g.attempt and u.worker = $3)";
 
-const STOP_SQLITE: &str = "
+const STALE_GRANTS_SQLITE: &str = "
     select unhex(value->>0, '-'), value->>1 from json_each(?1)
     where not exists (
         select 1 from unfinished_task u
@@ -51,7 +51,7 @@ impl Store {
             Db::Postgres(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_POSTGRES).bind(name).bind(slots).bind(types);
                 upsert.execute(&pools.write).await?;
-                sqlx::query_as(STOP_POSTGRES)
+                sqlx::query_as(STALE_GRANTS_POSTGRES)
                     .bind(running.iter().map(|grant| grant.id.0).collect::<Vec<_>>())
                     .bind(running.iter().map(|grant| grant.attempt.cast_signed()).collect::<Vec<_>>())
                     .bind(name)
@@ -62,7 +62,7 @@ impl Store {
                 let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name).bind(slots).bind(types);
                 upsert.bind(self.clock.now()).execute(&pools.write).await?;
                 let running = encode_batch(running.iter().map(|grant| (grant.id, grant.attempt)));
-                sqlx::query_as(STOP_SQLITE).bind(running).bind(name).fetch_all(&pools.read).await?
+                sqlx::query_as(STALE_GRANTS_SQLITE).bind(running).bind(name).fetch_all(&pools.read).await?
             }
         };
         Ok(rows

@@ -32,7 +32,7 @@ impl Span {
 
     /// The trace context for child spans; `None` if there is no trace. If spans are not recorded here, it is the parent's
     /// context, so that later processes continue the trace.
-    pub fn trace(&self) -> Option<TraceContext> {
+    pub fn trace_context(&self) -> Option<TraceContext> {
         let context = self.0.span_context();
         context.is_valid().then(|| {
             let id = u128::from_be_bytes(context.trace_id().to_bytes());
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn without_a_tracer_the_parents_context_is_passed_on_and_no_trace_begins() {
         let parent: TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
-        assert_eq!(Span::begin("run", SpanKind::Consumer, Some(parent)).trace(), Some(parent));
-        assert_eq!(Span::begin("run", SpanKind::Consumer, None).trace(), None);
+        assert_eq!(Span::begin("run", SpanKind::Consumer, Some(parent)).trace_context(), Some(parent));
+        assert_eq!(Span::begin("run", SpanKind::Consumer, None).trace_context(), None);
     }
 }

@@ -105,7 +105,7 @@ impl DedicatedKafka {
     }
 
     /// Sets a property of the broker, which takes effect at the next start.
-    pub fn set(&self, property: &str, value: &str) {
+    pub fn set_broker_property(&self, property: &str, value: &str) {
         let path = self.directory.join("server.properties");
         let before = std::fs::read_to_string(&path).expect("scripts/kafka wrote the broker's properties");
         // Kafka takes the last of several lines with one property.

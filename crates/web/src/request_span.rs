@@ -40,7 +40,7 @@ pub async fn record(State(root): State<TraceRoot>, mut request: Request, next: N
     let mut span = Span::begin(format!("{method} {route}"), SpanKind::Server, parent);
     span.set_attribute("http.request.method", method);
     span.set_text_attribute("http.route", route);
-    request.extensions_mut().insert(RequestTrace(span.trace()));
+    request.extensions_mut().insert(RequestTrace(span.trace_context()));
     let response = next.run(request).await;
     let status = response.status();
     span.set_attribute("http.response.status_code", i64::from(status.as_u16()));

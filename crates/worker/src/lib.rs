@@ -56,7 +56,7 @@ mod error;
 mod execution;
 mod heartbeat;
 mod metrics;
-mod registration;
+mod operation_registration;
 mod reporting;
 mod sdk;
 mod settings;

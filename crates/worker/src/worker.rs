@@ -23,7 +23,7 @@ use crate::execution::running_tasks::RunningTasks;
 use crate::execution::slots::Slots;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
-use crate::registration::register;
+use crate::operation_registration::register_operations;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 use crate::sdk::registry::Operations;
@@ -76,7 +76,7 @@ impl Worker {
         let _stop_on_drop = stop.clone().drop_guard();
         let name = &self.settings.name;
         let outage_log = BackendOutageLog::new(name.clone());
-        if !register(&self.client, &self.operations, &outage_log, &stop).await? {
+        if !register_operations(&self.client, &self.operations, &outage_log, &stop).await? {
             return Ok(());
         }
         let running = RunningTasks::default();

@@ -103,7 +103,7 @@ pub(crate) async fn claim_tasks(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();
     let ClaimRequest { claim, worker, wanted, wait_ms, declined } = body.parse()?;
-    decline(&app, &worker, &declined)?;
+    wake_workers_for_declined(&app, &worker, &declined)?;
     let granted = match wanted {
         ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => Vec::new(),
         ClaimTarget::Ids(ids) => claim_by_ids(&app, claim, worker, ids).await?,
@@ -116,7 +116,11 @@ pub(crate) async fn claim_tasks(
 }
 
 /// Wakes the workers that wait for the types of the declined tasks.
-fn decline(app: &AppState, worker: &WorkerName, declined: &[DeclinedTask]) -> Result<(), ApiError> {
+fn wake_workers_for_declined(
+    app: &AppState,
+    worker: &WorkerName,
+    declined: &[DeclinedTask],
+) -> Result<(), ApiError> {
     if declined.len() > MAX_TASKS_PER_CLAIM {
         let rule = format!("at most {MAX_TASKS_PER_CLAIM} tasks");
         return Err(ApiError::invalid("too-many-declined", "/declined", rule));

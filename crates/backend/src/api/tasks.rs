@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use database::DatabaseError;
-use domain::{OwnerId, Page, Reason, Status, Task, TaskId, TaskList, TaskResult, TaskSummary};
+use domain::{OwnerId, PageRequest, Reason, Status, Task, TaskId, TaskList, TaskResult, TaskSummary};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -107,9 +107,9 @@ pub(crate) async fn list(
     UserCaller(owner): UserCaller,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let page = Page { before: query.before, limit: query.limit.unwrap_or(Page::MAX_LIMIT) };
-    if !(1..=Page::MAX_LIMIT).contains(&page.limit) {
-        return Err(ApiError::Malformed(format!("limit is 1 to {}", Page::MAX_LIMIT)));
+    let page = PageRequest { before: query.before, limit: query.limit.unwrap_or(PageRequest::MAX_LIMIT) };
+    if !(1..=PageRequest::MAX_LIMIT).contains(&page.limit) {
+        return Err(ApiError::Malformed(format!("limit is 1 to {}", PageRequest::MAX_LIMIT)));
     }
     let tasks = app.store.list(owner, page).await?;
     match tasks.last() {
@@ -123,7 +123,7 @@ pub(crate) async fn list(
 }
 
 /// The body of a long list: page after page, each read by a statement of its own. `first` was read already.
-fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Option<Page>) -> Body {
+fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Option<PageRequest>) -> Body {
     let opening = "{\"tasks\":[".to_owned();
     let chunks = stream::unfold((Some(first), next, opening), move |(read, next, separator)| {
         let store = store.clone();
@@ -141,7 +141,7 @@ fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Opti
                 },
                 (None, None) => return None,
             };
-            let next = next.filter(|_| tasks.len() == Page::MAX_LIMIT as usize);
+            let next = next.filter(|_| tasks.len() == PageRequest::MAX_LIMIT as usize);
             let next = next.and_then(|page| tasks.last().map(|last| page.after(last.id)));
             let lines: Vec<String> =
                 tasks.iter().map(|task| serde_json::to_string(task).expect("a summary is JSON")).collect();

@@ -3,7 +3,7 @@
 use domain::OwnerId;
 use serde::Deserialize;
 
-/// What a token must be for (`aud`), and what its scope must contain.
+/// The audience (`aud`) of an access token for this API, and the scope that it must have.
 pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
 
 /// The bearer of a verified token, whatever its roles.

@@ -48,12 +48,12 @@ impl<O: BatchOperation> BatchWriters<O> {
     /// One writer. It returns when every clone of the batcher is dropped and all queued items are answered. Several
     /// writers may run at the same time; then as many commits are in flight.
     pub(crate) fn writer(&self) -> impl Future<Output = ()> + Send + use<O> {
-        write(self.operation.clone(), self.queue.clone())
+        run_writer(self.operation.clone(), self.queue.clone())
     }
 }
 
 /// While one batch is being committed the next one gathers in the queue, so no item waits for a timer.
-async fn write<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
+async fn run_writer<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
     loop {
         let mut received = Vec::new();
         if queue.lock().await.recv_many(&mut received, MAX_BATCH_ITEMS).await == 0 {
@@ -115,7 +115,8 @@ async fn run_with_retries<O: BatchOperation>(
             Ok(outputs) => return Ok(outputs),
             Err(error) => error,
         };
-        let may_retry = began.elapsed() < RETRY_WINDOW && (error.is_conflict() || error.is_unavailable());
+        let may_retry =
+            began.elapsed() < RETRY_WINDOW && (error.is_transaction_rollback() || error.is_unavailable());
         match pauses.next().filter(|_| may_retry) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(error),

@@ -52,7 +52,7 @@ impl<O: BatchOperation> Batcher<O> {
         answered.await.map_err(|_| ApiError::Overloaded)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
             Err(shared) if shared.is_unavailable() => ApiError::Unavailable("the database"),
-            Err(shared) if shared.is_conflict() => ApiError::Overloaded,
+            Err(shared) if shared.is_transaction_rollback() => ApiError::Overloaded,
             Err(shared) => ApiError::Internal(Box::new(shared)),
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::{result_too_large, truncate_error};
-use domain::{Report, ReportOutcome, SettleResult, TaskId};
+use domain::{AttemptOutcome, Report, SettleResult, TaskId};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -37,10 +37,10 @@ impl Settler {
     /// is cut.
     pub(crate) async fn settle(&self, report: Report) -> Result<SettleResult, ApiError> {
         let reported = match report.reported {
-            ReportOutcome::Result(result) if result.text().len() > self.max_result => {
-                ReportOutcome::Error(result_too_large(result.text().len(), self.max_result))
+            AttemptOutcome::Result(result) if result.text().len() > self.max_result => {
+                AttemptOutcome::Error(result_too_large(result.text().len(), self.max_result))
             }
-            ReportOutcome::Error(error) => ReportOutcome::Error(truncate_error(error)),
+            AttemptOutcome::Error(error) => AttemptOutcome::Error(truncate_error(error)),
             within_limits => within_limits,
         };
         self.batcher.execute(Report { reported, ..report }).await
@@ -65,9 +65,9 @@ impl BatchOperation for SettleBatch {
 
     fn memory_bytes(report: &Report) -> usize {
         let text = match &report.reported {
-            ReportOutcome::Result(result) => result.text().len(),
-            ReportOutcome::Error(error) => error.len(),
-            ReportOutcome::Released => 0,
+            AttemptOutcome::Result(result) => result.text().len(),
+            AttemptOutcome::Error(error) => error.len(),
+            AttemptOutcome::Released => 0,
         };
         ITEM_OVERHEAD_BYTES + text
     }

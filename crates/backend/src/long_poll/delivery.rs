@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ClaimId, Grant, Report, ReportOutcome};
+use domain::{AttemptOutcome, ClaimId, Grant, Report};
 use futures_util::future::join_all;
 use store::Store;
 use telemetry::error_chain;
@@ -66,7 +66,7 @@ pub(super) async fn answer_duplicates(store: &Store, duplicates: Vec<WaitingRequ
 pub(super) async fn release_undelivered(settler: &Settler, undelivered: Vec<TimedGrant>) {
     let releases = undelivered.into_iter().map(|TimedGrant { grant, .. }| {
         let Grant { id, attempt, claim, trace, .. } = grant;
-        settler.settle(Report { id, attempt, claim, reported: ReportOutcome::Released, trace })
+        settler.settle(Report { id, attempt, claim, reported: AttemptOutcome::Released, trace })
     });
     for error in join_all(releases).await.into_iter().filter_map(Result::err) {
         tracing::warn!(error = %error_chain(&error), "a grant whose worker had disconnected could not be released");

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 /// The shortest time between two queries of a request that waits for tasks of a certain age.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The next query of a request that wants tasks that have been ready for at least `age`. Without an age it queries when it
-/// is notified; with one, it queries again when the tasks that it was notified of are old enough.
+/// When a waiting request queries next. Without an `age`: as soon as it is notified. With one: again when the tasks of which
+/// it was notified have been ready for that long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QuerySchedule {
     age: Duration,

@@ -226,7 +226,7 @@ impl LongPollQueue {
             Err(error) => {
                 unserved.extend(requests);
                 // A query that lost to another transaction is repeated soon enough.
-                return if error.is_conflict() { Ok(0) } else { Err(error) };
+                return if error.is_transaction_rollback() { Ok(0) } else { Err(error) };
             }
         };
         let count = granted.len();

@@ -50,7 +50,7 @@ impl WaitingRequest {
         drop(self.answer.send(Err(error)));
     }
 
-    /// When something is to be done for it: a query, or the answer that there is nothing.
+    /// When the request is due: for its next query, or for an answer without tasks.
     pub(super) fn due(&self) -> Instant {
         self.schedule.next().map_or(self.until, |next| next.min(self.until))
     }

@@ -21,7 +21,7 @@ pub(crate) struct DeliveryReports {
     topics: Arc<TopicRegistry>,
 }
 
-/// What belongs to a message until librdkafka reports its delivery.
+/// The delivery opaque of a message: who awaits its delivery report, and the span that this report ends.
 #[derive(Default)]
 pub(crate) struct InFlightMessage {
     /// Receives the outcome, if a caller awaits it.

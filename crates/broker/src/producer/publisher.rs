@@ -130,7 +130,7 @@ fn json_content_type() -> OwnedHeaders {
 
 /// Adds the `traceparent` of the span that publishes the message.
 fn with_trace(headers: OwnedHeaders, span: Option<&Span>) -> OwnedHeaders {
-    match span.and_then(Span::trace) {
+    match span.and_then(Span::trace_context) {
         Some(trace) => headers.insert(Header { key: TraceContext::HEADER, value: Some(&trace.to_string()) }),
         None => headers,
     }

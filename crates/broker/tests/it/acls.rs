@@ -19,9 +19,12 @@ fn authenticated(kafka: &DedicatedKafka, topic_prefix: &str) -> Settings {
 async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
     let kafka = DedicatedKafka::start();
     kafka.kill();
-    kafka.set("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+    kafka.set_broker_property(
+        "authorizer.class.name",
+        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    );
     // The broker itself, and clients of its listener without authentication.
-    kafka.set("super.users", "User:ANONYMOUS");
+    kafka.set_broker_property("super.users", "User:ANONYMOUS");
     kafka.start_again();
     let prefix = unique_prefix();
     let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };
@@ -33,7 +36,7 @@ async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
     assert!(process.broker.publish_result(&result_message("1")).await.is_err());
 
     kafka.kill();
-    kafka.set("super.users", "User:ANONYMOUS;User:tasker");
+    kafka.set_broker_property("super.users", "User:ANONYMOUS;User:tasker");
     kafka.start_again();
     process.broker.declare_queues([&queue()]);
     process.until("nothing is degraded", |broker| broker.degraded_reasons().is_empty()).await;
@@ -50,7 +53,7 @@ async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
 async fn a_full_group_is_reported_and_joined_once_there_is_room() {
     let kafka = DedicatedKafka::start();
     kafka.kill();
-    kafka.set("group.max.size", "1");
+    kafka.set_broker_property("group.max.size", "1");
     kafka.start_again();
     let prefix = unique_prefix();
     let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };

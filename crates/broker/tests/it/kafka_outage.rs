@@ -59,7 +59,7 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
     let kafka = DedicatedKafka::start();
     kafka.kill();
     // A broker that does not support the group protocol: a fatal error for librdkafka's consumer.
-    kafka.set("group.coordinator.rebalance.protocols", "classic");
+    kafka.set_broker_property("group.coordinator.rebalance.protocols", "classic");
     kafka.start_again();
     let process = TestProcess::ready(Settings {
         topic_prefix: unique_prefix(),
@@ -74,7 +74,7 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
     assert!(!process.broker.is_serving([&queue()]), "a worker must know that it receives no tickets");
 
     kafka.kill();
-    kafka.set("group.coordinator.rebalance.protocols", "classic,consumer");
+    kafka.set_broker_property("group.coordinator.rebalance.protocols", "classic,consumer");
     kafka.start_again();
     process.until("the topic can be read", |broker| broker.is_serving([&queue()])).await;
     let ticket = ticket();

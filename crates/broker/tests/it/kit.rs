@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{Broker, ConsumeLoop, Message, ResultMessage, Role, Settings, Subscription, Ticket};
-use domain::{ClaimId, QueueName, RawJson, Report, ReportOutcome, TaskId};
+use domain::{AttemptOutcome, ClaimId, QueueName, RawJson, Report, TaskId};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -149,7 +149,7 @@ pub(crate) fn ticket() -> Ticket {
 
 /// A result message with this JSON as its result.
 pub(crate) fn result_message(result: &str) -> ResultMessage {
-    let reported = ReportOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
+    let reported = AttemptOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
     let report = Report { id, attempt: 1, claim, reported, trace: None };
     ResultMessage { worker: "rig".parse().expect("a name"), report }

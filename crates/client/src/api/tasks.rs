@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{OperationList, Page, RawJson, Task, TaskId, TaskList, TaskResult, Ttl, TypeName, WorkerList};
+use domain::{
+    OperationList, PageRequest, RawJson, Task, TaskId, TaskList, TaskResult, Ttl, TypeName, WorkerList,
+};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 
@@ -43,7 +45,7 @@ impl Client {
     }
 
     /// A page of the caller's tasks, newest first.
-    pub async fn list(&self, page: Page) -> Result<TaskList, ClientError> {
+    pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
         let limit = Some(("limit", page.limit.to_string()));
         let before = page.before.map(|before| ("before", before.to_string()));
         self.send(self.get_with_query(&TASKS, limit.into_iter().chain(before))).await?.read()

@@ -25,7 +25,7 @@ impl Client {
 
     /// Registers an operation in the catalogue. Fails with a conflict if the same version is registered with another
     /// definition.
-    pub async fn register(&self, operation: &Operation) -> Result<(), ClientError> {
+    pub async fn register_operation(&self, operation: &Operation) -> Result<(), ClientError> {
         let path = ["api", "Operation", operation.name.as_str()];
         self.send(self.request(Method::PUT, &path).json(operation)).await.map(drop)
     }

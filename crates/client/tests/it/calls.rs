@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, Settings};
-use domain::{ClaimId, ClaimRequest, ClaimTarget, Page, RawJson, Status, TaskId, Ttl};
+use domain::{ClaimId, ClaimRequest, ClaimTarget, PageRequest, RawJson, Status, TaskId, Ttl};
 use serde_json::{Value, json};
 
 use crate::kit::scripted_server::{ScriptedServer, TOKEN};
@@ -61,7 +61,7 @@ async fn a_page_is_requested_by_its_limit_and_its_first_id() {
     for _ in 0..2 {
         server.respond("/api/Task/", 200, &json!({ "tasks": [] }));
     }
-    let page = Page { before: None, limit: 3 };
+    let page = PageRequest { before: None, limit: 3 };
     client(&server).list(page).await.unwrap();
     client(&server).list(page.after(id())).await.unwrap();
     let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
@@ -96,7 +96,7 @@ async fn a_problem_is_returned_with_its_retry_after() {
 async fn a_response_that_is_too_long_is_refused() {
     let server = ScriptedServer::start().await;
     server.respond(TOKEN, 200, &json!("x".repeat(9 << 20)));
-    let error = server.client().list(Page::FIRST).await.unwrap_err();
+    let error = server.client().list(PageRequest::FIRST).await.unwrap_err();
     assert!(matches!(&error, ClientError::Unexpected { status: 200, source: None, .. }), "{error:?}");
 }
 
@@ -104,7 +104,7 @@ async fn a_response_that_is_too_long_is_refused() {
 async fn a_response_outside_the_contract_is_an_error_with_its_cause() {
     let server = ScriptedServer::start().await;
     server.respond("/api/Task/", 200, &json!({ "tasks": 7 }));
-    let error = client(&server).list(Page::FIRST).await.unwrap_err();
+    let error = client(&server).list(PageRequest::FIRST).await.unwrap_err();
     assert!(matches!(&error, ClientError::Unexpected { status: 200, source: Some(_), .. }), "{error:?}");
     assert!(!error.is_temporary());
 }
@@ -138,6 +138,6 @@ async fn the_worker_protocol_sends_and_decodes_the_domain_types() {
     server.respond("/api/Operation/ECHO", 201, &json!({}));
     let echo: domain::Operation =
         serde_json::from_value(json!({ "type": "ECHO", "parameters": true, "result": true })).unwrap();
-    client(&server).register(&echo).await.unwrap();
+    client(&server).register_operation(&echo).await.unwrap();
     assert_eq!(server.requests("/api/Operation/ECHO")[0].method, "PUT");
 }

@@ -1,7 +1,7 @@
 //! Tokens are requested when they are needed, once for all waiting requests, and again when they are refused.
 
 use client::{ClientError, Credentials};
-use domain::Page;
+use domain::PageRequest;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn fifty_concurrent_requests_share_one_token_request() {
     server.token("one", 3600);
     tasks(&server, 50);
     let client = server.client();
-    let answers = join_all((0..50).map(|_| client.list(Page::FIRST))).await;
+    let answers = join_all((0..50).map(|_| client.list(PageRequest::FIRST))).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert_eq!(server.requests(TOKEN).len(), 1);
     assert!(server.requests(TASKS).iter().all(|request| request.header("authorization") == "Bearer one"));
@@ -36,7 +36,7 @@ async fn fifty_concurrent_requests_share_one_failure() {
         &json!({ "error": "invalid_client", "error_description": "there is no client `rig`" }),
     );
     let client = server.client();
-    for answer in join_all((0..50).map(|_| client.list(Page::FIRST))).await {
+    for answer in join_all((0..50).map(|_| client.list(PageRequest::FIRST))).await {
         let error = answer.unwrap_err();
         assert!(error.is_about_the_caller() && !error.is_temporary());
         assert_eq!(
@@ -48,7 +48,7 @@ async fn fifty_concurrent_requests_share_one_failure() {
 
     server.token("one", 3600);
     tasks(&server, 1);
-    client.list(Page::FIRST).await.expect("a later request asks for a token again");
+    client.list(PageRequest::FIRST).await.expect("a later request asks for a token again");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn an_expired_token_is_requested_again() {
     tasks(&server, 3);
     let client = server.client();
     for _ in 0..3 {
-        client.list(Page::FIRST).await.unwrap();
+        client.list(PageRequest::FIRST).await.unwrap();
     }
     let used: Vec<_> =
         server.requests(TASKS).iter().map(|request| request.header("authorization").to_owned()).collect();
@@ -74,7 +74,7 @@ async fn a_refused_token_is_replaced_once_per_request() {
     server.problem(TASKS, 401, "the token is invalid");
     tasks(&server, 1);
     let client = server.client();
-    client.list(Page::FIRST).await.unwrap();
+    client.list(PageRequest::FIRST).await.unwrap();
     let requests = server.requests(TASKS);
     assert_eq!(requests[0].header("authorization"), "Bearer old");
     assert_eq!(requests[1].header("authorization"), "Bearer new");
@@ -82,7 +82,7 @@ async fn a_refused_token_is_replaced_once_per_request() {
     server.token("newest", 3600);
     server.problem(TASKS, 401, "the second token is invalid");
     server.problem(TASKS, 401, "the third token is invalid");
-    let error = client.list(Page::FIRST).await.unwrap_err();
+    let error = client.list(PageRequest::FIRST).await.unwrap_err();
     assert_eq!(error.problem().unwrap().detail, "the third token is invalid");
     assert_eq!(server.requests(TASKS).len(), 4, "there is no third attempt");
 }
@@ -92,7 +92,7 @@ async fn a_fixed_token_is_not_replaced() {
     let server = ScriptedServer::start().await;
     server.problem(TASKS, 401, "the token is invalid");
     let client = server.client_as(Credentials::Token("fixed".into()));
-    assert!(client.list(Page::FIRST).await.unwrap_err().is_about_the_caller());
+    assert!(client.list(PageRequest::FIRST).await.unwrap_err().is_about_the_caller());
     assert_eq!(server.requests(TASKS).len(), 1);
     assert!(server.requests(TOKEN).is_empty());
 }
@@ -105,7 +105,7 @@ async fn both_grants_are_requested_as_rfc_6749_says() {
     for client in [server.client(), server.client_as(password)] {
         server.token("t", 3600);
         tasks(&server, 1);
-        client.list(Page::FIRST).await.unwrap();
+        client.list(PageRequest::FIRST).await.unwrap();
     }
     let forms: Vec<_> = server.requests(TOKEN).into_iter().map(|request| request.body).collect();
     assert_eq!(
@@ -120,7 +120,7 @@ async fn both_grants_are_requested_as_rfc_6749_says() {
 #[tokio::test]
 async fn a_token_response_outside_the_contract_is_an_unexpected_response() {
     let server = ScriptedServer::start().await;
-    let error = server.client().list(Page::FIRST).await.unwrap_err();
+    let error = server.client().list(PageRequest::FIRST).await.unwrap_err();
     assert!(matches!(error, ClientError::Unexpected { status: 418, .. }), "{error:?}");
 }
 

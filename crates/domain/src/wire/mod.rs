@@ -2,7 +2,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod heartbeat;
-pub(crate) mod page;
+pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;
 pub(crate) mod task;

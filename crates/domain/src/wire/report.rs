@@ -31,7 +31,7 @@ pub struct Report {
     /// The claim id of the grant, as it was granted.
     pub claim: ClaimId,
     /// The outcome that is reported.
-    pub reported: ReportOutcome,
+    pub reported: AttemptOutcome,
     /// The span that sends the report (W3C Trace Context). In a Kafka message it is a header instead.
     #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -41,7 +41,7 @@ pub struct Report {
 /// The outcome of a granted task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum ReportOutcome {
+pub enum AttemptOutcome {
     /// The result that the operation returned.
     Result(RawJson),
     /// The error with which the operation failed.

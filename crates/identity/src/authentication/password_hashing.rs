@@ -63,10 +63,10 @@ struct HashingSlot {
 impl PasswordHasher {
     /// As many permits as there are cores, at most [`MAX_PERMITS`].
     pub(crate) fn new() -> Self {
-        Self::with(available_parallelism().map_or(2, usize::from).min(MAX_PERMITS), QUEUE_LENGTH)
+        Self::with_limits(available_parallelism().map_or(2, usize::from).min(MAX_PERMITS), QUEUE_LENGTH)
     }
 
-    fn with(permits: usize, queue_length: usize) -> Self {
+    fn with_limits(permits: usize, queue_length: usize) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(permits)),
             queue: Semaphore::new(queue_length),
@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_reused() {
-        let hasher = PasswordHasher::with(2, 64);
+        let hasher = PasswordHasher::with_limits(2, 64);
         for _ in 0..3 {
             let (one, two) = (hasher.acquire().await.unwrap(), hasher.acquire().await.unwrap());
             one.hash("a".to_owned()).await;
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_is_refused_while_the_queue_is_full() {
-        let hasher = PasswordHasher::with(1, 0);
+        let hasher = PasswordHasher::with_limits(1, 0);
         let permit = hasher.acquire().await.unwrap();
         assert!(hasher.acquire().await.is_err());
         drop(permit);

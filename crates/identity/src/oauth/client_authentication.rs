@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 
-use crate::http::form::Form;
+use crate::form_body::Form;
 use crate::legacy_clients;
 use crate::oauth::error::TokenError;
 use crate::secret_token::TokenDigest;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::error::ServiceFailure;
-use crate::http::form::InvalidForm;
+use crate::form_body::InvalidForm;
 use crate::sign_in::SignInError;
 
 /// Why no token is issued.

@@ -16,7 +16,7 @@ use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
-use crate::http::form::{Form, InvalidForm};
+use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
 use crate::oauth::error::TokenError;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::ServiceFailure;
-use crate::http::form::InvalidForm;
+use crate::form_body::InvalidForm;
 use crate::pages::render::{render, sentence};
 
 /// Why an error page is shown.

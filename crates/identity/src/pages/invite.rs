@@ -9,7 +9,7 @@ use tracing::info;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::app::App;
-use crate::http::form::{Form, InvalidForm};
+use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::home::{self, NewInvitation};
 use crate::pages::render::redirect;

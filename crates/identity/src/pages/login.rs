@@ -13,7 +13,7 @@ use web::client_address::ClientAddress;
 
 use crate::app::App;
 use crate::authentication::rate_limit::RateLimit;
-use crate::http::form::{Form, InvalidForm};
+use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};

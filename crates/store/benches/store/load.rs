@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::{ClaimId, Grant, RawJson, Report, ReportOutcome, SettleResult, Submission, WorkerName};
+use domain::{AttemptOutcome, ClaimId, Grant, RawJson, Report, SettleResult, Submission, WorkerName};
 use store::{ClaimById, Granted, PullRequest, Store};
 use tokio::task::JoinSet;
 
@@ -141,7 +141,7 @@ fn report(grant: &Grant) -> Report {
         id: grant.id,
         attempt: grant.attempt,
         claim: grant.claim,
-        reported: ReportOutcome::Result(result),
+        reported: AttemptOutcome::Result(result),
         trace: None,
     }
 }

@@ -11,7 +11,7 @@ const REGISTER: &str =
 
 const READ: &str = "select spec from operation where type = $1 and version = $2";
 
-const ALL: &str = "
+const LATEST_VERSIONS: &str = "
     select type, version, spec from operation o
     where version = (select max(version) from operation h where h.type = o.type)
     order by type";
@@ -54,7 +54,7 @@ impl Store {
     /// written it) is logged once and left out.
     pub async fn catalogue(&self) -> Result<Vec<Operation>, DatabaseError> {
         let rows: Vec<(String, i32, String)> =
-            on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
+            on!(&self.db, read, pool => sqlx::query_as(LATEST_VERSIONS).fetch_all(pool).await)?;
         Ok(rows.into_iter().filter_map(|(name, version, spec)| self.decode(&name, version, &spec)).collect())
     }
 

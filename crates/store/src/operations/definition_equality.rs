@@ -4,10 +4,10 @@ use domain::Operation;
 use serde_json::{Map, Value};
 
 /// Keywords of JSON Schema that only annotate.
-const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "$schema", "$comment"];
+const ANNOTATION_KEYWORDS: [&str; 5] = ["title", "description", "examples", "$schema", "$comment"];
 
 /// Keywords whose value is a schema or a list of schemas.
-const SCHEMAS: [&str; 16] = [
+const SUBSCHEMA_KEYWORDS: [&str; 16] = [
     "additionalItems",
     "additionalProperties",
     "allOf",
@@ -27,7 +27,7 @@ const SCHEMAS: [&str; 16] = [
 ];
 
 /// Keywords whose value maps names to schemas. The names are free: a property may well be called `title`.
-const NAMED: [&str; 6] =
+const SCHEMA_MAP_KEYWORDS: [&str; 6] =
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 
 /// Whether `one` and `other` differ at most in the annotations of their schemas. A reworded comment in a worker's code, or
@@ -45,7 +45,7 @@ pub(crate) fn is_equivalent(one: &Operation, other: &Operation) -> bool {
 fn strip_annotations(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
-            let rest = members.iter().filter(|(keyword, _)| !ANNOTATIONS.contains(&keyword.as_str()));
+            let rest = members.iter().filter(|(keyword, _)| !ANNOTATION_KEYWORDS.contains(&keyword.as_str()));
             Value::Object(
                 rest.map(|(keyword, value)| (keyword.clone(), strip_member(keyword, value))).collect(),
             )
@@ -57,13 +57,13 @@ fn strip_annotations(schema: &Value) -> Value {
 
 fn strip_member(keyword: &str, value: &Value) -> Value {
     match value {
-        Value::Object(named) if NAMED.contains(&keyword) => Value::Object(
+        Value::Object(named) if SCHEMA_MAP_KEYWORDS.contains(&keyword) => Value::Object(
             named
                 .iter()
                 .map(|(name, schema)| (name.clone(), strip_annotations(schema)))
                 .collect::<Map<_, _>>(),
         ),
-        value if SCHEMAS.contains(&keyword) => strip_annotations(value),
+        value if SUBSCHEMA_KEYWORDS.contains(&keyword) => strip_annotations(value),
         value => value.clone(),
     }
 }

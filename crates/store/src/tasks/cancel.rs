@@ -5,7 +5,7 @@ use domain::{OwnerId, TaskId};
 use uuid::Uuid;
 
 use crate::store::Store;
-use crate::tasks::outcome::insert_outcome;
+use crate::tasks::insert_outcome::insert_outcome;
 use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
 const POSTGRES: &str = concat!(
@@ -24,7 +24,7 @@ const INSERT_OUTCOMES_SQLITE: &str = concat!(
     returning id, attempt, reason, ended_at, 0 as late_us"
 );
 
-const SQLITE_UNFINISHED: &str = "
+const DELETE_UNFINISHED_SQLITE: &str = "
     delete from unfinished_task
     where id in (select unhex(value, '-') from json_each(?1)) and owner = ?2
         and exists (select 1 from outcome o where o.id = unfinished_task.id)";
@@ -44,7 +44,11 @@ impl Store {
                     Box::pin(async move {
                         let rows = sqlx::query_as(INSERT_OUTCOMES_SQLITE).bind(&ids).bind(owner.0).bind(now);
                         let rows = rows.fetch_all(&mut *connection).await?;
-                        sqlx::query(SQLITE_UNFINISHED).bind(&ids).bind(owner.0).execute(connection).await?;
+                        sqlx::query(DELETE_UNFINISHED_SQLITE)
+                            .bind(&ids)
+                            .bind(owner.0)
+                            .execute(connection)
+                            .await?;
                         Ok(rows)
                     })
                 })

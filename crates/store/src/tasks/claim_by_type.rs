@@ -65,12 +65,12 @@ const POSTGRES: &str = "
     select ($4::uuid[])[number], '', null, 0, ($4::uuid[])[number], '', 0, null, 0
     from checked, unnest(free) with ordinality as request (is_free, number) where not request.is_free";
 
-const SQLITE_PICK: &str = "
+const PICK_SQLITE: &str = "
     select id, ready_at from unfinished_task
     where type = ?1 and priority = 0 and phase = 1 and due_at >= ?2 and ready_at <= ?4
     order by ready_at limit ?3";
 
-const SQLITE_REFUSED: &str = "
+const REFUSED_SQLITE: &str = "
     select unhex(value->>0, '-') from json_each(?1)
     where exists (
         select 1 from unfinished_task u
@@ -205,7 +205,7 @@ async fn pull_on_sqlite(
     let limit = i64::try_from(slots.len()).expect("the slots fit into memory");
     let mut picked: Vec<(Uuid, i64)> = Vec::new();
     for name in types {
-        let oldest: Vec<(Uuid, i64)> = sqlx::query_as(SQLITE_PICK)
+        let oldest: Vec<(Uuid, i64)> = sqlx::query_as(PICK_SQLITE)
             .bind(name.as_str())
             .bind(now)
             .bind(limit)
@@ -223,7 +223,7 @@ async fn pull_on_sqlite(
     if to_check.is_empty() {
         return Ok(PullResult::default());
     }
-    let refused: Vec<(Uuid,)> = sqlx::query_as(SQLITE_REFUSED)
+    let refused: Vec<(Uuid,)> = sqlx::query_as(REFUSED_SQLITE)
         .bind(encode_batch(to_check))
         .bind(now)
         .fetch_all(&mut *connection)

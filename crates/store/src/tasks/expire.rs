@@ -6,7 +6,7 @@ use database::{DatabaseError, Db, encode_batch, transaction};
 use uuid::Uuid;
 
 use crate::store::Store;
-use crate::tasks::outcome::insert_outcome;
+use crate::tasks::insert_outcome::insert_outcome;
 use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
 /// The most tasks that one call of [`Store::expire`] ends.
@@ -46,7 +46,7 @@ const INSERT_OUTCOMES_SQLITE: &str = concat!(
     returning id, attempt, reason, ended_at, 0 as late_us"
 );
 
-const SQLITE_UNFINISHED: &str = "
+const DELETE_UNFINISHED_SQLITE: &str = "
     delete from unfinished_task where id in (select unhex(value, '-') from json_each(?1))
     returning id, due_at";
 
@@ -74,7 +74,7 @@ impl Store {
                             .await?;
                         let ids = encode_batch(rows.iter().map(|row| row.id));
                         let due: Vec<(Uuid, i64)> =
-                            sqlx::query_as(SQLITE_UNFINISHED).bind(ids).fetch_all(connection).await?;
+                            sqlx::query_as(DELETE_UNFINISHED_SQLITE).bind(ids).fetch_all(connection).await?;
                         let due: HashMap<_, _> = due.into_iter().collect();
                         for row in &mut rows {
                             row.late_us = now - due.get(&row.id).copied().unwrap_or(now);
@@ -102,7 +102,7 @@ mod tests {
         let store = Store::new(Db::open(&url).unwrap(), Clock::default());
         store.migrate().await.unwrap();
         let Db::Sqlite(pools) = &store.db else { panic!("{url} is not SQLite") };
-        let explain = sqlx::AssertSqlSafe(format!("explain query plan {SQLITE_UNFINISHED}"));
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {DELETE_UNFINISHED_SQLITE}"));
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(explain).bind("[]").fetch_all(&pools.read).await.unwrap();
         assert_eq!(plan[0].3, "SEARCH unfinished_task USING PRIMARY KEY (id=?)");

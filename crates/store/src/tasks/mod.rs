@@ -4,7 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;
 pub(crate) mod expire;
-pub(crate) mod outcome;
+pub(crate) mod insert_outcome;
 pub(crate) mod prune;
 pub(crate) mod queries;
 pub(crate) mod rows;

@@ -16,7 +16,7 @@ const POSTGRES: &str = "
     )
     delete from task t using old where t.id = old.id";
 
-const SQLITE_TASK: &str = "
+const DELETE_TASKS_SQLITE: &str = "
     delete from task where id in (
         select t.id from task t join outcome o on o.id = t.id
         where t.id < ?1 order by t.id limit ?2)
@@ -37,7 +37,7 @@ impl Store {
             Db::Sqlite(pools) => {
                 transaction(&pools.write, &self.clock, move |connection, _| {
                     Box::pin(async move {
-                        let deleted = sqlx::query_as(SQLITE_TASK).bind(before).bind(limit);
+                        let deleted = sqlx::query_as(DELETE_TASKS_SQLITE).bind(before).bind(limit);
                         let deleted: Vec<(Uuid,)> = deleted.fetch_all(&mut *connection).await?;
                         let ids = encode_batch(deleted.iter().map(|(id,)| id));
                         sqlx::query(DELETE_OUTCOMES_SQLITE).bind(ids).execute(&mut *connection).await?;

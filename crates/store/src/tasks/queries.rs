@@ -2,7 +2,8 @@
 
 use database::{DatabaseError, on};
 use domain::{
-    OwnerId, Page, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskSummary, Timestamp, Ttl, TypeName,
+    OwnerId, PageRequest, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskSummary, Timestamp, Ttl,
+    TypeName,
 };
 use uuid::Uuid;
 
@@ -139,10 +140,10 @@ impl Store {
         .transpose()
     }
 
-    /// A page of the tasks of `owner`, newest first, of at most [`Page::MAX_LIMIT`] tasks.
-    pub async fn list(&self, owner: OwnerId, page: Page) -> Result<Vec<TaskSummary>, DatabaseError> {
+    /// A page of the tasks of `owner`, newest first, of at most [`PageRequest::MAX_LIMIT`] tasks.
+    pub async fn list(&self, owner: OwnerId, page: PageRequest) -> Result<Vec<TaskSummary>, DatabaseError> {
         let before = page.before.map_or(Uuid::max(), |task| task.0);
-        let limit = i64::from(page.limit.min(Page::MAX_LIMIT));
+        let limit = i64::from(page.limit.min(PageRequest::MAX_LIMIT));
         let rows: Vec<SummaryRow> = on!(&self.db, read, pool =>
             sqlx::query_as(LIST).bind(owner.0).bind(before).bind(limit).fetch_all(pool).await)?;
         rows.into_iter()

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
-use domain::{Attempt, Reason, Report, ReportOutcome, SettleResult, Status};
+use domain::{Attempt, AttemptOutcome, Reason, Report, SettleResult, Status};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
-use crate::tasks::outcome::insert_outcome;
+use crate::tasks::insert_outcome::insert_outcome;
 
 macro_rules! insert_reported_outcome {
     (now: $now:literal, from: $from:literal) => {
@@ -82,14 +82,14 @@ const RELEASE_SQLITE: &str = "
     returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
 
 /// How the tasks of those reports stand that had no effect: they may have ended, be granted to others, or be unknown.
-const STANDING_POSTGRES: &str = "
+const CURRENT_STATUS_POSTGRES: &str = "
     select t.id, coalesce(o.attempt, u.attempt) as attempt,
         coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
         (select now_us()) - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
     from unnest($1::uuid[]) as r (id)
     join task t on t.id = r.id left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id";
 
-const STANDING_SQLITE: &str = "
+const CURRENT_STATUS_SQLITE: &str = "
     select t.id, coalesce(o.attempt, u.attempt) as attempt,
         coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
         ?2 - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
@@ -218,9 +218,9 @@ impl Store {
     async fn standings(&self, ids: Vec<Uuid>) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => {
-                Ok(sqlx::query_as(STANDING_POSTGRES).bind(ids).fetch_all(&pools.read).await?)
+                Ok(sqlx::query_as(CURRENT_STATUS_POSTGRES).bind(ids).fetch_all(&pools.read).await?)
             }
-            Db::Sqlite(pools) => Ok(sqlx::query_as(STANDING_SQLITE)
+            Db::Sqlite(pools) => Ok(sqlx::query_as(CURRENT_STATUS_SQLITE)
                 .bind(encode_batch(ids))
                 .bind(self.clock.now())
                 .fetch_all(&pools.read)
@@ -237,9 +237,9 @@ fn by_grant(reports: &[Report]) -> (BTreeMap<GrantKey, Completion<'_>>, BTreeSet
         let grant =
             GrantKey { id: report.id.0, attempt: report.attempt.cast_signed(), claim: report.claim.0 };
         let completion = match &report.reported {
-            ReportOutcome::Result(result) => Completion { succeeded: true, content: result.text().into() },
-            ReportOutcome::Error(error) => Completion { succeeded: false, content: storable(error) },
-            ReportOutcome::Released => {
+            AttemptOutcome::Result(result) => Completion { succeeded: true, content: result.text().into() },
+            AttemptOutcome::Error(error) => Completion { succeeded: false, content: storable(error) },
+            AttemptOutcome::Released => {
                 released.insert(grant);
                 continue;
             }
@@ -279,14 +279,14 @@ impl TaskStanding {
         let by_time = self.status == Status::Running
             || matches!(self.reason, Some(Reason::LateResult | Reason::TtlExpired));
         match (self.status, &report.reported) {
-            (Status::Created, ReportOutcome::Released) => SettleResult::Released,
+            (Status::Created, AttemptOutcome::Released) => SettleResult::Released,
             (Status::Running | Status::Cancelled, _) if by_time && self.late_us > 0 => {
                 SettleResult::Late { late_by_ms: self.late_us.cast_unsigned().div_ceil(1000) }
             }
             (Status::Cancelled, _) => {
                 self.reason.map_or(SettleResult::Stale, |reason| SettleResult::Cancelled { reason })
             }
-            (Status::Finished, ReportOutcome::Result(_)) => SettleResult::Finished,
+            (Status::Finished, AttemptOutcome::Result(_)) => SettleResult::Finished,
             (Status::Created | Status::Running | Status::Finished, _) => SettleResult::Stale,
         }
     }

@@ -7,7 +7,7 @@ use domain::WorkerName;
 use sqlx::SqliteConnection;
 
 use crate::store::Store;
-use crate::tasks::outcome::insert_outcome;
+use crate::tasks::insert_outcome::insert_outcome;
 use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
 /// How long a worker's row is kept after the worker has been declared lost, in microseconds. A claim request of the lost worker
@@ -60,7 +60,7 @@ const ONE_POSTGRES: &str = end_tasks_on_postgres!("select $1::text as name");
 
 const ONE_SQLITE: &str = end_tasks_on_sqlite!("?1");
 
-const SQLITE_UNFINISHED: &str =
+const DELETE_UNFINISHED_SQLITE: &str =
     "delete from unfinished_task where id in (select unhex(value, '-') from json_each(?1))";
 
 const DELETE_POSTGRES: &str = "
@@ -130,6 +130,6 @@ impl Store {
 
 async fn delete_on_sqlite(connection: &mut SqliteConnection, lost: &[EndedRow]) -> Result<(), DatabaseError> {
     let ids = encode_batch(lost.iter().map(|row| row.id));
-    sqlx::query(SQLITE_UNFINISHED).bind(ids).execute(connection).await?;
+    sqlx::query(DELETE_UNFINISHED_SQLITE).bind(ids).execute(connection).await?;
     Ok(())
 }

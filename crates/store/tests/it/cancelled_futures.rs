@@ -89,7 +89,8 @@ async fn dropped_calls_leave_every_task_in_one_status() {
     each_database(|test| async move {
         for polls in 0..40 {
             let (settled, released) = (test.running().await, test.running().await);
-            let reports = [report(&settled, result("1")), report(&released, domain::ReportOutcome::Released)];
+            let reports =
+                [report(&settled, result("1")), report(&released, domain::AttemptOutcome::Released)];
             abandon(test.store.settle(&reports), polls).await;
             abandon(test.store.cancel(ANN, &[test.created().await]), polls).await;
             let request = PullRequest {

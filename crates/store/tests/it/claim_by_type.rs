@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{ClaimId, ReportOutcome, Submission, TaskId};
+use domain::{AttemptOutcome, ClaimId, Submission, TaskId};
 use store::{ClaimById, Granted, PullRequest, PullResult, Store};
 use tokio::task::JoinSet;
 
@@ -189,7 +189,7 @@ async fn grants_under_a_claim_are_those_that_still_run() {
             .unwrap()
             .granted;
         test.report(&granted[0].grant, crate::kit::result("1")).await;
-        test.report(&granted[1].grant, ReportOutcome::Released).await;
+        test.report(&granted[1].grant, AttemptOutcome::Released).await;
         test.advance(2 * SECOND).await;
         let running = test.store.grants_under_claim(&request.worker, request.claim).await.unwrap();
         assert_eq!(ids(&running), ids(&granted[2..]));
@@ -242,7 +242,7 @@ async fn a_scan_that_found_nothing_hides_no_later_task() {
             let granted = pull(2).await;
             assert_eq!(ids(&granted), HashSet::from([id]), "round {round}");
             test.advance(SECOND).await;
-            let reports = [report(&granted[0].grant, ReportOutcome::Released)];
+            let reports = [report(&granted[0].grant, AttemptOutcome::Released)];
             test.store.settle(&reports).await.unwrap();
             assert_eq!(pull(2).await[0].grant.attempt, 2, "round {round}");
         }

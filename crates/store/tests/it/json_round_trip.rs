@@ -1,6 +1,6 @@
 //! Parameters and results are returned byte for byte (G1, G14).
 
-use domain::{RawJson, ReportOutcome, SettleResult};
+use domain::{AttemptOutcome, RawJson, SettleResult};
 
 use crate::kit::{ANN, TestStore, each_database, failure, json};
 
@@ -43,7 +43,7 @@ async fn parameters_and_results_return_unchanged() {
             let grant = test.claim(submitted.id, "w1").await.unwrap();
             assert_eq!(grant.parameters.as_ref().map(RawJson::text), Some(&**document));
             assert_eq!(
-                test.report(&grant, ReportOutcome::Result(json(document))).await,
+                test.report(&grant, AttemptOutcome::Result(json(document))).await,
                 SettleResult::Finished
             );
             assert_eq!(test.result(submitted.id).await.as_ref(), Some(document));
@@ -64,7 +64,7 @@ async fn null_is_not_absent() {
         }
         let grant = test.running().await;
         assert_eq!(test.store.result(ANN, grant.id).await.unwrap().unwrap().result, None);
-        assert_eq!(test.report(&grant, ReportOutcome::Result(json("null"))).await, SettleResult::Finished);
+        assert_eq!(test.report(&grant, AttemptOutcome::Result(json("null"))).await, SettleResult::Finished);
         assert_eq!(test.store.result(ANN, grant.id).await.unwrap().unwrap().result, Some(json("null")));
     })
     .await;

@@ -1,6 +1,6 @@
 //! Queries: an owner's own tasks, newest first, and ready tasks, oldest first (G11, G13, G18).
 
-use domain::{Page, Status, Submission, TaskId, Timestamp};
+use domain::{PageRequest, Status, Submission, TaskId, Timestamp};
 
 use crate::kit::{ANN, BOB, SECOND, each_database, kind, result};
 
@@ -14,8 +14,8 @@ async fn no_owner_sees_the_tasks_of_another() {
             assert_eq!(test.store.get(BOB, id).await.unwrap(), None);
             assert_eq!(test.store.result(BOB, id).await.unwrap(), None);
         }
-        assert_eq!(test.store.list(BOB, Page::FIRST).await.unwrap(), []);
-        let page = Page { before: Some(grant.id), limit: 10 };
+        assert_eq!(test.store.list(BOB, PageRequest::FIRST).await.unwrap(), []);
+        let page = PageRequest { before: Some(grant.id), limit: 10 };
         assert_eq!(test.store.list(BOB, page).await.unwrap(), []);
     })
     .await;
@@ -35,7 +35,7 @@ async fn a_list_is_read_page_by_page() {
             test.store.submit(&[task]).await.unwrap();
         }
         mine.reverse();
-        let mut page = Page { before: None, limit: 6 };
+        let mut page = PageRequest { before: None, limit: 6 };
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
             let rows = test.store.list(ANN, page).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_list_is_read_page_by_page() {
             test.created().await;
         }
         assert_eq!(seen, mine);
-        assert_eq!(test.store.list(ANN, Page { before: None, limit: 0 }).await.unwrap(), []);
+        assert_eq!(test.store.list(ANN, PageRequest { before: None, limit: 0 }).await.unwrap(), []);
     })
     .await;
 }
@@ -61,7 +61,7 @@ async fn a_list_shows_every_status() {
         test.report(&finished, result("1")).await;
         let cancelled = test.created().await;
         test.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let rows = test.store.list(ANN, Page::FIRST).await.unwrap();
+        let rows = test.store.list(ANN, PageRequest::FIRST).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| (row.id, row.status)).collect();
         let expected = [
             (cancelled, Status::Cancelled),
@@ -85,7 +85,7 @@ async fn a_list_shows_every_status() {
 async fn a_page_has_at_most_a_thousand_tasks() {
     each_database(|test| async move {
         test.many(1001).await;
-        let rows = test.store.list(ANN, Page { before: None, limit: u32::MAX }).await.unwrap();
+        let rows = test.store.list(ANN, PageRequest { before: None, limit: u32::MAX }).await.unwrap();
         assert_eq!(rows.len(), 1000);
     })
     .await;
@@ -142,7 +142,7 @@ async fn a_released_task_is_ready_since_its_release() {
     each_database(|test| async move {
         let grant = test.running().await;
         test.advance(SECOND).await;
-        test.report(&grant, domain::ReportOutcome::Released).await;
+        test.report(&grant, domain::AttemptOutcome::Released).await;
         let types = [grant.type_name];
         let now = Timestamp(test.now());
         assert_eq!(test.store.ready_tasks(&types, now.plus_micros(-1), 10).await.unwrap(), []);

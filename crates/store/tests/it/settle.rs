@@ -1,7 +1,7 @@
 //! Reports: a result counts once, under its grant and before the deadline; a release makes the task ready again (G3, G4, G6,
 //! G7, G17).
 
-use domain::{ClaimId, Grant, Reason, Report, ReportOutcome, SettleResult, Status, Timestamp};
+use domain::{AttemptOutcome, ClaimId, Grant, Reason, Report, SettleResult, Status, Timestamp};
 
 use crate::kit::table_dump::dump_tables;
 use crate::kit::{ANN, MILLI, SECOND, TestStore, each_database, failure, millis, report, result};
@@ -87,7 +87,7 @@ async fn a_foreign_report_is_stale() {
         let foreign = Grant { claim: ClaimId::random(), ..grant.clone() };
         let older = Grant { attempt: grant.attempt - 1, ..grant.clone() };
         for grant in [&foreign, &older] {
-            for reported in [result("666"), failure("no"), ReportOutcome::Released] {
+            for reported in [result("666"), failure("no"), AttemptOutcome::Released] {
                 assert_eq!(test.report(grant, reported).await, SettleResult::Stale);
             }
         }
@@ -129,7 +129,7 @@ async fn a_repeated_report_changes_nothing() {
         assert_eq!(test.report(&grant, result("1")).await, SettleResult::Finished, "however late the repeat");
         assert_eq!(test.report(&grant, result("2")).await, SettleResult::Finished);
         assert_eq!(test.report(&grant, failure("no")).await, SettleResult::Stale);
-        assert_eq!(test.report(&grant, ReportOutcome::Released).await, SettleResult::Stale);
+        assert_eq!(test.report(&grant, AttemptOutcome::Released).await, SettleResult::Stale);
         assert_eq!(dump_tables(&test.db).await, before);
 
         let twice = test.running().await;
@@ -176,12 +176,12 @@ async fn a_late_failure_is_an_expiry() {
 async fn a_released_task_is_ready_at_once() {
     each_database(|test| async move {
         let grant = at_the_deadline(&test).await;
-        assert_eq!(test.report(&grant, ReportOutcome::Released).await, SettleResult::Released);
+        assert_eq!(test.report(&grant, AttemptOutcome::Released).await, SettleResult::Released);
         let task = test.task(grant.id).await;
         assert_eq!((task.status, task.attempt, task.start_date), (Status::Created, 1, None));
         assert_eq!((task.worker_name, task.deadline), (None, None));
         assert_eq!(
-            test.report(&grant, ReportOutcome::Released).await,
+            test.report(&grant, AttemptOutcome::Released).await,
             SettleResult::Released,
             "the answer was lost"
         );
@@ -207,7 +207,7 @@ async fn a_late_release_is_refused() {
     each_database(|test| async move {
         let grant = at_the_deadline(&test).await;
         test.advance(1).await;
-        assert_eq!(test.report(&grant, ReportOutcome::Released).await, SettleResult::Late { late_by_ms: 1 });
+        assert_eq!(test.report(&grant, AttemptOutcome::Released).await, SettleResult::Late { late_by_ms: 1 });
         assert_eq!(test.status(grant.id).await, Status::Running, "the sweep will end it");
         assert_eq!(test.store.expire().await.unwrap()[0].reason, Some(Reason::TtlExpired));
     })
@@ -221,7 +221,7 @@ async fn a_report_after_a_cancellation_is_answered_with_the_reason() {
         let grant = test.running().await;
         test.store.cancel(ANN, &[grant.id]).await.unwrap();
         let cancelled = SettleResult::Cancelled { reason: Reason::Requested };
-        for reported in [result("1"), failure("no"), ReportOutcome::Released] {
+        for reported in [result("1"), failure("no"), AttemptOutcome::Released] {
             assert_eq!(test.report(&grant, reported).await, cancelled);
         }
     })
@@ -239,7 +239,7 @@ async fn answers_stand_in_the_order_of_the_reports() {
             grants.push(test.claim(task.id, "w1").await.unwrap());
         }
         test.advance(2 * MILLI).await;
-        let outcomes = [result("1"), failure("no"), ReportOutcome::Released, result("2"), failure("late")];
+        let outcomes = [result("1"), failure("no"), AttemptOutcome::Released, result("2"), failure("late")];
         let mut reports: Vec<Report> =
             grants.iter().zip(outcomes).map(|(grant, outcome)| report(grant, outcome)).collect();
         reports.push(Report { id: test.store.new_task_id(), ..reports[0].clone() });

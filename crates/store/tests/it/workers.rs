@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::Db;
-use domain::{GrantRef, Heartbeat, LiveWorker, Reason, ReportOutcome, SettleResult, Status, Timestamp};
+use domain::{AttemptOutcome, GrantRef, Heartbeat, LiveWorker, Reason, SettleResult, Status, Timestamp};
 use sqlx::Executor;
 use store::EndedTask;
 
@@ -72,8 +72,8 @@ async fn a_heartbeat_is_answered_with_what_must_stop() {
 
         test.store.cancel(ANN, &[grants[1].id]).await.unwrap();
         test.report(&grants[2], result("1")).await;
-        test.report(&grants[3], ReportOutcome::Released).await;
-        test.report(&grants[4], ReportOutcome::Released).await;
+        test.report(&grants[3], AttemptOutcome::Released).await;
+        test.report(&grants[4], AttemptOutcome::Released).await;
         test.claim(grants[4].id, "w1").await.unwrap();
         let mut stop = test.store.heartbeat(&heartbeat("w1", running.clone())).await.unwrap();
         stop.sort_unstable_by_key(|running| running.id);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
-use client::{Client, Identity};
+use client::{Client, IdentityClient};
 use database::{Clock, Db};
 use domain::QueueName;
 use store::Store;
@@ -227,7 +227,7 @@ async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker,
 async fn identity(config: &Config) -> ProbeResult {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
-    let identity = Identity::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
+    let identity = IdentityClient::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
     match identity.issuer().await {
         Ok(issuer) if issuer == address => Ok(format!("Identity answers at {address}")),
         Ok(issuer) => Err(format!(

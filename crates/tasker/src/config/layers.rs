@@ -78,7 +78,7 @@ impl Layers {
     /// Adds every variable `TASKER__SECTION__KEY` of the environment.
     pub fn add_environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
         for (name, value) in environment.with_prefix(PREFIX) {
-            let Some((plain, secret)) = secret_of(name) else {
+            let Some((plain, secret)) = secret_setting_of_file_variable(name) else {
                 self = self.key(name, &setting_of(name), value)?;
                 continue;
             };
@@ -126,7 +126,7 @@ impl Layers {
     }
 
     /// The settings file and the first secret written in it, if the file holds any.
-    pub fn secret_in_file(&self) -> Option<(&Path, &'static str)> {
+    pub fn first_secret_in_settings_file(&self) -> Option<(&Path, &'static str)> {
         let path = self.file.as_deref()?;
         let prefix = format!("{}, ", path.display());
         let is_in_file =
@@ -175,7 +175,7 @@ fn setting_of(variable: &str) -> String {
 }
 
 /// For a variable `…_FILE` of a secret: the variable without `_FILE`, and the secret's setting.
-fn secret_of(variable: &str) -> Option<(&str, &'static str)> {
+fn secret_setting_of_file_variable(variable: &str) -> Option<(&str, &'static str)> {
     let plain = variable.strip_suffix("_FILE")?;
     let setting = setting_of(plain);
     SECRETS.into_iter().find(|secret| *secret == setting).map(|secret| (plain, secret))
@@ -183,7 +183,8 @@ fn secret_of(variable: &str) -> Option<(&str, &'static str)> {
 
 /// The variables that name files of secrets, each with its file.
 pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &Path)> {
-    let named = environment.with_prefix(PREFIX).filter(|(name, _)| secret_of(name).is_some());
+    let named =
+        environment.with_prefix(PREFIX).filter(|(name, _)| secret_setting_of_file_variable(name).is_some());
     named.map(|(name, path)| (name, Path::new(path)))
 }
 

@@ -40,23 +40,23 @@ impl CertificateFiles {
     pub fn read(&self) -> Result<CertificateContents, ConfigError> {
         Ok(CertificateContents {
             certificate: std::fs::read(&self.certificate)
-                .map_err(|error| self.refuse_certificate(format!("it cannot be read: {error}")))?,
+                .map_err(|error| self.certificate_file_error(format!("it cannot be read: {error}")))?,
             key: std::fs::read(&self.key)
-                .map_err(|error| self.refuse_key(format!("it cannot be read: {error}")))?,
+                .map_err(|error| self.key_file_error(format!("it cannot be read: {error}")))?,
         })
     }
 
     /// The error that the certificate file cannot be used, and why.
-    pub fn refuse_certificate(&self, why: impl Display) -> ConfigError {
-        self.refuse("tls_cert", &self.certificate, why)
+    pub fn certificate_file_error(&self, why: impl Display) -> ConfigError {
+        self.file_error("tls_cert", &self.certificate, why)
     }
 
     /// The error that the key file cannot be used, and why.
-    pub fn refuse_key(&self, why: impl Display) -> ConfigError {
-        self.refuse("tls_key", &self.key, why)
+    pub fn key_file_error(&self, why: impl Display) -> ConfigError {
+        self.file_error("tls_key", &self.key, why)
     }
 
-    fn refuse(&self, key: &str, path: &Path, why: impl Display) -> ConfigError {
+    fn file_error(&self, key: &str, path: &Path, why: impl Display) -> ConfigError {
         ConfigError::new(format!("{}.{key} = {}: {why}", self.section, path.display()))
     }
 }

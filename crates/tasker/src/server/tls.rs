@@ -125,12 +125,12 @@ fn server_config(
     contents: &CertificateContents,
 ) -> Result<Arc<ServerConfig>, ConfigError> {
     let chain = CertificateDer::pem_slice_iter(&contents.certificate).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|error| files.refuse_certificate(format!("it is not PEM: {error}")))?;
+    let chain = chain.map_err(|error| files.certificate_file_error(format!("it is not PEM: {error}")))?;
     if chain.is_empty() {
-        return Err(files.refuse_certificate("there is no certificate (BEGIN CERTIFICATE) in it"));
+        return Err(files.certificate_file_error("there is no certificate (BEGIN CERTIFICATE) in it"));
     }
     let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|error| {
-        files.refuse_key(match error {
+        files.key_file_error(match error {
             PemError::NoItemsFound => {
                 "there is no private key (BEGIN PRIVATE KEY) in it; an encrypted key cannot be used"
                     .to_owned()
@@ -147,12 +147,15 @@ fn server_config(
         .map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 let certificate = files.certificate.display();
-                files.refuse_key(format!("it is not the key of {}.tls_cert = {certificate}", files.section))
+                files.key_file_error(format!(
+                    "it is not the key of {}.tls_cert = {certificate}",
+                    files.section
+                ))
             }
             rustls::Error::InvalidCertificate(why) => {
-                files.refuse_certificate(format!("it cannot be used: {why}"))
+                files.certificate_file_error(format!("it cannot be used: {why}"))
             }
-            error => files.refuse_key(format!("it cannot be used: {error}")),
+            error => files.key_file_error(format!("it cannot be used: {error}")),
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

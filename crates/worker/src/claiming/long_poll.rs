@@ -39,7 +39,7 @@ pub(crate) async fn steal_loop(
         if is_available && slots.run_until_stopped(backlog.until_idle()).await.is_none() {
             return;
         }
-        let preempted = backlog.until_preempted_or_availability_changes(is_available);
+        let preempted = backlog.until_ticket_needs_slot_or_availability_changes(is_available);
         let Some(min_age) = (if is_available { steal_after } else { Some(Duration::ZERO) }) else {
             if slots.run_until_stopped(preempted).await.is_none() {
                 return;

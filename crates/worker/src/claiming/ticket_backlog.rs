@@ -66,7 +66,7 @@ impl TicketBacklog {
     }
 
     /// Waits until a ticket needs a slot, or until [`TicketBacklog::is_available`] is no longer `was_available`.
-    pub(crate) async fn until_preempted_or_availability_changes(&self, was_available: bool) {
+    pub(crate) async fn until_ticket_needs_slot_or_availability_changes(&self, was_available: bool) {
         let mut backlog = self.backlog.subscribe();
         tokio::select! {
             _ = backlog.wait_for(|backlog| backlog.waiting_consumers > 0) => {}
@@ -131,7 +131,7 @@ mod tests {
     async fn is_preempted(backlog: &TicketBacklog) -> bool {
         tokio::select! {
             biased;
-            () = backlog.until_preempted_or_availability_changes(false) => true,
+            () = backlog.until_ticket_needs_slot_or_availability_changes(false) => true,
             () = std::future::ready(()) => false,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::limits::{MAX_SENT_RESULT_BYTES, result_too_large, truncate_error};
-use domain::{Grant, GrantRef, RawJson, Report, ReportOutcome, TaskId, TraceContext, WorkerName};
+use domain::{AttemptOutcome, Grant, GrantRef, RawJson, Report, TaskId, TraceContext, WorkerName};
 use telemetry::{Span, SpanKind};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ impl TaskExecutor {
             return;
         };
         let span = trace.map(|trace| start_span(&grant, trace));
-        let trace = span.as_ref().and_then(Span::trace);
+        let trace = span.as_ref().and_then(Span::trace_context);
         let log_span = self.log_span(&grant, trace);
         let metrics = RunMetrics::start(&grant.type_name);
         let outcome =
@@ -69,13 +69,13 @@ impl TaskExecutor {
 
     /// Releases a granted task that this worker cannot run: other workers may claim it.
     pub(crate) fn release(&self, grant: &Grant, deadline: Deadline) {
-        self.report(grant, ReportOutcome::Released, deadline, grant.trace);
+        self.report(grant, AttemptOutcome::Released, deadline, grant.trace);
     }
 
     fn report(
         &self,
         grant: &Grant,
-        reported: ReportOutcome,
+        reported: AttemptOutcome,
         deadline: Deadline,
         trace: Option<TraceContext>,
     ) {
@@ -188,11 +188,11 @@ impl RunOutcome {
     }
 
     /// What is reported to the Backend; `None` where the Backend has ended the task itself or will do so.
-    fn into_report(self) -> Option<ReportOutcome> {
+    fn into_report(self) -> Option<AttemptOutcome> {
         match self {
-            Self::Result(result) => Some(ReportOutcome::Result(result)),
-            Self::Failed(failure) => Some(ReportOutcome::Error(truncate_error(failure.into()))),
-            Self::Released => Some(ReportOutcome::Released),
+            Self::Result(result) => Some(AttemptOutcome::Result(result)),
+            Self::Failed(failure) => Some(AttemptOutcome::Error(truncate_error(failure.into()))),
+            Self::Released => Some(AttemptOutcome::Released),
             Self::DeadlineExceeded | Self::Stopped => None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use client::{Backoff, Client, ClientError};
-use domain::{Report, ReportOutcome, Reports, SettleResult, WorkerName};
+use domain::{AttemptOutcome, Report, Reports, SettleResult, WorkerName};
 use telemetry::error_chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -166,9 +166,9 @@ impl HttpReporter {
             let _span = pending.log_span(&self.worker).entered();
             let PendingReport { report, deadline, server_errors } = pending;
             let (id, cause) = (report.id, error_chain(refusal));
-            if matches!(report.reported, ReportOutcome::Result(_)) {
+            if matches!(report.reported, AttemptOutcome::Result(_)) {
                 warn!(error = cause, "the result of task {id} was refused: {cause}");
-                let reported = ReportOutcome::Error(format!("{RESULT_REFUSED}: {cause}"));
+                let reported = AttemptOutcome::Error(format!("{RESULT_REFUSED}: {cause}"));
                 let report = Report { reported, ..report };
                 self.retries.push_front(vec![PendingReport { report, deadline, server_errors }]);
             } else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::Backoff;
-use domain::{GrantRef, Report, ReportOutcome, WorkerName};
+use domain::{AttemptOutcome, GrantRef, Report, WorkerName};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -88,9 +88,9 @@ impl PendingReport {
     /// The length of the result or of the error's text, in bytes. The rest of a report is small.
     pub(crate) fn payload_bytes(&self) -> usize {
         match &self.report.reported {
-            ReportOutcome::Result(result) => result.text().len(),
-            ReportOutcome::Error(text) => text.len(),
-            ReportOutcome::Released => 0,
+            AttemptOutcome::Result(result) => result.text().len(),
+            AttemptOutcome::Error(text) => text.len(),
+            AttemptOutcome::Released => 0,
         }
     }
 

@@ -111,14 +111,14 @@ impl State {
 mod tests {
     use std::time::Duration;
 
-    use domain::{ClaimId, RawJson, Report, ReportOutcome, TaskId};
+    use domain::{AttemptOutcome, ClaimId, RawJson, Report, TaskId};
     use uuid::Uuid;
 
     use super::*;
     use crate::deadline::{Deadline, SuspendAwareInstant};
 
     fn pending(task: u128) -> PendingReport {
-        let reported = ReportOutcome::Result(RawJson::parse("1".to_owned()).unwrap());
+        let reported = AttemptOutcome::Result(RawJson::parse("1".to_owned()).unwrap());
         let report = Report {
             id: TaskId(Uuid::from_u128(task)),
             attempt: 1,

@@ -105,7 +105,8 @@ impl RegisteredOperation {
             _ => RawJson::parse("{}".to_owned())?,
         };
         let value = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
-        let errors: Vec<String> = self.validator.iter_errors(&value).map(|error| describe(&error)).collect();
+        let errors: Vec<String> =
+            self.validator.iter_errors(&value).map(|error| validation_error_text(&error)).collect();
         if errors.is_empty() { Ok(parameters) } else { Err(invalid_parameters(&errors.join("; "))) }
     }
 }
@@ -116,7 +117,7 @@ fn invalid_parameters(cause: &str) -> Failure {
 
 /// A validation error as a text: the JSON Pointer of the member (RFC 6901), if it is not the whole document, and the rule
 /// that the member breaks.
-fn describe(error: &jsonschema::ValidationError<'_>) -> String {
+fn validation_error_text(error: &jsonschema::ValidationError<'_>) -> String {
     match error.instance_path().as_str() {
         "" => error.to_string(),
         pointer => format!("{pointer}: {error}"),

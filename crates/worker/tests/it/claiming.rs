@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{ClaimTarget, ReportOutcome};
+use domain::{AttemptOutcome, ClaimTarget};
 
 use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
 use crate::kit::scripted_backend::{Backend, CLAIMS, Fault};
@@ -82,7 +82,7 @@ async fn a_grant_without_a_slot_is_released() {
     let added: Vec<_> = (0..3).map(|_| backend.add_task("PROBE", "{}", LONG_TTL)).collect();
     let (worker, mut probe) = run_worker(&backend, settings(2));
     let report = backend.report().await;
-    assert_eq!((report.id, report.reported), (added[2], ReportOutcome::Released));
+    assert_eq!((report.id, report.reported), (added[2], AttemptOutcome::Released));
     let started = [probe.started().await.task(), probe.started().await.task()];
     assert!(started.contains(&added[0]) && started.contains(&added[1]));
     worker.stopped().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{GrantRef, ReportOutcome};
+use domain::{AttemptOutcome, GrantRef};
 
 use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
 use crate::kit::scripted_backend::{Backend, in_time};
@@ -37,6 +37,6 @@ async fn a_task_that_the_response_to_a_heartbeat_names_is_stopped_at_once() {
     probe.let_return(1);
     let report = backend.report().await;
     assert_eq!((report.id, report.attempt), (other, 1), "nothing is reported about the stopped task");
-    assert!(matches!(report.reported, ReportOutcome::Result(result) if result.text() == "\"ended\""));
+    assert!(matches!(report.reported, AttemptOutcome::Result(result) if result.text() == "\"ended\""));
     worker.stopped().await;
 }

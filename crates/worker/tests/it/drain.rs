@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ReportOutcome;
+use domain::AttemptOutcome;
 
 use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
 use crate::kit::scripted_backend::{Backend, Fault, RESULTS};
@@ -19,7 +19,7 @@ async fn a_task_that_does_not_end_within_the_drain_is_released() {
     assert_eq!(probe.dropped.try_recv(), Ok(id), "the future was dropped before the worker stopped");
     let report = backend.report().await;
     assert_eq!((report.id, report.attempt, report.claim), (id, 1, request.claim));
-    assert_eq!(report.reported, ReportOutcome::Released);
+    assert_eq!(report.reported, AttemptOutcome::Released);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn a_task_that_ends_within_the_drain_is_reported() {
     let (refused, accepted) = (backend.report().await, backend.report().await);
     assert_eq!(refused, accepted, "the report is retried although the worker stops");
     assert_eq!(accepted.id, id);
-    assert!(matches!(accepted.reported, ReportOutcome::Result(_)));
+    assert!(matches!(accepted.reported, AttemptOutcome::Result(_)));
 }
 
 #[tokio::test]
@@ -47,6 +47,6 @@ async fn grants_of_a_claim_that_was_in_flight_at_the_stop_are_released() {
     let id = backend.add_task("PROBE", "{}", LONG_TTL);
     worker.stopped().await;
     let report = backend.report().await;
-    assert_eq!((report.id, report.claim, report.reported), (id, request.claim, ReportOutcome::Released));
+    assert_eq!((report.id, report.claim, report.reported), (id, request.claim, AttemptOutcome::Released));
     assert!(probe.started.try_recv().is_err(), "the task has not started");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Report, ReportOutcome, TaskId};
+use domain::{AttemptOutcome, Report, TaskId};
 use tokio::sync::oneshot;
 
 use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
@@ -11,9 +11,9 @@ use crate::kit::scripted_backend::{Backend, Fault, RESULTS};
 /// The payload of a report, as text.
 fn payload(report: &Report) -> &str {
     match &report.reported {
-        ReportOutcome::Result(result) => result.text(),
-        ReportOutcome::Error(text) => text,
-        ReportOutcome::Released => "released",
+        AttemptOutcome::Result(result) => result.text(),
+        AttemptOutcome::Error(text) => text,
+        AttemptOutcome::Released => "released",
     }
 }
 

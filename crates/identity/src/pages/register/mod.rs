@@ -18,7 +18,7 @@ use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
-use crate::http::form::{Form, InvalidForm};
+use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
 use crate::pages::register::registration_policy::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use database::{Clock, Db, on};
 use domain::{
-    ClaimId, Grant, OwnerId, RawJson, Report, ReportOutcome, SettleResult, Status, Submission, Task, TaskId,
+    AttemptOutcome, ClaimId, Grant, OwnerId, RawJson, Report, SettleResult, Status, Submission, Task, TaskId,
     Ttl, TypeName, WorkerName,
 };
 use sqlx::Executor;
@@ -148,7 +148,7 @@ impl TestStore {
         granted.pop().map(|granted| granted.grant)
     }
 
-    pub(crate) async fn report(&self, grant: &Grant, reported: ReportOutcome) -> SettleResult {
+    pub(crate) async fn report(&self, grant: &Grant, reported: AttemptOutcome) -> SettleResult {
         self.store.settle(&[report(grant, reported)]).await.unwrap()[0]
     }
 
@@ -188,14 +188,14 @@ pub(crate) fn claim_by(id: TaskId, name: &str) -> ClaimById {
     ClaimById { id, claim: ClaimId::random(), worker: worker(name), by_name: false }
 }
 
-pub(crate) fn report(grant: &Grant, reported: ReportOutcome) -> Report {
+pub(crate) fn report(grant: &Grant, reported: AttemptOutcome) -> Report {
     Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace: None }
 }
 
-pub(crate) fn result(text: &str) -> ReportOutcome {
-    ReportOutcome::Result(json(text))
+pub(crate) fn result(text: &str) -> AttemptOutcome {
+    AttemptOutcome::Result(json(text))
 }
 
-pub(crate) fn failure(text: &str) -> ReportOutcome {
-    ReportOutcome::Error(text.to_owned())
+pub(crate) fn failure(text: &str) -> AttemptOutcome {
+    AttemptOutcome::Error(text.to_owned())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
-    ClaimId, GrantRef, Heartbeat, OwnerId, Report, ReportOutcome, SettleResult, State, Submission, TaskId,
+    AttemptOutcome, ClaimId, GrantRef, Heartbeat, OwnerId, Report, SettleResult, State, Submission, TaskId,
     TypeName, WorkerName,
 };
 use futures_util::future::join_all;
@@ -369,9 +369,9 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> Report {
         Reporter::Claim(number) => (claim(number), task.attempt()),
     };
     let reported = match reported {
-        Reported::Result => ReportOutcome::Result(json(r#"{"n": 1e2}"#)),
-        Reported::Error => ReportOutcome::Error("it broke".to_owned()),
-        Reported::Released => ReportOutcome::Released,
+        Reported::Result => AttemptOutcome::Result(json(r#"{"n": 1e2}"#)),
+        Reported::Error => AttemptOutcome::Error("it broke".to_owned()),
+        Reported::Released => AttemptOutcome::Released,
     };
     Report { id: task.submission.id, attempt, claim, reported, trace: None }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Event, Grant, OwnerId, Reason, Report, ReportOutcome, SettleResult, State, Status, Submission, TaskId,
+    AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status, Submission, TaskId,
     Timestamp, WorkerName,
 };
 use store::{ClaimById, EndedTask, Granted, PullRequest};
@@ -131,17 +131,17 @@ impl ModelTask {
             return false;
         }
         match &report.reported {
-            ReportOutcome::Result(result) => {
+            AttemptOutcome::Result(result) => {
                 let changed = self.apply(Event::Succeeded { claim }, now);
                 self.result = (self.state.status() == Status::Finished).then(|| result.text().to_owned());
                 changed
             }
-            ReportOutcome::Error(error) => {
+            AttemptOutcome::Error(error) => {
                 let changed = self.apply(Event::Failed { claim }, now);
                 self.error = (self.state.reason() == Some(Reason::OperationFailed)).then(|| error.clone());
                 changed
             }
-            ReportOutcome::Released => {
+            AttemptOutcome::Released => {
                 let changed =
                     self.apply(Event::Released { claim, start_within: self.submission.start_within }, now);
                 if changed {
@@ -165,8 +165,8 @@ impl ModelTask {
         let late_by_ms = late.max(0).cast_unsigned().div_ceil(1000);
         match (&self.state, &report.reported) {
             _ if attempt != report.attempt => SettleResult::Stale,
-            (State::Created { .. }, ReportOutcome::Released) => SettleResult::Released,
-            (State::Finished { .. }, ReportOutcome::Result(_)) => SettleResult::Finished,
+            (State::Created { .. }, AttemptOutcome::Released) => SettleResult::Released,
+            (State::Finished { .. }, AttemptOutcome::Result(_)) => SettleResult::Finished,
             (State::Running { .. }, _) if late > 0 => SettleResult::Late { late_by_ms },
             (State::Cancelled { reason: Reason::LateResult | Reason::TtlExpired, .. }, _) => {
                 SettleResult::Late { late_by_ms }

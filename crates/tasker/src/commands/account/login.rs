@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use client::{Credentials, Identity, UserInfo};
+use client::{Credentials, IdentityClient, UserInfo};
 use database::Clock;
 use domain::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -64,7 +64,7 @@ impl Login {
         let username = self.username()?;
         let password = self.password(&username)?;
         let requested_at = Timestamp(Clock::System.now());
-        let signed_in = Identity::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
+        let signed_in = IdentityClient::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
         let lifetime = i64::try_from(signed_in.lifetime.as_micros()).unwrap_or(i64::MAX);
         session_file.write(&Session {
             backend: backend.clone(),
@@ -141,7 +141,7 @@ pub fn read_password() -> Result<SecretString> {
 /// A token with the Identity that issued it.
 pub struct TokenOwner {
     /// The Identity that issued the token.
-    pub identity: Identity,
+    pub identity: IdentityClient,
     /// The access token.
     pub token: SecretString,
     /// The URL of that Identity.
@@ -162,7 +162,7 @@ impl Server {
             let unknown = "the Identity of the token is not known: sign in with `tasker login`";
             return Err(ConfigError::new(unknown).into());
         };
-        let identity = Identity::at(&address, settings.ca.as_deref())?;
+        let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
         let token = match settings.credentials {
             Credentials::Token(token) => token,
             Credentials::Password { username, password, .. } => {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use client::{Accounts, Change, Invitation, NewPassword, User, UserList};
+use client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
 use crate::commands::connection_target::Server;
@@ -136,9 +136,9 @@ impl Invite {
 
 impl Server {
     /// A client of Identity's API of accounts.
-    async fn accounts(&self, environment: &Environment) -> Result<Accounts> {
+    async fn accounts(&self, environment: &Environment) -> Result<AccountsClient> {
         let owner = self.token_owner(environment, None).await?;
-        Ok(Accounts::of(owner.identity, owner.token))
+        Ok(AccountsClient::of(owner.identity, owner.token))
     }
 }
 
@@ -156,7 +156,7 @@ fn print_password(server: &Server, account: &NewPassword) -> Result<()> {
 }
 
 /// Requests every page of accounts and prints them.
-async fn list(server: &Server, accounts: &Accounts) -> Result<()> {
+async fn list(server: &Server, accounts: &AccountsClient) -> Result<()> {
     let mut users: Vec<User> = Vec::new();
     loop {
         let page = accounts.list(users.last().map(|user| user.name.as_str())).await?.users;

@@ -40,7 +40,7 @@ pub fn secrets(
     for (name, path) in secret_files(environment) {
         add(name, Some(path));
     }
-    if let Some((path, secret)) = layers.secret_in_file() {
+    if let Some((path, secret)) = layers.first_secret_in_settings_file() {
         add(secret, Some(path));
     }
     if service.includes(Service::Backend) {

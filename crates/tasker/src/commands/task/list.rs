@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use domain::{Page, TaskId, TaskList};
+use domain::{PageRequest, TaskId, TaskList};
 
 use crate::commands::connection_target::Server;
 use crate::commands::output::OutputFormat;
@@ -15,7 +15,7 @@ use crate::terminal;
 pub struct List {
     /// The largest number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 50,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::MAX_LIMIT)))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(PageRequest::MAX_LIMIT)))]
     limit: u32,
     /// List only tasks older than this one, such as the last of the page before
     #[arg(long, value_name = "ID")]
@@ -27,7 +27,7 @@ pub struct List {
 impl List {
     /// Requests a page and prints it.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let page = Page { before: self.before, limit: self.limit };
+        let page = PageRequest { before: self.before, limit: self.limit };
         let found = self.server.connect(environment)?.list(page).await?;
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();

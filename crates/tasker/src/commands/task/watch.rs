@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use client::{Client, ClientError};
-use domain::{Page, RawJson, Reason, Status, Task, TaskId, TaskSummary};
+use domain::{PageRequest, RawJson, Reason, Status, Task, TaskId, TaskSummary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -219,7 +219,7 @@ async fn print_changes(server: &Server, client: &Client, view: &View) -> Result<
     let mut known: HashMap<TaskId, Status> = HashMap::new();
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut period = tokio::time::interval(LIST_PERIOD);
-    let (mut last_answer, page) = (Instant::now(), Page { before: None, limit: WATCHED_TASKS });
+    let (mut last_answer, page) = (Instant::now(), PageRequest { before: None, limit: WATCHED_TASKS });
     loop {
         tokio::select! {
             _ = period.tick() => {}

@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{post, put};
 use client::{Client, Credentials};
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat, HeartbeatResponse,
-    Problem, Report, ReportOutcome, Reports, SettleResult, TaskId,
+    AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
+    HeartbeatResponse, Problem, Report, Reports, SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
@@ -326,16 +326,16 @@ async fn report(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response 
 
 fn result_bytes(report: &Report) -> usize {
     match &report.reported {
-        ReportOutcome::Result(result) => result.text().len(),
-        ReportOutcome::Error(_) | ReportOutcome::Released => 0,
+        AttemptOutcome::Result(result) => result.text().len(),
+        AttemptOutcome::Error(_) | AttemptOutcome::Released => 0,
     }
 }
 
 fn settle(report: &Report) -> SettleResult {
     match report.reported {
-        ReportOutcome::Result(_) => SettleResult::Finished,
-        ReportOutcome::Error(_) => SettleResult::Cancelled { reason: domain::Reason::OperationFailed },
-        ReportOutcome::Released => SettleResult::Released,
+        AttemptOutcome::Result(_) => SettleResult::Finished,
+        AttemptOutcome::Error(_) => SettleResult::Cancelled { reason: domain::Reason::OperationFailed },
+        AttemptOutcome::Released => SettleResult::Released,
     }
 }
 

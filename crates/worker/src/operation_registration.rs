@@ -9,7 +9,7 @@ use crate::sdk::registry::Operations;
 
 /// Registers `operations`, waiting for Identity and the Backend as long as it takes. `false`: `stop` was cancelled before
 /// all of them were registered.
-pub(crate) async fn register(
+pub(crate) async fn register_operations(
     client: &Client,
     operations: &Operations,
     outage_log: &BackendOutageLog,
@@ -18,7 +18,7 @@ pub(crate) async fn register(
     let mut backoff = Backoff::default();
     for operation in operations.specifications() {
         loop {
-            let Some(response) = stop.run_until_cancelled(client.register(operation)).await else {
+            let Some(response) = stop.run_until_cancelled(client.register_operation(operation)).await else {
                 return Ok(false);
             };
             let Err(error) = response else { break };

@@ -1,17 +1,17 @@
-//! A page of a list of tasks (keyset pagination).
+//! A request for a page of a list of tasks (keyset pagination).
 
 use crate::id::TaskId;
 
-/// A page of a list of tasks, newest first. It is selected by key, so that every page costs the same.
+/// A request for a page of a list of tasks, newest first. The page is selected by key, so that every page costs the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRequest {
     /// The last task of the previous page; `None` for the first page.
     pub before: Option<TaskId>,
     /// The length of the page, at most.
     pub limit: u32,
 }
 
-impl Page {
+impl PageRequest {
     /// The longest page, which bounds how long one statement holds its snapshot of the database.
     pub const MAX_LIMIT: u32 = 1000;
 

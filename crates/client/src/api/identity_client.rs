@@ -12,7 +12,7 @@ use crate::transport::{self, MAX_IDENTITY_RESPONSE_BYTES, Response};
 
 /// A client of one Identity, for users.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub struct IdentityClient {
     address: Url,
     pub(crate) http: reqwest::Client,
 }
@@ -37,7 +37,7 @@ pub struct UserInfo {
     pub roles: Vec<String>,
 }
 
-impl Identity {
+impl IdentityClient {
     /// The Identity at `address`; nothing is sent yet. `ca` as in [`crate::client::Settings`]. Fails if the address is invalid
     /// or TLS cannot be set up.
     pub fn at(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {

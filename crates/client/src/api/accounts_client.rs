@@ -4,13 +4,13 @@ use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::api::identity::Identity;
+use crate::api::identity_client::IdentityClient;
 use crate::error::ClientError;
 use crate::transport::{self, Response};
 
 /// A client for the accounts of an Identity, with an administrator's token.
-pub struct Accounts {
-    identity: Identity,
+pub struct AccountsClient {
+    identity: IdentityClient,
     token: SecretString,
 }
 
@@ -74,9 +74,9 @@ pub struct Change<'a> {
     pub disabled: Option<bool>,
 }
 
-impl Accounts {
+impl AccountsClient {
     /// The accounts of `identity`; `token` must be an administrator's.
-    pub fn of(identity: Identity, token: SecretString) -> Self {
+    pub fn of(identity: IdentityClient, token: SecretString) -> Self {
         Self { identity, token }
     }
 

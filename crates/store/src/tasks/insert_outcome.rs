@@ -35,7 +35,7 @@ macro_rules! insert_outcome {
         )
     };
     (now: $now:literal, cancelled: $reason:literal, from: $from:expr) => {
-        $crate::tasks::outcome::insert_outcome!(
+        $crate::tasks::insert_outcome::insert_outcome!(
             now: $now,
             status: "'CANCELLED'",
             reason: $reason,

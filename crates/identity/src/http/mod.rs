@@ -1,3 +1,0 @@
-//! Reading requests: form bodies.
-
-pub(crate) mod form;
