@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
+use crate::localhost_resolver::LocalhostResolver;
 
 /// Timeout of a request, beyond the time that it asks the server to wait. It exceeds the server's own timeout of 10 seconds, so
 /// that the server's response about that still arrives.
@@ -37,15 +38,7 @@ pub(crate) const MAX_BACKEND_RESPONSE_BYTES: usize = 300 << 20;
 /// The platform's certificate authorities are loaded for `is_https` only: a small container has none, and loading them would
 /// then fail for plain HTTP, too.
 pub(crate) fn http_client(ca: Option<&[u8]>, is_https: bool) -> Result<reqwest::Client, ClientError> {
-    let tls_error = |error| ClientError::BadTls(Arc::new(error));
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .tcp_nodelay(true)
-        .redirect(Policy::none())
-        .no_proxy();
+    let builder = client_builder();
     let builder = match ca {
         Some(pem) => match Certificate::from_pem_bundle(pem).map_err(tls_error)? {
             none if none.is_empty() => return Err(ClientError::NoAuthority),
@@ -55,6 +48,27 @@ pub(crate) fn http_client(ca: Option<&[u8]>, is_https: bool) -> Result<reqwest::
         None => builder.tls_certs_only([]),
     };
     builder.build().map_err(tls_error)
+}
+
+/// Creates an HTTP client for a listener of this machine, whose certificate it does not verify.
+pub(crate) fn own_listener_client() -> Result<reqwest::Client, ClientError> {
+    client_builder().tls_danger_accept_invalid_certs(true).tls_certs_only([]).build().map_err(tls_error)
+}
+
+fn client_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tcp_nodelay(true)
+        .redirect(Policy::none())
+        .no_proxy()
+        .dns_resolver(LocalhostResolver)
+}
+
+fn tls_error(error: reqwest::Error) -> ClientError {
+    ClientError::BadTls(Arc::new(error))
 }
 
 /// Parses `address` as a base URL; a path in it is preserved.

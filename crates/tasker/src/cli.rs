@@ -6,6 +6,7 @@ use clap_complete::Shell;
 
 use crate::commands;
 use crate::commands::checks::Scope;
+use crate::commands::healthcheck::HealthCheck;
 use crate::commands::{bench, config, doctor};
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
@@ -51,6 +52,10 @@ pub enum Tasker {
     Bench(bench::Command),
     /// Checks an installation: versions, clocks, permissions, certificates, keys, disk space; exit code 1 if something is bad
     Doctor(Scope),
+    /// Asks the service that runs on this machine with the same settings whether it is healthy; exit code 0 if it is
+    ///
+    /// For the health checks of containers. It asks the listener that the settings name, with TLS if they name a certificate.
+    Healthcheck(HealthCheck),
     /// Writes, shows and checks settings
     #[command(subcommand)]
     Config(config::Command),
@@ -74,6 +79,7 @@ impl Tasker {
             Self::Migrate(sources) => services::migrate::run(&sources, environment).await,
             Self::Bench(command) => Box::pin(command.run(environment)).await,
             Self::Doctor(scope) => Box::pin(doctor::run(scope, environment)).await,
+            Self::Healthcheck(check) => check.run(environment).await,
             Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,
             Self::Completions { shell } => {

@@ -6,6 +6,7 @@ pub(crate) mod checks;
 pub(crate) mod config;
 pub(crate) mod connection_target;
 pub(crate) mod doctor;
+pub(crate) mod healthcheck;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
 pub(crate) mod session_file;

@@ -15,6 +15,7 @@ mod doctor;
 mod end_to_end;
 mod every_setting;
 mod kit;
+mod healthcheck;
 mod logs;
 mod metrics;
 mod process_kill;
