@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
-use domain::{Fault, Problem, Reason, Status};
+use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
 use web::problem;
@@ -50,6 +50,12 @@ pub(crate) enum ApiError {
         "another request with this claim id is in progress; repeat the request to get what it is granted"
     )]
     DuplicateClaim,
+    #[error("{}", worker_name_taken(name, *since))]
+    WorkerNameTaken {
+        name: WorkerName,
+        /// The first heartbeat of the process that has the name; `None` if the process is another account's or client's.
+        since: Option<Timestamp>,
+    },
     #[error("{0}")]
     Conflict(String),
     #[error("too many requests are in progress; try again shortly")]
@@ -87,6 +93,9 @@ impl ApiError {
             Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "Task already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
             Self::DuplicateClaim => (StatusCode::CONFLICT, "duplicate-claim", "Claim in progress"),
+            Self::WorkerNameTaken { .. } => {
+                (StatusCode::CONFLICT, "worker-name-taken", "Worker's name taken")
+            }
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),
@@ -117,6 +126,16 @@ impl ApiError {
             Self::NoScope => Some(Challenge::InsufficientScope(SCOPE)),
             _ => None,
         }
+    }
+}
+
+fn worker_name_taken(name: &WorkerName, since: Option<Timestamp>) -> String {
+    match since {
+        Some(since) => format!(
+            "another process has the worker's name {name}: its heartbeat was received first at {since}; the name is free \
+             when that process has stopped or is lost"
+        ),
+        None => format!("the worker's name {name} belongs to another account or client"),
     }
 }
 

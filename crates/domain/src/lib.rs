@@ -10,7 +10,7 @@ mod timestamp;
 mod trace_context;
 mod wire;
 
-pub use id::{ClaimId, OwnerId, TaskId};
+pub use id::{ClaimId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
@@ -20,6 +20,7 @@ pub use task::status::{Reason, Status};
 pub use task::submission::Submission;
 pub use task::task_counts::TaskCounts;
 pub use task::ttl::{InvalidTtl, Ttl};
+pub use task::worker_process::WorkerProcess;
 pub use timestamp::Timestamp;
 pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant};

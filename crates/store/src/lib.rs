@@ -21,4 +21,6 @@ pub use crate::tasks::claim_by_type::PullResult;
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;
 pub use crate::tasks::rows::{EndedTask, ReadyTask};
+pub use crate::tasks::settle::AttributedReport;
 pub use crate::tasks::slot_assignment::PullRequest;
+pub use crate::workers::NameOwner;

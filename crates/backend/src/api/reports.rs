@@ -7,6 +7,7 @@ use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
 use domain::{Reports, SettleResult};
 use futures_util::future::join_all;
+use store::AttributedReport;
 
 use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::body::RequestBody;
@@ -25,7 +26,7 @@ use crate::lifecycle::settle_span::SettleSpan;
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    WorkerCaller(subject): WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<Vec<SettleResult>>, ApiError> {
     let Reports { worker, reports } = body.parse()?;
@@ -37,7 +38,12 @@ pub(crate) async fn report(
         reports.iter().map(|report| SettleSpan::begin(report, &worker, report.trace)).collect();
     // If one report fails the whole request does, but not before the others are settled: sent again, those are answered as
     // before, and a worker that splits its batch finds the one that fails.
-    let settled = join_all(reports.into_iter().map(|report| app.settler.settle(report))).await;
+    let attributed = reports.into_iter().map(|report| AttributedReport {
+        worker: worker.clone(),
+        subject: Some(subject),
+        report,
+    });
+    let settled = join_all(attributed.map(|report| app.settler.settle(report))).await;
     for (span, settled) in spans.into_iter().zip(&settled) {
         if let Ok(settled) = settled {
             span.end(*settled);

@@ -1,15 +1,21 @@
 //! The caller of a request, as its access token says.
 
-use domain::OwnerId;
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use domain::{OwnerId, SubjectId};
 use serde::Deserialize;
+use uuid::{Builder, Uuid};
 
 /// What a token must be for (`aud`), and what its scope must contain.
 pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
+
+/// The namespace of the ids that are made of clients' names (RFC 9562, 5.5). Tasks are stored under these ids.
+const CLIENT_NAMESPACE: Uuid = Uuid::from_u128(0x6b0e_4f57_1d5c_4f0e_9a36_8d2b_7c41_e05a);
 
 /// The bearer of a verified token, whatever its roles.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     subject: String,
+    id: SubjectId,
     is_user: bool,
     is_worker: bool,
     has_scope: bool,
@@ -33,6 +39,11 @@ impl Caller {
         &self.subject
     }
 
+    /// The same as an id, under which what is the caller's is stored.
+    pub(crate) fn id(&self) -> SubjectId {
+        self.id
+    }
+
     /// Whether the scope contains [`AUDIENCE`].
     pub(crate) fn has_scope(&self) -> bool {
         self.has_scope
@@ -54,10 +65,25 @@ impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
         let has = |role: &str| claims.roles.iter().any(|other| other == role);
         Self {
+            id: subject_id(&claims),
             is_user: has("User") || has("Admin"),
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
             subject: claims.sub,
         }
     }
+}
+
+/// The id of a token's subject: an account's own, which is a UUID, or one that is made of the client's id and its issuer (UUID
+/// version 5). No client's id is a UUID: Identity refuses such a client.
+fn subject_id(claims: &Claims) -> SubjectId {
+    SubjectId(claims.sub.parse().unwrap_or_else(|_| {
+        let mut sha1 = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+        for part in [CLIENT_NAMESPACE.as_bytes(), claims.iss.as_bytes(), b" ", claims.sub.as_bytes()] {
+            sha1.update(part);
+        }
+        let hash = sha1.finish();
+        let (hash, _) = hash.as_ref().split_first_chunk().expect("SHA-1 has 20 bytes");
+        Builder::from_sha1_bytes(*hash).into_uuid()
+    }))
 }

@@ -8,3 +8,4 @@ pub(crate) mod settle;
 pub(crate) mod settle_span;
 pub(crate) mod submit;
 pub(crate) mod worker_lost;
+pub(crate) mod worker_name;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use database::DatabaseError;
 use domain::limits::{result_too_large, truncate_error};
 use domain::{Report, ReportOutcome, SettleResult, TaskId};
-use store::Store;
+use store::{AttributedReport, Store};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
@@ -35,7 +35,8 @@ impl Settler {
 
     /// Settles one report. A result that is too large is settled as a failure of its task; an error text that is too long
     /// is cut.
-    pub(crate) async fn settle(&self, report: Report) -> Result<SettleResult, ApiError> {
+    pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
+        let AttributedReport { worker, subject, report } = attributed;
         let reported = match report.reported {
             ReportOutcome::Result(result) if result.text().len() > self.max_result => {
                 ReportOutcome::Error(result_too_large(result.text().len(), self.max_result))
@@ -43,7 +44,8 @@ impl Settler {
             ReportOutcome::Error(error) => ReportOutcome::Error(truncate_error(error)),
             within_limits => within_limits,
         };
-        self.batcher.execute(Report { reported, ..report }).await
+        let report = Report { reported, ..report };
+        self.batcher.execute(AttributedReport { worker, subject, report }).await
     }
 }
 
@@ -56,15 +58,15 @@ pub(crate) struct SettleBatch {
 impl BatchOperation for SettleBatch {
     const NAME: &'static str = "settle";
 
-    type Input = Report;
+    type Input = AttributedReport;
     type Output = SettleResult;
 
-    fn task_id(report: &Report) -> TaskId {
-        report.id
+    fn task_id(attributed: &AttributedReport) -> TaskId {
+        attributed.report.id
     }
 
-    fn memory_bytes(report: &Report) -> usize {
-        let text = match &report.reported {
+    fn memory_bytes(attributed: &AttributedReport) -> usize {
+        let text = match &attributed.report.reported {
             ReportOutcome::Result(result) => result.text().len(),
             ReportOutcome::Error(error) => error.len(),
             ReportOutcome::Released => 0,
@@ -72,10 +74,10 @@ impl BatchOperation for SettleBatch {
         ITEM_OVERHEAD_BYTES + text
     }
 
-    async fn run(&self, batch: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
+    async fn run(&self, batch: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
         let mut ended = Vec::new();
-        for (report, settled) in batch.iter().zip(&settled) {
+        for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
             metrics::settled(*settled);
             if has_ended(*settled) {
                 ended.push(report.id);

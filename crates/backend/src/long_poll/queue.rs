@@ -264,8 +264,9 @@ impl From<WaitError> for ApiError {
 #[cfg(test)]
 mod tests {
     use database::Clock;
-    use domain::ClaimId;
+    use domain::{ClaimId, InstanceId, SubjectId, WorkerProcess};
     use testkit::TestDatabase;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -282,7 +283,11 @@ mod tests {
         let wait = || {
             let pull = PullRequest {
                 claim: ClaimId::random(),
-                worker: "w".parse().unwrap(),
+                worker: WorkerProcess {
+                    name: "w".parse().unwrap(),
+                    subject: SubjectId(Uuid::nil()),
+                    instance: InstanceId::NONE,
+                },
                 slots: 1,
                 is_first_look: true,
             };

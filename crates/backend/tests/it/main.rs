@@ -28,3 +28,4 @@ mod shutdown;
 mod submit;
 mod token_verification;
 mod validation;
+mod worker_names;

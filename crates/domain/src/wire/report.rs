@@ -14,7 +14,7 @@ use crate::trace_context::TraceContext;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reports {
-    /// The name of the worker.
+    /// The name of the worker that was granted the tasks.
     pub worker: WorkerName,
     /// The reports. Each is settled on its own.
     pub reports: Vec<Report>,
@@ -71,6 +71,6 @@ pub enum SettleResult {
     Released,
     /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
     Stale,
-    /// There is no task with this id.
+    /// There is no task with this id that was last granted to the account or client that reports.
     Unknown,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::OwnerId;
+use domain::{OwnerId, SubjectId};
 use web::bearer::{self, BearerError};
 use web::request_log::CallerId;
 
@@ -18,7 +18,7 @@ pub(crate) struct UserCaller(pub(crate) OwnerId);
 
 /// A caller who may use the workers' part of the API: the role Worker or Admin.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WorkerCaller;
+pub(crate) struct WorkerCaller(pub(crate) SubjectId);
 
 impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = ApiError;
@@ -49,7 +49,11 @@ impl FromRequestParts<Arc<AppState>> for WorkerCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.is_worker() { Ok(Self) } else { Err(forbidden(&caller, parts, "the role Worker or Admin")) }
+        if caller.is_worker() {
+            Ok(Self(caller.id()))
+        } else {
+            Err(forbidden(&caller, parts, "the role Worker or Admin"))
+        }
     }
 }
 
