@@ -5,6 +5,13 @@ spec           text not null
 PRIMARY KEY (type, version)
 CREATE UNIQUE INDEX operation_pkey ON public.operation USING btree (type, version)
 
+-- operation_type
+type           text not null
+subject        uuid
+is_removed     boolean not null default false
+PRIMARY KEY (type)
+CREATE UNIQUE INDEX operation_type_pkey ON public.operation_type USING btree (type)
+
 -- outcome
 id             uuid not null
 owner          uuid not null

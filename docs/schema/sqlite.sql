@@ -5,6 +5,12 @@ CREATE TABLE operation (
     primary key (type, version)
 ) strict;
 
+CREATE TABLE operation_type (
+    type       text    primary key,
+    subject    blob, -- an account or client; null: Tasker itself
+    is_removed integer not null default 0 check (is_removed in (0, 1))
+) strict;
+
 CREATE TABLE outcome (
     id         blob    primary key,
     owner      blob    not null,

@@ -56,6 +56,14 @@ pub(crate) enum ApiError {
         /// The first heartbeat of the process that has the name; `None` if the process is another account's or client's.
         since: Option<Timestamp>,
     },
+    #[error("there is no such operation")]
+    NoOperation,
+    /// The operation belongs to another account or client, or to nobody.
+    #[error("{0}")]
+    ForeignOperation(String),
+    /// Tasks of the operation wait.
+    #[error("{0}")]
+    OperationAwaited(String),
     #[error("{0}")]
     Conflict(String),
     #[error("too many requests are in progress; try again shortly")]
@@ -96,6 +104,9 @@ impl ApiError {
             Self::WorkerNameTaken { .. } => {
                 (StatusCode::CONFLICT, "worker-name-taken", "Worker's name taken")
             }
+            Self::NoOperation => (StatusCode::NOT_FOUND, "no-such-operation", "No such operation"),
+            Self::ForeignOperation(_) => (StatusCode::FORBIDDEN, "foreign-operation", "Operation of another"),
+            Self::OperationAwaited(_) => (StatusCode::CONFLICT, "operation-awaited", "Tasks wait"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),

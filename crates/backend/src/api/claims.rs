@@ -68,7 +68,7 @@ pub(crate) enum ClaimTaskResponse {
         (status = 409, description = "The task is granted to another worker or has ended, or the worker's name is another's")))]
 pub(crate) async fn claim_task(
     State(app): State<Arc<AppState>>,
-    WorkerCaller(subject): WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     TaskIdPath(id): TaskIdPath,
     QueryParams(query): QueryParams<ClaimTaskQuery>,
     prefer: Prefer,
@@ -111,7 +111,7 @@ pub(crate) async fn claim_task(
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,
-    WorkerCaller(subject): WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();

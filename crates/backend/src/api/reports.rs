@@ -26,7 +26,7 @@ use crate::lifecycle::settle_span::SettleSpan;
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
-    WorkerCaller(subject): WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<Vec<SettleResult>>, ApiError> {
     let Reports { worker, reports } = body.parse()?;

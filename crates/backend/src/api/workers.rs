@@ -39,7 +39,7 @@ pub(crate) async fn list(
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn heartbeat(
     State(app): State<Arc<AppState>>,
-    WorkerCaller(subject): WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
     let heartbeat: Heartbeat = body.parse()?;

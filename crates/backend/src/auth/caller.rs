@@ -18,6 +18,7 @@ pub(crate) struct Caller {
     id: SubjectId,
     is_user: bool,
     is_worker: bool,
+    is_admin: bool,
     has_scope: bool,
 }
 
@@ -54,6 +55,11 @@ impl Caller {
         self.is_worker
     }
 
+    /// Whether a role allows to change what belongs to others.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+
     /// The owner of the tasks that this caller submits, if a role allows that. A client's own token names no user (RFC 9700,
     /// section 4.15).
     pub(crate) fn owner(&self) -> Option<OwnerId> {
@@ -67,6 +73,7 @@ impl From<Claims> for Caller {
         Self {
             id: subject_id(&claims),
             is_user: has("User") || has("Admin"),
+            is_admin: has("Admin"),
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
             subject: claims.sub,

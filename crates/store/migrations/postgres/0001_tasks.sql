@@ -65,7 +65,14 @@ create table outcome (
 );
 create index outcome_owner on outcome (owner, status, id);
 
--- Operations that workers have registered. A registered version never changes.
+-- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
+create table operation_type (
+    type       text    primary key,
+    subject    uuid, -- an account or client; null: Tasker itself
+    is_removed boolean not null default false
+);
+
+-- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,

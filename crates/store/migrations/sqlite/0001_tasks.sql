@@ -61,7 +61,14 @@ create table outcome (
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
--- Operations that workers have registered. A registered version never changes.
+-- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
+create table operation_type (
+    type       text    primary key,
+    subject    blob, -- an account or client; null: Tasker itself
+    is_removed integer not null default 0 check (is_removed in (0, 1))
+) strict;
+
+-- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::{OwnerId, SubjectId};
+use store::Registrant;
 use web::bearer::{self, BearerError};
 use web::request_log::CallerId;
 
@@ -18,7 +19,17 @@ pub(crate) struct UserCaller(pub(crate) OwnerId);
 
 /// A caller who may use the workers' part of the API: the role Worker or Admin.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WorkerCaller(pub(crate) SubjectId);
+pub(crate) struct WorkerCaller {
+    pub(crate) subject: SubjectId,
+    pub(crate) is_admin: bool,
+}
+
+impl WorkerCaller {
+    /// The caller as one who registers operations and removes them.
+    pub(crate) fn registrant(self) -> Registrant {
+        if self.is_admin { Registrant::Admin(self.subject) } else { Registrant::Subject(self.subject) }
+    }
+}
 
 impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = ApiError;
@@ -50,7 +61,7 @@ impl FromRequestParts<Arc<AppState>> for WorkerCaller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.is_worker() {
-            Ok(Self(caller.id()))
+            Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
         } else {
             Err(forbidden(&caller, parts, "the role Worker or Admin"))
         }

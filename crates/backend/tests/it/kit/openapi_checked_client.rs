@@ -289,6 +289,14 @@ impl ApiResponse {
             self.status,
             self.text
         );
+        if self.status == StatusCode::NO_CONTENT {
+            assert!(
+                documented["content"].is_null() && self.text.is_empty(),
+                "{method} {template}: {}",
+                self.text
+            );
+            return;
+        }
         let media_type = self.header("content-type").unwrap_or_default();
         let content = &documented["content"][media_type];
         assert!(content.is_object(), "{method} {template} does not document {media_type}");
