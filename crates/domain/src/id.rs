@@ -37,7 +37,7 @@ id! {
 }
 
 id! {
-    /// The id of the account that submitted a task: the claim `sub` of the access token (RFC 7519).
+    /// The id of the account or client that submitted a task.
     OwnerId
 }
 

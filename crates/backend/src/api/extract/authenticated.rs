@@ -13,7 +13,7 @@ use crate::app::AppState;
 use crate::auth::caller::Caller;
 use crate::error::ApiError;
 
-/// A caller who may submit tasks and see its own: a person with the role User or Admin.
+/// A caller who may submit tasks and see its own: the role User or Admin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserCaller(pub(crate) OwnerId);
 
@@ -51,7 +51,7 @@ impl FromRequestParts<Arc<AppState>> for UserCaller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let owner = caller.owner().map(Self);
-        owner.ok_or_else(|| forbidden(&caller, parts, "a person's token with the role User or Admin"))
+        owner.ok_or_else(|| forbidden(&caller, parts, "the role User or Admin"))
     }
 }
 
