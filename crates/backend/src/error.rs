@@ -1,5 +1,7 @@
 //! The errors of the API, and the problem document (RFC 9457) that each becomes.
 
+use std::num::NonZeroU32;
+
 use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
@@ -38,6 +40,10 @@ pub(crate) enum ApiError {
     Invalid { slug: &'static str, faults: Vec<Fault> },
     #[error("the parameters are larger than {limit} bytes")]
     ParametersTooLarge { limit: usize },
+    #[error(
+        "you have {limit} unfinished tasks, as many as an owner may have; try again when some have ended"
+    )]
+    TooManyUnfinished { limit: NonZeroU32 },
     #[error("the body is too large")]
     BodyTooLarge,
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -95,6 +101,9 @@ impl ApiError {
             Self::Invalid { slug, .. } => (StatusCode::UNPROCESSABLE_ENTITY, slug, "Invalid request"),
             Self::ParametersTooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "parameters-too-large", "Parameters too large")
+            }
+            Self::TooManyUnfinished { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-unfinished", "Too many unfinished tasks")
             }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),

@@ -74,6 +74,7 @@ impl Backend {
             default_ttl: settings.default_ttl,
             max_ttl: settings.max_ttl,
             start_within: settings.start_within,
+            max_unfinished_per_owner: settings.max_unfinished_per_owner,
         };
         let (submitter, submit_writers) =
             Submitter::new(store.clone(), catalogue.clone(), notifier.clone(), broker.clone(), limits);

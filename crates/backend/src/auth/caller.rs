@@ -13,6 +13,7 @@ const CLIENT_NAMESPACE: Uuid = Uuid::from_u128(0x6b0e_4f57_1d5c_4f0e_9a36_8d2b_7
 
 /// The bearer of a verified token, whatever its roles.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question to the token's roles and scope")]
 pub(crate) struct Caller {
     subject: String,
     id: SubjectId,

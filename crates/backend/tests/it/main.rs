@@ -18,6 +18,7 @@ mod list;
 mod long_poll;
 mod long_poll_errors;
 mod openapi;
+mod owner_limit;
 mod path_normalization;
 mod peer_notifications;
 mod pruning;

@@ -255,6 +255,7 @@ fn settings(identity_url: &str) -> Settings {
         cors_origins: vec!["https://pages.example".to_owned()],
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
+        max_unfinished_per_owner: None,
         is_sampled: true,
         request_timeout: Duration::from_secs(10),
     }
