@@ -48,7 +48,7 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(
         REPORTS_REFUSED,
         "why",
-        "reports that were refused: `late`, `stale` (of an earlier grant), `unknown` (no such task)",
+        "reports that were refused: `late`, `stale` (of an earlier grant), `unknown` (no such task), `invalid` (unreadable)",
     ),
     MetricDescriptor::histogram(
         CANCELLATION_LATENESS,
@@ -128,6 +128,7 @@ pub(crate) fn settled(settled: SettleResult) {
         }
         SettleResult::Stale => refused("stale"),
         SettleResult::Unknown => refused("unknown"),
+        SettleResult::Invalid => refused("invalid"),
         SettleResult::Released => {}
     }
 }

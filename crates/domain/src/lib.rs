@@ -24,6 +24,7 @@ pub use task::worker_process::WorkerProcess;
 pub use timestamp::Timestamp;
 pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant};
+pub use wire::error_text::ErrorText;
 pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
 pub use wire::page::Page;
 pub use wire::problem::{Fault, Problem};

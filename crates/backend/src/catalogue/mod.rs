@@ -1,7 +1,7 @@
 //! The registered operations, cached in memory with their compiled schemas.
 
 pub(crate) mod compiled_operation;
-mod duplicate_members;
+pub(crate) mod duplicate_members;
 
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};

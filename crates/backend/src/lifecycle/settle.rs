@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::limits::{result_too_large, truncate_error};
+use domain::limits::{result_too_large, truncate_error, unreadable_result};
 use domain::{Report, ReportOutcome, SettleResult, TaskId};
 use store::{AttributedReport, Store};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
+use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
@@ -33,14 +34,18 @@ impl Settler {
         (Self { batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large is settled as a failure of its task; an error text that is too long
-    /// is cut.
+    /// Settles one report. A result that is too large, or that not every JSON parser reads alike (half a character, two
+    /// members of one name), is settled as a failure of its task; an error text that is too long is cut.
     pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
         let AttributedReport { worker, subject, report } = attributed;
         let reported = match report.reported {
             ReportOutcome::Result(result) if result.text().len() > self.max_result => {
                 ReportOutcome::Error(result_too_large(result.text().len(), self.max_result))
             }
+            ReportOutcome::Result(result) => match result.read::<NoDuplicateMembers>() {
+                Ok(_) => ReportOutcome::Result(result),
+                Err(error) => ReportOutcome::Error(unreadable_result(error)),
+            },
             ReportOutcome::Error(error) => ReportOutcome::Error(truncate_error(error)),
             within_limits => within_limits,
         };
