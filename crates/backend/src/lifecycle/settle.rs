@@ -47,7 +47,7 @@ impl Settler {
                 Err(error) => ReportOutcome::Error(unreadable_result(error)),
             },
             ReportOutcome::Error(error) => ReportOutcome::Error(truncate_error(error)),
-            within_limits => within_limits,
+            ReportOutcome::Released => ReportOutcome::Released,
         };
         let report = Report { reported, ..report };
         self.batcher.execute(AttributedReport { worker, subject, report }).await

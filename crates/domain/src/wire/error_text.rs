@@ -25,7 +25,7 @@ impl Visitor<'_> for TextVisitor {
         f.write_str("a text")
     }
 
-    /// Of a JSON string serde_json passes the bytes in which a lone surrogate is encoded like any other character (WTF-8).
+    /// Of a JSON string `serde_json` passes the bytes in which a lone surrogate is encoded like any other character (WTF-8).
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ErrorText, E> {
         let mut bytes = bytes.to_vec();
         for at in 0..bytes.len().saturating_sub(2) {
