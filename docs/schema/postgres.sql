@@ -5,6 +5,13 @@ spec           text not null
 PRIMARY KEY (type, version)
 CREATE UNIQUE INDEX operation_pkey ON public.operation USING btree (type, version)
 
+-- operation_type
+type           text not null
+subject        uuid
+is_removed     boolean not null default false
+PRIMARY KEY (type)
+CREATE UNIQUE INDEX operation_type_pkey ON public.operation_type USING btree (type)
+
 -- outcome
 id             uuid not null
 owner          uuid not null
@@ -16,6 +23,7 @@ started_at     bigint
 ended_at       bigint not null
 ttl_ms         bigint
 worker         text
+subject        uuid
 result         text
 error          text
 CHECK (((status = 'CANCELLED'::text) = (reason IS NOT NULL)))
@@ -98,18 +106,25 @@ due_at         bigint not null
 attempt        integer not null
 claim          uuid
 worker         text
+subject        uuid
+instance       uuid
 started_at     bigint
-CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (started_at IS NOT NULL))))
+CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
 PRIMARY KEY (id)
 CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)
 CREATE INDEX unfinished_task_due ON public.unfinished_task USING btree (due_at)
+CREATE INDEX unfinished_task_owner ON public.unfinished_task USING btree (owner)
 CREATE UNIQUE INDEX unfinished_task_pkey ON public.unfinished_task USING btree (id)
 CREATE INDEX unfinished_task_ready ON public.unfinished_task USING btree (type, priority, ready_at) WHERE (phase = 1)
 
 -- worker
 name           text not null
+subject        uuid not null
+instance       uuid not null
 slots          integer not null
 types          text not null
+first_heartbeat_at bigint not null
 last_heartbeat_at bigint not null
+is_lost        boolean not null default false
 PRIMARY KEY (name)
 CREATE UNIQUE INDEX worker_pkey ON public.worker USING btree (name)

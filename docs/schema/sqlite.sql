@@ -5,6 +5,12 @@ CREATE TABLE operation (
     primary key (type, version)
 ) strict;
 
+CREATE TABLE operation_type (
+    type       text    primary key,
+    subject    blob, -- an account or client; null: Tasker itself
+    is_removed integer not null default 0 check (is_removed in (0, 1))
+) strict;
+
 CREATE TABLE outcome (
     id         blob    primary key,
     owner      blob    not null,
@@ -16,6 +22,7 @@ CREATE TABLE outcome (
     ended_at   integer not null,
     ttl_ms     integer,
     worker     text,
+    subject    blob,    -- whose worker has run it last
     result     text,
     error      text,
     check ((status = 'CANCELLED') = (reason is not null)),
@@ -77,20 +84,29 @@ CREATE TABLE unfinished_task (
     attempt    integer not null,           -- how often it has been granted
     claim      blob,
     worker     text,
+    subject    blob,                       -- whose worker has run it last: the account or client of the claim's token
+    instance   blob,                       -- the worker's process; all zeros: the claim named none
     started_at integer,
     check (phase = 1 and claim is null
-        or phase = 2 and claim is not null and worker is not null and started_at is not null)
+        or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
+            and started_at is not null)
 ) strict, without rowid;
 
 CREATE INDEX unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
 CREATE INDEX unfinished_task_due on unfinished_task (due_at);
 
+CREATE INDEX unfinished_task_owner on unfinished_task (owner);
+
 CREATE INDEX unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 
 CREATE TABLE worker (
-    name              text    primary key,
-    slots             integer not null,
-    types             text    not null, -- a JSON array
-    last_heartbeat_at integer not null
+    name               text    primary key,
+    subject            blob    not null, -- the account or client of the heartbeat's token
+    instance           blob    not null, -- the process
+    slots              integer not null,
+    types              text    not null, -- a JSON array
+    first_heartbeat_at integer not null, -- of this process
+    last_heartbeat_at  integer not null,
+    is_lost            integer not null default 0 check (is_lost in (0, 1))
 ) strict;

@@ -1,10 +1,12 @@
 //! The errors of the API, and the problem document (RFC 9457) that each becomes.
 
+use std::num::NonZeroU32;
+
 use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
-use domain::{Fault, Problem, Reason, Status};
+use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
 use web::problem;
@@ -38,6 +40,10 @@ pub(crate) enum ApiError {
     Invalid { slug: &'static str, faults: Vec<Fault> },
     #[error("the parameters are larger than {limit} bytes")]
     ParametersTooLarge { limit: usize },
+    #[error(
+        "you have {limit} unfinished tasks, as many as an owner may have; try again when some have ended"
+    )]
+    TooManyUnfinished { limit: NonZeroU32 },
     #[error("the body is too large")]
     BodyTooLarge,
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -50,6 +56,20 @@ pub(crate) enum ApiError {
         "another request with this claim id is in progress; repeat the request to get what it is granted"
     )]
     DuplicateClaim,
+    #[error("{}", worker_name_taken(name, *since))]
+    WorkerNameTaken {
+        name: WorkerName,
+        /// The first heartbeat of the process that has the name; `None` if the process is another account's or client's.
+        since: Option<Timestamp>,
+    },
+    #[error("there is no such operation")]
+    NoOperation,
+    /// The operation belongs to another account or client, or to nobody.
+    #[error("{0}")]
+    ForeignOperation(String),
+    /// Tasks of the operation wait.
+    #[error("{0}")]
+    OperationAwaited(String),
     #[error("{0}")]
     Conflict(String),
     #[error("too many requests are in progress; try again shortly")]
@@ -82,11 +102,20 @@ impl ApiError {
             Self::ParametersTooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "parameters-too-large", "Parameters too large")
             }
+            Self::TooManyUnfinished { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-unfinished", "Too many unfinished tasks")
+            }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),
             Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "Task already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),
             Self::DuplicateClaim => (StatusCode::CONFLICT, "duplicate-claim", "Claim in progress"),
+            Self::WorkerNameTaken { .. } => {
+                (StatusCode::CONFLICT, "worker-name-taken", "Worker's name taken")
+            }
+            Self::NoOperation => (StatusCode::NOT_FOUND, "no-such-operation", "No such operation"),
+            Self::ForeignOperation(_) => (StatusCode::FORBIDDEN, "foreign-operation", "Operation of another"),
+            Self::OperationAwaited(_) => (StatusCode::CONFLICT, "operation-awaited", "Tasks wait"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),
@@ -117,6 +146,16 @@ impl ApiError {
             Self::NoScope => Some(Challenge::InsufficientScope(SCOPE)),
             _ => None,
         }
+    }
+}
+
+fn worker_name_taken(name: &WorkerName, since: Option<Timestamp>) -> String {
+    match since {
+        Some(since) => format!(
+            "another process has the worker's name {name}: its heartbeat was received first at {since}; the name is free \
+             when that process has stopped or is lost"
+        ),
+        None => format!("the worker's name {name} belongs to another account or client"),
     }
 }
 

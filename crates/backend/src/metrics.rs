@@ -15,6 +15,7 @@ const CANCELLATION_LATENESS: &str = "tasker_cancellation_lateness_seconds";
 const REPORT_LATENESS: &str = "tasker_report_lateness_seconds";
 const BATCH_ITEMS: &str = "tasker_batch_items";
 const STATEMENT_SECONDS: &str = "tasker_statement_seconds";
+const OVER_LIMIT: &str = "tasker_submissions_over_owner_limit_total";
 const BATCHER_FULL: &str = "tasker_batcher_queue_full_total";
 pub(crate) const REQUEST_SECONDS: &str = "tasker_http_request_seconds";
 const READY: &str = "tasker_tasks_ready";
@@ -30,6 +31,11 @@ const OLDEST_SNAPSHOT: &str = "tasker_database_oldest_snapshot_seconds";
 pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(ACCEPTED, "", "tasks that were accepted"),
     MetricDescriptor::counter(
+        OVER_LIMIT,
+        "",
+        "submissions that were refused because their owner has too many unfinished tasks",
+    ),
+    MetricDescriptor::counter(
         GRANTED,
         "way",
         "tasks that were granted: by `id` (a ticket, PATCH) or by `pull`",
@@ -42,7 +48,7 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(
         REPORTS_REFUSED,
         "why",
-        "reports that were refused: `late`, `stale` (of an earlier grant), `unknown` (no such task)",
+        "reports that were refused: `late`, `stale` (of an earlier grant), `unknown` (no such task), `invalid` (unreadable)",
     ),
     MetricDescriptor::histogram(
         CANCELLATION_LATENESS,
@@ -84,6 +90,11 @@ pub const METRICS: &[MetricDescriptor] = &[
     ),
 ];
 
+/// A submission was refused because its owner has too many unfinished tasks.
+pub(crate) fn over_limit() {
+    counter!(OVER_LIMIT).increment(1);
+}
+
 /// Tasks were accepted.
 pub(crate) fn accepted(tasks: usize) {
     counter!(ACCEPTED).increment(count(tasks));
@@ -117,6 +128,7 @@ pub(crate) fn settled(settled: SettleResult) {
         }
         SettleResult::Stale => refused("stale"),
         SettleResult::Unknown => refused("unknown"),
+        SettleResult::Invalid => refused("invalid"),
         SettleResult::Released => {}
     }
 }

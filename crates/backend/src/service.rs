@@ -6,7 +6,7 @@ use axum::Router;
 use broker::{Broker, Role};
 use database::DatabaseError;
 use domain::Operation;
-use store::Store;
+use store::{Registrant, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
@@ -74,6 +74,7 @@ impl Backend {
             default_ttl: settings.default_ttl,
             max_ttl: settings.max_ttl,
             start_within: settings.start_within,
+            max_unfinished_per_owner: settings.max_unfinished_per_owner,
         };
         let (submitter, submit_writers) =
             Submitter::new(store.clone(), catalogue.clone(), notifier.clone(), broker.clone(), limits);
@@ -136,8 +137,8 @@ impl Backend {
 
 async fn register_builtin(store: &Store, builtin: &[Operation]) -> Result<(), DatabaseError> {
     for operation in builtin {
-        match store.register(operation).await {
-            Ok(()) => {}
+        match store.register(operation, Registrant::Tasker).await {
+            Ok(_) => {}
             Err(store::RegisterError::Database(error)) => return Err(error),
             Err(conflict) => {
                 tracing::warn!(error = %conflict, "a built-in operation was not updated: an operation of this name and version is registered with other properties");

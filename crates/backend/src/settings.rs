@@ -1,5 +1,6 @@
 //! The settings of the Backend.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::Ttl;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The largest parameters, in bytes.
     pub max_parameters: usize,
+    /// How many unfinished tasks an owner may have; `None`: any number.
+    pub max_unfinished_per_owner: Option<NonZeroU32>,
     /// Whether the metrics that need queries of the database are sampled.
     pub is_sampled: bool,
     /// The largest result, in bytes.

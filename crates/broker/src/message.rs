@@ -1,6 +1,6 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
-use domain::{Attempt, AttemptOutcome, ClaimId, RawJson, Report, TaskId, TypeName, WorkerName};
+use domain::{Attempt, AttemptOutcome, ClaimId, ErrorText, RawJson, Report, TaskId, TypeName, WorkerName};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the messages that are written. A new version is read one release before it is written.
@@ -97,7 +97,7 @@ struct DecodedResult {
     worker: WorkerName,
     #[serde(default, deserialize_with = "some")]
     result: Option<RawJson>,
-    error: Option<String>,
+    error: Option<ErrorText>,
 }
 
 /// Deserializes a field that is present, `null` included, as `Some`.
@@ -155,7 +155,7 @@ impl Message for ResultMessage {
         let DecodedResult { id, attempt, claim, worker, result, error } = serde_json::from_slice(bytes)?;
         let reported = match (result, error) {
             (Some(result), None) => AttemptOutcome::Result(result),
-            (None, Some(error)) => AttemptOutcome::Error(error),
+            (None, Some(ErrorText(error))) => AttemptOutcome::Error(error),
             _ => return Err(InvalidMessage::Ambiguous),
         };
         Ok(Self { worker, report: Report { id, attempt, claim, reported, trace: None } })
@@ -206,6 +206,14 @@ mod tests {
             let message = result_message(AttemptOutcome::Result(RawJson::parse(text.to_owned()).unwrap()));
             assert_eq!(ResultMessage::decode(&message.encode().unwrap()).unwrap(), message);
         }
+    }
+
+    #[test]
+    fn half_a_character_in_an_error_is_replaced() {
+        let bytes = result_message(AttemptOutcome::Error("cut".to_owned())).encode().unwrap();
+        let bytes = String::from_utf8(bytes).unwrap().replace("cut", r"cut \ud83d");
+        let decoded = ResultMessage::decode(bytes.as_bytes()).unwrap();
+        assert_eq!(decoded.report.reported, AttemptOutcome::Error("cut \u{fffd}".to_owned()));
     }
 
     #[test]

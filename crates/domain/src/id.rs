@@ -37,13 +37,35 @@ id! {
 }
 
 id! {
-    /// The id of the account that submitted a task: the claim `sub` of the access token (RFC 7519).
+    /// The id of the account or client that submitted a task.
     OwnerId
 }
 
 id! {
     /// The id of one claim request: a random UUID that the worker chooses. Every task granted by that request carries it.
     ClaimId
+}
+
+id! {
+    /// Whom a token was issued to, an account or a client: who holds a worker's grants, and who has registered an operation.
+    /// An account's is its id, which is also the [`OwnerId`] of its tasks.
+    SubjectId
+}
+
+id! {
+    /// The id of one process of a worker: a random UUID that the process makes when it starts. All zeros stand for a claim
+    /// that names none.
+    InstanceId
+}
+
+impl InstanceId {
+    /// A new random id (UUID version 4).
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// What a claim has that names no instance.
+    pub const NONE: Self = Self(Uuid::nil());
 }
 
 impl ClaimId {

@@ -1,5 +1,7 @@
 //! Sizes and counts that Backend and workers must agree on.
 
+use std::fmt::Display;
+
 /// Bytes of a task's parameters, unless the setting `backend.max_parameters_bytes` says otherwise.
 pub const DEFAULT_MAX_PARAMETERS_BYTES: usize = 256 * 1024;
 
@@ -22,6 +24,9 @@ pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
 /// The marker at the start of a failure's text that says that the operation's result was larger than allowed.
 pub const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";
 
+/// The marker at the start of a failure's text that says that the operation's result is not what it must be.
+pub const RESULT_INVALID: &str = "RESULT_INVALID";
+
 /// Cuts a failure's text to [`MAX_ERROR_BYTES`], at a character boundary.
 pub fn truncate_error(mut error: String) -> String {
     error.truncate(error.floor_char_boundary(MAX_ERROR_BYTES));
@@ -31,6 +36,11 @@ pub fn truncate_error(mut error: String) -> String {
 /// The text of the failure that replaces a result of `bytes` bytes where `limit` are allowed.
 pub fn result_too_large(bytes: usize, limit: usize) -> String {
     format!("{RESULT_TOO_LARGE}: the result has {bytes} bytes; at most {limit} are kept")
+}
+
+/// The text of the failure that replaces a result that cannot be read.
+pub fn unreadable_result(cause: impl Display) -> String {
+    format!("{RESULT_INVALID}: the result cannot be read: {cause}")
 }
 
 #[cfg(test)]

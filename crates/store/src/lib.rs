@@ -13,7 +13,7 @@ mod tasks;
 mod workers;
 
 pub use crate::metric_samples::{Health, TypeBacklog, UnfinishedTableHealth};
-pub use crate::operations::catalogue::RegisterError;
+pub use crate::operations::catalogue::{RegisterError, Registered, Registrant, RemoveError};
 pub use crate::peer_notifications::{PeerChannel, PeerId, PeerUpdate};
 pub use crate::store::{Store, TASKS};
 pub use crate::tasks::claim_by_id::{ClaimById, Granted};
@@ -21,4 +21,6 @@ pub use crate::tasks::claim_by_type::PullResult;
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;
 pub use crate::tasks::rows::{EndedTask, ReadyTask};
+pub use crate::tasks::settle::AttributedReport;
 pub use crate::tasks::slot_assignment::PullRequest;
+pub use crate::workers::NameOwner;

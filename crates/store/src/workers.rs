@@ -1,33 +1,63 @@
-//! Workers: their heartbeats, the tasks that a heartbeat shows they must stop, and the list of workers.
+//! Workers: their heartbeats, whose a name is, the tasks that a worker must stop, and the list of workers.
 
 use database::{DatabaseError, Db, encode_batch, on};
-use domain::{GrantRef, Heartbeat, LiveWorker, TaskId, Timestamp};
+use domain::{
+    GrantRef, InstanceId, LiveWorker, SubjectId, TaskId, Timestamp, TypeName, WorkerName, WorkerProcess,
+};
 use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 
-const HEARTBEAT_POSTGRES: &str = "
-    insert into worker (name, slots, types, last_heartbeat_at) values ($1, $2, $3, (select now_us()))
-    on conflict (name) do update
-    set slots = excluded.slots, types = excluded.types, last_heartbeat_at = excluded.last_heartbeat_at";
+/// The name stays with the process that has it until that process is lost, and with its subject until nothing runs that another
+/// subject was granted under the name.
+macro_rules! heartbeat {
+    (now: $now:literal) => {
+        concat!(
+            "insert into worker (name, subject, instance, slots, types, first_heartbeat_at, last_heartbeat_at)
+            values ($1, $2, $3, $4, $5, ",
+            $now,
+            ", ",
+            $now,
+            ")
+            on conflict (name) do update
+            set subject = excluded.subject, instance = excluded.instance, slots = excluded.slots, types = excluded.types,
+                first_heartbeat_at = case when worker.instance = excluded.instance
+                    then worker.first_heartbeat_at else excluded.first_heartbeat_at end,
+                last_heartbeat_at = excluded.last_heartbeat_at, is_lost = false
+            where worker.subject = excluded.subject and (worker.instance = excluded.instance or worker.is_lost)
+                or worker.is_lost and not exists (
+                    select 1 from unfinished_task u
+                    where u.worker = excluded.name and u.phase = 2 and u.subject <> excluded.subject)"
+        )
+    };
+}
 
-const HEARTBEAT_SQLITE: &str = "
-    insert into worker (name, slots, types, last_heartbeat_at) values (?1, ?2, ?3, ?4)
-    on conflict (name) do update
-    set slots = excluded.slots, types = excluded.types, last_heartbeat_at = excluded.last_heartbeat_at";
+const HEARTBEAT_POSTGRES: &str = heartbeat!(now: "(select now_us())");
+
+const HEARTBEAT_SQLITE: &str = heartbeat!(now: "$6");
+
+/// The name of a worker that is not lost.
+const NAME_OWNER: &str =
+    "select subject, instance, first_heartbeat_at from worker where name = $1 and not is_lost";
+
+const FREE_NAME: &str = "
+    delete from worker where name = $1 and subject = $2 and instance = $3
+        and not exists (select 1 from unfinished_task u where u.worker = $1 and u.phase = 2)";
 
 const STALE_GRANTS_POSTGRES: &str = "
     select g.id, g.attempt from unnest($1::uuid[], $2::integer[]) as g (id, attempt)
     where not exists (
         select 1 from unfinished_task u
-        where u.id = g.id and u.phase + 0 = 2 and u.attempt = g.attempt and u.worker = $3)";
+        where u.id = g.id and u.phase + 0 = 2 and u.attempt = g.attempt
+            and u.worker = $3 and u.subject = $4 and u.instance = $5)";
 
 const STALE_GRANTS_SQLITE: &str = "
     select unhex(value->>0, '-'), value->>1 from json_each(?1)
     where not exists (
         select 1 from unfinished_task u
-        where u.id = unhex(value->>0, '-') and u.phase = 2 and u.attempt = value->>1 and u.worker = ?2)";
+        where u.id = unhex(value->>0, '-') and u.phase = 2 and u.attempt = value->>1
+            and u.worker = ?2 and u.subject = ?3 and u.instance = ?4)";
 
 const ALL: &str = "select name, slots, types, last_heartbeat_at from worker order by name";
 
@@ -40,35 +70,93 @@ row_struct! {
     }
 }
 
+/// The process to which a worker's name belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameOwner {
+    /// The process.
+    pub process: WorkerProcess,
+    /// When its first heartbeat arrived, by the database's clock.
+    pub since: Timestamp,
+}
+
 impl Store {
-    /// Stores a worker's heartbeat. Returns those of its running grants that are no longer granted to it, which it must stop.
-    pub async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<Vec<GrantRef>, DatabaseError> {
-        let types = encode_batch(&heartbeat.types);
-        let slots = i32::try_from(heartbeat.slots).unwrap_or(i32::MAX);
-        let name = heartbeat.worker.as_str();
-        let running = &heartbeat.running;
+    /// Stores a heartbeat of `process` if it has its name, or if the name is free: nobody's, or a lost worker's. `false`: the
+    /// name belongs to another process ([`Store::name_owner`]), and nothing has changed.
+    pub async fn heartbeat(
+        &self,
+        process: &WorkerProcess,
+        slots: u32,
+        types: &[TypeName],
+    ) -> Result<bool, DatabaseError> {
+        let WorkerProcess { name, subject, instance } = process;
+        let slots = i32::try_from(slots).unwrap_or(i32::MAX);
+        let types = encode_batch(types);
+        let stored = match &self.db {
+            Db::Postgres(pools) => {
+                let upsert = sqlx::query(HEARTBEAT_POSTGRES).bind(name.as_str()).bind(subject.0);
+                let upsert = upsert.bind(instance.0).bind(slots).bind(types);
+                upsert.execute(&pools.write).await?.rows_affected()
+            }
+            Db::Sqlite(pools) => {
+                let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name.as_str()).bind(subject.0);
+                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(self.clock.now());
+                upsert.execute(&pools.write).await?.rows_affected()
+            }
+        };
+        Ok(stored > 0)
+    }
+
+    /// Those of the grants `running` that are not, or no longer, granted to `process`, which must stop them.
+    pub async fn grants_to_stop(
+        &self,
+        process: &WorkerProcess,
+        running: &[GrantRef],
+    ) -> Result<Vec<GrantRef>, DatabaseError> {
+        let WorkerProcess { name, subject, instance } = process;
         let rows: Vec<(Uuid, i32)> = match &self.db {
             Db::Postgres(pools) => {
-                let upsert = sqlx::query(HEARTBEAT_POSTGRES).bind(name).bind(slots).bind(types);
-                upsert.execute(&pools.write).await?;
                 sqlx::query_as(STALE_GRANTS_POSTGRES)
                     .bind(running.iter().map(|grant| grant.id.0).collect::<Vec<_>>())
                     .bind(running.iter().map(|grant| grant.attempt.cast_signed()).collect::<Vec<_>>())
-                    .bind(name)
+                    .bind(name.as_str())
+                    .bind(subject.0)
+                    .bind(instance.0)
                     .fetch_all(&pools.read)
                     .await?
             }
             Db::Sqlite(pools) => {
-                let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name).bind(slots).bind(types);
-                upsert.bind(self.clock.now()).execute(&pools.write).await?;
                 let running = encode_batch(running.iter().map(|grant| (grant.id, grant.attempt)));
-                sqlx::query_as(STALE_GRANTS_SQLITE).bind(running).bind(name).fetch_all(&pools.read).await?
+                let query = sqlx::query_as(STALE_GRANTS_SQLITE).bind(running).bind(name.as_str());
+                query.bind(subject.0).bind(instance.0).fetch_all(&pools.read).await?
             }
         };
         Ok(rows
             .into_iter()
             .map(|(id, attempt)| GrantRef { id: TaskId(id), attempt: attempt.cast_unsigned() })
             .collect())
+    }
+
+    /// The process to which `name` belongs; `None` if no worker that is not lost has sent a heartbeat under it.
+    pub async fn name_owner(&self, name: &WorkerName) -> Result<Option<NameOwner>, DatabaseError> {
+        let row: Option<(Uuid, Uuid, i64)> = on!(&self.db, read, pool =>
+            sqlx::query_as(NAME_OWNER).bind(name.as_str()).fetch_optional(pool).await)?;
+        Ok(row.map(|(subject, instance, since)| NameOwner {
+            process: WorkerProcess {
+                name: name.clone(),
+                subject: SubjectId(subject),
+                instance: InstanceId(instance),
+            },
+            since: Timestamp(since),
+        }))
+    }
+
+    /// Frees the name of `process`, which stops, unless a task still runs under it: then the worker is lost some time later,
+    /// and the task with it.
+    pub async fn free_name(&self, process: &WorkerProcess) -> Result<(), DatabaseError> {
+        let WorkerProcess { name, subject, instance } = process;
+        on!(&self.db, write, pool => sqlx::query(FREE_NAME)
+            .bind(name.as_str()).bind(subject.0).bind(instance.0).execute(pool).await.map(drop))?;
+        Ok(())
     }
 
     /// The workers whose heartbeats are stored, by name. Fails also on a row that cannot be read.

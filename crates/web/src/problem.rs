@@ -17,7 +17,7 @@ struct Document<'a> {
     instance: Option<&'a str>,
 }
 
-/// An answer with the problem's status and the media type `application/problem+json`; status 503 has `Retry-After: 1` (seconds).
+/// An answer with the problem's status and the media type `application/problem+json`; 429 and 503 have `Retry-After: 1` (seconds).
 ///
 /// The problem stays in the answer's extensions. From there [`request_id::assign`](crate::request_id::assign) adds the member
 /// `instance`, so that nobody has to pass the request's id to the place where an error is made, and
@@ -26,7 +26,7 @@ pub fn response(problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = body(&Document { problem: &problem, instance: None });
     let mut response = (status, [(CONTENT_TYPE, Problem::MEDIA_TYPE)], body).into_response();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response.extensions_mut().insert(problem);

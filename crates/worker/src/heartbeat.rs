@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use client::{Backoff, Client};
-use domain::{GrantRef, Heartbeat, TypeName, WorkerName};
+use client::{Backoff, Client, ClientError};
+use domain::{GrantRef, Heartbeat, InstanceId, TypeName, WorkerName};
+use telemetry::error_chain;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -16,6 +17,9 @@ use crate::reporting::unconfirmed_results::UnconfirmedResults;
 /// How long a heartbeat waits for its response before the next one is tried.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The slug of the problem with which a heartbeat is refused whose name belongs to another process.
+const NAME_TAKEN: &str = "worker-name-taken";
+
 /// The heartbeat's thread. Names of threads are cut after 15 bytes.
 const THREAD_NAME: &str = "heartbeat";
 
@@ -23,6 +27,7 @@ const THREAD_NAME: &str = "heartbeat";
 pub(crate) struct HeartbeatSender {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
+    pub(crate) instance: InstanceId,
     pub(crate) slots: u32,
     pub(crate) types: Vec<TypeName>,
     /// The interval between heartbeats.
@@ -51,7 +56,12 @@ impl HeartbeatSender {
         thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
-                runtime.block_on(stopped.run_until_cancelled(self.heartbeat_loop(&accepted_sender)))
+                runtime.block_on(async {
+                    stopped.run_until_cancelled(self.heartbeat_loop(&accepted_sender)).await;
+                    if *accepted_sender.borrow() {
+                        self.send_last().await;
+                    }
+                });
             })
             .map_err(WorkerError::HeartbeatThread)?;
         Ok(HeartbeatHandle { accepted, stop: stop.drop_guard() })
@@ -59,24 +69,25 @@ impl HeartbeatSender {
 
     async fn heartbeat_loop(&self, accepted: &watch::Sender<bool>) {
         let mut backoff = Backoff::default();
-        // Repeated until a response comes: a killed worker of the same name may have left grants, which are ended then.
-        let mut first = true;
         loop {
             // Remember which unconfirmed results this heartbeat asked about: results added after it was sent must not be
             // judged by its response.
             let running = self.running.grants();
             let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
-            let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat(), first);
+            let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat());
             let pause = match self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
                 Ok(response) => {
                     self.apply(&response.stop, &asked);
                     backoff.reset();
                     self.outage_log.record_success(BackendRequestKind::Heartbeat);
                     accepted.send_replace(true);
-                    first = false;
                     self.interval
                 }
                 Err(error) => {
+                    if is_name_taken(&error) {
+                        // Another process has the name: this one was lost, and its tasks have ended.
+                        self.apply(&running, &asked);
+                    }
                     self.outage_log.record_failure(BackendRequestKind::Heartbeat, &error);
                     backoff.pause_after(&error).min(self.interval)
                 }
@@ -85,13 +96,22 @@ impl HeartbeatSender {
         }
     }
 
-    fn heartbeat(&self, running: Vec<GrantRef>, first: bool) -> Heartbeat {
+    /// Frees the worker's name, in one attempt: if it fails, the name is free once the worker is lost.
+    async fn send_last(&self) {
+        let heartbeat = Heartbeat { last: true, ..self.heartbeat(self.running.grants()) };
+        if let Err(error) = self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
+            tracing::debug!(worker.name = %self.worker, error = %error_chain(&error), "the last heartbeat was not accepted");
+        }
+    }
+
+    fn heartbeat(&self, running: Vec<GrantRef>) -> Heartbeat {
         Heartbeat {
             worker: self.worker.clone(),
+            instance: self.instance,
             slots: self.slots,
             types: self.types.clone(),
             running,
-            first,
+            last: false,
         }
     }
 
@@ -106,13 +126,18 @@ impl HeartbeatSender {
     }
 }
 
+/// Whether the Backend refuses a heartbeat because the worker's name belongs to another process.
+fn is_name_taken(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| problem.slug() == NAME_TAKEN)
+}
+
 impl HeartbeatHandle {
     /// Waits until the Backend has accepted the first heartbeat.
     pub(crate) async fn first_accepted(&mut self) {
         let _ = self.accepted.wait_for(|accepted| *accepted).await;
     }
 
-    /// Stops the heartbeat and waits until its thread sends no more.
+    /// Stops the heartbeat, whose thread sends a last one, and waits until it sends no more.
     pub(crate) async fn stop(self) {
         let Self { mut accepted, stop } = self;
         drop(stop);

@@ -8,7 +8,8 @@ use domain::WorkerName;
 /// How a worker identifies itself, how many tasks it runs, and how long it takes to stop.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The name under which the worker claims tasks and reports them. No two running workers may share one.
+    /// The name under which the worker claims tasks and reports them. While a process has the name, another one of this name
+    /// waits until it has stopped or is lost.
     pub name: WorkerName,
     /// How many tasks it runs at once.
     pub slots: NonZeroU32,

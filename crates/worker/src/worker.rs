@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use broker::{Broker, Role};
 use client::Client;
-use domain::QueueName;
+use domain::{InstanceId, QueueName};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -79,10 +79,12 @@ impl Worker {
         if !register_operations(&self.client, &self.operations, &outage_log, &stop).await? {
             return Ok(());
         }
+        let instance = InstanceId::random();
         let running = RunningTasks::default();
         let (client, broker) = (self.client.clone(), self.broker.clone());
         let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker);
-        let sender = self.heartbeat_sender(running.clone(), reporter.unconfirmed.clone(), outage_log.clone());
+        let unconfirmed = reporter.unconfirmed.clone();
+        let sender = self.heartbeat_sender(instance, running.clone(), unconfirmed, outage_log.clone());
         let mut heartbeat = sender.start()?;
         if stop.run_until_cancelled(heartbeat.first_accepted()).await.is_none() {
             heartbeat.stop().await;
@@ -100,7 +102,7 @@ impl Worker {
         });
         let _release_on_drop = executor.release.clone().drop_guard();
         let kafka = KafkaTasks::new();
-        self.claim_tasks(&executor, outage_log, &stop, &kafka).await?;
+        self.claim_tasks(&executor, instance, outage_log, &stop, &kafka).await?;
         self.drain(&executor).await;
         reporter.flush(name).await;
         if kafka.stop().await.is_err() {
@@ -113,6 +115,7 @@ impl Worker {
 
     fn heartbeat_sender(
         &self,
+        instance: InstanceId,
         running: RunningTasks,
         unconfirmed: Option<UnconfirmedResults>,
         outage_log: BackendOutageLog,
@@ -120,6 +123,7 @@ impl Worker {
         HeartbeatSender {
             client: self.client.clone(),
             worker: self.settings.name.clone(),
+            instance,
             slots: self.settings.slots.get(),
             types: self.operations.types(),
             interval: self.settings.heartbeat,
@@ -133,6 +137,7 @@ impl Worker {
     async fn claim_tasks(
         &self,
         executor: &Arc<TaskExecutor>,
+        instance: InstanceId,
         outage_log: BackendOutageLog,
         stop: &CancellationToken,
         kafka: &KafkaTasks,
@@ -143,6 +148,7 @@ impl Worker {
         let claim_client = ClaimClient {
             client: self.client.clone(),
             worker: self.settings.name.clone(),
+            instance,
             types: self.operations.types(),
             outage_log,
             stop: stop.clone(),

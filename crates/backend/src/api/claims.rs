@@ -7,7 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::limits::MAX_TASKS_PER_CLAIM;
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
+use domain::{
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, TaskId, TypeName,
+    WorkerName, WorkerProcess,
+};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use store::{ClaimById, PullRequest};
@@ -20,6 +23,7 @@ use crate::api::extract::prefer::Prefer;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle::claim::{TimedGrant, grants_under_claim};
+use crate::lifecycle::worker_name::check_name;
 use crate::long_poll::queue::MAX_WAIT;
 
 /// The greatest `minAgeMs` of a claim by type.
@@ -30,6 +34,12 @@ const MAX_MIN_AGE_MS: u64 = 60_000;
 pub(crate) struct ClaimTaskQuery {
     #[serde(rename = "workerName", alias = "WorkerName", alias = "workername")]
     worker: Option<String>,
+    #[serde(default = "no_instance")]
+    instance: InstanceId,
+}
+
+const fn no_instance() -> InstanceId {
+    InstanceId::NONE
 }
 
 /// The answer to a claim of one task: the worker's name, or the grant with `Prefer: return=representation`.
@@ -50,14 +60,15 @@ pub(crate) enum ClaimTaskResponse {
     security(("bearer" = [])),
     params(("id" = TaskId, Path, description = "The task"),
         ("workerName" = WorkerName, Query, description = "The worker that claims it"),
+        ("instance" = Option<InstanceId>, Query, description = "The worker's process, if it sends heartbeats"),
         ("Prefer" = Option<String>, Header, description = "`return=representation`")),
     responses((status = 200, body = ClaimTaskResponse, description = "The task is granted to this worker"),
         (status = 400, description = "The id is not a UUID, or the worker's name is missing or invalid"),
         (status = 404, description = "No such task"),
-        (status = 409, description = "The task is granted to another worker, or it has ended")))]
+        (status = 409, description = "The task is granted to another worker or has ended, or the worker's name is another's")))]
 pub(crate) async fn claim_task(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     TaskIdPath(id): TaskIdPath,
     QueryParams(query): QueryParams<ClaimTaskQuery>,
     prefer: Prefer,
@@ -68,7 +79,9 @@ pub(crate) async fn claim_task(
     let name = name.ok_or_else(|| ApiError::Malformed("workerName is missing from the query".to_owned()))?;
     let worker: WorkerName =
         name.parse().map_err(|_| ApiError::Malformed(format!("workerName: {}", WorkerName::RULE)))?;
-    let claim = ClaimById { id, claim: ClaimId::random(), worker: worker.clone(), by_name: true };
+    let process = WorkerProcess { name: worker.clone(), subject, instance: query.instance };
+    check_name(&app.store, &process).await?;
+    let claim = ClaimById { id, claim: ClaimId::random(), worker: process, by_name: true };
     let Some(granted) = app.claims.execute(claim).await? else {
         if !app.store.exists(id).await? {
             return Err(ApiError::NoTask);
@@ -93,17 +106,19 @@ pub(crate) async fn claim_task(
     security(("bearer" = [])), request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
         (status = 400, description = "The body is not JSON"),
-        (status = 409, description = "Another request with this claim id is in progress; repeat the request"),
+        (status = 409, description = "Another request with this claim id is in progress, and this one is to be repeated; or the worker's name is another's"),
         (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();
-    let ClaimRequest { claim, worker, wanted, wait_ms, declined } = body.parse()?;
-    wake_workers_for_declined(&app, &worker, &declined)?;
+    let ClaimRequest { claim, worker, instance, wanted, wait_ms, declined } = body.parse()?;
+    let worker = WorkerProcess { name: worker, subject, instance };
+    check_name(&app.store, &worker).await?;
+    wake_workers_for_declined(&app, &worker.name, &declined)?;
     let granted = match wanted {
         ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => Vec::new(),
         ClaimTarget::Ids(ids) => claim_by_ids(&app, claim, worker, ids).await?,
@@ -135,7 +150,7 @@ fn wake_workers_for_declined(
 async fn claim_by_ids(
     app: &AppState,
     claim: ClaimId,
-    worker: WorkerName,
+    worker: WorkerProcess,
     mut ids: Vec<TaskId>,
 ) -> Result<Vec<TimedGrant>, ApiError> {
     ids.sort_unstable();
@@ -152,7 +167,7 @@ async fn claim_by_ids(
 /// A claim by types.
 struct ClaimByTypes {
     claim: ClaimId,
-    worker: WorkerName,
+    worker: WorkerProcess,
     types: Vec<TypeName>,
     slots: u32,
     min_age_ms: u64,

@@ -64,7 +64,9 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(tasks::submit))
         .routes(routes!(tasks::get))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
-    let workers = OpenApiRouter::new().routes(routes!(workers::list)).routes(routes!(operations::register));
+    let workers = OpenApiRouter::new()
+        .routes(routes!(workers::list))
+        .routes(routes!(operations::register, operations::remove));
     // What every worker calls all the time; a line of the log for each would hide the others.
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))

@@ -105,7 +105,7 @@ fn add_problem_responses(operation: &mut Operation) {
         response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
         let header = match status.as_str() {
             "401" => "WWW-Authenticate",
-            "503" => "Retry-After",
+            "429" | "503" => "Retry-After",
             _ => continue,
         };
         response.headers.insert(header.to_owned(), HeaderBuilder::new().build().into());

@@ -1,15 +1,17 @@
-//! `GET /api/Operation` and `PUT /api/Operation/{type}`: the catalogue of operations.
+//! `GET /api/Operation`, and `PUT` and `DELETE /api/Operation/{type}`: the catalogue of operations.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::{Operation, OperationList};
-use store::RegisterError;
+use axum::http::StatusCode;
+use domain::{Operation, OperationList, TypeName};
+use serde::Deserialize;
+use store::{RegisterError, Registered, RemoveError};
 
 use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::body::RequestBody;
-use crate::api::extract::params::NamePath;
+use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
 use crate::catalogue::compiled_operation::compile_schema;
@@ -36,7 +38,8 @@ pub(crate) async fn list(
 /// Register an operation
 ///
 /// Workers do this when they start. The highest registered version validates submissions, and a registered version cannot
-/// be changed.
+/// be changed. A type belongs to the account or client that registers it first: new versions by others need the role Admin,
+/// as do those of the types that come with Tasker.
 #[utoipa::path(put, path = "/api/Operation/{type}", operation_id = "registerOperation", tag = "Operations",
     security(("bearer" = [])), params(("type" = String, Path, description = "The operation's type")),
     request_body = Operation,
@@ -47,18 +50,75 @@ pub(crate) async fn list(
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn register(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    caller: WorkerCaller,
     NamePath(name): NamePath,
     body: RequestBody,
 ) -> Result<Json<Operation>, ApiError> {
     let operation: Operation = body.parse()?;
     check(&operation, &name)?;
-    app.store.register(&operation).await.map_err(|error| match error {
-        RegisterError::Conflict { .. } => ApiError::Conflict(error.to_string()),
-        RegisterError::Database(error) => error.into(),
-    })?;
+    if app.store.register(&operation, caller.registrant()).await? == Registered::New {
+        let (subject, version) = (caller.subject, operation.version);
+        tracing::info!(target: "audit", { audit.event = "operation_registered", task.type = %operation.name, operation.version = version, account.id = %subject }, "{subject} registered version {version} of {}", operation.name);
+    }
     app.catalogue.reload(&app.store).await?;
     Ok(Json(operation))
+}
+
+/// The query of a removal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveOperationQuery {
+    version: Option<u32>,
+}
+
+/// Remove an operation
+///
+/// Without `version` all versions are removed. It needs the role Admin; the account or client to which the type belongs may
+/// remove it while no task of the type waits for a worker. Submissions of a removed type are refused. Tasks that were accepted
+/// before are granted and end as usual; if no worker runs the type any more, they end as `NOT_STARTED` in time. A worker that
+/// starts registers its operations again, and a removed type then belongs to that worker's account or client.
+#[utoipa::path(delete, path = "/api/Operation/{type}", operation_id = "removeOperation", tag = "Operations",
+    security(("bearer" = [])),
+    params(("type" = String, Path, description = "The operation's type"),
+        ("version" = Option<u32>, Query, description = "The version to remove")),
+    responses((status = 204, description = "The operation is removed"),
+        (status = 400, description = "The version is not a number"),
+        (status = 404, description = "There is no such operation, or it has no such version"),
+        (status = 409, description = "Tasks of this type wait for a worker")))]
+pub(crate) async fn remove(
+    State(app): State<Arc<AppState>>,
+    caller: WorkerCaller,
+    NamePath(name): NamePath,
+    QueryParams(RemoveOperationQuery { version }): QueryParams<RemoveOperationQuery>,
+) -> Result<StatusCode, ApiError> {
+    let name: TypeName = name.parse().map_err(|_| ApiError::NoOperation)?;
+    app.store.remove_operation(&name, version, caller.registrant()).await?;
+    let subject = caller.subject;
+    let what = version.map_or_else(String::new, |version| format!("version {version} of "));
+    tracing::info!(target: "audit", { audit.event = "operation_removed", task.type = %name, operation.version = version, account.id = %subject }, "{subject} removed {what}{name}");
+    app.catalogue.reload(&app.store).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Conflict { .. } => Self::Conflict(error.to_string()),
+            RegisterError::Foreign(_) => Self::ForeignOperation(error.to_string()),
+            RegisterError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<RemoveError> for ApiError {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Unknown => Self::NoOperation,
+            RemoveError::Foreign => Self::ForeignOperation(error.to_string()),
+            RemoveError::Awaited => Self::OperationAwaited(error.to_string()),
+            RemoveError::Database(error) => error.into(),
+        }
+    }
 }
 
 fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {

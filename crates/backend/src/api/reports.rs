@@ -5,43 +5,80 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
-use domain::{Reports, SettleResult};
+use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName};
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use store::AttributedReport;
 
 use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::body::RequestBody;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle::settle_span::SettleSpan;
+use crate::metrics;
+
+/// The body, whose reports are read one by one: one that cannot be read does not affect the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceivedReports {
+    worker: WorkerName,
+    reports: Vec<RawJson>,
+}
+
+/// What became of a report.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ReportResponse {
+    /// How it was settled.
+    #[serde(flatten)]
+    settled: SettleResult,
+    /// Why it cannot be read, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
 
 /// Report results, failures and releases of granted tasks
 ///
 /// Each report is answered with what became of it, in the order of the reports. A report may be sent again: the answer is
-/// then the same.
+/// then the same. A report that cannot be read is answered with `invalid`, and does not affect the others.
 #[utoipa::path(post, path = "/api/Task/results", operation_id = "reportResults", tag = "Workers",
     security(("bearer" = [])), request_body = Reports,
-    responses((status = 200, body = Vec<SettleResult>, description = "What became of each report"),
+    responses((status = 200, body = Vec<ReportResponse>, description = "What became of each report"),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
-) -> Result<Json<Vec<SettleResult>>, ApiError> {
-    let Reports { worker, reports } = body.parse()?;
+) -> Result<Json<Vec<ReportResponse>>, ApiError> {
+    let ReceivedReports { worker, reports } = body.parse()?;
     if reports.len() > MAX_REPORTS_PER_REQUEST {
         let rule = format!("at most {MAX_REPORTS_PER_REQUEST} reports");
         return Err(ApiError::invalid("too-many-reports", "/reports", rule));
     }
-    let spans: Vec<SettleSpan> =
-        reports.iter().map(|report| SettleSpan::begin(report, &worker, report.trace)).collect();
-    // If one report fails the whole request does, but not before the others are settled: sent again, those are answered as
-    // before, and a worker that splits its batch finds the one that fails.
-    let settled = join_all(reports.into_iter().map(|report| app.settler.settle(report))).await;
-    for (span, settled) in spans.into_iter().zip(&settled) {
-        if let Ok(settled) = settled {
-            span.end(*settled);
-        }
-    }
+    // If the database refuses one report the whole request fails, but not before the others are settled: sent again, those are
+    // answered as before, and a worker that splits its batch finds the one that fails.
+    let settled = join_all(reports.iter().map(|report| settle(&app, &worker, subject, report))).await;
     settled.into_iter().collect::<Result<_, _>>().map(Json)
+}
+
+async fn settle(
+    app: &AppState,
+    worker: &WorkerName,
+    subject: SubjectId,
+    report: &RawJson,
+) -> Result<ReportResponse, ApiError> {
+    let report: Report = match report.read() {
+        Ok(report) => report,
+        Err(error) => {
+            metrics::settled(SettleResult::Invalid);
+            tracing::warn!(worker.name = %worker, %error, "a report of worker {worker} cannot be read");
+            let detail = Some(error.to_string());
+            return Ok(ReportResponse { settled: SettleResult::Invalid, detail });
+        }
+    };
+    let span = SettleSpan::begin(&report, worker, report.trace);
+    let attributed = AttributedReport { worker: worker.clone(), subject: Some(subject), report };
+    let settled = app.settler.settle(attributed).await?;
+    span.end(settled);
+    Ok(ReportResponse { settled, detail: None })
 }

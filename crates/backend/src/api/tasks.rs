@@ -51,7 +51,8 @@ pub(crate) enum SubmitTaskResponse {
                 ("Preference-Applied" = Option<String>, description = "The preferences that were honoured"))),
         (status = 400, description = "The body is not JSON"),
         (status = 413, description = "The body or the parameters are too large"),
-        (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
+        (status = 422, description = "The request is invalid; `errors` lists each fault and its place"),
+        (status = 429, description = "The caller has as many unfinished tasks as an owner may have")))]
 pub(crate) async fn submit(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::{Heartbeat, HeartbeatResponse, WorkerList};
+use domain::{Heartbeat, HeartbeatResponse, WorkerList, WorkerProcess};
 
 use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::body::RequestBody;
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::lifecycle::worker_lost::end_tasks_of_restarted_worker;
+use crate::lifecycle::worker_name;
 
 /// List the live workers
 ///
@@ -27,22 +27,26 @@ pub(crate) async fn list(
 
 /// Send a heartbeat
 ///
-/// The answer lists the tasks that the worker must stop. If a worker that has sent heartbeats sends none for some time, its
-/// tasks are cancelled; likewise when it has restarted and says so with `first`.
+/// The answer lists the tasks that the worker must stop. The first heartbeat takes the worker's name: from then on it is
+/// refused to every other process, until this one has said that a heartbeat is its `last` or has sent none for some time.
+/// In the latter case its tasks are cancelled. Tasks of an earlier process of this name are cancelled, too.
 #[utoipa::path(post, path = "/api/Worker/heartbeat", operation_id = "sendHeartbeat", tag = "Workers",
     security(("bearer" = [])), request_body = Heartbeat,
     responses((status = 200, body = HeartbeatResponse, description = "The tasks that must stop"),
-        (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 400, description = "The body is not JSON"),
+        (status = 409, description = "The worker's name belongs to another process, account or client"),
+        (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn heartbeat(
     State(app): State<Arc<AppState>>,
-    _: WorkerCaller,
+    WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
     let heartbeat: Heartbeat = body.parse()?;
-    // Before the heartbeat is stored: what runs under this name now was granted to an earlier process.
-    if heartbeat.first {
-        end_tasks_of_restarted_worker(&app.store, &app.notifier, &heartbeat.worker).await?;
+    let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
+    let stop = worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
+    if heartbeat.last {
+        app.store.free_name(&process).await?;
     }
-    Ok(Json(HeartbeatResponse { stop: app.store.heartbeat(&heartbeat).await? }))
+    Ok(Json(HeartbeatResponse { stop }))
 }

@@ -1,11 +1,12 @@
 //! The registered operations, cached in memory with their compiled schemas.
 
 pub(crate) mod compiled_operation;
-mod duplicate_members;
+pub(crate) mod duplicate_members;
 
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use database::DatabaseError;
 use domain::{Operation, TypeName};
@@ -21,34 +22,57 @@ type OperationMap = BTreeMap<TypeName, Arc<CompiledOperation>>;
 /// The operations as this process last read them from the store. The clones share one map.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
-    operations: Arc<RwLock<Arc<OperationMap>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The number of reads that have begun.
+    reads: AtomicU64,
+    content: RwLock<Content>,
+}
+
+/// What a read has found.
+#[derive(Debug, Default)]
+struct Content {
+    /// The number of the read.
+    read: u64,
+    operations: Arc<OperationMap>,
+    known_types: Arc<BTreeSet<TypeName>>,
 }
 
 impl Catalogue {
-    /// Reads new versions from the store. A read that overlaps with a later one changes nothing, since versions only rise.
-    /// An operation whose schema does not compile keeps its last good version.
+    /// Reads the operations from the store. A read that began before the one whose content is cached changes nothing. An
+    /// operation whose schemas do not compile keeps its last good version.
     pub(crate) async fn reload(&self, store: &Store) -> Result<(), DatabaseError> {
-        let operations = store.catalogue().await?;
+        let read = self.shared.reads.fetch_add(1, Ordering::Relaxed) + 1;
+        let known_types = store.known_types().await?;
+        let registered = store.catalogue().await?;
         let before = self.all();
-        let newer = operations.into_iter().filter(|operation| is_newer(&before, operation));
-        let compiled: Vec<CompiledOperation> = newer.filter_map(CompiledOperation::compile_or_log).collect();
-        if compiled.is_empty() {
-            return Ok(());
+        let compile = |operation: Operation| {
+            let cached = before.get(&operation.name).cloned();
+            let compiled = match cached {
+                Some(cached) if cached.operation == operation => Some(cached),
+                cached => CompiledOperation::compile_or_log(operation).map(Arc::new).or(cached),
+            };
+            compiled.map(|compiled| (compiled.operation.name.clone(), compiled))
+        };
+        let operations: OperationMap = registered.into_iter().filter_map(compile).collect();
+        let mut content = self.shared.content.write();
+        if content.read < read {
+            *content = Content { read, operations: Arc::new(operations), known_types: Arc::new(known_types) };
         }
-        let mut current = self.operations.write();
-        let mut operations = BTreeMap::clone(&current);
-        for compiled in compiled {
-            if is_newer(&operations, &compiled.operation) {
-                operations.insert(compiled.operation.name.clone(), Arc::new(compiled));
-            }
-        }
-        *current = Arc::new(operations);
         Ok(())
+    }
+
+    /// Every type of which there may be tasks: the cached operations, and those that were removed.
+    pub(crate) fn known_types(&self) -> Arc<BTreeSet<TypeName>> {
+        self.shared.content.read().known_types.clone()
     }
 
     /// Every cached operation.
     pub(crate) fn all(&self) -> Arc<OperationMap> {
-        self.operations.read().clone()
+        self.shared.content.read().operations.clone()
     }
 
     /// The operation of the type `name`. One that is not cached is read from the store, since another Backend may just have
@@ -63,11 +87,6 @@ impl Catalogue {
         let operations = self.all();
         operations.get(&name).cloned().ok_or_else(|| unknown_type(&name, &operations))
     }
-}
-
-fn is_newer(operations: &OperationMap, operation: &Operation) -> bool {
-    let known = operations.get(&operation.name);
-    known.is_none_or(|known| known.operation.version < operation.version)
 }
 
 fn unknown_type(name: &TypeName, operations: &OperationMap) -> ApiError {

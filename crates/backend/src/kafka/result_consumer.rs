@@ -8,6 +8,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use broker::{Delivery, ResultMessage, Subscription};
 use database::DatabaseError;
 use futures_util::future::join_all;
+use store::AttributedReport;
 use telemetry::{OutageLog, error_chain};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +66,11 @@ async fn settle_batch(
         SettleSpan::begin(&delivery.message.report, &delivery.message.worker, delivery.trace)
     };
     let spans: Vec<SettleSpan> = batch.iter().map(begin).collect();
-    let settled =
-        join_all(batch.iter().map(|delivery| app.settler.settle(delivery.message.report.clone()))).await;
+    // A message has no token: that it has the random claim id of the grant shows that the worker wrote it.
+    let attributed = batch.iter().map(|Delivery { message: ResultMessage { worker, report }, .. }| {
+        AttributedReport { worker: worker.clone(), subject: None, report: report.clone() }
+    });
+    let settled = join_all(attributed.map(|report| app.settler.settle(report))).await;
     let mut unsettled = Vec::new();
     for ((delivery, span), settled) in batch.into_iter().zip(spans).zip(settled) {
         let report = &delivery.message.report;

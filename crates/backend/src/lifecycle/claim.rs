@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::{ClaimId, Grant, TaskId, WorkerName};
+use domain::{ClaimId, Grant, TaskId, WorkerName, WorkerProcess};
 use store::{ClaimById, Granted, Store};
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ pub(crate) enum GrantedBy {
 #[derive(Debug, Clone)]
 pub(crate) struct TimedGrant {
     pub(crate) grant: Grant,
+    pub(crate) worker: WorkerName,
     pub(crate) sent: Instant,
 }
 
@@ -74,15 +75,15 @@ pub(crate) fn record_granted(
 /// The grants that still run under a claim: the answer to a claim request that is repeated.
 pub(crate) async fn grants_under_claim(
     store: &Store,
-    worker: &WorkerName,
+    worker: &WorkerProcess,
     claim: ClaimId,
 ) -> Result<Vec<TimedGrant>, DatabaseError> {
     let sent = Instant::now();
-    Ok(with_sent_time(store.grants_under_claim(worker, claim).await?, sent))
+    Ok(with_sent_time(store.grants_under_claim(&worker.name, worker.subject, claim).await?, sent))
 }
 
 fn with_sent_time(granted: Vec<Granted>, sent: Instant) -> Vec<TimedGrant> {
-    granted.into_iter().map(|Granted { grant, .. }| TimedGrant { grant, sent }).collect()
+    granted.into_iter().map(|Granted { grant, worker }| TimedGrant { grant, worker, sent }).collect()
 }
 
 impl GrantedBy {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::limits::{result_too_large, truncate_error};
+use domain::limits::{result_too_large, truncate_error, unreadable_result};
 use domain::{AttemptOutcome, Report, SettleResult, TaskId};
-use store::Store;
+use store::{AttributedReport, Store};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
+use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
@@ -33,17 +34,23 @@ impl Settler {
         (Self { batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large is settled as a failure of its task; an error text that is too long
-    /// is cut.
-    pub(crate) async fn settle(&self, report: Report) -> Result<SettleResult, ApiError> {
+    /// Settles one report. A result that is too large, or that not every JSON parser reads alike (half a character, two
+    /// members of one name), is settled as a failure of its task; an error text that is too long is cut.
+    pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
+        let AttributedReport { worker, subject, report } = attributed;
         let reported = match report.reported {
             AttemptOutcome::Result(result) if result.text().len() > self.max_result => {
                 AttemptOutcome::Error(result_too_large(result.text().len(), self.max_result))
             }
+            AttemptOutcome::Result(result) => match result.read::<NoDuplicateMembers>() {
+                Ok(_) => AttemptOutcome::Result(result),
+                Err(error) => AttemptOutcome::Error(unreadable_result(error)),
+            },
             AttemptOutcome::Error(error) => AttemptOutcome::Error(truncate_error(error)),
-            within_limits => within_limits,
+            AttemptOutcome::Released => AttemptOutcome::Released,
         };
-        self.batcher.execute(Report { reported, ..report }).await
+        let report = Report { reported, ..report };
+        self.batcher.execute(AttributedReport { worker, subject, report }).await
     }
 }
 
@@ -56,15 +63,15 @@ pub(crate) struct SettleBatch {
 impl BatchOperation for SettleBatch {
     const NAME: &'static str = "settle";
 
-    type Input = Report;
+    type Input = AttributedReport;
     type Output = SettleResult;
 
-    fn task_id(report: &Report) -> TaskId {
-        report.id
+    fn task_id(attributed: &AttributedReport) -> TaskId {
+        attributed.report.id
     }
 
-    fn memory_bytes(report: &Report) -> usize {
-        let text = match &report.reported {
+    fn memory_bytes(attributed: &AttributedReport) -> usize {
+        let text = match &attributed.report.reported {
             AttemptOutcome::Result(result) => result.text().len(),
             AttemptOutcome::Error(error) => error.len(),
             AttemptOutcome::Released => 0,
@@ -72,10 +79,10 @@ impl BatchOperation for SettleBatch {
         ITEM_OVERHEAD_BYTES + text
     }
 
-    async fn run(&self, batch: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
+    async fn run(&self, batch: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
         let mut ended = Vec::new();
-        for (report, settled) in batch.iter().zip(&settled) {
+        for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
             metrics::settled(*settled);
             if has_ended(*settled) {
                 ended.push(report.id);

@@ -37,7 +37,7 @@ impl SettleSpan {
             SettleResult::Cancelled { reason } => (Status::Cancelled, Some(reason)),
             SettleResult::Late { .. } => (Status::Cancelled, Some(Reason::LateResult)),
             SettleResult::Released => (Status::Created, None),
-            SettleResult::Stale | SettleResult::Unknown => {
+            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid => {
                 return span.set_error("the report belongs to no current grant");
             }
         };
@@ -54,7 +54,7 @@ impl SettleSpan {
             SettleResult::Late { late_by_ms } => {
                 warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, late_by_ms, "a report was refused because it came after the deadline");
             }
-            SettleResult::Stale | SettleResult::Unknown => {
+            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid => {
                 warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, "a report was refused because it belongs to no current grant");
             }
             SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Released => {}

@@ -1,5 +1,6 @@
 //! Accepts submissions: checks each against the catalogue, commits them in batches, then announces the tasks.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use broker::Broker;
@@ -13,6 +14,7 @@ use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
+use crate::lifecycle::owner_limit::OwnerLimit;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::publish_tickets;
@@ -40,6 +42,8 @@ pub(crate) struct SubmissionLimits {
     pub(crate) max_ttl: Ttl,
     /// How long a task may wait for a claim.
     pub(crate) start_within: Ttl,
+    /// How many unfinished tasks an owner may have; `None`: any number.
+    pub(crate) max_unfinished_per_owner: Option<NonZeroU32>,
 }
 
 /// Accepts submissions.
@@ -47,6 +51,7 @@ pub(crate) struct Submitter {
     store: Store,
     catalogue: Catalogue,
     limits: SubmissionLimits,
+    owner_limit: OwnerLimit,
     batcher: Batcher<SubmitBatch>,
 }
 
@@ -60,7 +65,8 @@ impl Submitter {
         limits: SubmissionLimits,
     ) -> (Self, BatchWriters<SubmitBatch>) {
         let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, broker });
-        (Self { store, catalogue, limits, batcher }, writers)
+        let owner_limit = OwnerLimit::new(store.clone(), limits.max_unfinished_per_owner);
+        (Self { store, catalogue, limits, owner_limit, batcher }, writers)
     }
 
     /// Accepts a task for `owner`; its steps become part of `trace`. When this returns, the task is committed.
@@ -72,6 +78,7 @@ impl Submitter {
     ) -> Result<TaskId, ApiError> {
         let submission = self.check(owner, trace, task).await?;
         let id = submission.id;
+        self.owner_limit.take(owner).await?;
         self.batcher.execute(submission).await?;
         let trace = trace.map(|trace| tracing::field::display(trace.id()));
         tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::DatabaseError;
-use domain::WorkerName;
+use domain::WorkerProcess;
 use store::Store;
 
 use crate::lifecycle::announce_ended::announce_ended;
@@ -23,15 +23,15 @@ pub(crate) async fn end_tasks_of_silent_workers(
     Ok(())
 }
 
-/// Cancels the tasks that were granted to a worker before its process restarted.
-pub(crate) async fn end_tasks_of_restarted_worker(
+/// Cancels the tasks that were granted to earlier processes of the worker whose name `process` has.
+pub(crate) async fn end_tasks_of_earlier_processes(
     store: &Store,
     notifier: &Notifier,
-    worker: &WorkerName,
+    process: &WorkerProcess,
 ) -> Result<(), DatabaseError> {
-    let ended = store.end_tasks_of_worker(worker).await?;
+    let ended = store.end_tasks_of_earlier_processes(process).await?;
     if !ended.is_empty() {
-        tracing::warn!(worker.name = %worker, tasks = ended.len(), "a worker has restarted; the tasks of its previous process are cancelled");
+        tracing::warn!(worker.name = %process.name, tasks = ended.len(), "a worker has restarted; the tasks of its previous process are cancelled");
     }
     announce_ended(notifier, &ended);
     Ok(())

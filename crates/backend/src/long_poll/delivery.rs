@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{AttemptOutcome, ClaimId, Grant, Report};
 use futures_util::future::join_all;
-use store::Store;
+use store::{AttributedReport, Store};
 use telemetry::error_chain;
 
 use crate::lifecycle::claim::{TimedGrant, grants_under_claim};
@@ -64,9 +64,10 @@ pub(super) async fn answer_duplicates(store: &Store, duplicates: Vec<WaitingRequ
 
 /// Releases what was granted to requests that their workers have dropped.
 pub(super) async fn release_undelivered(settler: &Settler, undelivered: Vec<TimedGrant>) {
-    let releases = undelivered.into_iter().map(|TimedGrant { grant, .. }| {
+    let releases = undelivered.into_iter().map(|TimedGrant { grant, worker, .. }| {
         let Grant { id, attempt, claim, trace, .. } = grant;
-        settler.settle(Report { id, attempt, claim, reported: AttemptOutcome::Released, trace })
+        let report = Report { id, attempt, claim, reported: AttemptOutcome::Released, trace };
+        settler.settle(AttributedReport { worker, subject: None, report })
     });
     for error in join_all(releases).await.into_iter().filter_map(Result::err) {
         tracing::warn!(error = %error_chain(&error), "a grant whose worker had disconnected could not be released");

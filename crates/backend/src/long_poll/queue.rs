@@ -150,7 +150,7 @@ impl LongPollQueue {
 
     /// Queries for the requests that are due. Requests for the same types and the same age share a query.
     async fn serve(&mut self, now: Instant) {
-        let catalogue = self.catalogue.all();
+        let known_types = self.catalogue.known_types();
         let mut groups: BTreeMap<(Arc<BTreeSet<TypeName>>, Duration), Vec<WaitingRequest>> = BTreeMap::new();
         for mut request in self.waiting.extract_if(.., |request| request.schedule.is_due(now)) {
             request.schedule.queried(now);
@@ -165,7 +165,7 @@ impl LongPollQueue {
             // Unregistered types have no tasks: skip the query, which also keeps the store's cache per type small. The
             // request goes on waiting, since the type may be registered meanwhile.
             let types: Vec<TypeName> =
-                types.iter().filter(|name| catalogue.contains_key(*name)).cloned().collect();
+                types.iter().filter(|name| known_types.contains(*name)).cloned().collect();
             if types.is_empty() {
                 self.waiting.extend(requests);
                 continue;
@@ -264,8 +264,9 @@ impl From<WaitError> for ApiError {
 #[cfg(test)]
 mod tests {
     use database::Clock;
-    use domain::ClaimId;
+    use domain::{ClaimId, InstanceId, SubjectId, WorkerProcess};
     use testkit::TestDatabase;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -282,7 +283,11 @@ mod tests {
         let wait = || {
             let pull = PullRequest {
                 claim: ClaimId::random(),
-                worker: "w".parse().unwrap(),
+                worker: WorkerProcess {
+                    name: "w".parse().unwrap(),
+                    subject: SubjectId(Uuid::nil()),
+                    instance: InstanceId::NONE,
+                },
                 slots: 1,
                 is_first_look: true,
             };

@@ -166,7 +166,7 @@ async fn an_invalid_claim_request_is_refused_with_a_problem_of_its_own() {
             (pull(json!(["two words"]), json!(1)), "wrong-shape"),
             (pull(json!(["ECHO"]), json!(-1)), "wrong-shape"),
         ] {
-            let request = json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": wanted});
+            let request = json!({"claim": Uuid::new_v4(), "worker": "w", "instance": worker.instance, "wanted": wanted});
             let answer = worker.post("/api/Task/request").json(request.clone()).await;
             assert_eq!(answer.problem(), (422, slug.to_owned()), "{request}");
             if slug == "min-age-out-of-range" {
@@ -174,7 +174,7 @@ async fn an_invalid_claim_request_is_refused_with_a_problem_of_its_own() {
             }
         }
         let unknown_field =
-            json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": [Uuid::new_v4()]}, "wait": 1});
+            json!({"claim": Uuid::new_v4(), "worker": "w", "instance": worker.instance, "wanted": {"ids": [Uuid::new_v4()]}, "wait": 1});
         assert_eq!(worker.post("/api/Task/request").json(unknown_field).await.problem().0, 422);
     })
     .await;
@@ -187,7 +187,7 @@ async fn a_worker_may_decline_tickets_with_a_claim_or_without_one() {
         let (wanted, declined) = (user.submit_echo().await, user.submit_echo().await);
         let body = |ids: &[&str], declined: &[&str]| {
             let declined: Vec<_> = declined.iter().map(|id| json!({"id": id, "type": "ECHO"})).collect();
-            json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": ids}, "declined": declined})
+            json!({"claim": Uuid::new_v4(), "worker": "w", "instance": worker.instance, "wanted": {"ids": ids}, "declined": declined})
         };
         let request = |body| worker.post("/api/Task/request").json(body);
         assert_eq!(request(body(&[&wanted], &[&declined])).await.grants().len(), 1);

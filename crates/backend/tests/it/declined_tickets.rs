@@ -17,7 +17,7 @@ async fn declined_tasks_wake_the_workers_that_wait_for_their_types_and_no_others
         let decline = async |task_type: &str| {
             let declined = json!([{"id": Uuid::new_v4(), "type": task_type}]);
             let body =
-                json!({"claim": Uuid::new_v4(), "worker": "w", "wanted": {"ids": []}, "declined": declined});
+                json!({"claim": Uuid::new_v4(), "worker": "w", "instance": worker.instance, "wanted": {"ids": []}, "declined": declined});
             worker.post("/api/Task/request").json(body).await.expect_status(200);
         };
         service.peer_connection_is_up().await;

@@ -6,6 +6,7 @@ use backend::Settings;
 use domain::Ttl;
 use serde_json::{Value, json};
 
+use crate::kit::openapi_checked_client::ApiClient;
 use crate::kit::test_backend::{on_each_database, on_each_database_with, on_each_database_with_set_clock};
 
 #[tokio::test]
@@ -72,24 +73,21 @@ async fn a_worker_whose_heartbeats_end_loses_its_tasks_and_one_that_never_sent_a
         assert_eq!(user.task(&kept).await["status"], "RUNNING");
         let response: Value = worker.heartbeat("silent", &[(&lost, 1)]).await.ok();
         assert_eq!(response["stop"][0]["id"], *lost);
-        assert_eq!(worker.report(&grant, json!({"result": 1})).await["reason"], "WORKER_LOST");
+        assert_eq!(worker.report_as("silent", &grant, json!({"result": 1})).await["reason"], "WORKER_LOST");
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_first_heartbeat_of_a_restarted_worker_ends_the_tasks_of_its_previous_process() {
+async fn a_heartbeat_ends_the_tasks_of_an_earlier_process() {
     on_each_database(async |service| {
         let (user, worker) = (service.user(), service.worker());
         let (lost, kept) = (user.submit_echo().await, user.submit_echo().await);
-        worker.heartbeat("w", &[]).await.expect_status(200);
         let grant = worker.claim_one(&lost, "w").await;
         worker.claim_one(&kept, "another").await;
-        let first_heartbeat =
-            json!({"worker": "w", "slots": 8, "types": ["ECHO"], "running": [], "first": true});
+        let restarted = worker.another_process();
         let restart = async || {
-            let response: Value =
-                worker.post("/api/Worker/heartbeat").json(first_heartbeat.clone()).await.ok();
+            let response: Value = restarted.heartbeat("w", &[]).await.ok();
             assert_eq!(response["stop"], json!([]));
         };
         let (task, ()) = tokio::join!(user.wait_for_end(&lost), restart());
@@ -97,13 +95,10 @@ async fn the_first_heartbeat_of_a_restarted_worker_ends_the_tasks_of_its_previou
         assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
         assert_eq!(user.task(&kept).await["status"], "RUNNING");
         let settled = worker.report(&grant, json!({"result": 1})).await;
-        assert_eq!(
-            settled["reason"], "WORKER_LOST",
-            "the previous process still runs, and its report is refused"
-        );
-        let new = worker.claim_one(&user.submit_echo().await, "w").await;
-        worker.heartbeat("w", &[]).await.expect_status(200);
-        assert_eq!(worker.report(&new, json!({"result": 1})).await, json!({"became": "finished"}));
+        assert_eq!(settled["reason"], "WORKER_LOST", "the earlier process still runs");
+        let new = restarted.claim_one(&user.submit_echo().await, "w").await;
+        restart().await;
+        assert_eq!(restarted.report(&new, json!({"result": 1})).await, json!({"became": "finished"}));
     })
     .await;
 }
@@ -126,7 +121,7 @@ async fn a_worker_is_not_lost_by_its_silence_while_the_backend_was_down() {
         service.advance_clock(2 * worker_lost).await;
         let restarted = service.start_another(adjust).await;
         let user = restarted.with_token(user.token.unwrap());
-        let worker = restarted.with_token(worker.token.unwrap());
+        let worker = ApiClient { url: &restarted.url, http: &restarted.http, ..worker };
         // A check ends first what nobody has claimed in time, then looks for silent workers: between two such ends lies at
         // least one whole check.
         for _ in 0..2 {

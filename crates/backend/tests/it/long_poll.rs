@@ -135,7 +135,10 @@ async fn a_waiting_worker_that_disconnects_loses_no_task() {
         let id = user.submit_echo().await;
         let grants = worker.claim_by_type(Uuid::new_v4(), "alive", "ECHO", 1, 30_000).await.grants();
         assert_eq!(grants[0].id.to_string(), id);
-        assert_eq!(worker.report(&grants[0], json!({"result": 1})).await, json!({"became": "finished"}));
+        assert_eq!(
+            worker.report_as("alive", &grants[0], json!({"result": 1})).await,
+            json!({"became": "finished"})
+        );
     })
     .await;
 }
@@ -144,8 +147,8 @@ async fn a_waiting_worker_that_disconnects_loses_no_task() {
 async fn send_claim_request(service: &TestBackend, token: &str, number: usize) -> TcpStream {
     let pull = json!({"types": ["ECHO"], "slots": 1});
     let worker = format!("dead{number}");
-    let request =
-        json!({"claim": Uuid::new_v4(), "worker": worker, "wanted": {"pull": pull}, "waitMs": 30_000});
+    let (claim, instance) = (Uuid::new_v4(), Uuid::new_v4());
+    let request = json!({"claim": claim, "worker": worker, "instance": instance, "wanted": {"pull": pull}, "waitMs": 30_000});
     let body = request.to_string();
     let head = format!("POST /api/Task/request HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
     let mut connection = TcpStream::connect(service.url.trim_start_matches("http://")).await.unwrap();
@@ -203,7 +206,7 @@ async fn a_released_task_goes_to_another_waiting_worker() {
         let id = user.submit_echo().await;
         let grant = worker.claim_one(&id, "stopping").await;
         let next = worker.claim_by_type(Uuid::new_v4(), "next", "ECHO", 1, 30_000).into_future();
-        let release = worker.report(&grant, json!("released"));
+        let release = worker.report_as("stopping", &grant, json!("released"));
         let (next, settled) = tokio::join!(next, release);
         assert_eq!(settled, json!({"became": "released"}));
         let grants = next.grants();

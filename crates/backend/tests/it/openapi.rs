@@ -56,6 +56,7 @@ fn the_document_lists_every_route() {
     assert_eq!(
         routes,
         [
+            "DELETE /api/Operation/{type}",
             "GET /api/Operation",
             "GET /api/Task",
             "GET /api/Task/{id}",
@@ -95,6 +96,7 @@ fn every_operation_has_an_id_of_its_own() {
             "listTasks",
             "listWorkers",
             "registerOperation",
+            "removeOperation",
             "reportResults",
             "sendHeartbeat",
             "submitTask",

@@ -68,7 +68,7 @@ async fn a_request_that_waits_for_a_task_is_notified_that_it_has_ended_at_anothe
         let id = user.submit_echo().await;
         worker.claim_one(&id, "restarted").await;
         let first_heartbeat =
-            json!({"worker": "restarted", "slots": 1, "types": [], "running": [], "first": true});
+            json!({"worker": "restarted", "instance": Uuid::new_v4(), "slots": 1, "types": [], "running": []});
         let restart = worker.post("/api/Worker/heartbeat").json(first_heartbeat).into_future();
         assert_eq!(tokio::join!(notified_of_end(&waiting_user, &id), restart).0["reason"], "WORKER_LOST");
     })
@@ -88,7 +88,7 @@ async fn a_waiting_worker_is_granted_at_once_what_becomes_ready_at_another_backe
         let id = user.submit_echo().await;
         let grant = worker.claim_one(&id, "stopping").await;
         let claim = waiting_worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 30_000).into_future();
-        let (answer, _) = tokio::join!(claim, worker.report(&grant, json!("released")));
+        let (answer, _) = tokio::join!(claim, worker.report_as("stopping", &grant, json!("released")));
         assert_eq!(answer.grants()[0].attempt, 2);
         let claim = waiting_worker.claim_older(100, "idle", 30_000).into_future();
         let (answer, id) = tokio::join!(claim, user.submit_echo());

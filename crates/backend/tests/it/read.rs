@@ -15,7 +15,7 @@ async fn a_finished_task_has_its_result_and_its_dates() {
         assert_eq!((&running["endDate"], &running["attempt"]), (&json!(null), &json!(1)));
         assert!(running["startDate"].is_string() && running["deadline"].is_string());
         assert_eq!(
-            worker.report(&grant, json!({"result": {"login": "abc"}})).await,
+            worker.report_as("worker 7", &grant, json!({"result": {"login": "abc"}})).await,
             json!({"became": "finished"})
         );
         let task = user.task(&id).await;

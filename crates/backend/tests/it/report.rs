@@ -83,6 +83,49 @@ async fn a_report_that_the_database_refuses_does_not_affect_the_others_of_its_ba
     .await;
 }
 
+#[tokio::test]
+async fn a_report_that_cannot_be_read_does_not_affect_the_others_of_its_batch() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let mut reports = Vec::new();
+        let mut ids = Vec::new();
+        for reported in [
+            r#"{"result": [1]}"#,
+            r#"{"error": "cut \ud83d, NUL \u0000"}"#,
+            r#"{"result": "cut \ud83d"}"#,
+            r#"{"result": {"a": 1, "a": 2}}"#,
+            r#"{"result": 1, "colour": 2}"#,
+            r#""released""#,
+        ] {
+            let grant = worker.claim_one(&user.submit_echo().await, "w").await;
+            let (id, attempt, claim) = (grant.id, grant.attempt, grant.claim);
+            reports.push(format!(
+                r#"{{"id": "{id}", "attempt": {attempt}, "claim": "{claim}", "reported": {reported}}}"#
+            ));
+            ids.push(id.to_string());
+        }
+        reports.push("7".to_owned());
+        let body = format!(r#"{{"worker": "w", "reports": [{}]}}"#, reports.join(", "));
+        let settled: Vec<Value> = worker.post("/api/Task/results").body(body).await.ok();
+        let became: Vec<&str> = settled.iter().map(|answer| answer["became"].as_str().unwrap()).collect();
+        let failed = "cancelled";
+        assert_eq!(became, ["finished", failed, failed, failed, "invalid", "released", "invalid"]);
+        assert!(
+            settled[6]["detail"].as_str().unwrap().starts_with("invalid type: integer `7`"),
+            "{settled:?}"
+        );
+        assert_eq!(user.task(&ids[1]).await["error"], "cut \u{fffd}, NUL \u{fffd}");
+        for (id, cause) in [(&ids[2], "hex escape"), (&ids[3], "\"a\" occurs twice")] {
+            let task = user.task(id).await;
+            let error = task["error"].as_str().unwrap();
+            assert!(error.starts_with("RESULT_INVALID: the result cannot be read: "), "{error}");
+            assert!(task["reason"] == "OPERATION_FAILED" && error.contains(cause), "{error}");
+        }
+        assert_eq!(user.task(&ids[4]).await["status"], "RUNNING");
+    })
+    .await;
+}
+
 /// The statement after which the database refuses the outcome of one task.
 fn refuse_outcome(on_postgres: bool, id: &str) -> String {
     if on_postgres {

@@ -212,13 +212,35 @@ async fn roles_and_scope_come_from_the_signed_claims() {
             let answer = token(json!({"roles": roles})).get("/api/Task").header("X-Role", "Admin").await;
             assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "{roles}");
         }
-        let client = token(json!({"sub": "tasker-worker", "roles": ["User", "Worker", "Admin"]}));
+        let client = token(json!({"sub": "tasker-worker", "roles": ["Worker"]}));
         for (method, path) in [(Method::GET, "/api/Task"), (Method::POST, "/api/Task")] {
             let answer = client.call(method, path).await;
-            assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "an OAuth client is not a user");
+            assert_eq!(answer.problem(), (403, "role-missing".to_owned()), "its role is Worker");
         }
         client.heartbeat("w", &[]).await.expect_status(200);
         client.get("/api/Operation").await.expect_status(200);
+    })
+    .await;
+}
+
+/// An OAuth client with a token of its own is an owner like an account: the same one with every token.
+#[tokio::test]
+async fn a_client_with_the_role_user_owns_the_tasks_that_it_submits() {
+    on_each_database(async |service| {
+        let client = |id: &str| service.with_token(service.issuer.token(id, &["User"]));
+        let (first, other) = (client("nightly-reports"), client("invoices"));
+        let id = first.submit_echo().await;
+        let renewed = client("nightly-reports");
+        assert_eq!(renewed.task(&id).await["status"], "CREATED");
+        let list: Value = renewed.get("/api/Task").await.ok();
+        assert_eq!(list["tasks"][0]["id"], *id);
+        for other in [other, service.user()] {
+            assert_eq!(
+                other.get(&format!("/api/Task/{id}")).await.problem(),
+                (404, "no-such-task".to_owned())
+            );
+        }
+        renewed.cancel(&id).await.expect_status(200);
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, Settings};
-use domain::{ClaimId, ClaimRequest, ClaimTarget, PageRequest, RawJson, Status, TaskId, Ttl};
+use domain::{ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, RawJson, Status, TaskId, Ttl};
 use serde_json::{Value, json};
 
 use crate::kit::scripted_server::{ScriptedServer, TOKEN};
@@ -127,6 +127,7 @@ async fn the_worker_protocol_sends_and_decodes_the_domain_types() {
     let request = ClaimRequest {
         claim: ClaimId::random(),
         worker: "rig 7".parse().unwrap(),
+        instance: InstanceId::random(),
         wanted,
         wait_ms: 10,
         declined: Vec::new(),

@@ -6,3 +6,4 @@ pub(crate) mod status;
 pub(crate) mod submission;
 pub(crate) mod task_counts;
 pub(crate) mod ttl;
+pub(crate) mod worker_process;

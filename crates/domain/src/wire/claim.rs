@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::{ClaimId, TaskId};
+use crate::id::{ClaimId, InstanceId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
@@ -16,8 +16,10 @@ pub struct ClaimRequest {
     /// The id of this request, chosen at random by the worker. A request repeated under the same id is answered with those
     /// tasks granted under it that are still running.
     pub claim: ClaimId,
-    /// The name of the worker.
+    /// The name of the worker. It belongs to the account or client that uses it, and to one process at a time.
     pub worker: WorkerName,
+    /// The process, by a random UUID that it has made at its start.
+    pub instance: InstanceId,
     /// The tasks that the worker wants.
     pub wanted: ClaimTarget,
     /// How long the Backend may hold a request by type while no task is ready, in milliseconds. Requests by id are answered

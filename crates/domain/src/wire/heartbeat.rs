@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::TaskId;
+use crate::id::{InstanceId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
@@ -30,22 +30,27 @@ pub struct WorkerList {
 }
 
 /// A worker's heartbeat (`POST /api/Worker/heartbeat`), sent about every two seconds. A worker that sends none for too long
-/// loses its tasks.
+/// is lost, and so are its tasks.
+///
+/// The first heartbeat takes the worker's name. Until the worker has said that a heartbeat is its last, or is lost, the name
+/// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this
+/// name end as `WORKER_LOST`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {
     /// The name of the worker.
     pub worker: WorkerName,
+    /// The process, as in its claims.
+    pub instance: InstanceId,
     /// How many tasks the worker can run at once.
     pub slots: u32,
     /// The types of tasks that the worker runs.
     pub types: Vec<TypeName>,
     /// The tasks that the worker is running.
     pub running: Vec<GrantRef>,
-    /// The worker has just started and runs nothing: tasks granted to an earlier worker of the same name are lost. The
-    /// worker repeats this until a heartbeat is answered, and claims tasks only after that.
+    /// The worker stops and sends no heartbeat after this one: its name is free at once, unless tasks still run under it.
     #[serde(default)]
-    pub first: bool,
+    pub last: bool,
 }
 
 /// A reference to a grant: a task and the number of the grant.

@@ -1,6 +1,7 @@
 //! The JSON types that clients, workers and the Backend exchange.
 
 pub(crate) mod claim;
+pub(crate) mod error_text;
 pub(crate) mod heartbeat;
 pub(crate) mod page_request;
 pub(crate) mod problem;

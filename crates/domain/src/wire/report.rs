@@ -1,6 +1,6 @@
 //! Reports of workers about granted tasks, and how each report was settled.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, TaskId};
@@ -9,12 +9,13 @@ use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::status::Reason;
 use crate::trace_context::TraceContext;
+use crate::wire::error_text::ErrorText;
 
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reports {
-    /// The name of the worker.
+    /// The name of the worker that was granted the tasks.
     pub worker: WorkerName,
     /// The reports. Each is settled on its own.
     pub reports: Vec<Report>,
@@ -44,10 +45,14 @@ pub struct Report {
 pub enum AttemptOutcome {
     /// The result that the operation returned.
     Result(RawJson),
-    /// The error with which the operation failed.
-    Error(String),
+    /// The error with which the operation failed. Half a character (a lone surrogate) is read as U+FFFD.
+    Error(#[serde(deserialize_with = "error_text")] String),
     /// The worker stops and releases the task, so that another worker can claim it.
     Released,
+}
+
+fn error_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    ErrorText::deserialize(deserializer).map(|text| text.0)
 }
 
 /// How a report was settled.
@@ -69,8 +74,10 @@ pub enum SettleResult {
     },
     /// The task is released and waits for another claim.
     Released,
+    /// The report cannot be read and has no effect on its task, nor on the other reports of the request. `detail` says why.
+    Invalid,
     /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
     Stale,
-    /// There is no task with this id.
+    /// There is no task with this id that was last granted to the account or client that reports.
     Unknown,
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::{AttemptOutcome, ClaimId, Grant, RawJson, Report, SettleResult, Submission, WorkerName};
-use store::{ClaimById, Granted, PullRequest, Store};
+use domain::{
+    AttemptOutcome, ClaimId, Grant, InstanceId, RawJson, Report, SettleResult, SubjectId, Submission,
+    WorkerProcess,
+};
+use store::{AttributedReport, ClaimById, Granted, PullRequest, Store};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::cases::{Case, ClaimBy};
 use crate::host_usage::Usage;
@@ -91,12 +95,14 @@ struct Writer {
     store: Store,
     claim_by: ClaimBy,
     batch: usize,
-    worker: WorkerName,
+    worker: WorkerProcess,
 }
 
 impl Writer {
     fn new(store: &Store, case: &Case, number: usize) -> Self {
-        let worker = format!("bench-{number}").parse().unwrap();
+        let name = format!("bench-{number}").parse().unwrap();
+        let (subject, instance) = (SubjectId(Uuid::nil()), InstanceId::random());
+        let worker = WorkerProcess { name, subject, instance };
         Self { store: store.clone(), claim_by: case.claim_by, batch: case.batch, worker }
     }
 
@@ -105,7 +111,12 @@ impl Writer {
         let tasks: Vec<Submission> = (0..self.batch).map(|_| submission(&self.store)).collect();
         self.store.submit(&tasks).await.unwrap();
         let granted = self.claim(&tasks).await;
-        let reports: Vec<Report> = granted.iter().map(|granted| report(&granted.grant)).collect();
+        let reports = granted.iter().map(|Granted { grant, worker }| AttributedReport {
+            worker: worker.clone(),
+            subject: Some(self.worker.subject),
+            report: report(grant),
+        });
+        let reports: Vec<AttributedReport> = reports.collect();
         let settled = self.store.settle(&reports).await.unwrap();
         settled.into_iter().map(|settled| u64::from(settled == SettleResult::Finished)).sum()
     }

@@ -31,13 +31,17 @@ create table unfinished_task (
     attempt    integer  not null,           -- how often it has been granted
     claim      uuid,
     worker     text,
+    subject    uuid,                        -- whose worker has run it last: the account or client of the claim's token
+    instance   uuid,                        -- the worker's process; all zeros: the claim named none
     started_at bigint,
     check (phase = 1 and claim is null
-        or phase = 2 and claim is not null and worker is not null and started_at is not null)
+        or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
+            and started_at is not null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 create index unfinished_task_due on unfinished_task (due_at);
+create index unfinished_task_owner on unfinished_task (owner);
 create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
 -- How tasks ended. A row is inserted by the statement that deletes the row of unfinished_task, and never updated.
@@ -52,6 +56,7 @@ create table outcome (
     ended_at   bigint  not null,
     ttl_ms     bigint,
     worker     text,
+    subject    uuid,   -- whose worker has run it last
     result     text,
     error      text,
     check ((status = 'CANCELLED') = (reason is not null)),
@@ -61,7 +66,14 @@ create table outcome (
 );
 create index outcome_owner on outcome (owner, status, id);
 
--- Operations that workers have registered. A registered version never changes.
+-- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
+create table operation_type (
+    type       text    primary key,
+    subject    uuid, -- an account or client; null: Tasker itself
+    is_removed boolean not null default false
+);
+
+-- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,
@@ -69,12 +81,16 @@ create table operation (
     primary key (type, version)
 );
 
--- The last heartbeat of each worker.
+-- The last heartbeat of each worker, and to whom its name belongs until the worker has stopped or is lost.
 create table worker (
-    name              text    primary key,
-    slots             integer not null,
-    types             text    not null, -- a JSON array
-    last_heartbeat_at bigint  not null
+    name               text    primary key,
+    subject            uuid    not null, -- the account or client of the heartbeat's token
+    instance           uuid    not null, -- the process
+    slots              integer not null,
+    types              text    not null, -- a JSON array
+    first_heartbeat_at bigint  not null, -- of this process
+    last_heartbeat_at  bigint  not null,
+    is_lost            boolean not null default false
 );
 
 -- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs

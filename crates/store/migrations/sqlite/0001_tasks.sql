@@ -28,12 +28,16 @@ create table unfinished_task (
     attempt    integer not null,           -- how often it has been granted
     claim      blob,
     worker     text,
+    subject    blob,                       -- whose worker has run it last: the account or client of the claim's token
+    instance   blob,                       -- the worker's process; all zeros: the claim named none
     started_at integer,
     check (phase = 1 and claim is null
-        or phase = 2 and claim is not null and worker is not null and started_at is not null)
+        or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
+            and started_at is not null)
 ) strict, without rowid;
 create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 create index unfinished_task_due on unfinished_task (due_at);
+create index unfinished_task_owner on unfinished_task (owner);
 create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
 -- How tasks ended. A row is inserted in the transaction that deletes the row of unfinished_task, and never updated.
@@ -48,6 +52,7 @@ create table outcome (
     ended_at   integer not null,
     ttl_ms     integer,
     worker     text,
+    subject    blob,    -- whose worker has run it last
     result     text,
     error      text,
     check ((status = 'CANCELLED') = (reason is not null)),
@@ -57,7 +62,14 @@ create table outcome (
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
--- Operations that workers have registered. A registered version never changes.
+-- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
+create table operation_type (
+    type       text    primary key,
+    subject    blob, -- an account or client; null: Tasker itself
+    is_removed integer not null default 0 check (is_removed in (0, 1))
+) strict;
+
+-- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,
@@ -65,12 +77,16 @@ create table operation (
     primary key (type, version)
 ) strict;
 
--- The last heartbeat of each worker.
+-- The last heartbeat of each worker, and to whom its name belongs until the worker has stopped or is lost.
 create table worker (
-    name              text    primary key,
-    slots             integer not null,
-    types             text    not null, -- a JSON array
-    last_heartbeat_at integer not null
+    name               text    primary key,
+    subject            blob    not null, -- the account or client of the heartbeat's token
+    instance           blob    not null, -- the process
+    slots              integer not null,
+    types              text    not null, -- a JSON array
+    first_heartbeat_at integer not null, -- of this process
+    last_heartbeat_at  integer not null,
+    is_lost            integer not null default 0 check (is_lost in (0, 1))
 ) strict;
 
 -- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds

@@ -1,12 +1,38 @@
-//! The catalogue: every version of every operation that was ever registered.
+//! The catalogue: the versions of every operation that was registered and not removed, and the account or client to which each
+//! type belongs.
 
-use database::{DatabaseError, on};
-use domain::{Operation, TypeName};
+use std::collections::BTreeSet;
 
+use database::{DatabaseError, Db, on, transaction};
+use domain::{Operation, SubjectId, TypeName};
+use uuid::Uuid;
+
+use crate::decode::parse_column;
 use crate::operations::definition_equality::is_equivalent;
 use crate::store::Store;
 
-const REGISTER: &str =
+/// Takes a type that is nobody's, and locks the row of one that the registrant may change.
+macro_rules! take_type {
+    () => {
+        "insert into operation_type (type, subject) values ($1, $2)
+        on conflict (type) do update
+        set subject = case when operation_type.is_removed then excluded.subject else operation_type.subject end,
+            is_removed = false
+        where operation_type.is_removed or operation_type.subject = excluded.subject or $3"
+    };
+}
+
+/// One statement, so that a type is never taken without its version.
+const REGISTER_POSTGRES: &str = concat!(
+    "with taken as (",
+    take_type!(),
+    " returning type)
+    insert into operation (type, version, spec) select type, $4, $5 from taken on conflict (type, version) do nothing"
+);
+
+const TAKE_TYPE_SQLITE: &str = take_type!();
+
+const REGISTER_SQLITE: &str =
     "insert into operation (type, version, spec) values ($1, $2, $3) on conflict (type, version) do nothing";
 
 const READ: &str = "select spec from operation where type = $1 and version = $2";
@@ -15,6 +41,67 @@ const LATEST_VERSIONS: &str = "
     select type, version, spec from operation o
     where version = (select max(version) from operation h where h.type = o.type)
     order by type";
+
+const TYPES: &str = "select type from operation_type";
+
+/// Locks the type against registrations until the transaction ends.
+const LOCK_TYPE: &str =
+    "update operation_type set is_removed = is_removed where type = $1 and not is_removed returning subject";
+
+const IS_AWAITED: &str =
+    "select 1 from unfinished_task where type = $1 and priority = 0 and phase = 1 limit 1";
+
+const REMOVE: &str = "delete from operation where type = $1 and version = coalesce($2, version)";
+
+const REMOVE_TYPE: &str = "
+    update operation_type set is_removed = true
+    where type = $1 and not exists (select 1 from operation o where o.type = operation_type.type)";
+
+/// Removes from a type in the transaction of `$connection`: a `Result` of the database, with what became of it inside.
+macro_rules! remove {
+    ($connection:ident, $name:expr, $version:expr, $by:expr) => {
+        async {
+            let row = sqlx::query_as(LOCK_TYPE).bind($name).fetch_optional(&mut *$connection).await?;
+            let Some((subject,)): Option<(Option<Uuid>,)> = row else { return Ok(Err(RemoveError::Unknown)) };
+            if let Registrant::Subject(by) = $by {
+                if subject != Some(by.0) {
+                    return Ok(Err(RemoveError::Foreign));
+                }
+                let awaited = sqlx::query(IS_AWAITED).bind($name).fetch_optional(&mut *$connection).await?;
+                if awaited.is_some() {
+                    return Ok(Err(RemoveError::Awaited));
+                }
+            }
+            let remove = sqlx::query(REMOVE).bind($name).bind($version).execute(&mut *$connection).await?;
+            if remove.rows_affected() == 0 {
+                return Ok(Err(RemoveError::Unknown));
+            }
+            sqlx::query(REMOVE_TYPE).bind($name).execute(&mut *$connection).await?;
+            Ok::<_, DatabaseError>(Ok(()))
+        }
+        .await
+    };
+}
+
+/// Who registers an operation, or removes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registrant {
+    /// Tasker itself, at its start. Its types belong to nobody.
+    Tasker,
+    /// An account or client, to which the types belong that it registers first.
+    Subject(SubjectId),
+    /// An administrator, who may change the types of others.
+    Admin(SubjectId),
+}
+
+/// What [`Store::register`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// The version is new.
+    New,
+    /// An equivalent definition was registered before.
+    Before,
+}
 
 /// Why an operation could not be registered.
 #[derive(Debug, thiserror::Error)]
@@ -27,27 +114,125 @@ pub enum RegisterError {
         /// The version of both definitions.
         version: u32,
     },
+    /// The type belongs to another account or client, or to nobody, and the registrant is no administrator.
+    #[error(
+        "{0} was registered by another account or client, or comes with Tasker: a new version of it needs the role Admin"
+    )]
+    Foreign(TypeName),
     /// The database failed, or the stored definition could not be read back.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
+/// Why an operation could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// There is no such type, or it has no such version.
+    #[error("there is no such operation")]
+    Unknown,
+    /// The type belongs to another account or client, or to nobody, and the caller is no administrator.
+    #[error(
+        "the operation was registered by another account or client, or comes with Tasker: to remove it needs the role Admin"
+    )]
+    Foreign,
+    /// Tasks of the type wait for a worker, and the caller is no administrator.
+    #[error("tasks of this type wait for a worker: only an administrator can remove it now")]
+    Awaited,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 impl Store {
-    /// Registers a version of an operation. Registering an equivalent definition again changes nothing; another one under the
-    /// same version fails with [`RegisterError::Conflict`].
-    pub async fn register(&self, operation: &Operation) -> Result<(), RegisterError> {
+    /// Registers a version of an operation. Registering an equivalent definition again changes nothing, whoever does it; another
+    /// one under the same version fails with [`RegisterError::Conflict`]. A new type belongs to its registrant from then on,
+    /// and a new version of another's fails with [`RegisterError::Foreign`] unless an administrator or Tasker registers it.
+    pub async fn register(&self, operation: &Operation, by: Registrant) -> Result<Registered, RegisterError> {
+        if let Some(registered) = self.registered(operation).await? {
+            return registered;
+        }
         let spec = serde_json::to_string(operation).expect("an operation is JSON");
         let (name, version) = (operation.name.as_str(), i64::from(operation.version));
-        on!(&self.db, write, pool => sqlx::query(REGISTER)
-            .bind(name).bind(version).bind(&spec).execute(pool).await.map(drop))
-        .map_err(DatabaseError::from)?;
-        let (registered,): (String,) = on!(&self.db, write, pool =>
-            sqlx::query_as(READ).bind(name).bind(version).fetch_one(pool).await)
-        .map_err(DatabaseError::from)?;
-        if parse(&registered).is_ok_and(|registered| is_equivalent(&registered, operation)) {
-            return Ok(());
+        let (subject, may_change_others) = (by.subject(), !matches!(by, Registrant::Subject(_)));
+        let inserted = match &self.db {
+            Db::Postgres(pools) => {
+                let register =
+                    sqlx::query(REGISTER_POSTGRES).bind(name).bind(subject).bind(may_change_others);
+                let register = register.bind(version).bind(spec).execute(&pools.write).await;
+                register.map_err(DatabaseError::from)?.rows_affected()
+            }
+            Db::Sqlite(pools) => {
+                let name = name.to_owned();
+                transaction(&pools.write, &self.clock, move |connection, _| {
+                    Box::pin(async move {
+                        let take =
+                            sqlx::query(TAKE_TYPE_SQLITE).bind(&name).bind(subject).bind(may_change_others);
+                        if take.execute(&mut *connection).await?.rows_affected() == 0 {
+                            return Ok(0);
+                        }
+                        let register = sqlx::query(REGISTER_SQLITE).bind(&name).bind(version).bind(spec);
+                        Ok(register.execute(connection).await?.rows_affected())
+                    })
+                })
+                .await?
+            }
+        };
+        if inserted > 0 {
+            return Ok(Registered::New);
         }
-        Err(RegisterError::Conflict { name: operation.name.clone(), version: operation.version })
+        self.registered(operation).await?.ok_or_else(|| RegisterError::Foreign(operation.name.clone()))?
+    }
+
+    /// What registering the operation again comes to; `None` if its version is not registered.
+    async fn registered(
+        &self,
+        operation: &Operation,
+    ) -> Result<Option<Result<Registered, RegisterError>>, DatabaseError> {
+        let (name, version) = (operation.name.as_str(), i64::from(operation.version));
+        let registered: Option<(String,)> = on!(&self.db, write, pool =>
+            sqlx::query_as(READ).bind(name).bind(version).fetch_optional(pool).await)?;
+        Ok(registered.map(|(spec,)| {
+            if parse(&spec).is_ok_and(|registered| is_equivalent(&registered, operation)) {
+                Ok(Registered::Before)
+            } else {
+                Err(RegisterError::Conflict { name: operation.name.clone(), version: operation.version })
+            }
+        }))
+    }
+
+    /// Removes a version of an operation, or with `None` all of them, for an administrator, or for the account or client to
+    /// which the type belongs if no task of the type waits for a worker. A type without versions is nobody's: whoever
+    /// registers it next has it.
+    ///
+    /// Tasks that were accepted before stay as they are: a worker that runs the type is granted them.
+    pub async fn remove_operation(
+        &self,
+        name: &TypeName,
+        version: Option<u32>,
+        by: Registrant,
+    ) -> Result<(), RemoveError> {
+        let version = version.map(i64::from);
+        match &self.db {
+            Db::Postgres(pools) => {
+                let mut transaction = pools.write.begin().await.map_err(DatabaseError::from)?;
+                let removed = remove!(transaction, name.as_str(), version, by)?;
+                transaction.commit().await.map_err(DatabaseError::from)?;
+                removed
+            }
+            Db::Sqlite(pools) => {
+                let name = name.clone();
+                let removed = transaction(&pools.write, &self.clock, move |connection, _| {
+                    Box::pin(async move { remove!(connection, name.as_str(), version, by) })
+                });
+                removed.await?
+            }
+        }
+    }
+
+    /// Every type that was ever registered, the removed ones included.
+    pub async fn known_types(&self) -> Result<BTreeSet<TypeName>, DatabaseError> {
+        let rows: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(TYPES).fetch_all(pool).await)?;
+        rows.into_iter().map(|(name,)| parse_column("operation_type", &name, &name)).collect()
     }
 
     /// The highest version of each operation, by name. A definition that this Tasker cannot read (a newer one may have
@@ -67,6 +252,16 @@ impl Store {
             tracing::error!(%name, version, %error, "cannot read the definition of an operation: it is left out of the catalogue");
         }
         operation.ok()
+    }
+}
+
+impl Registrant {
+    /// The account or client; `None` for Tasker.
+    fn subject(self) -> Option<Uuid> {
+        match self {
+            Self::Tasker => None,
+            Self::Subject(subject) | Self::Admin(subject) => Some(subject.0),
+        }
     }
 }
 

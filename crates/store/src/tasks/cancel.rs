@@ -12,7 +12,7 @@ const POSTGRES: &str = concat!(
     "with gone as (
         delete from unfinished_task u using unnest($1::uuid[]) as g (id)
         where u.id = g.id and u.owner = $2
-        returning u.id, u.owner, u.type, u.attempt, u.worker, u.started_at, u.due_at
+        returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at
     ) ",
     insert_outcome!(now: "(select now_us())", cancelled: "'REQUESTED'", from: "gone"),
     " returning id, attempt, reason, ended_at, 0::bigint as late_us"

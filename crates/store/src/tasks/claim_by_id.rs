@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
-use domain::{Attempt, ClaimId, Grant, RawJson, TaskId, TypeName, WorkerName};
+use domain::{Attempt, ClaimId, Grant, RawJson, TaskId, TypeName, WorkerName, WorkerProcess};
 use sqlx::{PgPool, SqliteConnection};
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ pub struct ClaimById {
     /// The claim's id; a repeated claim has the same one.
     pub claim: ClaimId,
     /// The worker that claims.
-    pub worker: WorkerName,
-    /// Whether the worker's name alone identifies a repeated claim, since the PATCH route of the API has no claim ids.
+    pub worker: WorkerProcess,
+    /// Whether the worker alone identifies a repeated claim, since the PATCH route of the API has no claim ids.
     pub by_name: bool,
 }
 
@@ -35,8 +35,10 @@ pub struct Granted {
 const POSTGRES: &str = "
     update unfinished_task u
     set phase = 2, attempt = u.attempt + 1, claim = a.claim, worker = a.worker,
+        subject = a.subject, instance = a.instance,
         started_at = (select now_us()), due_at = (select now_us()) + t.ttl_ms * 1000
-    from unnest($1::uuid[], $2::uuid[], $3::text[]) as a (id, claim, worker) join task t on t.id = a.id
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[]) as a (id, claim, worker, subject, instance)
+    join task t on t.id = a.id
     where u.id = a.id and u.phase + 0 = 1 and u.due_at + 0 >= (select now_us())
     returning u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent";
@@ -46,17 +48,20 @@ const POSTGRES: &str = "
 const REPEATED_POSTGRES: &str = "
     select u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[]) as a (id, claim, worker, by_name)
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::boolean[])
+        as a (id, claim, worker, subject, instance, by_name)
     join unfinished_task u on u.id = a.id join task t on t.id = a.id
-    where u.phase + 0 = 2 and u.worker = a.worker and (u.claim = a.claim or a.by_name)
+    where u.phase + 0 = 2 and u.worker = a.worker and u.subject = a.subject
+        and (u.claim = a.claim or a.by_name and u.instance = a.instance)
         and u.due_at + 0 >= (select now_us())";
 
 /// The elements of the JSON array stand in the order of the fields of [`GrantRow`].
 const SQLITE: &str = "
     update unfinished_task
     set phase = 2, attempt = attempt + 1, claim = a.claim, worker = a.worker,
-        started_at = ?2, due_at = ?2 + t.ttl_ms * 1000
-    from (select unhex(value->>0, '-') as id, unhex(value->>1, '-') as claim, value->>2 as worker from json_each(?1)) a
+        subject = a.subject, instance = a.instance, started_at = ?2, due_at = ?2 + t.ttl_ms * 1000
+    from (select unhex(value->>0, '-') as id, unhex(value->>1, '-') as claim, value->>2 as worker,
+              unhex(value->>3, '-') as subject, unhex(value->>4, '-') as instance from json_each(?1)) a
     join task t on t.id = a.id
     where unfinished_task.id = a.id and phase = 1 and due_at >= ?2;
 
@@ -65,7 +70,8 @@ const SQLITE: &str = "
     from json_each(?1) a
     join unfinished_task u on u.id = unhex(a.value->>0, '-')
     join task t on t.id = u.id
-    where u.phase = 2 and u.worker = a.value->>2 and (u.claim = unhex(a.value->>1, '-') or a.value->>3)
+    where u.phase = 2 and u.worker = a.value->>2 and u.subject = unhex(a.value->>3, '-')
+        and (u.claim = unhex(a.value->>1, '-') or a.value->>5 and u.instance = unhex(a.value->>4, '-'))
         and u.due_at >= ?2";
 
 row_struct! {
@@ -92,9 +98,9 @@ impl Store {
         let rows: Vec<GrantRow> = match &self.db {
             Db::Postgres(pools) => claim_on_postgres(&pools.write, claims).await?,
             Db::Sqlite(pools) => {
-                let rows = encode_batch(
-                    claims.iter().map(|claim| (claim.id, claim.claim, &claim.worker, claim.by_name)),
-                );
+                let rows = encode_batch(claims.iter().map(|ClaimById { id, claim, worker, by_name }| {
+                    (id, claim, &worker.name, worker.subject, worker.instance, by_name)
+                }));
                 let granted = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(claim_on_sqlite(connection, rows, now))
                 });
@@ -112,7 +118,9 @@ async fn claim_on_postgres(
     let mut rows: Vec<GrantRow> = sqlx::query_as(POSTGRES)
         .bind(claims.iter().map(|claim| claim.id.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|claim| claim.claim.0).collect::<Vec<_>>())
-        .bind(claims.iter().map(|claim| claim.worker.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.worker.name.as_str()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.worker.subject.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.worker.instance.0).collect::<Vec<_>>())
         .fetch_all(pool)
         .await?;
     if rows.len() < claims.len() {
@@ -121,7 +129,9 @@ async fn claim_on_postgres(
         let repeated: Vec<GrantRow> = sqlx::query_as(REPEATED_POSTGRES)
             .bind(claims.iter().map(|claim| claim.id.0).collect::<Vec<_>>())
             .bind(claims.iter().map(|claim| claim.claim.0).collect::<Vec<_>>())
-            .bind(claims.iter().map(|claim| claim.worker.as_str()).collect::<Vec<_>>())
+            .bind(claims.iter().map(|claim| claim.worker.name.as_str()).collect::<Vec<_>>())
+            .bind(claims.iter().map(|claim| claim.worker.subject.0).collect::<Vec<_>>())
+            .bind(claims.iter().map(|claim| claim.worker.instance.0).collect::<Vec<_>>())
             .bind(claims.iter().map(|claim| claim.by_name).collect::<Vec<_>>())
             .fetch_all(pool)
             .await?;
@@ -130,7 +140,7 @@ async fn claim_on_postgres(
     Ok(rows)
 }
 
-/// Claims a JSON batch of (id, claim, worker, by name).
+/// Claims a JSON batch of (id, claim, worker's name, subject, instance, by name).
 pub(crate) async fn claim_on_sqlite(
     connection: &mut SqliteConnection,
     claims: String,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use database::{DatabaseError, Db, encode_batch, transaction};
-use domain::{ClaimId, TypeName, WorkerName};
+use domain::{ClaimId, SubjectId, TypeName, WorkerName};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Row, SqliteConnection};
 use uuid::Uuid;
@@ -54,6 +54,7 @@ const POSTGRES: &str = "
     ), granted as (
         update unfinished_task u
         set phase = 2, attempt = u.attempt + 1, claim = ($4::uuid[])[p.slot], worker = ($5::text[])[p.slot],
+            subject = ($9::uuid[])[p.slot], instance = ($10::uuid[])[p.slot],
             started_at = (select now_us()), due_at = (select now_us()) + t.ttl_ms * 1000
         from picked p join task t on t.id = p.id
         where u.id = p.id and (select free from checked)[($7::integer[])[p.slot]]
@@ -80,13 +81,13 @@ const UNDER_CLAIM_POSTGRES: &str = "
     select u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent
     from unfinished_task u join task t on t.id = u.id
-    where u.worker = $1 and u.claim = $2 and u.phase = 2 and u.due_at >= (select now_us())";
+    where u.worker = $1 and u.claim = $2 and u.subject = $3 and u.phase = 2 and u.due_at >= (select now_us())";
 
 const UNDER_CLAIM_SQLITE: &str = "
     select u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
-        u.due_at - ?3 as remaining_us, t.traceparent
+        u.due_at - ?4 as remaining_us, t.traceparent
     from unfinished_task u join task t on t.id = u.id
-    where u.worker = ?1 and u.claim = ?2 and u.phase = 2 and u.due_at >= ?3";
+    where u.worker = ?1 and u.claim = ?2 and u.subject = ?3 and u.phase = 2 and u.due_at >= ?4";
 
 /// A grant and when its task had become ready, or the claim of a refused request, with attempt 0.
 struct PulledRow {
@@ -144,10 +145,12 @@ impl Store {
             .bind(floors.scan_starts(types, before))
             .bind(i64::try_from(slots.len()).expect("the slots fit into memory"))
             .bind(slots.iter().map(|(_, request)| request.claim.0).collect::<Vec<_>>())
-            .bind(slots.iter().map(|(_, request)| request.worker.as_str()).collect::<Vec<_>>())
+            .bind(slots.iter().map(|(_, request)| request.worker.name.as_str()).collect::<Vec<_>>())
             .bind(age)
             .bind(slots.iter().map(|(number, _)| *number).collect::<Vec<_>>())
             .bind(first_slots(slots).map(|(_, request)| request.is_first_look).collect::<Vec<_>>())
+            .bind(slots.iter().map(|(_, request)| request.worker.subject.0).collect::<Vec<_>>())
+            .bind(slots.iter().map(|(_, request)| request.worker.instance.0).collect::<Vec<_>>())
             .fetch_all(pool)
             .await?;
         let (rows, refused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.grant.attempt > 0);
@@ -161,21 +164,22 @@ impl Store {
         })
     }
 
-    /// What still runs under `claim`, with the time that is left: the answer to a request that is repeated because its answer
-    /// was lost.
+    /// What `subject` still runs under `claim`, with the time that is left: the answer to a request that is repeated because
+    /// its answer was lost.
     pub async fn grants_under_claim(
         &self,
         worker: &WorkerName,
+        subject: SubjectId,
         claim: ClaimId,
     ) -> Result<Vec<Granted>, DatabaseError> {
         let worker = worker.as_str();
         let rows: Vec<GrantRow> = match &self.db {
             Db::Postgres(pools) => {
-                let query = sqlx::query_as(UNDER_CLAIM_POSTGRES).bind(worker).bind(claim.0);
+                let query = sqlx::query_as(UNDER_CLAIM_POSTGRES).bind(worker).bind(claim.0).bind(subject.0);
                 query.fetch_all(&pools.read).await?
             }
             Db::Sqlite(pools) => {
-                let query = sqlx::query_as(UNDER_CLAIM_SQLITE).bind(worker).bind(claim.0);
+                let query = sqlx::query_as(UNDER_CLAIM_SQLITE).bind(worker).bind(claim.0).bind(subject.0);
                 query.bind(self.clock.now()).fetch_all(&pools.read).await?
             }
         };
@@ -218,7 +222,7 @@ async fn pull_on_sqlite(
     let filled = 1..=i32::try_from(picked.len()).expect("the picked tasks fit into memory");
     let to_check = first_slots(&slots)
         .filter(|(number, request)| request.is_first_look || filled.contains(number))
-        .map(|(_, request)| (request.claim, &request.worker));
+        .map(|(_, request)| (request.claim, &request.worker.name));
     let to_check: Vec<_> = to_check.collect();
     if to_check.is_empty() {
         return Ok(PullResult::default());
@@ -231,8 +235,11 @@ async fn pull_on_sqlite(
     let refused: Vec<ClaimId> = refused.into_iter().map(|(claim,)| ClaimId(claim)).collect();
     let assigned =
         picked.into_iter().zip(slots).filter(|(_, (_, request))| !refused.contains(&request.claim));
-    let claims: Vec<_> =
-        assigned.map(|((id, _), (_, request))| (id, request.claim, request.worker, false)).collect();
+    let claims: Vec<_> = assigned
+        .map(|((id, _), (_, PullRequest { claim, worker, .. }))| {
+            (id, claim, worker.name, worker.subject, worker.instance, false)
+        })
+        .collect();
     let granted = if claims.is_empty() {
         Vec::new()
     } else {

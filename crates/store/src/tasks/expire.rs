@@ -22,7 +22,7 @@ const POSTGRES: &str = concat!(
         for update skip locked
     ), gone as (
         delete from unfinished_task u using overdue where u.id = overdue.id
-        returning u.id, u.owner, u.type, u.phase, u.attempt, u.worker, u.started_at, u.due_at
+        returning u.id, u.owner, u.type, u.phase, u.attempt, u.worker, u.subject, u.started_at, u.due_at
     ), ended as (",
     insert_outcome!(
         now: "(select now_us())",

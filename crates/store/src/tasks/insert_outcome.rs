@@ -17,7 +17,7 @@ macro_rules! insert_outcome {
     ) => {
         concat!(
             "insert into outcome (
-                id, owner, type, status, reason, attempt, started_at, ended_at, ttl_ms, worker, result, error)
+                id, owner, type, status, reason, attempt, started_at, ended_at, ttl_ms, worker, subject, result, error)
             select id, owner, type, ",
             $status,
             ", ",
@@ -26,7 +26,7 @@ macro_rules! insert_outcome {
             $now,
             " then started_at else ",
             $now,
-            " end, (due_at - started_at) / 1000, worker, ",
+            " end, (due_at - started_at) / 1000, worker, subject, ",
             $result,
             ", ",
             $error,

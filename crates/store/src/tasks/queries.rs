@@ -35,6 +35,9 @@ const READY: &str = "
     where type = $1 and priority = 0 and ready_at <= $2 and phase = 1
     order by ready_at limit $3";
 
+const UNFINISHED: &str =
+    "select count(*) from (select 1 from unfinished_task where owner = $1 limit $2) unfinished";
+
 const COUNTS: &str = "
     select (select count(*) from task) as accepted,
         (select count(*) from unfinished_task where phase = 1) as created,
@@ -180,6 +183,13 @@ impl Store {
         ready.sort_by_key(|task| (task.since, task.id));
         ready.truncate(limit as usize);
         Ok(ready)
+    }
+
+    /// The number of the owner's tasks that have not ended, counted to `limit` at most.
+    pub async fn unfinished_tasks_of(&self, owner: OwnerId, limit: u32) -> Result<u64, DatabaseError> {
+        let (tasks,): (i64,) = on!(&self.db, read, pool =>
+            sqlx::query_as(UNFINISHED).bind(owner.0).bind(i64::from(limit)).fetch_one(pool).await)?;
+        Ok(tasks.cast_unsigned())
     }
 
     /// The number of tasks in each status, at one instant. It counts every row: for tests and operators, not for pages.

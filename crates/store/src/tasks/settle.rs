@@ -2,10 +2,10 @@
 //! before the deadline, as the statement itself decides.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
-use domain::{Attempt, AttemptOutcome, Reason, Report, SettleResult, Status};
+use domain::{Attempt, AttemptOutcome, Reason, Report, SettleResult, Status, SubjectId, WorkerName};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
@@ -28,12 +28,13 @@ macro_rules! insert_reported_outcome {
 
 const POSTGRES: &str = concat!(
     "with reported as materialized (
-        select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::boolean[], $5::text[])
-            as r (id, attempt, claim, succeeded, content)
+        select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::boolean[], $7::text[])
+            as r (id, attempt, claim, worker, subject, succeeded, content)
     ), gone as (
         delete from unfinished_task u using reported r
         where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
-        returning u.id, u.owner, u.type, u.attempt, u.worker, u.started_at, u.due_at,
+            and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject)
+        returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at,
             r.succeeded, r.content, u.due_at >= (select now_us()) as in_time
     ) ",
     insert_reported_outcome!(now: "(select now_us())", from: "gone"),
@@ -46,9 +47,10 @@ const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
         from: "(
-            select u.*, value->>3 as succeeded, value->>4 as content, u.due_at >= ?2 as in_time
+            select u.*, value->>5 as succeeded, value->>6 as content, u.due_at >= ?2 as in_time
             from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-')
             where u.phase = 2 and u.claim = unhex(value->>2, '-') and u.attempt = value->>1
+                and u.worker = value->>3 and u.subject = coalesce(unhex(value->>4, '-'), u.subject)
         )"
     ),
     " where true;
@@ -66,36 +68,44 @@ const SQLITE: &str = concat!(
 const RELEASE_POSTGRES: &str = "
     update unfinished_task u
     set phase = 1, ready_at = (select now_us()), due_at = (select now_us()) + t.start_within_ms * 1000,
-        claim = null, worker = null, started_at = null
-    from unnest($1::uuid[], $2::integer[], $3::uuid[]) as r (id, attempt, claim) join task t on t.id = r.id
+        claim = null, worker = null, instance = null, started_at = null
+    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[]) as r (id, attempt, claim, worker, subject)
+    join task t on t.id = r.id
     where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
+        and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject)
         and u.due_at + 0 >= (select now_us())
     returning u.id, u.attempt, 'CREATED' as status, null::text as reason, 0::bigint as late_us";
 
 const RELEASE_SQLITE: &str = "
     update unfinished_task
-    set phase = 1, ready_at = ?2, due_at = ?2 + r.start_within_ms * 1000, claim = null, worker = null, started_at = null
-    from (select t.id, t.start_within_ms, value->>1 as attempt, unhex(value->>2, '-') as claim
+    set phase = 1, ready_at = ?2, due_at = ?2 + r.start_within_ms * 1000,
+        claim = null, worker = null, instance = null, started_at = null
+    from (select t.id, t.start_within_ms, value->>1 as attempt, unhex(value->>2, '-') as claim,
+              value->>3 as worker, unhex(value->>4, '-') as subject
           from json_each(?1) join task t on t.id = unhex(value->>0, '-')) r
     where unfinished_task.id = r.id and phase = 2 and unfinished_task.claim = r.claim
-        and unfinished_task.attempt = r.attempt and due_at >= ?2
+        and unfinished_task.attempt = r.attempt and unfinished_task.worker = r.worker
+        and unfinished_task.subject = coalesce(r.subject, unfinished_task.subject) and due_at >= ?2
     returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
 
-/// How the tasks of those reports stand that had no effect: they may have ended, be granted to others, or be unknown.
+/// How the tasks of those reports stand that had no effect: they may have ended, or wait for a grant. A task that another
+/// subject was granted, or nobody yet, is absent to the subject of the report.
 const CURRENT_STATUS_POSTGRES: &str = "
     select t.id, coalesce(o.attempt, u.attempt) as attempt,
         coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
         (select now_us()) - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
-    from unnest($1::uuid[]) as r (id)
-    join task t on t.id = r.id left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id";
+    from unnest($1::uuid[], $2::uuid[]) as r (id, subject)
+    join task t on t.id = r.id left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+    where r.subject is null or coalesce(o.subject, u.subject) = r.subject";
 
 const CURRENT_STATUS_SQLITE: &str = "
     select t.id, coalesce(o.attempt, u.attempt) as attempt,
         coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
         ?2 - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
     from json_each(?1) r
-    join task t on t.id = unhex(r.value, '-')
-    left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id";
+    join task t on t.id = unhex(r.value->>0, '-')
+    left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+    where r.value->>1 is null or coalesce(o.subject, u.subject) = unhex(r.value->>1, '-')";
 
 row_struct! {
     /// How a task stands after a report; `late_us` is null where there is no deadline.
@@ -107,6 +117,18 @@ row_struct! {
         reason: Option<String>,
         late_us: Option<i64>,
     }
+}
+
+/// A report, and who sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributedReport {
+    /// The worker: a report counts only in the name of the worker that was granted the task.
+    pub worker: WorkerName,
+    /// The account or client that reports, which must be the subject of the grant. `None`: the way by which the report came
+    /// does not tell (Kafka), and the claim id alone proves the grant.
+    pub subject: Option<SubjectId>,
+    /// The report.
+    pub report: Report,
 }
 
 /// How a task stands after a report.
@@ -127,8 +149,16 @@ struct GrantKey {
     claim: Uuid,
 }
 
+/// Who reports a grant.
+#[derive(Debug, Clone, Copy)]
+struct ReportedBy<'a> {
+    worker: &'a WorkerName,
+    subject: Option<Uuid>,
+}
+
 /// What a grant reports of its end.
 struct Completion<'a> {
+    by: ReportedBy<'a>,
     succeeded: bool,
     /// The result, or the message of the failure.
     content: Cow<'a, str>,
@@ -137,10 +167,11 @@ struct Completion<'a> {
 impl Store {
     /// Settles each report; the results stand in the order of the reports.
     ///
-    /// A report in time makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A
-    /// late one makes it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task
-    /// stands.
-    pub async fn settle(&self, reports: &[Report]) -> Result<Vec<SettleResult>, DatabaseError> {
+    /// A report counts if its attempt, claim and worker, and its subject if it names one, are those of the grant. In time it makes its task
+    /// FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes it CANCELLED, and
+    /// its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
+    /// subject's.
+    pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (completed, released) = by_grant(reports);
         let mut standings: HashMap<Uuid, TaskStanding> = HashMap::new();
         if !completed.is_empty() {
@@ -149,14 +180,17 @@ impl Store {
         if !released.is_empty() {
             add_standings(&mut standings, self.release(released).await?)?;
         }
-        let without_effect: Vec<Uuid> =
-            reports.iter().map(|report| report.id.0).filter(|id| !standings.contains_key(id)).collect();
+        let without_effect: Vec<(Uuid, Option<Uuid>)> = reports
+            .iter()
+            .map(|AttributedReport { subject, report, .. }| (report.id.0, subject.map(|subject| subject.0)))
+            .filter(|(id, _)| !standings.contains_key(id))
+            .collect();
         if !without_effect.is_empty() {
             add_standings(&mut standings, self.standings(without_effect).await?)?;
         }
         Ok(reports
             .iter()
-            .map(|report| {
+            .map(|AttributedReport { report, .. }| {
                 standings
                     .get(&report.id.0)
                     .map_or(SettleResult::Unknown, |standing| standing.result_of(report))
@@ -173,14 +207,17 @@ impl Store {
                 .bind(completed.keys().map(|grant| grant.id).collect::<Vec<_>>())
                 .bind(completed.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
                 .bind(completed.keys().map(|grant| grant.claim).collect::<Vec<_>>())
+                .bind(completed.values().map(|completion| completion.by.worker.as_str()).collect::<Vec<_>>())
+                .bind(completed.values().map(|completion| completion.by.subject).collect::<Vec<_>>())
                 .bind(completed.values().map(|completion| completion.succeeded).collect::<Vec<_>>())
                 .bind(completed.values().map(|completion| &*completion.content).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let reports = encode_batch(completed.iter().map(|(grant, completion)| {
-                    (grant.id, grant.attempt, grant.claim, completion.succeeded, &completion.content)
-                }));
+                let reports =
+                    encode_batch(completed.iter().map(|(grant, Completion { by, succeeded, content })| {
+                        (grant.id, grant.attempt, grant.claim, by.worker, by.subject, succeeded, content)
+                    }));
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         decode_rows(
@@ -193,17 +230,25 @@ impl Store {
         }
     }
 
-    async fn release(&self, released: BTreeSet<GrantKey>) -> Result<Vec<StandingRow>, DatabaseError> {
+    async fn release(
+        &self,
+        released: BTreeMap<GrantKey, ReportedBy<'_>>,
+    ) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(RELEASE_POSTGRES)
-                .bind(released.iter().map(|grant| grant.id).collect::<Vec<_>>())
-                .bind(released.iter().map(|grant| grant.attempt).collect::<Vec<_>>())
-                .bind(released.iter().map(|grant| grant.claim).collect::<Vec<_>>())
+                .bind(released.keys().map(|grant| grant.id).collect::<Vec<_>>())
+                .bind(released.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
+                .bind(released.keys().map(|grant| grant.claim).collect::<Vec<_>>())
+                .bind(released.values().map(|by| by.worker.as_str()).collect::<Vec<_>>())
+                .bind(released.values().map(|by| by.subject).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let grants =
-                    encode_batch(released.iter().map(|grant| (grant.id, grant.attempt, grant.claim)));
+                let grants = encode_batch(
+                    released
+                        .iter()
+                        .map(|(grant, by)| (grant.id, grant.attempt, grant.claim, by.worker, by.subject)),
+                );
                 let release = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let query = sqlx::query_as(RELEASE_SQLITE).bind(grants).bind(now);
@@ -215,13 +260,16 @@ impl Store {
         }
     }
 
-    async fn standings(&self, ids: Vec<Uuid>) -> Result<Vec<StandingRow>, DatabaseError> {
+    /// How tasks stand, each as far as its subject may see it.
+    async fn standings(&self, tasks: Vec<(Uuid, Option<Uuid>)>) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => {
-                Ok(sqlx::query_as(CURRENT_STATUS_POSTGRES).bind(ids).fetch_all(&pools.read).await?)
+                let (ids, subjects): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
+                let query = sqlx::query_as(CURRENT_STATUS_POSTGRES).bind(ids).bind(subjects);
+                Ok(query.fetch_all(&pools.read).await?)
             }
             Db::Sqlite(pools) => Ok(sqlx::query_as(CURRENT_STATUS_SQLITE)
-                .bind(encode_batch(ids))
+                .bind(encode_batch(tasks))
                 .bind(self.clock.now())
                 .fetch_all(&pools.read)
                 .await?),
@@ -230,21 +278,24 @@ impl Store {
 }
 
 /// Sorts the reports into those that complete a grant and those that release one, each grant once.
-fn by_grant(reports: &[Report]) -> (BTreeMap<GrantKey, Completion<'_>>, BTreeSet<GrantKey>) {
+fn by_grant(
+    reports: &[AttributedReport],
+) -> (BTreeMap<GrantKey, Completion<'_>>, BTreeMap<GrantKey, ReportedBy<'_>>) {
     let mut completed = BTreeMap::new();
-    let mut released = BTreeSet::new();
-    for report in reports {
+    let mut released = BTreeMap::new();
+    for AttributedReport { worker, subject, report } in reports {
+        let by = ReportedBy { worker, subject: subject.map(|subject| subject.0) };
         let grant =
             GrantKey { id: report.id.0, attempt: report.attempt.cast_signed(), claim: report.claim.0 };
-        let completion = match &report.reported {
-            AttemptOutcome::Result(result) => Completion { succeeded: true, content: result.text().into() },
-            AttemptOutcome::Error(error) => Completion { succeeded: false, content: storable(error) },
+        let (succeeded, content) = match &report.reported {
+            AttemptOutcome::Result(result) => (true, result.text().into()),
+            AttemptOutcome::Error(error) => (false, storable(error)),
             AttemptOutcome::Released => {
-                released.insert(grant);
+                released.entry(grant).or_insert(by);
                 continue;
             }
         };
-        completed.entry(grant).or_insert(completion);
+        completed.entry(grant).or_insert(Completion { by, succeeded, content });
     }
     (completed, released)
 }

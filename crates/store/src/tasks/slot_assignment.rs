@@ -1,6 +1,6 @@
 //! The order in which the free slots of waiting workers receive tasks.
 
-use domain::{ClaimId, WorkerName};
+use domain::{ClaimId, WorkerProcess};
 
 /// A worker's request for any task of some types.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct PullRequest {
     /// The claim's id; a repeated request has the same one.
     pub claim: ClaimId,
     /// The worker that requests.
-    pub worker: WorkerName,
+    pub worker: WorkerProcess,
     /// How many tasks it can take.
     pub slots: u32,
     /// Whether this Backend looks for tasks for this request for the first time. The same request may have been sent to
@@ -33,6 +33,7 @@ pub(crate) fn first_slots<T>(slots: &[(i32, T)]) -> impl Iterator<Item = &(i32, 
 
 #[cfg(test)]
 mod tests {
+    use domain::{InstanceId, SubjectId};
     use uuid::Uuid;
 
     use super::*;
@@ -41,7 +42,11 @@ mod tests {
     fn requests_take_turns() {
         let request = |n, slots| PullRequest {
             claim: ClaimId(Uuid::from_u128(n)),
-            worker: "w".parse().unwrap(),
+            worker: WorkerProcess {
+                name: "w".parse().unwrap(),
+                subject: SubjectId(Uuid::nil()),
+                instance: InstanceId::NONE,
+            },
             slots,
             is_first_look: false,
         };

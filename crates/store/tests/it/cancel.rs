@@ -4,7 +4,7 @@ use domain::{Reason, Status, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::kit::table_dump::dump_tables;
-use crate::kit::{ANN, BOB, SECOND, each_database, report, result};
+use crate::kit::{ANN, BOB, SECOND, attributed, each_database, report, result};
 
 /// G12: in every status that is not final.
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_racing_result_and_cancellation_agree_on_the_outcome() {
         for _ in 0..40 {
             let grant = test.running().await;
             let (first, second) = (test.store.clone(), test.another());
-            let reports = vec![report(&grant, result("1"))];
+            let reports = vec![attributed("w1", report(&grant, result("1")))];
             let mut settle = JoinSet::new();
             settle.spawn(async move { first.settle(&reports).await.unwrap()[0] });
             let ended = second.cancel(ANN, &[grant.id]).await.unwrap();

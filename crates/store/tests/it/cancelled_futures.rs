@@ -11,7 +11,7 @@ use domain::{RawJson, Submission};
 use sqlx::{AssertSqlSafe, Connection};
 use store::PullRequest;
 
-use crate::kit::{ANN, TestStore, claim_by, each_database, kind, report, result, worker};
+use crate::kit::{ANN, TestStore, attributed, claim_by, each_database, kind, process, report, result};
 
 /// Far longer than the time between two full scans of the due tasks.
 const MAX_WAIT: Duration = Duration::from_mins(1);
@@ -90,12 +90,13 @@ async fn dropped_calls_leave_every_task_in_one_status() {
         for polls in 0..40 {
             let (settled, released) = (test.running().await, test.running().await);
             let reports =
-                [report(&settled, result("1")), report(&released, domain::AttemptOutcome::Released)];
+                [report(&settled, result("1")), report(&released, domain::AttemptOutcome::Released)]
+                    .map(|report| attributed("w1", report));
             abandon(test.store.settle(&reports), polls).await;
             abandon(test.store.cancel(ANN, &[test.created().await]), polls).await;
             let request = PullRequest {
                 claim: domain::ClaimId::random(),
-                worker: worker("w1"),
+                worker: process("w1"),
                 slots: 2,
                 is_first_look: true,
             };

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use domain::{ClaimId, Status, TaskId, Timestamp};
+use domain::{ClaimId, Status, SubjectId, TaskId, Timestamp, WorkerProcess};
 use store::{ClaimById, Granted};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::kit::table_dump::dump_tables;
-use crate::kit::{ANN, MILLI, SECOND, claim_by, each_database, millis, result, worker};
+use crate::kit::{ANN, MILLI, SECOND, SUBJECT, claim_by, each_database, millis, process, result, worker};
 
 /// G3, G7: the deadline is the instant of the claim plus the task's TTL.
 #[tokio::test]
@@ -116,7 +117,13 @@ async fn another_claim_gets_nothing() {
         test.claim_with(mine.clone()).await.unwrap();
         assert_eq!(test.claim_with(claim_by(mine.id, "w2")).await, None);
         assert_eq!(test.claim_with(claim_by(mine.id, "w1")).await, None, "the same worker under a new claim");
-        assert_eq!(test.claim_with(ClaimById { worker: worker("w2"), ..mine }).await, None);
+        assert_eq!(test.claim_with(ClaimById { worker: process("w2"), ..mine.clone() }).await, None);
+        let subject = SubjectId(Uuid::nil());
+        for by_name in [false, true] {
+            let other = WorkerProcess { subject, ..mine.worker.clone() };
+            let other = ClaimById { worker: other, by_name, ..mine.clone() };
+            assert_eq!(test.claim_with(other).await, None, "another account that uses the same name");
+        }
         assert_eq!(test.claim_with(claim_by(test.store.new_task_id(), "w1")).await, None, "no such task");
     })
     .await;
@@ -181,7 +188,7 @@ async fn a_batch_is_granted_task_by_task() {
         let granted = test.store.claim_by_id(&claims).await.unwrap();
         let granted: HashSet<TaskId> = granted.into_iter().map(|granted| granted.grant.id).collect();
         assert_eq!(granted, HashSet::from([tasks[0], tasks[2]]));
-        assert_eq!(test.store.grants_under_claim(&worker("w2"), claim).await.unwrap().len(), 2);
+        assert_eq!(test.store.grants_under_claim(&worker("w2"), SUBJECT, claim).await.unwrap().len(), 2);
         assert!(test.store.claim_by_id(&[]).await.unwrap().is_empty());
     })
     .await;

@@ -7,13 +7,13 @@ use domain::{AttemptOutcome, ClaimId, Submission, TaskId};
 use store::{ClaimById, Granted, PullRequest, PullResult, Store};
 use tokio::task::JoinSet;
 
-use crate::kit::{MILLI, SECOND, each_database, kind, millis, report, worker};
+use crate::kit::{MILLI, SECOND, SUBJECT, each_database, kind, millis, process, report, worker};
 
 /// No minimum age.
 const NOW: Duration = Duration::ZERO;
 
 fn request(name: &str, slots: u32) -> PullRequest {
-    PullRequest { claim: ClaimId::random(), worker: worker(name), slots, is_first_look: true }
+    PullRequest { claim: ClaimId::random(), worker: process(name), slots, is_first_look: true }
 }
 
 fn ids(granted: &[Granted]) -> HashSet<TaskId> {
@@ -56,9 +56,10 @@ async fn waiting_workers_take_turns() {
         let granted = test.store.claim_by_type(&requests, &[kind("demo.echo")], NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), tasks.into_iter().collect());
         for request in requests {
-            let running = test.store.grants_under_claim(&request.worker, request.claim).await.unwrap();
+            let running =
+                test.store.grants_under_claim(&request.worker.name, SUBJECT, request.claim).await.unwrap();
             let given: Vec<&Granted> =
-                granted.iter().filter(|granted| granted.worker == request.worker).collect();
+                granted.iter().filter(|granted| granted.worker == request.worker.name).collect();
             assert_eq!(given.len(), if request == greedy { 2 } else { 1 });
             assert_eq!(ids(&running).len(), given.len());
             assert!(given.iter().all(|granted| granted.grant.claim == request.claim));
@@ -191,19 +192,34 @@ async fn grants_under_a_claim_are_those_that_still_run() {
         test.report(&granted[0].grant, crate::kit::result("1")).await;
         test.report(&granted[1].grant, AttemptOutcome::Released).await;
         test.advance(2 * SECOND).await;
-        let running = test.store.grants_under_claim(&request.worker, request.claim).await.unwrap();
+        let running =
+            test.store.grants_under_claim(&request.worker.name, SUBJECT, request.claim).await.unwrap();
         assert_eq!(ids(&running), ids(&granted[2..]));
         assert!(running.iter().all(|granted| granted.grant.remaining_ms == 3000));
-        assert!(test.store.grants_under_claim(&worker("w2"), request.claim).await.unwrap().is_empty());
-        assert!(test.store.grants_under_claim(&request.worker, ClaimId::random()).await.unwrap().is_empty());
+        assert!(
+            test.store.grants_under_claim(&worker("w2"), SUBJECT, request.claim).await.unwrap().is_empty()
+        );
+        assert!(
+            test.store
+                .grants_under_claim(&request.worker.name, SUBJECT, ClaimId::random())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         test.advance(3 * SECOND).await;
         assert_eq!(
-            test.store.grants_under_claim(&request.worker, request.claim).await.unwrap().len(),
+            test.store.grants_under_claim(&request.worker.name, SUBJECT, request.claim).await.unwrap().len(),
             2,
             "at the deadline"
         );
         test.advance(1).await;
-        assert!(test.store.grants_under_claim(&request.worker, request.claim).await.unwrap().is_empty());
+        assert!(
+            test.store
+                .grants_under_claim(&request.worker.name, SUBJECT, request.claim)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }
@@ -243,7 +259,7 @@ async fn a_scan_that_found_nothing_hides_no_later_task() {
             assert_eq!(ids(&granted), HashSet::from([id]), "round {round}");
             test.advance(SECOND).await;
             let reports = [report(&granted[0].grant, AttemptOutcome::Released)];
-            test.store.settle(&reports).await.unwrap();
+            test.settle(&reports).await;
             assert_eq!(pull(2).await[0].grant.attempt, 2, "round {round}");
         }
     })
@@ -299,7 +315,8 @@ async fn a_corrupt_task_does_not_fail_the_others() {
         let granted =
             test.store.claim_by_type(std::slice::from_ref(&request), &types, NOW).await.unwrap().granted;
         assert_eq!(ids(&granted), HashSet::from([whole.id]));
-        let running = test.store.grants_under_claim(&request.worker, request.claim).await.unwrap();
+        let running =
+            test.store.grants_under_claim(&request.worker.name, SUBJECT, request.claim).await.unwrap();
         assert_eq!(ids(&running), HashSet::from([whole.id]));
         let claims: Vec<ClaimById> = tasks
             .iter()

@@ -4,7 +4,7 @@
 use domain::{AttemptOutcome, ClaimId, Grant, Reason, Report, SettleResult, Status, Timestamp};
 
 use crate::kit::table_dump::dump_tables;
-use crate::kit::{ANN, MILLI, SECOND, TestStore, each_database, failure, millis, report, result};
+use crate::kit::{ANN, MILLI, SECOND, TestStore, attributed, each_database, failure, millis, report, result};
 
 /// A running task and the last instant at which its result counts.
 async fn at_the_deadline(test: &TestStore) -> Grant {
@@ -111,7 +111,7 @@ async fn a_foreign_report_does_not_hide_the_valid_one() {
                 reports.reverse();
                 expected.reverse();
             }
-            assert_eq!(test.store.settle(&reports).await.unwrap(), expected);
+            assert_eq!(test.settle(&reports).await, expected);
             assert_eq!(test.result(grant.id).await.as_deref(), Some("1"));
         }
     })
@@ -134,7 +134,7 @@ async fn a_repeated_report_changes_nothing() {
 
         let twice = test.running().await;
         let reports = [report(&twice, result("1")), report(&twice, result("1"))];
-        assert_eq!(test.store.settle(&reports).await.unwrap(), [SettleResult::Finished; 2], "in one batch");
+        assert_eq!(test.settle(&reports).await, [SettleResult::Finished; 2], "in one batch");
     })
     .await;
 }
@@ -195,7 +195,8 @@ async fn a_released_task_is_ready_at_once() {
             SettleResult::Stale,
             "the report is of the older attempt"
         );
-        assert_eq!(test.report(&again, result("2")).await, SettleResult::Finished);
+        let settled = test.store.settle(&[attributed("w2", report(&again, result("2")))]).await.unwrap();
+        assert_eq!(settled, [SettleResult::Finished]);
         assert_eq!(test.result(grant.id).await.as_deref(), Some("2"));
     })
     .await;
@@ -244,7 +245,7 @@ async fn answers_stand_in_the_order_of_the_reports() {
             grants.iter().zip(outcomes).map(|(grant, outcome)| report(grant, outcome)).collect();
         reports.push(Report { id: test.store.new_task_id(), ..reports[0].clone() });
         reports.reverse();
-        let mut settled = test.store.settle(&reports).await.unwrap();
+        let mut settled = test.settle(&reports).await;
         settled.reverse();
         let expected = [
             SettleResult::Finished,

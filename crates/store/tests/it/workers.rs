@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use database::Db;
-use domain::{AttemptOutcome, GrantRef, Heartbeat, LiveWorker, Reason, SettleResult, Status, Timestamp};
+use domain::{
+    AttemptOutcome, GrantRef, InstanceId, LiveWorker, Reason, SettleResult, Status, SubjectId, Timestamp,
+    WorkerProcess,
+};
 use sqlx::Executor;
-use store::EndedTask;
+use store::{ClaimById, EndedTask, NameOwner};
+use uuid::Uuid;
 
-use crate::kit::{ANN, MILLI, SECOND, TestStore, each_database, kind, report, result, worker};
+use crate::kit::{ANN, MILLI, SECOND, TestStore, claim_by, each_database, kind, process, report, result};
 
 const SILENCE: Duration = Duration::from_secs(10);
 
-fn heartbeat(name: &str, running: Vec<GrantRef>) -> Heartbeat {
-    Heartbeat {
-        worker: worker(name),
-        slots: 8,
-        types: vec![kind("demo.echo"), kind("demo.sleep")],
-        running,
-        first: false,
-    }
+/// Sends a heartbeat of the one process of a worker. Returns what the process must stop.
+async fn heartbeat(test: &TestStore, name: &str, running: &[GrantRef]) -> Vec<GrantRef> {
+    let (process, types) = (process(name), [kind("demo.echo"), kind("demo.sleep")]);
+    assert!(test.store.heartbeat(&process, 8, &types).await.unwrap(), "{name} has its name");
+    test.store.grants_to_stop(&process, running).await.unwrap()
 }
 
 async fn end_silent(test: &TestStore) -> Vec<EndedTask> {
@@ -29,11 +30,10 @@ async fn end_silent(test: &TestStore) -> Vec<EndedTask> {
 #[tokio::test]
 async fn a_worker_is_listed_as_in_its_last_heartbeat() {
     each_database(|test| async move {
-        test.store.heartbeat(&heartbeat("w2", vec![])).await.unwrap();
-        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+        heartbeat(&test, "w2", &[]).await;
+        heartbeat(&test, "w1", &[]).await;
         test.advance(SECOND).await;
-        let changed = Heartbeat { slots: u32::MAX, types: vec![], ..heartbeat("w2", vec![]) };
-        test.store.heartbeat(&changed).await.unwrap();
+        assert!(test.store.heartbeat(&process("w2"), u32::MAX, &[]).await.unwrap());
         let workers = test.store.workers().await.unwrap();
         let names: Vec<&str> = workers.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["w1", "w2"]);
@@ -49,7 +49,7 @@ async fn a_worker_is_listed_as_in_its_last_heartbeat() {
 #[tokio::test]
 async fn a_corrupt_worker_is_named_in_the_error() {
     each_database(|test| async move {
-        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+        heartbeat(&test, "w1", &[]).await;
         test.execute("update worker set types = 'no JSON'").await.unwrap();
         let error = test.store.workers().await.unwrap_err();
         assert!(error.is_permanent_row_error());
@@ -68,20 +68,20 @@ async fn a_heartbeat_is_answered_with_what_must_stop() {
         }
         let running: Vec<GrantRef> =
             grants.iter().map(|g| GrantRef { id: g.id, attempt: g.attempt }).collect();
-        assert_eq!(test.store.heartbeat(&heartbeat("w1", running.clone())).await.unwrap(), []);
+        assert_eq!(heartbeat(&test, "w1", &running).await, []);
 
         test.store.cancel(ANN, &[grants[1].id]).await.unwrap();
         test.report(&grants[2], result("1")).await;
         test.report(&grants[3], AttemptOutcome::Released).await;
         test.report(&grants[4], AttemptOutcome::Released).await;
         test.claim(grants[4].id, "w1").await.unwrap();
-        let mut stop = test.store.heartbeat(&heartbeat("w1", running.clone())).await.unwrap();
+        let mut stop = heartbeat(&test, "w1", &running).await;
         stop.sort_unstable_by_key(|running| running.id);
         assert_eq!(stop, running[1..], "cancelled, ended, released, granted again");
 
         let unknown = GrantRef { id: test.store.new_task_id(), attempt: 1 };
-        assert_eq!(test.store.heartbeat(&heartbeat("w1", vec![unknown])).await.unwrap(), [unknown]);
-        let theirs = test.store.heartbeat(&heartbeat("w2", vec![running[0]])).await.unwrap();
+        assert_eq!(heartbeat(&test, "w1", &[unknown]).await, [unknown]);
+        let theirs = heartbeat(&test, "w2", &running[..1]).await;
         assert_eq!(theirs, [running[0]], "granted to another worker");
     })
     .await;
@@ -91,8 +91,8 @@ async fn a_heartbeat_is_answered_with_what_must_stop() {
 #[tokio::test]
 async fn the_tasks_of_a_silent_worker_end() {
     each_database(|test| async move {
-        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
-        test.store.heartbeat(&heartbeat("w2", vec![])).await.unwrap();
+        heartbeat(&test, "w1", &[]).await;
+        heartbeat(&test, "w2", &[]).await;
         let mut mine = Vec::new();
         for name in ["w1", "w1", "w2", "nobody"] {
             let long = domain::Submission { ttl: crate::kit::millis(3_600_000), ..test.submission() };
@@ -102,7 +102,7 @@ async fn the_tasks_of_a_silent_worker_end() {
         let waiting = test.created().await;
         test.advance(10 * SECOND).await;
         assert_eq!(end_silent(&test).await, []);
-        test.store.heartbeat(&heartbeat("w2", vec![])).await.unwrap();
+        heartbeat(&test, "w2", &[]).await;
         test.advance(1).await;
         let mut lost = end_silent(&test).await;
         lost.sort_unstable_by_key(|ended| ended.id);
@@ -117,7 +117,7 @@ async fn the_tasks_of_a_silent_worker_end() {
         assert_eq!(test.status(waiting).await, Status::Created);
         assert_eq!(test.store.workers().await.unwrap().len(), 2, "the silent worker is still listed");
         assert_eq!(end_silent(&test).await, [], "once");
-        let results = test.store.settle(&[report(&mine[0], result("1"))]).await.unwrap();
+        let results = test.settle(&[report(&mine[0], result("1"))]).await;
         assert_eq!(results, [SettleResult::Cancelled { reason: Reason::WorkerLost }]);
     })
     .await;
@@ -142,7 +142,7 @@ async fn a_claim_without_heartbeats_ends_by_its_deadline() {
 #[tokio::test]
 async fn a_task_granted_to_a_lost_worker_ends_too() {
     each_database(|test| async move {
-        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+        heartbeat(&test, "w1", &[]).await;
         test.advance(11 * SECOND).await;
         assert_eq!(end_silent(&test).await, []);
         let grant = test.running().await;
@@ -157,7 +157,7 @@ async fn a_task_granted_to_a_lost_worker_ends_too() {
 async fn a_skipped_task_ends_in_the_next_call() {
     let test = TestStore::postgres().await;
     let Db::Postgres(pools) = &test.db else { panic!("{:?}", test.db) };
-    test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+    heartbeat(&test, "w1", &[]).await;
     test.advance(11 * SECOND).await;
     let grant = test.running().await;
     let mut locking = pools.write.begin().await.unwrap();
@@ -173,7 +173,7 @@ async fn a_skipped_task_ends_in_the_next_call() {
 #[tokio::test]
 async fn a_lost_worker_is_listed_for_a_minute_more() {
     each_database(|test| async move {
-        test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+        heartbeat(&test, "w1", &[]).await;
         test.advance(70 * SECOND).await;
         end_silent(&test).await;
         assert_eq!(test.store.workers().await.unwrap().len(), 1);
@@ -195,10 +195,10 @@ async fn a_lost_worker_is_listed_for_a_minute_more() {
 async fn a_lost_worker_may_come_back() {
     each_database(|test| async move {
         for silent in [11, 71] {
-            test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+            heartbeat(&test, "w1", &[]).await;
             test.advance(silent * SECOND).await;
             end_silent(&test).await;
-            test.store.heartbeat(&heartbeat("w1", vec![])).await.unwrap();
+            heartbeat(&test, "w1", &[]).await;
             let grant = test.running().await;
             test.advance(MILLI).await;
             assert_eq!(end_silent(&test).await, []);
@@ -208,23 +208,81 @@ async fn a_lost_worker_may_come_back() {
     .await;
 }
 
-/// G10: a worker that starts ends the tasks of the previous process of its name, even without any heartbeat.
+/// G10: a process that has its worker's name ends the tasks of earlier processes, and of nobody else.
 #[tokio::test]
-async fn tasks_of_the_previous_process_end_at_once() {
+async fn tasks_of_an_earlier_process_end_at_once() {
     each_database(|test| async move {
         let (mine, waiting) = (test.running().await, test.created().await);
-        let theirs = test.created().await;
+        let (theirs, foreign) = (test.created().await, test.created().await);
         test.claim(theirs, "w2").await.unwrap();
+        let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..process("w1") };
+        test.claim_with(ClaimById { worker: other, ..claim_by(foreign, "w1") }).await.unwrap();
         test.advance(SECOND).await;
-        let now = Timestamp(test.now());
-        let reason = Some(Reason::WorkerLost);
+        assert_eq!(test.store.end_tasks_of_earlier_processes(&process("w1")).await.unwrap(), [], "its own");
+        let started = WorkerProcess { instance: InstanceId::random(), ..process("w1") };
+        let (now, reason) = (Timestamp(test.now()), Some(Reason::WorkerLost));
         let ended = EndedTask { id: mine.id, attempt: 1, reason, ended: now, late_us: -4 * SECOND };
-        assert_eq!(test.store.end_tasks_of_worker(&worker("w1")).await.unwrap(), [ended]);
+        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap(), [ended]);
         assert_eq!(test.status(waiting).await, Status::Created);
         assert_eq!(test.status(theirs).await, Status::Running, "another worker's task");
-        assert_eq!(test.store.end_tasks_of_worker(&worker("w1")).await.unwrap(), [], "once");
+        assert_eq!(test.status(foreign).await, Status::Running, "another account's task");
+        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap(), [], "once");
         let answer = test.report(&mine, result("1")).await;
         assert_eq!(answer, SettleResult::Cancelled { reason: Reason::WorkerLost });
+    })
+    .await;
+}
+
+/// A name belongs to one process until that process has freed it or is lost.
+#[tokio::test]
+async fn a_name_belongs_to_one_process_at_a_time() {
+    each_database(|test| async move {
+        let first = process("w1");
+        let second = WorkerProcess { instance: InstanceId::random(), ..first.clone() };
+        let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..first.clone() };
+        let take = async |process: &WorkerProcess| test.store.heartbeat(process, 8, &[]).await.unwrap();
+        let since = Timestamp(test.now());
+        assert!(take(&first).await);
+        let grant = test.running().await;
+        test.advance(SECOND).await;
+        assert!(take(&first).await, "it keeps its name");
+        assert!(!take(&second).await && !take(&other).await);
+        let owner = NameOwner { process: first.clone(), since };
+        assert_eq!(test.store.name_owner(&first.name).await.unwrap(), Some(owner));
+        for another in [&second, &other] {
+            test.store.free_name(another).await.unwrap();
+        }
+        test.store.free_name(&first).await.unwrap();
+        assert!(!take(&second).await, "a task still runs under it");
+        test.report(&grant, result("1")).await;
+        test.store.free_name(&first).await.unwrap();
+        assert!(take(&other).await, "it is free");
+
+        test.store.free_name(&other).await.unwrap();
+        assert!(take(&first).await);
+        let lost = test.running().await;
+        test.advance(11 * SECOND).await;
+        assert!(!take(&second).await, "no Backend has declared the first one lost");
+        assert_eq!(end_silent(&test).await.len(), 1);
+        assert_eq!(test.status(lost.id).await, Status::Cancelled);
+        assert!(take(&second).await);
+        assert!(!take(&first).await, "it was lost");
+    })
+    .await;
+}
+
+/// A lost worker's name goes to another account only when the lost worker's tasks have ended.
+#[tokio::test]
+async fn a_name_changes_its_owner_when_nothing_of_the_former_owner_runs() {
+    each_database(|test| async move {
+        heartbeat(&test, "w1", &[]).await;
+        test.advance(11 * SECOND).await;
+        end_silent(&test).await;
+        test.running().await;
+        let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..process("w1") };
+        assert!(!test.store.heartbeat(&other, 8, &[]).await.unwrap());
+        assert_eq!(end_silent(&test).await.len(), 1);
+        assert!(test.store.heartbeat(&other, 8, &[]).await.unwrap());
     })
     .await;
 }

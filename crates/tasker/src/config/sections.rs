@@ -87,6 +87,8 @@ pub struct Backend {
     pub max_parameters_bytes: NonZeroUsize,
     /// The largest result of a task.
     pub max_result_bytes: NonZeroUsize,
+    /// How many unfinished tasks an owner may have; 0: any number.
+    pub max_unfinished_per_owner: u32,
 }
 
 impl Default for Backend {
@@ -108,6 +110,7 @@ impl Default for Backend {
             cors_origins: Vec::new(),
             max_parameters_bytes: bytes(DEFAULT_MAX_PARAMETERS_BYTES),
             max_result_bytes: bytes(DEFAULT_MAX_RESULT_BYTES),
+            max_unfinished_per_owner: 100_000,
         }
     }
 }

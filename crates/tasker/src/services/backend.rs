@@ -1,6 +1,6 @@
 //! `tasker backend`: the REST API as a process.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -102,6 +102,7 @@ pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
         cors_origins: section.cors_origins.clone(),
         max_parameters: section.max_parameters_bytes.get(),
         max_result: section.max_result_bytes.get(),
+        max_unfinished_per_owner: NonZeroU32::new(section.max_unfinished_per_owner),
         is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })

@@ -20,6 +20,10 @@ async fn busy() -> Response {
     problem::response(Problem::new(503, "busy", "Too busy", "try again shortly"))
 }
 
+async fn too_many() -> Response {
+    problem::response(Problem::new(429, "too-many", "Too many", "try again shortly"))
+}
+
 async fn panics() -> StatusCode {
     panic!("the password is swordfish")
 }
@@ -28,6 +32,7 @@ fn routes() -> Router {
     Router::new()
         .route("/conflict", get(conflict))
         .route("/busy", get(busy))
+        .route("/too-many", get(too_many))
         .route("/panics", get(panics))
         .route("/page", get(async || (StatusCode::NOT_FOUND, "a page").into_response()))
         .layer(catch_panic::layer(catch_panic::internal_error))
@@ -75,8 +80,10 @@ async fn an_answer_that_is_no_problem_keeps_its_body() {
 }
 
 #[tokio::test]
-async fn only_status_503_says_when_to_try_again() {
-    assert_eq!(exchange::get(&router(), "/busy").await.header("retry-after"), "1");
+async fn only_status_429_and_503_say_when_to_try_again() {
+    for path in ["/busy", "/too-many"] {
+        assert_eq!(exchange::get(&router(), path).await.header("retry-after"), "1");
+    }
     assert_eq!(exchange::get(&router(), "/conflict").await.header("retry-after"), "");
 }
 

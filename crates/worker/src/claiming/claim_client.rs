@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
 use domain::limits::MAX_TASKS_PER_CLAIM;
-use domain::{ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, TaskId, TypeName, WorkerName};
+use domain::{
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, TaskId, TypeName, WorkerName,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
@@ -23,6 +25,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct ClaimClient {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
+    pub(crate) instance: InstanceId,
     /// The types that the worker runs.
     pub(crate) types: Vec<TypeName>,
     pub(crate) outage_log: BackendOutageLog,
@@ -91,7 +94,8 @@ impl ClaimClient {
     }
 
     fn new_request(&self, wanted: ClaimTarget, wait_ms: u64, declined: Vec<DeclinedTask>) -> ClaimRequest {
-        ClaimRequest { claim: ClaimId::random(), worker: self.worker.clone(), wanted, wait_ms, declined }
+        let (worker, instance) = (self.worker.clone(), self.instance);
+        ClaimRequest { claim: ClaimId::random(), worker, instance, wanted, wait_ms, declined }
     }
 
     /// Sends a request once. If the worker stops meanwhile, the answer must come within [`SHUTDOWN_GRACE`].

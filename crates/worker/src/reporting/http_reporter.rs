@@ -212,5 +212,9 @@ fn log_settled(pending: &PendingReport, result: SettleResult, worker: &WorkerNam
             let _span = pending.log_span(worker).entered();
             warn!("the report of task {id} was refused: there is no such task");
         }
+        SettleResult::Invalid => {
+            let _span = pending.log_span(worker).entered();
+            error!("the report of task {id} was refused: the Backend cannot read it");
+        }
     }
 }

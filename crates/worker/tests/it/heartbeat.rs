@@ -18,20 +18,17 @@ async fn the_first_heartbeat_is_accepted_before_the_first_claim() {
     backend.fail(HEARTBEATS, Fault::Unavailable);
     backend.fail(HEARTBEATS, Fault::ConnectionClosed);
     let (worker, _) = run_worker(&backend, settings(1));
-    let mut heartbeats = 0;
-    loop {
+    let mut heartbeats = Vec::new();
+    let instance = loop {
         match backend.request().await {
-            Request::Registration(_) => assert_eq!(heartbeats, 0, "registration comes first"),
-            Request::Heartbeat(heartbeat) => {
-                assert!(heartbeat.first, "no heartbeat has been accepted yet");
-                heartbeats += 1;
-            }
-            Request::Claim(_) => break,
+            Request::Registration(_) => assert!(heartbeats.is_empty(), "registration comes first"),
+            Request::Heartbeat(heartbeat) => heartbeats.push(heartbeat.instance),
+            Request::Claim(claim) => break claim.instance,
             Request::Reports(_) => panic!("no task has run"),
         }
-    }
-    assert!(heartbeats >= 3, "two heartbeats failed");
-    assert!(!backend.heartbeat().await.first, "the next heartbeat is not the first");
+    };
+    assert!(heartbeats.len() >= 3, "two heartbeats failed");
+    assert!(heartbeats.iter().all(|of| *of == instance), "heartbeats and claims name the same process");
     worker.stopped().await;
 }
 
@@ -112,6 +109,24 @@ async fn heartbeats_are_sent_until_the_worker_has_stopped() {
     for _ in 0..20 {
         assert!(backend.heartbeat().await.running.len() <= 1);
     }
+    probe.let_return(1);
+    worker.stopped().await;
+    while !backend.heartbeat().await.last {}
+}
+
+/// A worker that was lost while it was frozen: another process has its name, and the Backend has ended its tasks.
+#[tokio::test]
+async fn a_worker_whose_name_is_taken_stops_its_tasks_and_keeps_trying() {
+    let mut backend = Backend::start();
+    backend.add_task("PROBE", "{}", LONG_TTL);
+    let (worker, mut probe) = run_worker(&backend, settings(1));
+    probe.started().await;
+    while backend.heartbeat().await.running.is_empty() {}
+    backend.fail(HEARTBEATS, Fault::NameTaken);
+    while !backend.heartbeat().await.running.is_empty() {}
+    let id = backend.add_task("PROBE", "{}", LONG_TTL);
+    probe.started().await;
+    while backend.heartbeat().await.running != [GrantRef { id, attempt: 1 }] {}
     probe.let_return(1);
     worker.stopped().await;
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::OwnerId;
+use domain::{OwnerId, SubjectId};
+use store::Registrant;
 use web::bearer::{self, BearerError};
 use web::request_log::CallerId;
 
@@ -12,13 +13,23 @@ use crate::app::AppState;
 use crate::auth::caller::Caller;
 use crate::error::ApiError;
 
-/// A caller who may submit tasks and see its own: a person with the role User or Admin.
+/// A caller who may submit tasks and see its own: the role User or Admin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserCaller(pub(crate) OwnerId);
 
 /// A caller who may use the workers' part of the API: the role Worker or Admin.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WorkerCaller;
+pub(crate) struct WorkerCaller {
+    pub(crate) subject: SubjectId,
+    pub(crate) is_admin: bool,
+}
+
+impl WorkerCaller {
+    /// The caller as one who registers operations and removes them.
+    pub(crate) fn registrant(self) -> Registrant {
+        if self.is_admin { Registrant::Admin(self.subject) } else { Registrant::Subject(self.subject) }
+    }
+}
 
 impl FromRequestParts<Arc<AppState>> for Caller {
     type Rejection = ApiError;
@@ -40,7 +51,7 @@ impl FromRequestParts<Arc<AppState>> for UserCaller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let owner = caller.owner().map(Self);
-        owner.ok_or_else(|| forbidden(&caller, parts, "a person's token with the role User or Admin"))
+        owner.ok_or_else(|| forbidden(&caller, parts, "the role User or Admin"))
     }
 }
 
@@ -49,7 +60,11 @@ impl FromRequestParts<Arc<AppState>> for WorkerCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.is_worker() { Ok(Self) } else { Err(forbidden(&caller, parts, "the role Worker or Admin")) }
+        if caller.is_worker() {
+            Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
+        } else {
+            Err(forbidden(&caller, parts, "the role Worker or Admin"))
+        }
     }
 }
 

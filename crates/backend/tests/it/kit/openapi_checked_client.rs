@@ -18,6 +18,8 @@ pub(crate) struct ApiClient<'a> {
     pub(crate) url: &'a str,
     pub(crate) http: &'a reqwest::Client,
     pub(crate) token: Option<String>,
+    /// The process that claims and heartbeats name.
+    pub(crate) instance: Uuid,
 }
 
 /// A request that is sent when it is awaited.
@@ -61,6 +63,11 @@ impl ApiClient<'_> {
         self.call(Method::PUT, path)
     }
 
+    /// Another process that uses the same token.
+    pub(crate) fn another_process(&self) -> Self {
+        Self { instance: Uuid::new_v4(), ..self.clone() }
+    }
+
     /// Submits a task.
     pub(crate) fn submit(&self, body: Value) -> ApiRequest {
         self.post("/api/Task/").json(body)
@@ -98,7 +105,8 @@ impl ApiClient<'_> {
 
     /// Claims tasks by their ids, under the claim id `claim`.
     pub(crate) fn claim_by_ids(&self, claim: Uuid, worker: &str, ids: &[&str]) -> ApiRequest {
-        let body = json!({"claim": claim, "worker": worker, "wanted": {"ids": ids}});
+        let body =
+            json!({"claim": claim, "worker": worker, "instance": self.instance, "wanted": {"ids": ids}});
         self.post("/api/Task/request").json(body)
     }
 
@@ -119,15 +127,15 @@ impl ApiClient<'_> {
         wait_ms: u64,
     ) -> ApiRequest {
         let pull = json!({"types": [task_type], "slots": slots});
-        let body = json!({"claim": claim, "worker": worker, "wanted": {"pull": pull}, "waitMs": wait_ms});
+        let body = json!({"claim": claim, "worker": worker, "instance": self.instance, "wanted": {"pull": pull}, "waitMs": wait_ms});
         self.post("/api/Task/request").json(body)
     }
 
     /// Claims one task of type ECHO that has been ready for at least `age_ms` milliseconds, and waits for it.
     pub(crate) fn claim_older(&self, age_ms: u64, worker: &str, wait_ms: u64) -> ApiRequest {
         let pull = json!({"types": ["ECHO"], "slots": 1, "minAgeMs": age_ms});
-        let body =
-            json!({"claim": Uuid::new_v4(), "worker": worker, "wanted": {"pull": pull}, "waitMs": wait_ms});
+        let claim = Uuid::new_v4();
+        let body = json!({"claim": claim, "worker": worker, "instance": self.instance, "wanted": {"pull": pull}, "waitMs": wait_ms});
         self.post("/api/Task/request").json(body)
     }
 
@@ -138,16 +146,21 @@ impl ApiClient<'_> {
         self.post("/api/Task/results").json(json!({"worker": worker, "reports": reports}))
     }
 
-    /// Reports what became of one grant; how the report was settled.
+    /// Reports what became of one grant of the worker `w`; how the report was settled.
     pub(crate) async fn report(&self, grant: &Grant, reported: Value) -> Value {
-        self.report_all("w", &[(grant, reported)]).await.ok::<Vec<Value>>().remove(0)
+        self.report_as("w", grant, reported).await
+    }
+
+    /// The same of any worker.
+    pub(crate) async fn report_as(&self, worker: &str, grant: &Grant, reported: Value) -> Value {
+        self.report_all(worker, &[(grant, reported)]).await.ok::<Vec<Value>>().remove(0)
     }
 
     /// Sends a heartbeat of a worker that runs these tasks, each with its attempt.
     pub(crate) fn heartbeat(&self, worker: &str, running: &[(&str, u32)]) -> ApiRequest {
         let running: Vec<Value> =
             running.iter().map(|(id, attempt)| json!({"id": id, "attempt": attempt})).collect();
-        let body = json!({"worker": worker, "slots": 8, "types": ["ECHO"], "running": running});
+        let body = json!({"worker": worker, "instance": self.instance, "slots": 8, "types": ["ECHO"], "running": running});
         self.post("/api/Worker/heartbeat").json(body)
     }
 }
@@ -276,6 +289,14 @@ impl ApiResponse {
             self.status,
             self.text
         );
+        if self.status == StatusCode::NO_CONTENT {
+            assert!(
+                documented["content"].is_null() && self.text.is_empty(),
+                "{method} {template}: {}",
+                self.text
+            );
+            return;
+        }
         let media_type = self.header("content-type").unwrap_or_default();
         let content = &documented["content"][media_type];
         assert!(content.is_object(), "{method} {template} does not document {media_type}");

@@ -179,12 +179,12 @@ impl TestBackend {
 
     /// A client with this bearer token.
     pub(crate) fn with_token(&self, token: String) -> ApiClient<'_> {
-        ApiClient { url: &self.url, http: &self.http, token: Some(token) }
+        ApiClient { url: &self.url, http: &self.http, token: Some(token), instance: Uuid::new_v4() }
     }
 
     /// A client without a token.
     pub(crate) fn anonymous(&self) -> ApiClient<'_> {
-        ApiClient { url: &self.url, http: &self.http, token: None }
+        ApiClient { url: &self.url, http: &self.http, token: None, instance: Uuid::nil() }
     }
 
     /// Submits tasks through the store: no waiting request is notified. Their ids.
@@ -255,6 +255,7 @@ fn settings(identity_url: &str) -> Settings {
         cors_origins: vec!["https://pages.example".to_owned()],
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
+        max_unfinished_per_owner: None,
         is_sampled: true,
         request_timeout: Duration::from_secs(10),
     }

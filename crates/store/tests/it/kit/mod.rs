@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use database::{Clock, Db, on};
 use domain::{
-    AttemptOutcome, ClaimId, Grant, OwnerId, RawJson, Report, SettleResult, Status, Submission, Task, TaskId,
-    Ttl, TypeName, WorkerName,
+    AttemptOutcome, ClaimId, Grant, InstanceId, OwnerId, RawJson, Report, SettleResult, Status, SubjectId,
+    Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{ClaimById, Granted, Store};
+use store::{AttributedReport, ClaimById, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
 pub(crate) const ANN: OwnerId = OwnerId(Uuid::from_u128(0xA));
 pub(crate) const BOB: OwnerId = OwnerId(Uuid::from_u128(0xB));
+
+/// The account that holds the workers' grants, and the process that each worker has, unless a test names others.
+pub(crate) const SUBJECT: SubjectId = SubjectId(Uuid::from_u128(0xD));
+pub(crate) const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(0xE));
 
 pub(crate) const MILLI: i64 = 1000;
 pub(crate) const SECOND: i64 = 1000 * MILLI;
@@ -149,7 +153,14 @@ impl TestStore {
     }
 
     pub(crate) async fn report(&self, grant: &Grant, reported: AttemptOutcome) -> SettleResult {
-        self.store.settle(&[report(grant, reported)]).await.unwrap()[0]
+        self.settle(&[report(grant, reported)]).await[0]
+    }
+
+    /// Settles reports in the name of the worker `w1`.
+    pub(crate) async fn settle(&self, reports: &[Report]) -> Vec<SettleResult> {
+        let reports: Vec<AttributedReport> =
+            reports.iter().map(|report| attributed("w1", report.clone())).collect();
+        self.store.settle(&reports).await.unwrap()
     }
 
     pub(crate) async fn task(&self, id: TaskId) -> Task {
@@ -183,9 +194,19 @@ pub(crate) fn millis(millis: u64) -> Ttl {
     Ttl::try_from(millis).unwrap()
 }
 
+/// The one process of a worker.
+pub(crate) fn process(name: &str) -> WorkerProcess {
+    WorkerProcess { name: worker(name), subject: SUBJECT, instance: INSTANCE }
+}
+
+/// A report in the name of a worker of the subject of all workers.
+pub(crate) fn attributed(name: &str, report: Report) -> AttributedReport {
+    AttributedReport { worker: worker(name), subject: Some(SUBJECT), report }
+}
+
 /// A claim for a task under a new claim id.
 pub(crate) fn claim_by(id: TaskId, name: &str) -> ClaimById {
-    ClaimById { id, claim: ClaimId::random(), worker: worker(name), by_name: false }
+    ClaimById { id, claim: ClaimId::random(), worker: process(name), by_name: false }
 }
 
 pub(crate) fn report(grant: &Grant, reported: AttemptOutcome) -> Report {

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, ClaimId, GrantRef, Heartbeat, OwnerId, Report, SettleResult, State, Submission, TaskId,
-    TypeName, WorkerName,
+    AttemptOutcome, ClaimId, GrantRef, InstanceId, OwnerId, Report, SettleResult, State, Submission, TaskId,
+    TypeName, WorkerName, WorkerProcess,
 };
 use futures_util::future::join_all;
-use store::{ClaimById, EndedTask, Granted, PullRequest, PullResult, Store};
+use store::{AttributedReport, ClaimById, EndedTask, Granted, PullRequest, PullResult, Store};
 use uuid::Uuid;
 
 use crate::kit::table_dump::Tables;
-use crate::kit::{ANN, BOB, TestStore, json, kind, millis, worker};
+use crate::kit::{ANN, BOB, TestStore, json, kind, millis, process, worker};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::steps::{NewClaim, NewTask, Operation, Reported, Reporter};
 
@@ -27,7 +27,7 @@ pub(crate) enum Call {
     Submit(Vec<Submission>),
     Claim(Vec<ClaimById>),
     Pull(Vec<PullRequest>, Vec<TypeName>, Duration),
-    Settle(Vec<Report>),
+    Settle(Vec<AttributedReport>),
     Expire,
     EndTasksOfSilent,
     EndTasksOfWorker(WorkerName),
@@ -62,6 +62,10 @@ fn claim(number: u8) -> ClaimId {
 
 fn named(number: u8) -> WorkerName {
     worker(&format!("w{number}"))
+}
+
+fn process_of(number: u8) -> WorkerProcess {
+    process(named(number).as_str())
 }
 
 fn typed(number: u8) -> TypeName {
@@ -103,7 +107,7 @@ impl Call {
                     let claim = claim(16 + u8::try_from(n).unwrap() + worker * 4);
                     PullRequest {
                         claim,
-                        worker: named(*worker),
+                        worker: process_of(*worker),
                         slots: *slots,
                         is_first_look: *is_first_look,
                     }
@@ -164,7 +168,8 @@ impl Call {
                 CallResult::EndedTask(store.end_tasks_of_silent_workers(silence).await.unwrap())
             }
             Self::EndTasksOfWorker(worker) => {
-                CallResult::EndedTask(store.end_tasks_of_worker(worker).await.unwrap())
+                let started = WorkerProcess { instance: InstanceId::random(), ..process(worker.as_str()) };
+                CallResult::EndedTask(store.end_tasks_of_earlier_processes(&started).await.unwrap())
             }
             Self::Cancel(owner, tasks) => CallResult::EndedTask(store.cancel(*owner, tasks).await.unwrap()),
         }
@@ -202,7 +207,7 @@ impl Call {
             (Self::Settle(reports), CallResult::SettleResult(settled)) => {
                 let pairs = reports.iter().zip(settled);
                 pairs
-                    .map(|(report, s)| {
+                    .map(|(AttributedReport { report, .. }, s)| {
                         effect(report.id, Act::Report(report.clone()), Answer::SettleResult(*s))
                     })
                     .collect()
@@ -339,8 +344,9 @@ pub(crate) async fn heartbeat(
         |grant| !matches!(&model.tasks[&grant.id].state, State::Running { worker, .. } if *worker == name),
     );
     let expected: BTreeSet<TaskId> = stop.map(|grant| grant.id).collect();
-    let heartbeat = Heartbeat { worker: name.clone(), slots: 1, types: vec![], running, first: false };
-    let stop = test.store.heartbeat(&heartbeat).await.unwrap();
+    let process = process(name.as_str());
+    assert!(test.store.heartbeat(&process, 1, &[]).await.unwrap());
+    let stop = test.store.grants_to_stop(&process, &running).await.unwrap();
     let stop: BTreeSet<TaskId> = stop.into_iter().map(|grant| grant.id).collect();
     model.last_heartbeats.insert(name, test.now());
     if stop == expected { Ok(()) } else { Err(format!("the answer is to stop {stop:?}, not {expected:?}")) }
@@ -355,10 +361,10 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
 
 fn claim_request(model: &Model, new: &NewClaim) -> Option<ClaimById> {
     let id = nth(model, new.task)?.submission.id;
-    Some(ClaimById { id, claim: claim(new.claim), worker: named(new.worker), by_name: new.by_name })
+    Some(ClaimById { id, claim: claim(new.claim), worker: process_of(new.worker), by_name: new.by_name })
 }
 
-fn report(task: &ModelTask, by: Reporter, reported: Reported) -> Report {
+fn report(task: &ModelTask, by: Reporter, reported: Reported) -> AttributedReport {
     let current = match &task.state {
         State::Running { claim, .. } => *claim,
         _ => claim(0),
@@ -373,11 +379,17 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> Report {
         Reported::Error => AttemptOutcome::Error("it broke".to_owned()),
         Reported::Released => AttemptOutcome::Released,
     };
-    Report { id: task.submission.id, attempt, claim, reported, trace: None }
+    let worker = match &task.state {
+        State::Running { worker, .. } => worker.clone(),
+        _ => named(0),
+    };
+    let report = Report { id: task.submission.id, attempt, claim, reported, trace: None };
+    AttributedReport { worker, subject: None, report }
 }
 
 fn granted_effect(granted: &Granted) -> Effect {
     let (id, claim) = (granted.grant.id, granted.grant.claim);
-    let act = Act::Claim(ClaimById { id, claim, worker: granted.worker.clone(), by_name: false });
+    let worker = process(granted.worker.as_str());
+    let act = Act::Claim(ClaimById { id, claim, worker, by_name: false });
     Effect { id, act, answer: Answer::Granted(granted.clone()) }
 }

@@ -53,7 +53,7 @@ impl Model {
     pub(crate) fn runs_under(&self, request: &PullRequest, now: i64) -> bool {
         self.tasks.values().any(|task| {
             matches!(&task.state, State::Running { claim, worker, deadline, .. }
-                if *claim == request.claim && *worker == request.worker && now <= deadline.0)
+                if *claim == request.claim && *worker == request.worker.name && now <= deadline.0)
         })
     }
 }
@@ -92,11 +92,14 @@ impl ModelTask {
     }
 
     fn claim(&mut self, request: &ClaimById, now: i64) -> (Answer, bool) {
-        let event =
-            Event::Claimed { claim: request.claim, worker: request.worker.clone(), ttl: self.submission.ttl };
+        let event = Event::Claimed {
+            claim: request.claim,
+            worker: request.worker.name.clone(),
+            ttl: self.submission.ttl,
+        };
         let changed = self.apply(event, now);
         if changed {
-            self.run = Some((request.worker.clone(), now));
+            self.run = Some((request.worker.name.clone(), now));
         }
         (self.granted(request, now), changed)
     }
@@ -105,7 +108,7 @@ impl ModelTask {
     pub(crate) fn granted(&self, request: &ClaimById, now: i64) -> Answer {
         match &self.state {
             State::Running { attempt, claim, worker, deadline, .. }
-                if *worker == request.worker
+                if *worker == request.worker.name
                     && (*claim == request.claim || request.by_name)
                     && now <= deadline.0 =>
             {

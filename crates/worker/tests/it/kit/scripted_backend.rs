@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     ConnectionClosed,
     /// A problem of this status; the request has no effect.
     Problem(u16),
+    /// The problem that the worker's name belongs to another process; the request has no effect.
+    NameTaken,
     /// The request takes effect when the test sends.
     DelayedUntil(oneshot::Receiver<()>),
 }
@@ -232,8 +234,9 @@ impl Script {
         let fault = self.state.lock().unwrap().faults.get_mut(path).and_then(VecDeque::pop_front);
         match fault {
             None => handled.await,
-            Some(Fault::Unavailable) => problem(503),
-            Some(Fault::Problem(status)) => problem(status),
+            Some(Fault::Unavailable) => problem(503, "scripted"),
+            Some(Fault::Problem(status)) => problem(status, "scripted"),
+            Some(Fault::NameTaken) => problem(409, "worker-name-taken"),
             Some(Fault::DelayedUntil(signal)) => {
                 let _ = signal.await;
                 handled.await
@@ -311,10 +314,10 @@ async fn report(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response 
         (state.max_result_bytes, state.failing_report)
     };
     if limit.is_some_and(|limit| longest > limit) {
-        return problem(413);
+        return problem(413, "scripted");
     }
     if failing.is_some_and(|failing| ids.contains(&failing)) {
-        return problem(500);
+        return problem(500, "scripted");
     }
     script
         .respond(RESULTS, async {
@@ -358,10 +361,9 @@ async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
     answer
 }
 
-fn problem(status: u16) -> Response {
-    let body =
-        serde_json::to_vec(&Problem::new(status, "scripted", "Scripted", "the script of the test says so"))
-            .unwrap();
+fn problem(status: u16, slug: &str) -> Response {
+    let problem = Problem::new(status, slug, "Scripted", "the script of the test says so");
+    let body = serde_json::to_vec(&problem).unwrap();
     let headers = [(header::CONTENT_TYPE, Problem::MEDIA_TYPE)];
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
 }

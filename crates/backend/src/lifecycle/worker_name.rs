@@ -1,0 +1,36 @@
+//! Whose a worker's name is: heartbeats take it, and claims are made under it.
+
+use domain::{GrantRef, Heartbeat, WorkerProcess};
+use store::{NameOwner, Store};
+
+use crate::error::ApiError;
+use crate::lifecycle::worker_lost::end_tasks_of_earlier_processes;
+use crate::notify::notifier::Notifier;
+
+/// Stores a heartbeat of `process`, and ends the tasks of earlier processes of its name. Returns those of the grants `running`
+/// that the process must stop. Fails if the name is another process's.
+pub(crate) async fn heartbeat(
+    store: &Store,
+    notifier: &Notifier,
+    process: &WorkerProcess,
+    heartbeat: &Heartbeat,
+) -> Result<Vec<GrantRef>, ApiError> {
+    if !store.heartbeat(process, heartbeat.slots, &heartbeat.types).await? {
+        check_name(store, process).await?;
+        // The name has just become free, or waits until the tasks of a lost worker have ended.
+        return Err(ApiError::WorkerNameTaken { name: process.name.clone(), since: None });
+    }
+    end_tasks_of_earlier_processes(store, notifier, process).await?;
+    Ok(store.grants_to_stop(process, &heartbeat.running).await?)
+}
+
+/// Fails if the name of `process` belongs to another one. A name under which no worker sends heartbeats is anyone's.
+pub(crate) async fn check_name(store: &Store, process: &WorkerProcess) -> Result<(), ApiError> {
+    match store.name_owner(&process.name).await? {
+        Some(NameOwner { process: other, since }) if other != *process => {
+            let since = (other.subject == process.subject).then_some(since);
+            Err(ApiError::WorkerNameTaken { name: other.name, since })
+        }
+        _ => Ok(()),
+    }
+}
