@@ -34,7 +34,9 @@ impl App {
     pub(crate) async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         settings.check()?;
         if settings.open_registration == OpenRegistration::Full {
-            warn!("`identity.open_registration` is `full`: anyone who reaches Identity can become an administrator");
+            warn!(
+                "`identity.open_registration` is `full`: anyone who reaches Identity can become an administrator"
+            );
         }
         ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);

@@ -62,8 +62,8 @@ impl HeartbeatSender {
         // Repeated until a response comes: a killed worker of the same name may have left grants, which are ended then.
         let mut first = true;
         loop {
-            // Remember which unconfirmed results this heartbeat asked about: results added after it was sent must not be
-            // judged by its response.
+            // Store which unconfirmed results this heartbeat asked about: its response says nothing about results that were
+            // added after it was sent.
             let running = self.running.grants();
             let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
             let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat(), first);
@@ -95,7 +95,7 @@ impl HeartbeatSender {
         }
     }
 
-    /// Applies a response: stops the grants in `stop`, and judges the unconfirmed results that the heartbeat `asked` about.
+    /// Applies a response: stops the grants in `stop`, and updates the unconfirmed results that the heartbeat `asked` about.
     fn apply(&self, stop: &[GrantRef], asked: &[GrantRef]) {
         for grant in stop {
             self.running.stop(grant);

@@ -18,11 +18,14 @@ use crate::error::ApiError;
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
 
+/// The longest description of an operation, in characters.
+const MAX_DESCRIPTION_CHARS: usize = 1000;
+
 /// List the registered operations
 ///
 /// Every type that a task can have, with the JSON Schemas of its parameters and its result.
 #[utoipa::path(get, path = "/api/Operation", operation_id = "listOperations", tag = "Operations",
-    security(("bearer" = [])),
+    security(("bearer" = ["User"]), ("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     responses((status = 200, body = OperationList, description = "The operations by type")))]
 pub(crate) async fn list(
     State(app): State<Arc<AppState>>,
@@ -38,7 +41,7 @@ pub(crate) async fn list(
 /// Workers do this when they start. The highest registered version validates submissions, and a registered version cannot
 /// be changed.
 #[utoipa::path(put, path = "/api/Operation/{type}", operation_id = "registerOperation", tag = "Operations",
-    security(("bearer" = [])), params(("type" = String, Path, description = "The operation's type")),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), params(("type" = String, Path, description = "The operation's type")),
     request_body = Operation,
     responses((status = 200, body = Operation, description = "The operation is registered, now or earlier"),
         (status = 400, description = "The body is not JSON"),
@@ -68,6 +71,10 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
     }
     if !(1..=MAX_VERSION).contains(&operation.version) {
         return Err(ApiError::invalid("version-out-of-range", "/version", format!("1 to {MAX_VERSION}")));
+    }
+    if operation.description.chars().count() > MAX_DESCRIPTION_CHARS {
+        let rule = format!("a description has at most {MAX_DESCRIPTION_CHARS} characters");
+        return Err(ApiError::invalid("description-too-long", "/description", rule));
     }
     if let (Some(default), Some(max)) = (operation.ttl.default, operation.ttl.max)
         && default > max
