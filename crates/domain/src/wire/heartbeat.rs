@@ -61,7 +61,7 @@ pub struct GrantRef {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant.
-    #[schema(value_type = u32, minimum = 1, maximum = 2_147_483_647)]
+    #[schema(value_type = u32)]
     pub attempt: Attempt,
 }
 

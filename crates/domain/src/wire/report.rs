@@ -33,7 +33,7 @@ pub struct Report {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant, as it was granted.
-    #[schema(value_type = u32, minimum = 1, maximum = 2_147_483_647)]
+    #[schema(value_type = u32)]
     pub attempt: Attempt,
     /// The claim id of the grant, as it was granted.
     pub claim: ClaimId,
