@@ -41,15 +41,15 @@ impl Identity {
     /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
     pub fn router(&self) -> Router {
         let settings = &self.0.settings;
-        let (pages, apis, token, health) = (page_routes(), api_routes(), token_routes(), health_routes());
-        let templates = pages.iter().chain(&apis).chain(&token).chain(&health).map(|(template, _)| *template);
+        let (pages, oauth, admin, health) = (page_routes(), oauth_routes(), admin_routes(), health_routes());
+        let templates =
+            pages.iter().chain(&oauth).chain(&admin).chain(&health).map(|(template, _)| *template);
         let templates = Templates::new(templates.chain(assets::urls()));
         let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
         let pages = router(pages).merge(assets::router()).fallback(error::not_found);
         let pages = layers::guard(with_state(pages), layers::PAGES, settings);
-        let apis =
-            with_state(router(apis)).layer(from_fn_with_state(query_names(), query_names::refuse_unknown));
-        let apis = apis.merge(with_state(router(token)));
+        let names = from_fn_with_state(query_names(), query_names::refuse_unknown);
+        let apis = with_state(router(admin)).layer(names).merge(with_state(router(oauth)));
         let apis = layers::guard(apis, layers::PROBLEMS, settings);
         let health = with_state(router(health)).layer(from_fn(request_log::log_at_debug));
         let routes = layers::observe(pages.merge(apis).merge(health), settings);
@@ -103,13 +103,20 @@ fn page_routes() -> Routes {
     ]
 }
 
-/// The routes for programs: OAuth 2 clients and administrators.
-fn api_routes() -> Routes {
+/// The routes for OAuth 2 clients. Their errors and their reading of queries are those of the standards (RFC 6749, RFC 6750).
+fn oauth_routes() -> Routes {
     vec![
+        ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
         ("/.well-known/openid-configuration", get(discovery::metadata)),
         ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
         ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
+    ]
+}
+
+/// The routes for administrators.
+fn admin_routes() -> Routes {
+    vec![
         ("/api/User", get(users::list).post(users::create)),
         ("/api/User/{name}", patch(users::update)),
         ("/api/User/{name}/reset", post(users::reset_password)),
@@ -117,15 +124,7 @@ fn api_routes() -> Routes {
     ]
 }
 
-/// The token endpoint, whose errors have the form of OAuth 2 (RFC 6749, section 5.2).
-fn token_routes() -> Routes {
-    vec![(
-        "/connect/token",
-        post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record)),
-    )]
-}
-
-/// The query parameters of the routes for programs.
+/// The query parameters of the routes for administrators.
 fn query_names() -> QueryNames {
     let list = ("GET".to_owned(), "/api/User".to_owned());
     [(list, vec!["limit".to_owned(), "after".to_owned()])].into_iter().collect()
