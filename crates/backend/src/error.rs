@@ -9,6 +9,7 @@ use database::DatabaseError;
 use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
+use web::json_body::InvalidBody;
 use web::problem;
 use web::request_log::FailureCause;
 
@@ -44,8 +45,8 @@ pub(crate) enum ApiError {
         "you have {limit} unfinished tasks, as many as an owner may have; try again when some have ended"
     )]
     TooManyUnfinished { limit: NonZeroU32 },
-    #[error("the body is too large")]
-    BodyTooLarge,
+    #[error(transparent)]
+    Body(#[from] InvalidBody),
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
     NoResult { status: Status, reason: Option<Reason> },
     #[error("the task has already ended as {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -105,7 +106,15 @@ impl ApiError {
             Self::TooManyUnfinished { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-unfinished", "Too many unfinished tasks")
             }
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::Body(InvalidBody::TooLarge) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
+            }
+            Self::Body(InvalidBody::NotJson) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            Self::Body(InvalidBody::Unreadable(_)) => {
+                (StatusCode::BAD_REQUEST, "malformed", "Malformed request")
+            }
             Self::NoResult { .. } => (StatusCode::NOT_FOUND, "no-result", "No result"),
             Self::Ended { .. } => (StatusCode::CONFLICT, "already-ended", "Task already ended"),
             Self::NotGranted => (StatusCode::CONFLICT, "not-granted", "Not granted"),

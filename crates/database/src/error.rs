@@ -47,7 +47,7 @@ pub enum DatabaseError {
         found: i64,
         /// The oldest version whose binaries may still use it.
         oldest: i64,
-        /// The version that this binary brings.
+        /// The latest version of the schema in this binary.
         known: i64,
     },
 }

@@ -122,7 +122,7 @@ impl SchemaPart {
         in_database.map_or(ours, |theirs| theirs.max(ours))
     }
 
-    /// The version that this binary brings: the number of its steps.
+    /// The latest version of the schema in this binary: the number of its steps.
     pub fn version(&self) -> i64 {
         i64::try_from(self.steps.len()).expect("the steps are few")
     }

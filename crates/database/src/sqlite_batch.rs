@@ -19,10 +19,10 @@ pub type TransactionFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, Databa
 /// count of open transactions would stay wrong for ever.
 ///
 /// `work` is given the time in microseconds since 1970, read once the file is locked: it never falls from one transaction
-/// to the next, and a batch that waited for the writer is judged by the time at which it is written.
+/// to the next, and a batch that waited for the writer is checked against the time at which it is written.
 ///
 /// Fails with whatever `begin`, `work` or `commit` fails with; nothing is written then.
-#[expect(clippy::disallowed_methods, reason = "the transaction must outlive a caller that is dropped")]
+#[expect(clippy::disallowed_methods, reason = "the transaction must continue after its caller was dropped")]
 pub async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &Clock, work: F) -> Result<T, DatabaseError>
 where
     T: Send + 'static,

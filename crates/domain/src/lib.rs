@@ -1,6 +1,7 @@
 //! The task: its state machine, its rules, and the JSON types of the API. No I/O and no clock.
 
 mod id;
+mod json_object;
 pub mod limits;
 mod name;
 mod operation;
@@ -11,6 +12,7 @@ mod trace_context;
 mod wire;
 
 pub use id::{ClaimId, InstanceId, OwnerId, SubjectId, TaskId};
+pub use json_object::ObjectOnly;
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
@@ -23,7 +25,7 @@ pub use task::ttl::{InvalidTtl, Ttl};
 pub use task::worker_process::WorkerProcess;
 pub use timestamp::Timestamp;
 pub use trace_context::{InvalidTraceContext, TraceContext};
-pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant};
+pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant, Pull};
 pub use wire::error_text::ErrorText;
 pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
 pub use wire::page_request::PageRequest;

@@ -12,11 +12,12 @@ use utoipa::ToSchema;
 pub struct InvalidName(&'static str);
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $rule:literal, $fits:expr) => {
+    // `$pattern` and `$example` are bare tokens: if they are declared as `literal`, utoipa does not see them.
+    ($(#[$doc:meta])* $name:ident, $rule:literal, $max:tt, $pattern:tt, $example:tt, $fits:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
-        #[schema(value_type = String)]
+        #[schema(value_type = String, min_length = 1, max_length = $max, pattern = $pattern, examples($example))]
         pub struct $name(String);
 
         impl $name {
@@ -64,6 +65,7 @@ name! {
     /// The type of a task: the name of the operation that runs it. Upper and lower case are different.
     TypeName,
     "a type is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
+    100, r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", "GENERATE_LOGIN",
     // Not `.` or `..`: as the last segment of a URL's path they mean another path (RFC 3986, 5.2.4).
     |text| (1..=100).contains(&text.len())
         && text.bytes().any(|b| b != b'.')
@@ -74,6 +76,7 @@ name! {
     /// The name of a queue: operations in the same queue share a Kafka topic and its consumer group.
     QueueName,
     "a queue is 1 to 100 lower-case letters, digits or hyphens",
+    100, "^[a-z0-9-]+$", "default",
     |text| (1..=100).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
@@ -82,6 +85,7 @@ name! {
     /// The name of a worker, which the worker chooses itself.
     WorkerName,
     "a worker's name is 1 to 200 characters, none of them a control character",
+    200, r"^[^\x00-\x1f\x7f-\x9f]+$", "rig-7",
     |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 

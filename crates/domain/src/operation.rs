@@ -4,19 +4,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::json_objects;
 use crate::name::{QueueName, TypeName};
 use crate::task::ttl::Ttl;
 
+json_objects!(read and written: Operation, TtlBounds);
+
 /// A registered operation. Its highest registered version checks the submissions of its type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"type": "REVERSE", "version": 1, "description": "Reverses a text", "queue": "default",
+    "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    "result": {"type": "string"}, "ttl": {"default": 5_000, "max": 60_000}})))]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Operation {
     /// The type of the tasks that the operation runs.
     #[serde(rename = "type")]
     pub name: TypeName,
     /// The version. A higher one replaces a lower one; the same version with another definition is refused.
     #[serde(default = "first_version")]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     pub version: u32,
+    /// What the operation does, as a sentence for people; at most 1000 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 1000)]
+    pub description: String,
     /// The queue of the operation's tasks. Operations in one queue share a Kafka topic.
     #[serde(default)]
     pub queue: QueueName,
@@ -47,7 +58,7 @@ pub struct OperationList {
 
 /// An operation's limits for the time to live of its tasks, in milliseconds. The limits in the Backend's settings hold as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct TtlBounds {
     /// The time to live of a submission that names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

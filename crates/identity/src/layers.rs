@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Problem;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
-use web::{catch_panic, csrf, problem, request_id, request_log};
+use web::{catch_panic, csrf, problem, request_encoding, request_id, request_log};
 
 use crate::error::ServiceFailure;
 use crate::pages::error::PageError;
@@ -55,7 +55,7 @@ pub(crate) const PROBLEMS: Answers = Answers {
 pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Router {
     let csrf = csrf::layer(&settings.issuer, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
-    routes
+    request_encoding::decode(routes)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(csrf)

@@ -8,6 +8,7 @@ use axum::routing::{MethodRouter, get, patch, post};
 use database::{Clock, DatabaseError, Db};
 use tokio_util::sync::CancellationToken;
 use web::normalize_path::{self, Templates};
+use web::query_names::{self, QueryNames};
 use web::request_log;
 use web::request_span::{self, TraceRoot};
 
@@ -40,13 +41,16 @@ impl Identity {
     /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
     pub fn router(&self) -> Router {
         let settings = &self.0.settings;
-        let (pages, apis, health) = (page_routes(), api_routes(), health_routes());
-        let templates = pages.iter().chain(&apis).chain(&health).map(|(template, _)| *template);
+        let (pages, oauth, admin, health) = (page_routes(), oauth_routes(), admin_routes(), health_routes());
+        let templates =
+            pages.iter().chain(&oauth).chain(&admin).chain(&health).map(|(template, _)| *template);
         let templates = Templates::new(templates.chain(assets::urls()));
         let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
         let pages = router(pages).merge(assets::router()).fallback(error::not_found);
         let pages = layers::guard(with_state(pages), layers::PAGES, settings);
-        let apis = layers::guard(with_state(router(apis)), layers::PROBLEMS, settings);
+        let names = from_fn_with_state(query_names(), query_names::refuse_unknown);
+        let apis = with_state(router(admin)).layer(names).merge(with_state(router(oauth)));
+        let apis = layers::guard(apis, layers::PROBLEMS, settings);
         let health = with_state(router(health)).layer(from_fn(request_log::log_at_debug));
         let routes = layers::observe(pages.merge(apis).merge(health), settings);
         normalize_path::apply(routes, templates)
@@ -99,19 +103,31 @@ fn page_routes() -> RouteTable {
     ]
 }
 
-/// The routes for programs: OAuth 2 clients and administrators.
-fn api_routes() -> RouteTable {
+/// The routes for OAuth 2 clients. Their errors and their reading of queries are those of the standards (RFC 6749, RFC 6750).
+fn oauth_routes() -> RouteTable {
     vec![
         ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
         ("/.well-known/openid-configuration", get(discovery::metadata)),
         ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
         ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
+    ]
+}
+
+/// The routes for administrators.
+fn admin_routes() -> RouteTable {
+    vec![
         ("/api/User", get(users::list).post(users::create)),
         ("/api/User/{name}", patch(users::update)),
         ("/api/User/{name}/reset", post(users::reset_password)),
         ("/api/Invitation", post(invitations::create)),
     ]
+}
+
+/// The query parameters of the routes for administrators.
+fn query_names() -> QueryNames {
+    let list = ("GET".to_owned(), "/api/User".to_owned());
+    [(list, vec!["limit".to_owned(), "after".to_owned()])].into_iter().collect()
 }
 
 /// The routes for probes of operators.

@@ -7,7 +7,7 @@ use database::DatabaseError;
 
 /// Declares a row as a struct whose fields are read by the names of their columns, on either database.
 ///
-/// This is what `#[derive(sqlx::FromRow)]` does; sqlx's `macros` feature, which has it, brings along the checking of
+/// This is what `#[derive(sqlx::FromRow)]` does; sqlx's `macros` feature, which has it, includes the checking of
 /// statements at compile time and its dependencies.
 macro_rules! row_struct {
     ($(#[$struct_meta:meta])* struct $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)+ }) => {

@@ -55,7 +55,7 @@ pub struct PeerId(Uuid);
 pub struct PeerChannel {
     listener: PgListener,
     id: PeerId,
-    /// Whether a notification of its own has come back since its last heartbeat.
+    /// Whether a notification of its own has arrived since its last heartbeat.
     received_own: bool,
 }
 
@@ -91,7 +91,7 @@ impl PeerChannel {
         in_time(notify).await.map(drop)
     }
 
-    /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not come back: a
+    /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
     /// connection may look healthy while no notification passes through it.
     pub async fn heartbeat(&mut self) -> Result<(), DatabaseError> {
         if !std::mem::take(&mut self.received_own) {

@@ -1,6 +1,7 @@
 //! The command line: all subcommands of `tasker`.
 
 use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
@@ -29,7 +30,7 @@ pub enum Tasker {
     /// long as there is none, and `Ready.` when it serves. Client commands with the same data directory act as the account
     /// `local`, which this command creates.
     Up(Up),
-    /// Runs a Backend: the REST API that stores tasks and hands them to workers
+    /// Runs a Backend: the REST API that stores tasks and grants them to workers
     ///
     /// Any number of Backends may share a PostgreSQL database. A Backend waits until the database and Identity answer.
     Backend(Sources),
@@ -68,7 +69,24 @@ pub enum Tasker {
     },
 }
 
+/// The subcommands that end or remove something: never suggested in the place of one that does not exist.
+const NEVER_SUGGESTED: [&str; 4] = ["cancel", "disable", "logout", "reset"];
+
 impl Tasker {
+    /// The command that the arguments of this process name. If they name none, prints why and exits.
+    pub fn from_arguments() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            let suggested = error.remove(ContextKind::SuggestedSubcommand);
+            if let Some(ContextValue::Strings(mut names)) = suggested {
+                names.retain(|name| !NEVER_SUGGESTED.contains(&name.as_str()));
+                if !names.is_empty() {
+                    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+                }
+            }
+            error.exit()
+        })
+    }
+
     /// Runs the command.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         match self {

@@ -16,10 +16,10 @@ mod private_file;
 mod server;
 mod services;
 mod terminal;
+mod text_file;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::cli::Tasker;
@@ -27,7 +27,7 @@ use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 
 fn main() -> ExitCode {
-    let ended = run(Tasker::parse());
+    let ended = run(Tasker::from_arguments());
     let exit = ended.unwrap_or_else(|error| {
         if terminal::is_broken_pipe(&error) {
             return Exit::Done;

@@ -111,10 +111,16 @@ fn hint(error: &ClientError) -> Option<&'static str> {
 }
 
 /// The title and detail of a problem, then each fault with its JSON pointer. A detail that only repeats the faults is left
-/// out.
+/// out, and so is a title that the detail repeats.
 fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
     let sentences: Vec<&str> = errors.iter().map(|fault| fault.detail.as_str()).collect();
-    let head = if *detail == sentences.join("; ") { title.clone() } else { format!("{title}: {detail}") };
+    let head = if *detail == sentences.join("; ") {
+        title.clone()
+    } else if detail.to_lowercase().contains(&title.to_lowercase()) {
+        detail.clone()
+    } else {
+        format!("{title}: {detail}")
+    };
     let faults = errors.iter().map(|fault| {
         let pointer = if fault.pointer.is_empty() { "(the whole document)" } else { &fault.pointer };
         format!("\n  {pointer}: {}", fault.detail)
@@ -136,6 +142,8 @@ mod tests {
         problem.errors = vec![fault("/ttl", "ttl is 0 ms"), fault("/parameters/length", "0 is below 1")];
         let faults = "\n  /ttl: ttl is 0 ms\n  /parameters/length: 0 is below 1";
         assert_eq!(problem_text(&problem), format!("Broken rules: 2 rules are broken{faults}"));
+        let no_task = Problem::new(404, "no-such-task", "No such task", "there is no such task");
+        assert_eq!(problem_text(&no_task), "there is no such task");
         problem.detail = "ttl is 0 ms; 0 is below 1".to_owned();
         assert_eq!(problem_text(&problem), format!("Broken rules{faults}"));
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error_chain::error_chain;
 
-/// Causes that one outage remembers; further ones are treated as already logged, so that a changing text cannot flood the log.
+/// Causes that are stored for one outage; further ones are treated as already logged, so that a changing text cannot flood the log.
 const MAX_CAUSES: usize = 16;
 
 /// A period in which a repeated step fails, and the causes that were already logged in it.

@@ -38,7 +38,7 @@ impl CertificateAuthority {
         Self(CertifiedIssuer::self_signed(params, key).expect("the authority signs its own certificate"))
     }
 
-    /// The authority's own certificate as PEM: whoever trusts it trusts what the authority signs.
+    /// The authority's own certificate as PEM: a client that trusts it accepts every certificate that the authority signs.
     pub fn pem(&self) -> String {
         self.0.pem()
     }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 
-/// A value that cannot stand in a cookie (RFC 6265, section 4.1.1).
+/// A value that a cookie cannot contain (RFC 6265, section 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a cookie's value is visible ASCII without quotes, commas, semicolons and backslashes")]
 pub struct InvalidCookieValue;

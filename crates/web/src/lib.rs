@@ -1,6 +1,6 @@
 //! The HTTP edge that every HTTP service shares: layers around a router, and readers of request headers.
 //!
-//! The crate knows HTTP and problem documents (RFC 9457), and nothing of tasks, accounts, databases or Kafka. Layers are plain
+//! The crate depends on HTTP and problem documents (RFC 9457), and not on tasks, accounts, databases or Kafka. Layers are plain
 //! middleware functions for [`axum::middleware`], or a layer of `tower-http` with our settings.
 //!
 //! A router with the whole stack. The layer that is added last is the outermost and runs first:
@@ -63,7 +63,7 @@
 //!     .layer(catch_panic::layer(catch_panic::internal_error))
 //!     .layer(from_fn_with_state("example_http_request_seconds", request_metrics::measure))
 //!     .layer(from_fn(request_log::record))
-//!     // Outside of every layer that may answer with a problem, and of the log, which wants the id.
+//!     // Outside of every layer that may answer with a problem, and of the log, which contains the id.
 //!     .layer(from_fn(request_id::assign))
 //!     .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set));
 //! // Outside of the router, since a layer of the router runs after the route is chosen.
@@ -81,8 +81,11 @@ pub mod client_address;
 pub mod compression;
 pub mod cookies;
 pub mod csrf;
+pub mod json_body;
 pub mod normalize_path;
 pub mod problem;
+pub mod query_names;
+pub mod request_encoding;
 pub mod request_id;
 pub mod request_log;
 pub mod request_metrics;

@@ -14,12 +14,12 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id, in bytes, that is taken from a request.
 const MAX_LENGTH: usize = 64;
 
-/// The id of a request: 1 to 64 of `A-Z a-z 0-9 . _ -`. It stands in the request's extensions.
+/// The id of a request: 1 to 64 of `A-Z a-z 0-9 . _ -`. It is in the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// The id that a request brings along. One that could break a log line or a URI, is too long, or came twice is replaced
+    /// The id that a request has in its header. One that could break a log line or a URI, is too long, or came twice is replaced
     /// by a new one (UUID version 4).
     fn from_headers(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
@@ -33,7 +33,7 @@ impl RequestId {
         &self.0
     }
 
-    /// The id as a URI, as the member `instance` of a problem wants it: `urn:uuid:` (RFC 9562, section 4) and the UUID, or
+    /// The id as a URI, in the form of the member `instance` of a problem: `urn:uuid:` (RFC 9562, section 4) and the UUID, or
     /// `urn:tasker:request:` and an id of another form, which the caller has chosen.
     pub fn urn(&self) -> String {
         match Uuid::try_parse(&self.0) {
@@ -53,7 +53,7 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
     problem::set_instance(&mut response, &id.urn());
-    let value = HeaderValue::from_str(id.as_str()).expect("the characters of an id may stand in a header");
+    let value = HeaderValue::from_str(id.as_str()).expect("a header may contain the characters of an id");
     response.headers_mut().insert(X_REQUEST_ID, value);
     response
 }

@@ -70,7 +70,7 @@ impl FailureCause {
 /// failure, which is logged here and nowhere else.
 ///
 /// The level: `error` for a 5xx with a [`FailureCause`]; `info` for any other failure (4xx, 5xx) and for what may have changed
-/// something; `debug` for the rest. See [`log_at_debug`] for routes that are called all the time. A request whose client goes away
+/// something; `debug` for the rest. See [`log_at_debug`] for routes that are called all the time. A request whose client disconnects
 /// before the answer leaves no line.
 pub async fn record(mut request: Request, next: Next) -> Response {
     let started = Instant::now();

@@ -72,7 +72,7 @@ pub async fn enforce(State(limit): State<TimeLimit>, mut request: Request, next:
     }
 }
 
-/// Middleware for the routes that wait, inside of [`enforce`]: what the request wants to wait is added to its time limit. Other
+/// Middleware for the routes that wait, inside of [`enforce`]: the time that the request asks to wait is added to its time limit. Other
 /// routes have no use for a wait, and a caller cannot lengthen them.
 pub async fn allow_wait(State(wait): State<Wait>, request: Request, next: Next) -> Response {
     if let Some(deadline) = request.extensions().get::<RequestDeadline>() {

@@ -70,8 +70,8 @@ impl HeartbeatSender {
     async fn heartbeat_loop(&self, accepted: &watch::Sender<bool>) {
         let mut backoff = Backoff::default();
         loop {
-            // Remember which unconfirmed results this heartbeat asked about: results added after it was sent must not be
-            // judged by its response.
+            // Store which unconfirmed results this heartbeat asked about: its response says nothing about results that were
+            // added after it was sent.
             let running = self.running.grants();
             let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
             let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat());
@@ -115,7 +115,7 @@ impl HeartbeatSender {
         }
     }
 
-    /// Applies a response: stops the grants in `stop`, and judges the unconfirmed results that the heartbeat `asked` about.
+    /// Applies a response: stops the grants in `stop`, and updates the unconfirmed results that the heartbeat `asked` about.
     fn apply(&self, stop: &[GrantRef], asked: &[GrantRef]) {
         for grant in stop {
             self.running.stop(grant);

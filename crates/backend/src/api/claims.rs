@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::limits::MAX_TASKS_PER_CLAIM;
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, TaskId, TypeName,
-    WorkerName, WorkerProcess,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, WorkerName,
+    WorkerProcess,
 };
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub(crate) enum ClaimTaskResponse {
 /// Answers 200 if the worker may run the task, also when it asks again, and 409 if it may not. With
 /// `Prefer: return=representation` the answer is the grant, which contains the claim id that a report needs.
 #[utoipa::path(patch, path = "/api/Task/request/{id}", operation_id = "claimTask", tag = "Workers",
-    security(("bearer" = [])),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     params(("id" = TaskId, Path, description = "The task"),
         ("workerName" = WorkerName, Query, description = "The worker that claims it"),
         ("instance" = Option<InstanceId>, Query, description = "The worker's process, if it sends heartbeats"),
@@ -91,7 +91,7 @@ pub(crate) async fn claim_task(
     };
     let prefer = Prefer { wait: None, ..prefer };
     let answer = if prefer.representation {
-        ClaimTaskResponse::Grant(response(arrived, vec![granted]))
+        ClaimTaskResponse::Grant(response(arrived, Duration::ZERO, vec![granted]))
     } else {
         ClaimTaskResponse::Name(worker)
     };
@@ -103,7 +103,7 @@ pub(crate) async fn claim_task(
 /// A claim by types can wait until tasks are ready (long poll, `waitMs`). A request that is repeated with the same claim id
 /// is answered with the grants that still run under that claim.
 #[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
-    security(("bearer" = [])), request_body = ClaimRequest,
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "Another request with this claim id is in progress, and this one is to be repeated; or the worker's name is another's"),
@@ -116,18 +116,25 @@ pub(crate) async fn claim_tasks(
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();
     let ClaimRequest { claim, worker, instance, wanted, wait_ms, declined } = body.parse()?;
+    let wait = Duration::from_millis(wait_ms);
+    if wait > MAX_WAIT {
+        let rule = format!("waitMs is 0 to {} milliseconds", MAX_WAIT.as_millis());
+        return Err(ApiError::invalid("wait-out-of-range", "/waitMs", rule));
+    }
     let worker = WorkerProcess { name: worker, subject, instance };
     check_name(&app.store, &worker).await?;
     wake_workers_for_declined(&app, &worker.name, &declined)?;
-    let granted = match wanted {
-        ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => Vec::new(),
-        ClaimTarget::Ids(ids) => claim_by_ids(&app, claim, worker, ids).await?,
-        ClaimTarget::Pull { types, slots, min_age_ms } => {
-            let request = ClaimByTypes { claim, worker, types, slots, min_age_ms, wait_ms };
-            claim_by_types(&app, request, arrived).await?
+    let (max_held, granted) = match wanted {
+        ClaimTarget::Ids(ids) if ids.is_empty() && !declined.is_empty() => (Duration::ZERO, Vec::new()),
+        ClaimTarget::Ids(ids) => (Duration::ZERO, claim_by_ids(&app, claim, worker, ids).await?),
+        ClaimTarget::Pull(pull) => {
+            // At most half of `worker_lost`: the long poll of a host that has failed must end early, since a task that is granted to it
+            // is only recovered when the worker is lost.
+            let max_held = wait.min(app.settings.worker_lost / 2);
+            (max_held, claim_by_types(&app, claim, worker, pull, arrived + max_held).await?)
         }
     };
-    Ok(Json(response(arrived, granted)))
+    Ok(Json(response(arrived, max_held, granted)))
 }
 
 /// Wakes the workers that wait for the types of the declined tasks.
@@ -164,20 +171,12 @@ async fn claim_by_ids(
     Ok(granted.into_iter().flatten().collect())
 }
 
-/// A claim by types.
-struct ClaimByTypes {
-    claim: ClaimId,
-    worker: WorkerProcess,
-    types: Vec<TypeName>,
-    slots: u32,
-    min_age_ms: u64,
-    wait_ms: u64,
-}
-
 async fn claim_by_types(
     app: &AppState,
-    ClaimByTypes { claim, worker, types, slots, min_age_ms, wait_ms }: ClaimByTypes,
-    arrived: Instant,
+    claim: ClaimId,
+    worker: WorkerProcess,
+    Pull { types, slots, min_age_ms }: Pull,
+    until: Instant,
 ) -> Result<Vec<TimedGrant>, ApiError> {
     let max_slots = u32::try_from(MAX_TASKS_PER_CLAIM).unwrap_or(u32::MAX);
     if !(1..=MAX_TASKS_PER_CLAIM).contains(&types.len()) || !(1..=max_slots).contains(&slots) {
@@ -188,10 +187,6 @@ async fn claim_by_types(
         let rule = format!("0 to {MAX_MIN_AGE_MS} milliseconds");
         return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
     }
-    // At most half of `worker_lost`: a long poll left behind by a dead host must end before a grant to it could only be
-    // reclaimed as lost.
-    let max_wait = MAX_WAIT.min(app.settings.worker_lost / 2);
-    let until = arrived + Duration::from_millis(wait_ms).min(max_wait);
     let pull = PullRequest { claim, worker: worker.clone(), slots, is_first_look: true };
     let granted = app.long_poll.wait(pull, types, Duration::from_millis(min_age_ms), until).await?;
     if granted.is_empty() {
@@ -203,8 +198,13 @@ async fn claim_by_types(
 
 /// The answer to a claim. Grants of several statements share the earliest time at which one was sent, so that no worker
 /// computes a deadline that is later than the database's.
-fn response(arrived: Instant, granted: Vec<TimedGrant>) -> ClaimResponse {
+fn response(arrived: Instant, max_held: Duration, granted: Vec<TimedGrant>) -> ClaimResponse {
     let sent = granted.iter().map(|granted| granted.sent).min().unwrap_or(arrived);
-    let held_ms = u64::try_from(sent.saturating_duration_since(arrived).as_millis()).unwrap_or(0);
-    ClaimResponse { held_ms, tasks: granted.into_iter().map(|granted| granted.grant).collect() }
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(0);
+    let held_ms = millis(sent.saturating_duration_since(arrived));
+    ClaimResponse {
+        held_ms,
+        max_held_ms: millis(max_held),
+        tasks: granted.into_iter().map(|granted| granted.grant).collect(),
+    }
 }

@@ -21,18 +21,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::normalize_path::{self, Templates};
+use web::query_names::{self, QueryNames};
 use web::request_span::{self, TraceRoot};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
-use web::{catch_panic, compression, request_id, request_log, request_metrics};
+use web::{catch_panic, compression, request_encoding, request_id, request_log, request_metrics};
 
 use crate::api::extract::prefer::Prefer;
 use crate::api::middleware::cors::cors;
-use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, add_common_responses};
+use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::swagger_ui::INDEX_PATH;
 use crate::app::AppState;
 use crate::error::ApiError;
@@ -50,7 +52,7 @@ const TRACE_ROOT: TraceRoot = Some(("POST", "/api/Task"));
 
 /// The OpenAPI document as it is published.
 pub fn openapi() -> OpenApi {
-    add_common_responses(routes().into_openapi())
+    complete(routes().into_openapi())
 }
 
 /// The routes that the document describes.
@@ -88,9 +90,10 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
 /// The whole API with its layers, the outermost last.
 pub(crate) fn router(app: Arc<AppState>) -> Router {
     let (api, document) = routes().split_for_parts();
+    let api = api.layer(from_fn_with_state(query_names(&document), query_names::refuse_unknown));
     let documented = document.paths.paths.keys().map(String::as_str);
     let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
-    let document = serde_json::to_vec(&add_common_responses(document)).expect("an OpenAPI document is JSON");
+    let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");
     let json = [(CONTENT_TYPE, "application/json")];
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
@@ -101,7 +104,8 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let router = api
         .merge(pages)
         .fallback(|| async { ApiError::NoRoute })
-        .method_not_allowed_fallback(|| async { ApiError::NoMethod })
+        .method_not_allowed_fallback(|| async { ApiError::NoMethod });
+    let router = request_encoding::decode(router)
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(catch_panic::layer(catch_panic::internal_error))
         .layer(from_fn_with_state(TRACE_ROOT, request_span::record))
@@ -113,6 +117,24 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))
         .with_state(app);
     normalize_path::apply(router, templates)
+}
+
+/// The query parameters of each operation of the document.
+fn query_names(document: &OpenApi) -> QueryNames {
+    let mut document = document.clone();
+    let mut routes = Vec::new();
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in openapi::operations(item) {
+            let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+                RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                    Some(parameter.name.clone())
+                }
+                _ => None,
+            });
+            routes.push(((method.to_owned(), path.clone()), parameters.collect()));
+        }
+    }
+    routes.into_iter().collect()
 }
 
 /// How long a request with `Prefer: wait=N` may wait.

@@ -20,11 +20,14 @@ use crate::error::ApiError;
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
 
+/// The longest description of an operation, in characters.
+const MAX_DESCRIPTION_CHARS: usize = 1000;
+
 /// List the registered operations
 ///
 /// Every type that a task can have, with the JSON Schemas of its parameters and its result.
 #[utoipa::path(get, path = "/api/Operation", operation_id = "listOperations", tag = "Operations",
-    security(("bearer" = [])),
+    security(("bearer" = ["User"]), ("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     responses((status = 200, body = OperationList, description = "The operations by type")))]
 pub(crate) async fn list(
     State(app): State<Arc<AppState>>,
@@ -41,7 +44,7 @@ pub(crate) async fn list(
 /// be changed. A type belongs to the account or client that registers it first: new versions by others need the role Admin,
 /// as do those of the types that come with Tasker.
 #[utoipa::path(put, path = "/api/Operation/{type}", operation_id = "registerOperation", tag = "Operations",
-    security(("bearer" = [])), params(("type" = String, Path, description = "The operation's type")),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), params(("type" = String, Path, description = "The operation's type")),
     request_body = Operation,
     responses((status = 200, body = Operation, description = "The operation is registered, now or earlier"),
         (status = 400, description = "The body is not JSON"),
@@ -78,7 +81,7 @@ pub(crate) struct RemoveOperationQuery {
 /// before are granted and end as usual; if no worker runs the type any more, they end as `NOT_STARTED` in time. A worker that
 /// starts registers its operations again, and a removed type then belongs to that worker's account or client.
 #[utoipa::path(delete, path = "/api/Operation/{type}", operation_id = "removeOperation", tag = "Operations",
-    security(("bearer" = [])),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     params(("type" = String, Path, description = "The operation's type"),
         ("version" = Option<u32>, Query, description = "The version to remove")),
     responses((status = 204, description = "The operation is removed"),
@@ -128,6 +131,10 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
     }
     if !(1..=MAX_VERSION).contains(&operation.version) {
         return Err(ApiError::invalid("version-out-of-range", "/version", format!("1 to {MAX_VERSION}")));
+    }
+    if operation.description.chars().count() > MAX_DESCRIPTION_CHARS {
+        let rule = format!("a description has at most {MAX_DESCRIPTION_CHARS} characters");
+        return Err(ApiError::invalid("description-too-long", "/description", rule));
     }
     if let (Some(default), Some(max)) = (operation.ttl.default, operation.ttl.max)
         && default > max

@@ -41,7 +41,7 @@ pub(crate) struct ReportResponse {
 /// Each report is answered with what became of it, in the order of the reports. A report may be sent again: the answer is
 /// then the same. A report that cannot be read is answered with `invalid`, and does not affect the others.
 #[utoipa::path(post, path = "/api/Task/results", operation_id = "reportResults", tag = "Workers",
-    security(("bearer" = [])), request_body = Reports,
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Reports,
     responses((status = 200, body = Vec<ReportResponse>, description = "What became of each report"),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]

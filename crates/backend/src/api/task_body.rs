@@ -16,7 +16,7 @@ use crate::lifecycle::submit::{NewTask, invalid_ttl};
 
 /// A task to submit.
 #[derive(Debug, Default, ToSchema)]
-#[schema(as = NewTask, example = json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000}))]
+#[schema(as = NewTask, examples(json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000})))]
 pub(crate) struct TaskBody {
     /// The operation to run; `GET /api/Operation` lists them.
     #[schema(value_type = TypeName, required = true)]

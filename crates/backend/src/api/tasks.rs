@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -41,14 +41,14 @@ pub(crate) enum SubmitTaskResponse {
 ///
 /// The answer is the task's id, or the task itself with `Prefer: return=representation` or `Prefer: wait=N`. If an accepted
 /// task cannot be read within the time limit, the answer is its id, without `Preference-Applied`.
-#[utoipa::path(post, path = "/api/Task", operation_id = "submitTask", tag = "Tasks", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/Task", operation_id = "submitTask", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     request_body = TaskBody,
     params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)"),
         ("traceparent" = Option<String>, Header,
             description = "W3C Trace Context: the spans of the task become part of this trace")),
     responses((status = 201, body = SubmitTaskResponse, description = "The task is accepted and stored durably",
             headers(("Location" = String, description = "The task's path"),
-                ("Preference-Applied" = Option<String>, description = "The preferences that were honoured"))),
+                ("Preference-Applied" = String, description = "The preferences that were honoured"))),
         (status = 400, description = "The body is not JSON"),
         (status = 413, description = "The body or the parameters are too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place"),
@@ -89,7 +89,7 @@ pub(crate) async fn submit(
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// The most tasks in the answer; without it the answer contains all of them.
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000, example = 50)]
     limit: Option<u32>,
     /// Only tasks older than the one with this id: the last id of the page before.
     #[param(value_type = TaskId, required = false)]
@@ -98,10 +98,12 @@ pub(crate) struct ListQuery {
 
 /// List the caller's tasks
 ///
-/// The newest first: all of them, or one page.
-#[utoipa::path(get, path = "/api/Task", operation_id = "listTasks", tag = "Tasks", security(("bearer" = [])),
+/// The newest first: all of them, or with `limit` one page. The answer to a page that is full has the header `Link` with the
+/// address of the next one (RFC 8288). Without `limit` the answer is a stream, as long as it takes: of many tasks, request pages.
+#[utoipa::path(get, path = "/api/Task", operation_id = "listTasks", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     params(ListQuery),
-    responses((status = 200, body = TaskList, description = "The tasks, the newest first"),
+    responses((status = 200, body = TaskList, description = "The tasks, the newest first",
+            headers(("Link" = String, description = "The next page (`rel=\"next\"`); absent after the last page"))),
         (status = 400, description = "The query is invalid")))]
 pub(crate) async fn list(
     State(app): State<Arc<AppState>>,
@@ -118,6 +120,10 @@ pub(crate) async fn list(
             let next = Some(page.after(last.id));
             let body = stream_list(app.store.clone(), owner, tasks, next);
             Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+        }
+        Some(last) if tasks.len() == page.limit as usize => {
+            let next = format!("</api/Task?limit={}&before={}>; rel=\"next\"", page.limit, last.id);
+            Ok(([(LINK, next)], Json(TaskList { tasks })).into_response())
         }
         _ => Ok(Json(TaskList { tasks }).into_response()),
     }
@@ -158,7 +164,7 @@ fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Opti
 /// Read one task
 ///
 /// With `Prefer: wait=N` the answer comes when the task has ended, or after N seconds.
-#[utoipa::path(get, path = "/api/Task/{id}", operation_id = "getTask", tag = "Tasks", security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/Task/{id}", operation_id = "getTask", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     params(("id" = TaskId, Path, description = "The task"),
         ("Prefer" = Option<String>, Header, description = "`wait=N` (seconds, at most 60)")),
     responses((status = 200, body = Task, description = "The task"),
@@ -179,7 +185,7 @@ pub(crate) async fn get(
 ///
 /// A task that is not `FINISHED` has no result: the answer is 404 with the task's status and reason.
 #[utoipa::path(get, path = "/api/Task/{id}/result", operation_id = "getTaskResult", tag = "Tasks",
-    security(("bearer" = [])), params(("id" = TaskId, Path, description = "The task")),
+    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task")),
     responses((status = 200, body = TaskResult, description = "The result"),
         (status = 400, description = "The id is not a UUID"),
         (status = 404, description = "The caller has no such task, or it has no result")))]
@@ -198,7 +204,7 @@ pub(crate) async fn result(
 /// Answers 200 if the task is cancelled, by this request or an earlier one: it will never finish. Answers 409 if it had
 /// ended in another way.
 #[utoipa::path(post, path = "/api/Task/{id}/cancel", operation_id = "cancelTask", tag = "Tasks",
-    security(("bearer" = [])), params(("id" = TaskId, Path, description = "The task")),
+    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task")),
     responses((status = 200, body = Task, description = "The cancelled task"),
         (status = 400, description = "The id is not a UUID"),
         (status = 404, description = "The caller has no such task"),

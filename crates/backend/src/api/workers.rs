@@ -16,7 +16,7 @@ use crate::lifecycle::worker_name;
 ///
 /// Every worker that has sent a heartbeat lately, with its slots and the types that it runs.
 #[utoipa::path(get, path = "/api/Worker", operation_id = "listWorkers", tag = "Workers",
-    security(("bearer" = [])),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     responses((status = 200, body = WorkerList, description = "The workers by name")))]
 pub(crate) async fn list(
     State(app): State<Arc<AppState>>,
@@ -31,7 +31,7 @@ pub(crate) async fn list(
 /// refused to every other process, until this one has said that a heartbeat is its `last` or has sent none for some time.
 /// In the latter case its tasks are cancelled. Tasks of an earlier process of this name are cancelled, too.
 #[utoipa::path(post, path = "/api/Worker/heartbeat", operation_id = "sendHeartbeat", tag = "Workers",
-    security(("bearer" = [])), request_body = Heartbeat,
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Heartbeat,
     responses((status = 200, body = HeartbeatResponse, description = "The tasks that must stop"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "The worker's name belongs to another process, account or client"),
@@ -43,6 +43,9 @@ pub(crate) async fn heartbeat(
     body: RequestBody,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
     let heartbeat: Heartbeat = body.parse()?;
+    if i32::try_from(heartbeat.slots).is_err() {
+        return Err(ApiError::invalid("slots-out-of-range", "/slots", format!("slots is 0 to {}", i32::MAX)));
+    }
     let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
     let stop = worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
     if heartbeat.last {

@@ -39,7 +39,7 @@ pub(crate) enum WaitError {
 }
 
 impl WaitingRequest {
-    /// Answers with grants. If the worker has disconnected, the grants come back.
+    /// Answers with grants. If the worker has disconnected, the grants are returned to the caller.
     pub(super) fn answer_with(self, granted: Vec<TimedGrant>) -> Vec<TimedGrant> {
         self.answer.send(Ok(granted)).err().and_then(Result::ok).unwrap_or_default()
     }

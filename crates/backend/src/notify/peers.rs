@@ -1,6 +1,6 @@
 //! The session with the other Backends on the same database: publishes what is committed here, applies what they publish.
 //!
-//! It speaks over PostgreSQL's LISTEN and NOTIFY. A notification may be lost; then the periodic checks find the change. On
+//! It uses PostgreSQL's LISTEN and NOTIFY. A notification may be lost; then the periodic checks find the change. On
 //! SQLite there is one Backend only, and nothing to do.
 
 use std::collections::HashMap;

@@ -21,14 +21,16 @@ async fn a_list_has_the_newest_task_first_and_the_status_of_each() {
         worker.claim_one(&first, "w").await;
         user.cancel(&second).await.expect_status(200);
         let list: Value = user.get("/api/Task/").await.ok();
-        assert_eq!(
-            list,
-            json!({"tasks": [
-                {"id": third, "type": "ECHO", "status": "CREATED"},
-                {"id": second, "type": "ECHO", "status": "CANCELLED"},
-                {"id": first, "type": "ECHO", "status": "RUNNING"},
-            ]})
-        );
+        let mut expected = Vec::new();
+        for (id, status, reason) in
+            [(third, "CREATED", None), (second, "CANCELLED", Some("REQUESTED")), (first, "RUNNING", None)]
+        {
+            let created = &user.task(&id).await["creationDate"];
+            expected.push(
+                json!({"id": id, "type": "ECHO", "status": status, "reason": reason, "creationDate": created}),
+            );
+        }
+        assert_eq!(list, json!({"tasks": expected}));
     })
     .await;
 }
@@ -47,6 +49,32 @@ async fn a_page_begins_after_the_last_id_of_the_page_before() {
         assert_eq!(page(format!("before={}", all[3])).await, all[4..]);
         assert!(page(format!("before={}", all[4])).await.is_empty());
         assert_eq!(page("limit=1000".to_owned()).await, all);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_page_links_to_the_next_one() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            all.insert(0, user.submit_echo().await);
+        }
+        let (mut path, mut found) = ("/api/Task?limit=2".to_owned(), Vec::new());
+        loop {
+            let answer = user.get(&path).await;
+            let next = answer.header("link").map(|link| {
+                let (address, relation) = link.trim_start_matches('<').split_once('>').unwrap();
+                assert_eq!(relation, "; rel=\"next\"");
+                address.to_owned()
+            });
+            found.extend(ids(&answer.ok()));
+            let Some(next) = next else { break };
+            path = next;
+        }
+        assert_eq!(found, all);
+        assert_eq!(user.get("/api/Task").await.header("link"), None);
     })
     .await;
 }

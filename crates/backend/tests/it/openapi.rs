@@ -41,8 +41,8 @@ async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_
             let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
             let is_open = path.starts_with("/health/");
             assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
-            let expected = if is_open { json!(null) } else { json!([{"bearer": []}]) };
-            assert_eq!(operation["security"], expected, "{method} {path}");
+            let security = operation["security"].as_array().unwrap();
+            assert_eq!(security.contains(&json!({})), is_open, "{method} {path}");
         }
     })
     .await;
@@ -147,6 +147,10 @@ fn every_parameter_says_whether_it_is_in_the_path_and_whether_it_is_required() {
     for (path, method, operation) in operations(&document) {
         let none = Vec::new();
         for parameter in operation["parameters"].as_array().unwrap_or(&none) {
+            let parameter = match parameter["$ref"].as_str() {
+                Some(reference) => document.pointer(&reference[1..]).unwrap(),
+                None => parameter,
+            };
             let name = parameter["name"].as_str().unwrap();
             let is_in_path = path.contains(&format!("{{{name}}}"));
             assert_eq!(parameter["in"] == "path", is_in_path, "{method} {path} {name}");

@@ -30,7 +30,7 @@ pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// librdkafka's producer, which polls its delivery reports on a thread of its own.
 pub(crate) type KafkaProducer = ThreadedProducer<DeliveryReports>;
 
-/// The state of one process's connection to Kafka. It knows nothing of the parts that are built on it.
+/// The state of one process's connection to Kafka. It does not depend on the parts that use it.
 pub(crate) struct Connection {
     pub(crate) settings: Settings,
     pub(crate) topic_names: TopicNames,

@@ -295,7 +295,7 @@ impl<M: Message> ConsumeLoop<M> {
         }
     }
 
-    /// Forgets the messages of revoked partitions, and applies the paused state to the new ones.
+    /// Removes the messages of revoked partitions, and applies the paused state to the new ones.
     fn on_rebalance(&mut self) {
         let Ok(assigned) = self.consumer.assignment() else { return };
         let assigned: BTreeSet<i32> =
@@ -334,7 +334,7 @@ impl<M: Message> ConsumeLoop<M> {
         }
     }
 
-    /// Reports an error that lasts. Others are left to librdkafka's own retries: brokers and topics disappear and come back.
+    /// Reports an error that lasts. Others are left to librdkafka's own retries: brokers and topics disappear and exist again later.
     fn on_error(&mut self, error: &KafkaError) {
         if error.rdkafka_error_code().is_some_and(|code| PERSISTENT_ERRORS.contains(&code)) {
             self.mark_unreadable(error);

@@ -39,7 +39,7 @@ impl OffsetTracker {
         is_redelivery
     }
 
-    /// Forgets the undecided messages of all partitions that are not assigned: another member of the group receives them.
+    /// Removes the undecided messages of all partitions that are not assigned: another member of the group receives them.
     pub(crate) fn retain_assigned(&mut self, assigned: &BTreeSet<i32>) {
         for (partition, offsets) in &mut self.0 {
             if !assigned.contains(partition) {

@@ -26,7 +26,7 @@ struct FatalError {
 /// What to do about the producer.
 #[derive(Debug, PartialEq, Eq)]
 enum RecoveryAction {
-    /// Nothing: the producer works, or its replacement is too young to be judged.
+    /// Nothing: the producer works, or its replacement is too new to be known to work.
     Wait,
     /// Replace the producer; `is_new`: this cause is not logged yet.
     Replace { is_new: bool },

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, Settings};
-use domain::{ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, RawJson, Status, TaskId, Ttl};
+use domain::{
+    ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, Pull, RawJson, Status, TaskId, Ttl,
+};
 use serde_json::{Value, json};
 
 use crate::kit::scripted_server::{ScriptedServer, TOKEN};
@@ -122,8 +124,8 @@ async fn a_refused_connection_is_temporary() {
 #[tokio::test]
 async fn the_worker_protocol_sends_and_decodes_the_domain_types() {
     let server = ScriptedServer::start().await;
-    server.respond("/api/Task/request", 200, &json!({ "heldMs": 3, "tasks": [] }));
-    let wanted = ClaimTarget::Pull { types: vec!["ECHO".parse().unwrap()], slots: 2, min_age_ms: 0 };
+    server.respond("/api/Task/request", 200, &json!({ "heldMs": 3, "maxHeldMs": 10, "tasks": [] }));
+    let wanted = ClaimTarget::Pull(Pull { types: vec!["ECHO".parse().unwrap()], slots: 2, min_age_ms: 0 });
     let request = ClaimRequest {
         claim: ClaimId::random(),
         worker: "rig 7".parse().unwrap(),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// A time to live in whole milliseconds: at least 1, at most a thousand years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "u64", into = "u64")]
-#[schema(value_type = u64, minimum = 1, examples(5000))]
+#[schema(value_type = u64, minimum = 1, maximum = 31_536_000_000_000_u64, examples(5000))]
 pub struct Ttl(u64);
 
 /// Why a number is not a valid time to live.

@@ -4,14 +4,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, InstanceId, TaskId};
+use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::trace_context::TraceContext;
 
+json_objects!(read and written: ClaimRequest, DeclinedTask, Pull);
+
 /// A worker's request for tasks (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"claim": "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64", "worker": "rig-7",
+    "wanted": {"pull": {"types": ["GENERATE_LOGIN"], "slots": 2}}, "waitMs": 20_000})))]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The id of this request, chosen at random by the worker. A request repeated under the same id is answered with those
     /// tasks granted under it that are still running.
@@ -22,18 +27,20 @@ pub struct ClaimRequest {
     pub instance: InstanceId,
     /// The tasks that the worker wants.
     pub wanted: ClaimTarget,
-    /// How long the Backend may hold a request by type while no task is ready, in milliseconds. Requests by id are answered
-    /// at once.
+    /// How long the Backend may hold a request by type while no task is ready, in milliseconds, at most 30,000. The Backend
+    /// may hold it for less; `maxHeldMs` in the response says for how long. Requests by id are answered at once.
     #[serde(default)]
+    #[schema(maximum = 30_000)]
     pub wait_ms: u64,
     /// Tasks whose tickets reached this worker although it does not run their type; the Backend offers them to others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
     pub declined: Vec<DeclinedTask>,
 }
 
 /// A task that a worker was offered by a ticket and does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeclinedTask {
     /// The task's id, as the ticket names it.
     pub id: TaskId,
@@ -49,17 +56,24 @@ pub enum ClaimTarget {
     /// The tasks with these ids, 1 to 1000.
     Ids(Vec<TaskId>),
     /// The tasks that have been ready for the longest time.
-    #[serde(rename_all = "camelCase")]
-    Pull {
-        /// The wanted types, 1 to 1000.
-        types: Vec<TypeName>,
-        /// How many tasks to grant at most, 1 to 1000.
-        slots: u32,
-        /// Grant only tasks that have been ready for at least this long, in milliseconds; at most 60,000. An idle worker
-        /// takes over tasks in this way whose tickets wait for a busy worker.
-        #[serde(default)]
-        min_age_ms: u64,
-    },
+    Pull(Pull),
+}
+
+/// A claim of tasks by their types: those that have been ready for the longest time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pull {
+    /// The wanted types, 1 to 1000.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub types: Vec<TypeName>,
+    /// How many tasks to grant at most, 1 to 1000.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub slots: u32,
+    /// Grant only tasks that have been ready for at least this long, in milliseconds; at most 60,000. An idle worker
+    /// takes over tasks in this way whose tickets wait for a busy worker.
+    #[serde(default)]
+    #[schema(maximum = 60_000)]
+    pub min_age_ms: u64,
 }
 
 /// The response to a claim request. The worker must stop each task at its deadline = time it sent the request + `heldMs` +
@@ -69,6 +83,9 @@ pub enum ClaimTarget {
 pub struct ClaimResponse {
     /// The time from the arrival of the request to the sending of the claim to the database, in milliseconds.
     pub held_ms: u64,
+    /// The longest that the Backend would have held this request, in milliseconds: `waitMs`, or less where the Backend's
+    /// settings allow less. A worker that was granted nothing may send its next request at once.
+    pub max_held_ms: u64,
     /// The granted tasks, possibly none.
     pub tasks: Vec<Grant>,
 }
@@ -86,6 +103,7 @@ pub struct Grant {
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
     /// The attempt: how many times this task has been granted, this grant included. Every report must repeat it.
+    #[schema(value_type = u32, minimum = 1, maximum = 2_147_483_647)]
     pub attempt: Attempt,
     /// The id of the claim request by which the task was granted; every report must carry it.
     pub claim: ClaimId,

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{InstanceId, TaskId};
+use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
+
+json_objects!(read and written: Heartbeat, GrantRef);
 
 /// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,13 +39,16 @@ pub struct WorkerList {
 /// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this
 /// name end as `WORKER_LOST`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"worker": "rig-7", "slots": 2, "types": ["GENERATE_LOGIN"],
+    "running": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "attempt": 1}]})))]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {
     /// The name of the worker.
     pub worker: WorkerName,
     /// The process, as in its claims.
     pub instance: InstanceId,
     /// How many tasks the worker can run at once.
+    #[schema(maximum = 2_147_483_647)]
     pub slots: u32,
     /// The types of tasks that the worker runs.
     pub types: Vec<TypeName>,
@@ -55,11 +61,12 @@ pub struct Heartbeat {
 
 /// A reference to a grant: a task and the number of the grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct GrantRef {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant.
+    #[schema(value_type = u32)]
     pub attempt: Attempt,
 }
 

@@ -16,6 +16,7 @@ pub struct Problem {
     /// The kind of problem in a few words.
     pub title: String,
     /// The HTTP status code.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// Why this request failed, as a sentence.
     pub detail: String,

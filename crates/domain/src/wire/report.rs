@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, TaskId};
+use crate::json_objects;
 use crate::name::WorkerName;
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
@@ -11,23 +12,29 @@ use crate::task::status::Reason;
 use crate::trace_context::TraceContext;
 use crate::wire::error_text::ErrorText;
 
+json_objects!(read and written: Reports, Report);
+
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(examples(json!({"worker": "rig-7", "reports": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "attempt": 1,
+    "claim": "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64", "reported": {"result": "q7Zp2LmX0a"}}]})))]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reports {
     /// The name of the worker that was granted the tasks.
     pub worker: WorkerName,
     /// The reports. Each is settled on its own.
+    #[schema(max_items = 1000)]
     pub reports: Vec<Report>,
 }
 
 /// A report about one granted task. Reporting again has no further effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Report {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant, as it was granted.
+    #[schema(value_type = u32)]
     pub attempt: Attempt,
     /// The claim id of the grant, as it was granted.
     pub claim: ClaimId,

@@ -40,6 +40,7 @@ pub struct Task {
     /// How long the task may run, in milliseconds from the claim.
     pub ttl: Ttl,
     /// How often the task has been granted to a worker.
+    #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
     pub attempt: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
@@ -47,6 +48,7 @@ pub struct Task {
 
 /// A task in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TaskSummary {
     /// The id of the task.
     pub id: TaskId,
@@ -55,6 +57,10 @@ pub struct TaskSummary {
     pub type_name: TypeName,
     /// The status of the task.
     pub status: Status,
+    /// Why the task was cancelled.
+    pub reason: Option<Reason>,
+    /// When the task was accepted.
+    pub creation_date: Timestamp,
 }
 
 /// The caller's tasks, newest first.

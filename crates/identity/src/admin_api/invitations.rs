@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::json_objects;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::admin_api::authenticated_admin::Admin;
-use crate::admin_api::json_body;
+use crate::admin_api::json_body::RequestBody;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
 
+json_objects!(read: NewInvitation);
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct NewInvitation {
     role: Role,
 }
@@ -34,9 +36,9 @@ pub(crate) struct Invitation {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<(StatusCode, Json<Invitation>), ApiError> {
-    let NewInvitation { role } = json_body::read(&body)?;
+    let NewInvitation { role } = body.parse()?;
     let token = app.registration_tokens.issue(Kind::Invitation, role, Some(admin)).await?;
     info!(target: "audit", { audit.event = "invitation_created", account.id = %admin, role = role.name() }, "{admin} created an invitation ({})", role.name());
     let link = registration_link::url(&app.settings, Kind::Invitation, &token);

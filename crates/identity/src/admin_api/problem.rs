@@ -7,6 +7,7 @@ use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use domain::{Fault, Problem};
 use web::bearer::Challenge;
+use web::json_body::InvalidBody;
 use web::problem;
 
 use crate::error::ServiceFailure;
@@ -23,6 +24,8 @@ pub(crate) enum ApiError {
     InvalidQuery,
     /// An update without a value to set.
     EmptyUpdate,
+    /// The body cannot be read, or its `Content-Type` is not JSON.
+    Body(InvalidBody),
     MalformedJson(serde_json::Error),
     /// The body is JSON, but not the expected object.
     InvalidBody(serde_json::Error),
@@ -56,6 +59,10 @@ impl ApiError {
             Self::InvalidQuery | Self::MalformedJson(_) => {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
+            Self::Body(InvalidBody::NotJson) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            Self::Body(error) => (error.status(), "malformed", "The request cannot be read"),
             Self::EmptyUpdate | Self::InvalidBody(_) | Self::Field { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request")
             }
@@ -77,6 +84,7 @@ impl ApiError {
             }
             Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
+            Self::Body(error) => error.to_string(),
             Self::MalformedJson(error) | Self::InvalidBody(error) => error.to_string(),
             Self::Field { rule, .. } => rule.clone(),
             Self::Service(failure) => failure.to_string(),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use domain::json_objects;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use uuid::Uuid;
@@ -17,11 +17,13 @@ use crate::accounts::account_store::{
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
 use crate::admin_api::authenticated_admin::Admin;
-use crate::admin_api::json_body;
+use crate::admin_api::json_body::RequestBody;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
+
+json_objects!(read: NewUser, UpdateUser);
 
 /// The most accounts on one page of the list, and the default.
 const MAX_PAGE_SIZE: i64 = 1000;
@@ -42,7 +44,7 @@ pub(crate) struct UserList {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct NewUser {
     name: String,
     /// Without one, a password is generated and returned.
@@ -51,7 +53,7 @@ struct NewUser {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct UpdateUser {
     role: Option<Role>,
     disabled: Option<bool>,
@@ -84,9 +86,9 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<(StatusCode, Json<NewPassword>), ApiError> {
-    let NewUser { name, password, role } = json_body::read(&body)?;
+    let NewUser { name, password, role } = body.parse()?;
     let name = UserName::parse(&name).map_err(|error| ApiError::field("/name", &error))?;
     let (password, generated) = if let Some(password) = password {
         password_policy::check(&password, name.as_str(), app.settings.min_password_length)
@@ -113,9 +115,9 @@ pub(crate) async fn update(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
     Path(name): Path<String>,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<StatusCode, ApiError> {
-    let UpdateUser { role, disabled } = json_body::read(&body)?;
+    let UpdateUser { role, disabled } = body.parse()?;
     if role.is_none() && disabled.is_none() {
         return Err(ApiError::EmptyUpdate);
     }

@@ -1,5 +1,5 @@
 //! The lockout of accounts: a delay that grows with every failed sign-in in a row. The counts are in the database, so that
-//! neither a restart nor another instance forgets them.
+//! they are the same after a restart and in every instance.
 
 use database::{Clock, DatabaseError, Db, on};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ const MAX_FREE_FAILURES: u32 = 5;
 /// The first delay in microseconds; each further failure doubles it.
 const FIRST_DELAY: i64 = 30 * SECOND;
 
-/// The longest delay in microseconds: strangers who guess cannot lock somebody out for longer.
+/// The longest delay in microseconds: somebody who guesses another's password cannot lock the account for longer.
 const MAX_DELAY: i64 = HOUR;
 
 /// A count is forgotten after this long without a failure, in microseconds.
@@ -71,7 +71,7 @@ impl Lockout {
         Ok(())
     }
 
-    /// Forgets the failures of an account, after the right password or a new one.
+    /// Deletes the failures of an account, after the right password or a new one.
     pub(crate) async fn reset(&self, account: Uuid) -> Result<(), DatabaseError> {
         on!(&self.db, write, pool => sqlx::query(RESET).bind(account).execute(pool).await.map(drop))?;
         Ok(())

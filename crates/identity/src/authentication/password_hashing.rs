@@ -37,7 +37,7 @@ const QUEUE_LENGTH: usize = 64;
 /// threads (360 MB after a hundred sign-ins, two at once).
 type Memory = Vec<Block>;
 
-/// Hands out permits to hash, with a bounded queue before them.
+/// Issues permits to hash, with a bounded queue before them.
 pub(crate) struct PasswordHasher {
     permits: Arc<Semaphore>,
     queue: Semaphore,

@@ -1,5 +1,5 @@
-//! Rate limits of client addresses, as token buckets in the database, so that neither a restart nor another instance
-//! forgets them.
+//! Rate limits of client addresses, as token buckets in the database, so that they are the same after a restart and in every
+//! instance.
 //!
 //! Only the instant at which a bucket is full again is stored: in the generic cell rate algorithm it is called the theoretical
 //! arrival time.
@@ -55,8 +55,8 @@ pub(crate) struct RateLimited {
     pub(crate) retry_after: Duration,
 }
 
-/// The proof that the bucket of an address was not empty. What is limited takes one as an argument, so that it can neither forget the
-/// check nor repeat it.
+/// The proof that the bucket of an address was not empty. What is limited takes one as an argument, so that the
+/// check can neither be left out nor be repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimitPass {
     limit: RateLimit,

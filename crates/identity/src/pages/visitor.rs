@@ -53,7 +53,7 @@ fn session_cookie(settings: &Settings) -> HostCookie {
 
 /// The header that sets the cookie of a new session.
 pub(crate) fn set_cookie(settings: &Settings, session: &SecretToken) -> HeaderValue {
-    session_cookie(settings).set(session.as_str()).expect("base64url may stand in a cookie")
+    session_cookie(settings).set(session.as_str()).expect("a cookie may contain base64url")
 }
 
 /// The header that deletes the cookie.

@@ -1,4 +1,4 @@
-//! Access tokens (RFC 9068): issued as signed JWTs, and verified when they come back to Identity.
+//! Access tokens (RFC 9068): issued as signed JWTs, and verified when they are sent to Identity.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -272,6 +272,38 @@ async fn a_refusal_names_the_field_and_the_rule() {
         }
         let no_json = service.request("POST", "/api/User").bearer_auth(&root).body("{").send().await.unwrap();
         assert_eq!(no_json.status(), StatusCode::BAD_REQUEST);
+        for body in [json!(["ann", "seven-green-herons", "Admin"]), json!([]), json!(["Admin", null])] {
+            for (method, path) in [
+                (Method::POST, "/api/User"),
+                (Method::PATCH, "/api/User/root"),
+                (Method::POST, "/api/Invitation"),
+            ] {
+                let refused = service.call(&root, method, path, body.clone()).await;
+                assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path} {body}");
+            }
+        }
+        let create = |media_type: &str, encoding: &str, body: &str| {
+            let request = service.request("POST", "/api/User").bearer_auth(&root);
+            request
+                .header("Content-Type", media_type)
+                .header("Content-Encoding", encoding)
+                .body(body.to_owned())
+                .send()
+        };
+        for (media_type, encoding, body, status) in [
+            ("text/xml", "identity", r#"{"name": "ann"}"#, 415),
+            ("application/json", "br", r#"{"name": "ann"}"#, 415),
+            ("application/json", "gzip", r#"{"name": "ann"}"#, 400),
+            ("application/json", "identity", "\u{feff}{\"name\": \"ann\"}", 201),
+        ] {
+            let answer = create(media_type, encoding, body).await.unwrap();
+            assert_eq!(answer.status(), status, "{media_type} {encoding} {body}");
+        }
+        for path in ["/api/User/ann/reset?force=1", "/api/Invitation?role=Admin", "/api/User?role=Admin"] {
+            let refused =
+                service.call(&root, Method::POST, path, json!({"role": "User", "name": "bob"})).await;
+            assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{path}");
+        }
         for query in ["limit=0", "limit=x", "page=2"] {
             let refused = service.call(&root, Method::GET, &format!("/api/User?{query}"), json!(null)).await;
             assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{query}");

@@ -55,7 +55,7 @@ const REPEATED_POSTGRES: &str = "
         and (u.claim = a.claim or a.by_name and u.instance = a.instance)
         and u.due_at + 0 >= (select now_us())";
 
-/// The elements of the JSON array stand in the order of the fields of [`GrantRow`].
+/// The elements of the JSON array are in the order of the fields of [`GrantRow`].
 const SQLITE: &str = "
     update unfinished_task
     set phase = 2, attempt = attempt + 1, claim = a.claim, worker = a.worker,

@@ -25,7 +25,7 @@ const RESULT: &str = "
     where t.id = $1 and t.owner = $2";
 
 const LIST: &str = "
-    select t.id, t.type as name, u.phase, o.status
+    select t.id, t.type as name, t.created_at, u.phase, o.status, o.reason
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
     where t.owner = $1 and t.id < $2
     order by t.id desc limit $3";
@@ -78,8 +78,10 @@ row_struct! {
     struct SummaryRow {
         id: Uuid,
         name: String,
+        created_at: i64,
         phase: Option<Phase>,
         status: Option<String>,
+        reason: Option<String>,
     }
 }
 
@@ -153,7 +155,13 @@ impl Store {
             .map(|row| {
                 let id = TaskId(row.id);
                 let status = status_of(id, row.phase, row.status.as_deref())?;
-                Ok(TaskSummary { id, type_name: parse_column("task", id, &row.name)?, status })
+                Ok(TaskSummary {
+                    id,
+                    type_name: parse_column("task", id, &row.name)?,
+                    status,
+                    reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
+                    creation_date: Timestamp(row.created_at),
+                })
             })
             .collect()
     }

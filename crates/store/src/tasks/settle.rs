@@ -42,7 +42,7 @@ const POSTGRES: &str = concat!(
 );
 
 /// When the second statement reads, the tasks that the first has just ended are in both tables, which distinguishes them
-/// from those that ended before. The elements of the JSON array stand in the order of the fields of [`StandingRow`].
+/// from those that ended before. The elements of the JSON array are in the order of the fields of [`StandingRow`].
 const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
@@ -165,7 +165,7 @@ struct Completion<'a> {
 }
 
 impl Store {
-    /// Settles each report; the results stand in the order of the reports.
+    /// Settles each report; the results are in the order of the reports.
     ///
     /// A report counts if its attempt, claim and worker, and its subject if it names one, are those of the grant. In time it makes its task
     /// FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes it CANCELLED, and

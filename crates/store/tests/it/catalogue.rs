@@ -20,6 +20,7 @@ fn operation(name: &str, version: u32) -> Operation {
         parameters: json!({ "type": "object", "maxProperties": u64::MAX }),
         result: json!(true),
         ttl: TtlBounds { default: Some(millis(1000)), max: None },
+        description: String::new(),
         isolation: domain::ExecutionIsolation::Async,
     }
 }

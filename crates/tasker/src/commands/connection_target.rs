@@ -15,6 +15,7 @@ use crate::config::environment::Environment;
 use crate::config::tls::authorities;
 use crate::config::values::Address;
 use crate::data_dir::{ACCOUNT, Addresses, DataDir};
+use crate::terminal;
 
 /// The variable that may hold the token; other users of the machine can see an option in the list of processes.
 const TOKEN_VARIABLE: &str = "TASKER_TOKEN";
@@ -79,7 +80,12 @@ impl Server {
         let session =
             session.filter(|session| backend.as_ref().is_none_or(|backend| *backend == session.backend));
         let mut target = match (backend, session) {
-            (_, Some(session)) => of_session(session, token)?,
+            (backend, Some(session)) => {
+                if backend.is_none() {
+                    self.note_other_server(&session)?;
+                }
+                of_session(session, token)?
+            }
             (Some(backend), None) => {
                 let Some(token) = token else { return Err(NotSignedIn::Nobody(backend).into()) };
                 let settings = Settings { backend, credentials: Credentials::Token(token.into()), ca: None };
@@ -91,6 +97,21 @@ impl Server {
             target.settings.ca = Some(authorities(origin, path)?);
         }
         Ok(target)
+    }
+
+    /// Says where the command acts if the sign-in is for another server than the `tasker up` of the data directory.
+    fn note_other_server(&self, session: &Session) -> Result<()> {
+        if let Some(addresses) = self.target.directory().addresses()?
+            && addresses.backend != session.backend
+        {
+            let Session { backend, username, .. } = session;
+            let directory = self.target.path().display();
+            terminal::print_note(&format!(
+                "acting as {username} at {backend}, as signed in; --data-dir {directory} acts as {ACCOUNT} at {}",
+                addresses.backend
+            ));
+        }
+        Ok(())
     }
 
     /// The server of the `tasker up` of the data directory, with the account `local` unless there is a token.

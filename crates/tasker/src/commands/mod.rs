@@ -14,12 +14,13 @@ pub(crate) mod task;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use domain::{Task, TaskId, TaskResult};
+use domain::{Task, TaskResult};
 
 use crate::commands::account::login::{self, Login, Whoami};
 use crate::commands::account::users::{self, Invite};
 use crate::commands::connection_target::Server;
 use crate::commands::operations_and_workers::{Operations, Workers};
+use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::list::List;
 use crate::commands::task::submit::Submit;
 use crate::commands::task::view::View;
@@ -63,8 +64,8 @@ pub enum Command {
 /// Options of a command about one task.
 #[derive(Debug, Args)]
 pub struct TaskArgs {
-    /// The task's id, as `tasker submit` printed it
-    id: TaskId,
+    /// The task's id, as `tasker submit` printed it, or its first characters
+    id: IdPrefix,
     #[command(flatten)]
     server: Server,
 }
@@ -77,16 +78,20 @@ impl Command {
             Self::Watch(watch) => return watch.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
-                let task = server.connect(environment)?.get(id).await?;
+                let client = server.connect(environment)?;
+                let task = client.get(id.find(&client).await?).await?;
                 print(&server, &task, &View::of(environment))?;
             }
             Self::Result(TaskArgs { id, server }) => {
-                let result = server.connect(environment)?.result(id).await?;
+                let client = server.connect(environment)?;
+                let id = id.find(&client).await?;
+                let result = client.result(id).await?;
                 let table = |found: &TaskResult| terminal::escape_on_terminal(found.result.text());
                 server.output.print(&result, table, |_| vec![id.to_string()])?;
             }
             Self::Cancel(TaskArgs { id, server }) => {
-                let task = server.connect(environment)?.cancel(id).await?;
+                let client = server.connect(environment)?;
+                let task = client.cancel(id.find(&client).await?).await?;
                 print(&server, &task, &View::of(environment))?;
             }
             Self::Operations(operations) => operations.run(environment).await?,

@@ -62,9 +62,7 @@ impl Workers {
 fn operations_table(OperationList { operations }: &OperationList) -> String {
     let width = operations.iter().map(|operation| operation.name.as_str().len()).max().unwrap_or(0);
     let line = |operation: &Operation| {
-        let about =
-            operation.parameters.get("description").and_then(|text| text.as_str()).unwrap_or_default();
-        let about = about.lines().next().unwrap_or_default();
+        let about = operation.description.lines().next().unwrap_or_default();
         let line = format!(
             "{:<width$}  v{:<3}  {}",
             operation.name.as_str(),
@@ -82,8 +80,9 @@ fn operation_details(operation: &Operation) -> String {
     let ttl =
         |ttl: Option<domain::Ttl>| ttl.map_or_else(|| "-".to_owned(), |ttl| format!("{} ms", ttl.millis()));
     format!(
-        "type        {}\nversion     {}\nqueue       {}\nisolation   {}\nttl         default {}, max {}\nparameters  {}\nresult      {}",
+        "type        {}\nabout       {}\nversion     {}\nqueue       {}\nisolation   {}\nttl         default {}, max {}\nparameters  {}\nresult      {}",
         operation.name,
+        terminal::escape_control_chars(&operation.description),
         operation.version,
         operation.queue,
         operation.isolation.as_str(),

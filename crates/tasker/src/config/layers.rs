@@ -16,6 +16,7 @@ use toml::{Table, Value};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::sections::Config;
+use crate::text_file;
 
 /// The file that is read when `--config` names none.
 const DEFAULT_PATH: &str = "tasker.toml";
@@ -50,7 +51,7 @@ impl Layers {
     pub fn add_file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = path.unwrap_or(Path::new(DEFAULT_PATH));
         self.file = Some(chosen.to_owned());
-        match std::fs::read_to_string(chosen) {
+        match text_file::read(chosen) {
             Ok(text) => self.add_text(&chosen.display().to_string(), &text),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
             Err(error) => Err(ConfigError::new(format!(
@@ -190,7 +191,7 @@ pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &P
 
 /// Reads a secret from the file that `origin` names, without the newline that editors put at the end.
 pub fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read_to_string(path) {
+    match text_file::read(path) {
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {
             "" => Err(ConfigError::new(format!("{origin}: the secret file {} is empty", path.display()))),
             secret => Ok(secret.to_owned()),

@@ -3,6 +3,23 @@
 /// The default settings file: every key with its default, its meaning and its unit.
 pub const DEFAULT_FILE: &str = include_str!("../../tasker.default.toml");
 
+/// The head of the file that `tasker config init` writes.
+const COMMENTED_HEAD: &str = "\
+# Every setting of Tasker, each as a comment: remove the `# ` before a key to set it. A key has its default here, or an example.
+";
+
+/// The settings file that `tasker config init` writes: the default settings file with every key as a comment, so that it sets
+/// nothing and a later default, or that of `tasker up`, holds.
+pub fn commented_file() -> String {
+    let body = DEFAULT_FILE.split_once('\n').map_or(DEFAULT_FILE, |(_, body)| body);
+    let line = |line: &'static str| match assignment(line) {
+        None => format!("{line}\n"),
+        Some(_) if line.starts_with('#') => format!("{line} # an example: there is no default\n"),
+        Some(_) => format!("# {line}\n"),
+    };
+    COMMENTED_HEAD.to_owned() + &body.lines().map(line).collect::<String>()
+}
+
 /// A setting as `tasker.default.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -89,6 +106,29 @@ mod tests {
             let _ = writeln!(text, "| `{}` | {default} | {} |", entry.key, entry.about.replace('|', "\\|"));
         }
         text
+    }
+
+    #[test]
+    fn the_commented_file_sets_nothing_and_is_valid_with_every_comment_removed() {
+        let file = commented_file();
+        let table: toml::Table = file.parse().unwrap();
+        assert!(
+            table.values().all(|section| section.as_table().is_some_and(toml::Table::is_empty)),
+            "{table}"
+        );
+        let keys: Vec<&str> = file.lines().filter(|line| is_setting(line)).collect();
+        let examples = keys.iter().filter(|line| line.ends_with("# an example: there is no default")).count();
+        let entries = entries();
+        assert_eq!(keys.len(), entries.len());
+        assert_eq!(examples, entries.iter().filter(|entry| entry.default.is_none()).count());
+        for line in keys {
+            assert!(line[2..].parse::<toml::Table>().is_ok(), "{line}");
+        }
+    }
+
+    fn is_setting(line: &str) -> bool {
+        let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
+        key.is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
     }
 
     #[test]

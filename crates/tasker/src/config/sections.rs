@@ -223,7 +223,7 @@ impl Default for Worker {
             client_secret: None,
             heartbeat_ms: positive(2000),
             drain_ms: 30_000,
-            simulate_work_ms: [30_000, 60_000],
+            simulate_work_ms: [500, 1500],
         }
     }
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::config::error::ConfigError;
 use crate::config::paired_settings::both_or_neither;
 use crate::config::sections::{Backend, Identity, Metrics, Traces, Worker};
+use crate::text_file;
 
 /// The files of a listener's certificate and key, and the section of the settings that names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +40,9 @@ impl CertificateFiles {
     /// If one cannot be read: the sentence names the setting, the path and the cause.
     pub fn read(&self) -> Result<CertificateContents, ConfigError> {
         Ok(CertificateContents {
-            certificate: std::fs::read(&self.certificate)
+            certificate: text_file::read_pem(&self.certificate)
                 .map_err(|error| self.certificate_file_error(format!("it cannot be read: {error}")))?,
-            key: std::fs::read(&self.key)
+            key: text_file::read_pem(&self.key)
                 .map_err(|error| self.key_file_error(format!("it cannot be read: {error}")))?,
         })
     }
@@ -117,7 +118,7 @@ fn certificate_files(
 /// If the file cannot be read, holds no certificate, or one that cannot be used.
 pub fn authorities(origin: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
     let refuse = |why: String| ConfigError::new(format!("{origin} = {}: {why}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| refuse(format!("it cannot be read: {error}")))?;
+    let pem = text_file::read_pem(path).map_err(|error| refuse(format!("it cannot be read: {error}")))?;
     let mut trusted = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| refuse(format!("it is not PEM: {error}")))?;

@@ -87,10 +87,11 @@ impl Up {
     /// The configuration, with defaults for one user on one machine.
     fn configure(&self, data: &DataDir, environment: &Environment) -> Result<Config, ConfigError> {
         let database = format!("sqlite:{}", data.file("tasks.db").display());
-        let defaults = Layers::default()
-            .key("tasker up", "database.url", &database)?
-            .key("tasker up", "worker.simulate_work_ms", "[500, 1500]")?
-            .key("tasker up", "log.level", "warn,audit=off")?;
+        let defaults = Layers::default().key("tasker up", "database.url", &database)?.key(
+            "tasker up",
+            "log.level",
+            "warn,audit=off",
+        )?;
         let mut config = self.sources.load(defaults, environment)?;
         config.backend.listen = self.backend_addr.unwrap_or(config.backend.listen);
         config.identity.listen = self.identity_addr.unwrap_or(config.identity.listen);

@@ -68,14 +68,75 @@ fn a_wait_that_times_out_does_not_cancel_the_task() {
     let (_, id) =
         timed_out.stderr.split_once("tasker watch ").expect("the output names the command to wait again");
     assert!(up.run_command(["get", id]).stdout.contains("status      RUNNING"));
-    for (form, begin) in [("json", r#"{"id":""#), ("id", "")] {
-        let output = up.run_command([&submit_sleep[..], &["-o", form]].concat());
-        let id = output.stdout.trim_start_matches(begin).trim_end_matches("\"}");
-        assert!(output.code == 3 && up.run_command(["get", id]).code == 0, "{output:?}");
-    }
+    let output = up.run_command([&submit_sleep[..], &["-o", "id"]].concat());
+    assert!(output.code == 3 && up.run_command(["get", &output.stdout]).code == 0, "{output:?}");
+    let output = up.run_command([&submit_sleep[..], &["-o", "json"]].concat());
+    let task: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(
+        (output.code, &task["status"], &task["ttl"]),
+        (3, &"RUNNING".into(), &60_000.into()),
+        "{task}"
+    );
+    assert!(output.stderr.starts_with(&format!("submitted {}", task["id"].as_str().unwrap())), "{output:?}");
     let lines =
         up.run_command(["submit", "ECHO", "{\"a\":\n1}", "--ttl", "30s", "--wait", "-o", "json"]).stdout;
     assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[test]
+fn a_task_is_named_by_the_first_characters_of_its_id() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let prefix = &id[..9];
+    assert!(up.run_command(["get", prefix]).stdout.contains(&id));
+    assert_eq!(up.run_command(["cancel", prefix]).code, 0);
+    assert!(up.run_command(["watch", prefix]).stderr.contains("REQUESTED"));
+    let absent = up.run_command(["get", "0000"]);
+    assert_eq!(absent.code, 8, "{}", absent.stderr);
+    assert!(absent.stderr.contains("no task's id begins with 0000"), "{}", absent.stderr);
+    up.run_command(["submit", "ECHO", "--ttl", "60s"]);
+    let several = up.run_command(["cancel", &id[..4]]);
+    assert_eq!(several.code, 2, "{}", several.stderr);
+    assert!(several.stderr.contains("give more characters"), "{}", several.stderr);
+}
+
+#[test]
+fn no_command_that_ends_something_is_suggested() {
+    let up = TaskerUp::start();
+    for arguments in [["user", "delete", "ann"], ["user", "rest", "ann"], ["cancle", "0000", "-o=id"]] {
+        let refused = up.run_command(arguments);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        let (reset, cancel) = (refused.stderr.contains("'reset'"), refused.stderr.contains("'cancel'"));
+        assert!(!reset && !cancel, "{}", refused.stderr);
+    }
+    assert!(up.run_command(["user", "lst"]).stderr.contains("'list'"));
+}
+
+#[test]
+fn an_error_says_a_thing_once() {
+    let up = TaskerUp::start();
+    let absent = up.run_command(["get", UNKNOWN_ID]);
+    assert!(absent.stderr.starts_with("error: there is no such task\n"), "{}", absent.stderr);
+}
+
+#[test]
+fn a_misspelled_option_is_named_with_the_similar_one() {
+    let up = TaskerUp::start();
+    for arguments in [
+        ["submit", "ECHO", "--tll", "5s"],
+        ["submit", "ECHO", "{}", "--tll=5s"],
+        ["list", "--limt", "5", "--before=x"],
+        ["watch", "--data-dri", ".", "-o=id"],
+    ] {
+        let refused = up.run_command(arguments);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        let option = arguments.iter().find(|argument| argument.starts_with("--")).unwrap();
+        let option = option.split('=').next().unwrap();
+        assert!(refused.stderr.contains(&format!("unexpected argument '{option}'")), "{}", refused.stderr);
+        assert!(refused.stderr.contains("a similar argument exists"), "{}", refused.stderr);
+    }
+    let negative = up.run_command(["submit", "ECHO", "-5", "--ttl", "30s", "--wait"]);
+    assert_eq!((negative.code, negative.stdout.as_str()), (0, "-5"), "{}", negative.stderr);
 }
 
 /// `script` (util-linux) runs a command in a pseudo-terminal.
@@ -155,8 +216,9 @@ fn id_output_has_one_id_a_line() {
 fn operations_are_listed_and_shown_with_their_schemas() {
     let up = TaskerUp::start();
     let all = up.run_command(["operations"]).stdout;
-    assert!(all.contains("GENERATE_LOGIN   v1    Generates a login of random letters and digits"), "{all}");
+    assert!(all.contains("GENERATE_LOGIN   v1    Generates a login: random letters and digits"), "{all}");
     let one = up.run_command(["operations", "GENERATE_NUMBER"]).stdout;
+    assert!(one.contains("about       Generates a random number"), "{one}");
     assert!(one.contains("isolation   async") && one.contains(r#""maximum": 18"#), "{one}");
     let none = up.run_command(["operations", "NONE"]);
     assert_eq!(none.code, 8);

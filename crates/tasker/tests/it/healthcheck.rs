@@ -13,10 +13,8 @@ fn listener(setting: &str, url: &str) -> String {
 #[test]
 fn each_service_is_asked_at_its_own_listener() {
     let up = TaskerUp::start();
-    let (backend, identity) = (
-        listener("backend.listen", &up.urls().backend),
-        listener("identity.listen", &up.urls().identity),
-    );
+    let (backend, identity) =
+        (listener("backend.listen", &up.urls().backend), listener("identity.listen", &up.urls().identity));
     for arguments in
         [["healthcheck", "backend", "--set", &backend], ["healthcheck", "identity", "--set", &identity]]
     {

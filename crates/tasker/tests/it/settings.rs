@@ -8,7 +8,7 @@ use testkit::{kafka_address, unique_prefix};
 
 use crate::kit::cluster::{Cluster, WORKER_CLIENT, WORKER_SECRET};
 use crate::kit::command::{run, set_arguments, tasker_command};
-use crate::kit::tasker_up::UP_ON_FREE_PORTS;
+use crate::kit::tasker_up::{TaskerUp, UP_ON_FREE_PORTS};
 
 fn home() -> TempDir {
     TempDir::new().expect("a temporary directory")
@@ -148,7 +148,32 @@ fn config_init_writes_a_file_with_every_setting_and_overwrites_none() {
     assert_eq!(config(&["init", "--force"]).code, 0);
     let shown = config(&["show"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
-    assert!(shown.stdout.contains("(tasker.toml, line "), "{}", shown.stdout);
+    assert!(!shown.stdout.contains("(tasker.toml, line "), "the file sets nothing: {}", shown.stdout);
+}
+
+#[test]
+fn the_first_task_after_config_init_finishes() {
+    let home = home();
+    assert_eq!(run(&mut tasker_command(home.path(), ["config", "init"])).code, 0);
+    let up = TaskerUp::start_in(home, &[]);
+    let login = up.run_command(["submit", "GENERATE_LOGIN", "--ttl", "5s", "--wait"]);
+    assert_eq!(login.code, 0, "{}", login.stderr);
+}
+
+#[test]
+fn a_byte_order_mark_before_settings_secrets_and_parameters_is_skipped() {
+    let home = home();
+    std::fs::write(home.path().join("tasker.toml"), "\u{feff}[backend]\nlisten = \"10.0.0.1:1\"\n").unwrap();
+    assert!(refusal(&home, &["backend"], &[]).contains("10.0.0.1:1"));
+    std::fs::write(home.path().join("url"), "\u{feff}mysql://h/d").unwrap();
+    let listen = ("TASKER__BACKEND__LISTEN", "127.0.0.1:0");
+    let refused = refusal(&home, &["backend"], &[listen, ("TASKER__DATABASE__URL_FILE", "url")]);
+    assert!(!refused.contains('\u{feff}') && refused.contains("database.url"), "{refused}");
+    std::fs::write(home.path().join("parameters.json"), "\u{feff}{\"a\": 1}").unwrap();
+    let up = TaskerUp::start();
+    let path = format!("@{}", home.path().join("parameters.json").display());
+    let echo = up.run_command(["submit", "ECHO", &path, "--ttl", "30s", "--wait"]);
+    assert_eq!((echo.code, echo.stdout.as_str()), (0, r#"{"a": 1}"#), "{}", echo.stderr);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub struct Document(#[schemars(with = "Value")] RawJson);
 
 impl Operation for Echo {
     const TYPE: &'static str = "ECHO";
+    const DESCRIPTION: &'static str = "Returns its parameters, byte for byte";
     type Params = Document;
     type Output = Document;
 

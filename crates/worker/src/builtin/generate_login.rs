@@ -40,6 +40,7 @@ impl Default for Params {
 
 impl Operation for GenerateLogin {
     const TYPE: &'static str = "GENERATE_LOGIN";
+    const DESCRIPTION: &'static str = "Generates a login: random letters and digits";
     type Params = Params;
     type Output = String;
 

@@ -35,6 +35,7 @@ impl Default for Params {
 
 impl Operation for GenerateNumber {
     const TYPE: &'static str = "GENERATE_NUMBER";
+    const DESCRIPTION: &'static str = "Generates a random number with a given count of digits";
     type Params = Params;
     type Output = u64;
 

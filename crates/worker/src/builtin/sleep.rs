@@ -20,6 +20,7 @@ pub struct Params {
 
 impl Operation for Sleep {
     const TYPE: &'static str = "SLEEP";
+    const DESCRIPTION: &'static str = "Waits for a time, to try out deadlines and cancellations";
     type Params = Params;
     type Output = u64;
 

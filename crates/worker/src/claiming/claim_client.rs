@@ -6,7 +6,8 @@ use std::time::Duration;
 use client::{Backoff, Client, ClientError};
 use domain::limits::MAX_TASKS_PER_CLAIM;
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, TaskId, TypeName, WorkerName,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, TypeName,
+    WorkerName,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +44,8 @@ impl ClaimClient {
         preempt: impl Future<Output = ()>,
     ) -> Option<TimedGrants> {
         let slots = u32::try_from(slots.min(MAX_TASKS_PER_CLAIM)).expect("the limit fits 32 bits");
-        let target = ClaimTarget::Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) };
+        let target =
+            ClaimTarget::Pull(Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) });
         let request = self.new_request(target, millis(LONG_POLL_WAIT), Vec::new());
         self.claim_until_answered(BackendRequestKind::Pull, request, preempt).await
     }

@@ -18,7 +18,7 @@ impl TimedGrants {
 
     /// Each grant with its deadline.
     pub(crate) fn into_grants(self) -> impl Iterator<Item = (Grant, Deadline)> {
-        let Self { sent, response: ClaimResponse { held_ms, tasks } } = self;
+        let Self { sent, response: ClaimResponse { held_ms, tasks, .. } } = self;
         tasks.into_iter().map(move |grant| {
             let deadline = Deadline::of(sent, held_ms, grant.remaining_ms);
             (grant, deadline)

@@ -105,7 +105,7 @@ impl HttpReporter {
             let earliest = (0..self.delayed.len()).min_by_key(|&index| self.delayed[index].due);
             let due = earliest.map_or_else(Instant::now, |index| self.delayed[index].due);
             let is_drained = self.receiver.is_closed() && self.receiver.is_empty();
-            // Unbiased: neither branch may starve the other.
+            // Unbiased: each branch must be polled in turn.
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()), if earliest.is_some() => {
                     return earliest.map(|index| vec![self.delayed.swap_remove(index).pending]);

@@ -20,6 +20,9 @@ pub trait Operation: Send + Sync + 'static {
     /// The type of its tasks: the name by which submitters ask for it.
     const TYPE: &'static str;
 
+    /// What the operation does, as a sentence for people.
+    const DESCRIPTION: &'static str = "";
+
     /// The version. Raise it with every change of the schemas: the Backend refuses the same version with other schemas.
     const VERSION: u32 = 1;
 

@@ -74,6 +74,7 @@ impl RegisteredOperation {
             parameters: schema::of_parameters::<O::Params>(),
             result: schema::result_schema::<O::Output>(),
             ttl: O::ttl(),
+            description: O::DESCRIPTION.to_owned(),
             isolation: ExecutionIsolation::Async,
         };
         let validator = jsonschema::validator_for(&specification.parameters)

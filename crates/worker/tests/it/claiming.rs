@@ -9,8 +9,8 @@ use crate::kit::scripted_backend::{Backend, CLAIMS, Fault};
 
 /// The slots of a pull.
 fn slots(request: &domain::ClaimRequest) -> u32 {
-    match request.wanted {
-        ClaimTarget::Pull { slots, .. } => slots,
+    match &request.wanted {
+        ClaimTarget::Pull(pull) => pull.slots,
         ClaimTarget::Ids(_) => panic!("a worker without Kafka pulls"),
     }
 }

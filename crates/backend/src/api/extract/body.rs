@@ -2,9 +2,10 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+
+use web::json_body::JsonBody;
 
 use crate::error::ApiError;
 
@@ -15,13 +16,7 @@ impl<S: Send + Sync> FromRequest<S> for RequestBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::BodyTooLarge
-            } else {
-                ApiError::Malformed(rejection.body_text())
-            }
-        })
+        JsonBody::from_request(request, state).await.map(|JsonBody(body)| Self(body)).map_err(Into::into)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which web pages of other origins may call the API (CORS).
 
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, LOCATION, RETRY_AFTER};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::CorsLayer;
@@ -47,7 +47,7 @@ pub(crate) fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, PREFER, TRACEPARENT, TRACESTATE, X_REQUEST_ID])
-        .expose_headers([LOCATION, RETRY_AFTER, PREFERENCE_APPLIED, X_REQUEST_ID])
+        .expose_headers([LINK, LOCATION, RETRY_AFTER, PREFERENCE_APPLIED, X_REQUEST_ID])
 }
 
 #[cfg(test)]

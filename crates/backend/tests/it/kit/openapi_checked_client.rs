@@ -183,8 +183,13 @@ impl ApiRequest {
     }
 
     /// Sets a body that claims to be JSON.
-    pub(crate) fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
-        self.request = self.request.header("Content-Type", "application/json").body(body);
+    pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        self.header("Content-Type", "application/json").bytes(body)
+    }
+
+    /// Sets a body that claims to be nothing.
+    pub(crate) fn bytes(mut self, body: impl Into<reqwest::Body>) -> Self {
+        self.request = self.request.body(body);
         self
     }
 }

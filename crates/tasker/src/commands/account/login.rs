@@ -19,6 +19,7 @@ use crate::config::error::ConfigError;
 use crate::config::tls::authorities;
 use crate::config::values::Address;
 use crate::terminal;
+use crate::text_file;
 
 /// Options of `tasker login`.
 #[derive(Debug, Args)]
@@ -134,7 +135,7 @@ pub fn logout(environment: &Environment) -> Result<()> {
 
 /// Reads a password from standard input, up to its end or the first newline.
 pub fn read_password() -> Result<SecretString> {
-    let text = std::io::read_to_string(stdin()).context("the password cannot be read")?;
+    let text = text_file::read_from(stdin()).context("the password cannot be read")?;
     Ok(text.lines().next().unwrap_or_default().into())
 }
 

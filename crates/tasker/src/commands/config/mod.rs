@@ -16,14 +16,14 @@ use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
-use crate::config::reference::DEFAULT_FILE;
+use crate::config::reference::commented_file;
 use crate::exit_code::Exit;
 use crate::{private_file, terminal};
 
 /// The subcommands of `tasker config`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Writes a file with every setting, its default and its meaning
+    /// Writes a file with every setting, its default and its meaning, all as comments
     Init {
         /// The file
         #[arg(default_value = "tasker.toml")]
@@ -73,8 +73,8 @@ fn init(path: &Path, force: bool) -> Result<()> {
         }
         opened => opened.with_context(|| format!("{} cannot be written", path.display()))?,
     };
-    file.write_all(DEFAULT_FILE.as_bytes())
+    file.write_all(commented_file().as_bytes())
         .with_context(|| format!("{} cannot be written", path.display()))?;
-    terminal::print_note(&format!("wrote {}: every setting with its default", path.display()));
+    terminal::print_note(&format!("wrote {}: every setting as a comment with its default", path.display()));
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use domain::{PageRequest, TaskId, TaskList};
+use database::Clock;
+use domain::{PageRequest, TaskId, TaskList, Timestamp};
 
 use crate::commands::connection_target::Server;
 use crate::commands::output::OutputFormat;
@@ -31,7 +32,7 @@ impl List {
         let found = self.server.connect(environment)?.list(page).await?;
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
-        self.server.output.print(&found, |found| view.list(found), ids)?;
+        self.server.output.print(&found, |found| view.list(found, Timestamp(Clock::System.now())), ids)?;
         if self.server.output != OutputFormat::Table {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The commands about tasks.
 
+pub(crate) mod id_prefix;
 pub(crate) mod list;
 pub(crate) mod parameters;
 pub(crate) mod submit;

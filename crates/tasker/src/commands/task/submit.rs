@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use domain::{Ttl, TypeName};
+use domain::{TaskId, Ttl, TypeName};
+use serde::Serialize;
 
 use crate::commands::connection_target::Server;
-use crate::commands::task::watch::{StillRunning, wait_and_print};
+use crate::commands::task::watch::wait_and_print;
 use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
+use crate::terminal;
 
 /// Options of `tasker submit`.
 #[derive(Debug, Args)]
@@ -19,7 +21,8 @@ pub struct Submit {
     #[arg(value_name = "TYPE")]
     name: TypeName,
     /// The parameters: JSON, `@FILE`, or `-` for standard input
-    #[arg(value_name = "JSON", allow_hyphen_values = true)]
+    // Of JSON only a negative number begins with a hyphen; anything else that does is a misspelled option.
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
     parameters: Option<String>,
     /// The time to live, counted from the start of the task: 500ms, 5s, 2m, 1h, 7d
     #[arg(long, value_parser = ttl::parse)]
@@ -33,6 +36,12 @@ pub struct Submit {
     server: Server,
 }
 
+/// The answer about a task whose end the command does not wait for.
+#[derive(Serialize)]
+struct Submitted {
+    id: TaskId,
+}
+
 impl Submit {
     /// Submits the task, waits if asked to, and prints.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
@@ -40,10 +49,12 @@ impl Submit {
         let client = self.server.connect(environment)?;
         let id = client.submit(&self.name, parameters.as_ref(), self.ttl).await?;
         let Some(limit) = self.wait else {
-            let text = |task: &StillRunning| task.id.to_string();
-            self.server.output.print(&StillRunning { id }, text, |task| vec![text(task)])?;
+            let text = |task: &Submitted| task.id.to_string();
+            self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
             return Ok(Exit::Done);
         };
+        // Printed first: whatever happens to the wait, the task can be found again.
+        terminal::print_note(&format!("submitted {id}"));
         let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
         wait_and_print(&self.server, &client, id, limit).await
     }

@@ -1,7 +1,7 @@
 //! Tasks as text for people.
 
 use anstyle::{AnsiColor, Style};
-use domain::{RawJson, Status, Task, TaskList, TaskSummary};
+use domain::{RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
 
 use crate::config::environment::Environment;
 use crate::terminal;
@@ -17,14 +17,22 @@ impl View {
         Self { has_colours: terminal::has_colours(environment) }
     }
 
-    /// One line for each task: id, status, type.
-    pub fn list(&self, TaskList { tasks }: &TaskList) -> String {
-        tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>().join("\n")
+    /// One line for each task: id, status, type, age at the instant `now`, and the reason if it was cancelled.
+    pub fn list(&self, TaskList { tasks }: &TaskList, now: Timestamp) -> String {
+        let width = tasks.iter().map(|task| task.type_name.as_str().len()).max().unwrap_or(0);
+        let line = |task: &TaskSummary| {
+            let (name, age) = (task.type_name.as_str(), age(now.micros_since(task.creation_date)));
+            let status = self.status(task.status, 9);
+            let reason = task.reason.map(Reason::as_str).unwrap_or_default();
+            format!("{}  {status}  {name:<width$}  {age:>10}  {reason}", task.id).trim_end().to_owned()
+        };
+        tasks.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// One line: id, status, type.
+    /// One line: id, status, type, and the reason if the task was cancelled.
     pub fn summary(&self, task: &TaskSummary) -> String {
-        format!("{}  {}  {}", task.id, self.status(task.status, 9), task.type_name)
+        let reason = task.reason.map(|reason| format!("  {reason}")).unwrap_or_default();
+        format!("{}  {}  {}{reason}", task.id, self.status(task.status, 9), task.type_name)
     }
 
     /// One line for each field of a task that has a value.
@@ -67,10 +75,20 @@ impl View {
     }
 }
 
+/// A duration since a date, in the largest unit that it has. The clocks of two machines differ, so it may be negative.
+fn age(micros: i64) -> String {
+    let seconds = (micros / 1_000_000).max(0);
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3600 => (seconds / 60, "min"),
+        3600..86_400 => (seconds / 3600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{number} {unit} ago")
+}
+
 #[cfg(test)]
 mod tests {
-    use domain::{Reason, Status, TaskSummary, Timestamp};
-
     use super::*;
 
     const PLAIN: View = View { has_colours: false };
@@ -109,18 +127,29 @@ ended       2026-11-24T09:30:01.000Z";
     }
 
     #[test]
+    fn an_age_is_in_the_largest_unit_that_it_has() {
+        let ages =
+            [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 864_000].map(|seconds| age(seconds * 1_000_000));
+        let expected = ["0 s", "0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d"];
+        assert_eq!(ages, expected.map(|age| format!("{age} ago")));
+    }
+
+    #[test]
     fn a_list_has_a_line_for_each_task() {
         let summary = |status| TaskSummary {
             id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
             type_name: "GENERATE_LOGIN".parse().unwrap(),
             status,
+            reason: (status == Status::Cancelled).then_some(Reason::TtlExpired),
+            creation_date: Timestamp(1_000_000),
         };
         let tasks = TaskList { tasks: vec![summary(Status::Running), summary(Status::Cancelled)] };
         let expected = "\
-01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN
-01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN";
-        assert_eq!(PLAIN.list(&tasks), expected);
-        let coloured = View { has_colours: true }.list(&tasks);
+01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN   2 min ago
+01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN   2 min ago  TTL_EXPIRED";
+        let now = Timestamp(122_000_000);
+        assert_eq!(PLAIN.list(&tasks, now), expected);
+        let coloured = View { has_colours: true }.list(&tasks, now);
         assert!(coloured.contains("\u{1b}[34mRUNNING  \u{1b}[0m  GENERATE_LOGIN"), "{coloured:?}");
     }
 }

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
+use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
@@ -20,9 +21,12 @@ use crate::terminal;
 /// The period in which the progress bar is drawn.
 const FRAME_PERIOD: Duration = Duration::from_millis(100);
 
-/// How long one request waits for the end of the task while a progress bar is shown: the bar shows the start of the task
-/// at most this late.
+/// How long one request waits for the end of the task while a progress bar is shown.
 const VISIBLE_WAIT: Duration = Duration::from_secs(1);
+
+/// The period in which a task that has not started is requested while a progress bar is shown: the bar shows the start of the
+/// task at most this late.
+const START_PERIOD: Duration = Duration::from_millis(200);
 
 /// How long one request waits for the end of the task without a progress bar.
 const HIDDEN_WAIT: Duration = Duration::from_secs(20);
@@ -39,8 +43,8 @@ const WATCHED_TASKS: u32 = 100;
 /// Options of `tasker watch`.
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// The task; without it every change of the newest hundred tasks is printed until Ctrl-C
-    id: Option<TaskId>,
+    /// The task's id or its first characters; without it every change of the newest hundred tasks is printed until Ctrl-C
+    id: Option<IdPrefix>,
     #[command(flatten)]
     server: Server,
 }
@@ -60,19 +64,12 @@ struct EndedTask {
     result: Option<RawJson>,
 }
 
-/// The answer about a task whose end the command has not waited for.
-#[derive(Serialize)]
-pub struct StillRunning {
-    /// The task's id.
-    pub id: TaskId,
-}
-
 impl Watch {
     /// Waits for the end of one task, or prints changes until Ctrl-C.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let client = self.server.connect(environment)?;
         match self.id {
-            Some(id) => wait_and_print(&self.server, &client, id, None).await,
+            Some(id) => wait_and_print(&self.server, &client, id.find(&client).await?, None).await,
             None => print_changes(&self.server, &client, &View::of(environment)).await,
         }
     }
@@ -85,20 +82,26 @@ pub async fn wait_and_print(
     id: TaskId,
     limit: Option<Duration>,
 ) -> Result<Exit> {
-    let print_still_running =
-        || server.output.print(&StillRunning { id }, |_| String::new(), |_| vec![id.to_string()]);
-    let task = match wait(client, id, limit).await? {
+    // The task as it is now, for programs; for people there is the note.
+    let print_unfinished = async || -> Result<()> {
+        let task = client.get(id).await?;
+        Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
+    };
+    let waited = wait(client, id, limit).await.inspect_err(|_| {
+        terminal::print_note(&format!("the wait for {id} failed; to wait again: tasker watch {id}"));
+    });
+    let task = match waited? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
-            print_still_running()?;
+            print_unfinished().await?;
             return Ok(Exit::NotEnded);
         }
         WaitOutcome::Interrupted => {
             terminal::print_note(&format!(
                 "{id} continues; to wait again: tasker watch {id}; to cancel it: tasker cancel {id}"
             ));
-            print_still_running()?;
+            print_unfinished().await?;
             return Ok(Exit::Detached);
         }
     };
@@ -131,7 +134,9 @@ async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Wa
             return Ok(WaitOutcome::LimitReached);
         }
         let period = if bar.is_visible() { VISIBLE_WAIT } else { HIDDEN_WAIT };
-        let request = client.wait(id, left.map_or(period, |left| left.min(period)));
+        let period = left.map_or(period, |left| left.min(period));
+        let request =
+            async { if bar.shows_start() { client.wait(id, period).await } else { client.get(id).await } };
         let answer = tokio::select! {
             answer = bar.draw_while(request) => answer,
             _ = &mut interrupted => return Ok(WaitOutcome::Interrupted),
@@ -141,6 +146,10 @@ async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Wa
             Ok(task) => {
                 last_answer = Instant::now();
                 bar.update(&task, started);
+                if !bar.shows_start() {
+                    let pause = left.map_or(START_PERIOD, |left| left.min(START_PERIOD));
+                    bar.draw_while(tokio::time::sleep(pause)).await;
+                }
             }
             Err(error) if error.is_temporary() && last_answer.elapsed() < MAX_OUTAGE => {
                 bar.draw_while(tokio::time::sleep(VISIBLE_WAIT)).await;
@@ -168,6 +177,11 @@ impl TtlBar {
 
     fn is_visible(&self) -> bool {
         !self.bar.is_hidden()
+    }
+
+    /// Whether the start of the task is shown, or nothing is: then the next news is the end of the task.
+    fn shows_start(&self) -> bool {
+        self.bar.is_hidden() || self.bar.length().is_some()
     }
 
     /// Shows the elapsed time as soon as the task has started. `wait_started` is when this command began to wait.

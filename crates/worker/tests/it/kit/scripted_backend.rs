@@ -15,7 +15,7 @@ use axum::routing::{post, put};
 use client::{Client, Credentials};
 use domain::{
     AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
-    HeartbeatResponse, Problem, Report, Reports, SettleResult, TaskId,
+    HeartbeatResponse, Problem, Pull, Report, Reports, SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
@@ -258,7 +258,7 @@ impl Script {
             let wait = tokio::time::timeout_at(until.into(), self.task_added.notified());
             if !tasks.is_empty() || wait.await.is_err() {
                 let held_ms = u64::try_from(arrived.elapsed().as_millis()).unwrap();
-                return ClaimResponse { held_ms, tasks };
+                return ClaimResponse { held_ms, max_held_ms: request.wait_ms, tasks };
             }
         }
     }
@@ -270,7 +270,7 @@ impl Script {
             return granted.clone();
         }
         let ready: Vec<Grant> = match &request.wanted {
-            ClaimTarget::Pull { slots, types, .. } => {
+            ClaimTarget::Pull(Pull { slots, types, .. }) => {
                 assert!(*slots > 0 && !types.is_empty(), "a pull names slots and types");
                 state.max_open_grants = state.max_open_grants.max(state.open_grants.len());
                 let slots = if state.ignores_slots { usize::MAX } else { usize::try_from(*slots).unwrap() };

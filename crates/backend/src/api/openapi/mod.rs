@@ -1,11 +1,12 @@
 //! The OpenAPI document, derived from the handlers and their types.
 
+mod responses;
+mod unions;
+
 use domain::Problem;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
-};
 use utoipa::{Modify, OpenApi as _};
 
 /// Where the document is served.
@@ -20,6 +21,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
     ),
     components(schemas(Problem)),
     modifiers(&BearerScheme),
+    servers((url = "/", description = "The Backend that serves this document")),
     tags(
         (name = "Tasks", description = "Submit tasks, follow them, read their results, cancel them. Requires the role User or Admin; callers see their own tasks only."),
         (name = "Operations", description = "The types that tasks can have. Workers register them."),
@@ -36,7 +38,8 @@ impl Modify for BearerScheme {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.bearer_format = Some("JWT".to_owned());
         bearer.description = Some(
-            "An access token from Identity (POST /connect/token). Enter the token alone, without the word Bearer."
+            "An access token from Identity (POST /connect/token) with the scope TaskerWebAPI. An operation lists the roles of \
+             which the token must have one. Enter the token alone, without the word Bearer."
                 .to_owned(),
         );
         let components = document.components.get_or_insert_default();
@@ -51,65 +54,35 @@ impl ApiDoc {
     }
 }
 
-/// Adds the responses that every operation may give, and makes the body of every refusal a [`Problem`].
-pub(crate) fn add_common_responses(mut document: OpenApi) -> OpenApi {
+/// Completes the document of the handlers: what every request and every answer has in common, and names for the shapes that
+/// have none.
+pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     for path in document.paths.paths.values_mut() {
-        for operation in operations(path) {
-            add_problem_responses(operation);
+        for (_, operation) in operations(path) {
+            responses::add_common_parameters(operation);
+            responses::add_common_responses(operation);
         }
     }
-    add_instance(&mut document);
+    let components = document.components.get_or_insert_default();
+    responses::add_components(components);
+    unions::name_variants(components);
     document
 }
 
-/// Adds the member of a problem document that the crate `web` writes into every answer.
-fn add_instance(document: &mut OpenApi) {
-    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    let problem = schemas.and_then(|schemas| schemas.get_mut("Problem"));
-    if let Some(RefOr::T(Schema::Object(problem))) = problem {
-        let instance = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("The id of this request as a URI; the log of the Backend contains the id."));
-        problem.properties.insert("instance".to_owned(), instance.into());
-    }
-}
-
-/// The operations of a path, whatever their methods.
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// The operations of a path with their methods.
+pub(crate) fn operations(path: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, options, head, patch, trace, .. } = path;
-    [get, put, post, delete, options, head, patch, trace].into_iter().filter_map(Option::as_mut)
-}
-
-fn add_problem_responses(operation: &mut Operation) {
-    let mut add = |status: &str, description: &str| {
-        let responses = &mut operation.responses.responses;
-        responses
-            .entry(status.to_owned())
-            .or_insert_with(|| ResponseBuilder::new().description(description).into());
-    };
-    if operation.security.is_some() {
-        add("401", "The bearer token is missing or not valid");
-        add("403", "The token lacks the required role or scope");
-        add(
-            "503",
-            "The service is overloaded, or a dependency is unavailable; try again after `Retry-After`",
-        );
-        add("default", "Any other problem");
-    }
-    for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
-        if status.starts_with(['1', '2', '3']) {
-            continue;
-        }
-        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
-        let header = match status.as_str() {
-            "401" => "WWW-Authenticate",
-            "429" | "503" => "Retry-After",
-            _ => continue,
-        };
-        response.headers.insert(header.to_owned(), HeaderBuilder::new().build().into());
-    }
+    let operations = [
+        ("GET", get),
+        ("PUT", put),
+        ("POST", post),
+        ("DELETE", delete),
+        ("OPTIONS", options),
+        ("HEAD", head),
+        ("PATCH", patch),
+        ("TRACE", trace),
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 #[cfg(test)]
@@ -136,11 +109,16 @@ mod tests {
             let operation = OperationBuilder::new().security(security).build();
             let mut paths = Paths::new();
             paths.paths.insert("/x".to_owned(), PathItem::new(method.clone(), operation));
-            let mut document = add_common_responses(OpenApi::new(Info::new("x", "1"), paths));
+            let mut document = complete(OpenApi::new(Info::new("x", "1"), paths));
             let path = document.paths.paths.get_mut("/x").expect("the path was inserted");
-            let operation = operations(path).next().expect("the path has an operation");
+            let (_, operation) = operations(path).next().expect("the path has an operation");
             let statuses: Vec<&str> = operation.responses.responses.keys().map(String::as_str).collect();
-            assert_eq!(statuses, ["401", "403", "503", "default"], "{}", operation.responses.responses.len());
+            assert_eq!(
+                statuses,
+                ["400", "401", "403", "503", "default"],
+                "{}",
+                operation.responses.responses.len()
+            );
         }
     }
 }
