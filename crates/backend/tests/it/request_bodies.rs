@@ -148,3 +148,24 @@ async fn a_query_parameter_that_a_path_does_not_have_is_refused() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_attempt_that_no_database_can_store_is_refused() {
+    on_each_database(async |service| {
+        let (worker, id, claim) = (service.worker(), Uuid::new_v4(), Uuid::new_v4());
+        let attempt = 2_147_483_648_u64;
+        let running = json!([{"id": id, "attempt": attempt}]);
+        let reports = json!([{"id": id, "attempt": attempt, "claim": claim, "reported": "released"}]);
+        for (path, body) in [
+            (
+                "/api/Worker/heartbeat",
+                json!({"worker": "w", "slots": 1, "types": ["ECHO"], "running": running}),
+            ),
+            ("/api/Task/results", json!({"worker": "w", "reports": reports})),
+        ] {
+            let answer = worker.post(path).json(body).await;
+            assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()), "{path}");
+        }
+    })
+    .await;
+}

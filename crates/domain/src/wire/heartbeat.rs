@@ -66,6 +66,7 @@ pub struct GrantRef {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant.
+    #[serde(deserialize_with = "crate::task::attempt::read")]
     #[schema(value_type = u32)]
     pub attempt: Attempt,
 }

@@ -34,6 +34,7 @@ pub struct Report {
     /// The id of the task.
     pub id: TaskId,
     /// The number of the grant, as it was granted.
+    #[serde(deserialize_with = "crate::task::attempt::read")]
     #[schema(value_type = u32)]
     pub attempt: Attempt,
     /// The claim id of the grant, as it was granted.
