@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Problem;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
-use web::{catch_panic, csrf, problem, request_id, request_log};
+use web::{catch_panic, client_address, csrf, problem, request_id, request_log};
 
 use crate::error::ServiceFailure;
 use crate::pages::error::PageError;
@@ -73,5 +73,6 @@ pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
     routes
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(settings.trusted_proxies.clone(), client_address::determine))
         .layer(from_fn_with_state(headers, security_headers::set))
 }

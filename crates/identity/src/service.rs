@@ -11,14 +11,16 @@ use web::normalize_path::{self, Templates};
 use web::request_log;
 use web::request_span::{self, TraceRoot};
 
+use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::admin_api::{invitations, users};
 use crate::app::App;
+use crate::authentication::lockout::Lockout;
 use crate::error::{EnsureError, OpenError};
 use crate::layers;
-use crate::oauth::{discovery, token, userinfo};
+use crate::oauth::{discovery, revocations, token, userinfo};
 use crate::pages::{assets, error, home, invite, login, logout, register};
 use crate::role::Role;
 use crate::settings::Settings;
@@ -62,13 +64,24 @@ impl Identity {
         Ok(Some(registration_link::url(&self.0.settings, Kind::Setup, &token)))
     }
 
-    /// Creates the account `name` with the role `User` unless it exists, and sets its password. The password comes from
-    /// the operator, so the rules for passwords that people choose do not apply.
+    /// Creates the account `name` with the role `User` unless it exists, and sets its password unless it has it already:
+    /// another password revokes the account's access tokens. The password comes from the operator, so the rules for passwords
+    /// that people choose do not apply.
     pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
-        let name = UserName::parse(name)?;
+        let (name, accounts) = (UserName::parse(name)?, &self.0.accounts);
         let permit = self.0.password_hasher.acquire().await?;
+        if let Some((_, hash)) = accounts.find(name.lower_case()).await?
+            && permit.verify(password.to_owned(), hash).await
+        {
+            return Ok(());
+        }
         let hash = permit.hash(password.to_owned()).await;
-        Ok(self.0.accounts.create_or_set_password(&name, &hash).await?)
+        if !accounts.create_by_operator(&name, &hash).await?
+            && let Some((account, _)) = accounts.find(name.lower_case()).await?
+        {
+            self.0.set_password(account.id, &hash).await?;
+        }
+        Ok(())
     }
 
     /// Runs the maintenance once: rotates the signing keys and deletes expired rows.
@@ -80,6 +93,15 @@ impl Identity {
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
     }
+}
+
+/// Forgets the failed sign-ins of the account `name`, for the operator of the database; `false` if there is no such account.
+pub async fn unlock(db: &Db, name: &str) -> Result<bool, DatabaseError> {
+    let clock = Clock::System;
+    let account = AccountStore::new(db.clone(), clock.clone()).find(&name.to_lowercase()).await?;
+    let Some((account, _)) = account else { return Ok(false) };
+    Lockout::new(db.clone(), clock).unlock(account.id).await?;
+    Ok(true)
 }
 
 type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
@@ -104,11 +126,13 @@ fn api_routes() -> Routes {
     vec![
         ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
+        ("/connect/revocations", get(revocations::list).layer(from_fn(request_log::log_at_debug))),
         ("/.well-known/openid-configuration", get(discovery::metadata)),
         ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
         ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
         ("/api/User", get(users::list).post(users::create)),
         ("/api/User/{name}", patch(users::update)),
+        ("/api/User/{name}/unlock", post(users::unlock)),
         ("/api/User/{name}/reset", post(users::reset_password)),
         ("/api/Invitation", post(invitations::create)),
     ]

@@ -8,13 +8,16 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
+use web::client_address::TrustedProxies;
 
 use crate::legacy_clients::is_legacy;
 use crate::role::Role;
 
-/// The longest life of an access token. A Backend accepts a token until it expires, even when the account has been disabled or
-/// has lost a role meanwhile.
-const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
+/// The longest life of an access token, and so how long a revocation has to be published.
+pub(crate) const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
+
+/// The fewest characters of a client's secret. No rate limit protects a right secret from being found.
+const MIN_SECRET_LENGTH: usize = 16;
 
 /// The settings of one Identity.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// Programs that fetch tokens for themselves (`client_credentials`).
     pub clients: Vec<Client>,
+    /// The reverse proxies that are believed when they name the address of a client.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Who may register without a setup link, an invitation or an administrator.
@@ -81,8 +86,10 @@ pub enum InvalidSetting {
          Tasker's own ids, and is given once"
     )]
     ClientId(String),
-    /// A client has an empty secret.
-    #[error("`identity.clients`: the client `{0}` has an empty secret")]
+    /// A client has a secret that could be guessed.
+    #[error(
+        "`identity.clients`: the secret of the client `{0}` has fewer than 16 characters, so it could be guessed"
+    )]
     ClientSecret(String),
 }
 
@@ -106,7 +113,7 @@ impl Settings {
             if !is_visible || is_ambiguous || !seen.insert(&client.id) {
                 return Err(InvalidSetting::ClientId(client.id.clone()));
             }
-            if client.secret.expose_secret().is_empty() {
+            if client.secret.expose_secret().chars().count() < MIN_SECRET_LENGTH {
                 return Err(InvalidSetting::ClientSecret(client.id.clone()));
             }
         }
@@ -131,6 +138,7 @@ mod tests {
             access_token_ttl: Duration::from_hours(1),
             key_file: PathBuf::new(),
             clients: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 
@@ -161,11 +169,17 @@ mod tests {
 
     #[test]
     fn a_client_id_cannot_be_mistaken_for_an_account_or_a_legacy_client() {
-        assert_eq!(with_client("robot", "secret").check(), Ok(()));
+        assert_eq!(with_client("robot", "sixteen letters!").check(), Ok(()));
         for bad in ["", "a b", "a:b", "tasker-worker", "6f1f6c9e-3b3b-4f0a-9d8e-0d8f5c1f2a3b"] {
-            assert_eq!(with_client(bad, "secret").check(), Err(InvalidSetting::ClientId(bad.to_owned())));
+            assert_eq!(
+                with_client(bad, "sixteen letters!").check(),
+                Err(InvalidSetting::ClientId(bad.to_owned()))
+            );
         }
-        assert_eq!(with_client("robot", "").check(), Err(InvalidSetting::ClientSecret("robot".to_owned())));
+        for short in ["", "fifteen letters"] {
+            let refusal = with_client("robot", short).check();
+            assert_eq!(refusal, Err(InvalidSetting::ClientSecret("robot".to_owned())));
+        }
     }
 
     #[test]

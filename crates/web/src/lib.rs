@@ -87,5 +87,6 @@ pub mod request_id;
 pub mod request_log;
 pub mod request_metrics;
 pub mod request_span;
+pub mod revocation;
 pub mod security_headers;
 pub mod timeout;

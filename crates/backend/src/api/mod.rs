@@ -28,7 +28,7 @@ use web::normalize_path::{self, Templates};
 use web::request_span::{self, TraceRoot};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
-use web::{catch_panic, compression, request_id, request_log, request_metrics};
+use web::{catch_panic, client_address, compression, request_id, request_log, request_metrics};
 
 use crate::api::extract::prefer::Prefer;
 use crate::api::middleware::cors::cors;
@@ -106,6 +106,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(app.settings.trusted_proxies.clone(), client_address::determine))
         .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set))
         .layer(cors(&app.settings.cors_origins))
         .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))

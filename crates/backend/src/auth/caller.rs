@@ -3,6 +3,8 @@
 use domain::OwnerId;
 use serde::Deserialize;
 
+use crate::auth::revocations::TokenGeneration;
+
 /// What a token must be for (`aud`), and what its scope must contain.
 pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
 
@@ -13,6 +15,7 @@ pub(crate) struct Caller {
     is_user: bool,
     is_worker: bool,
     has_scope: bool,
+    token: TokenGeneration,
 }
 
 /// The claims of an access token that matter here.
@@ -21,6 +24,8 @@ pub(crate) struct Claims {
     pub(crate) iss: String,
     sub: String,
     pub(crate) exp: u64,
+    #[serde(default)]
+    generation: i64,
     #[serde(default)]
     scope: String,
     #[serde(default)]
@@ -31,6 +36,11 @@ impl Caller {
     /// The account's id, or the client's for a client's own token (`sub`).
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// The generation of the token, by which it may be revoked.
+    pub(crate) fn token(&self) -> &TokenGeneration {
+        &self.token
     }
 
     /// Whether the scope contains [`AUDIENCE`].
@@ -57,6 +67,7 @@ impl From<Claims> for Caller {
             is_user: has("User") || has("Admin"),
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
+            token: TokenGeneration::new(&claims.sub, claims.generation),
             subject: claims.sub,
         }
     }

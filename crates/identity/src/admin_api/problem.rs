@@ -68,7 +68,7 @@ impl ApiError {
             Self::Challenge(Challenge::TokenMissing) => {
                 "send a bearer token in the Authorization header".to_owned()
             }
-            Self::Challenge(_) => "the token is expired, malformed or of another issuer".to_owned(),
+            Self::Challenge(_) => "the token is expired, revoked, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use uuid::Uuid;
 
-use crate::accounts::account_store::{
-    AccountSummary, AccountUpdate, BeforeUpdate, CreateResult, CreationRight, UpdateResult,
-};
+use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight};
+use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
 use crate::admin_api::authenticated_admin::Admin;
@@ -151,6 +150,18 @@ fn audit_update(admin: Uuid, before: &BeforeUpdate, role: Option<Role>, disabled
     }
 }
 
+/// `POST /api/User/{name}/unlock`: forgets the failed sign-ins of an account, so that the next one is not held back.
+pub(crate) async fn unlock(
+    State(app): State<Arc<App>>,
+    Admin(admin): Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let (account, _) = app.accounts.find(&name.to_lowercase()).await?.ok_or(ApiError::NotFound)?;
+    app.lockout.unlock(account.id).await?;
+    info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %admin }, "{admin} unlocked the account {}", account.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `POST /api/User/{name}/reset`: sets a generated password, returns it once, and ends the account's sessions.
 pub(crate) async fn reset_password(
     State(app): State<Arc<App>>,
@@ -161,9 +172,7 @@ pub(crate) async fn reset_password(
     let password = SecretToken::random().as_str().to_owned();
     let permit = app.password_hasher.acquire().await?;
     let hash = permit.hash(password.clone()).await;
-    app.accounts.set_password(account.id, &hash).await?;
-    app.sessions.end_all(account.id).await?;
-    app.lockout.reset(account.id).await?;
+    app.set_password(account.id, &hash).await?;
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %admin }, "{admin} reset the password of the account {}", account.id);
     Ok(Json(NewPassword { name: account.name, password: Some(password) }))
 }

@@ -1,6 +1,7 @@
 //! Authentication: password hashes, lockout of accounts, rate limits of addresses, sessions of browsers.
 
 pub(crate) mod lockout;
+pub(crate) mod network;
 pub(crate) mod password_hashing;
 pub(crate) mod rate_limit;
 pub(crate) mod session_store;

@@ -24,6 +24,8 @@ pub(crate) struct Metadata {
     token_endpoint: String,
     userinfo_endpoint: String,
     jwks_uri: String,
+    /// Where Backends read which tokens are revoked; a member of our own.
+    tasker_revocations_uri: String,
     scopes_supported: &'static [&'static str],
     response_types_supported: [&'static str; 0],
     grant_types_supported: [&'static str; 2],
@@ -42,6 +44,7 @@ pub(crate) async fn metadata(
         token_endpoint: format!("{issuer}/connect/token"),
         userinfo_endpoint: format!("{issuer}/connect/userinfo"),
         jwks_uri: format!("{issuer}/.well-known/openid-configuration/jwks"),
+        tasker_revocations_uri: format!("{issuer}/connect/revocations"),
         scopes_supported: USER_SCOPES,
         response_types_supported: [],
         grant_types_supported: ["client_credentials", "password"],

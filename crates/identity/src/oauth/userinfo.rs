@@ -15,7 +15,7 @@ use web::request_log::CallerId;
 use crate::app::App;
 use crate::error::ServiceFailure;
 use crate::role::Role;
-use crate::tokens::access_token;
+use crate::tokens::access_token::{self, Bearer};
 use crate::tokens::scope::{OPENID, PROFILE};
 
 /// The response: claims about the user.
@@ -50,21 +50,20 @@ pub(crate) async fn show(
     extensions: Extensions,
 ) -> Result<Json<UserInfo>, UserInfoError> {
     let invalid = || UserInfoError::Challenge(Challenge::TokenInvalid);
-    let claims = access_token::verify(&app, bearer::token(&headers)?).ok_or_else(invalid)?;
+    let bearer = access_token::authenticate(&app, bearer::token(&headers)?).await?;
+    let Bearer { claims, account } = bearer.ok_or_else(invalid)?;
     CallerId::set(&extensions, claims.sub.clone());
     let has_scope = |scope| claims.scope.split(' ').any(|granted| granted == scope);
     if !has_scope(OPENID) {
         return Err(UserInfoError::Challenge(Challenge::InsufficientScope(OPENID)));
     }
-    let id = Uuid::try_parse(&claims.sub).map_err(|_| invalid())?;
-    let account = app.accounts.find_by_id(id).await?;
-    let account = account.filter(|account| !account.is_disabled).ok_or_else(invalid)?;
+    let account = account.ok_or_else(invalid)?;
     let profile = has_scope(PROFILE).then(|| Profile {
         name: account.name.clone(),
-        preferred_username: account.name,
+        preferred_username: account.name.clone(),
         roles: account.role.claims(),
     });
-    Ok(Json(UserInfo { sub: id, profile }))
+    Ok(Json(UserInfo { sub: account.id, profile }))
 }
 
 impl From<BearerError> for UserInfoError {

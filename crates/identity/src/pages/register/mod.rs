@@ -75,9 +75,11 @@ pub(crate) async fn submit(
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
     let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
     let presented = PresentedToken::find(&app, client_address, token).await?;
+    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    // Whoever has a link may register, whatever others with the same address did.
+    let pass = if presented.is_some() { checked.ok() } else { Some(checked?) };
     let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
     let is_ticked = form.value("IsAdmin") == Some("true");
     let page = RegisterPage::new(&app, &visitor, presented.as_ref(), &return_url, is_ticked);
@@ -114,14 +116,16 @@ pub(crate) async fn submit(
 
 async fn create_account(
     app: &App,
-    pass: RateLimitPass,
+    pass: Option<RateLimitPass>,
     name: &UserName,
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
     let permit = app.password_hasher.acquire().await?;
     let hash = permit.hash(password.to_owned()).await;
-    app.rate_limiter.consume(pass).await?;
+    if let Some(pass) = pass {
+        app.rate_limiter.consume(pass).await?;
+    }
     Ok(app.accounts.create(name, &hash, right).await?)
 }
 
