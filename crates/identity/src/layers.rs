@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Problem;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
-use web::{catch_panic, client_address, csrf, problem, request_id, request_log};
+use web::{catch_panic, client_address, csrf, hsts, problem, request_id, request_log};
 
 use crate::error::ServiceFailure;
 use crate::pages::error::PageError;
@@ -23,8 +23,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
     frame-ancestors 'none'; base-uri 'none'";
-
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
 
 /// How the layers answer when a request does not reach its handler, or the handler does not answer.
 #[derive(Clone, Copy)]
@@ -64,12 +62,9 @@ pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Ro
 
 /// Puts the layers around all routes that look at every request and response: request id, log line, security headers.
 pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
-    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY);
-    let headers = if settings.is_https() {
-        headers.strict_transport_security(STRICT_TRANSPORT_SECURITY)
-    } else {
-        headers
-    };
+    // With `no-referrer` browsers post forms over plain HTTP with `Origin: null`, which the guard against other sites refuses.
+    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY).referrer_policy("same-origin");
+    let routes = if settings.is_https() { routes.layer(from_fn(hsts::add)) } else { routes };
     routes
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))

@@ -7,6 +7,7 @@ use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::{NO_ACCOUNT, SignInSource};
+use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
 use crate::authentication::rate_limit::RateLimitPass;
 use crate::error::ServiceFailure;
@@ -43,7 +44,7 @@ pub(crate) async fn sign_in(
     name: &str,
     password: String,
 ) -> Result<Account, SignInError> {
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(pass.address)).await?;
     let (account, hash) = find_account(app, name).await?;
     let source = SignInSource { address: pass.address, device };
     let lockout = app.lockout.status(account.id, source).await?;

@@ -81,6 +81,8 @@ pub mod client_address;
 pub mod compression;
 pub mod cookies;
 pub mod csrf;
+pub mod host;
+pub mod hsts;
 pub mod normalize_path;
 pub mod problem;
 pub mod request_id;

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use uuid::Uuid;
+use web::client_address::ClientAddress;
 
 use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight};
 use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
@@ -19,6 +20,7 @@ use crate::admin_api::authenticated_admin::Admin;
 use crate::admin_api::json_body;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;
+use crate::authentication::network::network;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
@@ -83,6 +85,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
+    ClientAddress(client_address): ClientAddress,
     body: Bytes,
 ) -> Result<(StatusCode, Json<NewPassword>), ApiError> {
     let NewUser { name, password, role } = json_body::read(&body)?;
@@ -96,7 +99,7 @@ pub(crate) async fn create(
         (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password).await;
     match app.accounts.create(&name, &hash, &CreationRight::Admin(role)).await? {
         CreateResult::Created(id) => {
@@ -166,11 +169,12 @@ pub(crate) async fn unlock(
 pub(crate) async fn reset_password(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
+    ClientAddress(client_address): ClientAddress,
     Path(name): Path<String>,
 ) -> Result<Json<NewPassword>, ApiError> {
     let (account, _) = app.accounts.find(&name.to_lowercase()).await?.ok_or(ApiError::NotFound)?;
     let password = SecretToken::random().as_str().to_owned();
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password.clone()).await;
     app.set_password(account.id, &hash).await?;
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %admin }, "{admin} reset the password of the account {}", account.id);

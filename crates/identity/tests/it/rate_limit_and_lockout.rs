@@ -217,6 +217,27 @@ async fn a_flood_of_guesses_is_refused_and_other_requests_are_served() {
 }
 
 #[tokio::test]
+async fn many_sign_ins_from_one_address_do_not_hold_back_others() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let mut flood = JoinSet::new();
+        for _ in 0..90 {
+            let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+            let request = service.post_from(elsewhere, "/connect/token", &password_grant("ann", PASSWORD));
+            flood.spawn(async { request.send().await.unwrap().status() });
+        }
+        while let Some(status) = flood.join_next().await {
+            let status = status.unwrap();
+            assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{status}");
+            if flood.len() % 10 == 0 {
+                assert!(service.can_sign_in("ann").await, "while {} requests wait", flood.len());
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ensure_account_creates_once_and_sets_the_password_each_time() {
     each_database(|service| async move {
         service.identity.ensure_account("local", "first secret").await.unwrap();

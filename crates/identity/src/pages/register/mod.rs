@@ -3,6 +3,7 @@
 pub(crate) mod page;
 pub(crate) mod registration_policy;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -17,6 +18,7 @@ use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
+use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::http::form::{Form, InvalidForm};
 use crate::pages::error::PageError;
@@ -101,7 +103,7 @@ pub(crate) async fn submit(
         Ok(name) => name,
         Err(errors) => return show_errors(StatusCode::UNPROCESSABLE_ENTITY, errors),
     };
-    match create_account(&app, pass, &name, form.value_or_empty("Password"), &right).await? {
+    match create_account(&app, client_address, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
             Ok(redirect(&return_url.through_login()))
@@ -116,12 +118,13 @@ pub(crate) async fn submit(
 
 async fn create_account(
     app: &App,
+    client_address: IpAddr,
     pass: Option<RateLimitPass>,
     name: &UserName,
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password.to_owned()).await;
     if let Some(pass) = pass {
         app.rate_limiter.consume(pass).await?;
