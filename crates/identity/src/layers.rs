@@ -1,5 +1,6 @@
 //! The layers around the routes: time limit, refusal of cross-site requests, panics, request log, security headers.
 
+use std::iter;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use domain::Problem;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
-use web::{catch_panic, client_address, csrf, hsts, problem, request_id, request_log};
+use web::{catch_panic, client_address, cors, csrf, hsts, problem, request_id, request_log};
 
 use crate::error::ServiceFailure;
+use crate::oauth::error::TokenError;
 use crate::pages::error::PageError;
 use crate::settings::Settings;
 
@@ -33,7 +35,7 @@ pub(crate) struct Answers {
 }
 
 /// Answers with error pages, for browsers.
-pub(crate) const PAGES: Answers = Answers {
+const PAGES: Answers = Answers {
     timed_out: || PageError::from(ServiceFailure::TimedOut).into_response(),
     panicked: || PageError::from(ServiceFailure::Panicked).into_response(),
     cross_site: || PageError::CrossSite.into_response(),
@@ -49,9 +51,27 @@ pub(crate) const PROBLEMS: Answers = Answers {
     },
 };
 
+/// Answers with the errors of OAuth 2 (RFC 6749, section 5.2), for clients at the token endpoint.
+pub(crate) const OAUTH: Answers = Answers {
+    timed_out: || TokenError::Service(ServiceFailure::TimedOut).into_response(),
+    panicked: || TokenError::Service(ServiceFailure::Panicked).into_response(),
+    cross_site: || TokenError::CrossSite.into_response(),
+};
+
+/// Puts the layers around routes for programs, which pages of `cors_origins` may call too.
+pub(crate) fn guard_api(routes: Router, answers: Answers, settings: &Settings) -> Router {
+    guard(routes, answers, settings, &settings.cors_origins).layer(cors::layer(&settings.cors_origins))
+}
+
+/// Puts the layers around pages, which only pages of Identity itself may post to.
+pub(crate) fn guard_pages(routes: Router, settings: &Settings) -> Router {
+    guard(routes, PAGES, settings, &[])
+}
+
 /// Puts the layers that answer by themselves around routes of one kind.
-pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Router {
-    let csrf = csrf::layer(&settings.issuer, answers.cross_site).expect("the settings were checked");
+fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[String]) -> Router {
+    let origins = iter::once(&settings.issuer).chain(origins).map(String::as_str);
+    let csrf = csrf::layer(origins, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

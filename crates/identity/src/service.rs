@@ -15,13 +15,15 @@ use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
+use crate::admin_api::problem::ApiError;
 use crate::admin_api::{invitations, users};
 use crate::app::App;
 use crate::authentication::lockout::Lockout;
 use crate::error::{EnsureError, OpenError};
 use crate::layers;
+use crate::oauth::error::TokenError;
 use crate::oauth::{discovery, revocations, token, userinfo};
-use crate::pages::{assets, error, home, invite, login, logout, register};
+use crate::pages::{assets, error, home, invite, login, logout, password, register};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::{health, maintenance};
@@ -42,15 +44,19 @@ impl Identity {
     /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
     pub fn router(&self) -> Router {
         let settings = &self.0.settings;
-        let (pages, apis, health) = (page_routes(), api_routes(), health_routes());
-        let templates = pages.iter().chain(&apis).chain(&health).map(|(template, _)| *template);
+        let (pages, oauth, apis, health) = (page_routes(), oauth_routes(), api_routes(), health_routes());
+        let templates = pages.iter().chain(&oauth).chain(&apis).chain(&health).map(|(template, _)| *template);
         let templates = Templates::new(templates.chain(assets::urls()));
         let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
-        let pages = router(pages).merge(assets::router()).fallback(error::not_found);
-        let pages = layers::guard(with_state(pages), layers::PAGES, settings);
-        let apis = layers::guard(with_state(router(apis)), layers::PROBLEMS, settings);
+        let pages = router(pages).merge(assets::router());
+        let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
+        let pages = layers::guard_pages(with_state(pages), settings);
+        let oauth = router(oauth).method_not_allowed_fallback(async || TokenError::Method);
+        let oauth = layers::guard_api(with_state(oauth), layers::OAUTH, settings);
+        let apis = router(apis).method_not_allowed_fallback(async || ApiError::WrongMethod);
+        let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
         let health = with_state(router(health)).layer(from_fn(request_log::log_at_debug));
-        let routes = layers::observe(pages.merge(apis).merge(health), settings);
+        let routes = layers::observe(pages.merge(oauth).merge(apis).merge(health), settings);
         normalize_path::apply(routes, templates)
     }
 
@@ -116,15 +122,21 @@ fn page_routes() -> Routes {
         ("/", get(home::show)),
         ("/Auth/Register", get(register::show).post(register::submit)),
         ("/Auth/Login", get(login::show).post(login::submit)),
+        ("/Auth/Password", get(password::show).post(password::submit)),
         ("/Auth/Logout", post(logout::submit)),
         ("/Auth/Invite", post(invite::submit)),
     ]
 }
 
-/// The routes for programs: OAuth 2 clients and administrators.
+/// The token endpoint of OAuth 2.
+fn oauth_routes() -> Routes {
+    let issue = post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record));
+    vec![("/connect/token", issue)]
+}
+
+/// The routes for programs that have tokens, Backends and administrators among them.
 fn api_routes() -> Routes {
     vec![
-        ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
         ("/connect/revocations", get(revocations::list).layer(from_fn(request_log::log_at_debug))),
         ("/.well-known/openid-configuration", get(discovery::metadata)),

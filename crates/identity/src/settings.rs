@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 use web::client_address::TrustedProxies;
+use web::cors::{self, InvalidOrigin};
 
 use crate::legacy_clients::is_legacy;
 use crate::role::Role;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// Programs that fetch tokens for themselves (`client_credentials`).
     pub clients: Vec<Client>,
+    /// The origins of web pages that may call the API and the endpoints of OAuth (CORS); the account pages are for none.
+    pub cors_origins: Vec<String>,
     /// The reverse proxies that are believed when they name the address of a client.
     pub trusted_proxies: TrustedProxies,
 }
@@ -77,6 +80,9 @@ pub enum InvalidSetting {
         "`identity.issuer` is an address like https://id.example.org, with nothing after the host and the port"
     )]
     Issuer,
+    /// An origin for CORS is none.
+    #[error("`identity.cors_origins`: {0}")]
+    CorsOrigin(#[from] InvalidOrigin),
     /// The lifetime of tokens is too short or too long.
     #[error("`identity.access_token_ttl_s` must be from 1 to 86400 (seconds)")]
     TokenTtl,
@@ -105,6 +111,7 @@ impl Settings {
         if !(Duration::from_secs(1)..=MAX_TOKEN_TTL).contains(&self.access_token_ttl) {
             return Err(InvalidSetting::TokenTtl);
         }
+        self.cors_origins.iter().try_for_each(|text| cors::origin(text).map(drop))?;
         let mut seen = HashSet::new();
         for client in &self.clients {
             let is_visible = client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
@@ -138,6 +145,7 @@ mod tests {
             access_token_ttl: Duration::from_hours(1),
             key_file: PathBuf::new(),
             clients: Vec::new(),
+            cors_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
         }
     }

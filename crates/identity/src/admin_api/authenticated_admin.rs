@@ -22,7 +22,7 @@ impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let token = bearer::token(&parts.headers).map_err(|error| ApiError::Challenge(error.into()))?;
+        let token = bearer::token(&parts.headers)?;
         let bearer = access_token::authenticate(app, token).await?;
         let Bearer { claims, account } = bearer
             .filter(|bearer| bearer.claims.aud == AUDIENCE)

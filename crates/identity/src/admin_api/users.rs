@@ -6,7 +6,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use uuid::Uuid;
@@ -87,7 +88,7 @@ pub(crate) async fn create(
     Admin(admin): Admin,
     ClientAddress(client_address): ClientAddress,
     body: Bytes,
-) -> Result<(StatusCode, Json<NewPassword>), ApiError> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewPassword>), ApiError> {
     let NewUser { name, password, role } = json_body::read(&body)?;
     let name = UserName::parse(&name).map_err(|error| ApiError::field("/name", &error))?;
     let (password, generated) = if let Some(password) = password {
@@ -104,7 +105,9 @@ pub(crate) async fn create(
     match app.accounts.create(&name, &hash, &CreationRight::Admin(role)).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %admin, role = role.name() }, "{admin} created the account {id} ({name}, {})", role.name());
-            Ok((StatusCode::CREATED, Json(NewPassword { name: name.to_string(), password: generated })))
+            let location = [(LOCATION, format!("/api/User/{name}"))];
+            let body = NewPassword { name: name.to_string(), password: generated };
+            Ok((StatusCode::CREATED, location, Json(body)))
         }
         CreateResult::NameTaken | CreateResult::TokenInvalid => Err(ApiError::NameTaken),
     }

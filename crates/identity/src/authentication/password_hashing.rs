@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::metrics;
 use crate::secret_token::random_bytes;
@@ -189,6 +190,15 @@ fn is_hash_of(hash: &str, password: &str, memory: &mut Memory) -> Option<bool> {
     Some(Output::new(&derived).ok()? == expected)
 }
 
+/// The form in which equal passwords have equal bytes, however a keyboard composes their characters: the profile OpaqueString of RFC
+/// 8265 (section 4.2.2) maps each blank to the ASCII blank and normalizes by NFC.
+fn opaque_string(password: &str) -> String {
+    let blanks = |c: char| {
+        matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    };
+    password.chars().map(|c| if blanks(c) { ' ' } else { c }).nfc().collect()
+}
+
 /// Writes the argon2id hash of `password` and `salt` to `hash`.
 fn derive(
     params: Params,
@@ -199,7 +209,7 @@ fn derive(
 ) -> Result<(), argon2::Error> {
     memory.resize(params.block_count().max(memory.len()), Block::default());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    argon2.hash_password_into_with_memory(password.as_bytes(), salt, hash, memory)
+    argon2.hash_password_into_with_memory(opaque_string(password).as_bytes(), salt, hash, memory)
 }
 
 #[cfg(test)]

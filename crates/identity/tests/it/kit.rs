@@ -76,6 +76,7 @@ pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
             secret: ROBOT_SECRET.to_owned().into(),
             roles: vec![Role::Worker],
         }],
+        cors_origins: Vec::new(),
         trusted_proxies: TrustedProxies::default(),
     }
 }

@@ -183,6 +183,7 @@ async fn a_cross_site_request_gets_no_token() {
         let refused =
             request.header("origin", "https://evil.example").header(AUTHORIZATION, "").send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_request");
     })
     .await;
 }

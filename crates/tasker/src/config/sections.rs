@@ -141,6 +141,8 @@ pub struct Identity {
     pub key_file: Option<PathBuf>,
     /// OAuth clients with a secret of their own, such as workers.
     pub clients: Vec<Client>,
+    /// The origins of web pages that may call the API and the endpoints of OAuth from a browser (CORS).
+    pub cors_origins: Vec<String>,
     /// The reverse proxies that name the address of a client: addresses and networks.
     pub trusted_proxies: Proxies,
 }
@@ -159,6 +161,7 @@ impl Default for Identity {
             access_token_ttl_s: positive(3600),
             key_file: None,
             clients: Vec::new(),
+            cors_origins: Vec::new(),
             trusted_proxies: Proxies::default(),
         }
     }

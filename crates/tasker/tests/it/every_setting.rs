@@ -62,6 +62,7 @@ const SETTINGS: &[SettingCase] = &[
     ("identity.min_password_length", "12", "short"),
     ("identity.access_token_ttl_s", "600", "0"),
     ("identity.key_file", r#""other.key""#, "no.key"),
+    ("identity.cors_origins", r#"["https://app.example.org"]"#, r#"["app"]"#),
     ("identity.trusted_proxies", r#"["2001:db8::/32", "10.0.0.7"]"#, r#"["10.0.0.0/33"]"#),
     ("identity.clients", r#"[{ id = "rig", roles = ["Worker"], secret_file = "s" }]"#, r#"[{ id = "rig" }]"#),
     ("worker.name", r#""rig-7""#, ""),
