@@ -9,13 +9,13 @@ use crate::accounts::registration_tokens::RegistrationTokens;
 use crate::authentication::lockout::Lockout;
 use crate::authentication::password_hashing::PasswordHasher;
 use crate::authentication::rate_limit::RateLimiter;
+use crate::authentication::revocations::Revocations;
 use crate::authentication::session_store::SessionStore;
 use crate::error::OpenError;
 use crate::keys::key_ring::KeyRing;
 use crate::schema::ACCOUNTS;
 use crate::settings::{OpenRegistration, Settings};
 use crate::time::{SECOND, micros};
-use crate::tokens::revocations::Revocations;
 
 /// Settings, stores and the key ring of one Identity.
 pub(crate) struct App {

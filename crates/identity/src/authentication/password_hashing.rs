@@ -101,20 +101,18 @@ impl PasswordHasher {
     /// no more passwords are to be hashed.
     pub(crate) async fn acquire(&self, network: String) -> Result<HashingPermit, HashingQueueFull> {
         let network = self.network_queue(network);
-        let turn = match network.turns.try_acquire() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let _waiting = network.waiting.try_acquire().map_err(|_| HashingQueueFull)?;
-                network.turns.acquire().await.expect("the semaphore is never closed")
-            }
+        let turn = if let Ok(turn) = network.turns.try_acquire() {
+            turn
+        } else {
+            let _waiting = network.waiting.try_acquire().map_err(|_| HashingQueueFull)?;
+            network.turns.acquire().await.expect("the semaphore is never closed")
         };
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let _waiting = self.queue.try_acquire().map_err(|_| HashingQueueFull)?;
-                let permit = Arc::clone(&self.permits).acquire_owned().await;
-                permit.expect("the semaphore is never closed")
-            }
+        let permit = if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            permit
+        } else {
+            let _waiting = self.queue.try_acquire().map_err(|_| HashingQueueFull)?;
+            let permit = Arc::clone(&self.permits).acquire_owned().await;
+            permit.expect("the semaphore is never closed")
         };
         // The turn ends with the slot.
         turn.forget();
@@ -190,7 +188,7 @@ fn is_hash_of(hash: &str, password: &str, memory: &mut Memory) -> Option<bool> {
     Some(Output::new(&derived).ok()? == expected)
 }
 
-/// The form in which equal passwords have equal bytes, however a keyboard composes their characters: the profile OpaqueString of RFC
+/// The form in which equal passwords have equal bytes, however a keyboard composes their characters: the profile `OpaqueString` of RFC
 /// 8265 (section 4.2.2) maps each blank to the ASCII blank and normalizes by NFC.
 fn opaque_string(password: &str) -> String {
     let blanks = |c: char| {

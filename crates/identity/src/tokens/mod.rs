@@ -1,5 +1,4 @@
 //! Access tokens: their claims and their scopes.
 
 pub(crate) mod access_token;
-pub(crate) mod revocations;
 pub(crate) mod scope;

@@ -35,7 +35,7 @@ impl TestService {
 }
 
 #[tokio::test]
-async fn a_stranger_who_guesses_locks_out_the_address_of_the_stranger() {
+async fn guesses_lock_out_the_address_that_they_come_from() {
     each_database(|service| async move {
         service.register("ann").await;
         service.guess_from(2, 6).await;
@@ -54,8 +54,8 @@ async fn known_devices_and_networks_get_in_while_guesses_come_from_everywhere() 
         assert_eq!(status, StatusCode::SEE_OTHER);
         let device = device.unwrap();
         assert_ne!(device, "tasker-device=invented");
-        for stranger in 2..6 {
-            service.guess_from(stranger, 5).await;
+        for host in 2..6 {
+            service.guess_from(host, 5).await;
         }
         assert_eq!(service.sign_in_from(9, PASSWORD).await, StatusCode::BAD_REQUEST, "neither is known");
         assert_eq!(service.sign_in_from(1, PASSWORD).await, StatusCode::OK, "the network is known");

@@ -142,7 +142,10 @@ async fn a_token_from_before_a_password_reset_is_refused_by_both_services() {
     };
     assert_eq!(run_as(ann.token(), &["list"]).code, 0);
     assert_eq!(run_as(admin.token(), &["user", "reset", "ann"]).code, 0);
-    assert_eq!(run_as(ann.token(), &["whoami"]).code, 4, "Identity refuses it at once");
+    let userinfo = up.urls().http_client().get(format!("{}/connect/userinfo", up.identity_url));
+    let userinfo = userinfo.bearer_auth(ann.token()).send().await.expect("Identity answers");
+    assert_eq!(userinfo.status(), 401, "Identity refuses it at once");
+    assert_eq!(run_as(ann.token(), &["whoami"]).code, 4);
     wait_until("the Backend refuses it", async || run_as(ann.token(), &["list"]).code == 4).await;
     assert_eq!(run_as(admin.token(), &["list"]).code, 0);
 }

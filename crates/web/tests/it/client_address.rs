@@ -33,7 +33,7 @@ async fn without_connect_info_all_clients_have_one_address() {
     assert_eq!(send(&router(), request("GET", "/", &[])).await.text(), "0.0.0.0");
 }
 
-/// The address of a client whose request comes from `peer` with these headers, by way of the proxies 10.0.0.0/8 and ::1.
+/// The address of a client whose request comes from `peer` with these headers, by way of the proxies `10.0.0.0/8` and `::1`.
 async fn address_of(peer: &str, headers: &[(&str, &str)]) -> String {
     let proxies = TrustedProxies::parse(&["10.0.0.0/8", "::1"]).unwrap();
     let router = router().layer(from_fn_with_state(proxies, determine));

@@ -68,12 +68,12 @@ pub fn secrets(
     files.into_iter().map(|(subject, path)| secret_file(subject, &path)).collect()
 }
 
-/// The files of a SQLite database that exist: the database, its write-ahead log and that one's index.
+/// The file of a SQLite database, and those of its write-ahead log that others may read.
 fn sqlite_files(url: Option<&str>) -> Vec<PathBuf> {
-    let path = url.and_then(Db::sqlite_path);
-    let files =
-        path.into_iter().flat_map(|path| ["", "-wal", "-shm"].map(|suffix| format!("{path}{suffix}")));
-    files.map(PathBuf::from).filter(|path| path.exists()).collect()
+    let Some(path) = url.and_then(Db::sqlite_path) else { return Vec::new() };
+    let beside = ["-wal", "-shm"].map(|suffix| PathBuf::from(format!("{path}{suffix}")));
+    let open = beside.into_iter().filter(|path| is_open_to_others(path).unwrap_or(false));
+    [PathBuf::from(path)].into_iter().filter(|path| path.exists()).chain(open).collect()
 }
 
 fn secret_file(subject: String, path: &Path) -> Finding {
