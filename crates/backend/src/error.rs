@@ -21,7 +21,7 @@ const SCOPE: &str = "TaskerWebAPI";
 pub(crate) enum ApiError {
     #[error("send a bearer token in the Authorization header")]
     NoToken,
-    #[error("the bearer token is malformed, expired, or not for this service")]
+    #[error("the bearer token is malformed, expired, revoked, or not for this service")]
     BadToken,
     #[error("the token lacks the scope TaskerWebAPI")]
     NoScope,

@@ -17,7 +17,6 @@ mod service;
 mod settings;
 mod supervisor;
 
-pub use crate::api::middleware::cors::{InvalidOrigin, origin};
 pub use crate::api::openapi;
 pub use crate::metrics::METRICS;
 pub use crate::service::{Backend, OpenError};

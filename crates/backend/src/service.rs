@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::app::AppState;
-use crate::auth::jwks::{self, Jwks};
+use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
+use crate::auth::{jwks, revocations};
 use crate::background::{database_sampler, deadline_sweeper, pruner, refresher};
 use crate::batching::batch_operation::BatchOperation;
 use crate::batching::batch_writers::BatchWriters;
@@ -66,8 +67,8 @@ impl Backend {
         register_builtin(&store, builtin).await?;
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
-        let jwks = Jwks::new(settings.identity_url.clone(), settings.identity_ca.as_deref());
-        let token_verifier = TokenVerifier::new(Arc::new(jwks.map_err(OpenError::Tls)?));
+        let issuer = Issuer::new(settings.identity_url.clone(), settings.identity_ca.as_deref());
+        let token_verifier = TokenVerifier::new(issuer.map_err(OpenError::Tls)?);
         let notifier = Arc::new(Notifier::default());
         let limits = SubmissionLimits {
             max_parameters: settings.max_parameters,
@@ -120,6 +121,8 @@ impl Backend {
         spawn_writers(&mut supervisor, "report writer", PARALLEL_WRITERS, &settle_writers);
         supervisor.spawn("long poll queue", long_poll_queue.run(stop.clone()));
         supervisor.spawn("signing key refresher", jwks::run(app.token_verifier.jwks(), stop.clone()));
+        let revocations = revocations::run(app.token_verifier.revocations(), stop.clone());
+        supervisor.spawn("revoked token refresher", revocations);
         let peers = peers::run(app.store.clone(), app.notifier.clone(), stop.clone());
         supervisor.spawn("peer notifications", peers);
         if app.settings.is_sampled {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::Ttl;
+use web::client_address::TrustedProxies;
 
 /// How the Backend behaves.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub resend_period: Duration,
     /// The origins of web pages that may call the API (CORS).
     pub cors_origins: Vec<String>,
+    /// The reverse proxies that are believed when they name the address of a client.
+    pub trusted_proxies: TrustedProxies,
     /// The largest parameters, in bytes.
     pub max_parameters: usize,
     /// How many unfinished tasks an owner may have; `None`: any number.

@@ -1,5 +1,9 @@
 //! The migrator: brings the tables of one part to this binary's version, once, however many processes start together.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
 use sqlx::{Executor, PgConnection, SqliteConnection};
 
 use crate::error::DatabaseError;
@@ -49,6 +53,7 @@ impl SchemaPart {
                 transaction.commit().await?;
             }
             Db::Sqlite(pools) => {
+                create_private_file(pools.write.connect_options().get_filename());
                 let mut transaction = pools.write.begin_with("begin immediate").await?;
                 self.on_sqlite(&mut transaction).await?;
                 transaction.commit().await?;
@@ -126,6 +131,12 @@ impl SchemaPart {
     pub fn version(&self) -> i64 {
         i64::try_from(self.steps.len()).expect("the steps are few")
     }
+}
+
+/// Creates the file of a database that does not exist yet, so that only its owner may read it whatever the umask: it holds password
+/// hashes. SQLite gives `-wal` and `-shm` the mode of the file. An error is left to SQLite, which reports it in its own words.
+fn create_private_file(path: &Path) {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop).ok();
 }
 
 #[cfg(test)]

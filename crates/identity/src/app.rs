@@ -1,13 +1,15 @@
 //! The state that all request handlers share.
 
-use database::{Clock, Db};
+use database::{Clock, DatabaseError, Db};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_tokens::RegistrationTokens;
 use crate::authentication::lockout::Lockout;
 use crate::authentication::password_hashing::PasswordHasher;
 use crate::authentication::rate_limit::RateLimiter;
+use crate::authentication::revocations::Revocations;
 use crate::authentication::session_store::SessionStore;
 use crate::error::OpenError;
 use crate::keys::key_ring::KeyRing;
@@ -27,6 +29,7 @@ pub(crate) struct App {
     pub(crate) lockout: Lockout,
     pub(crate) password_hasher: PasswordHasher,
     pub(crate) keys: KeyRing,
+    pub(crate) revocations: Revocations,
 }
 
 impl App {
@@ -41,6 +44,8 @@ impl App {
         ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
         let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
+        let revocations = Revocations::new(db.clone(), clock.clone());
+        revocations.store_clients(&settings.clients, &keys).await?;
         Ok(Self {
             accounts: AccountStore::new(db.clone(), clock.clone()),
             sessions: SessionStore::new(db.clone(), clock.clone()),
@@ -49,10 +54,18 @@ impl App {
             lockout: Lockout::new(db.clone(), clock.clone()),
             password_hasher: PasswordHasher::new(),
             keys,
+            revocations,
             settings,
             clock,
             db,
         })
+    }
+
+    /// Gives an account another password: its access tokens are revoked, its sessions end, and its failed sign-ins are forgotten.
+    pub(crate) async fn set_password(&self, account: Uuid, hash: &str) -> Result<(), DatabaseError> {
+        self.accounts.set_password(account, hash).await?;
+        self.sessions.end_all(account).await?;
+        self.lockout.reset(account).await
     }
 
     /// The lifetime of an access token, in seconds.

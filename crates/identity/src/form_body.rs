@@ -21,6 +21,8 @@ pub(crate) enum InvalidForm {
     TooLarge,
     #[error("the body ended before the form was complete")]
     Incomplete,
+    #[error("a field of the form is not UTF-8")]
+    NotUtf8,
     #[error("a field of the form was sent twice")]
     Repeated,
 }
@@ -40,6 +42,10 @@ impl Form {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidForm> {
         let mut fields = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(body) {
+            // The parser replaces what is not UTF-8 by this character, so that different bytes would be one password.
+            if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(InvalidForm::NotUtf8);
+            }
             match fields.entry(name.into_owned()) {
                 Entry::Vacant(entry) => entry.insert(value.into_owned()),
                 Entry::Occupied(_) => return Err(InvalidForm::Repeated),
@@ -55,7 +61,7 @@ impl InvalidForm {
         match self {
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Incomplete | Self::Repeated => StatusCode::BAD_REQUEST,
+            Self::Incomplete | Self::NotUtf8 | Self::Repeated => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -95,5 +101,8 @@ mod tests {
         let form = Form::parse(b"a=1&b=&c=x%26y+z").unwrap();
         assert_eq!((form.value("a"), form.value("b"), form.value("c")), (Some("1"), None, Some("x&y z")));
         assert_eq!(Form::parse(b"a=1&a=1").err(), Some(InvalidForm::Repeated));
+        for bytes in [&b"a=%FF"[..], b"a=\xff", b"%C3=1"] {
+            assert_eq!(Form::parse(bytes).err(), Some(InvalidForm::NotUtf8));
+        }
     }
 }

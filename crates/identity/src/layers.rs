@@ -1,5 +1,6 @@
 //! The layers around the routes: time limit, refusal of cross-site requests, panics, request log, security headers.
 
+use std::iter;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,9 +10,12 @@ use axum::response::{IntoResponse, Response};
 use domain::Problem;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
-use web::{catch_panic, csrf, problem, request_encoding, request_id, request_log};
+use web::{
+    catch_panic, client_address, cors, csrf, hsts, problem, request_encoding, request_id, request_log,
+};
 
 use crate::error::ServiceFailure;
+use crate::oauth::error::TokenError;
 use crate::pages::error::PageError;
 use crate::settings::Settings;
 
@@ -24,8 +28,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
     frame-ancestors 'none'; base-uri 'none'";
 
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
-
 /// How the layers answer when a request does not reach its handler, or the handler does not answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Answers {
@@ -35,7 +37,7 @@ pub(crate) struct Answers {
 }
 
 /// Answers with error pages, for browsers.
-pub(crate) const PAGES: Answers = Answers {
+const PAGES: Answers = Answers {
     timed_out: || PageError::from(ServiceFailure::TimedOut).into_response(),
     panicked: || PageError::from(ServiceFailure::Panicked).into_response(),
     cross_site: || PageError::CrossSite.into_response(),
@@ -51,9 +53,27 @@ pub(crate) const PROBLEMS: Answers = Answers {
     },
 };
 
+/// Answers with the errors of OAuth 2 (RFC 6749, section 5.2), for clients at the token endpoint.
+pub(crate) const OAUTH: Answers = Answers {
+    timed_out: || TokenError::Service(ServiceFailure::TimedOut).into_response(),
+    panicked: || TokenError::Service(ServiceFailure::Panicked).into_response(),
+    cross_site: || TokenError::CrossSite.into_response(),
+};
+
+/// Puts the layers around routes for programs, which pages of `cors_origins` may call too.
+pub(crate) fn guard_api(routes: Router, answers: Answers, settings: &Settings) -> Router {
+    guard(routes, answers, settings, &settings.cors_origins).layer(cors::layer(&settings.cors_origins))
+}
+
+/// Puts the layers around pages, which only pages of Identity itself may post to.
+pub(crate) fn guard_pages(routes: Router, settings: &Settings) -> Router {
+    guard(routes, PAGES, settings, &[])
+}
+
 /// Puts the layers that answer by themselves around routes of one kind.
-pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Router {
-    let csrf = csrf::layer(&settings.issuer, answers.cross_site).expect("the settings were checked");
+fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[String]) -> Router {
+    let origins = iter::once(&settings.issuer).chain(origins).map(String::as_str);
+    let csrf = csrf::layer(origins, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
     request_encoding::decode(routes)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -64,14 +84,12 @@ pub(crate) fn guard(routes: Router, answers: Answers, settings: &Settings) -> Ro
 
 /// Puts the layers around all routes that look at every request and response: request id, log line, security headers.
 pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
-    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY);
-    let headers = if settings.is_https() {
-        headers.strict_transport_security(STRICT_TRANSPORT_SECURITY)
-    } else {
-        headers
-    };
+    // With `no-referrer` browsers post forms over plain HTTP with `Origin: null`, which the guard against other sites refuses.
+    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY).referrer_policy("same-origin");
+    let routes = if settings.is_https() { routes.layer(from_fn(hsts::add)) } else { routes };
     routes
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(settings.trusted_proxies.clone(), client_address::determine))
         .layer(from_fn_with_state(headers, security_headers::set))
 }

@@ -32,5 +32,5 @@ pub use crate::keys::key_ring::{KeyError, KeyFileState, check_key_file};
 pub use crate::metrics::METRICS;
 pub use crate::role::Role;
 pub use crate::schema::ACCOUNTS;
-pub use crate::service::Identity;
+pub use crate::service::{Identity, unlock};
 pub use crate::settings::{Client, InvalidSetting, OpenRegistration, Settings};

@@ -36,6 +36,19 @@ impl fmt::Debug for SecretToken {
     }
 }
 
+/// The digest in hexadecimal digits.
+impl fmt::Display for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 impl TokenDigest {
     /// The digest of a token that a request presents.
     pub(crate) fn of(token: &str) -> Self {

@@ -12,15 +12,19 @@ use web::query_names::{self, QueryNames};
 use web::request_log;
 use web::request_span::{self, TraceRoot};
 
+use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
+use crate::admin_api::problem::ApiError;
 use crate::admin_api::{invitations, users};
 use crate::app::App;
+use crate::authentication::lockout::Lockout;
 use crate::error::{EnsureError, OpenError};
 use crate::layers;
-use crate::oauth::{discovery, token, userinfo};
-use crate::pages::{assets, error, home, invite, login, logout, register};
+use crate::oauth::error::TokenError;
+use crate::oauth::{discovery, revocations, token, userinfo};
+use crate::pages::{assets, error, home, invite, login, logout, password, register};
 use crate::role::Role;
 use crate::settings::Settings;
 use crate::{health, maintenance};
@@ -41,18 +45,22 @@ impl Identity {
     /// All routes. Serve the router with connect info: rate limits tell clients apart by their address.
     pub fn router(&self) -> Router {
         let settings = &self.0.settings;
-        let (pages, oauth, admin, health) = (page_routes(), oauth_routes(), admin_routes(), health_routes());
-        let templates =
-            pages.iter().chain(&oauth).chain(&admin).chain(&health).map(|(template, _)| *template);
-        let templates = Templates::new(templates.chain(assets::urls()));
+        let (pages, oauth, apis, admin, health) =
+            (page_routes(), oauth_routes(), api_routes(), admin_routes(), health_routes());
+        let all = pages.iter().chain(&oauth).chain(&apis).chain(&admin).chain(&health);
+        let templates = Templates::new(all.map(|(template, _)| *template).chain(assets::urls()));
         let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(&self.0));
-        let pages = router(pages).merge(assets::router()).fallback(error::not_found);
-        let pages = layers::guard(with_state(pages), layers::PAGES, settings);
+        let pages = router(pages).merge(assets::router());
+        let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
+        let pages = layers::guard_pages(with_state(pages), settings);
+        let oauth = router(oauth).method_not_allowed_fallback(async || TokenError::Method);
+        let oauth = layers::guard_api(with_state(oauth), layers::OAUTH, settings);
         let names = from_fn_with_state(query_names(), query_names::refuse_unknown);
-        let apis = with_state(router(admin)).layer(names).merge(with_state(router(oauth)));
-        let apis = layers::guard(apis, layers::PROBLEMS, settings);
+        let apis = router(admin).layer(names).merge(router(apis));
+        let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
+        let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
         let health = with_state(router(health)).layer(from_fn(request_log::log_at_debug));
-        let routes = layers::observe(pages.merge(apis).merge(health), settings);
+        let routes = layers::observe(pages.merge(oauth).merge(apis).merge(health), settings);
         normalize_path::apply(routes, templates)
     }
 
@@ -66,13 +74,24 @@ impl Identity {
         Ok(Some(registration_link::url(&self.0.settings, Kind::Setup, &token)))
     }
 
-    /// Creates the account `name` with the role `User` unless it exists, and sets its password. The password comes from
-    /// the operator, so the rules for passwords that people choose do not apply.
+    /// Creates the account `name` with the role `User` unless it exists, and sets its password unless it has it already:
+    /// another password revokes the account's access tokens. The password comes from the operator, so the rules for passwords
+    /// that people choose do not apply.
     pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
-        let name = UserName::parse(name)?;
-        let permit = self.0.password_hasher.acquire().await?;
+        let (name, accounts) = (UserName::parse(name)?, &self.0.accounts);
+        let permit = self.0.password_hasher.acquire("the operator".to_owned()).await?;
+        if let Some((_, hash)) = accounts.find(name.lower_case()).await?
+            && permit.verify(password.to_owned(), hash).await
+        {
+            return Ok(());
+        }
         let hash = permit.hash(password.to_owned()).await;
-        Ok(self.0.accounts.create_or_set_password(&name, &hash).await?)
+        if !accounts.create_by_operator(&name, &hash).await?
+            && let Some((account, _)) = accounts.find(name.lower_case()).await?
+        {
+            self.0.set_password(account.id, &hash).await?;
+        }
+        Ok(())
     }
 
     /// Runs the maintenance once: rotates the signing keys and deletes expired rows.
@@ -84,6 +103,15 @@ impl Identity {
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
     }
+}
+
+/// Forgets the failed sign-ins of the account `name`, for the operator of the database; `false` if there is no such account.
+pub async fn unlock(db: &Db, name: &str) -> Result<bool, DatabaseError> {
+    let clock = Clock::System;
+    let account = AccountStore::new(db.clone(), clock.clone()).find(&name.to_lowercase()).await?;
+    let Some((account, _)) = account else { return Ok(false) };
+    Lockout::new(db.clone(), clock).unlock(account.id).await?;
+    Ok(true)
 }
 
 type RouteTable = Vec<(&'static str, MethodRouter<Arc<App>>)>;
@@ -98,16 +126,23 @@ fn page_routes() -> RouteTable {
         ("/", get(home::show)),
         ("/Auth/Register", get(register::show).post(register::submit)),
         ("/Auth/Login", get(login::show).post(login::submit)),
+        ("/Auth/Password", get(password::show).post(password::submit)),
         ("/Auth/Logout", post(logout::submit)),
         ("/Auth/Invite", post(invite::submit)),
     ]
 }
 
-/// The routes for OAuth 2 clients. Their errors and their reading of queries are those of the standards (RFC 6749, RFC 6750).
+/// The token endpoint of OAuth 2.
 fn oauth_routes() -> RouteTable {
+    let issue = post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record));
+    vec![("/connect/token", issue)]
+}
+
+/// The other routes for OAuth 2 clients, Backends among them. They read queries as the standards say (RFC 6749, RFC 6750).
+fn api_routes() -> RouteTable {
     vec![
-        ("/connect/token", post(token::issue).layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))),
         ("/connect/userinfo", get(userinfo::show).post(userinfo::show)),
+        ("/connect/revocations", get(revocations::list).layer(from_fn(request_log::log_at_debug))),
         ("/.well-known/openid-configuration", get(discovery::metadata)),
         ("/.well-known/openid-configuration/jwks", get(discovery::jwks)),
         ("/.well-known/oauth-authorization-server", get(discovery::metadata)),
@@ -119,6 +154,7 @@ fn admin_routes() -> RouteTable {
     vec![
         ("/api/User", get(users::list).post(users::create)),
         ("/api/User/{name}", patch(users::update)),
+        ("/api/User/{name}/unlock", post(users::unlock)),
         ("/api/User/{name}/reset", post(users::reset_password)),
         ("/api/Invitation", post(invitations::create)),
     ]

@@ -8,13 +8,17 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
+use web::client_address::TrustedProxies;
+use web::cors::{self, InvalidOrigin};
 
 use crate::legacy_clients::is_legacy;
 use crate::role::Role;
 
-/// The longest life of an access token. A Backend accepts a token until it expires, even when the account has been disabled or
-/// has lost a role meanwhile.
-const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
+/// The longest life of an access token, and so how long a revocation has to be published.
+pub(crate) const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
+
+/// The fewest characters of a client's secret. No rate limit protects a right secret from being found.
+const MIN_SECRET_LENGTH: usize = 16;
 
 /// The settings of one Identity.
 #[derive(Debug, Clone)]
@@ -31,6 +35,10 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// Programs that fetch tokens for themselves (`client_credentials`).
     pub clients: Vec<Client>,
+    /// The origins of web pages that may call the API and the endpoints of OAuth (CORS); the account pages are for none.
+    pub cors_origins: Vec<String>,
+    /// The reverse proxies that are believed when they name the address of a client.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Who may register without a setup link, an invitation or an administrator.
@@ -72,6 +80,9 @@ pub enum InvalidSetting {
         "`identity.issuer` is an address like https://id.example.org, with nothing after the host and the port"
     )]
     Issuer,
+    /// An origin for CORS is none.
+    #[error("`identity.cors_origins`: {0}")]
+    CorsOrigin(#[from] InvalidOrigin),
     /// The lifetime of tokens is too short or too long.
     #[error("`identity.access_token_ttl_s` must be from 1 to 86400 (seconds)")]
     TokenTtl,
@@ -81,8 +92,10 @@ pub enum InvalidSetting {
          Tasker's own ids, and is given once"
     )]
     ClientId(String),
-    /// A client has an empty secret.
-    #[error("`identity.clients`: the client `{0}` has an empty secret")]
+    /// A client has a secret that could be guessed.
+    #[error(
+        "`identity.clients`: the secret of the client `{0}` has fewer than 16 characters, so it could be guessed"
+    )]
     ClientSecret(String),
 }
 
@@ -98,6 +111,7 @@ impl Settings {
         if !(Duration::from_secs(1)..=MAX_TOKEN_TTL).contains(&self.access_token_ttl) {
             return Err(InvalidSetting::TokenTtl);
         }
+        self.cors_origins.iter().try_for_each(|text| cors::origin(text).map(drop))?;
         let mut seen = HashSet::new();
         for client in &self.clients {
             let is_visible = client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
@@ -106,7 +120,7 @@ impl Settings {
             if !is_visible || is_ambiguous || !seen.insert(&client.id) {
                 return Err(InvalidSetting::ClientId(client.id.clone()));
             }
-            if client.secret.expose_secret().is_empty() {
+            if client.secret.expose_secret().chars().count() < MIN_SECRET_LENGTH {
                 return Err(InvalidSetting::ClientSecret(client.id.clone()));
             }
         }
@@ -131,6 +145,8 @@ mod tests {
             access_token_ttl: Duration::from_hours(1),
             key_file: PathBuf::new(),
             clients: Vec::new(),
+            cors_origins: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 
@@ -161,11 +177,17 @@ mod tests {
 
     #[test]
     fn a_client_id_cannot_be_mistaken_for_an_account_or_a_legacy_client() {
-        assert_eq!(with_client("robot", "secret").check(), Ok(()));
+        assert_eq!(with_client("robot", "sixteen letters!").check(), Ok(()));
         for bad in ["", "a b", "a:b", "tasker-worker", "6f1f6c9e-3b3b-4f0a-9d8e-0d8f5c1f2a3b"] {
-            assert_eq!(with_client(bad, "secret").check(), Err(InvalidSetting::ClientId(bad.to_owned())));
+            assert_eq!(
+                with_client(bad, "sixteen letters!").check(),
+                Err(InvalidSetting::ClientId(bad.to_owned()))
+            );
         }
-        assert_eq!(with_client("robot", "").check(), Err(InvalidSetting::ClientSecret("robot".to_owned())));
+        for short in ["", "fifteen letters"] {
+            let refusal = with_client("robot", short).check();
+            assert_eq!(refusal, Err(InvalidSetting::ClientSecret("robot".to_owned())));
+        }
     }
 
     #[test]

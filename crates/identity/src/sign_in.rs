@@ -2,20 +2,18 @@
 
 use database::DatabaseError;
 use tracing::info;
-use uuid::Uuid;
 
 use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::authentication::lockout::LockoutStatus;
+use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
+use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
 use crate::authentication::rate_limit::RateLimitPass;
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
-
-/// The account of an unknown name. No account has this id; failed sign-ins with unknown names are counted under it.
-const UNKNOWN_ACCOUNT_ID: Uuid = Uuid::nil();
+use crate::secret_token::TokenDigest;
 
 /// Why a sign-in is refused.
 #[derive(Debug)]
@@ -33,7 +31,8 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
 }
 
 /// The account of `name`, if `password` is its password and nothing else forbids the sign-in. `pass` is for
-/// [`RateLimit::SignIn`](crate::authentication::rate_limit::RateLimit::SignIn), from which a failure takes one request.
+/// [`RateLimit::SignIn`](crate::authentication::rate_limit::RateLimit::SignIn), from which a failure takes one request. `device` is that of the
+/// browser's cookie; a program has none.
 ///
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
@@ -41,18 +40,17 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
 pub(crate) async fn sign_in(
     app: &App,
     pass: RateLimitPass,
+    device: Option<TokenDigest>,
     name: &str,
     password: String,
 ) -> Result<Account, SignInError> {
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(pass.address)).await?;
     let (account, hash) = find_account(app, name).await?;
-    let lockout = app.lockout.status(account.id).await?;
+    let source = SignInSource { address: pass.address, device };
+    let lockout = app.lockout.status(account.id, source).await?;
     let is_right = permit.verify(password.clone(), hash.clone()).await;
-    if !is_right || account.is_disabled || lockout == LockoutStatus::LockedOut {
-        // The count of a locked account is not raised. A failure is still written, to the row of unknown names, so that the
-        // response takes as long.
-        let counted = if lockout == LockoutStatus::LockedOut { UNKNOWN_ACCOUNT_ID } else { account.id };
-        app.lockout.record_failure(counted).await?;
+    if !is_right || account.is_disabled || lockout.is_locked_out {
+        app.lockout.record_failure(&lockout).await?;
         app.rate_limiter.consume(pass).await?;
         metrics::sign_in_refused();
         let client_address = pass.address;
@@ -60,9 +58,7 @@ pub(crate) async fn sign_in(
         return Err(SignInError::BadCredentials);
     }
     metrics::sign_in_accepted();
-    if lockout == LockoutStatus::FailuresRecorded {
-        app.lockout.reset(account.id).await?;
-    }
+    app.lockout.record_success(&lockout, source).await?;
     if password_hashing::is_outdated(&hash) {
         upgrade_hash(app, &permit, &account, password, &hash).await?;
     }
@@ -74,8 +70,13 @@ async fn find_account(app: &App, name: &str) -> Result<(Account, String), Databa
     // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
     let lower_name =
         UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
-    let unknown =
-        || Account { id: UNKNOWN_ACCOUNT_ID, name: String::new(), role: Role::User, is_disabled: true };
+    let unknown = || Account {
+        id: UNKNOWN_ACCOUNT_ID,
+        name: String::new(),
+        role: Role::User,
+        is_disabled: true,
+        token_generation: 0,
+    };
     let found = app.accounts.find(&lower_name).await?;
     Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
 }

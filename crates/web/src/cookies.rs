@@ -11,7 +11,7 @@ use cookie::{Cookie, SameSite};
 pub struct InvalidCookieValue;
 
 /// A cookie that is sent to this host only, is hidden from scripts (`HttpOnly`), is not sent when another site posts
-/// (`SameSite=Lax`), and ends with the browser's session.
+/// (`SameSite=Lax`), and ends with the browser's session unless it is [`lasting`](Self::lasting).
 ///
 /// Over HTTPS it is `Secure` and its name begins with `__Host-`, so that browsers refuse a cookie of this name from any other
 /// host, such as a subdomain. Over plain HTTP browsers would not store such a cookie, so both are left out.
@@ -19,13 +19,22 @@ pub struct InvalidCookieValue;
 pub struct HostCookie {
     name: String,
     is_https: bool,
+    /// `None`: it ends with the browser's session.
+    max_age: Option<Duration>,
 }
 
 impl HostCookie {
     /// A cookie called `name`, or `__Host-` and `name` where the service is reached over HTTPS.
     pub fn new(name: &str, is_https: bool) -> Self {
         let prefix = if is_https { "__Host-" } else { "" };
-        Self { name: format!("{prefix}{name}"), is_https }
+        Self { name: format!("{prefix}{name}"), is_https, max_age: None }
+    }
+
+    /// A cookie that the browser keeps for `max_age`, beyond its own session.
+    #[must_use]
+    pub fn lasting(self, max_age: std::time::Duration) -> Self {
+        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+        Self { max_age: Some(Duration::seconds(seconds)), ..self }
     }
 
     /// The cookie's name as browsers send it.
@@ -61,7 +70,11 @@ impl HostCookie {
     fn with_value<'value>(&'value self, value: &'value str) -> Cookie<'value> {
         let cookie = Cookie::build((self.name.as_str(), value));
         let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax);
-        if self.is_https { cookie.secure(true).build() } else { cookie.build() }
+        let cookie = if self.is_https { cookie.secure(true) } else { cookie };
+        match self.max_age {
+            Some(max_age) => cookie.max_age(max_age).build(),
+            None => cookie.build(),
+        }
     }
 }
 

@@ -10,13 +10,17 @@ pub use tower_http::csrf::ConfigError;
 pub struct AnswerRefused(fn() -> Response);
 
 /// A layer that answers with `refused` whatever changes something and comes from another site: `Sec-Fetch-Site` says so, or,
-/// from browsers that do not send it, `Origin` is neither `origin` nor the request's own host. GET, HEAD and OPTIONS pass, and so
+/// from browsers that do not send it, `Origin` is none of `origins` nor the request's own host. GET, HEAD and OPTIONS pass, and so
 /// do requests with neither header, which no browser sends.
 ///
-/// `origin` is the service's own, as browsers send it: scheme, host in small letters, and a port if it is not the scheme's usual
+/// `origins` are the service's own and those whose pages may call it, as browsers send them: scheme, host in small letters, and a port if it is not the scheme's usual
 /// one. Anything else is a [`ConfigError`].
-pub fn layer(origin: &str, refused: fn() -> Response) -> Result<CsrfLayer<AnswerRefused>, ConfigError> {
-    Ok(CsrfLayer::new().add_trusted_origin(origin)?.with_rejection_response(AnswerRefused(refused)))
+pub fn layer<'a>(
+    origins: impl IntoIterator<Item = &'a str>,
+    refused: fn() -> Response,
+) -> Result<CsrfLayer<AnswerRefused>, ConfigError> {
+    let layer = origins.into_iter().try_fold(CsrfLayer::new(), CsrfLayer::add_trusted_origin)?;
+    Ok(layer.with_rejection_response(AnswerRefused(refused)))
 }
 
 impl ResponseForProtectionError<axum::body::Body> for AnswerRefused {

@@ -59,7 +59,7 @@
 //!     .merge(files)
 //!     .fallback(not_found)
 //!     .layer(from_fn_with_state(TimeLimit::new(Duration::from_secs(30), timed_out), timeout::enforce))
-//!     .layer(csrf::layer("https://tasker.example", cross_site)?)
+//!     .layer(csrf::layer(["https://tasker.example"], cross_site)?)
 //!     .layer(catch_panic::layer(catch_panic::internal_error))
 //!     .layer(from_fn_with_state("example_http_request_seconds", request_metrics::measure))
 //!     .layer(from_fn(request_log::record))
@@ -80,7 +80,10 @@ pub mod catch_panic;
 pub mod client_address;
 pub mod compression;
 pub mod cookies;
+pub mod cors;
 pub mod csrf;
+pub mod host;
+pub mod hsts;
 pub mod json_body;
 pub mod normalize_path;
 pub mod problem;
@@ -90,5 +93,6 @@ pub mod request_id;
 pub mod request_log;
 pub mod request_metrics;
 pub mod request_span;
+pub mod revocation;
 pub mod security_headers;
 pub mod timeout;

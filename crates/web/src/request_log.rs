@@ -10,8 +10,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use domain::Problem;
 use telemetry::error_chain;
+use tracing::field::display;
 use tracing::{Level, debug, error, info};
 
+use crate::client_address::ClientAddress;
 use crate::request_id::RequestId;
 use crate::request_metrics::method_label;
 
@@ -66,7 +68,8 @@ impl FailureCause {
 }
 
 /// Middleware that writes the line: method, route (the template that matched, or `unmatched`; never the path, which holds ids),
-/// status, duration until the answer's head in milliseconds, request id, caller's id, the problem's kind, and the cause of a
+/// status, duration until the answer's head in milliseconds, request id, client's address (if
+/// [`client_address::determine`](crate::client_address::determine) is outside), caller's id, the problem's kind, and the cause of a
 /// failure, which is logged here and nowhere else.
 ///
 /// The level: `error` for a 5xx with a [`FailureCause`]; `info` for any other failure (4xx, 5xx) and for what may have changed
@@ -80,6 +83,7 @@ pub async fn record(mut request: Request, next: Next) -> Response {
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().cloned(),
         id: request.extensions().get::<RequestId>().cloned(),
+        client: request.extensions().get::<ClientAddress>().copied(),
         caller,
     };
     let response = next.run(request).await;
@@ -100,6 +104,7 @@ struct Entry {
     method: Method,
     route: Option<MatchedPath>,
     id: Option<RequestId>,
+    client: Option<ClientAddress>,
     caller: CallerId,
 }
 
@@ -110,6 +115,7 @@ impl Entry {
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let id = self.id.as_ref().map(RequestId::as_str);
+        let client = self.client.map(|ClientAddress(address)| display(address));
         let caller = self.caller.0.get().map(String::as_str);
         let problem = response.extensions().get::<Problem>().map(Problem::slug);
         let cause = response.extensions().get::<FailureCause>().map(|cause| &*cause.0);
@@ -123,6 +129,7 @@ impl Entry {
                     http.response.status_code = status,
                     duration_ms,
                     request.id = id,
+                    client.address = client,
                     caller.id = caller,
                     problem,
                     error = cause,

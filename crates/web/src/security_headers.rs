@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -41,12 +40,6 @@ impl SecurityHeaders {
     #[must_use]
     pub fn referrer_policy(self, policy: &'static str) -> Self {
         self.with(REFERRER_POLICY, policy)
-    }
-
-    /// Adds `Strict-Transport-Security` (RFC 6797), for a surface that is reached over HTTPS.
-    #[must_use]
-    pub fn strict_transport_security(self, value: &'static str) -> Self {
-        self.with(STRICT_TRANSPORT_SECURITY, value)
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {

@@ -26,6 +26,9 @@ pub(crate) struct Health {
     degraded: Vec<String>,
 }
 
+/// Why readiness is degraded while Identity's list of revoked tokens cannot be fetched.
+const NO_REVOCATIONS: &str = "the list of revoked tokens cannot be fetched from Identity: tokens that are revoked meanwhile are accepted";
+
 const OK: Health = Health { status: "ok", degraded: Vec::new() };
 
 /// Check that the process runs
@@ -39,14 +42,17 @@ pub(crate) async fn live() -> Json<Health> {
 
 /// Check that requests can be served
 ///
-/// Requests can be served while the database answers. If Kafka is down they are served too, and `degraded` says so.
+/// Requests can be served while the database answers. If Kafka or Identity is down they are served too, and `degraded` says so.
 #[utoipa::path(get, path = "/health/ready", operation_id = "checkReadiness", tag = "Health", security(()),
     responses((status = 200, body = Health, description = "Requests can be served"),
         (status = 503, description = "The database does not answer")))]
 pub(crate) async fn ready(State(app): State<Arc<AppState>>) -> Result<Json<Health>, ApiError> {
     match timeout(DATABASE_TIMEOUT, app.store.ping()).await {
         Ok(Ok(())) => {
-            let degraded = app.broker.as_ref().map(Broker::degraded_reasons).unwrap_or_default();
+            let mut degraded = app.broker.as_ref().map(Broker::degraded_reasons).unwrap_or_default();
+            if !app.token_verifier.revocations().is_current() {
+                degraded.push(NO_REVOCATIONS.to_owned());
+            }
             Ok(Json(Health { degraded, ..OK }))
         }
         Ok(Err(_)) | Err(_) => Err(ApiError::Unavailable("the database")),

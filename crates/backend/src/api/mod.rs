@@ -3,7 +3,6 @@
 pub(crate) mod claims;
 pub(crate) mod extract;
 pub(crate) mod health;
-pub(crate) mod middleware;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod reports;
@@ -30,10 +29,12 @@ use web::query_names::{self, QueryNames};
 use web::request_span::{self, TraceRoot};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
-use web::{catch_panic, compression, request_encoding, request_id, request_log, request_metrics};
+use web::{
+    catch_panic, client_address, compression, cors, request_encoding, request_id, request_log,
+    request_metrics,
+};
 
 use crate::api::extract::prefer::Prefer;
-use crate::api::middleware::cors::cors;
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::swagger_ui::INDEX_PATH;
 use crate::app::AppState;
@@ -112,8 +113,9 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(app.settings.trusted_proxies.clone(), client_address::determine))
         .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set))
-        .layer(cors(&app.settings.cors_origins))
+        .layer(cors::layer(&app.settings.cors_origins))
         .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))
         .with_state(app);
     normalize_path::apply(router, templates)

@@ -5,6 +5,8 @@ use domain::{OwnerId, SubjectId};
 use serde::Deserialize;
 use uuid::{Builder, Uuid};
 
+use crate::auth::revocations::TokenGeneration;
+
 /// The audience (`aud`) of an access token for this API, and the scope that it must have.
 pub(crate) const AUDIENCE: &str = "TaskerWebAPI";
 
@@ -21,6 +23,7 @@ pub(crate) struct Caller {
     is_worker: bool,
     is_admin: bool,
     has_scope: bool,
+    token: TokenGeneration,
 }
 
 /// The claims of an access token that matter here.
@@ -29,6 +32,8 @@ pub(crate) struct Claims {
     pub(crate) iss: String,
     sub: String,
     pub(crate) exp: u64,
+    #[serde(default)]
+    generation: i64,
     #[serde(default)]
     scope: String,
     #[serde(default)]
@@ -44,6 +49,11 @@ impl Caller {
     /// The same as an id, under which what is the caller's is stored.
     pub(crate) fn id(&self) -> SubjectId {
         self.id
+    }
+
+    /// The generation of the token, by which it may be revoked.
+    pub(crate) fn token(&self) -> &TokenGeneration {
+        &self.token
     }
 
     /// Whether the scope contains [`AUDIENCE`].
@@ -77,6 +87,7 @@ impl From<Claims> for Caller {
             is_admin: has("Admin"),
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
+            token: TokenGeneration::new(&claims.sub, claims.generation),
             subject: claims.sub,
         }
     }

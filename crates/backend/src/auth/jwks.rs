@@ -6,19 +6,14 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use telemetry::{Outage, error_chain};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::issuer::{FetchError, Issuer};
 use crate::error::ApiError;
-
-/// The time limit of an HTTP request to Identity.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often the keys are fetched, so that a withdrawn one stops counting.
 const REFRESH_PERIOD: Duration = Duration::from_mins(5);
@@ -32,29 +27,6 @@ const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest time between two fetches while Identity is unavailable.
 const MIN_FETCH_INTERVAL_UNAVAILABLE: Duration = Duration::from_millis(500);
 
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
-
-/// Why the keys could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
-    #[error("Identity does not answer")]
-    Http(#[from] reqwest::Error),
-    #[error("the server at Identity's address is not Identity: it sends more than {MAX_ANSWER_BYTES} bytes")]
-    TooLong,
-    #[error("the server at Identity's address is not Identity")]
-    Unreadable(#[from] serde_json::Error),
-    #[error("Identity at {expected} has the issuer {found}")]
-    Issuer { expected: String, found: String },
-}
-
-/// The members of the discovery document (OpenID Connect Discovery 1.0, section 3) that matter here.
-#[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: String,
-}
-
 /// Each key is parsed by itself, so that a key of an unknown kind does not make the others unreadable.
 #[derive(Deserialize)]
 struct KeySet {
@@ -64,8 +36,7 @@ struct KeySet {
 /// The key set of one issuer.
 #[derive(Debug)]
 pub(crate) struct Jwks {
-    issuer: String,
-    http: Client,
+    issuer: Arc<Issuer>,
     keys: RwLock<Vec<(String, DecodingKey)>>,
     /// Locked during a fetch, so that there is one at a time.
     last_fetch: Mutex<LastFetch>,
@@ -79,16 +50,9 @@ struct LastFetch {
 }
 
 impl Jwks {
-    /// The keys of `issuer`, whose certificate must be issued by an authority in `ca` (PEM), or without it by one of the
-    /// platform. Fails if `ca` is not valid. Nothing is fetched yet.
-    pub(crate) fn new(issuer: String, ca: Option<&[u8]>) -> Result<Self, reqwest::Error> {
-        let http = http_client(&issuer, ca)?;
-        Ok(Self { issuer, http, keys: RwLock::default(), last_fetch: Mutex::default() })
-    }
-
-    /// The issuer's URL, as the tokens must name it (`iss`).
-    pub(crate) fn issuer(&self) -> &str {
-        &self.issuer
+    /// The keys of `issuer`. Nothing is fetched yet.
+    pub(crate) fn new(issuer: Arc<Issuer>) -> Self {
+        Self { issuer, keys: RwLock::default(), last_fetch: Mutex::default() }
     }
 
     /// The key `kid`; the keys are fetched if it is unknown.
@@ -126,40 +90,9 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<KeySet, FetchError> {
-        let address = format!("{}/.well-known/openid-configuration", self.issuer);
-        let discovery: Discovery = self.download(&address).await?;
-        if discovery.issuer != self.issuer {
-            return Err(FetchError::Issuer { expected: self.issuer.clone(), found: discovery.issuer });
-        }
-        self.download(&discovery.jwks_uri).await
+        let addresses = self.issuer.discover().await?;
+        self.issuer.download(&addresses.jwks_uri).await
     }
-
-    async fn download<T: DeserializeOwned>(&self, address: &str) -> Result<T, FetchError> {
-        let mut response = self.http.get(address).send().await?.error_for_status()?;
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if answer.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(FetchError::TooLong);
-            }
-            answer.extend_from_slice(&chunk);
-        }
-        Ok(serde_json::from_slice(&answer)?)
-    }
-}
-
-/// A client that reaches Identity exactly where the settings say: through no proxy and no redirect, and an `https` issuer
-/// over TLS only, even if its discovery document says otherwise.
-fn http_client(issuer: &str, ca: Option<&[u8]>) -> reqwest::Result<Client> {
-    let is_https = issuer.starts_with("https:");
-    let client =
-        Client::builder().no_proxy().redirect(Policy::none()).timeout(REQUEST_TIMEOUT).https_only(is_https);
-    match ca {
-        Some(pem) => client.tls_certs_only(Certificate::from_pem_bundle(pem)?),
-        None if is_https => client,
-        // A minimal container has no certificate authorities, and plain HTTP needs none.
-        None => client.tls_certs_only([]),
-    }
-    .build()
 }
 
 /// The key and its id; `None` if it has no id, is not for signatures, or is of an unknown kind.

@@ -8,7 +8,9 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use quick_cache::sync::Cache;
 
 use crate::auth::caller::{AUDIENCE, Caller, Claims};
+use crate::auth::issuer::Issuer;
 use crate::auth::jwks::Jwks;
+use crate::auth::revocations::Revocations;
 use crate::error::ApiError;
 
 /// A verified token is cached no longer than this, so that a withdrawn key stops counting.
@@ -26,26 +28,31 @@ type TokenHash = [u8; 32];
 /// Verifies access tokens.
 #[derive(Debug)]
 pub(crate) struct TokenVerifier {
+    issuer: Arc<Issuer>,
     jwks: Arc<Jwks>,
+    revocations: Arc<Revocations>,
     rules: Validation,
     /// The callers of verified tokens, and until when each counts.
     verified: Cache<TokenHash, (Instant, Caller)>,
 }
 
 impl TokenVerifier {
-    /// A verifier of tokens that are signed with `jwks`.
-    pub(crate) fn new(jwks: Arc<Jwks>) -> Self {
-        Self::with_capacity(jwks, CACHE_CAPACITY)
+    /// A verifier of the tokens of `issuer`.
+    pub(crate) fn new(issuer: Issuer) -> Self {
+        Self::with_capacity(issuer, CACHE_CAPACITY)
     }
 
-    fn with_capacity(jwks: Arc<Jwks>, capacity: usize) -> Self {
+    fn with_capacity(issuer: Issuer, capacity: usize) -> Self {
+        let issuer = Arc::new(issuer);
+        let jwks = Arc::new(Jwks::new(issuer.clone()));
+        let revocations = Arc::new(Revocations::new(issuer.clone()));
         let mut rules = Validation::new(Algorithm::RS256);
         rules.algorithms = vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
         rules.leeway = CLOCK_LEEWAY_S;
         rules.validate_nbf = true;
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "aud"]);
-        Self { jwks, rules, verified: Cache::new(capacity) }
+        Self { issuer, jwks, revocations, rules, verified: Cache::new(capacity) }
     }
 
     /// The signing keys.
@@ -53,8 +60,20 @@ impl TokenVerifier {
         self.jwks.clone()
     }
 
-    /// The bearer of `token`. Fails if the token is not valid, or if its key is unknown and Identity cannot be reached.
+    /// The tokens that are revoked.
+    pub(crate) fn revocations(&self) -> Arc<Revocations> {
+        self.revocations.clone()
+    }
+
+    /// The bearer of `token`. Fails if the token is not valid or is revoked, or if its key is unknown and Identity cannot be
+    /// reached.
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, ApiError> {
+        let caller = self.verify_claims(token).await?;
+        if self.revocations.is_revoked(caller.token()) { Err(ApiError::BadToken) } else { Ok(caller) }
+    }
+
+    /// The bearer of `token`, whether or not it is revoked.
+    async fn verify_claims(&self, token: &str) -> Result<Caller, ApiError> {
         let hash = digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
         if let Some(caller) = self.cached(&hash) {
             return Ok(caller);
@@ -66,7 +85,7 @@ impl TokenVerifier {
         let mut rules = self.rules.clone();
         rules.algorithms = vec![header.alg];
         let claims = decode::<Claims>(token, &key, &rules).map_err(|_| ApiError::BadToken)?.claims;
-        if claims.iss != self.jwks.issuer() {
+        if claims.iss != self.issuer.url() {
             return Err(ApiError::BadToken);
         }
         let valid_s =
@@ -102,8 +121,8 @@ mod tests {
 
     #[test]
     fn a_token_that_is_in_use_stays_cached_while_others_come_and_go() {
-        let jwks = Arc::new(Jwks::new("http://127.0.0.1:1".to_owned(), None).unwrap());
-        let verifier = TokenVerifier::with_capacity(jwks, 100);
+        let issuer = Issuer::new("http://127.0.0.1:1".to_owned(), None).unwrap();
+        let verifier = TokenVerifier::with_capacity(issuer, 100);
         let claims = r#"{"iss": "x", "sub": "x", "exp": 0}"#;
         let caller = Caller::from(serde_json::from_str::<Claims>(claims).unwrap());
         let until = Instant::now() + MAX_CACHE_TIME;

@@ -309,3 +309,51 @@ async fn the_jwks_is_never_fetched_by_way_of_a_redirect() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_and_one_that_was_issued_later_is_accepted() {
+    on_each_database(async |service| {
+        let subject = Uuid::new_v4().to_string();
+        let token = |generation: i64| {
+            let claims = service.issuer.claims(&subject, &["User"]);
+            sign(&FakeIssuer::header(), &with_changes(claims, json!({"generation": generation})).to_string())
+        };
+        let backend = service.start_another(|_| {}).await;
+        assert_eq!(answer_to(&backend, token(7)).await, (200, None));
+        service.issuer.revoke(&subject, 8);
+        until("the list is fetched", async || answer_to(&backend, token(7)).await.0 == 401).await;
+        assert_eq!(answer_to(&backend, token(7)).await, (401, Some(INVALID.to_owned())));
+        assert_eq!(
+            answer_to(&backend, service.issuer.token(&subject, &["User"])).await.0,
+            401,
+            "no generation"
+        );
+        assert_eq!(answer_to(&backend, token(8)).await, (200, None));
+        backend.user().submit_echo().await;
+        backend.shut_down().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn readiness_says_when_the_revoked_tokens_cannot_be_fetched() {
+    on_each_database(async |service| {
+        let subject = Uuid::new_v4().to_string();
+        service.issuer.revoke(&subject, 1);
+        let backend = service.start_another(|_| {}).await;
+        let token = service.issuer.token(&subject, &["User"]);
+        until("the list is fetched", async || answer_to(&backend, token.clone()).await.0 == 401).await;
+        service.issuer.set_unavailable(true);
+        let is_degraded = async || {
+            let ready = backend.get("/health/ready").await;
+            assert_eq!(ready.status, 200);
+            ready.text.contains("the list of revoked tokens cannot be fetched")
+        };
+        until("readiness is degraded", is_degraded).await;
+        assert_eq!(answer_to(&backend, token).await.0, 401, "what is known is still refused");
+        service.issuer.set_unavailable(false);
+        until("readiness is good again", async || !is_degraded().await).await;
+        backend.shut_down().await;
+    })
+    .await;
+}

@@ -108,6 +108,11 @@ impl AccountsClient {
         self.send(self.request(Method::POST, &["api", "User", name, "reset"])).await?.read()
     }
 
+    /// Forgets the failed sign-ins of an account.
+    pub async fn unlock(&self, name: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::POST, &["api", "User", name, "unlock"])).await.map(drop)
+    }
+
     /// Creates an invitation for one account with `role`.
     pub async fn invite(&self, role: &str) -> Result<Invitation, ClientError> {
         let body = serde_json::json!({ "role": role });

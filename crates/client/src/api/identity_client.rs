@@ -78,7 +78,7 @@ impl IdentityClient {
         let request = self.http.get(self.url(&["connect", "userinfo"]));
         transport::send(request.bearer_auth(token.expose_secret()), MAX_IDENTITY_RESPONSE_BYTES)
             .await
-            .and_then(Response::or_token_error)?
+            .and_then(Response::or_problem)?
             .read()
     }
 

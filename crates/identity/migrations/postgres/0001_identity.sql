@@ -10,8 +10,12 @@ create table account (
     origin             text not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
     registration_token bytea unique,             -- the token it was registered with: each token registers one account
     created_at         bigint not null,
-    disabled_at        bigint
+    disabled_at        bigint,
+    -- The instant at which its access tokens were last revoked. A token carries the value under which it was issued.
+    token_generation   bigint not null default 0
 );
+
+create index account_token_generation on account (token_generation) where token_generation > 0;
 
 -- However many setup links are used at once, they register one administrator.
 create unique index account_first_admin on account (origin) where origin = 'setup';
@@ -36,17 +40,35 @@ create table session (
 
 create index session_account on session (account);
 
--- Failed sign-ins in a row, per account. Those with unknown names are counted under the nil UUID.
+-- Failed sign-ins in a row, per account and source: a device, a network, or all sources that the account has not signed in from.
+-- Those with unknown names are counted under the nil UUID.
 create table failed_sign_in (
-    account uuid primary key,
+    account uuid not null,
+    source  text not null,
     count   bigint not null,
-    last_at bigint not null
+    last_at bigint not null,
+    primary key (account, source)
+);
+
+-- The devices and networks that an account has signed in from.
+create table known_source (
+    account uuid not null references account (id) on delete cascade,
+    source  text not null,
+    last_at bigint not null,
+    primary key (account, source)
 );
 
 -- A token bucket per kind of request and client address; only the instant at which it is full again is stored.
 create table rate_limit (
     bucket  text primary key,
     full_at bigint not null
+);
+
+-- The OAuth clients of the settings, so that the tokens of one that is removed or changed can be revoked.
+create table client (
+    id               text primary key,
+    properties       bytea,                 -- its secret and roles, encrypted with the key file; null once it is removed
+    token_generation bigint not null      -- as in account
 );
 
 -- Signing keys. A key signs from `signs_from` until the next generation does.

@@ -10,12 +10,12 @@ use crate::secret_token::TokenDigest;
 use crate::time::SECOND;
 
 const FIND: &str = "\
-select id, name, role, password_hash, disabled_at
+select id, name, role, password_hash, disabled_at, token_generation
 from account
 where lower_name = $1";
 
 const FIND_BY_ID: &str = "\
-select id, name, role, password_hash, disabled_at
+select id, name, role, password_hash, disabled_at, token_generation
 from account
 where id = $1";
 
@@ -35,14 +35,15 @@ and token.expires_at > $5
 and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
-    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null))
+    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
+    and inviter.token_generation <= token.created_at))
 on conflict do nothing";
 
-/// Creates the operator's account or sets its password. The role of an existing account stays.
+/// Creates the operator's account unless an account has the name.
 const ENSURE: &str = "\
 insert into account (id, name, lower_name, password_hash, role, origin, created_at)
 values ($1, $2, $3, $4, 'User', 'operator', $5)
-on conflict (lower_name) do update set password_hash = excluded.password_hash";
+on conflict do nothing";
 
 const REPLACE_HASH: &str = "\
 update account
@@ -56,51 +57,11 @@ where lower_name > $1
 order by lower_name
 limit $2";
 
-/// Locks the account and all administrators before it compares and writes, so that two of the last administrators cannot be demoted
-/// or disabled at once, and returns the values that were replaced. A parameter that is `null` leaves its column as it is.
-const UPDATE_POSTGRES: &str = "\
-with locked as materialized (
-    select id, lower_name, role, disabled_at
-    from account
-    where lower_name = $1 or (role = 'Admin' and disabled_at is null)
-    order by id
-    for update
-)
-update account a
-set role = coalesce($2::text, before.role),
-    disabled_at = case
-        when $3::bigint is null then before.disabled_at
-        when $3 = 0 then null
-        else coalesce(before.disabled_at, $4)
-    end
-from locked before
-where before.lower_name = $1
-and a.id = before.id
-and (before.role <> 'Admin' or before.disabled_at is not null
-    or (coalesce($2, 'Admin') = 'Admin' and coalesce($3, 0) = 0)
-    or exists (
-        select 1 from locked other
-        where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
-returning a.id, before.role, before.disabled_at";
-
-/// The values that `UPDATE_SQLITE` will replace, read in the same transaction.
-const BEFORE_UPDATE_SQLITE: &str = "select id, role, disabled_at from account where lower_name = ?1";
-
-/// The update on SQLite, where a transaction excludes every other writer.
-const UPDATE_SQLITE: &str = "\
-update account as a
-set role = coalesce(?2, a.role),
-    disabled_at = case
-        when ?3 is null then a.disabled_at
-        when ?3 = 0 then null
-        else coalesce(a.disabled_at, ?4)
-    end
-where a.lower_name = ?1
-and (a.role <> 'Admin' or a.disabled_at is not null
-    or (coalesce(?2, 'Admin') = 'Admin' and coalesce(?3, 0) = 0)
-    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))";
-
-const SET_PASSWORD: &str = "update account set password_hash = $2 where id = $1";
+/// Another password revokes the account's access tokens.
+const SET_PASSWORD: &str = "\
+update account
+set password_hash = $2, token_generation = case when token_generation < $3 then $3 else token_generation + 1 end
+where id = $1";
 
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
@@ -111,6 +72,8 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) is_disabled: bool,
+    /// The generation of access tokens that are valid: a token of an earlier one was revoked.
+    pub(crate) token_generation: i64,
 }
 
 /// The right by which an account is created.
@@ -158,39 +121,13 @@ pub(crate) struct AccountSummary {
     disabled: bool,
 }
 
-/// New values for an account; `None` leaves a value as it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AccountUpdate {
-    pub(crate) role: Option<Role>,
-    pub(crate) disabled: Option<bool>,
-}
-
-/// The account that an update has changed, and the values that it has replaced.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BeforeUpdate {
-    pub(crate) id: Uuid,
-    pub(crate) role: Role,
-    pub(crate) is_disabled: bool,
-}
-
-/// The result of an update.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum UpdateResult {
-    /// The account was updated.
-    Updated(BeforeUpdate),
-    /// Nothing was updated, since no administrator would be left.
-    LastAdmin,
-    /// There is no account of that name.
-    NotFound,
-}
-
-/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at.
-type Row = (Uuid, String, String, String, Option<i64>);
+/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at, token generation.
+type Row = (Uuid, String, String, String, Option<i64>, i64);
 
 /// Reads and writes the table `account`.
 pub(crate) struct AccountStore {
-    db: Db,
-    clock: Clock,
+    pub(super) db: Db,
+    pub(super) clock: Clock,
 }
 
 impl AccountStore {
@@ -264,17 +201,17 @@ impl AccountStore {
         Ok(created == 1)
     }
 
-    /// Creates the operator's account `name` unless it exists, and sets its password hash.
-    pub(crate) async fn create_or_set_password(
+    /// Creates the operator's account `name`; `false` if an account has the name already.
+    pub(crate) async fn create_by_operator(
         &self,
         name: &UserName,
         hash: &str,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<bool, DatabaseError> {
         let (id, now) = (Uuid::new_v4(), self.clock.now());
-        on!(&self.db, write, pool => sqlx::query(ENSURE)
+        let created = on!(&self.db, write, pool => sqlx::query(ENSURE)
             .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now)
-            .execute(pool).await.map(drop))?;
-        Ok(())
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(created == 1)
     }
 
     /// Replaces the password hash `old` by `new`, unless the password was changed meanwhile.
@@ -302,46 +239,11 @@ impl AccountStore {
         rows.into_iter().map(summary).collect()
     }
 
-    /// Updates the account with this name in lower case, unless no administrator would be left.
-    pub(crate) async fn update(
-        &self,
-        lower_name: &str,
-        update: AccountUpdate,
-    ) -> Result<UpdateResult, DatabaseError> {
-        let (role, disabled) = (update.role.map(Role::name), update.disabled.map(i64::from));
-        let row: Option<(Uuid, String, Option<i64>)> = match &self.db {
-            Db::Postgres(pools) => {
-                let query = sqlx::query_as(UPDATE_POSTGRES).bind(lower_name).bind(role).bind(disabled);
-                query.bind(self.clock.now()).fetch_optional(&pools.write).await?
-            }
-            Db::Sqlite(pools) => {
-                let lower_name = lower_name.to_owned();
-                database::transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        let query = sqlx::query_as(BEFORE_UPDATE_SQLITE).bind(&lower_name);
-                        let before = query.fetch_optional(&mut *connection).await?;
-                        let query = sqlx::query(UPDATE_SQLITE).bind(&lower_name).bind(role).bind(disabled);
-                        let done = query.bind(now).execute(&mut *connection).await?;
-                        Ok(before.filter(|_| done.rows_affected() == 1))
-                    })
-                })
-                .await?
-            }
-        };
-        match row {
-            Some((id, role, disabled_at)) => {
-                let role = read_role("account", id, &role)?;
-                Ok(UpdateResult::Updated(BeforeUpdate { id, role, is_disabled: disabled_at.is_some() }))
-            }
-            None if self.find(lower_name).await?.is_some() => Ok(UpdateResult::LastAdmin),
-            None => Ok(UpdateResult::NotFound),
-        }
-    }
-
-    /// Sets the password hash of the account with this id.
+    /// Sets the password hash of the account with this id, and revokes its access tokens.
     pub(crate) async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), DatabaseError> {
+        let now = self.clock.now();
         on!(&self.db, write, pool =>
-            sqlx::query(SET_PASSWORD).bind(id).bind(hash).execute(pool).await.map(drop))?;
+            sqlx::query(SET_PASSWORD).bind(id).bind(hash).bind(now).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -353,9 +255,11 @@ impl AccountStore {
     }
 }
 
-fn read((id, name, role, password, disabled): Row) -> Result<(Account, String), DatabaseError> {
+fn read(
+    (id, name, role, password, disabled, token_generation): Row,
+) -> Result<(Account, String), DatabaseError> {
     let role = read_role("account", id, &role)?;
-    Ok((Account { id, name, role, is_disabled: disabled.is_some() }, password))
+    Ok((Account { id, name, role, is_disabled: disabled.is_some(), token_generation }, password))
 }
 
 /// The role in a row of `table` whose key is `row`.

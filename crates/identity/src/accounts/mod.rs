@@ -1,6 +1,7 @@
 //! Accounts: their table, the rules for their names and passwords, and the links that register them.
 
 pub(crate) mod account_store;
+pub(crate) mod account_update;
 pub(crate) mod password_policy;
 pub(crate) mod registration_link;
 pub(crate) mod registration_tokens;

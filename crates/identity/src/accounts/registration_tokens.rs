@@ -23,7 +23,8 @@ and not exists (select 1 from account where account.registration_token = token.d
 and (token.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
-    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null))";
+    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
+    and inviter.token_generation <= token.created_at))";
 
 const DELETE_EXPIRED: &str = "delete from registration_token where expires_at < $1";
 
@@ -91,7 +92,7 @@ impl RegistrationTokens {
     }
 
     /// The registration token behind `token`. `None` if it was never issued, is used up or expired, or if the administrator who
-    /// issued it is disabled or no administrator any more.
+    /// issued it is disabled, is no administrator any more, or has had its access tokens revoked since.
     pub(crate) async fn find(
         &self,
         kind: Kind,

@@ -11,7 +11,7 @@ use web::request_log::CallerId;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
-use crate::tokens::access_token;
+use crate::tokens::access_token::{self, Bearer};
 use crate::tokens::scope::AUDIENCE;
 
 /// The account id of the administrator who sends the request. The role is read from the database: the one in the token may be
@@ -22,15 +22,13 @@ impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let token = bearer::token(&parts.headers).map_err(|error| ApiError::Challenge(error.into()))?;
-        let claims = access_token::verify(app, token)
-            .filter(|claims| claims.aud == AUDIENCE)
+        let token = bearer::token(&parts.headers)?;
+        let bearer = access_token::authenticate(app, token).await?;
+        let Bearer { claims, account } = bearer
+            .filter(|bearer| bearer.claims.aud == AUDIENCE)
             .ok_or(ApiError::Challenge(Challenge::TokenInvalid))?;
-        CallerId::set(&parts.extensions, claims.sub.clone());
-        // The `sub` of a client's own token is no account id.
-        let id = Uuid::try_parse(&claims.sub).map_err(|_| ApiError::NotAdmin)?;
-        let account = app.accounts.find_by_id(id).await?.filter(|account| !account.is_disabled);
-        let account = account.ok_or(ApiError::Challenge(Challenge::TokenInvalid))?;
-        if account.role == Role::Admin { Ok(Self(id)) } else { Err(ApiError::NotAdmin) }
+        CallerId::set(&parts.extensions, claims.sub);
+        let admin = account.filter(|account| account.role == Role::Admin);
+        admin.map(|admin| Self(admin.id)).ok_or(ApiError::NotAdmin)
     }
 }

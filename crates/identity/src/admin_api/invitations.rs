@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use domain::json_objects;
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -37,10 +38,10 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
     body: RequestBody,
-) -> Result<(StatusCode, Json<Invitation>), ApiError> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Invitation>), ApiError> {
     let NewInvitation { role } = body.parse()?;
     let token = app.registration_tokens.issue(Kind::Invitation, role, Some(admin)).await?;
     info!(target: "audit", { audit.event = "invitation_created", account.id = %admin, role = role.name() }, "{admin} created an invitation ({})", role.name());
     let link = registration_link::url(&app.settings, Kind::Invitation, &token);
-    Ok((StatusCode::CREATED, Json(Invitation { link, role })))
+    Ok((StatusCode::CREATED, [(LOCATION, link.clone())], Json(Invitation { link, role })))
 }

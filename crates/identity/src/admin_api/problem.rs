@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use domain::{Fault, Problem};
-use web::bearer::Challenge;
+use web::bearer::{BearerError, Challenge};
 use web::json_body::InvalidBody;
 use web::problem;
 
@@ -17,6 +17,10 @@ pub(crate) enum ApiError {
     /// The token is missing or invalid.
     Challenge(Challenge),
     NotAdmin,
+    /// There is nothing at this path.
+    NoRoute,
+    /// The path does not support the method.
+    WrongMethod,
     NotFound,
     NameTaken,
     /// No administrator would be left, and nobody could create one.
@@ -51,6 +55,11 @@ impl ApiError {
             Self::Challenge(Challenge::TokenMissing) => {
                 (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in")
             }
+            Self::Challenge(Challenge::InsufficientScope(_)) => {
+                (StatusCode::FORBIDDEN, "insufficient-scope", "Insufficient scope")
+            }
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such path"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Challenge(_) => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
             Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
@@ -75,7 +84,12 @@ impl ApiError {
             Self::Challenge(Challenge::TokenMissing) => {
                 "send a bearer token in the Authorization header".to_owned()
             }
-            Self::Challenge(_) => "the token is expired, malformed or of another issuer".to_owned(),
+            Self::Challenge(Challenge::InsufficientScope(scope)) => {
+                format!("the token lacks the scope {scope}")
+            }
+            Self::NoRoute => "there is no such path".to_owned(),
+            Self::WrongMethod => "this path does not support the method".to_owned(),
+            Self::Challenge(_) => "the token is expired, revoked, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),
@@ -98,6 +112,12 @@ impl ApiError {
             Self::EmptyUpdate | Self::InvalidBody(_) => Some(""),
             _ => None,
         }
+    }
+}
+
+impl From<BearerError> for ApiError {
+    fn from(error: BearerError) -> Self {
+        Self::Challenge(error.into())
     }
 }
 

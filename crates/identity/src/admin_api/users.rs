@@ -5,21 +5,23 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use domain::json_objects;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use uuid::Uuid;
+use web::client_address::ClientAddress;
 
-use crate::accounts::account_store::{
-    AccountSummary, AccountUpdate, BeforeUpdate, CreateResult, CreationRight, UpdateResult,
-};
+use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight};
+use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
 use crate::admin_api::authenticated_admin::Admin;
 use crate::admin_api::json_body::RequestBody;
 use crate::admin_api::problem::ApiError;
 use crate::app::App;
+use crate::authentication::network::network;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
@@ -86,8 +88,9 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
+    ClientAddress(client_address): ClientAddress,
     body: RequestBody,
-) -> Result<(StatusCode, Json<NewPassword>), ApiError> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewPassword>), ApiError> {
     let NewUser { name, password, role } = body.parse()?;
     let name = UserName::parse(&name).map_err(|error| ApiError::field("/name", &error))?;
     let (password, generated) = if let Some(password) = password {
@@ -99,12 +102,14 @@ pub(crate) async fn create(
         (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password).await;
     match app.accounts.create(&name, &hash, &CreationRight::Admin(role)).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %admin, role = role.name() }, "{admin} created the account {id} ({name}, {})", role.name());
-            Ok((StatusCode::CREATED, Json(NewPassword { name: name.to_string(), password: generated })))
+            let location = [(LOCATION, format!("/api/User/{name}"))];
+            let body = NewPassword { name: name.to_string(), password: generated };
+            Ok((StatusCode::CREATED, location, Json(body)))
         }
         CreateResult::NameTaken | CreateResult::TokenInvalid => Err(ApiError::NameTaken),
     }
@@ -153,19 +158,30 @@ fn audit_update(admin: Uuid, before: &BeforeUpdate, role: Option<Role>, disabled
     }
 }
 
+/// `POST /api/User/{name}/unlock`: forgets the failed sign-ins of an account, so that the next one is not held back.
+pub(crate) async fn unlock(
+    State(app): State<Arc<App>>,
+    Admin(admin): Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let (account, _) = app.accounts.find(&name.to_lowercase()).await?.ok_or(ApiError::NotFound)?;
+    app.lockout.unlock(account.id).await?;
+    info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %admin }, "{admin} unlocked the account {}", account.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `POST /api/User/{name}/reset`: sets a generated password, returns it once, and ends the account's sessions.
 pub(crate) async fn reset_password(
     State(app): State<Arc<App>>,
     Admin(admin): Admin,
+    ClientAddress(client_address): ClientAddress,
     Path(name): Path<String>,
 ) -> Result<Json<NewPassword>, ApiError> {
     let (account, _) = app.accounts.find(&name.to_lowercase()).await?.ok_or(ApiError::NotFound)?;
     let password = SecretToken::random().as_str().to_owned();
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password.clone()).await;
-    app.accounts.set_password(account.id, &hash).await?;
-    app.sessions.end_all(account.id).await?;
-    app.lockout.reset(account.id).await?;
+    app.set_password(account.id, &hash).await?;
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %admin }, "{admin} reset the password of the account {}", account.id);
     Ok(Json(NewPassword { name: account.name, password: Some(password) }))
 }

@@ -1,47 +1,104 @@
 //! The lockout of accounts: a delay that grows with every failed sign-in in a row. The counts are in the database, so that
 //! they are the same after a restart and in every instance.
+//!
+//! Failures are counted for the source that they come from, so that somebody who guesses locks out that source, and not the
+//! devices and networks that the account has signed in from before.
+
+use std::net::IpAddr;
 
 use database::{Clock, DatabaseError, Db, on};
 use uuid::Uuid;
 
+use crate::authentication::network::network;
+use crate::secret_token::TokenDigest;
 use crate::time::{DAY, HOUR, SECOND};
 
-/// This many failures in a row lock the account for the first time.
+/// This many failures in a row from one source lock the account for that source for the first time.
 const MAX_FREE_FAILURES: u32 = 5;
+
+/// This many failures in a row from sources that are not known lock the account for all such sources.
+const MAX_FREE_FAILURES_UNKNOWN: u32 = 20;
 
 /// The first delay in microseconds; each further failure doubles it.
 const FIRST_DELAY: i64 = 30 * SECOND;
 
-/// The longest delay in microseconds: somebody who guesses another's password cannot lock the account for longer.
+/// The longest delay in microseconds.
 const MAX_DELAY: i64 = HOUR;
 
 /// A count is forgotten after this long without a failure, in microseconds.
 const FAILURES_TTL: i64 = DAY;
 
-const FIND: &str = "select count, last_at from failed_sign_in where account = $1";
+/// A source is known for this long after the last sign-in from it, in microseconds. The cookie of a device lives as long.
+pub(crate) const SOURCE_TTL: i64 = 180 * DAY;
+
+/// The source of failures that stands for all sources that are not known.
+const UNKNOWN: &str = "unknown";
+
+/// The account of unknown names: no account has this id.
+pub(crate) const UNKNOWN_ACCOUNT_ID: Uuid = Uuid::nil();
+
+const FIND_KNOWN: &str =
+    "select source from known_source where account = $1 and source in ($2, $3) and last_at > $4";
+
+const FIND_FAILURES: &str =
+    "select source, count, last_at from failed_sign_in where account = $1 and source in ($2, $3)";
 
 const RECORD_FAILURE: &str = "\
-insert into failed_sign_in (account, count, last_at)
-values ($1, 1, $2)
-on conflict (account) do update
-set count = case when failed_sign_in.last_at < $3 then 1 else failed_sign_in.count + 1 end, last_at = $2";
+insert into failed_sign_in (account, source, count, last_at)
+values ($1, $2, 1, $3)
+on conflict (account, source) do update
+set count = case when failed_sign_in.last_at < $4 then 1 else failed_sign_in.count + 1 end, last_at = $3";
 
-const RESET: &str = "delete from failed_sign_in where account = $1";
+const FORGET_SOURCE: &str = "delete from failed_sign_in where account = $1 and source = $2";
+
+const UNLOCK: &str = "delete from failed_sign_in where account = $1";
+
+const REMEMBER: &str = "\
+insert into known_source (account, source, last_at)
+values ($1, $2, $3)
+on conflict (account, source) do update set last_at = excluded.last_at";
+
+const IS_ISSUED: &str = "select 1 from known_source where source = $1 limit 1";
+
+const FORGET_KNOWN: &str = "delete from known_source where account = $1";
 
 const DELETE_EXPIRED: &str = "delete from failed_sign_in where last_at < $1";
 
-/// What the failures in a row mean for an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LockoutStatus {
-    /// There are none.
-    NoFailures,
-    /// There are some, and the delay is over or has not begun.
-    FailuresRecorded,
-    /// There are so many that even the right password is refused until the delay is over.
-    LockedOut,
+const DELETE_EXPIRED_SOURCES: &str = "delete from known_source where last_at < $1";
+
+/// Where a sign-in comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignInSource {
+    pub(crate) address: IpAddr,
+    /// The device that the cookie of a browser names.
+    pub(crate) device: Option<TokenDigest>,
 }
 
-/// Reads and writes the table `failed_sign_in`.
+impl SignInSource {
+    fn device_name(self) -> String {
+        self.device.map(device_name).unwrap_or_default()
+    }
+
+    fn network_name(self) -> String {
+        format!("network {}", network(self.address))
+    }
+}
+
+fn device_name(device: TokenDigest) -> String {
+    format!("device {device}")
+}
+
+/// What the failures in a row mean for a sign-in to one account from one source.
+#[derive(Debug)]
+pub(crate) struct LockoutStatus {
+    account: Uuid,
+    /// The sources under which a failure is counted.
+    sources: [Option<String>; 2],
+    /// Whether even the right password is refused until a delay is over.
+    pub(crate) is_locked_out: bool,
+}
+
+/// Reads and writes the tables `failed_sign_in` and `known_source`.
 pub(crate) struct Lockout {
     db: Db,
     clock: Clock,
@@ -52,44 +109,121 @@ impl Lockout {
         Self { db, clock }
     }
 
-    /// Whether the account is locked out now.
-    pub(crate) async fn status(&self, account: Uuid) -> Result<LockoutStatus, DatabaseError> {
-        let row: Option<(i64, i64)> =
-            on!(&self.db, read, pool => sqlx::query_as(FIND).bind(account).fetch_optional(pool).await)?;
-        Ok(match row {
-            None => LockoutStatus::NoFailures,
-            Some((count, last_at)) if self.clock.now() < last_at + delay(count) => LockoutStatus::LockedOut,
-            Some(_) => LockoutStatus::FailuresRecorded,
-        })
+    /// Whether the account is locked out now for this source. A known device counts for itself; without one a known network does,
+    /// and any other source counts for itself and among all that are not known.
+    pub(crate) async fn status(
+        &self,
+        account: Uuid,
+        source: SignInSource,
+    ) -> Result<LockoutStatus, DatabaseError> {
+        let (device, network, now) = (source.device_name(), source.network_name(), self.clock.now());
+        let known: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(FIND_KNOWN)
+            .bind(account).bind(&device).bind(&network).bind(now - SOURCE_TTL).fetch_all(pool).await)?;
+        let is_known = |source: &String| known.iter().any(|(known,)| known == source);
+        let sources = if is_known(&device) {
+            [Some(device), None]
+        } else if is_known(&network) {
+            [Some(network), None]
+        } else {
+            [Some(network), Some(UNKNOWN.to_owned())]
+        };
+        let [one, other] = &sources;
+        let failures: Vec<(String, i64, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND_FAILURES)
+            .bind(account).bind(one).bind(other).fetch_all(pool).await)?;
+        let is_locked = |(source, count, last_at): &(String, i64, i64)| {
+            let free = if source == UNKNOWN { MAX_FREE_FAILURES_UNKNOWN } else { MAX_FREE_FAILURES };
+            now < last_at + delay(*count, free)
+        };
+        let is_locked_out = failures.iter().any(is_locked);
+        Ok(LockoutStatus { account, sources, is_locked_out })
     }
 
-    /// Counts a failed sign-in.
-    pub(crate) async fn record_failure(&self, account: Uuid) -> Result<(), DatabaseError> {
+    /// Counts a failed sign-in. The count of an account that is locked out is not raised. Whatever the status, two rows are
+    /// written, so that the duration of a refusal does not tell it.
+    pub(crate) async fn record_failure(&self, status: &LockoutStatus) -> Result<(), DatabaseError> {
         let now = self.clock.now();
-        on!(&self.db, write, pool => sqlx::query(RECORD_FAILURE)
-            .bind(account).bind(now).bind(now - FAILURES_TTL).execute(pool).await.map(drop))?;
+        for source in &status.sources {
+            let (account, source) = match source {
+                Some(source) if !status.is_locked_out => (status.account, source.as_str()),
+                _ => (UNKNOWN_ACCOUNT_ID, UNKNOWN),
+            };
+            on!(&self.db, write, pool => sqlx::query(RECORD_FAILURE)
+                .bind(account).bind(source).bind(now).bind(now - FAILURES_TTL).execute(pool).await.map(drop))?;
+        }
         Ok(())
     }
 
-    /// Deletes the failures of an account, after the right password or a new one.
-    pub(crate) async fn reset(&self, account: Uuid) -> Result<(), DatabaseError> {
-        on!(&self.db, write, pool => sqlx::query(RESET).bind(account).execute(pool).await.map(drop))?;
+    /// After a sign-in with the right password: remembers its network, and forgets the failures from there and from the known
+    /// device.
+    pub(crate) async fn record_success(
+        &self,
+        status: &LockoutStatus,
+        source: SignInSource,
+    ) -> Result<(), DatabaseError> {
+        let network = source.network_name();
+        self.remember(status.account, &network).await?;
+        let [counted, _] = &status.sources;
+        for source in counted.iter().chain([&network]) {
+            on!(&self.db, write, pool => sqlx::query(FORGET_SOURCE)
+                .bind(status.account).bind(source).execute(pool).await.map(drop))?;
+        }
         Ok(())
     }
 
-    /// Deletes the counts that are too old to matter.
-    pub(crate) async fn delete_expired(&self) -> Result<(), DatabaseError> {
-        let before = self.clock.now() - FAILURES_TTL;
+    /// Remembers a device whose user knew the right password.
+    pub(crate) async fn remember_device(
+        &self,
+        account: Uuid,
+        device: TokenDigest,
+    ) -> Result<(), DatabaseError> {
+        self.remember(account, &device_name(device)).await
+    }
+
+    async fn remember(&self, account: Uuid, source: &str) -> Result<(), DatabaseError> {
+        let now = self.clock.now();
         on!(&self.db, write, pool =>
-            sqlx::query(DELETE_EXPIRED).bind(before).execute(pool).await.map(drop))?;
+            sqlx::query(REMEMBER).bind(account).bind(source).bind(now).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Whether this Identity has issued the cookie of a device.
+    pub(crate) async fn is_issued(&self, device: TokenDigest) -> Result<bool, DatabaseError> {
+        let source = device_name(device);
+        let found = on!(&self.db, read, pool =>
+            sqlx::query(IS_ISSUED).bind(&source).fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(found)
+    }
+
+    /// Forgets the failures of an account, from whatever source.
+    pub(crate) async fn unlock(&self, account: Uuid) -> Result<(), DatabaseError> {
+        on!(&self.db, write, pool => sqlx::query(UNLOCK).bind(account).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Forgets the failures of an account and the sources that it has signed in from, after a new password: whoever knew the old
+    /// one may have signed in.
+    pub(crate) async fn reset(&self, account: Uuid) -> Result<(), DatabaseError> {
+        self.unlock(account).await?;
+        on!(&self.db, write, pool => sqlx::query(FORGET_KNOWN).bind(account).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Deletes the counts that are too old to matter, and the sources that have not been used for long.
+    pub(crate) async fn delete_expired(&self) -> Result<(), DatabaseError> {
+        let now = self.clock.now();
+        for (delete, before) in
+            [(DELETE_EXPIRED, now - FAILURES_TTL), (DELETE_EXPIRED_SOURCES, now - SOURCE_TTL)]
+        {
+            on!(&self.db, write, pool => sqlx::query(delete).bind(before).execute(pool).await.map(drop))?;
+        }
         Ok(())
     }
 }
 
-/// How long an account is locked after this many failures in a row, in microseconds.
-fn delay(failures: i64) -> i64 {
+/// How long an account is locked after this many failures in a row, of which `free` have no consequence, in microseconds.
+fn delay(failures: i64, free: u32) -> i64 {
     let failures = u32::try_from(failures).unwrap_or(u32::MAX);
-    let Some(doublings) = failures.checked_sub(MAX_FREE_FAILURES) else { return 0 };
+    let Some(doublings) = failures.checked_sub(free) else { return 0 };
     FIRST_DELAY.checked_shl(doublings.min(16)).unwrap_or(MAX_DELAY).min(MAX_DELAY)
 }
 
@@ -99,8 +233,8 @@ mod tests {
 
     #[test]
     fn the_delay_doubles_up_to_an_hour() {
-        let seconds: Vec<i64> = (0..14).map(|failures| delay(failures) / SECOND).collect();
+        let seconds: Vec<i64> = (0..14).map(|failures| delay(failures, 5) / SECOND).collect();
         assert_eq!(seconds, [0, 0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        assert_eq!(delay(i64::MAX), MAX_DELAY);
+        assert_eq!(delay(i64::MAX, 5), MAX_DELAY);
     }
 }

@@ -1,6 +1,8 @@
-//! Authentication: password hashes, lockout of accounts, rate limits of addresses, sessions of browsers.
+//! Authentication: password hashes, lockout of accounts, rate limits of addresses, sessions of browsers, revoked access tokens.
 
 pub(crate) mod lockout;
+pub(crate) mod network;
 pub(crate) mod password_hashing;
 pub(crate) mod rate_limit;
+pub(crate) mod revocations;
 pub(crate) mod session_store;

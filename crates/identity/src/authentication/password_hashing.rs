@@ -1,6 +1,7 @@
 //! Password hashing: argon2id (RFC 9106) on blocking threads, a bounded number at once, in memory that is reused.
 
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -12,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::metrics;
 use crate::secret_token::random_bytes;
@@ -30,18 +32,35 @@ pub(crate) const DUMMY_HASH: &str =
 /// The most permits, however many cores there are: it bounds the memory for hashing at eight times 19 MiB.
 const MAX_PERMITS: usize = 8;
 
-/// The most requests that wait for a permit; the next one is refused.
-const QUEUE_LENGTH: usize = 64;
+/// The most requests of one network that wait for a permit; the next one is refused.
+const NETWORK_QUEUE_LENGTH: usize = 64;
+
+/// The most requests that wait for a permit, of all networks together.
+const QUEUE_LENGTH: usize = 512;
 
 /// The memory of one hash. It is reused: freed and allocated each time, 19 MiB at a time, it stayed on the heaps of many
 /// threads (360 MB after a hundred sign-ins, two at once).
 type Memory = Vec<Block>;
 
-/// Issues permits to hash, with a bounded queue before them.
+/// Issues permits to hash, with bounded queues before them: one for each network, and one for all.
+///
+/// The queue for all is first in, first out, and a network has no more requests in it than there are permits. So a client with
+/// a hundred connections waits behind itself, and a request from elsewhere waits for one hash of each busy network.
 pub(crate) struct PasswordHasher {
     permits: Arc<Semaphore>,
+    permit_count: usize,
     queue: Semaphore,
+    network_queue_length: usize,
+    /// The networks that have a request here.
+    networks: Mutex<HashMap<String, Arc<NetworkQueue>>>,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
+}
+
+/// The requests of one network.
+struct NetworkQueue {
+    /// As many as there are permits: whoever holds one is in the queue for all, or has a permit.
+    turns: Semaphore,
+    waiting: Semaphore,
 }
 
 /// Too many passwords wait to be hashed already.
@@ -57,25 +76,40 @@ pub(crate) struct HashingPermit(Arc<HashingSlot>);
 struct HashingSlot {
     memory: Mutex<Memory>,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
+    network: Arc<NetworkQueue>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl PasswordHasher {
     /// As many permits as there are cores, at most [`MAX_PERMITS`].
     pub(crate) fn new() -> Self {
-        Self::with_limits(available_parallelism().map_or(2, usize::from).min(MAX_PERMITS), QUEUE_LENGTH)
+        Self::with_limits(
+            available_parallelism().map_or(2, usize::from).min(MAX_PERMITS),
+            NETWORK_QUEUE_LENGTH,
+        )
     }
 
-    fn with_limits(permits: usize, queue_length: usize) -> Self {
+    fn with_limits(permits: usize, network_queue_length: usize) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(permits)),
-            queue: Semaphore::new(queue_length),
+            permit_count: permits,
+            queue: Semaphore::new(QUEUE_LENGTH),
+            network_queue_length,
+            networks: Mutex::default(),
             unused_memory: Arc::default(),
         }
     }
 
-    /// Waits for a permit. Drop it when no more passwords are to be hashed.
-    pub(crate) async fn acquire(&self) -> Result<HashingPermit, HashingQueueFull> {
+    /// Waits for a permit, on behalf of a client in this [`network`](crate::authentication::network::network). Drop the permit when
+    /// no more passwords are to be hashed.
+    pub(crate) async fn acquire(&self, network: String) -> Result<HashingPermit, HashingQueueFull> {
+        let network = self.network_queue(network);
+        let turn = if let Ok(turn) = network.turns.try_acquire() {
+            turn
+        } else {
+            let _waiting = network.waiting.try_acquire().map_err(|_| HashingQueueFull)?;
+            network.turns.acquire().await.expect("the semaphore is never closed")
+        };
         let permit = if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             permit
         } else {
@@ -83,18 +117,29 @@ impl PasswordHasher {
             let permit = Arc::clone(&self.permits).acquire_owned().await;
             permit.expect("the semaphore is never closed")
         };
+        // The turn ends with the slot.
+        turn.forget();
         let memory = self.unused_memory.lock().pop().unwrap_or_default();
         let unused_memory = Arc::clone(&self.unused_memory);
-        Ok(HashingPermit(Arc::new(HashingSlot {
-            memory: Mutex::new(memory),
-            unused_memory,
-            _permit: permit,
-        })))
+        let memory = Mutex::new(memory);
+        Ok(HashingPermit(Arc::new(HashingSlot { memory, unused_memory, network, _permit: permit })))
+    }
+
+    /// The queue of a network. Those of networks without requests are dropped.
+    fn network_queue(&self, network: String) -> Arc<NetworkQueue> {
+        let mut networks = self.networks.lock();
+        networks.retain(|_, queue| Arc::strong_count(queue) > 1);
+        let queue = networks.entry(network).or_insert_with(|| {
+            let (turns, waiting) = (self.permit_count, self.network_queue_length);
+            Arc::new(NetworkQueue { turns: Semaphore::new(turns), waiting: Semaphore::new(waiting) })
+        });
+        Arc::clone(queue)
     }
 }
 
 impl Drop for HashingSlot {
     fn drop(&mut self) {
+        self.network.turns.add_permits(1);
         let memory = mem::take(&mut *self.memory.lock());
         self.unused_memory.lock().push(memory);
     }
@@ -146,6 +191,15 @@ fn is_hash_of(hash: &str, password: &str, memory: &mut Memory) -> Option<bool> {
     Some(Output::new(&derived).ok()? == expected)
 }
 
+/// The form in which equal passwords have equal bytes, however a keyboard composes their characters: the profile `OpaqueString` of RFC
+/// 8265 (section 4.2.2) maps each blank to the ASCII blank and normalizes by NFC.
+fn opaque_string(password: &str) -> String {
+    let blanks = |c: char| {
+        matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    };
+    password.chars().map(|c| if blanks(c) { ' ' } else { c }).nfc().collect()
+}
+
 /// Writes the argon2id hash of `password` and `salt` to `hash`.
 fn derive(
     params: Params,
@@ -156,7 +210,7 @@ fn derive(
 ) -> Result<(), argon2::Error> {
     memory.resize(params.block_count().max(memory.len()), Block::default());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    argon2.hash_password_into_with_memory(password.as_bytes(), salt, hash, memory)
+    argon2.hash_password_into_with_memory(opaque_string(password).as_bytes(), salt, hash, memory)
 }
 
 #[cfg(test)]
@@ -165,9 +219,13 @@ mod tests {
 
     use super::*;
 
+    fn here() -> String {
+        "127.0.0.1".to_owned()
+    }
+
     #[tokio::test]
     async fn hashes_are_argon2id_with_random_salts() {
-        let permit = PasswordHasher::new().acquire().await.unwrap();
+        let permit = PasswordHasher::new().acquire(here()).await.unwrap();
         let one = permit.hash("correct horse".to_owned()).await;
         let two = permit.hash("correct horse".to_owned()).await;
         assert!(one.starts_with(CURRENT_PREFIX) && one != two, "{one}");
@@ -183,7 +241,7 @@ mod tests {
     async fn hashes_are_compatible_with_the_library() {
         let params = Params::new(64, 2, 1, None).unwrap();
         let library = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let permit = PasswordHasher::new().acquire().await.unwrap();
+        let permit = PasswordHasher::new().acquire(here()).await.unwrap();
         let ours = permit.hash("correct horse".to_owned()).await;
         assert!(library.verify_password(b"correct horse", &PasswordHash::new(&ours).unwrap()).is_ok());
         let theirs = library.hash_password(b"correct horse").unwrap().to_string();
@@ -194,7 +252,7 @@ mod tests {
     async fn memory_is_reused() {
         let hasher = PasswordHasher::with_limits(2, 64);
         for _ in 0..3 {
-            let (one, two) = (hasher.acquire().await.unwrap(), hasher.acquire().await.unwrap());
+            let (one, two) = (hasher.acquire(here()).await.unwrap(), hasher.acquire(here()).await.unwrap());
             one.hash("a".to_owned()).await;
             two.hash("b".to_owned()).await;
         }
@@ -211,9 +269,9 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_refused_while_the_queue_is_full() {
         let hasher = PasswordHasher::with_limits(1, 0);
-        let permit = hasher.acquire().await.unwrap();
-        assert!(hasher.acquire().await.is_err());
+        let permit = hasher.acquire(here()).await.unwrap();
+        assert!(hasher.acquire(here()).await.is_err());
         drop(permit);
-        assert!(hasher.acquire().await.is_ok());
+        assert!(hasher.acquire(here()).await.is_ok());
     }
 }

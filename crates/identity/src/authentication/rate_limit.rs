@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use database::{Clock, DatabaseError, Db, on};
 
+use crate::authentication::network::network;
 use crate::time::{MINUTE, SECOND};
 
 const FIND: &str = "select full_at from rate_limit where bucket = $1";
@@ -110,27 +111,7 @@ impl RateLimiter {
     }
 }
 
-/// The key of a bucket. All addresses of an IPv6 /64 network share one, since whoever has one of them has all.
+/// The key of a bucket.
 fn bucket(limit: RateLimit, address: IpAddr) -> String {
-    let name = limit.name();
-    match address.to_canonical() {
-        IpAddr::V4(address) => format!("{name} {address}"),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{name} {a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_addresses_of_an_ipv6_network_share_a_bucket() {
-        let bucket = |address: &str| bucket(RateLimit::SignIn, address.parse().unwrap());
-        assert_eq!(bucket("2001:db8::1"), bucket("2001:db8::ffff:1"));
-        assert_ne!(bucket("2001:db8::1"), bucket("2001:db8:0:1::1"));
-        assert_eq!(bucket("::ffff:10.0.0.1"), bucket("10.0.0.1"));
-    }
+    format!("{} {}", limit.name(), network(address))
 }

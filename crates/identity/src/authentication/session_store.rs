@@ -16,13 +16,14 @@ const MAX_AGE: i64 = 12 * HOUR;
 /// `last_used_at` is written at most once in this many microseconds, not for every request.
 const TOUCH_INTERVAL: i64 = MINUTE;
 
-/// A disabled account gets no session.
+/// A disabled account gets no session, and neither does a sign-in with a password that was replaced meanwhile.
 const CREATE: &str = "\
 insert into session (digest, account, started_at, last_used_at)
-select $1, account.id, $3, $3 from account where account.id = $2 and account.disabled_at is null";
+select $1, account.id, $3, $3 from account
+where account.id = $2 and account.disabled_at is null and account.token_generation = $4";
 
 const FIND: &str = "\
-select account.id, account.name, account.role, session.last_used_at
+select account.id, account.name, account.role, account.token_generation, session.last_used_at
 from session
 join account on account.id = session.account
 where session.digest = $1
@@ -50,24 +51,25 @@ impl SessionStore {
     }
 
     /// Starts a session and returns its secret, the value of the cookie.
-    pub(crate) async fn start(&self, account: Uuid) -> Result<SecretToken, DatabaseError> {
+    pub(crate) async fn start(&self, account: &Account) -> Result<SecretToken, DatabaseError> {
         let (cookie, now) = (SecretToken::random(), self.clock.now());
         on!(&self.db, write, pool => sqlx::query(CREATE)
-            .bind(cookie.digest().as_bytes()).bind(account).bind(now).execute(pool).await.map(drop))?;
+            .bind(cookie.digest().as_bytes()).bind(account.id).bind(now).bind(account.token_generation).execute(pool).await.map(drop))?;
         Ok(cookie)
     }
 
     /// The account of a session, as it is now. `None` if there is no such session, it has ended, or the account is disabled.
     pub(crate) async fn find(&self, session: TokenDigest) -> Result<Option<Account>, DatabaseError> {
         let now = self.clock.now();
-        let row: Option<(Uuid, String, String, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND)
+        let row: Option<(Uuid, String, String, i64, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND)
             .bind(session.as_bytes()).bind(now - MAX_AGE).bind(now - IDLE_TIMEOUT).fetch_optional(pool).await)?;
-        let Some((id, name, role, last_used_at)) = row else { return Ok(None) };
+        let Some((id, name, role, token_generation, last_used_at)) = row else { return Ok(None) };
         if now - last_used_at > TOUCH_INTERVAL {
             on!(&self.db, write, pool => sqlx::query(TOUCH)
                 .bind(session.as_bytes()).bind(now).execute(pool).await.map(drop))?;
         }
-        Ok(Some(Account { id, name, role: read_role("account", id, &role)?, is_disabled: false }))
+        let role = read_role("account", id, &role)?;
+        Ok(Some(Account { id, name, role, is_disabled: false, token_generation }))
     }
 
     /// Ends a session.

@@ -183,6 +183,16 @@ impl KeyRing {
         JwkSet { keys: self.keys().0.iter().map(|key| key.public.clone()).collect() }
     }
 
+    /// The encrypted form of `plain`, which [`Self::decrypt`] reads under the same `name`.
+    pub(crate) fn encrypt(&self, name: &str, plain: &[u8]) -> Vec<u8> {
+        self.encryption_key.encrypt(name, plain)
+    }
+
+    /// The plain form of what [`Self::encrypt`] returned for `name`; `None` if it was encrypted with another key file.
+    pub(crate) fn decrypt(&self, name: &str, encrypted: &[u8]) -> Option<Vec<u8>> {
+        self.encryption_key.decrypt(name, encrypted).ok()
+    }
+
     /// Creates and stores a key. If another process has created this generation meanwhile, its key is used instead.
     async fn create(&self, generation: i64, signs_from: i64) -> Result<(), DatabaseError> {
         let generated =
@@ -207,14 +217,14 @@ impl KeyRing {
         let known = self.keys();
         let key = |row: &EncryptedKey| match known.0.iter().find(|key| key.kid == row.kid) {
             Some(key) => Ok(Arc::clone(key)),
-            None => self.decrypt(row).map(Arc::new),
+            None => self.read_row(row).map(Arc::new),
         };
         let keys = rows.iter().map(key).collect::<Result<_, _>>()?;
         *self.keys.write() = Arc::new(Keys(keys));
         Ok(())
     }
 
-    fn decrypt(&self, row: &EncryptedKey) -> Result<SigningKey, KeyError> {
+    fn read_row(&self, row: &EncryptedKey) -> Result<SigningKey, KeyError> {
         let wrong_file = || KeyError::WrongFile { path: self.key_file.clone() };
         let private = self.encryption_key.decrypt(&row.kid, &row.encrypted).map_err(|_| wrong_file())?;
         SigningKey::from_pkcs8(row.generation, row.signs_from, &private).ok_or_else(wrong_file)

@@ -17,6 +17,10 @@ pub(crate) enum TokenError {
     Form(#[from] InvalidForm),
     #[error("{0}")]
     InvalidRequest(&'static str),
+    #[error("a browser sent this request from a page of another site")]
+    CrossSite,
+    #[error("the token endpoint takes POST requests only")]
+    Method,
     #[error("the client is unknown, or its secret is wrong")]
     InvalidClient,
     #[error("the user name or the password is wrong, or the account cannot sign in now")]
@@ -38,6 +42,8 @@ impl TokenError {
         match self {
             Self::Form(form) => (form.status(), "invalid_request"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "invalid_request"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),

@@ -3,5 +3,6 @@
 pub(crate) mod client_authentication;
 pub(crate) mod discovery;
 pub(crate) mod error;
+pub(crate) mod revocations;
 pub(crate) mod token;
 pub(crate) mod userinfo;

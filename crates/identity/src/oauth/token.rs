@@ -15,7 +15,7 @@ use web::client_address::ClientAddress;
 use web::request_log::CallerId;
 
 use crate::app::App;
-use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
+use crate::authentication::rate_limit::{RateLimit, RateLimitPass, RateLimited};
 use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
@@ -87,31 +87,35 @@ async fn grant(
         Some(_) => return Err(TokenError::UnsupportedGrantType),
         None => return Err(TokenError::InvalidRequest("`grant_type` is missing")),
     };
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
-    let client = authenticate_client(app, pass, headers, &form).await?;
+    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    let client = authenticate_client(app, checked, headers, &form).await?;
     match (grant_type, client) {
         (GrantType::Password, OAuthClient::Legacy(client_id)) => {
+            let pass = checked?;
             let (account, token) = by_password(app, pass, client_id, &form).await?;
             let response = ([DEPRECATION], Json(token)).into_response();
             Ok(IssuedToken { caller: account.to_string(), response })
         }
         (GrantType::ClientCredentials, OAuthClient::Confidential(client)) => {
-            let response = Json(by_client_credentials(app, client, &form)?).into_response();
+            let response = Json(by_client_credentials(app, client, &form).await?).into_response();
             Ok(IssuedToken { caller: client.id.clone(), response })
         }
         _ => Err(TokenError::UnauthorizedClient),
     }
 }
 
-/// The client of the request. Failures count against the same rate limit as failed sign-ins.
+/// The client of the request. Failures count against the same rate limit as failed sign-ins, and are told nothing while it is
+/// exhausted. A right secret is accepted even then: others with the same address may have exhausted it, and a secret that a
+/// program has is too long to be guessed.
 async fn authenticate_client<'a>(
     app: &'a App,
-    pass: RateLimitPass,
+    checked: Result<RateLimitPass, RateLimited>,
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<OAuthClient<'a>, TokenError> {
     let client = OAuthClient::authenticate(headers, form, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
+        let pass = checked?;
         let client_address = pass.address;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
@@ -129,22 +133,25 @@ async fn by_password(
     let scopes = Scopes::grant(form.value("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
     let name = form.value("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
     let password = form.value("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
-    let account = sign_in(app, pass, name, password.to_owned()).await?;
+    let account = sign_in(app, pass, None, name, password.to_owned()).await?;
     info!(target: "audit", { audit.event = "token_issued", account.id = %account.id, client.id = client_id, grant = "password" }, "issued a token to {}", account.id);
     metrics::token_issued("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());
-    let subject = TokenSubject { sub, client: client_id, scopes: &scopes, roles, amr: &["pwd"] };
+    let generation = account.token_generation;
+    let subject = TokenSubject { sub, client: client_id, scopes: &scopes, roles, generation, amr: &["pwd"] };
     Ok((account.id, response(app, subject)))
 }
 
 /// The client credentials grant (RFC 6749, section 4.4).
-fn by_client_credentials(app: &App, client: &Client, form: &Form) -> Result<TokenResponse, TokenError> {
+async fn by_client_credentials(app: &App, client: &Client, form: &Form) -> Result<TokenResponse, TokenError> {
     let scopes = Scopes::grant(form.value("scope"), CLIENT_SCOPES).ok_or(TokenError::InvalidScope)?;
     let Client { id, roles, .. } = client;
+    // Another Identity on this database may have started without the client.
+    let generation = app.revocations.client_generation(id).await?.ok_or(TokenError::InvalidClient)?;
     info!(target: "audit", { audit.event = "token_issued", client.id = id, grant = "client_credentials" }, "issued a token to {id}");
     metrics::token_issued("client_credentials");
-    let subject =
-        TokenSubject { sub: id.clone(), client: id, scopes: &scopes, roles: roles.clone(), amr: &[] };
+    let (sub, roles) = (id.clone(), roles.clone());
+    let subject = TokenSubject { sub, client: id, scopes: &scopes, roles, generation, amr: &[] };
     Ok(response(app, subject))
 }
 

@@ -1,9 +1,10 @@
 //! Error pages: one table from error to HTTP status and heading.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
+use crate::admin_api::problem::ApiError;
 use crate::error::ServiceFailure;
 use crate::form_body::InvalidForm;
 use crate::pages::render::{render, sentence};
@@ -13,6 +14,8 @@ use crate::pages::render::{render, sentence};
 pub(crate) enum PageError {
     #[error("there is no such page")]
     NotFound,
+    #[error("this page does not support the method of the request")]
+    WrongMethod,
     #[error("this form was sent by a page of another site, so it was ignored")]
     CrossSite,
     #[error("this form cannot be read: {0}")]
@@ -34,6 +37,7 @@ impl PageError {
     fn status_and_heading(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "Page not found"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "Wrong method"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "Cross-site request refused"),
             Self::Form(form) => (form.status(), "Invalid form"),
             Self::RegistrationTokenInvalid => (StatusCode::FORBIDDEN, "Invalid link"),
@@ -70,6 +74,14 @@ impl IntoResponse for PageError {
 }
 
 /// The page for a path without a route.
-pub(crate) async fn not_found() -> PageError {
-    PageError::NotFound
+pub(crate) async fn not_found(uri: Uri) -> Response {
+    let path = uri.path().to_ascii_lowercase();
+    let is_for_programs =
+        ["/api/", "/connect/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix));
+    if is_for_programs { ApiError::NoRoute.into_response() } else { PageError::NotFound.into_response() }
+}
+
+/// The answer to a method that a page does not support.
+pub(crate) async fn wrong_method() -> PageError {
+    PageError::WrongMethod
 }

@@ -17,7 +17,8 @@ use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
-use crate::pages::visitor::{Visitor, set_cookie};
+use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
+use crate::secret_token::TokenDigest;
 use crate::sign_in::{SignInError, sign_in};
 
 /// One sentence for every reason, so that nobody learns which names exist.
@@ -63,7 +64,7 @@ pub(crate) async fn submit(
     let return_url = ReturnUrl::parse(form.value("ReturnUrl"));
     let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
     let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
-    let account = match sign_in(&app, pass, username, password.to_owned()).await {
+    let account = match sign_in(&app, pass, visitor.device(), username, password.to_owned()).await {
         Ok(account) => account,
         Err(SignInError::Service(failure)) => return Err(failure.into()),
         Err(SignInError::BadCredentials) => {
@@ -76,9 +77,12 @@ pub(crate) async fn submit(
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
-    let session = app.sessions.start(account.id).await?;
+    let session = app.sessions.start(&account).await?;
     info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
+    let device = visitor.issued_device(&app).await?;
+    app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
     let mut response = redirect(return_url.as_location());
     response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
+    response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
     Ok(response)
 }

@@ -1,15 +1,18 @@
 //! The visitor of a page: the session that the cookie names, and its account.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use database::DatabaseError;
 use web::cookies::HostCookie;
 use web::request_log::CallerId;
 
 use crate::accounts::account_store::Account;
 use crate::app::App;
+use crate::authentication::lockout::SOURCE_TTL;
 use crate::pages::error::PageError;
 use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
@@ -21,9 +24,24 @@ pub(crate) struct Visitor {
     pub(crate) account: Option<Account>,
     /// The session that the cookie names, whether or not there is such a session.
     pub(crate) session: Option<TokenDigest>,
+    /// The cookie that names the device, whether or not it was issued here.
+    device: Option<String>,
 }
 
 impl Visitor {
+    /// The device that the cookie names.
+    pub(crate) fn device(&self) -> Option<TokenDigest> {
+        self.device.as_deref().map(TokenDigest::of)
+    }
+
+    /// The cookie of the device; a new one unless this Identity has issued it.
+    pub(crate) async fn issued_device(&self, app: &App) -> Result<String, DatabaseError> {
+        match &self.device {
+            Some(device) if app.lockout.is_issued(TokenDigest::of(device)).await? => Ok(device.clone()),
+            _ => Ok(SecretToken::random().as_str().to_owned()),
+        }
+    }
+
     /// Whether the visitor is signed in as an administrator.
     pub(crate) fn is_admin(&self) -> bool {
         self.account.as_ref().is_some_and(|account| account.role == Role::Admin)
@@ -34,21 +52,34 @@ impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
+        let device = device_cookie(&app.settings).read(&parts.headers).map(str::to_owned);
         let cookie = session_cookie(&app.settings);
         let Some(session) = cookie.read(&parts.headers).map(TokenDigest::of) else {
-            return Ok(Self { account: None, session: None });
+            return Ok(Self { account: None, session: None, device });
         };
         let account = app.sessions.find(session).await?;
         if let Some(account) = &account {
             CallerId::set(&parts.extensions, account.id.to_string());
         }
-        Ok(Self { account, session: Some(session) })
+        Ok(Self { account, session: Some(session), device })
     }
 }
 
 /// The session cookie.
 fn session_cookie(settings: &Settings) -> HostCookie {
     HostCookie::new("tasker-identity", settings.is_https())
+}
+
+/// The cookie of a device that an account has signed in from. It proves no identity; with it a sign-in is not held back by the
+/// failures of strangers.
+fn device_cookie(settings: &Settings) -> HostCookie {
+    HostCookie::new("tasker-device", settings.is_https())
+        .lasting(Duration::from_micros(SOURCE_TTL.unsigned_abs()))
+}
+
+/// The header that sets the cookie of a device.
+pub(crate) fn set_device_cookie(settings: &Settings, device: &str) -> HeaderValue {
+    device_cookie(settings).set(device).expect("base64url may stand in a cookie")
 }
 
 /// The header that sets the cookie of a new session.

@@ -2,10 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use database::DatabaseError;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::accounts::account_store::Account;
 use crate::app::App;
 use crate::keys::key_ring::KeyRing;
 use crate::legacy_clients::LegacyClaims;
@@ -28,6 +30,8 @@ pub(crate) struct Claims {
     pub(crate) jti: Uuid,
     pub(crate) scope: String,
     pub(crate) roles: Vec<Role>,
+    /// The generation of the account's or client's tokens when this one was issued: a later one revokes it.
+    pub(crate) generation: i64,
     #[serde(flatten)]
     pub(crate) legacy: LegacyClaims,
     /// How the user was authenticated (RFC 8176); empty for a client's own token.
@@ -42,6 +46,7 @@ pub(crate) struct TokenSubject<'a> {
     pub(crate) client: &'a str,
     pub(crate) scopes: &'a Scopes,
     pub(crate) roles: Vec<Role>,
+    pub(crate) generation: i64,
     pub(crate) amr: &'a [&'a str],
 }
 
@@ -69,6 +74,7 @@ pub(crate) fn issue(app: &App, subject: TokenSubject<'_>) -> String {
             scope: subject.scopes.to_string(),
             legacy: LegacyClaims { role: subject.roles.clone() },
             roles: subject.roles,
+            generation: subject.generation,
             amr: subject.amr.iter().map(|&method| method.to_owned()).collect(),
         },
     )
@@ -89,9 +95,31 @@ fn encode(part: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).expect("plain data is JSON"))
 }
 
+/// The bearer of a token that is valid now.
+pub(crate) struct Bearer {
+    pub(crate) claims: Claims,
+    /// The account, as it is now; `None` for a client's own token.
+    pub(crate) account: Option<Account>,
+}
+
+/// The bearer of a token that this Identity has issued, that has not expired, and whose account or client has not revoked it by
+/// another password, another role, disabling or removal since; else `None`. Every endpoint that takes a token asks here.
+pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Bearer>, DatabaseError> {
+    let Some(claims) = verify(app, token) else { return Ok(None) };
+    // The `sub` of a client's own token is no account id.
+    let Ok(id) = Uuid::try_parse(&claims.sub) else {
+        let generation = app.revocations.client_generation(&claims.sub).await?;
+        return Ok((generation == Some(claims.generation)).then_some(Bearer { claims, account: None }));
+    };
+    let account = app.accounts.find_by_id(id).await?;
+    let account =
+        account.filter(|account| !account.is_disabled && account.token_generation == claims.generation);
+    Ok(account.map(|account| Bearer { claims, account: Some(account) }))
+}
+
 /// The claims of a token that this Identity has issued and that has not expired, else `None`. The library checks signature
 /// and form; the expiry is checked here, against the clock of the service, which tests can set.
-pub(crate) fn verify(app: &App, token: &str) -> Option<Claims> {
+fn verify(app: &App, token: &str) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     if header.typ.as_deref() != Some(TYPE) {
         return None;

@@ -4,7 +4,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::kit::{ROBOT_SECRET, TestService, claims, each_database};
+use crate::kit::{PASSWORD, ROBOT_SECRET, TestService, claims, each_database};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -83,7 +83,7 @@ async fn a_client_may_request_the_api_scope_only() {
 }
 
 #[tokio::test]
-async fn guessing_client_secrets_is_rate_limited() {
+async fn guessing_client_secrets_is_rate_limited_and_does_not_hold_back_the_right_one() {
     each_database(|service| async move {
         let mut last = StatusCode::OK;
         for _ in 0..121 {
@@ -91,6 +91,9 @@ async fn guessing_client_secrets_is_rate_limited() {
                 request_token(&service, &[("client_id", "robot"), ("client_secret", "guess")]).await.status();
         }
         assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(service.request_token("ann", PASSWORD).await.status(), StatusCode::TOO_MANY_REQUESTS);
+        let right = request_token(&service, &[("client_id", "robot"), ("client_secret", ROBOT_SECRET)]).await;
+        assert_eq!(right.status(), StatusCode::OK);
     })
     .await;
 }

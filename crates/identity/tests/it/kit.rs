@@ -20,6 +20,7 @@ use testkit::TestDatabase;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
+use web::client_address::TrustedProxies;
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
@@ -75,6 +76,8 @@ pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
             secret: ROBOT_SECRET.to_owned().into(),
             roles: vec![Role::Worker],
         }],
+        cors_origins: Vec::new(),
+        trusted_proxies: TrustedProxies::default(),
     }
 }
 
@@ -134,8 +137,14 @@ impl TestService {
 
     /// Another Identity with the same database and key file, as after a restart or beside this one.
     pub(crate) async fn another(&self) -> Self {
+        self.another_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn another_with(&self, change: impl Fn(&mut Settings)) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let (db, settings, clock) = (self.scratch.open(), self.settings.clone(), self.clock.clone());
+        let (db, mut settings, clock) = (self.scratch.open(), self.settings.clone(), self.clock.clone());
+        change(&mut settings);
         Self::start(db, settings, clock, listener, TestDatabase::sqlite(), TempDir::new().unwrap()).await
     }
 

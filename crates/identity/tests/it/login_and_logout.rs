@@ -68,12 +68,15 @@ async fn the_cookie_is_protected_by_its_attributes() {
     each_database_with(https, |service| async move {
         service.register("ann").await;
         let form = [("Username", "ann"), ("Password", PASSWORD)];
-        let answer = service.post("/Auth/Login", &form).send().await.unwrap();
+        let request = service.post("/Auth/Login", &form).header("host", "id.example.org");
+        let answer = request.send().await.unwrap();
         let set = answer.headers()[SET_COOKIE].to_str().unwrap();
         let (name, attributes) = name_and_attributes(set);
         assert_eq!(name, "__Host-tasker-identity");
         assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
-        assert!(answer.headers()["strict-transport-security"].to_str().unwrap().contains("31536000"));
+        assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
+        let local = service.get("/Auth/Login").send().await.unwrap();
+        assert!(!local.headers().contains_key("strict-transport-security"), "a loopback address");
     })
     .await;
 }

@@ -4,15 +4,19 @@
 
 mod client_credentials;
 mod discovery;
+mod edge;
 mod keys;
 mod kit;
+mod lockout_by_source;
 mod log_capture;
 mod login_and_logout;
 mod logs;
+mod own_password;
 mod pages;
 mod rate_limit_and_lockout;
 mod register;
 mod registration_tokens;
+mod revocation;
 mod token;
 mod userinfo;
 mod users;

@@ -70,7 +70,7 @@ async fn every_response_has_the_security_headers() {
             assert_eq!(header("content-security-policy"), CSP, "{url}");
             assert_eq!(header("x-frame-options"), "DENY", "{url}");
             assert_eq!(header("x-content-type-options"), "nosniff", "{url}");
-            assert_eq!(header("referrer-policy"), "no-referrer", "{url}");
+            assert_eq!(header("referrer-policy"), "same-origin", "{url}: else Origin is null");
             assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{url}");
             let is_asset = url.path().starts_with("/assets");
             assert_eq!(header("cache-control") == "no-store", !is_asset, "{url}");

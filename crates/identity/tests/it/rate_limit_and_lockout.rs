@@ -5,8 +5,11 @@ use std::net::Ipv4Addr;
 use database::on;
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
+use web::client_address::TrustedProxies;
 
-use crate::kit::{DAY, PASSWORD, SECOND, TestService, each_database, location, password_grant};
+use crate::kit::{
+    DAY, PASSWORD, SECOND, TestService, each_database, each_database_with, location, password_grant,
+};
 use crate::log_capture::LogCapture;
 
 async fn login(service: &TestService, name: &str, password: &str) -> StatusCode {
@@ -62,7 +65,7 @@ async fn an_unknown_name_costs_the_same_writes() {
         let rows: Vec<(i64,)> = on!(&service.db, read, pool =>
             sqlx::query_as("select count from failed_sign_in").fetch_all(pool).await)
         .unwrap();
-        assert_eq!(rows, [(3,), (3,)], "one row for ann, one for unknown names");
+        assert_eq!(rows, [(3,); 4], "two rows for ann, two for unknown names");
     })
     .await;
 }
@@ -214,6 +217,27 @@ async fn a_flood_of_guesses_is_refused_and_other_requests_are_served() {
 }
 
 #[tokio::test]
+async fn many_sign_ins_from_one_address_do_not_hold_back_others() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        let mut flood = JoinSet::new();
+        for _ in 0..90 {
+            let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+            let request = service.post_from(elsewhere, "/connect/token", &password_grant("ann", PASSWORD));
+            flood.spawn(async { request.send().await.unwrap().status() });
+        }
+        while let Some(status) = flood.join_next().await {
+            let status = status.unwrap();
+            assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{status}");
+            if flood.len() % 10 == 0 {
+                assert!(service.can_sign_in("ann").await, "while {} requests wait", flood.len());
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ensure_account_creates_once_and_sets_the_password_each_time() {
     each_database(|service| async move {
         service.identity.ensure_account("local", "first secret").await.unwrap();
@@ -243,6 +267,33 @@ async fn a_password_grant_reads_its_rate_limit_once() {
             assert_eq!(service.request_token("ann", PASSWORD).await.status(), StatusCode::OK);
             assert_eq!(reads() - before, 1);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_a_limit_of_its_own() {
+    let trust = |settings: &mut identity::Settings| {
+        settings.trusted_proxies = TrustedProxies::parse(&["127.0.0.1"]).unwrap();
+    };
+    each_database_with(trust, |service| async move {
+        service.register("ann").await;
+        let sign_in_from = async |address: &str, password: &str| {
+            let form = password_grant("ann", password);
+            let request = service.post("/connect/token", &form).header("x-forwarded-for", address);
+            request.send().await.unwrap().status()
+        };
+        let unknown_client =
+            [("grant_type", "password"), ("client_id", "nobody"), ("client_secret", "guess")];
+        for _ in 0..120 {
+            let guess =
+                service.post("/connect/token", &unknown_client).header("x-forwarded-for", "203.0.113.7");
+            guess.send().await.unwrap();
+        }
+        assert_eq!(sign_in_from("203.0.113.7", PASSWORD).await, StatusCode::TOO_MANY_REQUESTS);
+        let spoofed = sign_in_from("198.51.100.1, 203.0.113.7", PASSWORD).await;
+        assert_eq!(spoofed, StatusCode::TOO_MANY_REQUESTS, "the proxy adds the address on the right");
+        assert_eq!(sign_in_from("203.0.113.8", PASSWORD).await, StatusCode::OK);
     })
     .await;
 }

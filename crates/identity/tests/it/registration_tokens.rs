@@ -35,6 +35,29 @@ async fn a_setup_link_works_once_and_for_a_day_and_guesses_are_rate_limited() {
 }
 
 #[tokio::test]
+async fn the_right_link_opens_whatever_others_with_the_same_address_have_guessed() {
+    each_database(|service| async move {
+        let token = service.setup_token().await;
+        for guess in 0..5 {
+            let refused = service.get(&format!("/Auth/Register?setup=guess{guess}")).send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        }
+        for _ in 0..120 {
+            let form = [("grant_type", "password"), ("client_id", "nobody"), ("client_secret", "guess")];
+            service.post("/connect/token", &form).send().await.unwrap();
+        }
+        let guess = service.get("/Auth/Register?setup=guess").send().await.unwrap();
+        assert_eq!(guess.status(), StatusCode::TOO_MANY_REQUESTS);
+        let opened = service.get(&format!("/Auth/Register?setup={token}")).send().await.unwrap();
+        assert_eq!(opened.status(), StatusCode::OK);
+        let fields = [("IsAdmin", "true"), ("setup", token.as_str())];
+        assert_eq!(service.register_with_fields("root", &fields).await.status(), StatusCode::SEE_OTHER);
+        assert_eq!(service.register_with_fields("eve", &[]).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn concurrent_setup_links_register_one_administrator() {
     each_database(|service| async move {
         let mut tokens = vec![service.setup_token().await; 25];

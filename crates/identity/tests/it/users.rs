@@ -29,9 +29,9 @@ impl TestService {
         count
     }
 
-    /// Makes every account an administrator.
+    /// Makes every account an administrator whose first tokens are valid.
     async fn promote_all(&self) {
-        let promote_all = "update account set role = 'Admin'";
+        let promote_all = "update account set role = 'Admin', token_generation = 0";
         on!(&self.db, write, pool => sqlx::query(promote_all).execute(pool).await.map(drop)).unwrap();
     }
 

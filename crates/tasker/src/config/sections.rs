@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::kafka::Kafka;
-use crate::config::values::{Address, Ratio, Rotate};
+use crate::config::values::{Address, Proxies, Ratio, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -83,6 +83,8 @@ pub struct Backend {
     pub worker_lost_ms: NonZeroU64,
     /// The origins of web pages that may call the API from a browser (CORS).
     pub cors_origins: Vec<String>,
+    /// The reverse proxies that name the address of a client: addresses and networks.
+    pub trusted_proxies: Proxies,
     /// The largest parameters of a task.
     pub max_parameters_bytes: NonZeroUsize,
     /// The largest result of a task.
@@ -108,6 +110,7 @@ impl Default for Backend {
             keep_ended_days: count(30),
             worker_lost_ms: positive(10_000),
             cors_origins: Vec::new(),
+            trusted_proxies: Proxies::default(),
             max_parameters_bytes: bytes(DEFAULT_MAX_PARAMETERS_BYTES),
             max_result_bytes: bytes(DEFAULT_MAX_RESULT_BYTES),
             max_unfinished_per_owner: 100_000,
@@ -141,6 +144,10 @@ pub struct Identity {
     pub key_file: Option<PathBuf>,
     /// OAuth clients with a secret of their own, such as workers.
     pub clients: Vec<Client>,
+    /// The origins of web pages that may call the API and the endpoints of OAuth from a browser (CORS).
+    pub cors_origins: Vec<String>,
+    /// The reverse proxies that name the address of a client: addresses and networks.
+    pub trusted_proxies: Proxies,
 }
 
 impl Default for Identity {
@@ -157,6 +164,8 @@ impl Default for Identity {
             access_token_ttl_s: positive(3600),
             key_file: None,
             clients: Vec::new(),
+            cors_origins: Vec::new(),
+            trusted_proxies: Proxies::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::limits::MAX_SENT_RESULT_BYTES;
 use secrecy::SecretString;
+use web::cors;
 
 use crate::config::error::ConfigError;
 use crate::config::layers::read_secret;
@@ -65,10 +66,7 @@ impl Config {
                  that a worker sends"
             )));
         }
-        for text in cors_origins {
-            backend::origin(text)
-                .map_err(|error| ConfigError::new(format!("backend.cors_origins: {error}")))?;
-        }
+        check_origins("backend.cors_origins", cors_origins)?;
         let (lost, heartbeat) = (worker_lost_ms.get(), self.worker.heartbeat_ms.get());
         if lost < heartbeat.saturating_mul(MIN_HEARTBEATS) {
             return Err(ConfigError::new(format!(
@@ -86,7 +84,9 @@ impl Config {
     ///
     /// If a setting is unsafe or contradicts another.
     pub fn check_identity(&self) -> Result<(), ConfigError> {
-        let Identity { listen, allow_plaintext, issuer, open_registration, .. } = &self.identity;
+        let Identity { listen, allow_plaintext, issuer, open_registration, cors_origins, .. } =
+            &self.identity;
+        check_origins("identity.cors_origins", cors_origins)?;
         check_listener("identity", *listen, self.identity.tls()?.is_some() || *allow_plaintext)?;
         for (section, listen) in [("backend", self.backend.listen), ("identity", *listen)] {
             if !open_registration.may_listen_on(listen.ip()) {
@@ -118,6 +118,11 @@ impl Config {
         };
         self.identity.clients.iter().map(read).collect()
     }
+}
+
+fn check_origins(setting: &str, origins: &[String]) -> Result<(), ConfigError> {
+    let checked = origins.iter().try_for_each(|text| cors::origin(text).map(drop));
+    checked.map_err(|error| ConfigError::new(format!("{setting}: {error}")))
 }
 
 impl Worker {

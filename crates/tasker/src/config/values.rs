@@ -5,6 +5,7 @@ use std::path::Path;
 
 use domain::Timestamp;
 use serde::Deserialize;
+use web::client_address::{InvalidProxy, TrustedProxies};
 
 /// The base URL of a service (`http://` or `https://`), stored without a trailing slash so that two spellings of one
 /// issuer are equal.
@@ -53,6 +54,19 @@ impl std::str::FromStr for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The reverse proxies of a listener that are trusted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Proxies(pub TrustedProxies);
+
+impl TryFrom<Vec<String>> for Proxies {
+    type Error = InvalidProxy;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, Self::Error> {
+        TrustedProxies::parse(&texts).map(Self)
     }
 }
 

@@ -138,9 +138,9 @@ impl RotatingFile {
     }
 }
 
-/// Opens a file for appending; a new one has the mode 0640, so that others cannot read who did what.
+/// Opens a file for appending; a new one has the mode 0600, so that others cannot read who did what.
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// An error with a sentence before it that says what failed.

@@ -11,10 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::HeaderValue;
-use axum::http::header::STRICT_TRANSPORT_SECURITY;
-use axum::middleware::{AddExtension, map_response};
-use axum::response::Response;
+use axum::middleware::{AddExtension, from_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -88,7 +85,7 @@ impl Listener {
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
-        let router = if acceptor.is_some() { router.layer(map_response(add_hsts)) } else { router };
+        let router = if acceptor.is_some() { router.layer(from_fn(web::hsts::add)) } else { router };
         if let Some(tls) = self.tls.take() {
             connections.spawn(tls.reload_when_changed(stop.clone()));
         }
@@ -131,14 +128,6 @@ async fn serve_tls(
         Some(Err(_)) => debug!("a TLS handshake timed out"),
         None => {}
     }
-}
-
-/// Adds `Strict-Transport-Security` (RFC 6797) unless the service has set it. Browsers apply it to every port of the host,
-/// so subdomains are not included.
-async fn add_hsts(mut response: Response) -> Response {
-    let hsts = HeaderValue::from_static("max-age=31536000");
-    response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert(hsts);
-    response
 }
 
 /// Serves the requests of one connection; after `stop` only the request that is already being answered.

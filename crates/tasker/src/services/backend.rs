@@ -100,6 +100,7 @@ pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
         worker_lost: millis(section.worker_lost_ms),
         resend_period: millis(section.resend_period_ms),
         cors_origins: section.cors_origins.clone(),
+        trusted_proxies: section.trusted_proxies.0.clone(),
         max_parameters: section.max_parameters_bytes.get(),
         max_result: section.max_result_bytes.get(),
         max_unfinished_per_owner: NonZeroU32::new(section.max_unfinished_per_owner),

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::kit::api_client::{ApiClient, PASSWORD};
 use crate::kit::command::{run, run_with_input, tasker_command};
 use crate::kit::tasker_up::TaskerUp;
+use crate::kit::wait_until::wait_until;
 
 /// Only the owner may read the session file; the session takes precedence over the local account of the directory.
 #[tokio::test]
@@ -114,6 +115,10 @@ async fn an_administrator_manages_accounts() {
     let reset: serde_json::Value =
         serde_json::from_str(&run_client(&["user", "reset", "bob", "-o", "json"], "").stdout).unwrap();
     assert!(reset["password"].is_string(), "{reset}");
+    assert_eq!(run_client(&["user", "unlock", "bob"], "").stderr, "bob is unlocked");
+    let on_server = ["user", "unlock", "BOB", "--on-server", "--set", "database.url=sqlite:.tasker/tasks.db"];
+    let on_server = run(&mut tasker_command(up.home(), on_server));
+    assert_eq!((on_server.code, on_server.stderr.as_str()), (0, "BOB is unlocked"));
     let nobody = run_client(&["user", "reset", "nobody"], "");
     assert_eq!(nobody.code, 8);
     assert!(nobody.stderr.contains("hint: `tasker user list`"), "{}", nobody.stderr);
@@ -124,4 +129,23 @@ async fn an_administrator_manages_accounts() {
     let alone = run_client(&["user", "role", "root", "user"], "");
     assert_eq!(alone.code, 1);
     assert!(alone.stderr.contains("this is the last administrator"), "{}", alone.stderr);
+}
+
+/// The Backend learns of it from Identity; nobody tells it directly.
+#[tokio::test]
+async fn a_token_from_before_a_password_reset_is_refused_by_both_services() {
+    let up = TaskerUp::start();
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let ann = ApiClient::register(&up.urls(), "ann").await;
+    let run_as = |token: &str, arguments: &[&str]| {
+        run(tasker_command(up.home(), arguments.iter().copied()).env("TASKER_TOKEN", token))
+    };
+    assert_eq!(run_as(ann.token(), &["list"]).code, 0);
+    assert_eq!(run_as(admin.token(), &["user", "reset", "ann"]).code, 0);
+    let userinfo = up.urls().http_client().get(format!("{}/connect/userinfo", up.identity_url));
+    let userinfo = userinfo.bearer_auth(ann.token()).send().await.expect("Identity answers");
+    assert_eq!(userinfo.status(), 401, "Identity refuses it at once");
+    assert_eq!(run_as(ann.token(), &["whoami"]).code, 4);
+    wait_until("the Backend refuses it", async || run_as(ann.token(), &["list"]).code == 4).await;
+    assert_eq!(run_as(admin.token(), &["list"]).code, 0);
 }

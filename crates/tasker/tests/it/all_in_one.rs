@@ -40,6 +40,26 @@ fn it_prints_its_urls_and_only_its_owner_may_read_its_data() {
 }
 
 #[test]
+fn the_databases_are_private_in_a_directory_that_others_may_enter() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let data = home.path().join(".tasker");
+    std::fs::create_dir(&data).expect("a directory");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let up = TaskerUp::start_in(home, &["log.file=tasker.log"]);
+    for database in ["identity.db", "identity.db-wal", "identity.db-shm", "tasks.db", "tasks.db-wal"] {
+        assert_eq!(mode(&data.join(database)), 0o600, "{database}");
+    }
+    assert_eq!(mode(&up.home().join("tasker.log")), 0o600);
+    let doctor = |database: &str| up.run_command(["doctor", "identity", "--set", database]).stdout;
+    let setting = "database.url=sqlite:.tasker/tasks.db";
+    assert!(doctor(setting).contains("only its owner may read .tasker/identity.db"), "{}", doctor(setting));
+    std::fs::set_permissions(up.home(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    std::fs::set_permissions(data.join("identity.db"), std::fs::Permissions::from_mode(0o644))
+        .expect("a mode");
+    assert!(doctor(setting).contains("others may read .tasker/identity.db"), "{}", doctor(setting));
+}
+
+#[test]
 fn a_second_process_on_the_same_data_directory_is_refused() {
     let up = TaskerUp::start();
     let second = run(&mut tasker_command(up.home(), UP_ON_FREE_PORTS));

@@ -151,11 +151,12 @@ async fn a_process_for_each_service_serves_users_over_tls() {
 async fn assert_browsers_are_kept_on_tls(urls: &ServiceUrls) {
     let form = [("Username", "ann"), ("Password", PASSWORD)];
     let login = urls.http_client().post(format!("{}/Auth/Login", urls.identity)).form(&form);
-    let login = login.send().await.unwrap();
+    let login = login.header("host", "id.example.org").send().await.unwrap();
     let cookie = login.headers()[SET_COOKIE].to_str().unwrap();
     assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure"), "{cookie}");
     assert!(login.headers()[STRICT_TRANSPORT_SECURITY].to_str().unwrap().starts_with("max-age=31536000"));
-    let health = urls.http_client().get(format!("{}/health/live", urls.backend)).send().await.unwrap();
+    let health = urls.http_client().get(format!("{}/health/live", urls.backend));
+    let health = health.header("host", "tasker.example.org").send().await.unwrap();
     assert_eq!(health.headers()[STRICT_TRANSPORT_SECURITY], "max-age=31536000");
 }
 

@@ -16,7 +16,7 @@ fn refused() -> Response {
 
 fn router() -> Router {
     let routes = Router::new().route("/", get(async || "read").post(async || "changed"));
-    routes.layer(csrf::layer(OWN, refused).unwrap())
+    routes.layer(csrf::layer([OWN], refused).unwrap())
 }
 
 #[tokio::test]
@@ -54,6 +54,6 @@ async fn what_another_site_sends_is_refused_unless_it_only_reads() {
 #[test]
 fn an_origin_with_a_path_is_a_configuration_error() {
     for origin in ["https://id.example/auth", "id.example", "ftp://id.example"] {
-        assert!(csrf::layer(origin, refused).is_err(), "{origin}");
+        assert!(csrf::layer([origin], refused).is_err(), "{origin}");
     }
 }

@@ -2,8 +2,9 @@
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use web::hsts;
 use web::security_headers::{self, SecurityHeaders};
 
 use crate::exchange;
@@ -32,13 +33,12 @@ async fn an_api_has_the_basic_headers_on_every_answer() {
 
 #[tokio::test]
 async fn pages_have_a_policy_and_are_isolated_from_other_origins() {
-    let headers = SecurityHeaders::new().pages(POLICY).strict_transport_security("max-age=31536000");
+    let headers = SecurityHeaders::new().pages(POLICY);
     let answer = exchange::get(&router(headers), "/").await;
     assert_eq!(answer.header("content-security-policy"), POLICY);
     assert_eq!(answer.header("x-frame-options"), "DENY");
     assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
     assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
-    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000");
     assert_eq!(answer.header("cache-control"), "no-store");
 }
 
@@ -50,4 +50,21 @@ async fn what_a_handler_has_set_stays_and_no_header_is_doubled() {
     assert_eq!(answer.header("content-security-policy"), "default-src 'self'");
     assert_eq!(answer.header("referrer-policy"), "same-origin");
     assert_eq!(answer.headers.len(), answer.headers.keys_len());
+}
+
+#[tokio::test]
+async fn only_a_name_that_others_cannot_have_too_is_bound_to_https() {
+    let router = Router::new().route("/", get(async || "a page")).layer(from_fn(hsts::add));
+    for (host, expected) in [
+        ("id.example", "max-age=31536000"),
+        ("id.example:8443", "max-age=31536000"),
+        ("localhost", ""),
+        ("localhost:8081", ""),
+        ("identity.localhost:8081", ""),
+        ("127.0.0.1:8081", ""),
+        ("[::1]:8081", ""),
+    ] {
+        let answer = exchange::send(&router, exchange::request("GET", "/", &[("host", host)])).await;
+        assert_eq!(answer.header("strict-transport-security"), expected, "{host}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A fake OpenID Connect issuer: a discovery document, a JWKS, and tokens with any header and claims.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -35,6 +35,7 @@ struct IssuerState {
     discovery_count: AtomicUsize,
     is_unavailable: AtomicBool,
     is_redirecting: AtomicBool,
+    revocations: Mutex<Vec<Value>>,
 }
 
 impl FakeIssuer {
@@ -48,6 +49,7 @@ impl FakeIssuer {
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/elsewhere", get(metadata))
             .route("/keys", get(keys))
+            .route("/revocations", get(revocations))
             .with_state(state.clone());
         tracker.spawn(async move { axum::serve(tcp, router).await.unwrap() });
         Self { url, state }
@@ -66,6 +68,12 @@ impl FakeIssuer {
     /// From now on discovery is redirected to another path, or no more.
     pub(crate) fn set_redirecting(&self, is_redirecting: bool) {
         self.state.is_redirecting.store(is_redirecting, Ordering::SeqCst);
+    }
+
+    /// From now on the tokens of this subject are revoked if their generation is an earlier one.
+    pub(crate) fn revoke(&self, subject: &str, generation: i64) {
+        let subject = web::revocation::subject_digest(subject);
+        self.state.revocations.lock().unwrap().push(json!({"subject": subject, "generation": generation}));
     }
 
     /// The header of a valid token.
@@ -141,7 +149,13 @@ async fn discovery(State(state): State<Arc<IssuerState>>) -> Result<Json<Value>,
 /// The discovery document.
 async fn metadata(State(state): State<Arc<IssuerState>>) -> Json<Value> {
     let url = state.url.get().unwrap();
-    Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")}))
+    let (keys, revocations) = (format!("{url}/keys"), format!("{url}/revocations"));
+    Json(json!({"issuer": url, "jwks_uri": keys, "tasker_revocations_uri": revocations}))
+}
+
+/// The list of revoked tokens.
+async fn revocations(State(state): State<Arc<IssuerState>>) -> Json<Value> {
+    Json(json!({"revocations": *state.revocations.lock().unwrap()}))
 }
 
 /// The JWKS: a key of a type that no verifier knows, which is to be ignored, and the signing key.

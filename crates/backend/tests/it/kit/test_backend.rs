@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+use web::client_address::TrustedProxies;
 
 use crate::kit::fake_issuer::FakeIssuer;
 use crate::kit::openapi_checked_client::{ApiClient, ApiRequest};
@@ -253,6 +254,7 @@ fn settings(identity_url: &str) -> Settings {
         keep_ended: LONGER_THAN_ANY_TEST,
         worker_lost: LONGER_THAN_ANY_TEST,
         cors_origins: vec!["https://pages.example".to_owned()],
+        trusted_proxies: TrustedProxies::default(),
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
         max_unfinished_per_owner: None,

@@ -3,6 +3,7 @@
 pub(crate) mod page;
 pub(crate) mod registration_policy;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -17,6 +18,7 @@ use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
+use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
@@ -75,9 +77,11 @@ pub(crate) async fn submit(
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
     let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
     let presented = PresentedToken::find(&app, client_address, token).await?;
+    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    // Whoever has a link may register, whatever others with the same address did.
+    let pass = if presented.is_some() { checked.ok() } else { Some(checked?) };
     let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
     let is_ticked = form.value("IsAdmin") == Some("true");
     let page = RegisterPage::new(&app, &visitor, presented.as_ref(), &return_url, is_ticked);
@@ -99,7 +103,7 @@ pub(crate) async fn submit(
         Ok(name) => name,
         Err(errors) => return show_errors(StatusCode::UNPROCESSABLE_ENTITY, errors),
     };
-    match create_account(&app, pass, &name, form.value_or_empty("Password"), &right).await? {
+    match create_account(&app, client_address, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
             Ok(redirect(&return_url.through_login()))
@@ -114,14 +118,17 @@ pub(crate) async fn submit(
 
 async fn create_account(
     app: &App,
-    pass: RateLimitPass,
+    client_address: IpAddr,
+    pass: Option<RateLimitPass>,
     name: &UserName,
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let permit = app.password_hasher.acquire().await?;
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
     let hash = permit.hash(password.to_owned()).await;
-    app.rate_limiter.consume(pass).await?;
+    if let Some(pass) = pass {
+        app.rate_limiter.consume(pass).await?;
+    }
     Ok(app.accounts.create(name, &hash, right).await?)
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct PresentedToken {
 
 impl PresentedToken {
     /// The token that the request presents, if any; `parameter` reads the parameter of a kind. An invalid token is an error
-    /// and counts against a rate limit.
+    /// and counts against a rate limit, which holds back no valid one: others with the same address may have exhausted it.
     pub(crate) async fn find<'a>(
         app: &App,
         client_address: IpAddr,
@@ -42,10 +42,10 @@ impl PresentedToken {
     ) -> Result<Option<Self>, PageError> {
         let mut presented = Kind::ALL.into_iter().filter_map(|kind| Some((kind, parameter(kind)?)));
         let Some((kind, secret)) = presented.next() else { return Ok(None) };
-        let pass = app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
         if let Some(token) = app.registration_tokens.find(kind, secret).await? {
             return Ok(Some(Self { kind, secret: secret.to_owned(), token }));
         }
+        let pass = app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "registration_token_refused", client.address = %client_address, token.kind = kind.name() }, "refused a registration token ({}) from {client_address}", kind.name());
         Err(PageError::RegistrationTokenInvalid)

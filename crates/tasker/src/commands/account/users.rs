@@ -6,7 +6,9 @@ use client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
 use crate::commands::connection_target::Server;
+use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
+use crate::config::layers::Layers;
 use crate::terminal;
 
 /// The subcommands of `tasker user`.
@@ -46,6 +48,20 @@ pub enum Command {
     Enable(Named),
     /// Generates a new password for an account, shows it once, and ends the account's browser sessions
     Reset(Named),
+    /// Forgets the failed sign-ins of an account, so that the next one is not held back
+    Unlock(Unlock),
+}
+
+/// Options of `tasker user unlock`.
+#[derive(Debug, Args)]
+pub struct Unlock {
+    #[command(flatten)]
+    named: Named,
+    /// Write to the database of accounts that the settings name, instead of asking Identity as an administrator
+    #[arg(long)]
+    on_server: bool,
+    #[command(flatten)]
+    sources: Sources,
 }
 
 /// Options of a command about one account.
@@ -108,7 +124,7 @@ impl Command {
                 let change = Change { disabled: Some(true), ..Change::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!(
-                    "{name} is disabled; tokens issued before are valid until they expire"
+                    "{name} is disabled; a Backend may accept its tokens for another minute"
                 ));
             }
             Self::Enable(Named { name, server }) => {
@@ -119,7 +135,24 @@ impl Command {
             Self::Reset(Named { name, server }) => {
                 print_password(&server, &server.accounts(environment).await?.reset(&name).await?)?;
             }
+            Self::Unlock(unlock) => unlock.run(environment).await?,
         }
+        Ok(())
+    }
+}
+
+impl Unlock {
+    async fn run(self, environment: &Environment) -> Result<()> {
+        let Self { named: Named { name, server }, on_server, sources } = self;
+        if on_server {
+            let db = sources.load(Layers::default(), environment)?.open_accounts()?;
+            let is_unlocked = identity::unlock(&db, &name).await?;
+            db.close().await;
+            anyhow::ensure!(is_unlocked, "there is no account {name} in the database of accounts");
+        } else {
+            server.accounts(environment).await?.unlock(&name).await?;
+        }
+        terminal::print_note(&format!("{name} is unlocked"));
         Ok(())
     }
 }

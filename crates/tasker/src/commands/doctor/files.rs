@@ -44,9 +44,15 @@ pub fn secrets(
         add(secret, Some(path));
     }
     if service.includes(Service::Backend) {
+        for path in sqlite_files(config.database_url().ok()) {
+            add("database.url", Some(&path));
+        }
         add("backend.tls_key", backend.tls_key.as_deref());
     }
     if service.includes(Service::Identity) {
+        for path in sqlite_files(config.identity_database_url().ok().as_deref()) {
+            add(config.accounts_setting(), Some(&path));
+        }
         add("identity.tls_key", identity.tls_key.as_deref());
         // A key file that does not exist is reported with the signing keys.
         let key_file = config.identity_key_file().ok().filter(|path| path.exists());
@@ -60,6 +66,14 @@ pub fn secrets(
     }
     add("metrics.tls_key", metrics.tls_key.as_deref());
     files.into_iter().map(|(subject, path)| secret_file(subject, &path)).collect()
+}
+
+/// The file of a SQLite database, and those of its write-ahead log that others may read.
+fn sqlite_files(url: Option<&str>) -> Vec<PathBuf> {
+    let Some(path) = url.and_then(Db::sqlite_path) else { return Vec::new() };
+    let beside = ["-wal", "-shm"].map(|suffix| PathBuf::from(format!("{path}{suffix}")));
+    let open = beside.into_iter().filter(|path| is_open_to_others(path).unwrap_or(false));
+    [PathBuf::from(path)].into_iter().filter(|path| path.exists()).chain(open).collect()
 }
 
 fn secret_file(subject: String, path: &Path) -> Finding {

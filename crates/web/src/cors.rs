@@ -4,7 +4,8 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, 
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::CorsLayer;
-use web::request_id::X_REQUEST_ID;
+
+use crate::request_id::X_REQUEST_ID;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -34,7 +35,7 @@ pub fn origin(text: &str) -> Result<HeaderValue, InvalidOrigin> {
 }
 
 /// A layer that lets pages of these origins call the API, and no others. An invalid origin is logged and left out.
-pub(crate) fn cors(origins: &[String]) -> CorsLayer {
+pub fn layer(origins: &[String]) -> CorsLayer {
     let origins: Vec<HeaderValue> = origins
         .iter()
         .filter_map(|text| {

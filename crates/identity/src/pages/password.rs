@@ -1,0 +1,110 @@
+//! The page on which people change their own password.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+use tracing::info;
+use web::client_address::ClientAddress;
+
+use crate::accounts::account_store::Account;
+use crate::accounts::password_policy;
+use crate::app::App;
+use crate::authentication::network::network;
+use crate::authentication::rate_limit::RateLimit;
+use crate::form_body::{Form, InvalidForm};
+use crate::pages::error::PageError;
+use crate::pages::render::{redirect, render, sentence};
+use crate::pages::return_url::{DEFAULT_PAGE, LOGIN_PAGE};
+use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
+use crate::secret_token::TokenDigest;
+use crate::sign_in::{SignInError, sign_in};
+
+const WRONG_PASSWORD: &str = "This is not the password, or there were too many failed attempts.";
+
+/// The errors of the form, by field.
+#[derive(Default)]
+struct FieldErrors {
+    current: Option<&'static str>,
+    new: Option<String>,
+    confirm: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage {
+    hint: String,
+    errors: FieldErrors,
+}
+
+fn page(app: &App, status: StatusCode, errors: FieldErrors) -> Response {
+    let hint =
+        format!("{} characters or more. A few words make a good password.", app.settings.min_password_length);
+    render(status, &PasswordPage { hint, errors })
+}
+
+/// `GET /Auth/Password`
+pub(crate) async fn show(State(app): State<Arc<App>>, visitor: Visitor) -> Response {
+    match visitor.account {
+        Some(_) => page(&app, StatusCode::OK, FieldErrors::default()),
+        None => redirect(LOGIN_PAGE),
+    }
+}
+
+/// `POST /Auth/Password`: the current password is a sign-in, with its limits. The new one revokes the access tokens of the account and
+/// ends its sessions; this browser gets another one.
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    ClientAddress(client_address): ClientAddress,
+    visitor: Visitor,
+    form: Result<Form, InvalidForm>,
+) -> Result<Response, PageError> {
+    let form = form?;
+    let Some(account) = &visitor.account else { return Ok(redirect(LOGIN_PAGE)) };
+    let refuse = |errors| Ok(page(&app, StatusCode::UNPROCESSABLE_ENTITY, errors));
+    let new = form.value_or_empty("NewPassword");
+    if let Err(errors) = check_new(&app, account, new, form.value_or_empty("ConfirmPassword")) {
+        return refuse(errors);
+    }
+    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+    let current = form.value_or_empty("Password").to_owned();
+    match sign_in(&app, pass, visitor.device(), &account.name, current).await {
+        Ok(_) => {}
+        Err(SignInError::BadCredentials) => {
+            return refuse(FieldErrors { current: Some(WRONG_PASSWORD), ..FieldErrors::default() });
+        }
+        Err(SignInError::Service(failure)) => return Err(failure.into()),
+    }
+    let permit = app.password_hasher.acquire(network(client_address)).await?;
+    let hash = permit.hash(new.to_owned()).await;
+    app.set_password(account.id, &hash).await?;
+    info!(target: "audit", { audit.event = "password_changed", account.id = %account.id, client.address = %client_address }, "{} changed the own password", account.id);
+    sign_in_again(&app, &visitor, account).await
+}
+
+fn check_new(app: &App, account: &Account, new: &str, confirmation: &str) -> Result<(), FieldErrors> {
+    let strength = password_policy::check(new, &account.name, app.settings.min_password_length);
+    if strength.is_ok() && confirmation == new {
+        return Ok(());
+    }
+    Err(FieldErrors {
+        current: None,
+        new: strength.err().map(|error| sentence(&error)),
+        confirm: (confirmation != new).then_some("The two passwords differ."),
+    })
+}
+
+/// Starts a session for the new password, and remembers the device, which the old one has forgotten.
+async fn sign_in_again(app: &App, visitor: &Visitor, account: &Account) -> Result<Response, PageError> {
+    let mut response = redirect(DEFAULT_PAGE);
+    if let Some(account) = app.accounts.find_by_id(account.id).await? {
+        let (session, device) = (app.sessions.start(&account).await?, visitor.issued_device(app).await?);
+        app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
+        response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
+        response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
+    }
+    Ok(response)
+}

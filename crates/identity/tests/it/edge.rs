@@ -1,0 +1,104 @@
+//! What programs get where no handler answers, pages of other origins, and text that is composed in different ways.
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use serde_json::{Value, json};
+
+use crate::kit::{PASSWORD, each_database, each_database_with, password_grant};
+
+const APP: &str = "https://app.example";
+
+#[tokio::test]
+async fn programs_get_problem_documents_and_browsers_get_pages() {
+    each_database(|service| async move {
+        for (method, path, status, slug) in [
+            ("GET", "/api/nothing", 404, "no-such-address"),
+            ("POST", "/connect/nothing", 404, "no-such-address"),
+            ("GET", "/.well-known/nothing", 404, "no-such-address"),
+            ("DELETE", "/api/User", 405, "method-not-allowed"),
+            ("GET", "/connect/userinfo", 401, "unauthenticated"),
+        ] {
+            let answer = service.request(method, path).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
+            assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json", "{method} {path}");
+            let problem: Value = answer.json().await.unwrap();
+            assert_eq!(problem["type"], format!("urn:tasker:problem:{slug}"), "{method} {path}");
+        }
+        let wrong_method = service.request("GET", "/connect/token").send().await.unwrap();
+        assert_eq!(wrong_method.json::<Value>().await.unwrap()["error"], "invalid_request");
+        for (method, path, status) in [("GET", "/nothing", 404), ("DELETE", "/Auth/Login", 405)] {
+            let answer = service.request(method, path).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
+            assert!(answer.text().await.unwrap().contains("<h1>"), "{method} {path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_created_has_an_address() {
+    each_database(|service| async move {
+        service.register_admin("root").await;
+        let root = service.token("root").await;
+        let create = async |path: &str, body: Value| {
+            service.request("POST", path).bearer_auth(&root).body(body.to_string()).send().await.unwrap()
+        };
+        let account = create("/api/User", json!({"name": "ann"})).await;
+        assert_eq!(
+            (account.status(), &account.headers()[LOCATION]),
+            (StatusCode::CREATED, &"/api/User/ann".parse().unwrap())
+        );
+        let invitation = create("/api/Invitation", json!({"role": "User"})).await;
+        let location = invitation.headers()[LOCATION].to_str().unwrap().to_owned();
+        assert_eq!(invitation.json::<Value>().await.unwrap()["link"], location);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_of_the_origins_in_the_settings_may_get_tokens_and_no_others() {
+    let allow = |settings: &mut identity::Settings| settings.cors_origins = vec![APP.to_owned()];
+    each_database_with(allow, |service| async move {
+        service.register("ann").await;
+        let request = |origin: &str| {
+            let request = service.post("/connect/token", &password_grant("ann", PASSWORD));
+            request.header("origin", origin).header("sec-fetch-site", "cross-site")
+        };
+        let allowed = request(APP).send().await.unwrap();
+        assert_eq!(allowed.status(), StatusCode::OK);
+        assert_eq!(allowed.headers()["access-control-allow-origin"], APP);
+        let refused = request("https://evil.example").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        assert!(!refused.headers().contains_key("access-control-allow-origin"));
+        let preflight = service.request("OPTIONS", "/connect/userinfo").header("origin", APP);
+        let preflight = preflight.header("access-control-request-method", "GET").send().await.unwrap();
+        let headers = preflight.headers()["access-control-allow-headers"].to_str().unwrap();
+        for header in ["authorization", "traceparent", "tracestate"] {
+            assert!(headers.contains(header), "{header}: {headers}");
+        }
+        let form = [("Username", "ann"), ("Password", PASSWORD)];
+        let page = service.post("/Auth/Login", &form).header("origin", APP).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::FORBIDDEN, "a page is for no other origin");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_however_its_characters_are_composed() {
+    each_database(|service| async move {
+        let (composed, decomposed) = ("caf\u{e9} cr\u{e8}me", "cafe\u{301}\u{a0}cre\u{300}me");
+        let form = [("Username", " ann "), ("Password", composed), ("ConfirmPassword", composed)];
+        let registered = service.post("/Auth/Register", &form).send().await.unwrap();
+        assert_eq!(registered.status(), StatusCode::SEE_OTHER);
+        for (name, password) in [("ann", composed), ("ann", decomposed), (" ann", decomposed)] {
+            assert_eq!(service.request_token(name, password).await.status(), StatusCode::OK, "{password}");
+        }
+        assert_eq!(service.request_token("ann", "cafe creme").await.status(), StatusCode::BAD_REQUEST);
+        let request = service.request("POST", "/connect/token");
+        let body = "grant_type=password&client_id=tasker_backend&username=ann&password=%FF";
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["error"], "invalid_request", "{answer}");
+    })
+    .await;
+}
