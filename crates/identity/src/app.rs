@@ -1,6 +1,6 @@
 //! The state that all request handlers share.
 
-use database::{Clock, Db};
+use database::{Clock, Db, WriteCheck};
 use tracing::warn;
 
 use crate::accounts::account_store::AccountStore;
@@ -19,7 +19,7 @@ use crate::time::{SECOND, micros};
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
-    pub(crate) db: Db,
+    pub(crate) write_check: WriteCheck,
     pub(crate) accounts: AccountStore,
     pub(crate) sessions: SessionStore,
     pub(crate) registration_tokens: RegistrationTokens,
@@ -34,7 +34,9 @@ impl App {
     pub(crate) async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         settings.check()?;
         if settings.open_registration == OpenRegistration::Full {
-            warn!("`identity.open_registration` is `full`: anyone who reaches Identity can become an administrator");
+            warn!(
+                "`identity.open_registration` is `full`: anyone who reaches Identity can become an administrator"
+            );
         }
         ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
@@ -47,9 +49,9 @@ impl App {
             lockout: Lockout::new(db.clone(), clock.clone()),
             password_hasher: PasswordHasher::new(),
             keys,
+            write_check: WriteCheck::new(db, ACCOUNTS),
             settings,
             clock,
-            db,
         })
     }
 

@@ -22,6 +22,7 @@ mod path_normalization;
 mod peer_notifications;
 mod pruning;
 mod read;
+mod readiness;
 mod report;
 mod request_log;
 mod shutdown;
