@@ -20,12 +20,16 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The time limit of the connection that is opened to find out why the check had no answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How a check went; its callers share the error.
+type Answer = Result<(), Arc<DatabaseError>>;
+
 /// Checks one part's tables; concurrent callers share one check, and its answer counts for a second.
 #[derive(Debug)]
 pub struct WriteCheck {
     db: Db,
     part: SchemaPart,
-    last: Mutex<Option<(Instant, Result<(), Arc<DatabaseError>>)>>,
+    /// When the last check ended, and how.
+    last: Mutex<Option<(Instant, Answer)>>,
 }
 
 impl WriteCheck {

@@ -87,7 +87,7 @@ async fn an_unknown_path_and_a_database_outage_reveal_nothing() {
         assert_eq!(service.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
         let unready = service.get("/health/ready").send().await.unwrap();
         assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let problem: serde_json::Value = unready.json().await.unwrap();
+        let problem: Value = unready.json().await.unwrap();
         let why = "requests cannot be served: database of accounts: the database cannot be reached";
         assert_eq!(problem["detail"], why);
         let answer = service.post("/connect/token", &password_grant("ann", PASSWORD)).send().await.unwrap();
