@@ -34,6 +34,12 @@ PRIMARY KEY (id)
 CREATE INDEX outcome_owner ON public.outcome USING btree (owner, status, id)
 CREATE UNIQUE INDEX outcome_pkey ON public.outcome USING btree (id)
 
+-- readiness
+part           text not null
+checked_at     text not null
+PRIMARY KEY (part)
+CREATE UNIQUE INDEX readiness_pkey ON public.readiness USING btree (part)
+
 -- schema_version
 part           text not null
 version        bigint not null

@@ -33,6 +33,8 @@ CREATE TABLE outcome (
 
 CREATE INDEX outcome_owner on outcome (owner, status, id);
 
+CREATE TABLE readiness (part text primary key, checked_at text not null);
+
 CREATE TABLE schema_version (part text primary key, version bigint not null, oldest bigint not null);
 
 CREATE TABLE task (

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use axum::http::StatusCode;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use database::DatabaseError;
+use database::{DatabaseError, Unavailability};
 use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
@@ -77,8 +77,15 @@ pub(crate) enum ApiError {
     Overloaded,
     #[error("the request took too long")]
     TimedOut,
-    #[error("{0} cannot be reached; try again shortly")]
-    Unavailable(&'static str),
+    /// The database does not serve the request at the moment.
+    #[error("{0}; try again later")]
+    Unavailable(Unavailability),
+    /// The keys of Identity are not known.
+    #[error("Identity cannot be reached; try again shortly")]
+    NoIdentity,
+    /// Parts that requests need are missing, each with its cause.
+    #[error("requests cannot be served: {}", .0.join("; "))]
+    NotReady(Vec<String>),
     #[error("an internal error occurred; it has been logged")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -128,9 +135,10 @@ impl ApiError {
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::NoIdentity => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A dependency is unavailable")
             }
+            Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not ready"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -174,6 +182,9 @@ impl IntoResponse for ApiError {
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge.header());
         }
+        if let Self::Unavailable(why) = &self {
+            response.headers_mut().insert(RETRY_AFTER, why.retry_after().as_secs().into());
+        }
         if let Self::Internal(cause) = &self {
             FailureCause::attach(&mut response, cause.as_ref());
         }
@@ -183,9 +194,9 @@ impl IntoResponse for ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
-        if error.is_unavailable() {
+        if let Some(why) = error.unavailability() {
             tracing::debug!(error = %error_chain(&error), "the database is unavailable");
-            return Self::Unavailable("the database");
+            return Self::Unavailable(why);
         }
         if error.is_transaction_rollback() {
             tracing::debug!(error = %error_chain(&error), "a statement conflicted with other transactions at every attempt");

@@ -6,6 +6,9 @@ use std::fmt;
 use sqlx::error::DatabaseError as ServerError;
 use sqlx::sqlite::SqliteError;
 
+use crate::session_age::record_read_only_session;
+use crate::unavailability::{Unavailability, is_read_only_session};
+
 /// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -32,6 +35,9 @@ pub enum DatabaseError {
     /// other Backends.
     #[error("the connection receives no notifications: a notification that it sent to itself did not arrive")]
     NotificationsLost,
+    /// A check had no answer within its time limit.
+    #[error("the database did not answer in time")]
+    NoAnswer,
     /// Fewer connections than [`crate::pools::PoolOptions::MIN_CONNECTIONS`] were allowed.
     #[error("{0} connections are too few: one writes, one reads and one listens for notifications")]
     TooFewConnections(u32),
@@ -74,6 +80,11 @@ impl Error for DriverError {}
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refusal) = &error
+            && is_read_only_session(&**refusal)
+        {
+            record_read_only_session();
+        }
         Self::Database(DriverError(error))
     }
 }
@@ -81,19 +92,16 @@ impl From<sqlx::Error> for DatabaseError {
 impl DatabaseError {
     /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        let error = match self {
-            Self::Database(DriverError(error)) => error,
-            Self::NotificationsLost => return true,
-            _ => return false,
-        };
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(refusal) => is_unavailable(&**refusal),
-            _ => false,
+        self.unavailability().is_some()
+    }
+
+    /// Why the same call may succeed later; `None` if it would fail again.
+    pub fn unavailability(&self) -> Option<Unavailability> {
+        match self {
+            Self::Database(DriverError(error)) => Unavailability::of(error),
+            Self::NotificationsLost => Some(Unavailability::Unreachable),
+            Self::NoAnswer => Some(Unavailability::TooSlow),
+            _ => None,
         }
     }
 
@@ -129,16 +137,4 @@ fn is_permanent_row_error(refusal: &dyn ServerError) -> bool {
     }
     // Classes of SQLSTATE: 22 data exception; 23 constraint violation; 54 a program limit exceeded.
     ["22", "23", "54"].iter().any(|class| code.starts_with(class))
-}
-
-fn is_unavailable(refusal: &dyn ServerError) -> bool {
-    let Some(code) = refusal.code() else { return false };
-    if refusal.try_downcast_ref::<SqliteError>().is_some() {
-        // 5 busy, 6 locked, 10 I/O, 13 disk full, 14 cannot open. The upper bytes of an extended code give details.
-        return code.parse::<i32>().is_ok_and(|code| [5, 6, 10, 13, 14].contains(&(code & 0xff)));
-    }
-    // SQLSTATE. 08: connection; 25006: read-only after a failover; 53: insufficient resources; 55P03 and 57014: a timeout;
-    // 57P: the server shuts down.
-    ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
-        || ["25006", "55P03", "57014"].contains(&&*code)
 }

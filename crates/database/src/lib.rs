@@ -5,10 +5,16 @@ mod error;
 mod migration;
 #[doc(hidden)]
 pub mod pools;
+mod session_age;
 mod sqlite_batch;
+mod unavailability;
+mod write_check;
 
 pub use clock::Clock;
 pub use error::{DatabaseError, DriverError};
 pub use migration::{Migration, SchemaPart};
 pub use pools::{Db, PoolOptions, Pools};
+pub use session_age::is_session_outdated;
 pub use sqlite_batch::{TransactionFuture, decode_rows, encode_batch, transaction};
+pub use unavailability::Unavailability;
+pub use write_check::WriteCheck;

@@ -27,10 +27,16 @@ pub struct SchemaPart {
     pub name: &'static str,
     /// The part's steps, oldest first. A step that has been released is never edited.
     pub steps: &'static [Migration],
+    /// The tables that every request may write, separated by commas. [`crate::WriteCheck`] takes the locks of such a write.
+    pub tables: &'static str,
 }
 
 const CREATE_VERSION_TABLE: &str = "create table if not exists schema_version (\
     part text primary key, version bigint not null, oldest bigint not null)";
+
+/// One row for each part, which [`crate::WriteCheck`] writes.
+const CREATE_READINESS_TABLE: &str =
+    "create table if not exists readiness (part text primary key, checked_at text not null)";
 
 /// The version of a part in the database and the oldest version that may use it; `None` before the first migration.
 type SchemaVersion = Option<(i64, i64)>;
@@ -85,6 +91,7 @@ impl SchemaPart {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         connection.execute(CREATE_VERSION_TABLE).await?;
+        connection.execute(CREATE_READINESS_TABLE).await?;
         let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {
@@ -97,6 +104,7 @@ impl SchemaPart {
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
         connection.execute(CREATE_VERSION_TABLE).await?;
+        connection.execute(CREATE_READINESS_TABLE).await?;
         let found: SchemaVersion =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {
@@ -144,7 +152,8 @@ mod tests {
     use super::*;
 
     const STEP: Migration = Migration { postgres: "", sqlite: "", oldest: 1 };
-    const PART: SchemaPart = SchemaPart { name: "tasks", steps: &[STEP, Migration { oldest: 2, ..STEP }] };
+    const PART: SchemaPart =
+        SchemaPart { name: "tasks", steps: &[STEP, Migration { oldest: 2, ..STEP }], tables: "" };
 
     #[test]
     fn only_missing_steps_are_applied() {

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
+use crate::session_age::is_session_outdated;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -176,6 +177,10 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(settings).await.map(drop) })
+            })
+            .before_acquire(|_, session| {
+                let is_outdated = is_session_outdated(session.age);
+                Box::pin(async move { Ok(!is_outdated) })
             })
             .connect_lazy_with(server.clone().application_name("tasker"))
     };

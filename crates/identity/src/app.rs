@@ -1,6 +1,6 @@
 //! The state that all request handlers share.
 
-use database::{Clock, DatabaseError, Db};
+use database::{Clock, DatabaseError, Db, WriteCheck};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::time::{SECOND, micros};
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
-    pub(crate) db: Db,
+    pub(crate) write_check: WriteCheck,
     pub(crate) accounts: AccountStore,
     pub(crate) sessions: SessionStore,
     pub(crate) registration_tokens: RegistrationTokens,
@@ -55,9 +55,9 @@ impl App {
             password_hasher: PasswordHasher::new(),
             keys,
             revocations,
+            write_check: WriteCheck::new(db, ACCOUNTS),
             settings,
             clock,
-            db,
         })
     }
 

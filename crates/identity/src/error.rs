@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
-use database::DatabaseError;
+use database::{DatabaseError, Unavailability};
 use domain::Problem;
 use web::problem;
 use web::request_log::FailureCause;
@@ -58,8 +58,11 @@ pub(crate) enum ServiceFailure {
     #[error("too many passwords are being checked: try again in a moment")]
     Overloaded,
     /// The database does not answer.
-    #[error("the database does not answer: try again in a moment")]
-    Unavailable(#[source] DatabaseError),
+    #[error("{0}: try again later")]
+    Unavailable(Unavailability, #[source] DatabaseError),
+    /// The readiness check has failed.
+    #[error("requests cannot be served: database of accounts: {0}")]
+    NotReady(String),
     /// The time limit is over.
     #[error("the request took too long: try again in a moment")]
     TimedOut,
@@ -76,7 +79,9 @@ impl ServiceFailure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded | Self::Unavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unavailable(..) | Self::NotReady(_) | Self::TimedOut => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -86,7 +91,8 @@ impl ServiceFailure {
         match self {
             Self::RateLimited { .. } => "Too many attempts",
             Self::Overloaded => "Too busy",
-            Self::Unavailable(_) => "A dependency is unavailable",
+            Self::Unavailable(..) => "A dependency is unavailable",
+            Self::NotReady(_) => "Not ready",
             Self::TimedOut => "Out of time",
             Self::Internal(_) | Self::Panicked => "Internal error",
         }
@@ -97,7 +103,7 @@ impl ServiceFailure {
         match self {
             Self::RateLimited { .. } => "rate-limited",
             Self::Overloaded => "busy",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(..) | Self::NotReady(_) => "unavailable",
             Self::TimedOut => "timed-out",
             Self::Internal(_) | Self::Panicked => "internal",
         }
@@ -114,7 +120,7 @@ impl ServiceFailure {
         if let Some(seconds) = self.retry_after_seconds() {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
-        if let Self::Unavailable(cause) | Self::Internal(cause) = self {
+        if let Self::Unavailable(_, cause) | Self::Internal(cause) = self {
             FailureCause::attach(&mut response, cause);
         }
         response
@@ -123,7 +129,8 @@ impl ServiceFailure {
     fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after } => Some(retry_after.as_secs()),
-            Self::Overloaded | Self::Unavailable(_) | Self::TimedOut => Some(1),
+            Self::Unavailable(why, _) => Some(why.retry_after().as_secs()),
+            Self::Overloaded | Self::NotReady(_) | Self::TimedOut => Some(1),
             Self::Internal(_) | Self::Panicked => None,
         }
     }
@@ -131,7 +138,10 @@ impl ServiceFailure {
 
 impl From<DatabaseError> for ServiceFailure {
     fn from(error: DatabaseError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error) }
+        match error.unavailability() {
+            Some(why) => Self::Unavailable(why, error),
+            None => Self::Internal(error),
+        }
     }
 }
 

@@ -10,4 +10,5 @@ pub const ACCOUNTS: SchemaPart = SchemaPart {
         sqlite: include_str!("../migrations/sqlite/0001_identity.sql"),
         oldest: 1,
     }],
+    tables: "account, session, failed_sign_in, rate_limit",
 };

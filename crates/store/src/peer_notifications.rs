@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use database::{DatabaseError, Db};
+use database::{DatabaseError, Db, is_session_outdated};
 use domain::{TaskId, TypeName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
@@ -57,6 +57,7 @@ pub struct PeerChannel {
     id: PeerId,
     /// Whether a notification of its own has arrived since its last heartbeat.
     received_own: bool,
+    opened_at: Instant,
 }
 
 impl Store {
@@ -79,7 +80,7 @@ impl Store {
             Ok(listener)
         };
         let (listener, id) = (in_time(listen).await?, PeerId(Uuid::new_v4()));
-        Ok(Some(PeerChannel { listener, id, received_own: true }))
+        Ok(Some(PeerChannel { listener, id, received_own: true, opened_at: Instant::now() }))
     }
 }
 
@@ -92,9 +93,9 @@ impl PeerChannel {
     }
 
     /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
-    /// connection may look healthy while no notification passes through it.
+    /// connection may look healthy while no notification passes through it, or lead to a server that has become a standby.
     pub async fn heartbeat(&mut self) -> Result<(), DatabaseError> {
-        if !std::mem::take(&mut self.received_own) {
+        if !std::mem::take(&mut self.received_own) || is_session_outdated(self.opened_at.elapsed()) {
             return Err(DatabaseError::NotificationsLost);
         }
         self.publish(&PeerUpdate::default()).await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use database::{Clock, DatabaseError, Db, Migration, SchemaPart};
+use database::{Clock, DatabaseError, Db, Migration, SchemaPart, WriteCheck};
 use domain::{TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
@@ -20,6 +20,7 @@ pub const TASKS: SchemaPart = SchemaPart {
         sqlite: include_str!("../migrations/sqlite/0001_tasks.sql"),
         oldest: 1,
     }],
+    tables: "task, unfinished_task, outcome",
 };
 
 /// The database of tasks. Cheap to clone: clones share connections.
@@ -40,6 +41,7 @@ struct Shared {
     /// The versions of operations whose unreadable definitions have been logged.
     unreadable: Mutex<HashSet<(String, i32)>>,
     floors: Floors,
+    write_check: WriteCheck,
 }
 
 impl Store {
@@ -50,6 +52,7 @@ impl Store {
             id_counter: Mutex::new(ContextV7::new()),
             unreadable: Mutex::default(),
             floors: Floors::default(),
+            write_check: WriteCheck::new(db.clone(), TASKS),
         };
         Self { db, clock, shared: Arc::new(shared) }
     }
@@ -61,9 +64,10 @@ impl Store {
         self.read_database_clock().await
     }
 
-    /// Runs an empty query; fails if the database does not answer.
-    pub async fn ping(&self) -> Result<(), DatabaseError> {
-        self.db.ping().await
+    /// Writes a row of the check's own; fails with the reason why tasks cannot be written or read at the moment. An answer
+    /// counts for a second.
+    pub async fn check_writes(&self) -> Result<(), Arc<DatabaseError>> {
+        self.shared.write_check.run().await
     }
 
     /// Closes every connection.

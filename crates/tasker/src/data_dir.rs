@@ -1,6 +1,7 @@
 //! The data directory of `tasker up`: databases, the local account's password, and the addresses for the command line.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -63,9 +64,15 @@ impl DataDir {
             .open(self.file(LOCK_FILE))
             .with_context(|| format!("--data-dir {shown} cannot be written"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
+            Ok(()) => {
+                file.set_len(0)?;
+                write!(&file, "{}", std::process::id())?;
+                Ok(Lock(file))
+            }
             Err(TryLockError::WouldBlock) => {
-                bail!("another `tasker up` runs on {shown}: stop it, or choose another --data-dir")
+                let owner = self.read(LOCK_FILE)?.filter(|id| !id.is_empty());
+                let process = owner.map(|id| format!(" as process {id}")).unwrap_or_default();
+                bail!("another `tasker up` runs on {shown}{process}: stop it, or choose another --data-dir")
             }
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("--data-dir {shown} cannot be locked"))

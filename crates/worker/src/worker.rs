@@ -41,7 +41,12 @@ pub struct Worker {
     operations: Arc<Operations>,
     settings: Settings,
     broker: Option<Broker>,
+    release_now: CancellationToken,
+    on_drain: DrainNotice,
 }
+
+/// Is told how many tasks run, and how long they may, when a worker begins to stop.
+type DrainNotice = Box<dyn Fn(usize, Duration) + Send + Sync>;
 
 /// The tasks that serve Kafka: they run until the reports are flushed, which is after the claiming of tasks has ended.
 struct KafkaTasks {
@@ -53,7 +58,30 @@ struct KafkaTasks {
 impl Worker {
     /// A worker that pulls its tasks and reports over HTTP. Nothing happens before [`Worker::run`].
     pub fn new(client: Client, operations: Operations, settings: Settings) -> Self {
-        Self { client, operations: Arc::new(operations), settings, broker: None }
+        Self {
+            client,
+            operations: Arc::new(operations),
+            settings,
+            broker: None,
+            release_now: CancellationToken::new(),
+            on_drain: Box::new(|_, _| {}),
+        }
+    }
+
+    /// The same worker, which after its stop releases the tasks that still run as soon as `release_now` is cancelled, and not
+    /// only after `drain`.
+    #[must_use]
+    pub fn with_release_now(mut self, release_now: CancellationToken) -> Self {
+        self.release_now = release_now;
+        self
+    }
+
+    /// The same worker, which calls `notice` when it begins to stop, with the number of tasks that run and the time that they
+    /// are given. It is not called if none runs.
+    #[must_use]
+    pub fn with_drain_notice(mut self, notice: impl Fn(usize, Duration) + Send + Sync + 'static) -> Self {
+        self.on_drain = Box::new(notice);
+        self
     }
 
     /// The same worker, which also gets tasks by tickets over Kafka and reports over Kafka.
@@ -180,8 +208,12 @@ impl Worker {
         let (name, drain) = (&self.settings.name, self.settings.drain);
         let running = executor.running.count();
         info!(worker.name = %name, "worker {name} stops; {running} tasks may end within {drain:.1?}");
+        if running > 0 {
+            (self.on_drain)(running, drain);
+        }
         executor.tracker.close();
-        if timeout(drain, executor.tracker.wait()).await.is_ok() {
+        let end = timeout(drain, executor.tracker.wait());
+        if let Some(Ok(())) = self.release_now.run_until_cancelled(end).await {
             return;
         }
         executor.release.cancel();

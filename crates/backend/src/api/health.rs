@@ -1,20 +1,16 @@
 //! `GET /health/live` and `GET /health/ready`: for load balancers and orchestrators.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use broker::Broker;
 use serde::Serialize;
-use tokio::time::timeout;
+use telemetry::error_chain;
 use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-
-/// The time limit of the readiness check's query.
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The answer of a healthy service.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,19 +38,28 @@ pub(crate) async fn live() -> Json<Health> {
 
 /// Check that requests can be served
 ///
-/// Requests can be served while the database answers. If Kafka or Identity is down they are served too, and `degraded` says so.
+/// Requests can be served while the database accepts writes and the signing keys of Identity are known. If Kafka or Identity is
+/// down they are served too, and `degraded` says so.
 #[utoipa::path(get, path = "/health/ready", operation_id = "checkReadiness", tag = "Health", security(()),
     responses((status = 200, body = Health, description = "Requests can be served"),
-        (status = 503, description = "The database does not answer")))]
+        (status = 503, description = "A part that requests need is missing; `detail` names the part and the cause")))]
 pub(crate) async fn ready(State(app): State<Arc<AppState>>) -> Result<Json<Health>, ApiError> {
-    match timeout(DATABASE_TIMEOUT, app.store.ping()).await {
-        Ok(Ok(())) => {
-            let mut degraded = app.broker.as_ref().map(Broker::degraded_reasons).unwrap_or_default();
-            if !app.token_verifier.revocations().is_current() {
-                degraded.push(NO_REVOCATIONS.to_owned());
-            }
-            Ok(Json(Health { degraded, ..OK }))
-        }
-        Ok(Err(_)) | Err(_) => Err(ApiError::Unavailable("the database")),
+    let jwks = app.token_verifier.jwks();
+    let (database, no_keys) = tokio::join!(app.store.check_writes(), jwks.reason_for_no_keys());
+    let mut missing = Vec::new();
+    if let Err(error) = database {
+        let why = error.unavailability().map_or_else(|| error_chain(&*error), |why| why.to_string());
+        missing.push(format!("database of tasks: {why}"));
     }
+    if let Some(why) = no_keys {
+        missing.push(format!("keys of Identity: {why}"));
+    }
+    if !missing.is_empty() {
+        return Err(ApiError::NotReady(missing));
+    }
+    let mut degraded = app.broker.as_ref().map(Broker::degraded_reasons).unwrap_or_default();
+    if !app.token_verifier.revocations().is_current() {
+        degraded.push(NO_REVOCATIONS.to_owned());
+    }
+    Ok(Json(Health { degraded, ..OK }))
 }

@@ -62,7 +62,20 @@ impl Jwks {
         }
         let refreshed = self.refresh().await;
         let key = self.cached(kid);
-        key.ok_or(if refreshed.is_ok() { ApiError::BadToken } else { ApiError::Unavailable("Identity") })
+        key.ok_or(if refreshed.is_ok() { ApiError::BadToken } else { ApiError::NoIdentity })
+    }
+
+    /// Why no token can be verified: no keys were ever fetched. `None` once there are keys, which stay while Identity is
+    /// unavailable.
+    pub(crate) async fn reason_for_no_keys(&self) -> Option<String> {
+        if !self.keys.read().is_empty() {
+            return None;
+        }
+        let failure = self.refresh().await.err();
+        let has_keys = !self.keys.read().is_empty();
+        let reason =
+            failure.map_or_else(|| "it publishes no keys".to_owned(), |error| error_chain(error.as_ref()));
+        (!has_keys).then_some(reason)
     }
 
     /// Fetches the keys, unless that was tried just before. While Identity is unavailable the cached keys remain.

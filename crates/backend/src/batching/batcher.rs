@@ -51,9 +51,11 @@ impl<O: BatchOperation> Batcher<O> {
         self.queue.try_send(Queued { input, answer, memory }).map_err(|_| full())?;
         answered.await.map_err(|_| ApiError::Overloaded)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
-            Err(shared) if shared.is_unavailable() => ApiError::Unavailable("the database"),
-            Err(shared) if shared.is_transaction_rollback() => ApiError::Overloaded,
-            Err(shared) => ApiError::Internal(Box::new(shared)),
+            Err(shared) => match shared.unavailability() {
+                Some(why) => ApiError::Unavailable(why),
+                None if shared.is_transaction_rollback() => ApiError::Overloaded,
+                None => ApiError::Internal(Box::new(shared)),
+            },
         })
     }
 }

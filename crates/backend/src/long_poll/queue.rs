@@ -255,8 +255,10 @@ impl From<WaitError> for ApiError {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::Duplicate => Self::DuplicateClaim,
-            WaitError::Query(error) if error.is_unavailable() => Self::Unavailable("the database"),
-            WaitError::Query(error) => Self::Internal(Box::new(error)),
+            WaitError::Query(error) => match error.unavailability() {
+                Some(why) => Self::Unavailable(why),
+                None => Self::Internal(Box::new(error)),
+            },
         }
     }
 }

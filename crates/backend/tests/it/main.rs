@@ -24,6 +24,7 @@ mod peer_notifications;
 mod pruning;
 mod published_requests;
 mod read;
+mod readiness;
 mod report;
 mod request_bodies;
 mod request_log;

@@ -281,16 +281,22 @@ async fn during_an_outage_of_identity_known_keys_are_accepted_and_unknown_ones_a
 #[tokio::test]
 async fn a_backend_started_during_an_outage_of_identity_answers_503_until_the_outage_ends() {
     on_each_database(async |service| {
+        // The check fetches the keys if the Backend has not done so yet.
+        service.get("/health/ready").await.expect_status(200);
         service.issuer.set_unavailable(true);
         let restarted = service.start_another(|_| {}).await;
         let user = restarted.user();
         let answer = user.get("/api/Task").await;
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("1"));
-        assert_eq!(service.get("/health/ready").await.status, 200, "a request that needs no token is served");
+        let unready = restarted.get("/health/ready").await;
+        assert_eq!(unready.problem(), (503, "unavailable".to_owned()));
+        assert!(unready.text.contains("keys of Identity: "), "{}", unready.text);
+        assert_eq!(service.get("/health/ready").await.status, 200, "known keys are enough");
         service.issuer.set_unavailable(false);
         until("Identity's keys are fetched", async || user.get("/api/Task").await.status == 200).await;
         user.submit_echo().await;
+        assert_eq!(restarted.get("/health/ready").await.status, 200);
         restarted.shut_down().await;
     })
     .await;

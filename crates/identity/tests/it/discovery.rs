@@ -88,10 +88,11 @@ async fn an_unknown_path_and_a_database_outage_reveal_nothing() {
         assert!(!answer.headers().contains_key("server"));
         service.db.close().await;
         assert_eq!(service.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
-        assert_eq!(
-            service.get("/health/ready").send().await.unwrap().status(),
-            StatusCode::SERVICE_UNAVAILABLE
-        );
+        let unready = service.get("/health/ready").send().await.unwrap();
+        assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let problem: Value = unready.json().await.unwrap();
+        let why = "requests cannot be served: database of accounts: the database cannot be reached";
+        assert_eq!(problem["detail"], why);
         let answer = service.post("/connect/token", &password_grant("ann", PASSWORD)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key("retry-after"));

@@ -121,6 +121,7 @@ const TABLES: SchemaPart = SchemaPart {
         sqlite: include_str!("../../migrations/sqlite/0001_identity.sql"),
         oldest: 1,
     }],
+    tables: "account",
 };
 
 impl TestService {

@@ -21,7 +21,7 @@ async fn concurrent_migrations_are_applied_once() {
             let store = Store::new(scratch.open(), Clock::default());
             race.spawn(async move {
                 store.migrate().await.unwrap();
-                store.ping().await.unwrap();
+                store.check_writes().await.unwrap();
                 store.close().await;
             });
         }
@@ -73,8 +73,8 @@ const BROKEN: Migration = Migration {
 #[tokio::test]
 async fn a_failing_step_has_no_effect() {
     each_database(|test| async move {
-        let good = SchemaPart { name: "part", steps: &[GOOD] };
-        let broken = SchemaPart { name: "part", steps: &[GOOD, BROKEN] };
+        let good = SchemaPart { name: "part", steps: &[GOOD], tables: "" };
+        let broken = SchemaPart { name: "part", steps: &[GOOD, BROKEN], tables: "" };
         broken.migrate(&test.db).await.unwrap_err();
         good.migrate(&test.db).await.expect("the failed migration created no table");
         broken.migrate(&test.db).await.unwrap_err();

@@ -32,9 +32,10 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The variables whose names begin with `prefix`, sorted by name.
+    /// The variables whose names begin with `prefix`, sorted by name. An empty one counts as not set, as in
+    /// [`Environment::get`]: Compose passes `${NAME:-}` on as an empty value.
     pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        let found = self.0.iter().filter(move |(name, _)| name.starts_with(prefix));
+        let found = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
         found.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

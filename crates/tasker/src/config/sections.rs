@@ -63,6 +63,8 @@ pub struct Backend {
     pub tls_key: Option<PathBuf>,
     /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+    /// The most connections that one address may have open at a time.
+    pub max_connections_per_address: NonZeroU32,
     /// The issuer of access tokens; its public keys are fetched from there.
     pub identity_url: Address,
     /// After how long a task that is still ready gets another Kafka ticket.
@@ -100,6 +102,7 @@ impl Default for Backend {
             tls_cert: None,
             tls_key: None,
             allow_plaintext: false,
+            max_connections_per_address: count(1000),
             identity_url: address("http://127.0.0.1:8081"),
             resend_period_ms: positive(5000),
             tls_ca: None,
@@ -130,6 +133,8 @@ pub struct Identity {
     pub tls_key: Option<PathBuf>,
     /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+    /// The most connections that one address may have open at a time.
+    pub max_connections_per_address: NonZeroU32,
     /// The public address, which tokens name as their issuer. Absent: the loopback address of the listener.
     pub issuer: Option<Address>,
     /// The database of accounts. Absent: `database.url`; with SQLite the file `identity.db` in the same directory.
@@ -157,6 +162,7 @@ impl Default for Identity {
             tls_cert: None,
             tls_key: None,
             allow_plaintext: false,
+            max_connections_per_address: count(1000),
             issuer: None,
             database_url: None,
             open_registration: OpenRegistration::default(),
@@ -231,7 +237,7 @@ impl Default for Worker {
             client_id: None,
             client_secret: None,
             heartbeat_ms: positive(2000),
-            drain_ms: 30_000,
+            drain_ms: 8_000,
             simulate_work_ms: [500, 1500],
         }
     }

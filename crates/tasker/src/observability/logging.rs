@@ -21,8 +21,9 @@ use crate::observability::log_file::RotatingFile;
 use crate::observability::log_writer::{LogWriter, StandardError};
 
 /// Filter directives that come before those of `log.level`, which may override them. The driver would log every
-/// connection that fails, where Tasker logs an outage once. Audit lines are logged at every level unless `audit=off` is set.
-const DEFAULT_DIRECTIVES: &str = "sqlx_core::pool=off,sqlx::postgres::notice=error,audit=info";
+/// connection that fails and the verifier every certificate, where Tasker logs an outage once. Audit lines are logged at every level unless `audit=off` is set.
+const DEFAULT_DIRECTIVES: &str =
+    "sqlx_core::pool=off,rustls_platform_verifier=off,sqlx::postgres::notice=error,audit=info";
 
 /// How long a reload of the settings may take. A settings file can be a pipe that never ends.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);

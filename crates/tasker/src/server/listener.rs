@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use tower::Service;
 use tracing::debug;
 
 use crate::config::tls::CertificateFiles;
+use crate::server::body_timeout;
+use crate::server::connection_limit::{ConnectionLimit, ConnectionPermit};
 use crate::server::tls::Tls;
 
 /// The time limit of a request, without the time of a wait that it asked for.
@@ -32,11 +35,15 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a TLS handshake and of a request's head; also how long a connection may be idle between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most connections from one address where no setting says otherwise.
+const MAX_CONNECTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(1000).expect("a positive number");
+
 /// A bound port. Connections wait in its queue until [`Listener::serve`] accepts them.
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    limit: ConnectionLimit,
 }
 
 impl Listener {
@@ -56,7 +63,12 @@ impl Listener {
             _ => anyhow!(error).context(format!("{setting} = {address}")),
         })?;
         let address = bound.local_addr().context("a bound port has an address")?;
-        Ok(Self { tcp: bound, address, tls })
+        Ok(Self { tcp: bound, address, tls, limit: ConnectionLimit::new(MAX_CONNECTIONS_PER_ADDRESS) })
+    }
+
+    /// The same listener with room for at most `most` connections from one address.
+    pub fn with_connections_per_address(self, most: NonZeroU32) -> Self {
+        Self { limit: ConnectionLimit::new(most), ..self }
     }
 
     /// The bound address and port.
@@ -85,6 +97,7 @@ impl Listener {
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
+        let router = router.layer(from_fn(body_timeout::enforce));
         let router = if acceptor.is_some() { router.layer(from_fn(web::hsts::add)) } else { router };
         if let Some(tls) = self.tls.take() {
             connections.spawn(tls.reload_when_changed(stop.clone()));
@@ -94,13 +107,18 @@ impl Listener {
         while let Some((connection, peer)) =
             stop.run_until_cancelled(axum::serve::Listener::accept(&mut self.tcp)).await
         {
+            // Closed at once, before anything is read from it or kept for it.
+            let Some(permit) = self.limit.permit(peer.ip()) else { continue };
             let service = services.call(peer).await.unwrap_or_else(|never| match never {});
             // Responses are small and complete: delaying one to fill a packet (Nagle) gains nothing.
             let _ = connection.set_nodelay(true);
             let (service, stop) = (TowerToHyperService::new(service), stop.clone());
             match &acceptor {
-                None => connections.spawn(serve_http(connection, service, stop)),
-                Some(acceptor) => connections.spawn(serve_tls(acceptor.current(), connection, service, stop)),
+                None => connections.spawn(with_permit(permit, serve_http(connection, service, stop))),
+                Some(acceptor) => {
+                    let serve = serve_tls(acceptor.current(), connection, service, stop);
+                    connections.spawn(with_permit(permit, serve))
+                }
             };
         }
         drop(self.tcp);
@@ -108,6 +126,12 @@ impl Listener {
         connections.wait().await;
         Ok(())
     }
+}
+
+/// Serves one connection and gives its permit back at the end.
+async fn with_permit(permit: ConnectionPermit, serve: impl Future<Output = ()>) {
+    serve.await;
+    drop(permit);
 }
 
 /// The router's service for one connection.

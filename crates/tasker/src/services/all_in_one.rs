@@ -1,7 +1,9 @@
 //! `tasker up`: Backend, Identity and a worker in one process, on loopback, without any settings.
 
+use std::io::{IsTerminal, stdin};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use backend::Backend;
@@ -25,7 +27,7 @@ use crate::exit_code::Exit;
 use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::Listener;
-use crate::services::lifecycle::until_stopped;
+use crate::services::lifecycle::{Hangup, Stop, until_stopped};
 use crate::services::{
     backend as backend_service, identity as identity_service, kafka, worker as worker_service,
 };
@@ -77,8 +79,9 @@ impl Up {
         let _lock = data.lock()?;
         let metrics = MetricsListener::open(&config.metrics).await?;
         let prepared = Prepared::prepare(config, data).await?;
-        until_stopped(|stop| {
-            serve_metrics(metrics, &stop);
+        let hangup = if stdin().is_terminal() { Hangup::Stops } else { Hangup::Reloads };
+        until_stopped(hangup, |stop| {
+            serve_metrics(metrics, &stop.begun);
             Box::pin(prepared.serve(stop))
         })
         .await
@@ -106,8 +109,12 @@ impl Prepared {
         let (backend, identity) = (&config.backend, &config.identity);
         let bind = async |setting, listen, tls| Listener::bind(setting, listen, tls).await;
         let listeners = Listeners {
-            backend: bind("backend.listen (--backend-addr)", backend.listen, backend.tls()?).await?,
-            identity: bind("identity.listen (--identity-addr)", identity.listen, identity.tls()?).await?,
+            backend: bind("backend.listen (--backend-addr)", backend.listen, backend.tls()?)
+                .await?
+                .with_connections_per_address(backend.max_connections_per_address),
+            identity: bind("identity.listen (--identity-addr)", identity.listen, identity.tls()?)
+                .await?
+                .with_connections_per_address(identity.max_connections_per_address),
         };
         let accounts = config.open_accounts()?;
         let store = Store::new(config.open_tasks()?, Clock::System);
@@ -116,10 +123,10 @@ impl Prepared {
 
     /// Opens both services concurrently, serves them and runs the worker. They stop in the order worker, Backend, Identity:
     /// a worker reports to the Backend, and a Backend fetches keys from Identity.
-    async fn serve(self, stop: CancellationToken) -> Result<()> {
+    async fn serve(self, Stop { begun: stop, at_once }: Stop) -> Result<()> {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
-        let worker = self.worker()?;
+        let worker = self.worker()?.with_release_now(at_once).with_drain_notice(print_drain_notice);
         self.announce(&identity).await?;
 
         let tracker = TaskTracker::new();
@@ -193,6 +200,15 @@ impl Prepared {
         terminal::print_service_line(&format!("Identity:   {}", addresses.identity))?;
         identity_service::print_setup_link(identity).await
     }
+}
+
+/// Prints what the stop waits for. The terminal may be closed, which is no reason to stop in another way.
+fn print_drain_notice(running: usize, drain: Duration) {
+    let tasks = if running == 1 { "1 running task".to_owned() } else { format!("{running} running tasks") };
+    terminal::print_note(&format!(
+        "Stopping: waits up to {:.1} s for {tasks}; a second Ctrl-C releases them at once.",
+        drain.as_secs_f64()
+    ));
 }
 
 /// Runs a service and cancels `stop` when it ends, also by an error or a panic.

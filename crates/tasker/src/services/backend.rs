@@ -22,7 +22,7 @@ use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::{Listener, REQUEST_TIMEOUT};
 use crate::server::plaintext_warnings;
-use crate::services::lifecycle::{until_stopped, within_grace_period};
+use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
 use crate::services::startup_retry::retry_until_available;
 use crate::services::{kafka, worker};
 
@@ -39,9 +39,10 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
     let (tls, broker) = (config.backend.tls()?, kafka::open(&config)?);
     let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;
+    let listener = listener.with_connections_per_address(config.backend.max_connections_per_address);
     plaintext_warnings::warn_about_tasks_database(&config);
     plaintext_warnings::warn_about_service("backend.identity_url", &config.backend.identity_url);
-    until_stopped(async |stop| {
+    until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
         serve_metrics(metrics, &stop);
         if let Some(backend) = open(&store, settings, &builtin, broker, &stop).await? {
             info!("the Backend listens on {}", listener.address());

@@ -18,7 +18,7 @@ use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::Listener;
 use crate::server::plaintext_warnings;
-use crate::services::lifecycle::{until_stopped, within_grace_period};
+use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
 use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
@@ -31,9 +31,10 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let db = config.open_accounts()?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
+    let listener = listener.with_connections_per_address(config.identity.max_connections_per_address);
     let settings = settings(&config, &listener)?;
     plaintext_warnings::warn_about_accounts_database(&config);
-    until_stopped(async |stop| {
+    until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
         serve_metrics(metrics, &stop);
         if let Some(identity) = open(&db, settings, &stop).await? {
             info!("Identity listens on {}", listener.address());

@@ -11,7 +11,7 @@ use crate::config::layers::Layers;
 use crate::exit_code::Exit;
 use crate::observability::logging;
 use crate::server::plaintext_warnings;
-use crate::services::lifecycle::until_stopped;
+use crate::services::lifecycle::{Hangup, Stop, until_stopped};
 use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
@@ -24,7 +24,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     if config.accounts_setting() != "database.url" {
         plaintext_warnings::warn_about_accounts_database(&config);
     }
-    until_stopped(async |stop| {
+    until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
         for (part, db) in &parts {
             let migrate = async || part.migrate(db).await;
             let what = format!("the database of {}", part.name);

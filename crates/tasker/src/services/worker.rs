@@ -18,7 +18,7 @@ use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::plaintext_warnings;
 use crate::services::kafka;
-use crate::services::lifecycle::until_stopped;
+use crate::services::lifecycle::{Hangup, Stop, until_stopped};
 
 /// Runs the worker until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
@@ -36,9 +36,9 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
         Some(broker) => worker.with_kafka(broker),
         None => worker,
     };
-    until_stopped(async |stop| {
+    until_stopped(Hangup::Reloads, async |Stop { begun: stop, at_once }| {
         serve_metrics(metrics, &stop);
-        Ok(worker.run(stop).await?)
+        Ok(worker.with_release_now(at_once).run(stop).await?)
     })
     .await
 }

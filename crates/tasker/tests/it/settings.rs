@@ -242,3 +242,15 @@ async fn config_check_connects_to_what_the_settings_name() {
     }
     cluster.stop();
 }
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let home = TempDir::new().unwrap();
+    let mut show = tasker_command(home.path(), ["config", "show"]);
+    for name in ["BACKEND__TLS_CERT", "BACKEND__LISTEN", "WORKER__PASSWORD_FILE"] {
+        show.env(format!("TASKER__{name}"), "");
+    }
+    let shown = run(&mut show);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(!shown.stdout.contains("TASKER__"), "{}", shown.stdout);
+}

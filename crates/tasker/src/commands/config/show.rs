@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(of("worker.slots").value.as_deref(), Some("4"));
         assert_eq!(
             (of("worker.drain_ms").value.as_deref(), &*of("worker.drain_ms").origin),
-            (Some("30000"), "default")
+            (Some("8000"), "default")
         );
         assert_eq!(of("worker.name").value, None);
     }
