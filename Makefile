@@ -6,7 +6,7 @@ WORKSPACE := --workspace --locked
 unexport UPDATE_GOLDEN
 
 .DEFAULT_GOAL := help
-.PHONY: help up cluster test contract lint fmt golden bench ci
+.PHONY: help up cluster test contract lint fmt golden bench dist ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,5 +42,8 @@ golden: ## writes the golden files of docs/ anew; read the difference before you
 
 bench: ## measures the store, tasks through the HTTP API, and several workers, with commits that wait for the disk
 	TASKER_PG_DURABLE=1 TASKER_KAFKA_JIT=1 scripts/with-services cargo bench --locked --package store --package tasker --bench store --bench flow --bench several_workers
+
+dist: ## packs a release binary into target/dist: a Debian package and an archive
+	scripts/dist
 
 ci: lint test ## decides whether a change lands: lint, then test

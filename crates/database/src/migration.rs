@@ -38,8 +38,8 @@ const CREATE_VERSION_TABLE: &str = "create table if not exists schema_version (\
 const CREATE_READINESS_TABLE: &str =
     "create table if not exists readiness (part text primary key, checked_at text not null)";
 
-/// The version of a part in the database and the oldest version that may use it; `None` before the first migration.
-type SchemaVersion = Option<(i64, i64)>;
+/// A row of `schema_version`: the version of a part in the database, and the oldest version that may use it.
+type VersionRow = (i64, i64);
 
 const READ: &str = "select version, oldest from schema_version where part = $1";
 
@@ -92,7 +92,7 @@ impl SchemaPart {
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         connection.execute(CREATE_VERSION_TABLE).await?;
         connection.execute(CREATE_READINESS_TABLE).await?;
-        let found: SchemaVersion =
+        let found: Option<VersionRow> =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {
             sqlx::raw_sql(step.postgres).execute(&mut *connection).await?;
@@ -105,7 +105,7 @@ impl SchemaPart {
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
         connection.execute(CREATE_VERSION_TABLE).await?;
         connection.execute(CREATE_READINESS_TABLE).await?;
-        let found: SchemaVersion =
+        let found: Option<VersionRow> =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
         for step in self.missing(found)? {
             sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
@@ -115,7 +115,7 @@ impl SchemaPart {
         Ok(())
     }
 
-    fn missing(&self, in_database: SchemaVersion) -> Result<&'static [Migration], DatabaseError> {
+    fn missing(&self, in_database: Option<VersionRow>) -> Result<&'static [Migration], DatabaseError> {
         let (found, oldest) = in_database.unwrap_or((0, 0));
         if oldest > self.version() {
             return Err(DatabaseError::SchemaTooNew {
@@ -130,7 +130,7 @@ impl SchemaPart {
     }
 
     /// What `schema_version` holds after the migration. An older binary leaves the version of a newer one alone.
-    fn version_after(&self, in_database: SchemaVersion) -> (i64, i64) {
+    fn version_after(&self, in_database: Option<VersionRow>) -> VersionRow {
         let ours = (self.version(), self.steps.last().map_or(0, |step| step.oldest));
         in_database.map_or(ours, |theirs| theirs.max(ours))
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::process_clock::ProcessClock;
 
 /// A session younger than this is kept: until there is a new primary, each statement would open another session.
 const MIN_AGE: Duration = Duration::from_secs(1);
@@ -15,13 +15,13 @@ static LAST_REFUSAL: AtomicI64 = AtomicI64::new(i64::MIN);
 
 /// Records that a session has refused a write because it may only read.
 pub(crate) fn record_read_only_session() {
-    LAST_REFUSAL.store(Clock::System.monotonic_micros(), Ordering::Relaxed);
+    LAST_REFUSAL.store(ProcessClock::System.monotonic_micros(), Ordering::Relaxed);
 }
 
 /// Whether a session that was opened `age` ago must be closed: it is older than the last refusal of a write, so it may lead
 /// to a server that has become a standby.
 pub fn is_session_outdated(age: Duration) -> bool {
     let age_micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-    let opened_at = Clock::System.monotonic_micros().saturating_sub(age_micros);
+    let opened_at = ProcessClock::System.monotonic_micros().saturating_sub(age_micros);
     age >= MIN_AGE && opened_at <= LAST_REFUSAL.load(Ordering::Relaxed)
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Executor, Pool, Sqlite, SqliteConnection};
 
-use crate::clock::Clock;
 use crate::error::DatabaseError;
+use crate::process_clock::ProcessClock;
 
 /// The future of one transaction's statements.
 pub type TransactionFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'c>>;
@@ -23,7 +23,7 @@ pub type TransactionFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, Databa
 ///
 /// Fails with whatever `begin`, `work` or `commit` fails with; nothing is written then.
 #[expect(clippy::disallowed_methods, reason = "the transaction must continue after its caller was dropped")]
-pub async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &Clock, work: F) -> Result<T, DatabaseError>
+pub async fn transaction<T, F>(pool: &Pool<Sqlite>, clock: &ProcessClock, work: F) -> Result<T, DatabaseError>
 where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> TransactionFuture<'c, T> + Send + 'static,
@@ -43,7 +43,7 @@ where
 
 async fn in_transaction<T, F>(
     connection: &mut SqliteConnection,
-    clock: &Clock,
+    clock: &ProcessClock,
     work: F,
 ) -> Result<T, DatabaseError>
 where

@@ -1,6 +1,6 @@
 //! The state that all request handlers share.
 
-use database::{Clock, DatabaseError, Db, WriteCheck};
+use database::{DatabaseError, Db, ProcessClock, WriteCheck};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use crate::time::{SECOND, micros};
 /// Settings, stores and the key ring of one Identity.
 pub(crate) struct App {
     pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ProcessClock,
     pub(crate) write_check: WriteCheck,
     pub(crate) accounts: AccountStore,
     pub(crate) sessions: SessionStore,
@@ -34,7 +34,7 @@ pub(crate) struct App {
 
 impl App {
     /// Checks the settings, migrates the tables and opens the key ring.
-    pub(crate) async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+    pub(crate) async fn open(db: Db, settings: Settings, clock: ProcessClock) -> Result<Self, OpenError> {
         settings.check()?;
         if settings.open_registration == OpenRegistration::Full {
             warn!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, patch, post};
-use database::{Clock, DatabaseError, Db};
+use database::{DatabaseError, Db, ProcessClock};
 use tokio_util::sync::CancellationToken;
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
@@ -38,7 +38,7 @@ pub struct Identity(Arc<App>);
 
 impl Identity {
     /// Migrates the tables and decrypts the signing keys. The very first start creates the key file and one key.
-    pub async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+    pub async fn open(db: Db, settings: Settings, clock: ProcessClock) -> Result<Self, OpenError> {
         App::open(db, settings, clock).await.map(|app| Self(Arc::new(app)))
     }
 
@@ -107,7 +107,7 @@ impl Identity {
 
 /// Forgets the failed sign-ins of the account `name`, for the operator of the database; `false` if there is no such account.
 pub async fn unlock(db: &Db, name: &str) -> Result<bool, DatabaseError> {
-    let clock = Clock::System;
+    let clock = ProcessClock::System;
     let account = AccountStore::new(db.clone(), clock.clone()).find(&name.to_lowercase()).await?;
     let Some((account, _)) = account else { return Ok(false) };
     Lockout::new(db.clone(), clock).unlock(account.id).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use database::{Clock, DatabaseError, Db, Migration, SchemaPart, WriteCheck};
+use database::{DatabaseError, Db, Migration, ProcessClock, SchemaPart, WriteCheck};
 use domain::{TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
@@ -28,7 +28,7 @@ pub const TASKS: SchemaPart = SchemaPart {
 pub struct Store {
     pub(crate) db: Db,
     /// The time on SQLite; on PostgreSQL the statements call `now_us()`.
-    pub(crate) clock: Clock,
+    pub(crate) clock: ProcessClock,
     shared: Arc<Shared>,
 }
 
@@ -46,7 +46,7 @@ struct Shared {
 
 impl Store {
     /// A store on `db`, whose tables are left as they are: call [`Store::migrate`] next. `clock` is the time on SQLite.
-    pub fn new(db: Db, clock: Clock) -> Self {
+    pub fn new(db: Db, clock: ProcessClock) -> Self {
         let shared = Shared {
             server_clock_offset: AtomicI64::new(clock.now() - clock.monotonic_micros()),
             id_counter: Mutex::new(ContextV7::new()),

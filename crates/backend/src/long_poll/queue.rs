@@ -265,7 +265,7 @@ impl From<WaitError> for ApiError {
 
 #[cfg(test)]
 mod tests {
-    use database::Clock;
+    use database::ProcessClock;
     use domain::{ClaimId, InstanceId, SubjectId, WorkerProcess};
     use testkit::TestDatabase;
     use uuid::Uuid;
@@ -275,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_beyond_the_most_that_may_wait_is_refused() {
         let scratch = TestDatabase::sqlite();
-        let store = Store::new(scratch.open(), Clock::System);
+        let store = Store::new(scratch.open(), ProcessClock::System);
         let notifier = Arc::new(Notifier::default());
         let (settler, _writers) = Settler::new(store.clone(), notifier.clone(), 1024);
         let (mut long_poll, mut queue) =

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use serde_json::{Value, json};
 use store::Store;
 use testkit::TestDatabase;
@@ -21,11 +21,11 @@ async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_
     let _guard = log.install("info");
     let database = TestDatabase::postgres().await;
     let proxy = TcpProxy::to(&database).await;
-    let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), Clock::System);
+    let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), ProcessClock::System);
     store.migrate().await.unwrap();
     let issuer = FakeIssuer::start(&TaskTracker::new()).await;
     let check = |settings: &mut backend::Settings| settings.check_period = Duration::from_millis(100);
-    let service = TestBackend::start_on(store, Clock::System, database, issuer, check).await;
+    let service = TestBackend::start_on(store, ProcessClock::System, database, issuer, check).await;
     let (user, worker) = (service.user(), service.worker());
     let id = user.submit_echo().await;
     let expires = user.submit(json!({"type": "ECHO", "ttl": 100})).await.id();
@@ -71,11 +71,11 @@ async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_
 async fn an_accepted_task_is_answered_201_though_the_database_fails_while_the_caller_waits_for_its_end() {
     let database = TestDatabase::postgres().await;
     let proxy = TcpProxy::to(&database).await;
-    let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), Clock::System);
+    let store = Store::new(Db::open(&proxy.url(&database)).unwrap(), ProcessClock::System);
     store.migrate().await.unwrap();
     let issuer = FakeIssuer::start(&TaskTracker::new()).await;
     let slow_check = |settings: &mut backend::Settings| settings.slow_check = Duration::from_millis(100);
-    let service = TestBackend::start_on(store, Clock::System, database, issuer, slow_check).await;
+    let service = TestBackend::start_on(store, ProcessClock::System, database, issuer, slow_check).await;
     let user = service.user();
     let submit = user.submit(json!({"type": "ECHO", "ttl": 60_000})).prefer("wait=60").into_future();
     let cut = async {

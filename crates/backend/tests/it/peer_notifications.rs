@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use store::Store;
@@ -218,9 +218,10 @@ async fn a_silent_connection_to_the_other_backends_is_noticed_and_replaced() {
     let one = TestBackend::start(TestDatabase::postgres().await, |_| {}).await;
     let proxy = TcpProxy::to(one.database()).await;
     let url = format!("{}?sslmode=disable", proxy.url(one.database()));
-    let store = Store::new(Db::open(&url).unwrap(), Clock::System);
+    let store = Store::new(Db::open(&url).unwrap(), ProcessClock::System);
     let issuer = one.issuer.clone();
-    let other = TestBackend::start_on(store, Clock::System, TestDatabase::sqlite(), issuer, |_| {}).await;
+    let other =
+        TestBackend::start_on(store, ProcessClock::System, TestDatabase::sqlite(), issuer, |_| {}).await;
     let user = one.user();
     let waiting_user = at_other(&user, &other);
     // Once a notification has arrived, both Backends are connected.

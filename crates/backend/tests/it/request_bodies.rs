@@ -35,24 +35,19 @@ async fn an_array_is_not_an_object_in_any_body() {
             (
                 Method::POST,
                 "/api/Task/request",
-                json!({"claim": claim, "worker": "w", "wanted": {"pull": [["ECHO"], 1, 0]}}),
+                json!({"claim": claim, "worker": "w", "instance": claim, "wanted": {"pull": [["ECHO"], 1, 0]}}),
             ),
             (
                 Method::POST,
                 "/api/Task/request",
-                json!({"claim": claim, "worker": "w", "wanted": {"ids": [id]}, "declined": [[id, "ECHO"]]}),
+                json!({"claim": claim, "worker": "w", "instance": claim, "wanted": {"ids": [id]}, "declined": [[id, "ECHO"]]}),
             ),
             (Method::POST, "/api/Task/results", json!(["w", []])),
-            (
-                Method::POST,
-                "/api/Task/results",
-                json!({"worker": "w", "reports": [[id, 1, claim, {"result": 1}]]}),
-            ),
             (Method::POST, "/api/Worker/heartbeat", json!(["w", 1, ["ECHO"], [], false])),
             (
                 Method::POST,
                 "/api/Worker/heartbeat",
-                json!({"worker": "w", "slots": 1, "types": ["ECHO"], "running": [[id, 1]]}),
+                json!({"worker": "w", "instance": claim, "slots": 1, "types": ["ECHO"], "running": [[id, 1]]}),
             ),
             (Method::PUT, "/api/Operation/NEW", json!(["NEW", 1, "default", true, true])),
             (Method::PUT, "/api/Operation/NEW", with(operation, "ttl", json!([1, 2]))),
@@ -61,6 +56,9 @@ async fn an_array_is_not_an_object_in_any_body() {
             let answer = client.call(method, path).json(body.clone()).await;
             assert_eq!(answer.problem(), wrong, "{path} {body}");
         }
+        // Each report stands alone, so an array among them is refused by itself.
+        let reports = json!({"worker": "w", "reports": [[id, 1, claim, {"result": 1}]]});
+        assert_eq!(worker.post("/api/Task/results").json(reports).await.read::<Value>()[0]["became"], "invalid");
         assert_eq!(user.task(&id).await["status"], "CREATED");
     })
     .await;
@@ -155,17 +153,16 @@ async fn an_attempt_that_no_database_can_store_is_refused() {
         let (worker, id, claim) = (service.worker(), Uuid::new_v4(), Uuid::new_v4());
         let attempt = 2_147_483_648_u64;
         let running = json!([{"id": id, "attempt": attempt}]);
-        let reports = json!([{"id": id, "attempt": attempt, "claim": claim, "reported": "released"}]);
-        for (path, body) in [
-            (
-                "/api/Worker/heartbeat",
-                json!({"worker": "w", "slots": 1, "types": ["ECHO"], "running": running}),
-            ),
-            ("/api/Task/results", json!({"worker": "w", "reports": reports})),
-        ] {
-            let answer = worker.post(path).json(body).await;
-            assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()), "{path}");
-        }
+        let heartbeat =
+            json!({"worker": "w", "instance": claim, "slots": 1, "types": ["ECHO"], "running": running});
+        let answer = worker.post("/api/Worker/heartbeat").json(heartbeat).await;
+        assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()));
+        let report = json!({"id": id, "attempt": attempt, "claim": claim, "reported": "released"});
+        let reports = json!({"worker": "w", "reports": [report]});
+        assert_eq!(
+            worker.post("/api/Task/results").json(reports).await.read::<Value>()[0]["became"],
+            "invalid"
+        );
     })
     .await;
 }

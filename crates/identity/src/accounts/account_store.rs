@@ -1,6 +1,6 @@
 //! The table of accounts.
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -127,11 +127,11 @@ type Row = (Uuid, String, String, String, Option<i64>, i64);
 /// Reads and writes the table `account`.
 pub(crate) struct AccountStore {
     pub(super) db: Db,
-    pub(super) clock: Clock,
+    pub(super) clock: ProcessClock,
 }
 
 impl AccountStore {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

@@ -1,7 +1,7 @@
 //! Registration tokens: the setup link of the first start, and the invitations of administrators. A role is granted by
 //! such a token, never by a form field.
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::read_role;
@@ -68,11 +68,11 @@ pub(crate) struct RegistrationToken {
 /// Reads and writes the table `registration_token`.
 pub(crate) struct RegistrationTokens {
     db: Db,
-    clock: Clock,
+    clock: ProcessClock,
 }
 
 impl RegistrationTokens {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
 use crate::authentication::network::network;
@@ -101,11 +101,11 @@ pub(crate) struct LockoutStatus {
 /// Reads and writes the tables `failed_sign_in` and `known_source`.
 pub(crate) struct Lockout {
     db: Db,
-    clock: Clock,
+    clock: ProcessClock,
 }
 
 impl Lockout {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

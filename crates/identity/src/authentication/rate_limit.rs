@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 
 use crate::authentication::network::network;
 use crate::time::{MINUTE, SECOND};
@@ -68,11 +68,11 @@ pub(crate) struct RateLimitPass {
 /// Reads and writes the table `rate_limit`.
 pub(crate) struct RateLimiter {
     db: Db,
-    clock: Clock,
+    clock: ProcessClock,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

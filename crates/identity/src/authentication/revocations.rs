@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use web::revocation::{Revocation, RevocationList, subject_digest};
@@ -42,14 +42,14 @@ where id = $1 and properties is not null";
 /// Reads the tables `account` and `client`, and writes `client`.
 pub(crate) struct Revocations {
     db: Db,
-    clock: Clock,
+    clock: ProcessClock,
 }
 
 /// A row of the table `client`: id, encrypted properties, token generation.
 type ClientRow = (String, Option<Vec<u8>>, i64);
 
 impl Revocations {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

@@ -1,6 +1,6 @@
 //! Sessions of signed-in browsers: a random cookie, whose digest is stored with the account.
 
-use database::{Clock, DatabaseError, Db, on};
+use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::{Account, read_role};
@@ -42,11 +42,11 @@ const DELETE_EXPIRED: &str = "delete from session where started_at <= $1 or last
 /// Reads and writes the table `session`.
 pub(crate) struct SessionStore {
     db: Db,
-    clock: Clock,
+    clock: ProcessClock,
 }
 
 impl SessionStore {
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+    pub(crate) fn new(db: Db, clock: ProcessClock) -> Self {
         Self { db, clock }
     }
 

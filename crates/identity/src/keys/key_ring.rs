@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::{Clock, DatabaseError, Db};
+use database::{DatabaseError, Db, ProcessClock};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tracing::info;
 
@@ -86,7 +86,7 @@ pub struct KeyFileState {
 
 impl KeyFileState {
     /// Decrypts every key with the file at `path`. `None` if there are no keys yet; nothing is created.
-    pub async fn read(db: Db, path: &Path, clock: Clock) -> Result<Option<Self>, KeyError> {
+    pub async fn read(db: Db, path: &Path, clock: ProcessClock) -> Result<Option<Self>, KeyError> {
         if KeyStore::new(db.clone()).list().await?.is_empty() {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ pub(crate) struct KeyRing {
     store: KeyStore,
     encryption_key: KeyEncryptionKey,
     key_file: PathBuf,
-    clock: Clock,
+    clock: ProcessClock,
     /// The lifetime of a token in microseconds.
     token_ttl: i64,
     keys: RwLock<Arc<Keys>>,
@@ -133,7 +133,7 @@ impl KeyRing {
     pub(crate) async fn open(
         db: Db,
         key_file: &Path,
-        clock: Clock,
+        clock: ProcessClock,
         token_ttl: i64,
     ) -> Result<Self, KeyError> {
         let store = KeyStore::new(db);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use database::{Clock, Db, Migration, SchemaPart, on};
+use database::{Db, Migration, ProcessClock, SchemaPart, on};
 use identity::{Client, Identity, OpenRegistration, Role, Settings};
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
@@ -40,7 +40,7 @@ pub(crate) const ROBOT_SECRET: &str = "robots have secrets too";
 pub(crate) struct TestService {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ProcessClock,
     pub(crate) db: Db,
     pub(crate) base: String,
     http: reqwest::Client,
@@ -94,7 +94,7 @@ impl FirstKey {
     async fn create() -> Self {
         let (scratch, directory) = (TestDatabase::sqlite(), TempDir::new().unwrap());
         let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", directory.path().join("key")));
-        Identity::open(db.clone(), settings.clone(), Clock::set_to(START)).await.unwrap();
+        Identity::open(db.clone(), settings.clone(), ProcessClock::set_to(START)).await.unwrap();
         let row = on!(&db, read, pool =>
             sqlx::query_as("select kid, encrypted from signing_key").fetch_one(pool).await);
         Self { file: fs::read(settings.key_file).unwrap(), row: row.unwrap() }
@@ -133,7 +133,7 @@ impl TestService {
         change(&mut settings);
         let db = scratch.open();
         FIRST_KEY.get_or_init(FirstKey::create).await.install(&db, &settings.key_file).await;
-        Self::start(db, settings, Clock::set_to(START), listener, scratch, key_directory).await
+        Self::start(db, settings, ProcessClock::set_to(START), listener, scratch, key_directory).await
     }
 
     /// Another Identity with the same database and key file, as after a restart or beside this one.
@@ -152,7 +152,7 @@ impl TestService {
     async fn start(
         db: Db,
         settings: Settings,
-        clock: Clock,
+        clock: ProcessClock,
         listener: TcpListener,
         scratch: TestDatabase,
         key_directory: TempDir,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use store::Store;
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl Setup {
             }
         };
         let db = Db::open(&url).unwrap();
-        let store = Store::new(db.clone(), Clock::default());
+        let store = Store::new(db.clone(), ProcessClock::default());
         store.migrate().await.unwrap();
         let setup = Self { store, postmaster, db, url, directory };
         setup.fill(waiting).await;

@@ -92,14 +92,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use database::Clock;
+    use database::ProcessClock;
 
     /// However many tasks are overdue, only those that were ended are looked up.
     #[tokio::test]
     async fn on_sqlite_expired_tasks_are_deleted_by_key() {
         let directory = tempfile::TempDir::new().unwrap();
         let url = format!("sqlite:{}", directory.path().join("tasks.db").display());
-        let store = Store::new(Db::open(&url).unwrap(), Clock::default());
+        let store = Store::new(Db::open(&url).unwrap(), ProcessClock::default());
         store.migrate().await.unwrap();
         let Db::Sqlite(pools) = &store.db else { panic!("{url} is not SQLite") };
         let explain = sqlx::AssertSqlSafe(format!("explain query plan {DELETE_UNFINISHED_SQLITE}"));

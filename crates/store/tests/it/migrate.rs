@@ -1,6 +1,6 @@
 //! Migrations: applied once by processes that start at the same time, and refused to a binary that is too old.
 
-use database::{Clock, Db, Migration, SchemaPart, on};
+use database::{Db, Migration, ProcessClock, SchemaPart, on};
 use store::{Store, TASKS};
 use testkit::TestDatabase;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ async fn concurrent_migrations_are_applied_once() {
     for scratch in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let mut race = JoinSet::new();
         for _ in 0..8 {
-            let store = Store::new(scratch.open(), Clock::default());
+            let store = Store::new(scratch.open(), ProcessClock::default());
             race.spawn(async move {
                 store.migrate().await.unwrap();
                 store.check_writes().await.unwrap();
@@ -31,7 +31,7 @@ async fn concurrent_migrations_are_applied_once() {
             sqlx::query_as("select count(*), max(version) from schema_version").fetch_one(pool).await)
         .unwrap();
         assert_eq!((parts, version), (1, own_version()));
-        Store::new(db.clone(), Clock::default())
+        Store::new(db.clone(), ProcessClock::default())
             .migrate()
             .await
             .expect("repeating a migration changes nothing");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use store::Store;
 use telemetry::error_chain;
 use tempfile::NamedTempFile;
@@ -34,7 +34,7 @@ async fn tasks_are_stored_over_verified_tls() {
     let (encrypted,): (bool,) = sqlx::query_as(query).fetch_one(&pools.write).await.unwrap();
     assert!(encrypted);
 
-    let store = Store::new(db, Clock::System);
+    let store = Store::new(db, ProcessClock::System);
     store.migrate().await.unwrap();
     let submission = test.submission();
     store.submit(std::slice::from_ref(&submission)).await.unwrap();

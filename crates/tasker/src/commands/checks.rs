@@ -8,7 +8,7 @@ use std::time::Duration;
 use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
 use client::{Client, IdentityClient};
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use domain::QueueName;
 use store::Store;
 use telemetry::error_chain;
@@ -178,7 +178,7 @@ async fn database(
 
 /// The queues of the operations in a database of tasks; none if it has no tables yet.
 pub async fn queues(db: &Db) -> BTreeSet<QueueName> {
-    let catalogue = Store::new(db.clone(), Clock::System).catalogue().await.unwrap_or_default();
+    let catalogue = Store::new(db.clone(), ProcessClock::System).catalogue().await.unwrap_or_default();
     catalogue.into_iter().map(|operation| operation.queue).collect()
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use client::{Client, Credentials, Settings};
-use database::Clock;
+use database::ProcessClock;
 use domain::Timestamp;
 
 use crate::command_error::{NoServer, NotSignedIn};
@@ -171,7 +171,7 @@ impl Target {
 /// The server of a sign-in, with its token unless another is given.
 fn of_session(session: Session, token: Option<&str>) -> Result<ConnectionTarget> {
     let Session { backend, identity, username, token: session_token, expires_at, tls_ca } = session;
-    if token.is_none() && expires_at <= Timestamp(Clock::System.now()) {
+    if token.is_none() && expires_at <= Timestamp(ProcessClock::System.now()) {
         return Err(NotSignedIn::Expired(username).into());
     }
     let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;

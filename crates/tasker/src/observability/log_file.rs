@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use database::Clock;
+use database::ProcessClock;
 use domain::Timestamp;
 use telemetry::Outage;
 
@@ -149,7 +149,7 @@ fn with_context(what: &str) -> impl FnOnce(io::Error) -> io::Error {
 }
 
 fn now() -> Timestamp {
-    Timestamp(Clock::System.now())
+    Timestamp(ProcessClock::System.now())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use backend::Backend;
 use clap::Args;
 use client::{Client, Credentials};
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use identity::{Identity, Role};
 use rand::distr::{Alphanumeric, SampleString};
 use store::Store;
@@ -117,7 +117,7 @@ impl Prepared {
                 .with_connections_per_address(identity.max_connections_per_address),
         };
         let accounts = config.open_accounts()?;
-        let store = Store::new(config.open_tasks()?, Clock::System);
+        let store = Store::new(config.open_tasks()?, ProcessClock::System);
         Ok(Self { config, data, accounts, store, listeners, worker_secret: random_secret() })
     }
 

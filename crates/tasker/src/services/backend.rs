@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use backend::{Backend, OpenError, Settings};
 use broker::Broker;
-use database::Clock;
+use database::ProcessClock;
 use domain::Operation;
 use store::Store;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     config.check_backend()?;
     let _observability = Observability::start_from(sources, Some("tasker-backend"), &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
-    let store = Store::new(config.open_tasks()?, Clock::System);
+    let store = Store::new(config.open_tasks()?, ProcessClock::System);
     let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
     let (tls, broker) = (config.backend.tls()?, kafka::open(&config)?);
     let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;

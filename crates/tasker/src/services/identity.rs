@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use identity::{Identity, OpenError, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -49,7 +49,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
 
 /// Opens Identity as soon as its database answers; `None` if `stop` was cancelled before.
 pub async fn open(db: &Db, settings: Settings, stop: &CancellationToken) -> Result<Option<Identity>> {
-    let open = async || Identity::open(db.clone(), settings.clone(), Clock::System).await;
+    let open = async || Identity::open(db.clone(), settings.clone(), ProcessClock::System).await;
     let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
     Ok(retry_until_available("the database of accounts", stop, is_temporary, open).await?)

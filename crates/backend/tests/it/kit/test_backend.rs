@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backend::{Backend, Settings};
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use domain::{Operation, OwnerId, Submission, Ttl};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
@@ -44,7 +44,7 @@ pub(crate) struct TestBackend {
     pub(crate) stop: CancellationToken,
     /// The server and the background tasks.
     serving: JoinHandle<()>,
-    clock: Clock,
+    clock: ProcessClock,
     database: TestDatabase,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn on_each_database_with_set_clock(
     test: impl AsyncFn(&TestBackend),
 ) {
     for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
-        let clock = Clock::set_to(CLOCK_START);
+        let clock = ProcessClock::set_to(CLOCK_START);
         let store = Store::new(database.open(), clock.clone());
         store.migrate().await.unwrap();
         if let Db::Postgres(pools) = database.open() {
@@ -86,15 +86,15 @@ impl TestBackend {
     /// A Backend on an empty database.
     pub(crate) async fn start(database: TestDatabase, adjust: impl Fn(&mut Settings)) -> Self {
         let issuer = FakeIssuer::start(&TaskTracker::new()).await;
-        let store = Store::new(database.open(), Clock::System);
+        let store = Store::new(database.open(), ProcessClock::System);
         store.migrate().await.unwrap();
-        Self::start_on(store, Clock::System, database, issuer, adjust).await
+        Self::start_on(store, ProcessClock::System, database, issuer, adjust).await
     }
 
     /// A Backend on an open store; `clock` is the store's, and `database` is what [`TestBackend::finish`] drops.
     pub(crate) async fn start_on(
         store: Store,
-        clock: Clock,
+        clock: ProcessClock,
         database: TestDatabase,
         issuer: FakeIssuer,
         adjust: impl Fn(&mut Settings),

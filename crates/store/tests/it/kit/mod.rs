@@ -4,7 +4,7 @@ pub(crate) mod table_dump;
 
 use std::sync::Arc;
 
-use database::{Clock, Db, on};
+use database::{Db, ProcessClock, on};
 use domain::{
     AttemptOutcome, ClaimId, Grant, InstanceId, OwnerId, RawJson, Report, SettleResult, Status, SubjectId,
     Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
@@ -38,7 +38,7 @@ const SET_CLOCK: &str = "
 pub(crate) struct TestStore {
     pub(crate) store: Store,
     pub(crate) db: Db,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ProcessClock,
     pub(crate) scratch: Arc<TestDatabase>,
 }
 
@@ -60,7 +60,7 @@ impl TestStore {
     }
 
     async fn at(scratch: TestDatabase) -> Self {
-        let (db, clock) = (scratch.open(), Clock::set_to(START));
+        let (db, clock) = (scratch.open(), ProcessClock::set_to(START));
         let store = Store::new(db.clone(), clock.clone());
         store.migrate().await.unwrap();
         if let Db::Postgres(pools) = &db {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use client::{Credentials, IdentityClient, UserInfo};
-use database::Clock;
+use database::ProcessClock;
 use domain::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -64,7 +64,7 @@ impl Login {
         let ca = tls_ca.as_deref().map(|path| authorities("--tls-ca", path)).transpose()?;
         let username = self.username()?;
         let password = self.password(&username)?;
-        let requested_at = Timestamp(Clock::System.now());
+        let requested_at = Timestamp(ProcessClock::System.now());
         let signed_in = IdentityClient::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
         let lifetime = i64::try_from(signed_in.lifetime.as_micros()).unwrap_or(i64::MAX);
         session_file.write(&Session {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use database::{Clock, Db, SchemaPart};
+use database::{Db, ProcessClock, SchemaPart};
 use domain::QueueName;
 use identity::{ACCOUNTS, KeyFileState};
 use store::TASKS;
@@ -71,11 +71,10 @@ async fn schema_version(subject: &'static str, db: &Db, part: SchemaPart) -> Fin
 
 /// The offset of the database's clock; `None` for SQLite, which uses the clock of this machine.
 async fn clock(subject: &'static str, db: &Db) -> Option<Finding> {
-    let before = Clock::System.now();
+    let before = ProcessClock::System.now();
     match db.now().await {
-        Ok(theirs) => {
-            theirs.map(|theirs| clock_finding(subject, theirs - i64::midpoint(before, Clock::System.now())))
-        }
+        Ok(theirs) => theirs
+            .map(|theirs| clock_finding(subject, theirs - i64::midpoint(before, ProcessClock::System.now()))),
         Err(error) => Some(Finding::new(subject, Verdict::Bad, error_chain(&error))),
     }
 }
@@ -87,7 +86,7 @@ async fn signing_keys(config: &Config, db: &Db) -> Finding {
         Ok(path) => path,
         Err(error) => return Finding::new(subject, Verdict::Bad, error.to_string()),
     };
-    match KeyFileState::read(db.clone(), &path, Clock::System).await {
+    match KeyFileState::read(db.clone(), &path, ProcessClock::System).await {
         Ok(None) => {
             Finding::new(subject, Verdict::Ok, "there are no signing keys yet; the first start generates one")
         }

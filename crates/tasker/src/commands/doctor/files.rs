@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -126,7 +126,7 @@ fn certificate(subject: &'static str, path: &Path) -> Finding {
     match read_end() {
         Err(error) => Finding::new(subject, Verdict::Bad, format!("{}: {error}", path.display())),
         Ok(end) => {
-            let days = (end - Clock::System.now() / 1_000_000).div_euclid(86_400);
+            let days = (end - ProcessClock::System.now() / 1_000_000).div_euclid(86_400);
             let verdict = if days < 0 {
                 Verdict::Bad
             } else if days < CERTIFICATE_WARNING_DAYS {

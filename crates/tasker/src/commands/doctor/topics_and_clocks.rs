@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker::Broker;
 use client::server_time;
-use database::Clock;
+use database::ProcessClock;
 
 use crate::commands::checks::Service;
 use crate::commands::doctor::finding::{Finding, Verdict};
@@ -52,9 +52,10 @@ pub async fn clocks(config: &Config, service: Service) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (subject, address, ca) in servers {
         let Ok(ca) = ca else { continue };
-        let before = Clock::System.now();
+        let before = ProcessClock::System.now();
         if let Ok(Some(theirs)) = server_time(&address.to_string(), ca.as_deref()).await {
-            findings.push(clock_finding(subject, smallest_offset(theirs.0, before, Clock::System.now())));
+            findings
+                .push(clock_finding(subject, smallest_offset(theirs.0, before, ProcessClock::System.now())));
         }
     }
     findings

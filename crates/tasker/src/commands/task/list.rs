@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use database::Clock;
+use database::ProcessClock;
 use domain::{PageRequest, TaskId, TaskList, Timestamp};
 
 use crate::commands::connection_target::Server;
@@ -32,7 +32,11 @@ impl List {
         let found = self.server.connect(environment)?.list(page).await?;
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
-        self.server.output.print(&found, |found| view.list(found, Timestamp(Clock::System.now())), ids)?;
+        self.server.output.print(
+            &found,
+            |found| view.list(found, Timestamp(ProcessClock::System.now())),
+            ids,
+        )?;
         if self.server.output != OutputFormat::Table {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use database::{Clock, Db};
+use database::{Db, ProcessClock};
 use domain::{TaskCounts, TaskId};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -16,7 +16,7 @@ use crate::kit::metrics::Scrape;
 
 /// How many tasks are in each status, in the database with this URL.
 pub async fn read_counts(url: &str) -> TaskCounts {
-    let store = Store::new(Db::open(url).unwrap(), Clock::System);
+    let store = Store::new(Db::open(url).unwrap(), ProcessClock::System);
     let counts = store.counts().await.unwrap();
     store.close().await;
     counts

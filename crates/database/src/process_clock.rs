@@ -1,4 +1,4 @@
-//! The time, from the system or set by a test. The system clock is read here only.
+//! The clock of this process: the system's, or one that a test sets. The system clock is read here only.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -9,15 +9,15 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A clock in microseconds since 1970: the system's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
-pub enum Clock {
+pub enum ProcessClock {
     /// The system clock.
     #[default]
     System,
-    /// A clock that moves only by [`Clock::advance`]. Clones share it.
+    /// A clock that moves only by [`ProcessClock::advance`]. Clones share it.
     Set(Arc<AtomicI64>),
 }
 
-impl Clock {
+impl ProcessClock {
     /// A clock that reads `micros` (microseconds since 1970) until it is advanced.
     pub fn set_to(micros: i64) -> Self {
         Self::Set(Arc::new(AtomicI64::new(micros)))
@@ -34,7 +34,7 @@ impl Clock {
         }
     }
 
-    /// A monotonic time, in microseconds since some moment of this process. It runs as fast as [`Clock::now`], and a change
+    /// A monotonic time, in microseconds since some moment of this process. It runs as fast as [`ProcessClock::now`], and a change
     /// of the system date does not move it.
     pub fn monotonic_micros(&self) -> i64 {
         match self {
@@ -57,14 +57,18 @@ mod tests {
 
     #[test]
     fn the_steady_clock_counts_from_the_start_of_the_process() {
-        let (first, second) = (Clock::System.monotonic_micros(), Clock::System.monotonic_micros());
+        let (first, second) =
+            (ProcessClock::System.monotonic_micros(), ProcessClock::System.monotonic_micros());
         assert!(0 <= first && first <= second);
-        assert!(second < Clock::System.now() / 2, "it counts from the start of the process, not from 1970");
+        assert!(
+            second < ProcessClock::System.now() / 2,
+            "it counts from the start of the process, not from 1970"
+        );
     }
 
     #[test]
     fn advancing_a_set_clock_moves_both_readings() {
-        let clock = Clock::set_to(7);
+        let clock = ProcessClock::set_to(7);
         clock.advance(1);
         assert_eq!((clock.now(), clock.monotonic_micros()), (8, 8));
     }
