@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
-use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName};
+use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, json_objects};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use store::AttributedReport;
@@ -17,9 +17,11 @@ use crate::error::ApiError;
 use crate::lifecycle::settle_span::SettleSpan;
 use crate::metrics;
 
+json_objects!(read: ReceivedReports);
+
 /// The body, whose reports are read one by one: one that cannot be read does not affect the others.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct ReceivedReports {
     worker: WorkerName,
     reports: Vec<RawJson>,

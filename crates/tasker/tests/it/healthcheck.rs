@@ -33,8 +33,8 @@ fn each_service_is_asked_at_its_own_listener() {
 fn a_name_below_localhost_is_this_machine_for_a_command() {
     let up = TaskerUp::start();
     let backend = up.urls().backend.replace("127.0.0.1", "tasker.localhost");
-    let output = up.run_command(["operations", "--backend-url", &backend, "--output", "id"]);
-    // The data directory's account signs in at the named addresses, too.
-    assert_eq!(output.code, 0, "{}", output.stderr);
-    assert!(output.stdout.contains("ECHO"), "{}", output.stdout);
+    let mut command = tasker_command(up.home(), ["operations", "--backend-url", &backend, "--output", "id"]);
+    let output = run(command.env("TASKER_TOKEN", "no.valid.token"));
+    // The Backend was reached, since it refused the token.
+    assert_eq!(output.code, 4, "{}", output.stderr);
 }
