@@ -117,18 +117,18 @@ pub(crate) fn batcher_full(verb: &'static str) {
 }
 
 /// A report was settled.
-pub(crate) fn settled(settled: SettleResult) {
+pub(crate) fn settled(settled: &SettleResult) {
     match settled {
         SettleResult::Finished => ended(Status::Finished, None),
-        SettleResult::Cancelled { reason } => ended(Status::Cancelled, Some(reason)),
+        SettleResult::Cancelled { reason } => ended(Status::Cancelled, Some(*reason)),
         SettleResult::Late { late_by_ms } => {
             ended(Status::Cancelled, Some(Reason::LateResult));
             refused("late");
-            histogram!(REPORT_LATENESS).record(Duration::from_millis(late_by_ms));
+            histogram!(REPORT_LATENESS).record(Duration::from_millis(*late_by_ms));
         }
         SettleResult::Stale => refused("stale"),
         SettleResult::Unknown => refused("unknown"),
-        SettleResult::Invalid => refused("invalid"),
+        SettleResult::Invalid { .. } => refused("invalid"),
         SettleResult::Released => {}
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
 use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, json_objects};
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::AttributedReport;
 
 use crate::api::extract::authenticated::WorkerCaller;
@@ -27,31 +27,20 @@ struct ReceivedReports {
     reports: Vec<RawJson>,
 }
 
-/// What became of a report.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct ReportResponse {
-    /// How it was settled.
-    #[serde(flatten)]
-    settled: SettleResult,
-    /// Why it cannot be read, if that is so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
-
 /// Report results, failures and releases of granted tasks
 ///
 /// Each report is answered with what became of it, in the order of the reports. A report may be sent again: the answer is
 /// then the same. A report that cannot be read is answered with `invalid`, and does not affect the others.
 #[utoipa::path(post, path = "/api/Task/results", operation_id = "reportResults", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Reports,
-    responses((status = 200, body = Vec<ReportResponse>, description = "What became of each report"),
+    responses((status = 200, body = Vec<SettleResult>, description = "What became of each report"),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
     WorkerCaller { subject, .. }: WorkerCaller,
     body: RequestBody,
-) -> Result<Json<Vec<ReportResponse>>, ApiError> {
+) -> Result<Json<Vec<SettleResult>>, ApiError> {
     let ReceivedReports { worker, reports } = body.parse()?;
     if reports.len() > MAX_REPORTS_PER_REQUEST {
         let rule = format!("at most {MAX_REPORTS_PER_REQUEST} reports");
@@ -68,19 +57,19 @@ async fn settle(
     worker: &WorkerName,
     subject: SubjectId,
     report: &RawJson,
-) -> Result<ReportResponse, ApiError> {
+) -> Result<SettleResult, ApiError> {
     let report: Report = match report.read() {
         Ok(report) => report,
         Err(error) => {
-            metrics::settled(SettleResult::Invalid);
             tracing::warn!(worker.name = %worker, %error, "a report of worker {worker} cannot be read");
-            let detail = Some(error.to_string());
-            return Ok(ReportResponse { settled: SettleResult::Invalid, detail });
+            let invalid = SettleResult::Invalid { detail: error.to_string() };
+            metrics::settled(&invalid);
+            return Ok(invalid);
         }
     };
     let span = SettleSpan::begin(&report, worker, report.trace);
     let attributed = AttributedReport { worker: worker.clone(), subject: Some(subject), report };
     let settled = app.settler.settle(attributed).await?;
-    span.end(settled);
-    Ok(ReportResponse { settled, detail: None })
+    span.end(&settled);
+    Ok(settled)
 }

@@ -76,7 +76,7 @@ async fn settle_batch(
         let report = &delivery.message.report;
         match settled {
             Ok(settled) => {
-                span.end(settled);
+                span.end(&settled);
                 results.ack(delivery.position);
             }
             Err(ApiError::Internal(cause)) if is_permanent_row_error(cause.as_ref()) => {

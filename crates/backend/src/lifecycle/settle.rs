@@ -83,8 +83,8 @@ impl BatchOperation for SettleBatch {
         let settled = self.store.settle(batch).await?;
         let mut ended = Vec::new();
         for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
-            metrics::settled(*settled);
-            if has_ended(*settled) {
+            metrics::settled(settled);
+            if has_ended(settled) {
                 ended.push(report.id);
             }
         }
@@ -96,6 +96,6 @@ impl BatchOperation for SettleBatch {
     }
 }
 
-fn has_ended(settled: SettleResult) -> bool {
+fn has_ended(settled: &SettleResult) -> bool {
     matches!(settled, SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Late { .. })
 }

@@ -29,15 +29,15 @@ impl SettleSpan {
     }
 
     /// Ends the span with the result, and logs a refused report.
-    pub(crate) fn end(mut self, settled: SettleResult) {
+    pub(crate) fn end(mut self, settled: &SettleResult) {
         self.log_refusal(settled);
         let Some(mut span) = self.span.take() else { return };
         let (status, reason) = match settled {
             SettleResult::Finished => (Status::Finished, None),
-            SettleResult::Cancelled { reason } => (Status::Cancelled, Some(reason)),
+            SettleResult::Cancelled { reason } => (Status::Cancelled, Some(*reason)),
             SettleResult::Late { .. } => (Status::Cancelled, Some(Reason::LateResult)),
             SettleResult::Released => (Status::Created, None),
-            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid => {
+            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid { .. } => {
                 return span.set_error("the report belongs to no current grant");
             }
         };
@@ -47,14 +47,14 @@ impl SettleSpan {
         }
     }
 
-    fn log_refusal(&self, settled: SettleResult) {
+    fn log_refusal(&self, settled: &SettleResult) {
         let Self { id, attempt, worker, trace, .. } = self;
         let trace = trace.map(|trace| display(trace.id()));
         match settled {
             SettleResult::Late { late_by_ms } => {
-                warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, late_by_ms, "a report was refused because it came after the deadline");
+                warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, late_by_ms = *late_by_ms, "a report was refused because it came after the deadline");
             }
-            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid => {
+            SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid { .. } => {
                 warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, "a report was refused because it belongs to no current grant");
             }
             SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Released => {}

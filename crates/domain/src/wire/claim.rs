@@ -15,7 +15,7 @@ json_objects!(read and written: ClaimRequest, DeclinedTask, Pull);
 /// A worker's request for tasks (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(examples(json!({"claim": "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64", "worker": "rig-7",
-    "wanted": {"pull": {"types": ["GENERATE_LOGIN"], "slots": 2}}, "waitMs": 20_000})))]
+    "instance": "c1a7e0f2-3b64-4f0a-9c55-7d2f6e8b1a90", "wanted": {"pull": {"types": ["GENERATE_LOGIN"], "slots": 2}}, "waitMs": 20_000})))]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The id of this request, chosen at random by the worker. A request repeated under the same id is answered with those

@@ -39,7 +39,7 @@ pub struct WorkerList {
 /// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this
 /// name end as `WORKER_LOST`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(examples(json!({"worker": "rig-7", "slots": 2, "types": ["GENERATE_LOGIN"],
+#[schema(examples(json!({"worker": "rig-7", "instance": "c1a7e0f2-3b64-4f0a-9c55-7d2f6e8b1a90", "slots": 2, "types": ["GENERATE_LOGIN"],
     "running": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "attempt": 1}]})))]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {

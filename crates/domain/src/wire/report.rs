@@ -64,7 +64,7 @@ fn error_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 }
 
 /// How a report was settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "became", rename_all = "camelCase")]
 pub enum SettleResult {
     /// The task is finished: the result arrived in time and is stored, now or by an earlier report.
@@ -82,8 +82,11 @@ pub enum SettleResult {
     },
     /// The task is released and waits for another claim.
     Released,
-    /// The report cannot be read and has no effect on its task, nor on the other reports of the request. `detail` says why.
-    Invalid,
+    /// The report cannot be read and has no effect on its task, nor on the other reports of the request.
+    Invalid {
+        /// Why the report cannot be read.
+        detail: String,
+    },
     /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
     Stale,
     /// There is no task with this id that was last granted to the account or client that reports.

@@ -67,9 +67,9 @@ async fn a_racing_result_and_cancellation_agree_on_the_outcome() {
             let (first, second) = (test.store.clone(), test.another());
             let reports = vec![attributed("w1", report(&grant, result("1")))];
             let mut settle = JoinSet::new();
-            settle.spawn(async move { first.settle(&reports).await.unwrap()[0] });
+            settle.spawn(async move { first.settle(&reports).await.unwrap().remove(0) });
             let ended = second.cancel(ANN, &[grant.id]).await.unwrap();
-            let settled = settle.join_all().await[0];
+            let settled = settle.join_all().await.remove(0);
             let status = test.status(grant.id).await;
             assert_eq!(ended.len() == 1, status == Status::Cancelled, "{ended:?} and {status}");
             assert_eq!(

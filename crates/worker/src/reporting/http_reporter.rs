@@ -155,7 +155,7 @@ impl HttpReporter {
             error!("the Backend settled {} of {} reports", results.len(), batch.len());
         }
         for (pending, result) in batch.iter().zip(results) {
-            log_settled(pending, *result, &self.worker);
+            log_settled(pending, result, &self.worker);
         }
         self.queue.remove_settled(batch.len());
     }
@@ -192,7 +192,7 @@ fn concerns_one_report(error: &ClientError) -> bool {
 }
 
 /// Logs how a report was settled: the expected results at `debug`, reports without effect at `info` or `warn`.
-fn log_settled(pending: &PendingReport, result: SettleResult, worker: &WorkerName) {
+fn log_settled(pending: &PendingReport, result: &SettleResult, worker: &WorkerName) {
     let id = pending.report.id;
     match result {
         SettleResult::Finished => debug!(task.id = %id, "task {id} finished"),
@@ -212,9 +212,9 @@ fn log_settled(pending: &PendingReport, result: SettleResult, worker: &WorkerNam
             let _span = pending.log_span(worker).entered();
             warn!("the report of task {id} was refused: there is no such task");
         }
-        SettleResult::Invalid => {
+        SettleResult::Invalid { detail } => {
             let _span = pending.log_span(worker).entered();
-            error!("the report of task {id} was refused: the Backend cannot read it");
+            error!("the report of task {id} was refused: the Backend cannot read it: {detail}");
         }
     }
 }

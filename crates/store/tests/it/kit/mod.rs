@@ -153,7 +153,7 @@ impl TestStore {
     }
 
     pub(crate) async fn report(&self, grant: &Grant, reported: AttemptOutcome) -> SettleResult {
-        self.settle(&[report(grant, reported)]).await[0]
+        self.settle(&[report(grant, reported)]).await.remove(0)
     }
 
     /// Settles reports in the name of the worker `w1`.

@@ -208,7 +208,7 @@ impl Call {
                 let pairs = reports.iter().zip(settled);
                 pairs
                     .map(|(AttributedReport { report, .. }, s)| {
-                        effect(report.id, Act::Report(report.clone()), Answer::SettleResult(*s))
+                        effect(report.id, Act::Report(report.clone()), Answer::SettleResult(s.clone()))
                     })
                     .collect()
             }
