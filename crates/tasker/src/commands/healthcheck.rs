@@ -1,7 +1,5 @@
 //! `tasker healthcheck`: whether the service that runs here with these settings is healthy, for containers.
 
-use std::net::SocketAddr;
-
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
@@ -11,6 +9,7 @@ use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
 use crate::config::sections::Config;
 use crate::exit_code::Exit;
+use crate::server::listener::local_address;
 
 /// The options of `tasker healthcheck`.
 #[derive(Debug, Args)]
@@ -33,25 +32,18 @@ enum Service {
     Worker,
 }
 
-/// What to ask.
-struct Endpoint {
-    listen: SocketAddr,
-    is_tls: bool,
-    path: &'static str,
-}
-
 impl HealthCheck {
     /// Asks the service once. Fails, with the cause, if it does not answer or is not ready.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let config = self.sources.load(Layers::default(), environment)?;
-        let Endpoint { listen, is_tls, path } = self.service.endpoint(&config)?;
-        client::check_health(listen, is_tls, path).await?;
+        client::check_health(&self.service.url(&config)?).await?;
         Ok(Exit::Done)
     }
 }
 
 impl Service {
-    fn endpoint(self, config: &Config) -> Result<Endpoint, ConfigError> {
+    /// What to request.
+    fn url(self, config: &Config) -> Result<String, ConfigError> {
         let (listen, certificate, path) = match self {
             Self::Backend => (config.backend.listen, &config.backend.tls_cert, "/health/ready"),
             Self::Identity => (config.identity.listen, &config.identity.tls_cert, "/health/ready"),
@@ -65,6 +57,7 @@ impl Service {
                 (listen, &config.metrics.tls_cert, "/metrics")
             }
         };
-        Ok(Endpoint { listen, is_tls: certificate.is_some(), path })
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}{path}", local_address(listen)))
     }
 }

@@ -46,6 +46,16 @@ pub struct Listener {
     limit: ConnectionLimit,
 }
 
+/// The address by which a program on this machine reaches a listener at `listen`: loopback for a listener on all addresses.
+pub fn local_address(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
+}
+
 impl Listener {
     /// Binds `address`, which `setting` names. Port 0 takes a free port. With a certificate the listener speaks TLS only.
     ///
@@ -78,12 +88,7 @@ impl Listener {
 
     /// The URL by which a program on this machine reaches the listener.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
+        let address = local_address(self.address);
         match &self.tls {
             None => format!("http://{address}"),
             Some(tls) => match tls.host(address.ip()) {
