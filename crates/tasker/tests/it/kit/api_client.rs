@@ -161,9 +161,19 @@ impl ApiClient {
         ended.unwrap_or_else(|_| panic!("task {id} has not ended within {} s", MAX_WAIT_FOR_END.as_secs()))
     }
 
-    /// The first page of the list of the caller's tasks.
+    /// The list of all tasks of the caller.
     pub async fn list_tasks(&self) -> TaskList {
         self.get("/api/Task/").await.json().await.unwrap()
+    }
+
+    /// Cancels every task of the caller that has not ended, and waits for their ends. Such tasks may be left after a Backend was
+    /// killed: their submission was accepted, but its answer was lost and nobody knows their id.
+    pub async fn cancel_what_is_left(&self) {
+        let left = self.list_tasks().await.tasks.into_iter().filter(|task| !task.status.is_final());
+        for id in left.map(|task| task.id).collect::<Vec<_>>() {
+            self.cancel_until_answered(id).await;
+            self.wait_until_ended(id).await;
+        }
     }
 
     /// Asks for the result of a task.
