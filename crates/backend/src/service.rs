@@ -81,7 +81,8 @@ impl Backend {
             Submitter::new(store.clone(), catalogue.clone(), notifier.clone(), broker.clone(), limits);
         let (claims, claim_writers) =
             Batcher::new(ClaimBatch { store: store.clone(), notifier: notifier.clone() });
-        let (settler, settle_writers) = Settler::new(store.clone(), notifier.clone(), settings.max_result);
+        let (settler, settle_writers) =
+            Settler::new(store.clone(), catalogue.clone(), notifier.clone(), settings.max_result);
         let (long_poll, long_poll_queue) = LongPoll::new(
             store.clone(),
             catalogue.clone(),

@@ -79,6 +79,7 @@ struct VersionOnly {
 struct EncodedResult<'a> {
     v: u32,
     id: TaskId,
+    r#type: &'a TypeName,
     attempt: Attempt,
     claim: ClaimId,
     worker: &'a WorkerName,
@@ -92,6 +93,7 @@ struct EncodedResult<'a> {
 #[derive(Deserialize)]
 struct DecodedResult {
     id: TaskId,
+    r#type: TypeName,
     attempt: Attempt,
     claim: ClaimId,
     worker: WorkerName,
@@ -135,14 +137,15 @@ impl Message for Ticket {
 impl ResultMessage {
     /// Encodes the message as JSON; `None` for a release, for which there is no message.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let Report { id, attempt, claim, reported, .. } = &self.report;
+        let Report { id, type_name, attempt, claim, reported, .. } = &self.report;
         let (result, error) = match reported {
             AttemptOutcome::Result(result) => (Some(result), None),
             AttemptOutcome::Error(error) => (None, Some(error.as_str())),
             AttemptOutcome::Released => return None,
         };
         let (id, attempt, claim) = (*id, *attempt, *claim);
-        let encoded = EncodedResult { v: VERSION, id, attempt, claim, worker: &self.worker, result, error };
+        let (r#type, worker) = (type_name, &self.worker);
+        let encoded = EncodedResult { v: VERSION, id, r#type, attempt, claim, worker, result, error };
         Some(serde_json::to_vec(&encoded).expect("names and documents are JSON"))
     }
 }
@@ -152,13 +155,14 @@ impl Message for ResultMessage {
 
     fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::MAX_BYTES)?;
-        let DecodedResult { id, attempt, claim, worker, result, error } = serde_json::from_slice(bytes)?;
+        let DecodedResult { id, r#type: type_name, attempt, claim, worker, result, error } =
+            serde_json::from_slice(bytes)?;
         let reported = match (result, error) {
             (Some(result), None) => AttemptOutcome::Result(result),
             (None, Some(ErrorText(error))) => AttemptOutcome::Error(error),
             _ => return Err(InvalidMessage::Ambiguous),
         };
-        Ok(Self { worker, report: Report { id, attempt, claim, reported, trace: None } })
+        Ok(Self { worker, report: Report { id, type_name, attempt, claim, reported, trace: None } })
     }
 }
 
@@ -176,7 +180,8 @@ mod tests {
 
     fn result_message(reported: AttemptOutcome) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
-        let report = Report { id: ticket().id, attempt: 1, claim, reported, trace: None };
+        let Ticket { id, type_name, attempt } = ticket();
+        let report = Report { id, type_name, attempt, claim, reported, trace: None };
         ResultMessage { worker: "rig-7".parse().unwrap(), report }
     }
 

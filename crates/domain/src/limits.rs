@@ -43,6 +43,11 @@ pub fn unreadable_result(cause: impl Display) -> String {
     format!("{RESULT_INVALID}: the result cannot be read: {cause}")
 }
 
+/// The text of the failure that replaces a result that breaks the rules `violated` of its schema.
+pub fn refused_result(violated: impl Display) -> String {
+    format!("{RESULT_INVALID}: {violated}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,8 +14,8 @@ use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
-use crate::catalogue::compiled_operation::compile_schema;
 use crate::error::ApiError;
+use json_schema::JsonSchema;
 
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
@@ -143,7 +143,7 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
         return Err(ApiError::invalid("ttl-bounds-crossed", "/ttl/default", detail));
     }
     for (pointer, schema) in [("/parameters", &operation.parameters), ("/result", &operation.result)] {
-        compile_schema(schema).map_err(|error| {
+        JsonSchema::compile(schema).map_err(|error| {
             ApiError::invalid("schema-refused", pointer, format!("not a JSON Schema: {error}"))
         })?;
     }

@@ -1,35 +1,28 @@
-//! An operation with its compiled JSON Schema, which validates the parameters of submissions.
+//! An operation with its compiled JSON Schemas, which validate the parameters of submissions and the results of attempts.
 
 use domain::{Fault, Operation, RawJson};
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use json_schema::{InvalidSchema, JsonSchema, Violation};
 use serde_json::Value;
-use telemetry::error_chain;
 
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 
-/// The most faults that are listed for one submission.
-const MAX_FAULTS: usize = 20;
-
-/// A description of a fault that is longer than this, in bytes, does not quote the value.
-const MAX_FAULT_BYTES: usize = 300;
-
-/// An operation that can validate parameters.
+/// An operation that can validate parameters and results.
 #[derive(Debug)]
 pub(crate) struct CompiledOperation {
     pub(crate) operation: Operation,
-    parameters: Validator,
+    parameters: JsonSchema,
+    result: JsonSchema,
 }
 
 impl CompiledOperation {
-    /// Compiles the schema of the operation's parameters; logs why if it does not compile.
+    /// Compiles the schemas of the operation; logs why if one does not compile.
     pub(crate) fn compile_or_log(operation: Operation) -> Option<Self> {
-        match compile_schema(&operation.parameters) {
-            Ok(parameters) => Some(Self { operation, parameters }),
+        match compile_schemas(&operation) {
+            Ok((parameters, result)) => Some(Self { operation, parameters, result }),
             Err(error) => {
-                tracing::error!(error = %error_chain(&error), "the schema of {} does not compile", operation.name);
+                tracing::error!(%error, "a schema of {} does not compile", operation.name);
                 None
             }
         }
@@ -44,39 +37,31 @@ impl CompiledOperation {
                 ApiError::invalid("parameters-unreadable", "/parameters", detail)
             })?,
         };
-        let errors = self.parameters.iter_errors(&value);
-        let faults: Vec<Fault> = errors.flat_map(|error| self.faults(&error)).take(MAX_FAULTS).collect();
+        let faults: Vec<Fault> = self.parameters.violations(&value).into_iter().map(fault).collect();
         if faults.is_empty() { Ok(()) } else { Err(ApiError::Invalid { slug: "parameters-refused", faults }) }
     }
 
-    fn faults(&self, error: &ValidationError<'_>) -> Vec<Fault> {
-        let place = format!("/parameters{}", error.instance_path());
-        match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected }
-            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                // In the schema, `additionalProperties` and `properties` are members of the same object.
-                let keyword = error.schema_path().to_string();
-                let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
-                let declared = self.operation.parameters.pointer(&format!("{parent}/properties"));
-                let declared = declared.and_then(Value::as_object).into_iter().flatten();
-                let names: Vec<&str> = declared.map(|(name, _)| &**name).collect();
-                unexpected.iter().map(|name| unknown_parameter(&place, name, &names)).collect()
-            }
-            _ => {
-                let detail = Some(error.to_string()).filter(|detail| detail.len() <= MAX_FAULT_BYTES);
-                let detail = detail.unwrap_or_else(|| error.masked_with("this").to_string());
-                vec![Fault { pointer: place, detail }]
-            }
+    /// The rules of the result's schema that `result` breaks; none if it is valid.
+    pub(crate) fn violations_of_result(&self, result: &RawJson) -> Result<Vec<Violation>, serde_json::Error> {
+        if self.result.accepts_everything() {
+            return Ok(Vec::new());
         }
+        Ok(self.result.violations(&result.read()?))
     }
 }
 
-fn unknown_parameter(place: &str, name: &str, names: &[&str]) -> Fault {
-    let hint = did_you_mean(name, names.iter().copied());
-    Fault { pointer: pointer(place, name), detail: format!("there is no parameter {name:?}{hint}") }
+fn compile_schemas(operation: &Operation) -> Result<(JsonSchema, JsonSchema), InvalidSchema> {
+    Ok((JsonSchema::compile(&operation.parameters)?, JsonSchema::compile(&operation.result)?))
 }
 
-/// Compiles a JSON Schema. Its patterns run in linear time, since schemas come from outside.
-pub(crate) fn compile_schema(schema: &Value) -> Result<Validator, ValidationError<'static>> {
-    jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema)
+/// A violation by the parameters of a submission.
+fn fault(violation: Violation) -> Fault {
+    match violation {
+        Violation::UnknownMember { object, name, declared } => {
+            let hint = did_you_mean(&name, declared.iter().map(String::as_str));
+            let pointer = pointer(&format!("/parameters{object}"), &name);
+            Fault { pointer, detail: format!("there is no parameter {name:?}{hint}") }
+        }
+        Violation::Rule { pointer, detail } => Fault { pointer: format!("/parameters{pointer}"), detail },
+    }
 }

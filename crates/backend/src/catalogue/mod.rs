@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use database::DatabaseError;
-use domain::{Operation, TypeName};
+use domain::{Operation, RawJson, TypeName};
+use json_schema::Violation;
 use store::Store;
 
 use crate::catalogue::compiled_operation::CompiledOperation;
@@ -86,6 +87,34 @@ impl Catalogue {
         self.reload(store).await?;
         let operations = self.all();
         operations.get(&name).cloned().ok_or_else(|| unknown_type(&name, &operations))
+    }
+
+    /// The rules that the result of a task of the type `name` breaks; none if a registered version of its operation allows it:
+    /// while a new version is rolled out, workers of older ones still run. A removed operation allows every result.
+    ///
+    /// `result` must be JSON that can be read.
+    pub(crate) async fn violations_of_result(
+        &self,
+        name: &TypeName,
+        result: &RawJson,
+        store: &Store,
+    ) -> Result<Vec<Violation>, DatabaseError> {
+        let violations = |compiled: &CompiledOperation| {
+            compiled.violations_of_result(result).expect("the result has been read before")
+        };
+        if self.all().get(name).is_some_and(|newest| violations(newest).is_empty()) {
+            return Ok(Vec::new());
+        }
+        let versions = store.operation_versions(name).await?;
+        let mut of_newest = None;
+        for version in versions.into_iter().filter_map(CompiledOperation::compile_or_log) {
+            let violations = violations(&version);
+            if violations.is_empty() {
+                return Ok(violations);
+            }
+            of_newest.get_or_insert(violations);
+        }
+        Ok(of_newest.unwrap_or_default())
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::limits::{result_too_large, truncate_error, unreadable_result};
-use domain::{AttemptOutcome, Report, SettleResult, TaskId};
+use domain::limits::{refused_result, result_too_large, truncate_error, unreadable_result};
+use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
 use store::{AttributedReport, Store};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
+use crate::catalogue::Catalogue;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
 use crate::metrics;
@@ -18,6 +19,8 @@ use crate::notify::notifier::Notifier;
 /// Settles reports.
 #[derive(Clone)]
 pub(crate) struct Settler {
+    store: Store,
+    catalogue: Catalogue,
     batcher: Batcher<SettleBatch>,
     /// In bytes.
     max_result: usize,
@@ -27,30 +30,41 @@ impl Settler {
     /// A settler that accepts results of at most `max_result` bytes, and the writers that it needs.
     pub(crate) fn new(
         store: Store,
+        catalogue: Catalogue,
         notifier: Arc<Notifier>,
         max_result: usize,
     ) -> (Self, BatchWriters<SettleBatch>) {
-        let (batcher, writers) = Batcher::new(SettleBatch { store, notifier });
-        (Self { batcher, max_result }, writers)
+        let (batcher, writers) = Batcher::new(SettleBatch { store: store.clone(), notifier });
+        (Self { store, catalogue, batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large, or that not every JSON parser reads alike (half a character, two
-    /// members of one name), is settled as a failure of its task; an error text that is too long is cut.
+    /// Settles one report. A result that is too large, that not every JSON parser reads alike (half a character, two members of
+    /// one name), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
+    /// cut.
     pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
         let AttributedReport { worker, subject, report } = attributed;
         let reported = match report.reported {
-            AttemptOutcome::Result(result) if result.text().len() > self.max_result => {
-                AttemptOutcome::Error(result_too_large(result.text().len(), self.max_result))
-            }
-            AttemptOutcome::Result(result) => match result.read::<NoDuplicateMembers>() {
-                Ok(_) => AttemptOutcome::Result(result),
-                Err(error) => AttemptOutcome::Error(unreadable_result(error)),
+            AttemptOutcome::Result(result) => match self.result_fault(&report.type_name, &result).await? {
+                None => AttemptOutcome::Result(result),
+                Some(fault) => AttemptOutcome::Error(truncate_error(fault)),
             },
             AttemptOutcome::Error(error) => AttemptOutcome::Error(truncate_error(error)),
             AttemptOutcome::Released => AttemptOutcome::Released,
         };
         let report = Report { reported, ..report };
         self.batcher.execute(AttributedReport { worker, subject, report }).await
+    }
+
+    /// The text of the failure that replaces `result`, if it is not one that a task of the type `name` may have.
+    async fn result_fault(&self, name: &TypeName, result: &RawJson) -> Result<Option<String>, DatabaseError> {
+        if result.text().len() > self.max_result {
+            return Ok(Some(result_too_large(result.text().len(), self.max_result)));
+        }
+        if let Err(error) = result.read::<NoDuplicateMembers>() {
+            return Ok(Some(unreadable_result(error)));
+        }
+        let violations = self.catalogue.violations_of_result(name, result, &self.store).await?;
+        Ok((!violations.is_empty()).then(|| refused_result(json_schema::join(&violations))))
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) async fn answer_duplicates(store: &Store, duplicates: Vec<WaitingRequ
 /// Releases what was granted to requests that their workers have dropped.
 pub(super) async fn release_undelivered(settler: &Settler, undelivered: Vec<TimedGrant>) {
     let releases = undelivered.into_iter().map(|TimedGrant { grant, worker, .. }| {
-        let Grant { id, attempt, claim, trace, .. } = grant;
-        let report = Report { id, attempt, claim, reported: AttemptOutcome::Released, trace };
+        let Grant { id, type_name, attempt, claim, trace, .. } = grant;
+        let report = Report { id, type_name, attempt, claim, reported: AttemptOutcome::Released, trace };
         settler.settle(AttributedReport { worker, subject: None, report })
     });
     for error in join_all(releases).await.into_iter().filter_map(Result::err) {

@@ -277,7 +277,7 @@ mod tests {
         let scratch = TestDatabase::sqlite();
         let store = Store::new(scratch.open(), ProcessClock::System);
         let notifier = Arc::new(Notifier::default());
-        let (settler, _writers) = Settler::new(store.clone(), notifier.clone(), 1024);
+        let (settler, _writers) = Settler::new(store.clone(), Catalogue::default(), notifier.clone(), 1024);
         let (mut long_poll, mut queue) =
             LongPoll::new(store, Catalogue::default(), notifier, settler, MAX_WAIT);
         long_poll.permits = Arc::new(Semaphore::new(1));

@@ -44,7 +44,7 @@ async fn results_come_back_byte_for_byte() {
             let grant = worker.claim_one(&id, "w").await;
             let (attempt, claim) = (grant.attempt, grant.claim);
             let report = format!(
-                r#"{{"id":"{id}","attempt":{attempt},"claim":"{claim}","reported":{{"result":{json_text}}}}}"#
+                r#"{{"id":"{id}","type":"ECHO","attempt":{attempt},"claim":"{claim}","reported":{{"result":{json_text}}}}}"#
             );
             let body = format!(r#"{{"worker":"w","reports":[{report}]}}"#);
             let settled: serde_json::Value = worker.post("/api/Task/results").body(body).await.ok();

@@ -1,5 +1,6 @@
 //! Reports of a worker: each one of a batch is answered with how it was settled.
 
+use axum::http::Method;
 use domain::Grant;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ async fn the_reports_of_a_batch_are_answered_in_their_order() {
         user.cancel(&cancelled.id.to_string()).await.expect_status(200);
         let foreign = Grant { claim: domain::ClaimId::random(), ..stale.clone() };
         let unknown = Grant { id: domain::TaskId(Uuid::new_v4()), ..stale.clone() };
+        let mistyped = Grant { type_name: "SLEEP".parse().unwrap(), ..stale.clone() };
         let batch = [
             (done, json!({"result": [1]})),
             (failed, json!({"error": "no"})),
@@ -25,6 +27,8 @@ async fn the_reports_of_a_batch_are_answered_in_their_order() {
             (cancelled, json!({"result": 1})),
             (&foreign, json!({"result": "mine"})),
             (&unknown, json!({"result": 1})),
+            (&mistyped, json!({"result": 1})),
+            (&mistyped, json!("released")),
         ];
         let settled: Value = worker.report_all("w", &batch).await.ok();
         assert_eq!(
@@ -32,6 +36,7 @@ async fn the_reports_of_a_batch_are_answered_in_their_order() {
             json!([
                 {"became": "finished"}, {"became": "cancelled", "reason": "OPERATION_FAILED"}, {"became": "released"},
                 {"became": "cancelled", "reason": "REQUESTED"}, {"became": "stale"}, {"became": "unknown"},
+                {"became": "stale"}, {"became": "stale"},
             ])
         );
         let repeated: Value = worker.report_all("w", &batch[..2]).await.ok();
@@ -100,7 +105,7 @@ async fn a_report_that_cannot_be_read_does_not_affect_the_others_of_its_batch() 
             let grant = worker.claim_one(&user.submit_echo().await, "w").await;
             let (id, attempt, claim) = (grant.id, grant.attempt, grant.claim);
             reports.push(format!(
-                r#"{{"id": "{id}", "attempt": {attempt}, "claim": "{claim}", "reported": {reported}}}"#
+                r#"{{"id": "{id}", "type": "ECHO", "attempt": {attempt}, "claim": "{claim}", "reported": {reported}}}"#
             ));
             ids.push(id.to_string());
         }
@@ -122,6 +127,47 @@ async fn a_report_that_cannot_be_read_does_not_affect_the_others_of_its_batch() 
             assert!(task["reason"] == "OPERATION_FAILED" && error.contains(cause), "{error}");
         }
         assert_eq!(user.task(&ids[4]).await["status"], "RUNNING");
+    })
+    .await;
+}
+
+/// While a new version of an operation is rolled out, workers of the older ones still run.
+#[tokio::test]
+async fn a_result_that_no_registered_version_allows_is_a_failure_of_its_task() {
+    on_each_database(async |service| {
+        let (user, worker, admin) = (service.user(), service.worker(), service.admin());
+        let report = async |result: Value| {
+            let id = user.submit(json!({"type": "MEASURE", "ttl": 60_000})).await.id();
+            let grant = worker.claim_one(&id, "w").await;
+            worker.report(&grant, json!({"result": result})).await;
+            let task = user.task(&id).await;
+            (
+                task["status"].as_str().unwrap().to_owned(),
+                task["error"].as_str().unwrap_or_default().to_owned(),
+            )
+        };
+        let register = async |version: u32, result: Value| {
+            let operation =
+                json!({"type": "MEASURE", "version": version, "parameters": {}, "result": result});
+            worker.put("/api/Operation/MEASURE").json(operation).await.expect_status(200);
+        };
+        let finished = ("FINISHED".to_owned(), String::new());
+        let refused = |cause: &str| ("CANCELLED".to_owned(), format!("RESULT_INVALID: {cause}"));
+        register(1, json!({"type": "object", "properties": {"cm": {"type": "number"}}, "required": ["cm"]}))
+            .await;
+        assert_eq!(report(json!({"cm": 1.5})).await, finished);
+        assert_eq!(report(json!({"cm": "long"})).await, refused("/cm: \"long\" is not of type \"number\""));
+        assert_eq!(report(json!(null)).await, refused("null is not of type \"object\""));
+        register(2, json!({"type": "integer"})).await;
+        assert_eq!(report(json!(15)).await, finished);
+        assert_eq!(report(json!({"cm": 1.5})).await, finished, "version 1 allows it");
+        assert_eq!(report(json!("long")).await, refused("\"long\" is not of type \"integer\""));
+
+        // A removed operation has no schema any more.
+        let id = user.submit(json!({"type": "MEASURE", "ttl": 60_000})).await.id();
+        let grant = worker.claim_one(&id, "w").await;
+        admin.call(Method::DELETE, "/api/Operation/MEASURE").await.expect_status(204);
+        assert_eq!(worker.report(&grant, json!({"result": "long"})).await["became"], "finished");
     })
     .await;
 }
@@ -195,7 +241,7 @@ async fn a_batch_holds_at_most_1000_reports_and_may_be_empty() {
         let worker = service.worker();
         assert_eq!(worker.report_all("w", &[]).await.ok::<Value>(), json!([]));
         let report =
-            json!({"id": Uuid::new_v4(), "attempt": 1, "claim": Uuid::new_v4(), "reported": "released"});
+            json!({"id": Uuid::new_v4(), "type": "ECHO", "attempt": 1, "claim": Uuid::new_v4(), "reported": "released"});
         let body = json!({"worker": "w", "reports": vec![report; 1001]});
         assert_eq!(
             worker.post("/api/Task/results").json(body).await.problem(),

@@ -157,7 +157,8 @@ async fn an_attempt_that_no_database_can_store_is_refused() {
             json!({"worker": "w", "instance": claim, "slots": 1, "types": ["ECHO"], "running": running});
         let answer = worker.post("/api/Worker/heartbeat").json(heartbeat).await;
         assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()));
-        let report = json!({"id": id, "attempt": attempt, "claim": claim, "reported": "released"});
+        let report =
+            json!({"id": id, "type": "ECHO", "attempt": attempt, "claim": claim, "reported": "released"});
         let reports = json!({"worker": "w", "reports": [report]});
         assert_eq!(
             worker.post("/api/Task/results").json(reports).await.read::<Value>()[0]["became"],

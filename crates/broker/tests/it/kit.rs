@@ -151,6 +151,7 @@ pub(crate) fn ticket() -> Ticket {
 pub(crate) fn result_message(result: &str) -> ResultMessage {
     let reported = AttemptOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
-    let report = Report { id, attempt: 1, claim, reported, trace: None };
+    let type_name = "DEMO".parse().expect("a type");
+    let report = Report { id, type_name, attempt: 1, claim, reported, trace: None };
     ResultMessage { worker: "rig".parse().expect("a name"), report }
 }

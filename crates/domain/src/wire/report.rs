@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::id::{ClaimId, TaskId};
 use crate::json_objects;
-use crate::name::WorkerName;
+use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::status::Reason;
@@ -16,7 +16,7 @@ json_objects!(read and written: Reports, Report);
 
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(examples(json!({"worker": "rig-7", "reports": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "attempt": 1,
+#[schema(examples(json!({"worker": "rig-7", "reports": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "type": "GENERATE_LOGIN", "attempt": 1,
     "claim": "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64", "reported": {"result": "q7Zp2LmX0a"}}]})))]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reports {
@@ -33,6 +33,9 @@ pub struct Reports {
 pub struct Report {
     /// The id of the task.
     pub id: TaskId,
+    /// The task's type, as it was granted: the result is held against the type's schema.
+    #[serde(rename = "type")]
+    pub type_name: TypeName,
     /// The number of the grant, as it was granted.
     #[serde(deserialize_with = "crate::task::attempt::read")]
     #[schema(value_type = u32)]

@@ -150,6 +150,7 @@ fn report(grant: &Grant) -> Report {
     let result = RawJson::parse("{\"length\":123456789}".to_owned()).unwrap();
     Report {
         id: grant.id,
+        type_name: grant.type_name.clone(),
         attempt: grant.attempt,
         claim: grant.claim,
         reported: AttemptOutcome::Result(result),

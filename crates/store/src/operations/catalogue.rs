@@ -42,6 +42,8 @@ const LATEST_VERSIONS: &str = "
     where version = (select max(version) from operation h where h.type = o.type)
     order by type";
 
+const VERSIONS: &str = "select type, version, spec from operation where type = $1 order by version desc";
+
 const TYPES: &str = "select type from operation_type";
 
 /// Locks the type against registrations until the transaction ends.
@@ -82,6 +84,9 @@ macro_rules! remove {
         .await
     };
 }
+
+/// The type, the version and the definition of an operation.
+type DefinitionRow = (String, i32, String);
 
 /// Who registers an operation, or removes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,9 +243,20 @@ impl Store {
     /// The highest version of each operation, by name. A definition that this Tasker cannot read (a newer one may have
     /// written it) is logged once and left out.
     pub async fn catalogue(&self) -> Result<Vec<Operation>, DatabaseError> {
-        let rows: Vec<(String, i32, String)> =
+        let rows: Vec<DefinitionRow> =
             on!(&self.db, read, pool => sqlx::query_as(LATEST_VERSIONS).fetch_all(pool).await)?;
-        Ok(rows.into_iter().filter_map(|(name, version, spec)| self.decode(&name, version, &spec)).collect())
+        Ok(self.decode_all(rows))
+    }
+
+    /// Every version of the operation `name` that this Tasker can read, the highest first.
+    pub async fn operation_versions(&self, name: &TypeName) -> Result<Vec<Operation>, DatabaseError> {
+        let rows: Vec<DefinitionRow> = on!(&self.db, read, pool =>
+            sqlx::query_as(VERSIONS).bind(name.as_str()).fetch_all(pool).await)?;
+        Ok(self.decode_all(rows))
+    }
+
+    fn decode_all(&self, rows: Vec<DefinitionRow>) -> Vec<Operation> {
+        rows.into_iter().filter_map(|(name, version, spec)| self.decode(&name, version, &spec)).collect()
     }
 
     /// Decodes a definition. The catalogue is read every second, so an unreadable definition is logged only the first time.

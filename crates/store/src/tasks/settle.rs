@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
-use domain::{Attempt, AttemptOutcome, Reason, Report, SettleResult, Status, SubjectId, WorkerName};
+use domain::{
+    Attempt, AttemptOutcome, Reason, Report, SettleResult, Status, SubjectId, TypeName, WorkerName,
+};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
@@ -28,12 +30,13 @@ macro_rules! insert_reported_outcome {
 
 const POSTGRES: &str = concat!(
     "with reported as materialized (
-        select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::boolean[], $7::text[])
-            as r (id, attempt, claim, worker, subject, succeeded, content)
+        select * from unnest(
+                $1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::boolean[], $8::text[])
+            as r (id, attempt, claim, worker, subject, type, succeeded, content)
     ), gone as (
         delete from unfinished_task u using reported r
         where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
-            and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject)
+            and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject) and u.type = r.type
         returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at,
             r.succeeded, r.content, u.due_at >= (select now_us()) as in_time
     ) ",
@@ -47,10 +50,11 @@ const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
         from: "(
-            select u.*, value->>5 as succeeded, value->>6 as content, u.due_at >= ?2 as in_time
+            select u.*, value->>6 as succeeded, value->>7 as content, u.due_at >= ?2 as in_time
             from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-')
             where u.phase = 2 and u.claim = unhex(value->>2, '-') and u.attempt = value->>1
                 and u.worker = value->>3 and u.subject = coalesce(unhex(value->>4, '-'), u.subject)
+                and u.type = value->>5
         )"
     ),
     " where true;
@@ -69,10 +73,11 @@ const RELEASE_POSTGRES: &str = "
     update unfinished_task u
     set phase = 1, ready_at = (select now_us()), due_at = (select now_us()) + t.start_within_ms * 1000,
         claim = null, worker = null, instance = null, started_at = null
-    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[]) as r (id, attempt, claim, worker, subject)
+    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::text[])
+        as r (id, attempt, claim, worker, subject, type)
     join task t on t.id = r.id
     where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
-        and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject)
+        and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject) and u.type = r.type
         and u.due_at + 0 >= (select now_us())
     returning u.id, u.attempt, 'CREATED' as status, null::text as reason, 0::bigint as late_us";
 
@@ -81,11 +86,12 @@ const RELEASE_SQLITE: &str = "
     set phase = 1, ready_at = ?2, due_at = ?2 + r.start_within_ms * 1000,
         claim = null, worker = null, instance = null, started_at = null
     from (select t.id, t.start_within_ms, value->>1 as attempt, unhex(value->>2, '-') as claim,
-              value->>3 as worker, unhex(value->>4, '-') as subject
+              value->>3 as worker, unhex(value->>4, '-') as subject, value->>5 as type
           from json_each(?1) join task t on t.id = unhex(value->>0, '-')) r
     where unfinished_task.id = r.id and phase = 2 and unfinished_task.claim = r.claim
         and unfinished_task.attempt = r.attempt and unfinished_task.worker = r.worker
-        and unfinished_task.subject = coalesce(r.subject, unfinished_task.subject) and due_at >= ?2
+        and unfinished_task.subject = coalesce(r.subject, unfinished_task.subject) and unfinished_task.type = r.type
+        and due_at >= ?2
     returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
 
 /// How the tasks of those reports stand that had no effect: they may have ended, or wait for a grant. A task that another
@@ -154,6 +160,8 @@ struct GrantKey {
 struct ReportedBy<'a> {
     worker: &'a WorkerName,
     subject: Option<Uuid>,
+    /// The task's type, as the report names it.
+    type_name: &'a TypeName,
 }
 
 /// What a grant reports of its end.
@@ -167,9 +175,9 @@ struct Completion<'a> {
 impl Store {
     /// Settles each report; the results are in the order of the reports.
     ///
-    /// A report counts if its attempt, claim and worker, and its subject if it names one, are those of the grant. In time it makes its task
-    /// FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes it CANCELLED, and
-    /// its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
+    /// A report counts if its attempt, claim, worker and type, and its subject if it names one, are those of the grant. In time
+    /// it makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes
+    /// it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
     /// subject's.
     pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (completed, released) = by_grant(reports);
@@ -209,6 +217,9 @@ impl Store {
                 .bind(completed.keys().map(|grant| grant.claim).collect::<Vec<_>>())
                 .bind(completed.values().map(|completion| completion.by.worker.as_str()).collect::<Vec<_>>())
                 .bind(completed.values().map(|completion| completion.by.subject).collect::<Vec<_>>())
+                .bind(
+                    completed.values().map(|completion| completion.by.type_name.as_str()).collect::<Vec<_>>(),
+                )
                 .bind(completed.values().map(|completion| completion.succeeded).collect::<Vec<_>>())
                 .bind(completed.values().map(|completion| &*completion.content).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
@@ -216,7 +227,16 @@ impl Store {
             Db::Sqlite(pools) => {
                 let reports =
                     encode_batch(completed.iter().map(|(grant, Completion { by, succeeded, content })| {
-                        (grant.id, grant.attempt, grant.claim, by.worker, by.subject, succeeded, content)
+                        (
+                            grant.id,
+                            grant.attempt,
+                            grant.claim,
+                            by.worker,
+                            by.subject,
+                            by.type_name,
+                            succeeded,
+                            content,
+                        )
                     }));
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
@@ -241,14 +261,13 @@ impl Store {
                 .bind(released.keys().map(|grant| grant.claim).collect::<Vec<_>>())
                 .bind(released.values().map(|by| by.worker.as_str()).collect::<Vec<_>>())
                 .bind(released.values().map(|by| by.subject).collect::<Vec<_>>())
+                .bind(released.values().map(|by| by.type_name.as_str()).collect::<Vec<_>>())
                 .fetch_all(&pools.write)
                 .await?),
             Db::Sqlite(pools) => {
-                let grants = encode_batch(
-                    released
-                        .iter()
-                        .map(|(grant, by)| (grant.id, grant.attempt, grant.claim, by.worker, by.subject)),
-                );
+                let grants = encode_batch(released.iter().map(|(grant, by)| {
+                    (grant.id, grant.attempt, grant.claim, by.worker, by.subject, by.type_name)
+                }));
                 let release = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let query = sqlx::query_as(RELEASE_SQLITE).bind(grants).bind(now);
@@ -284,7 +303,8 @@ fn by_grant(
     let mut completed = BTreeMap::new();
     let mut released = BTreeMap::new();
     for AttributedReport { worker, subject, report } in reports {
-        let by = ReportedBy { worker, subject: subject.map(|subject| subject.0) };
+        let subject = subject.map(|subject| subject.0);
+        let by = ReportedBy { worker, subject, type_name: &report.type_name };
         let grant =
             GrantKey { id: report.id.0, attempt: report.attempt.cast_signed(), claim: report.claim.0 };
         let (succeeded, content) = match &report.reported {

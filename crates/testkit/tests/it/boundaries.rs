@@ -22,6 +22,11 @@ const BOUNDARIES: &[Boundary] = &[
         may: &[],
         never: &["axum", "opentelemetry", "rdkafka", "reqwest", "sqlx", "tokio"],
     },
+    Boundary {
+        name: "json_schema",
+        may: &[],
+        never: &["axum", "opentelemetry", "rdkafka", "reqwest", "sqlx", "tokio"],
+    },
     Boundary { name: "telemetry", may: &["domain"], never: &["axum", "rdkafka", "reqwest", "sqlx", "tokio"] },
     Boundary {
         name: "database",
@@ -50,13 +55,13 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary {
         name: "backend",
-        may: &["broker", "database", "domain", "store", "telemetry", "web"],
+        may: &["broker", "database", "domain", "json_schema", "store", "telemetry", "web"],
         never: &["opentelemetry", "rdkafka"],
     },
     Boundary { name: "client", may: &["domain"], never: &["axum", "opentelemetry", "sqlx"] },
     Boundary {
         name: "worker",
-        may: &["broker", "client", "domain", "telemetry"],
+        may: &["broker", "client", "domain", "json_schema", "telemetry"],
         never: &["axum", "opentelemetry", "rdkafka", "sqlx"],
     },
     Boundary {

@@ -80,7 +80,8 @@ impl TaskExecutor {
         trace: Option<TraceContext>,
     ) {
         let Grant { id, attempt, claim, .. } = *grant;
-        self.reports.add(PendingReport::new(Report { id, attempt, claim, reported, trace }, deadline));
+        let report = Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, trace };
+        self.reports.add(PendingReport::new(report, deadline));
     }
 
     /// The span with the fields that every log line about this run carries.

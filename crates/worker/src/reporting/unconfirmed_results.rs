@@ -121,6 +121,7 @@ mod tests {
         let reported = AttemptOutcome::Result(RawJson::parse("1".to_owned()).unwrap());
         let report = Report {
             id: TaskId(Uuid::from_u128(task)),
+            type_name: "DEMO".parse().unwrap(),
             attempt: 1,
             claim: ClaimId::random(),
             reported,

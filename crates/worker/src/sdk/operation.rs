@@ -33,7 +33,7 @@ pub trait Operation: Send + Sync + 'static {
     /// parameters and `null` are read as `{}`; unknown members of an object are refused unless this type allows them.
     type Params: DeserializeOwned + JsonSchema + Send;
 
-    /// The result.
+    /// The result. It is checked against the schema of this type, here and at the Backend.
     type Output: Serialize + JsonSchema;
 
     /// The longest and the default time to live of its tasks. By default neither is given, and the Backend's own hold.

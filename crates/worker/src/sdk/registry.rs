@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use domain::limits::refused_result;
 use domain::{ExecutionIsolation, RawJson, TypeName};
-use jsonschema::Validator;
+use json_schema::JsonSchema;
+use serde_json::Value;
 
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
@@ -21,7 +23,7 @@ pub struct Operations(BTreeMap<TypeName, RegisteredOperation>);
 /// An operation with its Rust types erased: it takes and returns JSON.
 pub(crate) struct RegisteredOperation {
     specification: domain::Operation,
-    validator: Validator,
+    parameters: JsonSchema,
     start: Box<dyn Fn(RawJson, Context) -> OperationFuture + Send + Sync>,
 }
 
@@ -38,8 +40,8 @@ impl Operations {
     ///
     /// # Panics
     ///
-    /// If its type or queue is not a valid name, its parameters have no valid schema, or its type is registered already:
-    /// errors of the program that show at every start.
+    /// If its type or queue is not a valid name, its parameters or its result have no valid schema, or its type is registered
+    /// already: errors of the program that show at every start.
     #[must_use]
     pub fn with<O: Operation>(mut self, operation: O) -> Self {
         let registered = RegisteredOperation::new(operation);
@@ -77,18 +79,23 @@ impl RegisteredOperation {
             description: O::DESCRIPTION.to_owned(),
             isolation: ExecutionIsolation::Async,
         };
-        let validator = jsonschema::validator_for(&specification.parameters)
-            .unwrap_or_else(|error| panic!("{}: its parameters have no valid schema: {error}", O::TYPE));
+        let compile = |what, schema| {
+            let compiled = JsonSchema::compile(schema);
+            compiled.unwrap_or_else(|error| panic!("{}: its {what} has no valid schema: {error}", O::TYPE))
+        };
+        let parameters = compile("parameter type", &specification.parameters);
+        let result = Arc::new(compile("result type", &specification.result));
         let operation = Arc::new(operation);
         let start = Box::new(move |parameters: RawJson, context| -> OperationFuture {
-            let operation = Arc::clone(&operation);
+            let (operation, result) = (Arc::clone(&operation), Arc::clone(&result));
             Box::pin(async move {
                 let params = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
-                let output = operation.run(params, context).await?;
-                Ok(RawJson::of(&output)?)
+                let output = RawJson::of(&operation.run(params, context).await?)?;
+                check_result(&result, &output)?;
+                Ok(output)
             })
         });
-        Self { specification, validator, start }
+        Self { specification, parameters, start }
     }
 
     /// Checks the parameters and starts the operation. The future of a task with invalid parameters fails at once.
@@ -105,22 +112,29 @@ impl RegisteredOperation {
             Some(parameters) if !parameters.is_null() => parameters,
             _ => RawJson::parse("{}".to_owned())?,
         };
-        let value = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
-        let errors: Vec<String> =
-            self.validator.iter_errors(&value).map(|error| validation_error_text(&error)).collect();
-        if errors.is_empty() { Ok(parameters) } else { Err(invalid_parameters(&errors.join("; "))) }
+        let value: Value = parameters.read().map_err(|error| invalid_parameters(&error.to_string()))?;
+        let violations = self.parameters.violations(&value);
+        if violations.is_empty() {
+            Ok(parameters)
+        } else {
+            Err(invalid_parameters(&json_schema::join(&violations)))
+        }
+    }
+}
+
+/// Fails if the schema does not allow the result. The Rust type and its schema may differ where one of them is written by hand.
+fn check_result(schema: &JsonSchema, result: &RawJson) -> Result<(), Failure> {
+    if schema.accepts_everything() {
+        return Ok(());
+    }
+    let violations = schema.violations(&result.read()?);
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(refused_result(json_schema::join(&violations))))
     }
 }
 
 fn invalid_parameters(cause: &str) -> Failure {
     Failure::new(format!("{PARAMETERS_REFUSED}: {cause}"))
-}
-
-/// A validation error as a text: the JSON Pointer of the member (RFC 6901), if it is not the whole document, and the rule
-/// that the member breaks.
-fn validation_error_text(error: &jsonschema::ValidationError<'_>) -> String {
-    match error.instance_path().as_str() {
-        "" => error.to_string(),
-        pointer => format!("{pointer}: {error}"),
-    }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 
 use domain::{ClaimResponse, Grant};
+use json_schema::JsonSchema;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -141,7 +142,7 @@ impl ApiClient<'_> {
 
     /// Reports what became of several grants.
     pub(crate) fn report_all(&self, worker: &str, reports: &[(&Grant, Value)]) -> ApiRequest {
-        let report = |(grant, reported): &(&Grant, Value)| json!({"id": grant.id, "attempt": grant.attempt, "claim": grant.claim, "reported": reported});
+        let report = |(grant, reported): &(&Grant, Value)| json!({"id": grant.id, "type": grant.type_name, "attempt": grant.attempt, "claim": grant.claim, "reported": reported});
         let reports: Vec<Value> = reports.iter().map(report).collect();
         self.post("/api/Task/results").json(json!({"worker": worker, "reports": reports}))
     }
@@ -309,12 +310,12 @@ impl ApiResponse {
         let mut schema = content["schema"].clone();
         schema["components"] = document["components"].clone();
         let body: Value = serde_json::from_str(&self.text).unwrap();
-        if let Err(error) = jsonschema::validate(&schema, &body) {
-            panic!(
-                "{method} {template} answers {} with a body that it does not document: {error}",
-                self.status
-            );
-        }
+        let violations = JsonSchema::compile(&schema).unwrap().violations(&body);
+        assert!(
+            violations.is_empty(),
+            "{method} {template} answers {} with a body that it does not document: {violations:?}",
+            self.status
+        );
     }
 }
 

@@ -210,7 +210,8 @@ pub(crate) fn claim_by(id: TaskId, name: &str) -> ClaimById {
 }
 
 pub(crate) fn report(grant: &Grant, reported: AttemptOutcome) -> Report {
-    Report { id: grant.id, attempt: grant.attempt, claim: grant.claim, reported, trace: None }
+    let Grant { id, attempt, claim, .. } = *grant;
+    Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, trace: None }
 }
 
 pub(crate) fn result(text: &str) -> AttemptOutcome {

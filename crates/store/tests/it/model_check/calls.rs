@@ -383,7 +383,8 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> AttributedRepor
         State::Running { worker, .. } => worker.clone(),
         _ => named(0),
     };
-    let report = Report { id: task.submission.id, attempt, claim, reported, trace: None };
+    let Submission { id, type_name, .. } = &task.submission;
+    let report = Report { id: *id, type_name: type_name.clone(), attempt, claim, reported, trace: None };
     AttributedReport { worker, subject: None, report }
 }
 

@@ -1,12 +1,13 @@
 //! Operations that a test controls, and a worker that runs them.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::TaskId;
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,33 @@ impl Operation for Failing {
     }
 }
 
+/// The operation `MISDECLARED`: its result is not what its schema says, which is written by hand.
+pub(crate) struct Misdeclared;
+
+/// A text whose schema says that it is a number.
+#[derive(Serialize)]
+pub(crate) struct WrongSchema(&'static str);
+
+impl JsonSchema for WrongSchema {
+    fn schema_name() -> Cow<'static, str> {
+        "WrongSchema".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number"})
+    }
+}
+
+impl Operation for Misdeclared {
+    const TYPE: &'static str = "MISDECLARED";
+    type Params = NoParameters;
+    type Output = WrongSchema;
+
+    async fn run(&self, _: NoParameters, _: Context) -> Result<WrongSchema, Failure> {
+        Ok(WrongSchema("many"))
+    }
+}
+
 /// A running worker.
 pub(crate) struct RunningWorker {
     pub(crate) stop: CancellationToken,
@@ -131,7 +159,8 @@ pub(crate) fn settings(slots: u32) -> Settings {
 /// Runs a worker with [`Probe`], [`Failing`] and the built-in operations.
 pub(crate) fn run_worker(backend: &Backend, settings: Settings) -> (RunningWorker, ProbeControl) {
     let (probe, control) = Probe::new();
-    let operations = builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Failing);
+    let operations =
+        builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Failing).with(Misdeclared);
     (run_operations(backend, settings, operations), control)
 }
 
