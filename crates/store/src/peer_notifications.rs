@@ -33,7 +33,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 const NOTIFY: &str = "select pg_notify($1, payload) from unnest($2::text[]) as payload";
 
-/// What one Backend publishes to the others after a commit.
+/// What one Backend publishes to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerUpdate {
     /// Tasks that have ended.
@@ -44,6 +44,8 @@ pub struct PeerUpdate {
     pub ready: BTreeSet<TypeName>,
     /// Whether tasks of any other type may have become ready too.
     pub any_ready: bool,
+    /// Types of tasks whose tickets were declined.
+    pub declined: BTreeSet<TypeName>,
 }
 
 /// The random id of a [`PeerChannel`], which distinguishes one Backend's notifications from another's.
@@ -126,7 +128,13 @@ impl PeerUpdate {
     /// The update after which nothing known of before can be relied on: any task may have ended, any type may have ready
     /// tasks.
     pub const fn anything() -> Self {
-        Self { ended: Vec::new(), any_ended: true, ready: BTreeSet::new(), any_ready: true }
+        Self {
+            ended: Vec::new(),
+            any_ended: true,
+            ready: BTreeSet::new(),
+            any_ready: true,
+            declined: BTreeSet::new(),
+        }
     }
 
     /// Encodes the update as payloads: each has the sender's id, one letter for the kind, and the ids or names.
@@ -138,17 +146,8 @@ impl PeerUpdate {
             let ids = part.iter().map(|task| task.0.simple().to_string());
             payloads.push(ids.fold(head('e'), |payload, id| payload + &id));
         }
-        let mut types: Vec<String> = Vec::new();
-        for name in &self.ready {
-            match types.last_mut() {
-                Some(payload) if payload.len() + 1 + name.as_str().len() <= MAX_PAYLOAD => {
-                    payload.push(' ');
-                    payload.push_str(name.as_str());
-                }
-                _ => types.push(head('r') + name.as_str()),
-            }
-        }
-        payloads.extend(types);
+        payloads.extend(encode_types(&self.ready, &head('r')));
+        payloads.extend(encode_types(&self.declined, &head('d')));
         payloads.extend(self.any_ended.then(|| head('E')));
         payloads.extend(self.any_ready.then(|| head('R')));
         if payloads.is_empty() {
@@ -156,6 +155,25 @@ impl PeerUpdate {
         }
         payloads
     }
+}
+
+/// Encodes the names of types as payloads that begin with `head`.
+fn encode_types(types: &BTreeSet<TypeName>, head: &str) -> Vec<String> {
+    let mut payloads: Vec<String> = Vec::new();
+    for name in types {
+        match payloads.last_mut() {
+            Some(payload) if payload.len() + 1 + name.as_str().len() <= MAX_PAYLOAD => {
+                payload.push(' ');
+                payload.push_str(name.as_str());
+            }
+            _ => payloads.push(head.to_owned() + name.as_str()),
+        }
+    }
+    payloads
+}
+
+fn decode_types(types: &str) -> Option<BTreeSet<TypeName>> {
+    types.split(' ').map(|name| name.parse().ok()).collect()
 }
 
 /// Decodes a payload. A newer Backend may send one that cannot be decoded, which then counts as [`PeerUpdate::anything`].
@@ -171,9 +189,8 @@ fn decode_update(text: &str) -> Option<PeerUpdate> {
         ("h", _) => {}
         ("E", _) => update.any_ended = true,
         ("R", _) => update.any_ready = true,
-        ("r", types) => {
-            update.ready = types.split(' ').map(|name| name.parse().ok()).collect::<Option<_>>()?;
-        }
+        ("r", types) => update.ready = decode_types(types)?,
+        ("d", types) => update.declined = decode_types(types)?,
         ("e", tasks) => {
             let ids = tasks.as_bytes().chunks(ID_LENGTH).map(|id| Uuid::try_parse_ascii(id).ok().map(TaskId));
             update.ended = ids.collect::<Option<_>>()?;
@@ -197,6 +214,7 @@ mod tests {
             assert_eq!(from, sender);
             all.ended.extend(part.ended);
             all.ready.extend(part.ready);
+            all.declined.extend(part.declined);
             all.any_ended |= part.any_ended;
             all.any_ready |= part.any_ready;
         }
@@ -208,8 +226,10 @@ mod tests {
         for (tasks, types) in [(0, 0), (1, 1), (245, 70), (246, 78), (247, 79), (1000, 1000)] {
             let ended = (0..tasks).map(|n| TaskId(Uuid::from_u128(n << 64))).collect();
             let long = "x".repeat(96);
-            let ready = (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
-            let update = PeerUpdate { ended, any_ended: tasks == 1, ready, any_ready: types == 1 };
+            let ready: BTreeSet<TypeName> =
+                (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
+            let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
+            let update = PeerUpdate { ended, any_ended, ready, any_ready, declined };
             assert_eq!(received(&update), update);
         }
         assert_eq!(received(&PeerUpdate::anything()), PeerUpdate::anything());

@@ -149,7 +149,7 @@ fn wake_workers_for_declined(
     }
     if !declined.is_empty() {
         tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker declined tasks of types that it does not run");
-        app.notifier.notify_ready(declined.iter().map(|task| &task.type_name));
+        app.notifier.notify_declined(declined.iter().map(|task| &task.type_name));
     }
     Ok(())
 }

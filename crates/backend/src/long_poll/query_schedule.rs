@@ -12,6 +12,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QuerySchedule {
     age: Duration,
+    /// Whether the next query is for tasks of any age.
+    any_age: bool,
     next: Option<Instant>,
     /// When every task that was notified so far will be `age` old.
     all_old_enough: Instant,
@@ -21,12 +23,12 @@ impl QuerySchedule {
     /// A new request queries at once. Tasks that became ready just before it arrived may not be old enough then, so it
     /// goes on until one `age` has passed.
     pub(crate) fn new(age: Duration, now: Instant) -> Self {
-        Self { age, next: Some(now), all_old_enough: now + age }
+        Self { age, any_age: false, next: Some(now), all_old_enough: now + age }
     }
 
-    /// How long the tasks must have been ready.
+    /// How long the tasks of the next query must have been ready.
     pub(crate) fn age(&self) -> Duration {
-        self.age
+        if self.any_age { Duration::ZERO } else { self.age }
     }
 
     /// When to query; `None`: not before a notification.
@@ -45,6 +47,11 @@ impl QuerySchedule {
         self.next = Some(now);
     }
 
+    /// The ticket of a task was declined, so nobody is about to claim the task: query now, and once for tasks of any age.
+    pub(crate) fn query_for_any_age(&mut self, now: Instant) {
+        (self.any_age, self.next) = (true, Some(now));
+    }
+
     /// Whether the time of the next query has come.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.next.is_some_and(|next| next <= now)
@@ -53,6 +60,7 @@ impl QuerySchedule {
     /// Records that the request queries now. Only the time of the last notification is known, so until that is `age` old,
     /// query again every `age / 4` for tasks that became ready earlier.
     pub(crate) fn queried(&mut self, now: Instant) {
+        self.any_age = false;
         let soon = now + (self.age / 4).max(MIN_INTERVAL);
         self.next = (self.all_old_enough > now).then(|| self.all_old_enough.min(soon));
     }

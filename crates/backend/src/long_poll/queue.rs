@@ -145,6 +145,9 @@ impl LongPollQueue {
             if query_all {
                 request.schedule.query_now(now);
             }
+            if ready.has_declined(&request.types) {
+                request.schedule.query_for_any_age(now);
+            }
         }
     }
 
@@ -153,8 +156,9 @@ impl LongPollQueue {
         let known_types = self.catalogue.known_types();
         let mut groups: BTreeMap<(Arc<BTreeSet<TypeName>>, Duration), Vec<WaitingRequest>> = BTreeMap::new();
         for mut request in self.waiting.extract_if(.., |request| request.schedule.is_due(now)) {
+            let age = request.schedule.age();
             request.schedule.queried(now);
-            groups.entry((request.types.clone(), request.schedule.age())).or_default().push(request);
+            groups.entry((request.types.clone(), age)).or_default().push(request);
         }
         let mut outage: Option<Arc<DatabaseError>> = None;
         for ((types, age), requests) in groups {

@@ -34,6 +34,12 @@ impl Notifier {
         self.peer_outbox.add_ready(types);
     }
 
+    /// Tickets of tasks of these types were declined, so the tasks may be pulled at once.
+    pub(crate) fn notify_declined<'a>(&self, types: impl Iterator<Item = &'a TypeName> + Clone) {
+        self.ready_types.mark_declined(types.clone());
+        self.peer_outbox.add_declined(types);
+    }
+
     /// Tasks of these types are still ready; the other Backends know it already.
     pub(crate) fn notify_ready_locally(&self, types: &[TypeName]) {
         self.ready_types.mark_ready(types.iter());
@@ -56,6 +62,9 @@ impl Notifier {
             self.ready_types.mark_all_ready();
         } else if !update.ready.is_empty() {
             self.ready_types.mark_ready(update.ready.iter());
+        }
+        if !update.declined.is_empty() {
+            self.ready_types.mark_declined(update.declined.iter());
         }
     }
 

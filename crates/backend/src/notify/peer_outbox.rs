@@ -49,6 +49,11 @@ impl PeerOutbox {
         });
     }
 
+    /// Tickets of tasks of these types were declined.
+    pub(crate) fn add_declined<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
+        self.add(|update| update.declined.extend(types.cloned()));
+    }
+
     /// A task of an unknown type has become ready.
     pub(crate) fn add_any_ready(&self) {
         self.add(|update| update.any_ready = true);

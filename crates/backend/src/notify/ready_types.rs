@@ -18,6 +18,8 @@ pub(crate) struct ReadyTypes {
 pub(crate) struct ReadySet {
     any: bool,
     types: BTreeSet<TypeName>,
+    /// The types of tasks whose tickets a worker has declined.
+    declined: BTreeSet<TypeName>,
 }
 
 impl ReadyTypes {
@@ -30,6 +32,12 @@ impl ReadyTypes {
             }
         }
         drop(ready);
+        self.changed.notify_one();
+    }
+
+    /// Tickets of tasks of `types` were declined by a worker that does not run them.
+    pub(crate) fn mark_declined<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
+        self.ready.lock().declined.extend(types.cloned());
         self.changed.notify_one();
     }
 
@@ -54,5 +62,10 @@ impl ReadySet {
     /// Whether a task of one of `types` may have become ready.
     pub(crate) fn contains_any(&self, types: &BTreeSet<TypeName>) -> bool {
         self.any || self.types.iter().any(|name| types.contains(name))
+    }
+
+    /// Whether a ticket of one of `types` was declined: no worker is about to claim its task.
+    pub(crate) fn has_declined(&self, types: &BTreeSet<TypeName>) -> bool {
+        self.declined.iter().any(|name| types.contains(name))
     }
 }

@@ -22,7 +22,8 @@ async fn declined_tasks_wake_the_workers_that_wait_for_their_types_and_no_others
         };
         service.peer_connection_is_up().await;
         let before = queries.finished();
-        let waits_for_echo = worker.claim_by_type(Uuid::new_v4(), "echo", "ECHO", 1, 30_000).into_future();
+        // It waits for tasks of an age that none reaches while it waits: a declined task is granted at any age.
+        let waits_for_echo = worker.claim_older(60_000, "echo", 30_000).into_future();
         let waits_for_brief = worker.claim_by_type(Uuid::new_v4(), "brief", "BRIEF", 1, 30_000).into_future();
         let declines = async {
             // Requests for different types share no query: after two of them both workers wait.

@@ -38,7 +38,8 @@ pub struct ClaimRequest {
     pub declined: Vec<DeclinedTask>,
 }
 
-/// A task that a worker was offered by a ticket and does not run.
+/// A task that a worker was offered by a ticket and does not run. Workers that run its type, and wait in a long poll, are granted
+/// it at once, whatever their `minAgeMs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeclinedTask {
