@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use domain::Timestamp;
+use domain::{InstallationId, Timestamp};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::settings::Settings;
 /// The open service, shared as `Arc<AppState>`.
 pub(crate) struct AppState {
     pub(crate) store: Store,
+    pub(crate) installation: InstallationId,
     pub(crate) settings: Settings,
     pub(crate) token_verifier: TokenVerifier,
     pub(crate) catalogue: Catalogue,

@@ -26,6 +26,7 @@ use crate::lifecycle::submit::{SubmissionLimits, SubmitBatch, Submitter};
 use crate::long_poll::queue::{LongPoll, LongPollQueue};
 use crate::notify::notifier::Notifier;
 use crate::notify::peers;
+use crate::notify::ticket_publisher::TicketPublisher;
 use crate::settings::Settings;
 use crate::supervisor::{BackgroundTaskFailed, Supervisor};
 
@@ -64,6 +65,7 @@ impl Backend {
         broker: Option<Broker>,
         stop: CancellationToken,
     ) -> Result<Self, OpenError> {
+        let installation = store.installation().await?;
         register_builtin(&store, builtin).await?;
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
@@ -77,8 +79,9 @@ impl Backend {
             start_within: settings.start_within,
             max_unfinished_per_owner: settings.max_unfinished_per_owner,
         };
+        let tickets = broker.clone().map(|broker| TicketPublisher { broker, installation });
         let (submitter, submit_writers) =
-            Submitter::new(store.clone(), catalogue.clone(), notifier.clone(), broker.clone(), limits);
+            Submitter::new(store.clone(), catalogue.clone(), notifier.clone(), tickets, limits);
         let (claims, claim_writers) =
             Batcher::new(ClaimBatch { store: store.clone(), notifier: notifier.clone() });
         let (settler, settle_writers) =
@@ -92,6 +95,7 @@ impl Backend {
         );
         let app = Arc::new(AppState {
             store,
+            installation,
             settings,
             token_verifier,
             catalogue,
@@ -170,8 +174,9 @@ fn spawn_kafka_tasks(
     stop: &CancellationToken,
 ) {
     ticket_republisher::ensure_topics(&app.catalogue, &broker);
-    let (results, consume_loop) =
-        broker.results().expect("settings that are valid for a producer are valid for a consumer");
+    let (results, consume_loop) = broker
+        .results(app.installation)
+        .expect("settings that are valid for a producer are valid for a consumer");
     supervisor.spawn("result poll loop", consume_loop.run());
     supervisor.spawn("result consumer", result_consumer::run(app.clone(), results, stop.clone()));
     let republisher = ticket_republisher::run(app.clone(), broker.clone(), stop.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{QueueName, TraceContext};
+use domain::{InstallationId, QueueName, TraceContext};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::Producer as _;
 use tokio::task::spawn_blocking;
@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
 use crate::connection::availability::BrokerAvailability;
-use crate::connection::topic_registry::TopicLayout;
-use crate::consumer::consume_loop::ConsumeLoop;
+use crate::connection::topic_registry::{SHARED_TOPIC_HINT, TopicLayout};
+use crate::consumer::consume_loop::{ConsumeLoop, Source};
 use crate::consumer::subscription::Subscription;
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
@@ -59,25 +59,35 @@ impl Broker {
         self.connection.topics.declare(queues.into_iter().map(|queue| names.tickets(queue)));
     }
 
-    /// Subscribes to the tickets of one queue, which its workers share as a consumer group. At most `capacity` messages are
-    /// buffered for the reader. Fails if librdkafka rejects the settings.
+    /// Subscribes to an installation's tickets of one queue, which its workers share as a consumer group. At most `capacity`
+    /// messages are buffered for the reader. Fails if librdkafka rejects the settings.
     pub fn tickets(
         &self,
+        installation: InstallationId,
         queue: &QueueName,
         capacity: usize,
     ) -> Result<(Subscription<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
         self.declare_queues([queue]);
         let names = &self.connection.topic_names;
-        let (topic, group) = (names.tickets(queue), names.worker_group(queue));
-        ConsumeLoop::new(self.connection.clone(), self.dead_letter_queue.clone(), topic, group, capacity)
+        let source = Source {
+            installation,
+            topic: names.tickets(queue),
+            group: names.worker_group(queue, installation),
+        };
+        ConsumeLoop::new(self.connection.clone(), self.dead_letter_queue.clone(), source, capacity)
     }
 
-    /// Subscribes to the results, which the Backends share as a consumer group. Fails if librdkafka rejects the settings.
-    pub fn results(&self) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
+    /// Subscribes to an installation's results, which its Backends share as a consumer group. Fails if librdkafka rejects the
+    /// settings.
+    pub fn results(
+        &self,
+        installation: InstallationId,
+    ) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
         let names = &self.connection.topic_names;
-        let (topic, group) = (names.results(), names.backend_group());
+        let source =
+            Source { installation, topic: names.results(), group: names.backend_group(installation) };
         let (connection, dead_letter_queue) = (self.connection.clone(), self.dead_letter_queue.clone());
-        ConsumeLoop::new(connection, dead_letter_queue, topic, group, MAX_BUFFERED_RESULTS)
+        ConsumeLoop::new(connection, dead_letter_queue, source, MAX_BUFFERED_RESULTS)
     }
 
     /// Publishes a ticket to the workers of its queue, without waiting. `true`: it is on its way to the brokers.
@@ -156,7 +166,10 @@ impl Broker {
         let unreadable = unreadable.borrow();
         let unreadable =
             unreadable.iter().map(|(topic, cause)| format!("the topic {topic} cannot be read: {cause}"));
-        producer.into_iter().chain(missing).chain(open).chain(unreadable).collect()
+        let shared = topics.foreign_installations().into_iter().map(|(topic, installation)| {
+            format!("the topic {topic} also has messages of another installation ({installation}): {SHARED_TOPIC_HINT}")
+        });
+        producer.into_iter().chain(missing).chain(open).chain(unreadable).chain(shared).collect()
     }
 
     /// The layouts of the declared topics that exist, by name.
@@ -192,7 +205,7 @@ impl Broker {
 
 /// Creates a consumer and drops it, so that a property which no consumer accepts fails at the start.
 fn validate_consumer_settings(connection: &Connection) -> Result<(), BrokerError> {
-    let consumer = connection.settings.consumer(&connection.topic_names.backend_group());
+    let consumer = connection.settings.consumer("validation");
     let consumer: Result<BaseConsumer<BrokerAvailability>, _> =
         consumer.create_with_context(connection.availability.clone());
     consumer.map(drop).map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))

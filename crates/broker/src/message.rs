@@ -1,6 +1,9 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
-use domain::{Attempt, AttemptOutcome, ClaimId, ErrorText, RawJson, Report, TaskId, TypeName, WorkerName};
+use domain::{
+    Attempt, AttemptOutcome, ClaimId, ErrorText, InstallationId, RawJson, Report, TaskId, TypeName,
+    WorkerName,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the messages that are written. A new version is read one release before it is written.
@@ -10,6 +13,9 @@ const VERSION: u32 = 1;
 pub trait Message: Sized + Send + 'static {
     /// The maximum length of an encoded message, in bytes.
     const MAX_BYTES: usize;
+
+    /// The installation whose message it is.
+    fn installation(&self) -> InstallationId;
 
     /// Decodes a message; unknown fields are ignored.
     fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage>;
@@ -51,11 +57,15 @@ pub struct Ticket {
     pub type_name: TypeName,
     /// The number that the attempt has if this ticket leads to a grant.
     pub attempt: Attempt,
+    /// The installation whose task it is.
+    pub installation: InstallationId,
 }
 
 /// A worker's report of a grant: the result or the failure. A release is reported over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultMessage {
+    /// The installation whose task it is.
+    pub installation: InstallationId,
     /// The worker that reports.
     pub worker: WorkerName,
     /// The grant and its outcome.
@@ -82,6 +92,7 @@ struct EncodedResult<'a> {
     r#type: &'a TypeName,
     attempt: Attempt,
     claim: ClaimId,
+    installation: InstallationId,
     worker: &'a WorkerName,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawJson>,
@@ -96,6 +107,7 @@ struct DecodedResult {
     r#type: TypeName,
     attempt: Attempt,
     claim: ClaimId,
+    installation: InstallationId,
     worker: WorkerName,
     #[serde(default, deserialize_with = "some")]
     result: Option<RawJson>,
@@ -128,6 +140,10 @@ impl Ticket {
 impl Message for Ticket {
     const MAX_BYTES: usize = 4 << 10;
 
+    fn installation(&self) -> InstallationId {
+        self.installation
+    }
+
     fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::MAX_BYTES)?;
         Ok(serde_json::from_slice(bytes)?)
@@ -144,8 +160,9 @@ impl ResultMessage {
             AttemptOutcome::Released => return None,
         };
         let (id, attempt, claim) = (*id, *attempt, *claim);
-        let (r#type, worker) = (type_name, &self.worker);
-        let encoded = EncodedResult { v: VERSION, id, r#type, attempt, claim, worker, result, error };
+        let (r#type, installation, worker) = (type_name, self.installation, &self.worker);
+        let encoded =
+            EncodedResult { v: VERSION, id, r#type, attempt, claim, installation, worker, result, error };
         Some(serde_json::to_vec(&encoded).expect("names and documents are JSON"))
     }
 }
@@ -153,16 +170,24 @@ impl ResultMessage {
 impl Message for ResultMessage {
     const MAX_BYTES: usize = 1 << 20;
 
+    fn installation(&self) -> InstallationId {
+        self.installation
+    }
+
     fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::MAX_BYTES)?;
-        let DecodedResult { id, r#type: type_name, attempt, claim, worker, result, error } =
+        let DecodedResult { id, r#type: type_name, attempt, claim, installation, worker, result, error } =
             serde_json::from_slice(bytes)?;
         let reported = match (result, error) {
             (Some(result), None) => AttemptOutcome::Result(result),
             (None, Some(ErrorText(error))) => AttemptOutcome::Error(error),
             _ => return Err(InvalidMessage::Ambiguous),
         };
-        Ok(Self { worker, report: Report { id, type_name, attempt, claim, reported, trace: None } })
+        Ok(Self {
+            installation,
+            worker,
+            report: Report { id, type_name, attempt, claim, reported, trace: None },
+        })
     }
 }
 
@@ -175,14 +200,15 @@ mod tests {
 
     fn ticket() -> Ticket {
         let id = "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1".parse().unwrap();
-        Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1 }
+        let installation = "b2f7c4de-8a51-4c0e-9d36-71e5a0f4c8b3".parse().unwrap();
+        Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1, installation }
     }
 
     fn result_message(reported: AttemptOutcome) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
-        let Ticket { id, type_name, attempt } = ticket();
+        let Ticket { id, type_name, attempt, installation } = ticket();
         let report = Report { id, type_name, attempt, claim, reported, trace: None };
-        ResultMessage { worker: "rig-7".parse().unwrap(), report }
+        ResultMessage { installation, worker: "rig-7".parse().unwrap(), report }
     }
 
     #[test]

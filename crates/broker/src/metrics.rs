@@ -9,6 +9,7 @@ const LAG: &str = "tasker_kafka_lag_messages";
 const PUBLISH_FAILURES: &str = "tasker_kafka_publish_failures_total";
 const REDELIVERIES: &str = "tasker_kafka_redeliveries_total";
 const DEAD_LETTERS: &str = "tasker_kafka_dead_letters_total";
+const FOREIGN_MESSAGES: &str = "tasker_kafka_foreign_messages_total";
 
 /// Every metric of this crate, for the documentation and the exporter.
 pub const METRICS: &[MetricDescriptor] = &[
@@ -28,6 +29,11 @@ pub const METRICS: &[MetricDescriptor] = &[
         DEAD_LETTERS,
         "",
         "messages that could not be decoded or settled: dead letters",
+    ),
+    MetricDescriptor::counter(
+        FOREIGN_MESSAGES,
+        "topic",
+        "messages of another installation that uses the same topics; they are skipped",
     ),
 ];
 
@@ -49,6 +55,11 @@ pub(crate) fn count_redelivery() {
 /// Counts a dead letter.
 pub(crate) fn count_dead_letter() {
     counter!(DEAD_LETTERS).increment(1);
+}
+
+/// Counts a message of another installation in `topic`.
+pub(crate) fn count_foreign_message(topic: &str) {
+    counter!(FOREIGN_MESSAGES, "topic" => topic.to_owned()).increment(1);
 }
 
 /// Sets the lag of each topic from a consumer's periodic statistics. librdkafka reports a lag of -1 for a partition whose

@@ -53,6 +53,12 @@ id! {
 }
 
 id! {
+    /// The id of an installation: a database of tasks, its Backends and its workers. A random UUID, made when the database is
+    /// migrated for the first time. Several installations may share a Kafka.
+    InstallationId
+}
+
+id! {
     /// The id of one process of a worker: a random UUID that the process makes when it starts. All zeros stand for a claim
     /// that names none.
     InstanceId

@@ -11,7 +11,7 @@ mod timestamp;
 mod trace_context;
 mod wire;
 
-pub use id::{ClaimId, InstanceId, OwnerId, SubjectId, TaskId};
+pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use json_object::ObjectOnly;
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use database::{DatabaseError, Db, Migration, ProcessClock, SchemaPart, WriteCheck};
-use domain::{TaskId, Timestamp};
+use database::{DatabaseError, Db, Migration, ProcessClock, SchemaPart, WriteCheck, on};
+use domain::{InstallationId, TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
 use crate::scan_floor::Floors;
@@ -62,6 +62,13 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         TASKS.migrate(&self.db).await?;
         self.read_database_clock().await
+    }
+
+    /// The id of the installation to which the database belongs.
+    pub async fn installation(&self) -> Result<InstallationId, DatabaseError> {
+        let (id,): (Uuid,) = on!(&self.db, read, pool =>
+            sqlx::query_as("select id from installation").fetch_one(pool).await)?;
+        Ok(InstallationId(id))
     }
 
     /// Writes a row of the check's own; fails with the reason why tasks cannot be written or read at the moment. An answer

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
-use domain::{GrantRef, Heartbeat, InstanceId, TypeName, WorkerName};
+use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, TypeName, WorkerName};
 use telemetry::error_chain;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -35,12 +35,14 @@ pub(crate) struct HeartbeatSender {
     pub(crate) running: RunningTasks,
     /// With Kafka: the results whose tasks are named as running until a response says that they have ended.
     pub(crate) unconfirmed: Option<UnconfirmedResults>,
+    /// Set to the installation that the worker belongs to when a heartbeat is accepted.
+    pub(crate) installation: watch::Sender<Option<InstallationId>>,
     pub(crate) outage_log: BackendOutageLog,
 }
 
 /// The running heartbeat. Dropping it stops the heartbeat.
 pub(crate) struct HeartbeatHandle {
-    accepted: watch::Receiver<bool>,
+    installation: watch::Receiver<Option<InstallationId>>,
     stop: DropGuard,
 }
 
@@ -51,23 +53,23 @@ impl HeartbeatSender {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(WorkerError::HeartbeatThread)?;
         let stop = CancellationToken::new();
-        let (accepted_sender, accepted) = watch::channel(false);
+        let installation = self.installation.subscribe();
         let stopped = stop.clone();
         thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    stopped.run_until_cancelled(self.heartbeat_loop(&accepted_sender)).await;
-                    if *accepted_sender.borrow() {
+                    stopped.run_until_cancelled(self.heartbeat_loop()).await;
+                    if self.installation.borrow().is_some() {
                         self.send_last().await;
                     }
                 });
             })
             .map_err(WorkerError::HeartbeatThread)?;
-        Ok(HeartbeatHandle { accepted, stop: stop.drop_guard() })
+        Ok(HeartbeatHandle { installation, stop: stop.drop_guard() })
     }
 
-    async fn heartbeat_loop(&self, accepted: &watch::Sender<bool>) {
+    async fn heartbeat_loop(&self) {
         let mut backoff = Backoff::default();
         loop {
             // Store which unconfirmed results this heartbeat asked about: its response says nothing about results that were
@@ -80,7 +82,7 @@ impl HeartbeatSender {
                     self.apply(&response.stop, &asked);
                     backoff.reset();
                     self.outage_log.record_success(BackendRequestKind::Heartbeat);
-                    accepted.send_replace(true);
+                    self.installation.send_replace(Some(response.installation));
                     self.interval
                 }
                 Err(error) => {
@@ -132,15 +134,16 @@ fn is_name_taken(error: &ClientError) -> bool {
 }
 
 impl HeartbeatHandle {
-    /// Waits until the Backend has accepted the first heartbeat.
-    pub(crate) async fn first_accepted(&mut self) {
-        let _ = self.accepted.wait_for(|accepted| *accepted).await;
+    /// Waits until the Backend has accepted the first heartbeat; returns the Backend's installation, or `None` if the thread has
+    /// ended.
+    pub(crate) async fn first_accepted(&mut self) -> Option<InstallationId> {
+        self.installation.wait_for(Option::is_some).await.ok().and_then(|installation| *installation)
     }
 
     /// Stops the heartbeat, whose thread sends a last one, and waits until it sends no more.
     pub(crate) async fn stop(self) {
-        let Self { mut accepted, stop } = self;
+        let Self { mut installation, stop } = self;
         drop(stop);
-        while accepted.changed().await.is_ok() {}
+        while installation.changed().await.is_ok() {}
     }
 }

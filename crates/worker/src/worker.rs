@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use broker::{Broker, Role};
 use client::Client;
-use domain::{InstanceId, QueueName};
+use domain::{InstallationId, InstanceId, QueueName};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -110,14 +111,17 @@ impl Worker {
         let instance = InstanceId::random();
         let running = RunningTasks::default();
         let (client, broker) = (self.client.clone(), self.broker.clone());
-        let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker);
+        let installation = watch::Sender::default();
+        let reporter =
+            Reporter::start(client, name.clone(), outage_log.clone(), broker, installation.subscribe());
         let unconfirmed = reporter.unconfirmed.clone();
-        let sender = self.heartbeat_sender(instance, running.clone(), unconfirmed, outage_log.clone());
+        let sender =
+            self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());
         let mut heartbeat = sender.start()?;
-        if stop.run_until_cancelled(heartbeat.first_accepted()).await.is_none() {
+        let Some(installation) = stop.run_until_cancelled(heartbeat.first_accepted()).await.flatten() else {
             heartbeat.stop().await;
             return Ok(());
-        }
+        };
         metrics::set_slots(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
         let executor = Arc::new(TaskExecutor {
@@ -130,7 +134,7 @@ impl Worker {
         });
         let _release_on_drop = executor.release.clone().drop_guard();
         let kafka = KafkaTasks::new();
-        self.claim_tasks(&executor, instance, outage_log, &stop, &kafka).await?;
+        self.claim_tasks(&executor, instance, installation, outage_log, &stop, &kafka).await?;
         self.drain(&executor).await;
         reporter.flush(name).await;
         if kafka.stop().await.is_err() {
@@ -146,6 +150,7 @@ impl Worker {
         instance: InstanceId,
         running: RunningTasks,
         unconfirmed: Option<UnconfirmedResults>,
+        installation: watch::Sender<Option<InstallationId>>,
         outage_log: BackendOutageLog,
     ) -> HeartbeatSender {
         HeartbeatSender {
@@ -157,6 +162,7 @@ impl Worker {
             interval: self.settings.heartbeat,
             running,
             unconfirmed,
+            installation,
             outage_log,
         }
     }
@@ -166,6 +172,7 @@ impl Worker {
         &self,
         executor: &Arc<TaskExecutor>,
         instance: InstanceId,
+        installation: InstallationId,
         outage_log: BackendOutageLog,
         stop: &CancellationToken,
         kafka: &KafkaTasks,
@@ -190,7 +197,7 @@ impl Worker {
         let backlog = Arc::new(TicketBacklog::new(broker.clone(), queues.iter().cloned().collect()));
         let consumers = TaskTracker::new();
         for queue in queues {
-            let (subscription, consume_loop) = broker.tickets(&queue, TICKET_PREFETCH)?;
+            let (subscription, consume_loop) = broker.tickets(installation, &queue, TICKET_PREFETCH)?;
             kafka.tracker.spawn(consume_loop.run());
             let (slots, backlog) = (Arc::clone(&slots), Arc::clone(&backlog));
             consumers.spawn(TicketConsumer::new(slots, claim_client.clone(), subscription, backlog).run());

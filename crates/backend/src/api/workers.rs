@@ -51,5 +51,5 @@ pub(crate) async fn heartbeat(
     if heartbeat.last {
         app.store.free_name(&process).await?;
     }
-    Ok(Json(HeartbeatResponse { stop }))
+    Ok(Json(HeartbeatResponse { stop, installation: app.installation }))
 }

@@ -67,9 +67,12 @@ async fn settle_batch(
     };
     let spans: Vec<SettleSpan> = batch.iter().map(begin).collect();
     // A message has no token: that it has the random claim id of the grant shows that the worker wrote it.
-    let attributed = batch.iter().map(|Delivery { message: ResultMessage { worker, report }, .. }| {
-        AttributedReport { worker: worker.clone(), subject: None, report: report.clone() }
-    });
+    let attributed =
+        batch.iter().map(|Delivery { message: ResultMessage { worker, report, .. }, .. }| AttributedReport {
+            worker: worker.clone(),
+            subject: None,
+            report: report.clone(),
+        });
     let settled = join_all(attributed.map(|report| app.settler.settle(report))).await;
     let mut unsettled = Vec::new();
     for ((delivery, span), settled) in batch.into_iter().zip(spans).zip(settled) {

@@ -38,7 +38,8 @@ async fn republish_waiting(app: &AppState, broker: &Broker) -> Result<(), Databa
     let since = app.ago(app.settings.resend_period);
     let mut published = 0;
     for task in app.store.ready_tasks(&types, since, MAX_TICKETS_PER_PERIOD).await? {
-        let ticket = Ticket { id: task.id, type_name: task.type_name, attempt: task.attempt + 1 };
+        let (type_name, attempt, installation) = (task.type_name, task.attempt + 1, app.installation);
+        let ticket = Ticket { id: task.id, type_name, attempt, installation };
         if broker.publish_ticket(&task.queue, &ticket, None, Some(round)) {
             published += 1;
         }

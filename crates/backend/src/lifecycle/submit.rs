@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use broker::Broker;
 use database::DatabaseError;
 use domain::{InvalidTtl, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
 use store::Store;
@@ -17,7 +16,7 @@ use crate::error::ApiError;
 use crate::lifecycle::owner_limit::OwnerLimit;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
-use crate::notify::ticket_publisher::publish_tickets;
+use crate::notify::ticket_publisher::TicketPublisher;
 
 /// A task that somebody wants to run, before it is checked.
 #[derive(Debug)]
@@ -61,10 +60,10 @@ impl Submitter {
         store: Store,
         catalogue: Catalogue,
         notifier: Arc<Notifier>,
-        broker: Option<Broker>,
+        tickets: Option<TicketPublisher>,
         limits: SubmissionLimits,
     ) -> (Self, BatchWriters<SubmitBatch>) {
-        let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, broker });
+        let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, tickets });
         let owner_limit = OwnerLimit::new(store.clone(), limits.max_unfinished_per_owner);
         (Self { store, catalogue, limits, owner_limit, batcher }, writers)
     }
@@ -146,7 +145,7 @@ fn with_faults_of_both<T>(first: Result<T, ApiError>, second: Result<(), ApiErro
 pub(crate) struct SubmitBatch {
     store: Store,
     notifier: Arc<Notifier>,
-    broker: Option<Broker>,
+    tickets: Option<TicketPublisher>,
 }
 
 impl BatchOperation for SubmitBatch {
@@ -166,8 +165,8 @@ impl BatchOperation for SubmitBatch {
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
         self.store.submit(batch).await?;
         metrics::accepted(batch.len());
-        if let Some(broker) = &self.broker {
-            publish_tickets(broker, batch);
+        if let Some(tickets) = &self.tickets {
+            tickets.publish(batch);
         }
         self.notifier.notify_ready(batch.iter().map(|task| &task.type_name));
         Ok(vec![(); batch.len()])

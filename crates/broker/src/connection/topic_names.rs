@@ -1,6 +1,6 @@
 //! The names of topics and consumer groups, and what each topic is for.
 
-use domain::QueueName;
+use domain::{InstallationId, QueueName};
 
 /// Builds the names of topics and consumer groups from the configured prefix.
 #[derive(Debug, Clone)]
@@ -48,14 +48,14 @@ impl TopicNames {
         }
     }
 
-    /// The consumer group of the workers that share a queue's tickets.
-    pub(crate) fn worker_group(&self, queue: &QueueName) -> String {
-        format!("{}.workers.{queue}", self.prefix)
+    /// The consumer group of an installation's workers that share a queue's tickets.
+    pub(crate) fn worker_group(&self, queue: &QueueName, installation: InstallationId) -> String {
+        format!("{}.workers.{queue}.{installation}", self.prefix)
     }
 
-    /// The consumer group of the Backends that share the results.
-    pub(crate) fn backend_group(&self) -> String {
-        format!("{}.backends", self.prefix)
+    /// The consumer group of an installation's Backends, which share the results.
+    pub(crate) fn backend_group(&self, installation: InstallationId) -> String {
+        format!("{}.backends.{installation}", self.prefix)
     }
 }
 

@@ -2,11 +2,18 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use domain::InstallationId;
 use tokio::sync::{Notify, watch};
 
 use crate::connection::circuit_breaker::CircuitBreaker;
+
+/// What to do about a topic that two installations use.
+pub(crate) const SHARED_TOPIC_HINT: &str = "give each installation its own kafka.topic_prefix";
+
+/// How long a topic counts as shared after a message of another installation.
+const SHARED_FOR: Duration = Duration::from_mins(1);
 
 /// The declared topics, as the brokers' metadata last showed them.
 #[derive(Debug)]
@@ -17,6 +24,15 @@ pub(crate) struct TopicRegistry {
     present: watch::Sender<BTreeSet<String>>,
     /// Topics that cannot be read, with the cause.
     unreadable: watch::Sender<BTreeMap<String, String>>,
+    /// Topics with messages of another installation.
+    shared: Mutex<BTreeMap<String, ForeignMessage>>,
+}
+
+/// The last message of another installation in a topic.
+#[derive(Debug, Clone, Copy)]
+struct ForeignMessage {
+    installation: InstallationId,
+    received: Instant,
 }
 
 /// How a topic was created.
@@ -58,6 +74,7 @@ impl TopicRegistry {
             topic_added: Notify::new(),
             present: watch::Sender::default(),
             unreadable: watch::Sender::default(),
+            shared: Mutex::default(),
         }
     }
 
@@ -167,6 +184,20 @@ impl TopicRegistry {
         self.unreadable.subscribe()
     }
 
+    /// Records a message of another installation in a topic. `true`: it is the first one of that installation.
+    pub(crate) fn record_foreign_message(&self, topic: &str, installation: InstallationId) -> bool {
+        let message = ForeignMessage { installation, received: Instant::now() };
+        let before = self.shared.lock().insert(topic.to_owned(), message);
+        before.is_none_or(|before| before.installation != installation)
+    }
+
+    /// The topics in which messages of another installation were received lately, with that installation.
+    pub(crate) fn foreign_installations(&self) -> Vec<(String, InstallationId)> {
+        let shared = self.shared.lock();
+        let lately = shared.iter().filter(|(_, message)| message.received.elapsed() < SHARED_FOR);
+        lately.map(|(topic, message)| (topic.clone(), message.installation)).collect()
+    }
+
     fn declared(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
         self.declared.lock()
     }
@@ -182,7 +213,7 @@ mod tests {
         topics.declare(["b".to_owned()]);
         topics.wait_for_new_topic().await;
         topics.declare(["b".to_owned()]);
-        let again = tokio::time::timeout(std::time::Duration::ZERO, topics.wait_for_new_topic()).await;
+        let again = tokio::time::timeout(Duration::ZERO, topics.wait_for_new_topic()).await;
         assert!(again.is_err(), "a topic that was declared before is not new");
         assert_eq!(topics.check_writable("a"), Err(NotWritable::Missing));
         let layout = |partitions| TopicLayout { partitions, replicas: 1 };

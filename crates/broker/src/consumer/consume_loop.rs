@@ -4,29 +4,29 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use domain::TraceContext;
+use domain::InstallationId;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
+use crate::connection::topic_registry::SHARED_TOPIC_HINT;
 use crate::connection::{CLOSE_TIMEOUT, Connection, RECREATE_DELAY};
 use crate::consumer::callbacks::ConsumerCallbacks;
 use crate::consumer::offset_tracker::OffsetTracker;
+use crate::consumer::received_message::{size, trace};
 use crate::consumer::subscription::{Delivery, Disposition, MessagePosition, Subscription};
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
 use crate::message::{InvalidMessage, Message};
+use crate::metrics;
 
 /// Bytes of undecided messages above which the partitions are paused, until half of them are decided.
 const MAX_UNDECIDED_BYTES: usize = 64 << 20;
-
-/// What a message takes besides its content, in bytes, estimated: many empty messages take memory, too.
-const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 /// Errors that last until somebody grants a right, changes a setting or makes room in the group. All others are transient.
 const PERSISTENT_ERRORS: [RDKafkaErrorCode; 9] = [
@@ -45,8 +45,7 @@ const PERSISTENT_ERRORS: [RDKafkaErrorCode; 9] = [
 pub struct ConsumeLoop<M> {
     connection: Arc<Connection>,
     dead_letter_queue: Arc<DeadLetterQueue>,
-    topic: String,
-    group: String,
+    source: Source,
     consumer: StreamConsumer<ConsumerCallbacks>,
     deliveries: mpsc::Sender<Delivery<M>>,
     dispositions: mpsc::UnboundedReceiver<Disposition>,
@@ -54,6 +53,15 @@ pub struct ConsumeLoop<M> {
     paused: bool,
     /// This loop has reported the topic as unreadable.
     unreadable: bool,
+}
+
+/// Whose messages are received, and from where.
+pub(crate) struct Source {
+    /// Messages of other installations are skipped.
+    pub(crate) installation: InstallationId,
+    pub(crate) topic: String,
+    /// The consumer group, which no other installation has.
+    pub(crate) group: String,
 }
 
 /// The messages that were received and whose offsets are not stored.
@@ -87,23 +95,21 @@ impl<M> Default for InFlight<M> {
 }
 
 impl<M: Message> ConsumeLoop<M> {
-    /// A member of `group` with its subscription, whose channel has room for `capacity` messages. Fails if librdkafka rejects
-    /// the settings.
+    /// A member of the group of `source` with its subscription, whose channel has room for `capacity` messages. Fails if
+    /// librdkafka rejects the settings.
     pub(crate) fn new(
         connection: Arc<Connection>,
         dead_letter_queue: Arc<DeadLetterQueue>,
-        topic: String,
-        group: String,
+        source: Source,
         capacity: usize,
     ) -> Result<(Subscription<M>, Self), BrokerError> {
-        let consumer = create_consumer(&connection, &group)?;
+        let consumer = create_consumer(&connection, &source.group)?;
         let (deliveries, receiver) = mpsc::channel(capacity.max(1));
         let (sender, dispositions) = mpsc::unbounded_channel();
         let consume_loop = Self {
             connection,
             dead_letter_queue,
-            topic,
-            group,
+            source,
             consumer,
             deliveries,
             dispositions,
@@ -130,7 +136,7 @@ impl<M: Message> ConsumeLoop<M> {
             if let Err(error) = self.consumer.commit_consumer_state(CommitMode::Sync)
                 && error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
             {
-                tracing::debug!(topic = self.topic, error = %error, "the last offsets were not committed");
+                tracing::debug!(topic = self.source.topic, error = %error, "the last offsets were not committed");
             }
             drop(self.consumer);
         });
@@ -144,14 +150,14 @@ impl<M: Message> ConsumeLoop<M> {
     async fn wait_for_topic(&mut self) -> bool {
         let mut present = self.connection.topics.present();
         tokio::select! {
-            found = present.wait_for(|topics| topics.contains(&self.topic)) => found.is_ok(),
+            found = present.wait_for(|topics| topics.contains(&self.source.topic)) => found.is_ok(),
             () = self.deliveries.closed() => false,
         }
     }
 
     /// Polls until the subscription is dropped, or until the consumer meets a fatal error, which is returned.
     async fn consume(&mut self) -> Option<KafkaError> {
-        if let Err(error) = self.consumer.subscribe(&[&self.topic]) {
+        if let Err(error) = self.consumer.subscribe(&[&self.source.topic]) {
             return Some(error);
         }
         loop {
@@ -163,7 +169,7 @@ impl<M: Message> ConsumeLoop<M> {
 
     /// Replaces the consumer. The messages of the previous one that are undecided are received again.
     fn recreate_consumer(&mut self) {
-        match create_consumer(&self.connection, &self.group) {
+        match create_consumer(&self.connection, &self.source.group) {
             Ok(consumer) => {
                 let failed = std::mem::replace(&mut self.consumer, consumer);
                 // Dropping a consumer blocks until its threads have ended.
@@ -171,7 +177,7 @@ impl<M: Message> ConsumeLoop<M> {
                 (self.in_flight, self.paused) = (InFlight::default(), false);
             }
             Err(error) => {
-                tracing::debug!(topic = self.topic, error = %error, "the consumer cannot be replaced");
+                tracing::debug!(topic = self.source.topic, error = %error, "the consumer cannot be replaced");
             }
         }
     }
@@ -233,7 +239,7 @@ impl<M: Message> ConsumeLoop<M> {
         if self.in_flight.offsets.receive(position.partition, position.offset) {
             let redeliveries = self.connection.count_redelivery();
             tracing::debug!(
-                topic = self.topic,
+                topic = self.source.topic,
                 partition = position.partition,
                 offset = position.offset,
                 redeliveries,
@@ -242,6 +248,10 @@ impl<M: Message> ConsumeLoop<M> {
         }
         self.in_flight.bytes += size(&message);
         match M::decode(message.payload().unwrap_or_default()) {
+            Ok(decoded) if decoded.installation() != self.source.installation => {
+                self.in_flight.bytes -= size(&message);
+                self.skip_foreign(decoded.installation(), position);
+            }
             Ok(decoded) => {
                 let trace = trace(&message);
                 let before = self.in_flight.undecided.insert((position.partition, position.offset), message);
@@ -251,6 +261,16 @@ impl<M: Message> ConsumeLoop<M> {
             }
             Err(cause) => self.send_to_dead_letter_queue(message, cause, position),
         }
+    }
+
+    /// Skips a message of another installation, which has a consumer group of its own and receives the message, too.
+    fn skip_foreign(&mut self, installation: InstallationId, position: MessagePosition) {
+        let topic = &self.source.topic;
+        metrics::count_foreign_message(topic);
+        if self.connection.topics.record_foreign_message(topic, installation) {
+            tracing::warn!(topic, installation.id = %installation, "the topic {topic} also has messages of another installation ({installation}), which are skipped: {SHARED_TOPIC_HINT}");
+        }
+        self.store_decided(position);
     }
 
     /// Processes the reader's decision about a message.
@@ -285,9 +305,9 @@ impl<M: Message> ConsumeLoop<M> {
     fn store_decided(&mut self, position: MessagePosition) {
         let Some(offset) = self.in_flight.offsets.decide(position.partition, position.offset) else { return };
         // Fails if the partition was revoked: its new owner then receives the messages again.
-        if let Err(error) = self.consumer.store_offset(&self.topic, position.partition, offset) {
+        if let Err(error) = self.consumer.store_offset(&self.source.topic, position.partition, offset) {
             tracing::debug!(
-                topic = self.topic,
+                topic = self.source.topic,
                 partition = position.partition,
                 error = %error,
                 "an offset was not stored"
@@ -330,7 +350,7 @@ impl<M: Message> ConsumeLoop<M> {
         let applied =
             if self.paused { self.consumer.pause(&partitions) } else { self.consumer.resume(&partitions) };
         if let Err(error) = applied {
-            tracing::debug!(topic = self.topic, error = %error, "the partitions were not paused or resumed");
+            tracing::debug!(topic = self.source.topic, error = %error, "the partitions were not paused or resumed");
         }
     }
 
@@ -339,13 +359,13 @@ impl<M: Message> ConsumeLoop<M> {
         if error.rdkafka_error_code().is_some_and(|code| PERSISTENT_ERRORS.contains(&code)) {
             self.mark_unreadable(error);
         } else {
-            tracing::debug!(topic = self.topic, error = %error, "receiving failed, will be retried");
+            tracing::debug!(topic = self.source.topic, error = %error, "receiving failed, will be retried");
         }
     }
 
     fn mark_unreadable(&mut self, cause: &KafkaError) {
         self.unreadable = true;
-        let topic = &self.topic;
+        let topic = &self.source.topic;
         if self.connection.topics.mark_unreadable(topic, &cause.to_string()) {
             let fallback = self.connection.topic_names.kind_of(topic).fallback();
             tracing::warn!(topic, error = %cause, "the topic {topic} cannot be read: {cause}; {fallback}");
@@ -353,8 +373,8 @@ impl<M: Message> ConsumeLoop<M> {
     }
 
     fn mark_readable(&mut self) {
-        if std::mem::take(&mut self.unreadable) && self.connection.topics.mark_readable(&self.topic) {
-            tracing::info!(topic = self.topic, "the topic {} can be read again", self.topic);
+        if std::mem::take(&mut self.unreadable) && self.connection.topics.mark_readable(&self.source.topic) {
+            tracing::info!(topic = self.source.topic, "the topic {} can be read again", self.source.topic);
         }
     }
 }
@@ -366,19 +386,4 @@ fn create_consumer(
     let callbacks = ConsumerCallbacks::new(connection.availability.clone());
     let consumer = connection.settings.consumer(group).create_with_context(callbacks);
     consumer.map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))
-}
-
-/// The memory of a message in bytes, estimated.
-fn size(message: &OwnedMessage) -> usize {
-    let parts = [message.payload(), message.key()];
-    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let headers = headers.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len));
-    MESSAGE_OVERHEAD_BYTES + parts.into_iter().flatten().map(<[u8]>::len).chain(headers).sum::<usize>()
-}
-
-/// The trace context in a message's headers; an invalid one is ignored.
-fn trace(message: &OwnedMessage) -> Option<TraceContext> {
-    let mut headers = message.headers()?.iter();
-    let value = headers.find(|header| header.key.eq_ignore_ascii_case(TraceContext::HEADER))?.value?;
-    std::str::from_utf8(value).ok()?.parse().ok()
 }

@@ -3,4 +3,5 @@
 pub(crate) mod callbacks;
 pub(crate) mod consume_loop;
 pub(crate) mod offset_tracker;
+pub(crate) mod received_message;
 pub(crate) mod subscription;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{Broker, ConsumeLoop, Message, ResultMessage, Role, Settings, Subscription, Ticket};
-use domain::{AttemptOutcome, ClaimId, QueueName, RawJson, Report, TaskId};
+use domain::{AttemptOutcome, ClaimId, InstallationId, QueueName, RawJson, Report, TaskId};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -31,6 +31,9 @@ pub(crate) struct TestProcess {
 pub(crate) fn settings() -> Settings {
     Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka_address()) }
 }
+
+/// The installation of all processes, unless a test has two.
+pub(crate) const INSTALLATION: InstallationId = InstallationId(Uuid::from_u128(1));
 
 /// The queue of all tests.
 pub(crate) fn queue() -> QueueName {
@@ -67,12 +70,22 @@ impl TestProcess {
 
     /// Subscribes as a worker of the tests' queue.
     pub(crate) fn tickets(&self, capacity: usize) -> Subscription<Ticket> {
-        self.run_loop(self.broker.tickets(&queue(), capacity).expect("valid settings"))
+        self.tickets_of(INSTALLATION, capacity)
+    }
+
+    /// The same as a worker of this installation.
+    pub(crate) fn tickets_of(&self, installation: InstallationId, capacity: usize) -> Subscription<Ticket> {
+        self.run_loop(self.broker.tickets(installation, &queue(), capacity).expect("valid settings"))
     }
 
     /// Subscribes as a Backend.
     pub(crate) fn results(&self) -> Subscription<ResultMessage> {
-        self.run_loop(self.broker.results().expect("valid settings"))
+        self.results_of(INSTALLATION)
+    }
+
+    /// The same as a Backend of this installation.
+    pub(crate) fn results_of(&self, installation: InstallationId) -> Subscription<ResultMessage> {
+        self.run_loop(self.broker.results(installation).expect("valid settings"))
     }
 
     fn run_loop<M: Message>(
@@ -144,7 +157,8 @@ pub(crate) async fn next<M>(subscription: &mut Subscription<M>) -> broker::Deliv
 
 /// A ticket for a task that nobody has.
 pub(crate) fn ticket() -> Ticket {
-    Ticket { id: TaskId(Uuid::new_v4()), type_name: "DEMO".parse().expect("a type"), attempt: 1 }
+    let type_name = "DEMO".parse().expect("a type");
+    Ticket { id: TaskId(Uuid::new_v4()), type_name, attempt: 1, installation: INSTALLATION }
 }
 
 /// A result message with this JSON as its result.
@@ -153,5 +167,5 @@ pub(crate) fn result_message(result: &str) -> ResultMessage {
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
     let type_name = "DEMO".parse().expect("a type");
     let report = Report { id, type_name, attempt: 1, claim, reported, trace: None };
-    ResultMessage { worker: "rig".parse().expect("a name"), report }
+    ResultMessage { installation: INSTALLATION, worker: "rig".parse().expect("a name"), report }
 }

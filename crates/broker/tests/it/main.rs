@@ -1,9 +1,10 @@
 //! Tests of the public API against a real Kafka.
 
-mod acls;
 mod consuming;
 mod dead_letters;
 mod kafka_outage;
 mod kit;
+mod refused_members;
+mod shared_topics;
 mod tls_and_sasl;
 mod topics;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::{InstanceId, TaskId};
+use crate::id::{InstallationId, InstanceId, TaskId};
 use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
 use crate::task::attempt::Attempt;
@@ -76,4 +76,6 @@ pub struct GrantRef {
 pub struct HeartbeatResponse {
     /// The grants of the heartbeat's `running` that the worker must stop: the task has ended, or is granted anew.
     pub stop: Vec<GrantRef>,
+    /// The id of the Backend's installation, which names the consumer groups of workers and is in every Kafka message.
+    pub installation: InstallationId,
 }

@@ -66,6 +66,13 @@ create table outcome (
 );
 create index outcome_owner on outcome (owner, status, id);
 
+-- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
+-- its own.
+create table installation (
+    id uuid primary key
+);
+insert into installation (id) values (gen_random_uuid());
+
 -- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
 create table operation_type (
     type       text    primary key,

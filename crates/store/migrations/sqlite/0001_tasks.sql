@@ -62,6 +62,14 @@ create table outcome (
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
+-- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
+-- its own.
+create table installation (
+    id blob primary key
+) strict;
+insert into installation (id) values (unhex(hex(randomblob(6)) || '4' || substr(hex(randomblob(2)), 2) || substr('89AB', 1 + (random() & 3), 1)
+    || substr(hex(randomblob(2)), 2) || hex(randomblob(6))));
+
 -- The types of operations, and who registered each first. A removed type keeps its row: tasks of it may still be unfinished.
 create table operation_type (
     type       text    primary key,

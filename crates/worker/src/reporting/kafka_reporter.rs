@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use broker::{Broker, PublishError, ResultMessage};
-use domain::WorkerName;
-use tokio::sync::mpsc;
+use domain::{InstallationId, WorkerName};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,8 @@ const MAX_PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct KafkaReporter {
     pub(crate) broker: Broker,
     pub(crate) worker: WorkerName,
+    /// The installation that the worker belongs to, once a heartbeat has been accepted; until then reports go over HTTP.
+    pub(crate) installation: watch::Receiver<Option<InstallationId>>,
     /// The results that Kafka has acknowledged and no heartbeat has confirmed.
     pub(crate) unconfirmed: UnconfirmedResults,
     /// The receiving end of `queue`.
@@ -35,11 +37,13 @@ impl KafkaReporter {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let in_flight = TaskTracker::new();
         while let Some(pending) = next_report(&mut self.receiver, &shutdown).await {
-            if self.unconfirmed.has_room() {
-                in_flight.spawn(self.publish(pending));
-            } else {
-                self.http_queue.add(pending);
-                self.queue.remove_settled(1);
+            let installation = *self.installation.borrow();
+            match installation.filter(|_| self.unconfirmed.has_room()) {
+                Some(installation) => drop(in_flight.spawn(self.publish(installation, pending))),
+                None => {
+                    self.http_queue.add(pending);
+                    self.queue.remove_settled(1);
+                }
             }
         }
         in_flight.close();
@@ -49,8 +53,13 @@ impl KafkaReporter {
 
     /// Publishes one report, or adds it to the queue for HTTP. The timeout leaves half of the task's remaining time for
     /// HTTP; a message that Kafka accepts after the timeout makes the report arrive twice, which is harmless.
-    fn publish(&self, pending: PendingReport) -> impl Future<Output = ()> + use<> {
-        let message = ResultMessage { worker: self.worker.clone(), report: pending.report.clone() };
+    fn publish(
+        &self,
+        installation: InstallationId,
+        pending: PendingReport,
+    ) -> impl Future<Output = ()> + use<> {
+        let (worker, report) = (self.worker.clone(), pending.report.clone());
+        let message = ResultMessage { installation, worker, report };
         let (broker, unconfirmed) = (self.broker.clone(), self.unconfirmed.clone());
         let (queue, http_queue) = (self.queue.clone(), self.http_queue.clone());
         let publish_timeout = (pending.remaining() / 2).min(MAX_PUBLISH_TIMEOUT);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use broker::Broker;
 use client::Client;
-use domain::WorkerName;
+use domain::{InstallationId, WorkerName};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -45,12 +46,13 @@ struct Sender {
 }
 
 impl Reporter {
-    /// Starts to send reports: state `Running`.
+    /// Starts to send reports: state `Running`. `installation` is set by the first heartbeat that is accepted.
     pub(crate) fn start(
         client: Client,
         worker: WorkerName,
         outage_log: BackendOutageLog,
         broker: Option<Broker>,
+        installation: watch::Receiver<Option<InstallationId>>,
     ) -> Self {
         let (http_reporter, http_queue) = HttpReporter::new(client, worker.clone(), outage_log);
         let http = Sender::spawn(|shutdown| http_reporter.run(shutdown));
@@ -62,6 +64,7 @@ impl Reporter {
         let kafka_reporter = KafkaReporter {
             broker,
             worker,
+            installation,
             unconfirmed: unconfirmed.clone(),
             receiver,
             queue: queue.clone(),

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use worker::{Operations, Worker, builtin};
 
 use crate::kit::probe_operation::{LONG_TTL, settings};
-use crate::kit::scripted_backend::{Backend, in_time};
+use crate::kit::scripted_backend::{Backend, INSTALLATION, in_time};
 
 /// A Backend's side of Kafka, with topics and groups that no other test uses.
 struct Topics {
@@ -50,7 +50,7 @@ impl Topics {
 
     /// Publishes the ticket of a task.
     fn publish(&self, id: TaskId, name: &str) {
-        let ticket = Ticket { id, type_name: name.parse().unwrap(), attempt: 1 };
+        let ticket = Ticket { id, type_name: name.parse().unwrap(), attempt: 1, installation: INSTALLATION };
         assert!(self.broker.publish_ticket(&QueueName::default(), &ticket, None, None));
     }
 }
@@ -106,7 +106,7 @@ async fn a_worker_whose_run_is_aborted_consumes_no_more_tickets() {
         topics.publish(*id, "FOREIGN");
     }
     let (mut subscription, consume_loop) =
-        topics.broker.tickets(&QueueName::default(), published.len()).unwrap();
+        topics.broker.tickets(INSTALLATION, &QueueName::default(), published.len()).unwrap();
     let consuming = TaskTracker::new();
     consuming.spawn(consume_loop.run());
     let mut received = HashSet::new();

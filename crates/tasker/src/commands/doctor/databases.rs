@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use database::{Db, ProcessClock, SchemaPart};
 use domain::QueueName;
 use identity::{ACCOUNTS, KeyFileState};
-use store::TASKS;
+use store::{Store, TASKS};
 use telemetry::error_chain;
 
 use crate::commands::checks::{self, ProbeResult};
@@ -17,7 +17,10 @@ use crate::config::sections::Config;
 pub async fn check_tasks_database(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
     let (result, db) = checks::tasks_database(config).await;
     let Some(db) = db else { return (vec![Finding::of("database.url", result)], BTreeSet::new()) };
-    let findings = database_findings("database.url", result, &db, TASKS).await;
+    let mut findings = database_findings("database.url", result, &db, TASKS).await;
+    if matches!(TASKS.version_in(&db).await, Ok(Some(_))) {
+        findings.push(installation(&db).await);
+    }
     let queues = checks::queues(&db).await;
     checks::close(db).await;
     (findings, queues)
@@ -67,6 +70,14 @@ async fn schema_version(subject: &'static str, db: &Db, part: SchemaPart) -> Fin
         Err(error) => (Verdict::Bad, error_chain(&error)),
     };
     Finding::new(subject, verdict, message)
+}
+
+/// The installation to which the database belongs: its consumer groups in Kafka are named after it.
+async fn installation(db: &Db) -> Finding {
+    match Store::new(db.clone(), ProcessClock::System).installation().await {
+        Ok(id) => Finding::new("database.url", Verdict::Ok, format!("it belongs to the installation {id}")),
+        Err(error) => Finding::new("database.url", Verdict::Bad, error_chain(&error)),
+    }
 }
 
 /// The offset of the database's clock; `None` for SQLite, which uses the clock of this machine.

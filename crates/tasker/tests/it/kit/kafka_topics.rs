@@ -8,6 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -45,7 +46,12 @@ impl KafkaTopics {
 
     /// The consumer groups of the topics of tickets and results.
     fn groups(&self) -> [String; 2] {
-        [format!("{}.workers.default", self.prefix), format!("{}.backends", self.prefix)]
+        let groups = self.consumer("auditor").fetch_group_list(None, MAX_WAIT).unwrap();
+        let find = |prefix: String| {
+            let named = |name: &&str| name.starts_with(&prefix);
+            groups.groups().iter().map(GroupInfo::name).find(named).expect("the group exists").to_owned()
+        };
+        [find(format!("{}.workers.default.", self.prefix)), find(format!("{}.backends.", self.prefix))]
     }
 
     /// The number of dead letters.

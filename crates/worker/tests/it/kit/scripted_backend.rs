@@ -15,11 +15,15 @@ use axum::routing::{post, put};
 use client::{Client, Credentials};
 use domain::{
     AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
-    HeartbeatResponse, Problem, Pull, Report, Reports, SettleResult, TaskId,
+    HeartbeatResponse, InstallationId, Problem, Pull, Report, Reports, SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
+
+/// The installation of the Backend.
+pub(crate) const INSTALLATION: InstallationId = InstallationId(Uuid::from_u128(1));
 
 /// How one request fails.
 pub(crate) enum Fault {
@@ -345,7 +349,11 @@ fn settle(report: &Report) -> SettleResult {
 async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
     script.record(Request::Heartbeat(read(&body)));
     let stop = script.state.lock().unwrap().stop.clone();
-    script.respond(HEARTBEATS, async { Json(HeartbeatResponse { stop }).into_response() }).await
+    script
+        .respond(HEARTBEATS, async {
+            Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
+        })
+        .await
 }
 
 async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {

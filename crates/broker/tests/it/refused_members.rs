@@ -1,9 +1,11 @@
-//! Missing rights and a full consumer group are reported as degraded, and recovered from once they are granted.
+//! Missing rights, a full consumer group and a foreign member of it are reported as degraded, and recovered from once they are granted.
 
 use broker::{Role, Sasl, SaslMechanism, Security, Settings};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use testkit::{DedicatedKafka, unique_prefix};
 
-use crate::kit::{TestProcess, next, queue, result_message, settings, ticket};
+use crate::kit::{INSTALLATION, TEST_TIMEOUT, TestProcess, next, queue, result_message, settings, ticket};
 
 /// Settings of a user that authenticates by SASL.
 fn authenticated(kafka: &DedicatedKafka, topic_prefix: &str) -> Settings {
@@ -90,6 +92,35 @@ async fn a_session_timeout_that_the_brokers_refuse_is_reported() {
     let is_reported =
         |reason: &String| reason.contains("cannot be read: ") && reason.contains("session timeout");
     process.until("it is reported", |broker| broker.degraded_reasons().iter().any(is_reported)).await;
+    drop(subscription);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_with_another_assignor_is_reported() {
+    let process = TestProcess::ready(settings()).await;
+    let prefix = &process.settings.topic_prefix;
+    let foreign: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &process.settings.bootstrap_servers)
+        .set("group.id", format!("{prefix}.workers.{}.{INSTALLATION}", queue()))
+        .set("partition.assignment.strategy", "range")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    foreign.subscribe(&[&format!("{prefix}.tasks.{}", queue())]).unwrap();
+    let published = ticket();
+    assert!(process.broker.publish_ticket(&queue(), &published, None, None));
+    // A poll also returns for a rebalance, with nothing.
+    let received = std::iter::repeat_with(|| foreign.poll(TEST_TIMEOUT)).flatten().next();
+    received.expect("it receives the ticket").unwrap();
+    let mut subscription = process.tickets(1);
+    let is_reported = |reason: &String| reason.contains("cannot be read: ") && reason.contains("protocol");
+    process.until("it is reported", |broker| broker.degraded_reasons().iter().any(is_reported)).await;
+    assert!(!process.broker.is_serving([&queue()]), "tasks are pulled meanwhile");
+    drop(foreign);
+    assert_eq!(next(&mut subscription).await.message, published, "the member has committed nothing");
+    process.until("it is over", |broker| broker.degraded_reasons().is_empty()).await;
     drop(subscription);
     process.stop().await;
 }
