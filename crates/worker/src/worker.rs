@@ -134,7 +134,15 @@ impl Worker {
         });
         let _release_on_drop = executor.release.clone().drop_guard();
         let kafka = KafkaTasks::new();
-        self.claim_tasks(&executor, instance, installation, outage_log, &stop, &kafka).await?;
+        let claim_client = ClaimClient {
+            client: self.client.clone(),
+            worker: name.clone(),
+            instance,
+            types: self.operations.types(),
+            outage_log,
+            stop,
+        };
+        self.claim_tasks(&executor, claim_client, installation, &kafka).await?;
         self.drain(&executor).await;
         reporter.flush(name).await;
         if kafka.stop().await.is_err() {
@@ -167,27 +175,17 @@ impl Worker {
         }
     }
 
-    /// Claims tasks until `stop`: by pull, and with Kafka by tickets too.
+    /// Claims tasks until the worker stops: by pull, and with Kafka by tickets too.
     async fn claim_tasks(
         &self,
         executor: &Arc<TaskExecutor>,
-        instance: InstanceId,
+        claim_client: ClaimClient,
         installation: InstallationId,
-        outage_log: BackendOutageLog,
-        stop: &CancellationToken,
         kafka: &KafkaTasks,
     ) -> Result<(), WorkerError> {
         let Settings { slots, delay_between_tasks, .. } = self.settings;
-        let slots =
-            Arc::new(Slots::new(Arc::clone(executor), slots.get(), delay_between_tasks, stop.clone()));
-        let claim_client = ClaimClient {
-            client: self.client.clone(),
-            worker: self.settings.name.clone(),
-            instance,
-            types: self.operations.types(),
-            outage_log,
-            stop: stop.clone(),
-        };
+        let stop = claim_client.stop.clone();
+        let slots = Arc::new(Slots::new(Arc::clone(executor), slots.get(), delay_between_tasks, stop));
         let Some(broker) = &self.broker else {
             long_poll::pull_loop(slots, claim_client).await;
             return Ok(());

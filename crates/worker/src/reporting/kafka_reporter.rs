@@ -38,12 +38,13 @@ impl KafkaReporter {
         let in_flight = TaskTracker::new();
         while let Some(pending) = next_report(&mut self.receiver, &shutdown).await {
             let installation = *self.installation.borrow();
-            match installation.filter(|_| self.unconfirmed.has_room()) {
-                Some(installation) => drop(in_flight.spawn(self.publish(installation, pending))),
-                None => {
-                    self.http_queue.add(pending);
-                    self.queue.remove_settled(1);
-                }
+            if let Some(installation) = installation
+                && self.unconfirmed.has_room()
+            {
+                in_flight.spawn(self.publish(installation, pending));
+            } else {
+                self.http_queue.add(pending);
+                self.queue.remove_settled(1);
             }
         }
         in_flight.close();
