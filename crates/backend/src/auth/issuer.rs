@@ -11,6 +11,10 @@ use serde::de::DeserializeOwned;
 /// The time limit of an HTTP request to Identity.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long an idle connection stays in the pool. Identity closes one after 10 seconds, and a request that is sent at that moment
+/// would be lost.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
@@ -114,8 +118,12 @@ async fn read<T: DeserializeOwned>(mut response: Response) -> Result<T, FetchErr
 /// over TLS only, even if its discovery document says otherwise.
 fn http_client(issuer: &str, ca: Option<&[u8]>) -> reqwest::Result<Client> {
     let is_https = issuer.starts_with("https:");
-    let client =
-        Client::builder().no_proxy().redirect(Policy::none()).timeout(REQUEST_TIMEOUT).https_only(is_https);
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .https_only(is_https);
     match ca {
         Some(pem) => client.tls_certs_only(Certificate::from_pem_bundle(pem)?),
         None if is_https => client,
