@@ -49,12 +49,14 @@ const WRITE: &str = "insert into schema_version (part, version, oldest) values (
 impl SchemaPart {
     /// Applies the missing steps in one transaction.
     ///
-    /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. Fails with
+    /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. (On PostgreSQL this
+    /// depends on the isolation level READ COMMITTED, by which a statement sees what was committed while the one before it waited
+    /// for the lock.) Fails with
     /// [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {
         match db {
             Db::Postgres(pools) => {
-                let mut transaction = pools.write.begin().await?;
+                let mut transaction = pools.write.begin_with("begin isolation level read committed").await?;
                 self.on_postgres(&mut transaction).await?;
                 transaction.commit().await?;
             }

@@ -16,17 +16,20 @@ use crate::session_age::is_session_outdated;
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Settings of each connection that writes. Commits wait for the disk even where the server's default is
+/// Settings of each connection. A statement must see what was committed before it began, also where it has waited for a lock, so the
+/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is.
+const POSTGRES_SETTINGS: &str = "set default_transaction_isolation = 'read committed'; set jit = off; \
+    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set statement_timeout = '20s'";
+
+/// Further settings of each connection that writes. Commits wait for the disk even where the server's default is
 /// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
-/// plan but the one by index is switched off.
-const POSTGRES_WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set enable_bitmapscan = off; set jit = off; \
-    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
+/// plan but the one by index is switched off: a reader, too, reads a row by key or a page by index.
+const POSTGRES_WRITER_SETTINGS: &str = "set enable_bitmapscan = off; set plan_cache_mode = force_generic_plan; \
+    set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
-/// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
-const POSTGRES_READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
+/// Further settings of each connection that only reads.
+const POSTGRES_READER_SETTINGS: &str = "set default_transaction_read_only = on";
 
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
@@ -176,7 +179,10 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(settings).await.map(drop) })
+                Box::pin(async move {
+                    connection.execute(POSTGRES_SETTINGS).await?;
+                    connection.execute(settings).await.map(drop)
+                })
             })
             .before_acquire(|_, session| {
                 let is_outdated = is_session_outdated(session.age);
