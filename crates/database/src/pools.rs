@@ -1,7 +1,6 @@
 //! Connection pools: the choice of PostgreSQL or SQLite, their settings, and the macro that runs one statement on either.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -11,6 +10,7 @@ use sqlx::sqlite::{
 use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
+use crate::postgres_url::parse_postgres_url;
 use crate::session_age::is_session_outdated;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
@@ -125,7 +125,7 @@ impl Db {
     /// [`Db::open`] with another number of connections. Fails also if `options` leave a pool without any.
     pub fn open_with(url: &str, options: &PoolOptions) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, *options)?))
+            Ok(Self::Postgres(postgres(&parse_postgres_url(url)?, *options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
             Ok(Self::Sqlite(sqlite(checked_file_path(path)?)))
         } else {
@@ -145,7 +145,7 @@ impl Db {
         if Self::sqlite_path(url).is_some() {
             return None;
         }
-        let options = PgConnectOptions::from_str(url).ok()?;
+        let options = parse_postgres_url(url).ok()?;
         let is_plain = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow);
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         (is_plain && !is_socket).then(|| options.get_host().to_owned())

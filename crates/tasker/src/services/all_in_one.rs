@@ -155,7 +155,8 @@ impl Prepared {
             secret: self.worker_secret.clone().into(),
             roles: vec![Role::Worker],
         });
-        let Some(identity) = identity_service::open(&self.accounts, settings, stop).await? else {
+        let setting = self.config.accounts_setting();
+        let Some(identity) = identity_service::open(&self.accounts, setting, settings, stop).await? else {
             return Ok(None);
         };
         let password = self.data.ensure_password(random_secret)?;

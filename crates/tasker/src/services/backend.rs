@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::command_line::Sources;
+use crate::config::databases::start_error;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
@@ -68,7 +69,11 @@ pub async fn open(
     };
     let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
-    Ok(retry_until_available("the database of tasks", stop, is_temporary, open).await?)
+    let opened = retry_until_available("the database of tasks", stop, is_temporary, open).await;
+    opened.map_err(|error| match error {
+        OpenError::Database(error) => start_error("database.url", error),
+        error @ OpenError::Tls(_) => error.into(),
+    })
 }
 
 /// Serves until `stop` is cancelled and the requests received by then are answered.

@@ -1,6 +1,6 @@
 //! A process for each service: started in any order, with a database that is away at first, and stopped by SIGTERM.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use testkit::TestDatabase;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
@@ -135,8 +135,9 @@ async fn services_that_start_together_migrate_once_whatever_the_default_isolatio
     let (home, database) = (tempfile::tempdir().unwrap(), TestDatabase::postgres().await);
     let (_, name) = database.url.rsplit_once('/').unwrap();
     let mut lock = PgConnection::connect(&database.url).await.unwrap();
-    let isolation = format!("alter database {name} set default_transaction_isolation = 'repeatable read'");
-    lock.execute(AssertSqlSafe(isolation)).await.unwrap();
+    database
+        .execute(&format!("alter database {name} set default_transaction_isolation = 'repeatable read'"))
+        .await;
     // Each process waits for the lock of the migration before one of them migrates.
     lock.execute("select pg_advisory_lock(hashtext('tasker: migrate'))").await.unwrap();
     let setting = format!("database.url={}", database.url);
