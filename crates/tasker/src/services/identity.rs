@@ -20,6 +20,7 @@ use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::Listener;
 use crate::server::plaintext_warnings;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
+use crate::services::sqlite_lock::lock_accounts;
 use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
@@ -30,6 +31,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let _observability = Observability::start_from(sources, None, &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     let db = config.open_accounts()?;
+    let _lock = lock_accounts(&config)?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
     let listener = listener.with_connections_per_address(config.identity.max_connections_per_address);

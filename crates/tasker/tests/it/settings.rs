@@ -106,7 +106,9 @@ fn an_address_in_use_is_named_with_its_setting() {
     ));
     assert_eq!(output.code, 1);
     assert!(output.stderr.contains("backend.listen = 127.0.0.1:"), "{}", output.stderr);
-    assert!(output.stderr.contains("another program listens there already"), "{}", output.stderr);
+    let owner = format!("another program, process {} (", std::process::id());
+    assert!(output.stderr.contains(&owner), "{owner}: {}", output.stderr);
+    assert!(output.stderr.contains("), listens there already; stop it, or choose"), "{}", output.stderr);
 }
 
 #[test]
