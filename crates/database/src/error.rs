@@ -6,6 +6,8 @@ use std::fmt;
 use sqlx::error::DatabaseError as ServerError;
 use sqlx::sqlite::SqliteError;
 
+use crate::postgres_url::InvalidPostgresUrl;
+use crate::preconditions::UnmetPrecondition;
 use crate::session_age::record_read_only_session;
 use crate::unavailability::{Unavailability, is_read_only_session};
 
@@ -28,6 +30,12 @@ pub enum DatabaseError {
     /// The address is neither `postgres://…` nor `sqlite:PATH`.
     #[error("the address of a database begins with postgres:// or is sqlite:PATH")]
     Url,
+    /// What follows `postgres://` cannot be used.
+    #[error(transparent)]
+    PostgresUrl(#[from] InvalidPostgresUrl),
+    /// The database cannot hold Tasker's tables.
+    #[error(transparent)]
+    UnmetPrecondition(#[from] UnmetPrecondition),
     /// What follows `sqlite:` is not the path of a file.
     #[error("PATH in sqlite:PATH is not the path of a file: {0}")]
     SqlitePath(&'static str),
@@ -102,6 +110,24 @@ impl DatabaseError {
             Self::NotificationsLost => Some(Unavailability::Unreachable),
             Self::NoAnswer => Some(Unavailability::TooSlow),
             _ => None,
+        }
+    }
+
+    /// Whether the error is in the address: in what it says, in whom the server lets in, or in the database behind it. Only a person
+    /// mends it.
+    pub fn is_wrong_address(&self) -> bool {
+        match self {
+            Self::Url
+            | Self::PostgresUrl(_)
+            | Self::SqlitePath(_)
+            | Self::UnmetPrecondition(_)
+            | Self::Database(DriverError(sqlx::Error::Configuration(_))) => true,
+            Self::Database(DriverError(sqlx::Error::Database(refusal))) => {
+                // 28: the account or its password; 3D000: the database; 42501: a right. 26: a file that SQLite has not written.
+                let code = refusal.code().unwrap_or_default();
+                code.starts_with("28") || ["3D000", "42501", "26"].contains(&&*code)
+            }
+            _ => false,
         }
     }
 

@@ -8,6 +8,7 @@ use sqlx::{Executor, PgConnection, SqliteConnection};
 
 use crate::error::DatabaseError;
 use crate::pools::{Db, on};
+use crate::preconditions::Inventory;
 
 /// One step of a part's schema. Steps are numbered 1, 2, 3 … by their position in the list.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +50,14 @@ const WRITE: &str = "insert into schema_version (part, version, oldest) values (
 impl SchemaPart {
     /// Applies the missing steps in one transaction.
     ///
-    /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. Fails with
+    /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. (On PostgreSQL this
+    /// depends on the isolation level READ COMMITTED, by which a statement sees what was committed while the one before it waited
+    /// for the lock.) Fails with
     /// [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {
         match db {
             Db::Postgres(pools) => {
-                let mut transaction = pools.write.begin().await?;
+                let mut transaction = pools.write.begin_with("begin isolation level read committed").await?;
                 self.on_postgres(&mut transaction).await?;
                 transaction.commit().await?;
             }
@@ -87,13 +90,37 @@ impl SchemaPart {
         Ok(on!(db, read, pool => sqlx::query_as(READ).bind(self.name).fetch_optional(pool).await)?)
     }
 
+    /// Fails with [`DatabaseError::UnmetPrecondition`] if [`SchemaPart::migrate`] would. Changes nothing.
+    pub async fn check_preconditions(&self, db: &Db) -> Result<(), DatabaseError> {
+        let inventory = match db {
+            Db::Postgres(pools) => Inventory::of_postgres(&mut *pools.read.acquire().await?).await?,
+            Db::Sqlite(pools) => Inventory::of_sqlite(&mut *pools.read.acquire().await?).await?,
+        };
+        inventory.check()?;
+        if self.version_in(db).await?.is_none() {
+            let statements = self.steps.iter().map(|step| match db {
+                Db::Postgres(_) => step.postgres,
+                Db::Sqlite(_) => step.sqlite,
+            });
+            inventory.check_absent(statements)?;
+        }
+        Ok(())
+    }
+
     async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
-        connection.execute(CREATE_VERSION_TABLE).await?;
-        connection.execute(CREATE_READINESS_TABLE).await?;
+        let inventory = Inventory::of_postgres(connection).await?;
+        inventory.check()?;
+        if !inventory.has_own_tables() {
+            connection.execute(CREATE_VERSION_TABLE).await?;
+            connection.execute(CREATE_READINESS_TABLE).await?;
+        }
         let found: Option<VersionRow> =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
+        if found.is_none() {
+            inventory.check_absent(self.steps.iter().map(|step| step.postgres))?;
+        }
         for step in self.missing(found)? {
             sqlx::raw_sql(step.postgres).execute(&mut *connection).await?;
         }
@@ -103,10 +130,17 @@ impl SchemaPart {
     }
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
-        connection.execute(CREATE_VERSION_TABLE).await?;
-        connection.execute(CREATE_READINESS_TABLE).await?;
+        let inventory = Inventory::of_sqlite(connection).await?;
+        inventory.check()?;
+        if !inventory.has_own_tables() {
+            connection.execute(CREATE_VERSION_TABLE).await?;
+            connection.execute(CREATE_READINESS_TABLE).await?;
+        }
         let found: Option<VersionRow> =
             sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
+        if found.is_none() {
+            inventory.check_absent(self.steps.iter().map(|step| step.sqlite))?;
+        }
         for step in self.missing(found)? {
             sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
         }

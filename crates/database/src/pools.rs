@@ -1,7 +1,6 @@
 //! Connection pools: the choice of PostgreSQL or SQLite, their settings, and the macro that runs one statement on either.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -11,22 +10,26 @@ use sqlx::sqlite::{
 use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
+use crate::postgres_url::parse_postgres_url;
 use crate::session_age::is_session_outdated;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Settings of each connection that writes. Commits wait for the disk even where the server's default is
+/// Settings of each connection. A statement must see what was committed before it began, also where it has waited for a lock, so the
+/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is.
+const POSTGRES_SETTINGS: &str = "set default_transaction_isolation = 'read committed'; set jit = off; \
+    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set statement_timeout = '20s'";
+
+/// Further settings of each connection that writes. Commits wait for the disk even where the server's default is
 /// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
-/// plan but the one by index is switched off.
-const POSTGRES_WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set enable_bitmapscan = off; set jit = off; \
-    set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
+/// plan but the one by index is switched off: a reader, too, reads a row by key or a page by index.
+const POSTGRES_WRITER_SETTINGS: &str = "set enable_bitmapscan = off; set plan_cache_mode = force_generic_plan; \
+    set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
-/// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
-const POSTGRES_READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
+/// Further settings of each connection that only reads.
+const POSTGRES_READER_SETTINGS: &str = "set default_transaction_read_only = on";
 
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
@@ -122,7 +125,7 @@ impl Db {
     /// [`Db::open`] with another number of connections. Fails also if `options` leave a pool without any.
     pub fn open_with(url: &str, options: &PoolOptions) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres(postgres(&PgConnectOptions::from_str(url)?, *options)?))
+            Ok(Self::Postgres(postgres(&parse_postgres_url(url)?, *options)?))
         } else if let Some(path) = Self::sqlite_path(url) {
             Ok(Self::Sqlite(sqlite(checked_file_path(path)?)))
         } else {
@@ -142,7 +145,7 @@ impl Db {
         if Self::sqlite_path(url).is_some() {
             return None;
         }
-        let options = PgConnectOptions::from_str(url).ok()?;
+        let options = parse_postgres_url(url).ok()?;
         let is_plain = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow);
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         (is_plain && !is_socket).then(|| options.get_host().to_owned())
@@ -176,7 +179,10 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(settings).await.map(drop) })
+                Box::pin(async move {
+                    connection.execute(POSTGRES_SETTINGS).await?;
+                    connection.execute(settings).await.map(drop)
+                })
             })
             .before_acquire(|_, session| {
                 let is_outdated = is_session_outdated(session.age);

@@ -11,6 +11,7 @@ use crate::commands::healthcheck::HealthCheck;
 use crate::commands::{bench, config, doctor};
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
+use crate::config::unknown_variables;
 use crate::exit_code::Exit;
 use crate::services;
 use crate::services::all_in_one::Up;
@@ -87,8 +88,18 @@ impl Tasker {
         })
     }
 
+    /// Whether the command is a service, which writes to its log what other commands print on standard error.
+    fn is_service(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Backend(_) | Self::Identity(_) | Self::Worker(_))
+    }
+
     /// Runs the command.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
+        if !self.is_service() {
+            for sentence in unknown_variables::about_those_of_people(environment) {
+                terminal::print_note(&sentence);
+            }
+        }
         match self {
             Self::Up(up) => Box::pin(up.run(environment)).await,
             Self::Backend(sources) => services::backend::run(&sources, environment).await,

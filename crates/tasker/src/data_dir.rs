@@ -1,7 +1,6 @@
 //! The data directory of `tasker up`: databases, the local account's password, and the addresses for the command line.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::private_file;
+use crate::process_lock::{Acquisition, ProcessLock, acquire};
 
 /// The data directory; only its owner may enter it.
 #[derive(Debug, Clone)]
@@ -25,10 +25,6 @@ pub struct Addresses {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
 }
-
-/// The exclusive lock on a data directory. The operating system releases it however the process ends.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "an open file keeps the lock; nothing reads it")] File);
 
 /// The name of the ordinary account that `tasker up` creates.
 pub const ACCOUNT: &str = "local";
@@ -53,29 +49,18 @@ impl DataDir {
     /// # Errors
     ///
     /// If it cannot be created or written, or another process has locked it.
-    pub fn lock(&self) -> Result<Lock> {
+    pub fn lock(&self) -> Result<ProcessLock> {
         let shown = self.0.display();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)
             .with_context(|| format!("--data-dir {shown} cannot be created"))?;
-        let file = private_file::owner_only(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(self.file(LOCK_FILE))
-            .with_context(|| format!("--data-dir {shown} cannot be written"))?;
-        match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0)?;
-                write!(&file, "{}", std::process::id())?;
-                Ok(Lock(file))
-            }
-            Err(TryLockError::WouldBlock) => {
-                let owner = self.read(LOCK_FILE)?.filter(|id| !id.is_empty());
-                let process = owner.map(|id| format!(" as process {id}")).unwrap_or_default();
+        let lock = acquire(&self.file(LOCK_FILE));
+        match lock.with_context(|| format!("--data-dir {shown} cannot be locked"))? {
+            Acquisition::Acquired(lock) => Ok(lock),
+            Acquisition::HeldByOther(process) => {
                 bail!("another `tasker up` runs on {shown}{process}: stop it, or choose another --data-dir")
-            }
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("--data-dir {shown} cannot be locked"))
             }
         }
     }

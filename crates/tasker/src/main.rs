@@ -13,6 +13,7 @@ mod data_dir;
 mod exit_code;
 mod observability;
 mod private_file;
+mod process_lock;
 mod server;
 mod services;
 mod terminal;

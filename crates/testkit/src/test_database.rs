@@ -34,17 +34,30 @@ impl TestDatabase {
 
     /// A new database on the test server. Panics without a server: a missing service is no reason to skip a test.
     pub async fn postgres() -> Self {
+        Self::postgres_with("").await
+    }
+
+    /// [`TestDatabase::postgres`] with `options` of `create database`, such as `encoding 'LATIN1' template template0`.
+    pub async fn postgres_with(options: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let server = postgres_url();
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&server).await.expect("the PostgreSQL test server answers");
         // An earlier process with the same id may have left a database of this name behind.
         let drop_stale = format!("drop database if exists {name}");
-        let create = format!("create database {name}");
+        let create = format!("create database {name} {options}");
         admin.execute(sqlx::AssertSqlSafe(drop_stale)).await.expect("the test user may drop databases");
         admin.execute(sqlx::AssertSqlSafe(create)).await.expect("the test user may create databases");
         let (base, _) = server.rsplit_once('/').expect("the server's URL ends in the name of a database");
         Self { url: format!("{base}/{name}"), directory: None }
+    }
+
+    /// Executes statements on a PostgreSQL database, on a connection of their own. Panics if one fails.
+    pub async fn execute(&self, statements: &str) {
+        let mut connection =
+            PgConnection::connect(&self.url).await.expect("the PostgreSQL test server answers");
+        let statements = sqlx::AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut connection).await.expect("the statements are valid");
     }
 
     /// Opens the connection pools of the database. Panics when the URL is not valid.

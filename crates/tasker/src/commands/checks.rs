@@ -8,9 +8,10 @@ use std::time::Duration;
 use broker::{Broker, Role as BrokerRole};
 use clap::{Args, ValueEnum};
 use client::{Client, IdentityClient};
-use database::{Db, ProcessClock};
+use database::{DatabaseError, Db, ProcessClock, SchemaPart};
 use domain::QueueName;
-use store::Store;
+use identity::ACCOUNTS;
+use store::{Store, TASKS};
 use telemetry::error_chain;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -140,18 +141,19 @@ pub async fn dependencies(
 
 /// Probes the database of tasks, and returns it open if it answers.
 pub async fn tasks_database(config: &Config) -> (ProbeResult, Option<Db>) {
-    database("tasks", config.open_tasks(), config.database_url().ok()).await
+    database("tasks", TASKS, config.open_tasks(), config.database_url().ok()).await
 }
 
 /// Probes the database of accounts, and returns it open if it answers.
 pub async fn accounts_database(config: &Config) -> (ProbeResult, Option<Db>) {
     let url = config.identity_database_url().ok();
-    database("accounts", config.open_accounts(), url.as_deref()).await
+    database("accounts", ACCOUNTS, config.open_accounts(), url.as_deref()).await
 }
 
 /// Probes a database of `contents`. A SQLite file that does not exist is not opened, because that would create it.
 async fn database(
     contents: &'static str,
+    part: SchemaPart,
     opened: Result<Db, ConfigError>,
     url: Option<&str>,
 ) -> (ProbeResult, Option<Db>) {
@@ -168,7 +170,7 @@ async fn database(
         };
         return (result, None);
     }
-    let answered = ping(contents, &db).await;
+    let answered = ping(contents, part, &db).await;
     if answered.is_err() {
         close(db).await;
         return (answered, None);
@@ -187,10 +189,11 @@ pub async fn close(db: Db) {
     drop(timeout(PROBE_TIMEOUT, db.close()).await);
 }
 
-async fn ping(contents: &'static str, db: &Db) -> ProbeResult {
-    match timeout(PROBE_TIMEOUT, db.ping()).await {
+async fn ping(contents: &'static str, part: SchemaPart, db: &Db) -> ProbeResult {
+    match timeout(PROBE_TIMEOUT, part.check_preconditions(db)).await {
         Ok(Ok(())) => Ok(format!("the database of {contents} answers")),
         // The driver's error says why there is no connection; of a refused one it does not say what to correct.
+        Ok(Err(error @ DatabaseError::UnmetPrecondition(_))) => Err(error.to_string()),
         Ok(Err(error)) if error.is_unavailable() || matches!(db, Db::Sqlite(_)) => Err(error_chain(&error)),
         Ok(Err(error)) => {
             Err(format!("{}: are the account, its password and the database right?", error_chain(&error)))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use database::{Db, PoolOptions};
+use database::{DatabaseError, Db, PoolOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::error::ConfigError;
@@ -82,6 +82,16 @@ fn open(key: &str, url: &str, settings: &Database) -> Result<Db, ConfigError> {
     settings.check()?;
     Db::open_with(url, &PoolOptions { max_connections: settings.max_connections.get() })
         .map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
+}
+
+/// Why a service does not start on the database that `setting` names. What only a person mends is an error of the setting; such an
+/// error does not show the URL, which may hold a password.
+pub fn start_error(setting: &str, error: DatabaseError) -> anyhow::Error {
+    if error.is_wrong_address() {
+        ConfigError::new(format!("{setting}: {}", telemetry::error_chain(&error))).into()
+    } else {
+        error.into()
+    }
 }
 
 /// The path of the file `name` in the directory of a SQLite database; `None` for PostgreSQL.

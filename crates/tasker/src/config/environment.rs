@@ -6,6 +6,9 @@ use std::ffi::OsString;
 
 use crate::config::error::ConfigError;
 
+/// The variables with the prefix `TASKER_` that commands read and that are no settings.
+pub const COMMAND_VARIABLES: [&str; 2] = ["TASKER_TOKEN", "TASKER_TLS_CA"];
+
 /// The environment variables that the process was started with.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -37,14 +40,6 @@ impl Environment {
     pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let found = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
         found.map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// The names of variables that begin with `TASKER_` and that Tasker does not read. Kubernetes sets such variables
-    /// for a service called `tasker`.
-    pub fn unknown_variables(&self) -> Vec<&str> {
-        let known = ["TASKER_TOKEN", "TASKER_TLS_CA"];
-        let names = self.with_prefix("TASKER_").map(|(name, _)| name);
-        names.filter(|name| !name.starts_with("TASKER__") && !known.contains(name)).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use toml::{Table, Value};
 
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
+use crate::config::file_paths;
 use crate::config::sections::Config;
 use crate::text_file;
 
@@ -52,7 +53,10 @@ impl Layers {
         let chosen = path.unwrap_or(Path::new(DEFAULT_PATH));
         self.file = Some(chosen.to_owned());
         match text_file::read(chosen) {
-            Ok(text) => self.add_text(&chosen.display().to_string(), &text),
+            Ok(text) => {
+                let directory = file_paths::directory_of_settings_file(chosen);
+                self.add_text_in(directory.as_deref(), &chosen.display().to_string(), &text)
+            }
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
             Err(error) => Err(ConfigError::new(format!(
                 "the settings file {} cannot be read: {error}",
@@ -61,19 +65,29 @@ impl Layers {
         }
     }
 
-    /// Adds TOML text. `name` is the file's name in errors and origins.
-    pub fn add_text(mut self, name: &str, text: &str) -> Result<Self, ConfigError> {
+    /// Adds TOML text. `name` is the file's name in errors and origins, and relative paths are relative to `directory`.
+    fn add_text_in(mut self, directory: Option<&Path>, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
             ConfigError::new(format!("{name}{position}: {}", sentence(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines_of_settings(text);
-        self.overlay(text.parse().map_err(refuse)?, |setting| match lines.get(setting) {
+        let mut table = text.parse().map_err(refuse)?;
+        if let Some(directory) = directory {
+            file_paths::resolve(&mut table, directory);
+        }
+        self.overlay(table, |setting| match lines.get(setting) {
             Some(line) => format!("{name}, line {line}"),
             None => name.to_owned(),
         });
         Ok(self)
+    }
+
+    /// Adds TOML text as it is.
+    #[cfg(test)]
+    pub fn add_text(self, name: &str, text: &str) -> Result<Self, ConfigError> {
+        self.add_text_in(None, name, text)
     }
 
     /// Adds every variable `TASKER__SECTION__KEY` of the environment.

@@ -13,6 +13,7 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
 use crate::config::sections::Config;
+use crate::config::unknown_variables;
 use crate::observability::logging::Logging;
 use crate::observability::trace_export::TraceExport;
 
@@ -37,12 +38,8 @@ impl Observability {
         load: impl Fn(&Environment) -> Result<Config, ConfigError> + Send + Sync + 'static,
     ) -> Result<Self> {
         let logging = logging::start(&config.log, environment)?;
-        let unknown = environment.unknown_variables();
-        if !unknown.is_empty() {
-            tracing::warn!(
-                "{}: not a setting, ignored; environment variables of settings begin with TASKER__",
-                unknown.join(", ")
-            );
+        for sentence in unknown_variables::about_all(environment) {
+            tracing::warn!("{sentence}");
         }
         let environment = environment.clone();
         let load = move || load(&environment).map(|config| config.log);

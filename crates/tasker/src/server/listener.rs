@@ -27,6 +27,7 @@ use tracing::debug;
 use crate::config::tls::CertificateFiles;
 use crate::server::body_timeout;
 use crate::server::connection_limit::{ConnectionLimit, ConnectionPermit};
+use crate::server::port_owner;
 use crate::server::tls::Tls;
 
 /// The time limit of a request, without the time of a wait that it asked for.
@@ -65,9 +66,13 @@ impl Listener {
     pub async fn bind(setting: &str, address: SocketAddr, tls: Option<CertificateFiles>) -> Result<Self> {
         let tls = tls.map(Tls::load).transpose()?;
         let bound = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => anyhow!(
-                "{setting} = {address}: another program listens there already; stop it, or choose another port"
-            ),
+            ErrorKind::AddrInUse => {
+                let owner = port_owner::describe(address.port());
+                let owner = owner.map(|owner| format!(", {owner},")).unwrap_or_default();
+                anyhow!(
+                    "{setting} = {address}: another program{owner} listens there already; stop it, or choose another port"
+                )
+            }
             ErrorKind::AddrNotAvailable => anyhow!("{setting} = {address}: this machine has no such address"),
             ErrorKind::PermissionDenied => anyhow!("{setting} = {address}: this user may not listen there"),
             _ => anyhow!(error).context(format!("{setting} = {address}")),

@@ -26,8 +26,10 @@ use crate::data_dir::{ACCOUNT, Addresses, DataDir};
 use crate::exit_code::Exit;
 use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
+use crate::process_lock::ProcessLock;
 use crate::server::listener::Listener;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped};
+use crate::services::sqlite_lock::lock_both;
 use crate::services::{
     backend as backend_service, identity as identity_service, kafka, worker as worker_service,
 };
@@ -58,6 +60,7 @@ struct Prepared {
     data: DataDir,
     accounts: Db,
     store: Store,
+    _locks: Vec<ProcessLock>,
     listeners: Listeners,
     /// The `client_secret` of the bundled worker.
     worker_secret: String,
@@ -106,6 +109,8 @@ impl Up {
 
 impl Prepared {
     async fn prepare(config: Config, data: DataDir) -> Result<Self> {
+        let (accounts, tasks) = (config.open_accounts()?, config.open_tasks()?);
+        let (store, locks) = (Store::new(tasks, ProcessClock::System), lock_both(&config)?);
         let (backend, identity) = (&config.backend, &config.identity);
         let bind = async |setting, listen, tls| Listener::bind(setting, listen, tls).await;
         let listeners = Listeners {
@@ -116,9 +121,7 @@ impl Prepared {
                 .await?
                 .with_connections_per_address(identity.max_connections_per_address),
         };
-        let accounts = config.open_accounts()?;
-        let store = Store::new(config.open_tasks()?, ProcessClock::System);
-        Ok(Self { config, data, accounts, store, listeners, worker_secret: random_secret() })
+        Ok(Self { config, data, accounts, store, _locks: locks, listeners, worker_secret: random_secret() })
     }
 
     /// Opens both services concurrently, serves them and runs the worker. They stop in the order worker, Backend, Identity:
@@ -155,7 +158,8 @@ impl Prepared {
             secret: self.worker_secret.clone().into(),
             roles: vec![Role::Worker],
         });
-        let Some(identity) = identity_service::open(&self.accounts, settings, stop).await? else {
+        let setting = self.config.accounts_setting();
+        let Some(identity) = identity_service::open(&self.accounts, setting, settings, stop).await? else {
             return Ok(None);
         };
         let password = self.data.ensure_password(random_secret)?;

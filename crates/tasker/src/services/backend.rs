@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::command_line::Sources;
+use crate::config::databases::start_error;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
@@ -23,6 +24,7 @@ use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::{Listener, REQUEST_TIMEOUT};
 use crate::server::plaintext_warnings;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
+use crate::services::sqlite_lock::lock_tasks;
 use crate::services::startup_retry::retry_until_available;
 use crate::services::{kafka, worker};
 
@@ -36,6 +38,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let _observability = Observability::start_from(sources, Some("tasker-backend"), &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     let store = Store::new(config.open_tasks()?, ProcessClock::System);
+    let _lock = lock_tasks(&config)?;
     let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
     let (tls, broker) = (config.backend.tls()?, kafka::open(&config)?);
     let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;
@@ -68,7 +71,11 @@ pub async fn open(
     };
     let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
-    Ok(retry_until_available("the database of tasks", stop, is_temporary, open).await?)
+    let opened = retry_until_available("the database of tasks", stop, is_temporary, open).await;
+    opened.map_err(|error| match error {
+        OpenError::Database(error) => start_error("database.url", error),
+        error @ OpenError::Tls(_) => error.into(),
+    })
 }
 
 /// Serves until `stop` is cancelled and the requests received by then are answered.

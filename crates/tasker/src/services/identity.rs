@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::command_line::Sources;
+use crate::config::databases::start_error;
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
@@ -19,6 +20,7 @@ use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::listener::Listener;
 use crate::server::plaintext_warnings;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
+use crate::services::sqlite_lock::lock_accounts;
 use crate::services::startup_retry::retry_until_available;
 use crate::terminal;
 
@@ -29,6 +31,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let _observability = Observability::start_from(sources, None, &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     let db = config.open_accounts()?;
+    let _lock = lock_accounts(&config)?;
     let tls = config.identity.tls()?;
     let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
     let listener = listener.with_connections_per_address(config.identity.max_connections_per_address);
@@ -36,7 +39,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     plaintext_warnings::warn_about_accounts_database(&config);
     until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
         serve_metrics(metrics, &stop);
-        if let Some(identity) = open(&db, settings, &stop).await? {
+        if let Some(identity) = open(&db, config.accounts_setting(), settings, &stop).await? {
             info!("Identity listens on {}", listener.address());
             print_setup_link(&identity).await?;
             serve(identity, listener, stop).await?;
@@ -47,12 +50,21 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     .await
 }
 
-/// Opens Identity as soon as its database answers; `None` if `stop` was cancelled before.
-pub async fn open(db: &Db, settings: Settings, stop: &CancellationToken) -> Result<Option<Identity>> {
+/// Opens Identity as soon as its database, which `setting` names, answers; `None` if `stop` was cancelled before.
+pub async fn open(
+    db: &Db,
+    setting: &str,
+    settings: Settings,
+    stop: &CancellationToken,
+) -> Result<Option<Identity>> {
     let open = async || Identity::open(db.clone(), settings.clone(), ProcessClock::System).await;
     let is_temporary =
         |error: &OpenError| matches!(error, OpenError::Database(error) if error.is_unavailable());
-    Ok(retry_until_available("the database of accounts", stop, is_temporary, open).await?)
+    let opened = retry_until_available("the database of accounts", stop, is_temporary, open).await;
+    opened.map_err(|error| match error {
+        OpenError::Database(error) => start_error(setting, error),
+        error => error.into(),
+    })
 }
 
 /// Serves until `stop` is cancelled and the requests received by then are answered.

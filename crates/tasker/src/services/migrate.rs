@@ -6,6 +6,7 @@ use identity::ACCOUNTS;
 use store::TASKS;
 
 use crate::config::command_line::Sources;
+use crate::config::databases::start_error;
 use crate::config::environment::Environment;
 use crate::config::layers::Layers;
 use crate::exit_code::Exit;
@@ -18,17 +19,21 @@ use crate::terminal;
 /// Migrates as soon as each database answers, and prints the versions.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
-    let parts = [(TASKS, config.open_tasks()?), (ACCOUNTS, config.open_accounts()?)];
+    let parts = [
+        ("database.url", TASKS, config.open_tasks()?),
+        (config.accounts_setting(), ACCOUNTS, config.open_accounts()?),
+    ];
     let _logging = logging::start(&config.log, environment)?;
     plaintext_warnings::warn_about_tasks_database(&config);
     if config.accounts_setting() != "database.url" {
         plaintext_warnings::warn_about_accounts_database(&config);
     }
     until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
-        for (part, db) in &parts {
+        for (setting, part, db) in &parts {
             let migrate = async || part.migrate(db).await;
             let what = format!("the database of {}", part.name);
-            if retry_until_available(what, &stop, DatabaseError::is_unavailable, migrate).await?.is_none() {
+            let migrated = retry_until_available(what, &stop, DatabaseError::is_unavailable, migrate).await;
+            if migrated.map_err(|error| start_error(setting, error))?.is_none() {
                 break;
             }
             terminal::print_line(&format!(

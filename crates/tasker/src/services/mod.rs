@@ -6,5 +6,6 @@ pub(crate) mod identity;
 pub(crate) mod kafka;
 pub(crate) mod lifecycle;
 pub(crate) mod migrate;
+pub(crate) mod sqlite_lock;
 pub(crate) mod startup_retry;
 pub(crate) mod worker;

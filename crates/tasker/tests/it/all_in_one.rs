@@ -71,6 +71,43 @@ fn a_second_process_on_the_same_data_directory_is_refused() {
 }
 
 #[test]
+fn a_second_process_on_the_same_sqlite_file_is_refused_and_a_command_is_not() {
+    let mut up = TaskerUp::start();
+    let id = up.process().id();
+    std::os::unix::fs::symlink(".tasker/tasks.db", up.home().join("link.db")).expect("a link");
+    for (service, setting, path) in [
+        ("backend", "database.url", ".tasker/tasks.db"),
+        ("backend", "database.url", "link.db"),
+        ("identity", "identity.database_url", ".tasker/identity.db"),
+    ] {
+        let database = format!("{setting}=sqlite:{path}");
+        let listen = format!("{service}.listen=127.0.0.1:0");
+        let second = up.run_command([service, "--set", &database, "--set", &listen]);
+        assert_eq!(second.code, 1, "{}", second.stderr);
+        let expected = format!("error: {setting}: another Tasker serves {path} as process {id}: stop it, or");
+        assert!(second.stderr.contains(&expected), "{}", second.stderr);
+    }
+    for command in [&["doctor", "identity"][..], &["migrate"], &["user", "unlock", "local", "--on-server"]] {
+        let arguments = [command, &["--set", "database.url=sqlite:.tasker/tasks.db"]].concat();
+        let output = up.run_command(arguments);
+        assert_eq!(output.code, 0, "{command:?}: {} {}", output.stdout, output.stderr);
+    }
+    let home = up.kill();
+    assert!(TaskerUp::start_in(home, &[]).stop().1.success(), "a killed process leaves no lock");
+}
+
+#[test]
+fn an_address_in_use_names_the_tasker_that_listens_there() {
+    let mut up = TaskerUp::start();
+    let address = up.urls().backend.replace("http://", "");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let second = run(&mut tasker_command(elsewhere.path(), ["up", "--backend-addr", &address]));
+    assert_eq!(second.code, 1, "{}", second.stderr);
+    let expected = format!("another program, process {} (tasker up), listens there", up.process().id());
+    assert!(second.stderr.contains(&expected), "{}", second.stderr);
+}
+
+#[test]
 fn a_running_task_is_finished_before_the_stop_and_is_there_after_the_next_start() {
     let up = TaskerUp::start();
     let id = up.run_command(["submit", "GENERATE_LOGIN", "--ttl", "30s"]).stdout;

@@ -102,7 +102,9 @@ async fn doctor_checks_for_each_service_only_what_the_service_reads() {
     assert!(worker.contains("warn  kafka.ssl_key_location  others may read open.key: "), "{worker}");
     assert!(!worker.contains("client rig") && !worker.contains("absent"), "{worker}");
     let identity = doctor("identity", &format!("identity.database_url={}", accounts.url));
-    assert!(identity.contains("BAD   client rig              absent cannot be read: "), "{identity}");
+    let absent = home.path().canonicalize().unwrap().join("absent");
+    let absent = format!("BAD   client rig              {} cannot be read: ", absent.display());
+    assert!(identity.contains(&absent), "{absent}: {identity}");
     assert!(identity.contains("ok    identity.database_url   its clock is "), "{identity}");
 }
 

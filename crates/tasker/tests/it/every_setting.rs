@@ -137,9 +137,23 @@ fn shown_value(key: &str, value: &str) -> Value {
     }
 }
 
+/// The form in which `config show` prints a value of the settings file in `home`: its paths are absolute.
+fn shown_value_of_file(key: &str, value: &str, home: &Path) -> Value {
+    let names_file =
+        key.ends_with("_location") || key.contains(".tls_") || key.ends_with("_file") || key == "log.file";
+    let relative = match key {
+        "identity.clients" => "s",
+        _ if names_file => value.trim_matches('"'),
+        _ => return shown_value(key, value),
+    };
+    let absolute = format!("\"{}\"", home.join(relative).display());
+    shown_value(key, &value.replace(&format!("\"{relative}\""), &absolute))
+}
+
 #[test]
 fn every_setting_may_come_from_the_file_the_environment_or_a_flag() {
     let home = TempDir::new().expect("a temporary directory can be created");
+    let directory = home.path().canonicalize().expect("the directory exists");
     let defaults = show(home.path(), &[], &[]);
     let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
     let mut tested: Vec<&str> = SETTINGS.iter().map(|(key, ..)| *key).collect();
@@ -157,12 +171,12 @@ fn every_setting_may_come_from_the_file_the_environment_or_a_flag() {
     let (flags, environment) = (show(home.path(), &settings, &[]), show(home.path(), &[], &variables));
     std::fs::write(home.path().join("tasker.toml"), settings_file()).expect("a file");
     let file = show(home.path(), &[], &[]);
-    for (key, value, _) in SETTINGS {
-        let value = shown_value(key, value);
+    for (key, text, _) in SETTINGS {
+        let value = shown_value(key, text);
         assert_ne!(defaults[*key].0, value, "{key}: the value differs from the default");
         assert_eq!(flags[*key], (value.clone(), format!("--set {key}")));
         assert_eq!(environment[*key], (value.clone(), variable(key)));
-        assert_eq!(file[*key].0, value, "{key}");
+        assert_eq!(file[*key].0, shown_value_of_file(key, text, &directory), "{key}");
         assert!(file[*key].1.starts_with("tasker.toml, line "), "{key}: {}", file[*key].1);
     }
 }

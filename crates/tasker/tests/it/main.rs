@@ -18,6 +18,7 @@ mod healthcheck;
 mod kit;
 mod logs;
 mod metrics;
+mod preconditions;
 mod process_kill;
 mod services;
 mod settings;

@@ -1,5 +1,6 @@
 //! A process for each service: started in any order, with a database that is away at first, and stopped by SIGTERM.
 
+use sqlx::{Connection, Executor, PgConnection};
 use testkit::TestDatabase;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
@@ -7,6 +8,7 @@ use crate::kit::cluster::free_address;
 use crate::kit::command::{run, run_with_input, set_arguments, tasker_command};
 use crate::kit::process::Process;
 use crate::kit::service_urls::ServiceUrls;
+use crate::kit::wait_until::wait_until;
 
 #[tokio::test]
 async fn a_worker_a_backend_and_an_identity_find_each_other_in_any_order() {
@@ -125,5 +127,39 @@ async fn both_databases_can_be_migrated_again() {
             let tasks = format!("the tables of tasks are at version {tasks}");
             assert_eq!(output.stdout, format!("{tasks}\nthe tables of identity are at version {accounts}"));
         }
+    }
+}
+
+#[tokio::test]
+async fn services_that_start_together_migrate_once_whatever_the_default_isolation_level() {
+    let (home, database) = (tempfile::tempdir().unwrap(), TestDatabase::postgres().await);
+    let (_, name) = database.url.rsplit_once('/').unwrap();
+    let mut lock = PgConnection::connect(&database.url).await.unwrap();
+    database
+        .execute(&format!("alter database {name} set default_transaction_isolation = 'repeatable read'"))
+        .await;
+    // Each process waits for the lock of the migration before one of them migrates.
+    lock.execute("select pg_advisory_lock(hashtext('tasker: migrate'))").await.unwrap();
+    let setting = format!("database.url={}", database.url);
+    let start = |service: &str| {
+        let listen = format!("{service}.listen=127.0.0.1:0");
+        Process::start_service(home.path(), service, &[&setting, &listen])
+    };
+    let mut backends = [start("backend"), start("backend"), start("backend")];
+    let mut identities = [start("identity"), start("identity")];
+    wait_until("every process waits for the lock", async || {
+        let query = "select count(*) from pg_locks where locktype = 'advisory' and not granted \
+            and database = (select oid from pg_database where datname = current_database())";
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let (waiting,): (i64,) = sqlx::query_as(query).fetch_one(&mut connection).await.unwrap();
+        waiting == 5
+    })
+    .await;
+    lock.execute("select pg_advisory_unlock_all()").await.unwrap();
+    for backend in &mut backends {
+        backend.wait_for_line("the Backend listens on");
+    }
+    for identity in &mut identities {
+        identity.wait_for_line("Identity listens on");
     }
 }

@@ -69,6 +69,61 @@ fn variables_that_kubernetes_sets_for_services_are_ignored_with_a_warning() {
 }
 
 #[test]
+fn every_command_says_once_which_variables_look_like_settings_and_are_none() {
+    let home = home();
+    for (command, code) in [(&["config", "show"][..], 0), (&["list"], 9), (&["migrate"], 2)] {
+        let mut command = tasker_command(home.path(), command.iter().copied());
+        let variables =
+            [("TASKER_WORKER_SLOTS", "4"), ("TASKER_SERVICE_HOST", "10.0.0.1"), ("TASKER_TLS_CA", "")];
+        let output = run(command.envs(variables));
+        assert_eq!(output.code, code, "{}", output.stderr);
+        let sentence = "TASKER_WORKER_SLOTS: not a setting, ignored; did you mean TASKER__WORKER__SLOTS?";
+        assert_eq!(output.stderr.matches(sentence).count(), 1, "{}", output.stderr);
+        assert_eq!(output.stderr.matches("not a setting").count(), 1, "{}", output.stderr);
+    }
+    let service = refusal(&home, &["backend"], &[("TASKER_WORKER_SLOTS", "4")]);
+    assert_eq!(service.matches("did you mean TASKER__WORKER__SLOTS?").count(), 1, "{service}");
+}
+
+#[test]
+fn relative_paths_in_a_settings_file_are_relative_to_the_file() {
+    let home = home();
+    let etc = home.path().canonicalize().unwrap().join("etc");
+    std::fs::create_dir_all(etc.join("data")).unwrap();
+    let settings = r#"
+        [database]
+        url = "sqlite:data/tasks.db"
+        [identity]
+        key_file = "identity.key"
+        clients = [{ id = "rig", secret_file = "absent", roles = ["Worker"] }]
+        [log]
+        file = "/var/log/tasker.log"
+    "#;
+    std::fs::write(etc.join("tasker.toml"), settings).unwrap();
+    let command = |arguments: &[&str]| {
+        let file =
+            ["--config", "etc/tasker.toml", "--set", "backend.tls_ca=ca.pem", "--set", "log.file=t.log"];
+        run(&mut tasker_command(home.path(), [arguments, &file].concat()))
+    };
+    let shown = command(&["config", "show"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    for (setting, value, origin) in [
+        ("identity.key_file", format!("{:?}", etc.join("identity.key")), "etc/tasker.toml, line 5"),
+        ("backend.tls_ca", "\"ca.pem\"".to_owned(), "--set backend.tls_ca"),
+        ("log.file", "\"t.log\"".to_owned(), "--set log.file"),
+    ] {
+        let line = shown.stdout.lines().find(|line| line.starts_with(&format!("{setting} "))).unwrap();
+        assert!(line.ends_with(&format!("  {value}  ({origin})")), "{line}");
+    }
+    let secret = format!("\"{}\"", etc.join("absent").display());
+    assert!(shown.stdout.contains(&secret), "{secret}: {}", shown.stdout);
+    let migrated = command(&["migrate"]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    assert!(etc.join("data/tasks.db").exists() && etc.join("data/identity.db").exists());
+    assert!(home.path().join("t.log").exists(), "an option is relative to the working directory");
+}
+
+#[test]
 fn what_is_unsafe_on_other_addresses_than_loopback_is_refused() {
     let open = ["--set", "identity.listen=0.0.0.0:8081"];
     let stderr = refusal(&home(), &[&["identity"], &open[..]].concat(), &[]);
@@ -106,7 +161,9 @@ fn an_address_in_use_is_named_with_its_setting() {
     ));
     assert_eq!(output.code, 1);
     assert!(output.stderr.contains("backend.listen = 127.0.0.1:"), "{}", output.stderr);
-    assert!(output.stderr.contains("another program listens there already"), "{}", output.stderr);
+    let owner = format!("another program, process {} (", std::process::id());
+    assert!(output.stderr.contains(&owner), "{owner}: {}", output.stderr);
+    assert!(output.stderr.contains("), listens there already; stop it, or choose"), "{}", output.stderr);
 }
 
 #[test]

@@ -78,10 +78,10 @@ fn run_in_shell(home: &Path, commands: &[&str]) -> Vec<String> {
     let shell = Command::new("bash")
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(home)
+        // The session, the token and the settings of the person who runs the test must not be used.
+        .env_clear()
         .env("PATH", path)
-        // The session and the token of the person who runs the test must not be used.
         .env("XDG_STATE_HOME", home.join("state"))
-        .env_remove("TASKER_TOKEN")
         .output();
     let output = String::from_utf8(shell.expect("a shell can be started").stdout).expect("UTF-8");
     output.split(&format!("{SEPARATOR}\n")).map(|printed| printed.trim_end().to_owned()).collect()

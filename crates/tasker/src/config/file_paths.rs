@@ -1,0 +1,110 @@
+//! Relative paths in a settings file: they are relative to the directory of the file, wherever the command is started.
+
+use std::path::{Path, PathBuf};
+
+use database::Db;
+use toml::{Table, Value};
+
+/// The settings that are paths.
+const PATHS: [&str; 14] = [
+    "backend.tls_cert",
+    "backend.tls_key",
+    "backend.tls_ca",
+    "identity.tls_cert",
+    "identity.tls_key",
+    "identity.key_file",
+    "worker.tls_ca",
+    "metrics.tls_cert",
+    "metrics.tls_key",
+    "traces.tls_ca",
+    "kafka.ssl_ca_location",
+    "kafka.ssl_certificate_location",
+    "kafka.ssl_key_location",
+    "log.file",
+];
+
+/// The settings that are paths only where they name a SQLite file.
+const DATABASES: [&str; 2] = ["database.url", "identity.database_url"];
+
+/// The directory to which the paths in the settings file at `path` are relative; `None` if it is not a regular file but, for
+/// instance, a pipe.
+pub fn directory_of_settings_file(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok().filter(|path| path.is_file())?;
+    absolute.parent().map(Path::to_owned)
+}
+
+/// Makes every relative path in `settings` relative to `directory`.
+pub fn resolve(settings: &mut Table, directory: &Path) {
+    let absolute = |path: &str| directory.join(path).display().to_string();
+    for name in PATHS {
+        if let Some(Value::String(path)) = find(settings, name) {
+            *path = absolute(path);
+        }
+    }
+    for name in DATABASES {
+        if let Some(Value::String(url)) = find(settings, name)
+            && let Some(path) = Db::sqlite_path(url).filter(|path| !path.is_empty() && !path.starts_with(':'))
+        {
+            *url = format!("sqlite:{}", absolute(path));
+        }
+    }
+    if let Some(Value::Array(clients)) = find(settings, "identity.clients") {
+        for client in clients {
+            if let Some(Value::String(path)) = client.get_mut("secret_file") {
+                *path = absolute(path);
+            }
+        }
+    }
+}
+
+fn find<'a>(settings: &'a mut Table, name: &str) -> Option<&'a mut Value> {
+    let (section, key) = name.split_once('.')?;
+    settings.get_mut(section)?.get_mut(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of [`crate::config::sections::Config`] are read from its source, so that a new path is not forgotten.
+    #[test]
+    fn every_setting_that_is_a_path_is_resolved() {
+        let mut section = "";
+        let mut paths = Vec::new();
+        for line in
+            [include_str!("sections.rs"), include_str!("kafka.rs")].iter().flat_map(|text| text.lines())
+        {
+            if let Some(name) =
+                line.strip_prefix("/// The section `[").and_then(|rest| rest.split(']').next())
+            {
+                section = name;
+            }
+            if let Some((key, _)) = line.trim().split_once(": Option<PathBuf>") {
+                paths.push(format!("{section}.{}", key.trim_start_matches("pub ")));
+            }
+        }
+        let mut known: Vec<&str> = PATHS.to_vec();
+        known.sort_unstable();
+        paths.sort_unstable();
+        assert_eq!(paths, known);
+    }
+
+    #[test]
+    fn absolute_paths_and_other_databases_stay() {
+        let text = r#"
+            [database]
+            url = "postgres://ann@db/tasks"
+            [identity]
+            database_url = "sqlite:data/identity.db"
+            key_file = "/etc/tasker/identity.key"
+            clients = [{ id = "rig", secret_file = "secrets/rig", roles = ["Worker"] }]
+        "#;
+        let mut settings: Table = text.parse().unwrap();
+        resolve(&mut settings, Path::new("/srv/tasker"));
+        assert_eq!(settings["database"]["url"].as_str(), Some("postgres://ann@db/tasks"));
+        let identity = &settings["identity"];
+        assert_eq!(identity["database_url"].as_str(), Some("sqlite:/srv/tasker/data/identity.db"));
+        assert_eq!(identity["key_file"].as_str(), Some("/etc/tasker/identity.key"));
+        assert_eq!(identity["clients"][0]["secret_file"].as_str(), Some("/srv/tasker/secrets/rig"));
+    }
+}
