@@ -106,15 +106,9 @@ impl Up {
 
 impl Prepared {
     async fn prepare(config: Config, data: DataDir) -> Result<Self> {
-        let (backend, identity) = (&config.backend, &config.identity);
-        let bind = async |setting, listen, tls| Listener::bind(setting, listen, tls).await;
         let listeners = Listeners {
-            backend: bind("backend.listen (--backend-addr)", backend.listen, backend.tls()?)
-                .await?
-                .with_connections_per_address(backend.max_connections_per_address),
-            identity: bind("identity.listen (--identity-addr)", identity.listen, identity.tls()?)
-                .await?
-                .with_connections_per_address(identity.max_connections_per_address),
+            backend: backend_service::listen(&config, "backend.listen (--backend-addr)").await?,
+            identity: identity_service::listen(&config, "identity.listen (--identity-addr)").await?,
         };
         let accounts = config.open_accounts()?;
         let store = Store::new(config.open_tasks()?, ProcessClock::System);
