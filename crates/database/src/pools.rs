@@ -24,9 +24,10 @@ const POSTGRES_WRITER_SETTINGS: &str = "set enable_seqscan = off; set enable_has
     set plan_cache_mode = force_generic_plan; set statement_timeout = '20s'; set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
-/// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table.
+/// Settings of each connection that only reads: a row by key or a page by index, never a scan of a table, and never a
+/// sort of all rows of which a page has the first.
 const POSTGRES_READER_SETTINGS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-    set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
+    set enable_bitmapscan = off; set jit = off; set statement_timeout = '20s'; set default_transaction_read_only = on";
 
 const NOW: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
