@@ -119,7 +119,7 @@ CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL
 PRIMARY KEY (id)
 CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)
 CREATE INDEX unfinished_task_due ON public.unfinished_task USING btree (due_at)
-CREATE INDEX unfinished_task_owner ON public.unfinished_task USING btree (owner)
+CREATE INDEX unfinished_task_owner ON public.unfinished_task USING btree (owner, id)
 CREATE UNIQUE INDEX unfinished_task_pkey ON public.unfinished_task USING btree (id)
 CREATE INDEX unfinished_task_ready ON public.unfinished_task USING btree (type, priority, ready_at) WHERE (phase = 1)
 

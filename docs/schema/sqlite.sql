@@ -98,7 +98,7 @@ CREATE INDEX unfinished_task_claim on unfinished_task (worker, claim) where phas
 
 CREATE INDEX unfinished_task_due on unfinished_task (due_at);
 
-CREATE INDEX unfinished_task_owner on unfinished_task (owner);
+CREATE INDEX unfinished_task_owner on unfinished_task (owner, id);
 
 CREATE INDEX unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 

@@ -17,15 +17,16 @@ use crate::session_age::is_session_outdated;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of each connection. A statement must see what was committed before it began, also where it has waited for a lock, so the
-/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is.
+/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is. Rows of
+/// `unfinished_task` come and go so fast that its statistics are always wrong, and a reader must never sort all rows of which
+/// a page has the first, so every plan but the one by index is switched off.
 const POSTGRES_SETTINGS: &str = "set default_transaction_isolation = 'read committed'; set jit = off; \
-    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set statement_timeout = '20s'";
+    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_bitmapscan = off; \
+    set statement_timeout = '20s'";
 
 /// Further settings of each connection that writes. Commits wait for the disk even where the server's default is
-/// `synchronous_commit = off`. Rows of `unfinished_task` come and go so fast that its statistics are always wrong, so every
-/// plan but the one by index is switched off: a reader, too, reads a row by key or a page by index.
-const POSTGRES_WRITER_SETTINGS: &str = "set enable_bitmapscan = off; set plan_cache_mode = force_generic_plan; \
-    set lock_timeout = '5s'; \
+/// `synchronous_commit = off`.
+const POSTGRES_WRITER_SETTINGS: &str = "set plan_cache_mode = force_generic_plan; set lock_timeout = '5s'; \
     select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
 
 /// Further settings of each connection that only reads.

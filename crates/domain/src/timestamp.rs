@@ -47,7 +47,10 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let instant: jiff::Timestamp = text.parse().map_err(de::Error::custom)?;
+        let invalid = |_| {
+            de::Error::custom(format!("{text:?} is no date and time of RFC 3339, like 2026-11-24T09:30:00Z"))
+        };
+        let instant: jiff::Timestamp = text.parse().map_err(invalid)?;
         Ok(Self(instant.as_microsecond()))
     }
 }

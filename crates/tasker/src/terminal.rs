@@ -52,6 +52,12 @@ pub fn has_colours(environment: &Environment) -> bool {
     stdout().is_terminal() && environment.get("NO_COLOR").is_none() && !is_dumb
 }
 
+/// How many columns standard output has; `None` if it is no terminal.
+pub fn columns() -> Option<usize> {
+    let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(stdout())?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
 /// Text from elsewhere with its control characters escaped, so that it cannot command the terminal. Newlines and tabs stay.
 pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
     let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');

@@ -5,10 +5,19 @@ use std::net::IpAddr;
 /// Whether a host name or address is this machine: `localhost`, a name below it, or a loopback address. An IPv6 address may stand in
 /// brackets.
 pub fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+    let name = host.to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || ip_address(host).is_some_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Whether a host is an IP address and not a name. An IPv6 address may stand in brackets.
+pub fn is_ip_address(host: &str) -> bool {
+    ip_address(host).is_some()
+}
+
+fn ip_address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@
 //! # }
 //! ```
 
+pub mod allowed_hosts;
 pub mod assets;
 pub mod bearer;
 pub mod catch_panic;

@@ -8,6 +8,7 @@ pub(crate) mod operations;
 pub(crate) mod reports;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
+pub(crate) mod task_list;
 pub(crate) mod tasks;
 pub(crate) mod workers;
 
@@ -59,7 +60,7 @@ pub fn openapi() -> OpenApi {
 /// The routes that the document describes.
 fn routes() -> OpenApiRouter<Arc<AppState>> {
     let users = OpenApiRouter::new()
-        .routes(routes!(tasks::list))
+        .routes(routes!(task_list::list))
         .routes(routes!(tasks::result))
         .routes(routes!(tasks::cancel))
         .routes(routes!(operations::list));

@@ -1,26 +1,20 @@
-//! `/api/Task` and below: a user submits tasks, lists and reads them, reads their results, cancels them.
+//! `/api/Task` and below: a user submits tasks, reads them and their results, cancels them.
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, LINK, LOCATION};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use database::DatabaseError;
-use domain::{OwnerId, PageRequest, Reason, Status, Task, TaskId, TaskList, TaskResult, TaskSummary};
-use futures_util::stream;
-use serde::{Deserialize, Serialize};
-use store::Store;
-use telemetry::error_chain;
+use domain::{OwnerId, Reason, Status, Task, TaskId, TaskResult};
+use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 use web::request_span::RequestTrace;
 use web::timeout::RequestDeadline;
 
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::body::RequestBody;
-use crate::api::extract::params::{QueryParams, TaskIdPath};
+use crate::api::extract::params::TaskIdPath;
 use crate::api::extract::prefer::Prefer;
 use crate::api::task_body::TaskBody;
 use crate::app::AppState;
@@ -81,84 +75,6 @@ pub(crate) async fn submit(
     };
     headers.insert(LOCATION, location);
     Ok((StatusCode::CREATED, headers, Json(answer)))
-}
-
-/// Which part of the list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListQuery {
-    /// The most tasks in the answer; without it the answer contains all of them.
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000, example = 50)]
-    limit: Option<u32>,
-    /// Only tasks older than the one with this id: the last id of the page before.
-    #[param(value_type = TaskId, required = false)]
-    before: Option<TaskId>,
-}
-
-/// List the caller's tasks
-///
-/// The newest first: all of them, or with `limit` one page. The answer to a page that is full has the header `Link` with the
-/// address of the next one (RFC 8288). Without `limit` the answer is a stream, as long as it takes: of many tasks, request pages.
-#[utoipa::path(get, path = "/api/Task", operation_id = "listTasks", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
-    params(ListQuery),
-    responses((status = 200, body = TaskList, description = "The tasks, the newest first",
-            headers(("Link" = String, description = "The next page (`rel=\"next\"`); absent after the last page"))),
-        (status = 400, description = "The query is invalid")))]
-pub(crate) async fn list(
-    State(app): State<Arc<AppState>>,
-    UserCaller(owner): UserCaller,
-    QueryParams(query): QueryParams<ListQuery>,
-) -> Result<Response, ApiError> {
-    let page = PageRequest { before: query.before, limit: query.limit.unwrap_or(PageRequest::MAX_LIMIT) };
-    if !(1..=PageRequest::MAX_LIMIT).contains(&page.limit) {
-        return Err(ApiError::Malformed(format!("limit is 1 to {}", PageRequest::MAX_LIMIT)));
-    }
-    let tasks = app.store.list(owner, page).await?;
-    match tasks.last() {
-        Some(last) if query.limit.is_none() && tasks.len() == page.limit as usize => {
-            let next = Some(page.after(last.id));
-            let body = stream_list(app.store.clone(), owner, tasks, next);
-            Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
-        }
-        Some(last) if tasks.len() == page.limit as usize => {
-            let next = format!("</api/Task?limit={}&before={}>; rel=\"next\"", page.limit, last.id);
-            Ok(([(LINK, next)], Json(TaskList { tasks })).into_response())
-        }
-        _ => Ok(Json(TaskList { tasks }).into_response()),
-    }
-}
-
-/// The body of a long list: page after page, each read by a statement of its own. `first` was read already.
-fn stream_list(store: Store, owner: OwnerId, first: Vec<TaskSummary>, next: Option<PageRequest>) -> Body {
-    let opening = "{\"tasks\":[".to_owned();
-    let chunks = stream::unfold((Some(first), next, opening), move |(read, next, separator)| {
-        let store = store.clone();
-        async move {
-            let tasks = match (read, next) {
-                (Some(tasks), _) => tasks,
-                (None, Some(page)) => match store.list(owner, page).await {
-                    Ok(tasks) => tasks,
-                    Err(error) => {
-                        // The body ends in the middle, so the client sees that it is incomplete. The status was sent
-                        // long ago, so the log of requests does not show the failure.
-                        tracing::warn!(owner.id = %owner, error = %error_chain(&error), "a list of tasks was cut short: the database failed while it was sent");
-                        return Some((Err(error), (None, None, String::new())));
-                    }
-                },
-                (None, None) => return None,
-            };
-            let next = next.filter(|_| tasks.len() == PageRequest::MAX_LIMIT as usize);
-            let next = next.and_then(|page| tasks.last().map(|last| page.after(last.id)));
-            let lines: Vec<String> =
-                tasks.iter().map(|task| serde_json::to_string(task).expect("a summary is JSON")).collect();
-            let separator = if lines.is_empty() { "" } else { &separator };
-            let closing = if next.is_none() { "]}" } else { "" };
-            let chunk = format!("{separator}{}{closing}", lines.join(","));
-            Some((Ok::<_, DatabaseError>(chunk), (None, next, ",".to_owned())))
-        }
-    });
-    Body::from_stream(chunks)
 }
 
 /// Read one task

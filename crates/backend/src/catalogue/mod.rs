@@ -86,7 +86,21 @@ impl Catalogue {
         }
         self.reload(store).await?;
         let operations = self.all();
-        operations.get(&name).cloned().ok_or_else(|| unknown_type(&name, &operations))
+        let unknown = || ApiError::invalid("unknown-type", "/type", unknown_type(&name, &operations));
+        operations.get(&name).cloned().ok_or_else(unknown)
+    }
+
+    /// Fails, with a list of the types that there are, if there can be no tasks of the type `name`, which is a value of the query
+    /// parameter `type`.
+    pub(crate) async fn check_known(&self, name: &TypeName, store: &Store) -> Result<(), ApiError> {
+        if self.known_types().contains(name) {
+            return Ok(());
+        }
+        self.reload(store).await?;
+        if self.known_types().contains(name) {
+            return Ok(());
+        }
+        Err(ApiError::Malformed(format!("type: {}", unknown_type(name, &self.all()))))
     }
 
     /// The rules that the result of a task of the type `name` breaks; none if a registered version of its operation allows it:
@@ -118,9 +132,8 @@ impl Catalogue {
     }
 }
 
-fn unknown_type(name: &TypeName, operations: &OperationMap) -> ApiError {
+fn unknown_type(name: &TypeName, operations: &OperationMap) -> String {
     let names: Vec<&str> = operations.keys().map(TypeName::as_str).collect();
     let hint = did_you_mean(name.as_str(), names.iter().copied());
-    let known = names.join(", ");
-    ApiError::invalid("unknown-type", "/type", format!("there is no type {name} (known: {known}){hint}"))
+    format!("there is no type {name} (known: {}){hint}", names.join(", "))
 }

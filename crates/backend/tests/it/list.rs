@@ -92,6 +92,13 @@ async fn an_invalid_query_of_a_list_is_malformed() {
             "before=x",
             "page=2",
             "limit=1&limit=2",
+            "status=running",
+            "status=",
+            "type=no%20type",
+            "type=NO_SUCH_TYPE",
+            "from=yesterday",
+            "from=2026-11-24",
+            "status=RUNNING&status=FINISHED",
         ] {
             let answer = user.get(&format!("/api/Task?{query}")).await;
             assert_eq!(answer.problem(), (400, "malformed".to_owned()), "{query}");
@@ -112,6 +119,96 @@ async fn a_list_of_several_pages_is_one_json_document() {
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(ids(&answer.ok()), submitted, "a list of {count} tasks");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_value_in_the_query_of_a_list_is_named() {
+    on_each_database(async |service| {
+        let user = service.user();
+        for (query, parts) in [
+            ("status=DONE", ["status", "`RUNNING`"]),
+            ("type=ECO", ["type: there is no type ECO", "did you mean ECHO?"]),
+            ("from=yesterday", ["from: \"yesterday\" is no date", "2026-11-24T09:30:00Z"]),
+            ("type=no%20type", ["type", "letters, digits"]),
+        ] {
+            let answer = user.get(&format!("/api/Task?{query}")).await;
+            let problem: Value = serde_json::from_str(&answer.text).unwrap();
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(parts.iter().all(|part| detail.contains(part)), "{query}: {detail}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_may_be_of_one_status_one_type_and_a_time() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let (ended, running) = (user.submit_echo().await, user.submit_echo().await);
+        user.cancel(&ended).await.expect_status(200);
+        worker.claim_one(&running, "w").await;
+        let waiting = user.submit_echo().await;
+        let list = async |query: &str| ids(&user.get(&format!("/api/Task?{query}")).await.ok());
+        assert_eq!(list("status=CREATED").await, [waiting.as_str()]);
+        assert_eq!(list("status=RUNNING").await, [running.as_str()]);
+        assert_eq!(list("status=CANCELLED").await, [ended.as_str()]);
+        assert!(list("status=FINISHED").await.is_empty());
+        assert_eq!(list("type=ECHO").await, [waiting.clone(), running.clone(), ended.clone()]);
+        let created = user.task(&running).await["creationDate"].as_str().unwrap().to_owned();
+        assert!(list(&format!("from={created}")).await.contains(&running));
+        assert_eq!(list(&format!("from={created}&status=RUNNING&type=ECHO")).await, [running]);
+        assert!(list("from=2100-01-01T00:00:00Z").await.is_empty());
+        assert_eq!(list("from=1970-01-01T01:00:00%2B01:00").await.len(), 3);
+    })
+    .await;
+}
+
+/// A type whose operation was removed may still have tasks.
+#[tokio::test]
+async fn tasks_of_a_removed_type_are_listed() {
+    on_each_database(async |service| {
+        let owner = Uuid::new_v4();
+        let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
+        service
+            .execute_sql("insert into operation_type (type, is_removed) values ('GONE', true)".to_owned())
+            .await;
+        let submitted = service.submit_to_store(owner, "GONE", 2).await;
+        let list: Value = user.get("/api/Task?type=GONE&limit=1").await.ok();
+        assert_eq!(ids(&list), submitted[1..]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_next_page_has_the_conditions_of_the_first() {
+    on_each_database(async |service| {
+        let user = service.user();
+        let submitted = [user.submit_echo().await, user.submit_echo().await];
+        let query = "type=ECHO&limit=1&from=2020-01-01T00:00:00%2B01:00&status=CREATED";
+        let first = user.get(&format!("/api/Task?before=ffffffff-ffff-7fff-bfff-ffffffffffff&{query}")).await;
+        let next = format!("</api/Task?{query}&before={}>; rel=\"next\"", submitted[1]);
+        assert_eq!(first.header("link"), Some(next.as_str()));
+        let path = next.trim_start_matches('<').split_once('>').unwrap().0.to_owned();
+        assert_eq!(ids(&user.get(&path).await.ok()), submitted[..1]);
+    })
+    .await;
+}
+
+/// Of several pages the answer is a stream; it has the conditions on every page.
+#[tokio::test]
+async fn a_streamed_list_has_its_conditions_on_every_page() {
+    on_each_database(async |service| {
+        let owner = Uuid::new_v4();
+        let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
+        let mut echoes = Vec::new();
+        for _ in 0..3 {
+            echoes.extend(service.submit_to_store(owner, "ECHO", 500).await);
+            service.submit_to_store(owner, "SLEEP", 500).await;
+        }
+        echoes.reverse();
+        assert_eq!(ids(&user.get("/api/Task?type=ECHO&status=CREATED").await.ok()), echoes);
     })
     .await;
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    OperationList, PageRequest, RawJson, Task, TaskId, TaskList, TaskResult, Ttl, TypeName, WorkerList,
+    OperationList, PageRequest, RawJson, Task, TaskFilter, TaskId, TaskList, TaskResult, Ttl, TypeName,
+    WorkerList,
 };
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
@@ -46,9 +47,24 @@ impl Client {
 
     /// A page of the caller's tasks, newest first.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
-        let limit = Some(("limit", page.limit.to_string()));
-        let before = page.before.map(|before| ("before", before.to_string()));
-        self.send(self.get_with_query(&TASKS, limit.into_iter().chain(before))).await?.read()
+        self.list_filtered(&TaskFilter::ALL, page).await
+    }
+
+    /// A page of those of the caller's tasks that `filter` passes, newest first.
+    pub async fn list_filtered(
+        &self,
+        filter: &TaskFilter,
+        page: PageRequest,
+    ) -> Result<TaskList, ClientError> {
+        let query = [
+            ("status", filter.status.map(|status| status.to_string())),
+            ("type", filter.type_name.as_ref().map(ToString::to_string)),
+            ("from", filter.from.map(|from| from.to_string())),
+            ("limit", Some(page.limit.to_string())),
+            ("before", page.before.map(|before| before.to_string())),
+        ];
+        let query = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        self.send(self.get_with_query(&TASKS, query)).await?.read()
     }
 
     /// One task.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, Settings};
 use domain::{
-    ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, Pull, RawJson, Status, TaskId, Ttl,
+    ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, Pull, RawJson, Status, TaskFilter, TaskId,
+    Timestamp, Ttl,
 };
 use serde_json::{Value, json};
 
@@ -68,6 +69,20 @@ async fn a_page_is_requested_by_its_limit_and_its_first_id() {
     client(&server).list(page.after(id())).await.unwrap();
     let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
     assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
+}
+
+#[tokio::test]
+async fn the_conditions_of_a_list_are_in_the_query() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/", 200, &json!({ "tasks": [] }));
+    let filter = TaskFilter {
+        status: Some(Status::Running),
+        type_name: Some("ECHO".parse().unwrap()),
+        from: Some(Timestamp(0)),
+    };
+    client(&server).list_filtered(&filter, PageRequest { before: None, limit: 3 }).await.unwrap();
+    let query = &server.requests("/api/Task/")[0].query;
+    assert_eq!(query, "status=RUNNING&type=ECHO&from=1970-01-01T00%3A00%3A00.000Z&limit=3");
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;
 pub(crate) mod task;
+pub(crate) mod task_filter;

@@ -41,7 +41,7 @@ create table unfinished_task (
         autovacuum_vacuum_cost_delay = 0);
 create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 create index unfinished_task_due on unfinished_task (due_at);
-create index unfinished_task_owner on unfinished_task (owner);
+create index unfinished_task_owner on unfinished_task (owner, id);
 create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
 
 -- How tasks ended. A row is inserted by the statement that deletes the row of unfinished_task, and never updated.

@@ -1,10 +1,7 @@
-//! Queries: one task, its result, a page of an owner's tasks, ready tasks, and the number of tasks in each status.
+//! Queries: one task, its result, ready tasks, and the number of tasks in each status.
 
 use database::{DatabaseError, on};
-use domain::{
-    OwnerId, PageRequest, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskSummary, Timestamp, Ttl,
-    TypeName,
-};
+use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
 use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
@@ -24,12 +21,6 @@ const RESULT: &str = "
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
     where t.id = $1 and t.owner = $2";
 
-const LIST: &str = "
-    select t.id, t.type as name, t.created_at, u.phase, o.status, o.reason
-    from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
-    where t.owner = $1 and t.id < $2
-    order by t.id desc limit $3";
-
 const READY: &str = "
     select id, type as name, queue, attempt, ready_at from unfinished_task
     where type = $1 and priority = 0 and ready_at <= $2 and phase = 1
@@ -46,7 +37,7 @@ const COUNTS: &str = "
         (select count(*) from outcome where status = 'CANCELLED') as cancelled";
 
 /// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: 1 ready, 2 running.
-type Phase = i16;
+pub(crate) type Phase = i16;
 
 row_struct! {
     struct TaskRow {
@@ -71,17 +62,6 @@ row_struct! {
         status: Option<String>,
         reason: Option<String>,
         result: Option<String>,
-    }
-}
-
-row_struct! {
-    struct SummaryRow {
-        id: Uuid,
-        name: String,
-        created_at: i64,
-        phase: Option<Phase>,
-        status: Option<String>,
-        reason: Option<String>,
     }
 }
 
@@ -143,27 +123,6 @@ impl Store {
             })
         })
         .transpose()
-    }
-
-    /// A page of the tasks of `owner`, newest first, of at most [`PageRequest::MAX_LIMIT`] tasks.
-    pub async fn list(&self, owner: OwnerId, page: PageRequest) -> Result<Vec<TaskSummary>, DatabaseError> {
-        let before = page.before.map_or(Uuid::max(), |task| task.0);
-        let limit = i64::from(page.limit.min(PageRequest::MAX_LIMIT));
-        let rows: Vec<SummaryRow> = on!(&self.db, read, pool =>
-            sqlx::query_as(LIST).bind(owner.0).bind(before).bind(limit).fetch_all(pool).await)?;
-        rows.into_iter()
-            .map(|row| {
-                let id = TaskId(row.id);
-                let status = status_of(id, row.phase, row.status.as_deref())?;
-                Ok(TaskSummary {
-                    id,
-                    type_name: parse_column("task", id, &row.name)?,
-                    status,
-                    reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
-                    creation_date: Timestamp(row.created_at),
-                })
-            })
-            .collect()
     }
 
     /// The oldest tasks of `types` that have been ready since `since` or longer, at most `limit`: those whose tickets are sent
@@ -233,7 +192,11 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
 }
 
 /// The status of a task: that of its outcome, or else the one of its phase.
-fn status_of(id: TaskId, phase: Option<Phase>, ended: Option<&str>) -> Result<Status, DatabaseError> {
+pub(crate) fn status_of(
+    id: TaskId,
+    phase: Option<Phase>,
+    ended: Option<&str>,
+) -> Result<Status, DatabaseError> {
     match (ended, phase) {
         (Some(status), _) => parse_column("outcome", id, status),
         (None, Some(2)) => Ok(Status::Running),

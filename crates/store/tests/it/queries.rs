@@ -1,6 +1,6 @@
 //! Queries: an owner's own tasks, newest first, and ready tasks, oldest first (G11, G13, G18).
 
-use domain::{PageRequest, Status, Submission, TaskId, Timestamp};
+use domain::{PageRequest, Status, Submission, TaskFilter, TaskId, Timestamp};
 
 use crate::kit::{ANN, BOB, SECOND, each_database, kind, result};
 
@@ -14,9 +14,9 @@ async fn no_owner_sees_the_tasks_of_another() {
             assert_eq!(test.store.get(BOB, id).await.unwrap(), None);
             assert_eq!(test.store.result(BOB, id).await.unwrap(), None);
         }
-        assert_eq!(test.store.list(BOB, PageRequest::FIRST).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, &TaskFilter::ALL, PageRequest::FIRST).await.unwrap(), []);
         let page = PageRequest { before: Some(grant.id), limit: 10 };
-        assert_eq!(test.store.list(BOB, page).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, &TaskFilter::ALL, page).await.unwrap(), []);
     })
     .await;
 }
@@ -38,7 +38,7 @@ async fn a_list_is_read_page_by_page() {
         let mut page = PageRequest { before: None, limit: 6 };
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
-            let rows = test.store.list(ANN, page).await.unwrap();
+            let rows = test.store.list(ANN, &TaskFilter::ALL, page).await.unwrap();
             let Some(last) = rows.last() else { break };
             assert!(rows.len() <= 6);
             page = page.after(last.id);
@@ -46,7 +46,10 @@ async fn a_list_is_read_page_by_page() {
             test.created().await;
         }
         assert_eq!(seen, mine);
-        assert_eq!(test.store.list(ANN, PageRequest { before: None, limit: 0 }).await.unwrap(), []);
+        assert_eq!(
+            test.store.list(ANN, &TaskFilter::ALL, PageRequest { before: None, limit: 0 }).await.unwrap(),
+            []
+        );
     })
     .await;
 }
@@ -61,7 +64,7 @@ async fn a_list_shows_every_status() {
         test.report(&finished, result("1")).await;
         let cancelled = test.created().await;
         test.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let rows = test.store.list(ANN, PageRequest::FIRST).await.unwrap();
+        let rows = test.store.list(ANN, &TaskFilter::ALL, PageRequest::FIRST).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| (row.id, row.status)).collect();
         let expected = [
             (cancelled, Status::Cancelled),
@@ -80,12 +83,69 @@ async fn a_list_shows_every_status() {
     .await;
 }
 
+/// G18: each status is found by its filter, with the other conditions and page by page; nobody else's tasks are.
+#[tokio::test]
+async fn a_list_has_the_tasks_that_pass_its_filter() {
+    each_database(|test| async move {
+        let began = test.now();
+        let mut tasks: Vec<(TaskId, Status, &str, i64)> = Vec::new();
+        for n in 0..48 {
+            test.advance(SECOND).await;
+            let name = if n % 3 == 0 { "a" } else { "b" };
+            let owner = if n % 8 == 7 { BOB } else { ANN };
+            let task = Submission { type_name: kind(name), owner, ..test.submission() };
+            let (id, status) = (task.id, Status::ALL[n / 2 % 4]);
+            test.store.submit(&[task]).await.unwrap();
+            match status {
+                Status::Created => {}
+                Status::Running => drop(test.claim(id, "w1").await.unwrap()),
+                Status::Finished => {
+                    drop(test.report(&test.claim(id, "w1").await.unwrap(), result("1")).await);
+                }
+                Status::Cancelled => drop(test.store.cancel(owner, &[id]).await.unwrap()),
+            }
+            if owner == ANN {
+                tasks.insert(0, (id, status, name, test.now()));
+            }
+        }
+        let filters = |from| {
+            let statuses = [None].into_iter().chain(Status::ALL.iter().map(|status| Some(*status)));
+            statuses.flat_map(move |status| {
+                [None, Some(kind("a"))].map(move |type_name| TaskFilter { status, type_name, from })
+            })
+        };
+        for filter in [None, Some(Timestamp(began + 9 * SECOND))].into_iter().flat_map(filters) {
+            let passes = |(_, status, name, at): &&(TaskId, Status, &str, i64)| {
+                filter.status.is_none_or(|wanted| wanted == *status)
+                    && filter.type_name.as_ref().is_none_or(|wanted| wanted.as_str() == *name)
+                    && filter.from.is_none_or(|from| from.0 <= *at)
+            };
+            let expected: Vec<(TaskId, Status)> =
+                tasks.iter().filter(passes).map(|(id, status, ..)| (*id, *status)).collect();
+            let (mut page, mut found) = (PageRequest { before: None, limit: 2 }, Vec::new());
+            loop {
+                let rows = test.store.list(ANN, &filter, page).await.unwrap();
+                let Some(last) = rows.last() else { break };
+                page = page.after(last.id);
+                found.extend(rows.iter().map(|row| (row.id, row.status)));
+            }
+            assert_eq!(found, expected, "{filter:?}");
+            assert!(!expected.is_empty(), "{filter:?}");
+        }
+    })
+    .await;
+}
+
 /// However long a page is requested, it has at most 1,000 tasks.
 #[tokio::test]
 async fn a_page_has_at_most_a_thousand_tasks() {
     each_database(|test| async move {
         test.many(1001).await;
-        let rows = test.store.list(ANN, PageRequest { before: None, limit: u32::MAX }).await.unwrap();
+        let rows = test
+            .store
+            .list(ANN, &TaskFilter::ALL, PageRequest { before: None, limit: u32::MAX })
+            .await
+            .unwrap();
         assert_eq!(rows.len(), 1000);
     })
     .await;

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::kafka::Kafka;
-use crate::config::values::{Address, Proxies, Ratio, Rotate};
+use crate::config::values::{Address, Hosts, Proxies, Ratio, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -63,6 +63,8 @@ pub struct Backend {
     pub tls_key: Option<PathBuf>,
     /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+    /// The host names under which clients reach the listener.
+    pub allowed_hosts: Hosts,
     /// The most connections that one address may have open at a time.
     pub max_connections_per_address: NonZeroU32,
     /// The issuer of access tokens; its public keys are fetched from there.
@@ -102,6 +104,7 @@ impl Default for Backend {
             tls_cert: None,
             tls_key: None,
             allow_plaintext: false,
+            allowed_hosts: Hosts::default(),
             max_connections_per_address: count(1000),
             identity_url: address("http://127.0.0.1:8081"),
             resend_period_ms: positive(5000),
@@ -133,6 +136,8 @@ pub struct Identity {
     pub tls_key: Option<PathBuf>,
     /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+    /// The host names under which clients reach the listener.
+    pub allowed_hosts: Hosts,
     /// The most connections that one address may have open at a time.
     pub max_connections_per_address: NonZeroU32,
     /// The public address, which tokens name as their issuer. Absent: the loopback address of the listener.
@@ -162,6 +167,7 @@ impl Default for Identity {
             tls_cert: None,
             tls_key: None,
             allow_plaintext: false,
+            allowed_hosts: Hosts::default(),
             max_connections_per_address: count(1000),
             issuer: None,
             database_url: None,
@@ -278,6 +284,8 @@ pub struct Metrics {
     pub tls_key: Option<PathBuf>,
     /// Allows a listener without TLS where other machines can reach it.
     pub allow_plaintext: bool,
+    /// The host names under which clients reach the listener.
+    pub allowed_hosts: Hosts,
 }
 
 /// The section `[traces]`.

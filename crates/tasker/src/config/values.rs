@@ -5,6 +5,7 @@ use std::path::Path;
 
 use domain::Timestamp;
 use serde::Deserialize;
+use web::allowed_hosts::{HostPattern, InvalidHost};
 use web::client_address::{InvalidProxy, TrustedProxies};
 
 /// The base URL of a service (`http://` or `https://`), stored without a trailing slash so that two spellings of one
@@ -14,14 +15,19 @@ use web::client_address::{InvalidProxy, TrustedProxies};
 pub struct Address(String);
 
 impl Address {
-    /// The host, if the address is plain `http://`.
-    pub fn plaintext_host(&self) -> Option<&str> {
-        let rest = self.0.strip_prefix("http://")?;
+    /// The host; an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         match authority.split_once(']') {
-            Some((inside, _)) => Some(inside.trim_start_matches('[')),
-            None => authority.split(':').next(),
+            Some((inside, _)) => inside.trim_start_matches('['),
+            None => authority.split(':').next().unwrap_or(authority),
         }
+    }
+
+    /// The host, if the address is plain `http://`.
+    pub fn plaintext_host(&self) -> Option<&str> {
+        self.0.starts_with("http://").then(|| self.host())
     }
 }
 
@@ -67,6 +73,27 @@ impl TryFrom<Vec<String>> for Proxies {
 
     fn try_from(texts: Vec<String>) -> Result<Self, Self::Error> {
         TrustedProxies::parse(&texts).map(Self)
+    }
+}
+
+/// The names of hosts under which a listener is reached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Hosts(pub Vec<HostPattern>);
+
+impl TryFrom<Vec<String>> for Hosts {
+    type Error = InvalidHost;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, Self::Error> {
+        texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Hosts {
+    /// These names and the hosts of `addresses`.
+    pub fn and_those_of<'a>(&self, addresses: impl IntoIterator<Item = &'a Address>) -> Vec<HostPattern> {
+        let others = addresses.into_iter().filter_map(|address| address.host().parse().ok());
+        self.0.iter().cloned().chain(others).collect()
     }
 }
 

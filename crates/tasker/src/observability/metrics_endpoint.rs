@@ -12,6 +12,7 @@ use telemetry::{MetricDescriptor, MetricKind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
+use web::allowed_hosts::AllowedHosts;
 
 use crate::config::sections::Metrics;
 use crate::server::listener::Listener;
@@ -65,7 +66,8 @@ impl MetricsListener {
     pub async fn open(settings: &Metrics) -> Result<Option<Self>> {
         settings.check()?;
         let Some(listen) = settings.listen else { return Ok(None) };
-        let listener = Listener::bind("metrics.listen", listen, settings.tls()?).await?;
+        let hosts = AllowedHosts::new("metrics.allowed_hosts", settings.allowed_hosts.0.clone());
+        let listener = Listener::bind("metrics.listen", listen, settings.tls()?, hosts).await?;
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
             .and_then(|builder| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::middleware::{AddExtension, from_fn};
+use axum::middleware::{AddExtension, from_fn, from_fn_with_state};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::debug;
+use web::allowed_hosts::{self, AllowedHosts};
+use web::security_headers::{self, SecurityHeaders};
 
 use crate::config::tls::CertificateFiles;
 use crate::server::body_timeout;
@@ -44,6 +46,7 @@ pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    hosts: AllowedHosts,
     limit: ConnectionLimit,
 }
 
@@ -58,13 +61,23 @@ pub fn local_address(mut listen: SocketAddr) -> SocketAddr {
 }
 
 impl Listener {
-    /// Binds `address`, which `setting` names. Port 0 takes a free port. With a certificate the listener speaks TLS only.
+    /// Binds `address`, which `setting` names. Port 0 takes a free port. With a certificate the listener speaks TLS only. Requests
+    /// that name another host than `hosts` are refused.
     ///
     /// # Errors
     ///
     /// If the certificate cannot be used or the address cannot be bound; the sentence names the setting and the remedy.
-    pub async fn bind(setting: &str, address: SocketAddr, tls: Option<CertificateFiles>) -> Result<Self> {
+    pub async fn bind(
+        setting: &str,
+        address: SocketAddr,
+        tls: Option<CertificateFiles>,
+        hosts: AllowedHosts,
+    ) -> Result<Self> {
         let tls = tls.map(Tls::load).transpose()?;
+        let hosts = match &tls {
+            Some(tls) => hosts.with_certificate(tls.names()),
+            None => hosts,
+        };
         let bound = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => {
                 let owner = port_owner::describe(address.port());
@@ -78,7 +91,8 @@ impl Listener {
             _ => anyhow!(error).context(format!("{setting} = {address}")),
         })?;
         let address = bound.local_addr().context("a bound port has an address")?;
-        Ok(Self { tcp: bound, address, tls, limit: ConnectionLimit::new(MAX_CONNECTIONS_PER_ADDRESS) })
+        let limit = ConnectionLimit::new(MAX_CONNECTIONS_PER_ADDRESS);
+        Ok(Self { tcp: bound, address, tls, hosts, limit })
     }
 
     /// The same listener with room for at most `most` connections from one address.
@@ -107,7 +121,10 @@ impl Listener {
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
-        let router = router.layer(from_fn(body_timeout::enforce));
+        let router = router
+            .layer(from_fn(body_timeout::enforce))
+            .layer(from_fn_with_state(self.hosts, allowed_hosts::enforce))
+            .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set));
         let router = if acceptor.is_some() { router.layer(from_fn(web::hsts::add)) } else { router };
         if let Some(tls) = self.tls.take() {
             connections.spawn(tls.reload_when_changed(stop.clone()));

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use web::allowed_hosts::HostPattern;
 use webpki::EndEntityCert;
 
 use crate::config::error::ConfigError;
@@ -28,6 +29,8 @@ pub struct Tls {
     /// The contents that are in use.
     contents: CertificateContents,
     config: watch::Sender<Arc<ServerConfig>>,
+    /// The host names in the certificate that is in use.
+    names: watch::Sender<Vec<HostPattern>>,
     /// Why the present contents of the files are not used, and whether that has been logged.
     refused: Option<(ConfigError, bool)>,
 }
@@ -52,12 +55,18 @@ impl Tls {
     pub fn load(files: CertificateFiles) -> Result<Self, ConfigError> {
         let contents = files.read()?;
         let config = watch::Sender::new(server_config(&files, &contents)?);
-        Ok(Self { files, contents, config, refused: None })
+        let names = watch::Sender::new(host_names(&contents));
+        Ok(Self { files, contents, config, names, refused: None })
     }
 
     /// The acceptor of connections.
     pub fn acceptor(&self) -> Acceptor {
         Acceptor(self.config.subscribe())
+    }
+
+    /// The host names in the certificate, now and after it was replaced.
+    pub fn names(&self) -> watch::Receiver<Vec<HostPattern>> {
+        self.names.subscribe()
     }
 
     /// The host name by which a program on this machine should reach `ip`, so that the certificate is valid for it:
@@ -101,6 +110,7 @@ impl Tls {
         let (section, path) = (self.files.section, self.files.certificate.display());
         match prepared {
             Ok((contents, config)) => {
+                self.names.send_replace(host_names(&contents));
                 self.contents = contents;
                 self.config.send_replace(config);
                 self.refused = None;
@@ -117,6 +127,13 @@ impl Tls {
             },
         }
     }
+}
+
+/// The host names for which the first certificate is valid.
+fn host_names(contents: &CertificateContents) -> Vec<HostPattern> {
+    let Ok(leaf) = CertificateDer::from_pem_slice(&contents.certificate) else { return Vec::new() };
+    let Ok(leaf) = EndEntityCert::try_from(&leaf) else { return Vec::new() };
+    leaf.valid_dns_names().filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The configuration for TLS 1.2 and 1.3 with this certificate, for HTTP/1.1.
@@ -224,9 +241,10 @@ mod tests {
     #[test]
     fn an_invalid_pair_is_logged_at_the_second_read_and_a_valid_one_used_at_once() {
         let (home, authority) = (TempDir::new().unwrap(), CertificateAuthority::new());
-        let (old, new) = (authority.sign(&["localhost"]), authority.sign(&["localhost"]));
+        let (old, new) = (authority.sign(&["old.example"]), authority.sign(&["*.new.example"]));
         let mut tls = Tls::load(files(&home, &old.certificate, &old.key)).unwrap();
-        let acceptor = tls.acceptor();
+        let (acceptor, names) = (tls.acceptor(), tls.names());
+        let in_use = || names.borrow().clone();
         let before = Arc::as_ptr(&acceptor.0.borrow());
         let mut read = |certificate: &str, key: &str| {
             let contents = files(&home, certificate, key).read();
@@ -238,7 +256,9 @@ mod tests {
         assert_eq!(read(&new.certificate, &old.key), Some(true));
         assert_eq!(read(&new.certificate, &old.key), Some(true));
         assert_eq!(Arc::as_ptr(&acceptor.0.borrow()), before, "the old certificate stays in use");
+        assert_eq!(in_use(), ["old.example".parse().unwrap()]);
         assert_eq!(read(&new.certificate, &new.key), None);
         assert_ne!(Arc::as_ptr(&acceptor.0.borrow()), before);
+        assert_eq!(in_use(), ["*.new.example".parse().unwrap()]);
     }
 }

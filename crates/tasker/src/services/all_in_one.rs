@@ -111,15 +111,9 @@ impl Prepared {
     async fn prepare(config: Config, data: DataDir) -> Result<Self> {
         let (accounts, tasks) = (config.open_accounts()?, config.open_tasks()?);
         let (store, locks) = (Store::new(tasks, ProcessClock::System), lock_both(&config)?);
-        let (backend, identity) = (&config.backend, &config.identity);
-        let bind = async |setting, listen, tls| Listener::bind(setting, listen, tls).await;
         let listeners = Listeners {
-            backend: bind("backend.listen (--backend-addr)", backend.listen, backend.tls()?)
-                .await?
-                .with_connections_per_address(backend.max_connections_per_address),
-            identity: bind("identity.listen (--identity-addr)", identity.listen, identity.tls()?)
-                .await?
-                .with_connections_per_address(identity.max_connections_per_address),
+            backend: backend_service::listen(&config, "backend.listen (--backend-addr)").await?,
+            identity: identity_service::listen(&config, "identity.listen (--identity-addr)").await?,
         };
         Ok(Self { config, data, accounts, store, _locks: locks, listeners, worker_secret: random_secret() })
     }

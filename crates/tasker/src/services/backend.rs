@@ -11,6 +11,7 @@ use domain::Operation;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use web::allowed_hosts::AllowedHosts;
 
 use crate::config::command_line::Sources;
 use crate::config::databases::start_error;
@@ -40,9 +41,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let store = Store::new(config.open_tasks()?, ProcessClock::System);
     let _lock = lock_tasks(&config)?;
     let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
-    let (tls, broker) = (config.backend.tls()?, kafka::open(&config)?);
-    let listener = Listener::bind("backend.listen", config.backend.listen, tls).await?;
-    let listener = listener.with_connections_per_address(config.backend.max_connections_per_address);
+    let (listener, broker) = (listen(&config, "backend.listen").await?, kafka::open(&config)?);
     plaintext_warnings::warn_about_tasks_database(&config);
     plaintext_warnings::warn_about_service("backend.identity_url", &config.backend.identity_url);
     until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
@@ -55,6 +54,16 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
         Ok(())
     })
     .await
+}
+
+/// Binds the listener of the REST API, whose address `setting` names.
+pub async fn listen(config: &Config, setting: &str) -> Result<Listener> {
+    let section = &config.backend;
+    let issuers = config.identity.issuer.iter().chain([&section.identity_url]);
+    let hosts = section.allowed_hosts.and_those_of(issuers);
+    let hosts = AllowedHosts::new("backend.allowed_hosts", hosts);
+    let listener = Listener::bind(setting, section.listen, section.tls()?, hosts).await?;
+    Ok(listener.with_connections_per_address(section.max_connections_per_address))
 }
 
 /// Migrates the database and opens the Backend as soon as the database answers; `None` if `stop` was cancelled before.

@@ -7,6 +7,7 @@ use database::{Db, ProcessClock};
 use identity::{Identity, OpenError, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use web::allowed_hosts::AllowedHosts;
 
 use crate::config::command_line::Sources;
 use crate::config::databases::start_error;
@@ -32,9 +33,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let metrics = MetricsListener::open(&config.metrics).await?;
     let db = config.open_accounts()?;
     let _lock = lock_accounts(&config)?;
-    let tls = config.identity.tls()?;
-    let listener = Listener::bind("identity.listen", config.identity.listen, tls).await?;
-    let listener = listener.with_connections_per_address(config.identity.max_connections_per_address);
+    let listener = listen(&config, "identity.listen").await?;
     let settings = settings(&config, &listener)?;
     plaintext_warnings::warn_about_accounts_database(&config);
     until_stopped(Hangup::Reloads, async |Stop { begun: stop, .. }| {
@@ -48,6 +47,15 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
         Ok(())
     })
     .await
+}
+
+/// Binds the listener of pages and token endpoint, whose address `setting` names.
+pub async fn listen(config: &Config, setting: &str) -> Result<Listener> {
+    let section = &config.identity;
+    let hosts = section.allowed_hosts.and_those_of(&section.issuer);
+    let hosts = AllowedHosts::new("identity.allowed_hosts", hosts);
+    let listener = Listener::bind(setting, section.listen, section.tls()?, hosts).await?;
+    Ok(listener.with_connections_per_address(section.max_connections_per_address))
 }
 
 /// Opens Identity as soon as its database, which `setting` names, answers; `None` if `stop` was cancelled before.

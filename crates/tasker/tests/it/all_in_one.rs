@@ -177,8 +177,7 @@ fn it_ends_with_its_terminal() {
 fn a_body_that_does_not_arrive_is_answered_408() {
     let up = TaskerUp::start();
     let mut client = TcpStream::connect(up.identity_url.strip_prefix("http://").unwrap()).unwrap();
-    let head =
-        "POST /connect/token HTTP/1.1\r\nhost: id\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let head = "POST /connect/token HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     client.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).unwrap();
     client.set_read_timeout(Some(MAX_WAIT)).unwrap();
     let mut response = String::new();
@@ -194,7 +193,7 @@ fn one_address_has_a_limited_number_of_connections() {
     let is_served = |connection: &mut TcpStream| {
         connection.set_read_timeout(Some(MAX_WAIT)).unwrap();
         // A refused connection may be closed before the request is written.
-        let _ = connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: id\r\n\r\n");
+        let _ = connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
         connection.read_exact(&mut [0; 12]).is_ok()
     };
     let mut connections: Vec<TcpStream> = (0..21).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -216,8 +215,7 @@ fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
 fn a_client_that_does_not_finish_its_request_does_not_prevent_the_stop() {
     let mut up = TaskerUp::start();
     let mut client = TcpStream::connect(up.identity_url.strip_prefix("http://").unwrap()).unwrap();
-    let head =
-        "POST /connect/token HTTP/1.1\r\nhost: id\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let head = "POST /connect/token HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     client.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).unwrap();
     // Connections are accepted in their order: once this command is answered, that of the client has been accepted.
     assert_eq!(up.run_command(["list"]).code, 0);

@@ -158,6 +158,14 @@ fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
     );
     assert!(waited.stdout.contains(" of 3 s") && waited.stdout.ends_with("1500"), "{:?}", waited.stdout);
     assert!(run_in_terminal("tasker list").stdout.contains("\u{1b}[32mFINISHED"));
+    up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "20ms", "--wait"]);
+    let id = up.run_command(["list", "--limit", "1", "-o", "id"]).stdout;
+    let at_width = |columns| {
+        run_in_terminal(&format!("stty rows 24 columns {columns}; NO_COLOR=1 tasker list --limit 1"))
+    };
+    assert!(at_width(100).stdout.starts_with(&format!("{id}  CANCELLED")), "{:?}", at_width(100).stdout);
+    let narrow = at_width(60).stdout;
+    assert!(narrow.starts_with(&format!("{}  CANCELLED", &id[..13])), "{narrow:?}");
     assert!(!run_in_terminal("NO_COLOR=1 tasker list").stdout.contains('\u{1b}'));
 }
 
@@ -292,6 +300,36 @@ fn a_list_is_paged_and_names_the_command_for_the_next_page() {
     assert!(rest.stdout.starts_with(&ids[0]) && rest.stdout.lines().count() == 1, "{}", rest.stdout);
     assert_eq!(rest.stderr, "", "the last page names no further command");
     assert_eq!(up.run_command(["list", "--limit", "0"]).code, 2);
+}
+
+#[test]
+fn a_list_has_the_tasks_with_a_status_of_a_type_and_of_a_time() {
+    let up = TaskerUp::start();
+    let id = |arguments: &[&str]| up.run_command([&["submit"], arguments].concat()).stdout;
+    let running = id(&["SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]);
+    let echoes: Vec<String> = (0..3).map(|_| id(&["ECHO", "--ttl", "30s", "--wait", "-o", "id"])).collect();
+    let list = |arguments: &[&str]| up.run_command([&["list", "-o", "id"], arguments].concat()).stdout;
+    assert_eq!(list(&["--status", "running"]), running);
+    assert_eq!(list(&["--status", "FINISHED", "--since", "1h", "--limit", "1"]), echoes[2]);
+    assert_eq!(list(&["--type", "SLEEP"]), running);
+    assert_eq!(list(&["--type", "SLEEP", "--status", "finished"]), "");
+    assert_eq!(list(&["--since", "1h"]).lines().count(), 4);
+    assert_eq!(list(&["--since", "1ms"]), "");
+    let first =
+        up.run_command(["list", "--status", "finished", "--type", "ECHO", "--since", "1h", "--limit", "2"]);
+    let (_, next) = first.stderr.split_once("there may be more: tasker ").expect("the next page");
+    assert!(next.starts_with("list --status finished --type ECHO --since 1h --limit 2 --before "), "{next}");
+    let rest = up.run_command(next.split(' ').chain(["-o", "id"]));
+    assert_eq!(rest.stdout, echoes[0], "{}", rest.stderr);
+    assert_eq!(up.run_command(["list", "--status", "created"]).stderr, "no such tasks");
+    let absent = up.run_command(["list", "--type", "ECO"]);
+    assert_eq!(absent.code, 1);
+    assert!(absent.stderr.contains("type: there is no type ECO (known: ECHO,"), "{}", absent.stderr);
+    for wrong in [["--status", "done"], ["--since", "yesterday"], ["--type", "no type"]] {
+        let refused = up.run_command(["list"].into_iter().chain(wrong));
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains(wrong[0]), "{}", refused.stderr);
+    }
 }
 
 /// Each measurement ends with a count of the tasks by their ends, and fails if a task did not end as expected.

@@ -7,6 +7,7 @@
 
 mod account_commands;
 mod all_in_one;
+mod allowed_hosts;
 mod backup;
 mod cluster_chaos;
 mod commands;

@@ -99,7 +99,7 @@ fn presented(connection: &TlsStream<TcpStream>) -> CertificateDer<'static> {
 
 /// Whether the server answers a request on a connection, which stays open.
 async fn is_served(connection: &mut TlsStream<TcpStream>) -> bool {
-    connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await.unwrap();
     let mut response = [0; 4096];
     let length = connection.read(&mut response).await.unwrap();
     response[..length].starts_with(b"HTTP/1.1 200 ")
@@ -107,7 +107,7 @@ async fn is_served(connection: &mut TlsStream<TcpStream>) -> bool {
 
 #[tokio::test]
 async fn a_process_for_each_service_serves_users_over_tls() {
-    let fixture = TlsFixture::new(&["127.0.0.1"]);
+    let fixture = TlsFixture::new(&["127.0.0.1", "tasker.example.org"]);
     let (backend_address, identity_address) = (free_address(), free_address());
     let urls = ServiceUrls {
         backend: format!("https://{backend_address}"),
@@ -133,7 +133,8 @@ async fn a_process_for_each_service_serves_users_over_tls() {
     let mut backend = Process::start_service(fixture.home(), "backend", &settings);
     let listen = format!("identity.listen={identity_address}");
     let clients = r#"identity.clients=[{ id = "rig", secret_file = "secret", roles = ["Worker"] }]"#;
-    let settings = [database, &listen, clients, IDENTITY_CERT, IDENTITY_KEY];
+    let hosts = r#"identity.allowed_hosts=["id.example.org"]"#;
+    let settings = [database, &listen, clients, hosts, IDENTITY_CERT, IDENTITY_KEY];
     let mut identity = Process::start_service(fixture.home(), "identity", &settings);
     let setup_link = identity.wait_for_line("Setup link:");
     assert!(setup_link.starts_with(&urls.identity), "the default issuer is the listener's URL: {setup_link}");
@@ -157,6 +158,7 @@ async fn assert_browsers_are_kept_on_tls(urls: &ServiceUrls) {
     assert!(login.headers()[STRICT_TRANSPORT_SECURITY].to_str().unwrap().starts_with("max-age=31536000"));
     let health = urls.http_client().get(format!("{}/health/live", urls.backend));
     let health = health.header("host", "tasker.example.org").send().await.unwrap();
+    assert_eq!(health.status(), 200, "a name in the certificate");
     assert_eq!(health.headers()[STRICT_TRANSPORT_SECURITY], "max-age=31536000");
 }
 

@@ -85,10 +85,23 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* The environment of a listener: (list . "BACKEND") */}}
+{{/* The host names under which a service is reached, in the cluster and from outside: (list . "backend") */}}
+{{- define "tasker.allowedHosts" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $values := index $root.Values $component -}}
+{{- $service := printf "%s-%s" (include "tasker.name" $root) $component -}}
+{{- $inNamespace := printf "%s.%s" $service $root.Release.Namespace -}}
+{{- $names := list $service $inNamespace (printf "%s.svc" $inNamespace) (printf "%s.svc.cluster.local" $inNamespace) -}}
+{{- if $values.ingress.enabled }}{{ $names = append $names $values.ingress.host }}{{ end -}}
+{{- concat $names $values.allowedHosts | toJson -}}
+{{- end }}
+
+{{/* The environment of a listener: (list . "backend") */}}
 {{- define "tasker.listener" -}}
 {{- $root := index . 0 -}}
-{{- $section := index . 1 -}}
+{{- $section := index . 1 | upper -}}
+- {name: TASKER__{{ $section }}__ALLOWED_HOSTS, value: {{ include "tasker.allowedHosts" . | squote }}}
 {{- if $root.Values.tls.existingSecret }}
 - {name: TASKER__{{ $section }}__TLS_CERT, value: /etc/tasker/tls/tls.crt}
 - {name: TASKER__{{ $section }}__TLS_KEY, value: /etc/tasker/tls/tls.key}

@@ -1,5 +1,7 @@
 //! Tasks as text for people.
 
+use std::collections::HashSet;
+
 use anstyle::{AnsiColor, Style};
 use domain::{RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
 
@@ -17,16 +19,34 @@ impl View {
         Self { has_colours: terminal::has_colours(environment) }
     }
 
-    /// One line for each task: id, status, type, age at the instant `now`, and the reason if it was cancelled.
-    pub fn list(&self, TaskList { tasks }: &TaskList, now: Timestamp) -> String {
+    /// One line for each task: id, status, type, age at the instant `now`, and the reason if it was cancelled. If a line were longer than
+    /// the `columns` of the terminal, the ids are shortened, as the commands about a task accept them.
+    pub fn list(&self, TaskList { tasks }: &TaskList, now: Timestamp, columns: Option<usize>) -> String {
+        let ids: Vec<String> = tasks.iter().map(|task| task.id.to_string()).collect();
+        let lines = |id_length: usize| self.list_lines(tasks, &ids, id_length, now);
+        let plain = Self { has_colours: false }.list_lines(tasks, &ids, ID_LENGTH, now);
+        let longest = plain.iter().map(String::len).max().unwrap_or(0);
+        let is_too_long = columns.is_some_and(|columns| longest > columns);
+        lines(if is_too_long { unique_length(&ids) } else { ID_LENGTH }).join("\n")
+    }
+
+    fn list_lines(
+        &self,
+        tasks: &[TaskSummary],
+        ids: &[String],
+        id_length: usize,
+        now: Timestamp,
+    ) -> Vec<String> {
         let width = tasks.iter().map(|task| task.type_name.as_str().len()).max().unwrap_or(0);
-        let line = |task: &TaskSummary| {
+        let line = |(task, id): (&TaskSummary, &String)| {
             let (name, age) = (task.type_name.as_str(), age(now.micros_since(task.creation_date)));
             let status = self.status(task.status, 9);
             let reason = task.reason.map(Reason::as_str).unwrap_or_default();
-            format!("{}  {status}  {name:<width$}  {age:>10}  {reason}", task.id).trim_end().to_owned()
+            format!("{}  {status}  {name:<width$}  {age:>10}  {reason}", &id[..id_length])
+                .trim_end()
+                .to_owned()
         };
-        tasks.iter().map(line).collect::<Vec<_>>().join("\n")
+        tasks.iter().zip(ids).map(line).collect()
     }
 
     /// One line: id, status, type, and the reason if the task was cancelled.
@@ -73,6 +93,21 @@ impl View {
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{text}{style:#}")
     }
+}
+
+/// The characters of a whole id.
+const ID_LENGTH: usize = 36;
+
+/// The fewest characters of a shortened id: its time in milliseconds, which tasks that were submitted one after the other differ in.
+const MIN_ID_LENGTH: usize = 13;
+
+/// How many first characters tell these ids apart.
+fn unique_length(ids: &[String]) -> usize {
+    let is_unique = |length: &usize| {
+        let mut seen = HashSet::new();
+        ids.iter().all(|id| seen.insert(&id[..*length]))
+    };
+    (MIN_ID_LENGTH..ID_LENGTH).find(is_unique).unwrap_or(ID_LENGTH)
 }
 
 /// A duration since a date, in the largest unit that it has. The clocks of two machines differ, so it may be negative.
@@ -148,8 +183,34 @@ ended       2026-11-24T09:30:01.000Z";
 01890a5d-ac96-774b-bcce-b302099a8057  RUNNING    GENERATE_LOGIN   2 min ago
 01890a5d-ac96-774b-bcce-b302099a8057  CANCELLED  GENERATE_LOGIN   2 min ago  TTL_EXPIRED";
         let now = Timestamp(122_000_000);
-        assert_eq!(PLAIN.list(&tasks, now), expected);
-        let coloured = View { has_colours: true }.list(&tasks, now);
+        assert_eq!(PLAIN.list(&tasks, now, Some(98)), expected);
+        let coloured = View { has_colours: true }.list(&tasks, now, None);
         assert!(coloured.contains("\u{1b}[34mRUNNING  \u{1b}[0m  GENERATE_LOGIN"), "{coloured:?}");
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_ids_are_as_short_as_they_can_be() {
+        let summary = |id: &str| TaskSummary {
+            id: id.parse().unwrap(),
+            type_name: "GENERATE_LOGIN".parse().unwrap(),
+            status: Status::Cancelled,
+            reason: Some(Reason::OperationFailed),
+            creation_date: Timestamp(0),
+        };
+        let [one, other, third] = [
+            "01890a5d-ac96-774b-bcce-b302099a8057",
+            "01890a5d-ac96-774c-8cce-b302099a8057",
+            "01890a5d-ac97-774b-bcce-b302099a8057",
+        ];
+        let list = |ids: &[&str], columns| {
+            let tasks = ids.iter().map(|id| summary(id)).collect();
+            PLAIN.list(&TaskList { tasks }, Timestamp(0), columns)
+        };
+        assert!(list(&[one], None).starts_with(one));
+        let line = "01890a5d-ac96  CANCELLED  GENERATE_LOGIN     0 s ago  OPERATION_FAILED";
+        assert_eq!(list(&[one], Some(80)), line);
+        assert_eq!(list(&[third, one], Some(80)).lines().nth(1), Some(line));
+        assert!(list(&[third, other, one], Some(80)).ends_with(&line.replace("ac96", "ac96-774b")));
+        assert!(list(&[one, one], Some(80)).starts_with(one), "no shorter ones tell them apart");
     }
 }
