@@ -9,11 +9,10 @@ use crate::app::App;
 use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
 use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
-use crate::authentication::rate_limit::RateLimitPass;
+use crate::authentication::rate_limit::RateLimit;
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
-use crate::secret_token::TokenDigest;
 
 /// Why a sign-in is refused.
 #[derive(Debug)]
@@ -30,30 +29,28 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
     }
 }
 
-/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. `pass` is for
-/// [`RateLimit::SignIn`](crate::authentication::rate_limit::RateLimit::SignIn), from which a failure takes one request. `device` is that of the
-/// browser's cookie; a program has none.
+/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. The address of `source` has a limit of
+/// failures, [`RateLimit::SignIn`].
 ///
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
 /// are permits can read the lockout before the first of them is counted.
 pub(crate) async fn sign_in(
     app: &App,
-    pass: RateLimitPass,
-    device: Option<TokenDigest>,
+    source: SignInSource,
     name: &str,
     password: String,
 ) -> Result<Account, SignInError> {
-    let permit = app.password_hasher.acquire(network(pass.address)).await?;
+    let pass = app.rate_limiter.check(RateLimit::SignIn, source.address).await??;
+    let permit = app.password_hasher.acquire(network(source.address)).await?;
     let (account, hash) = find_account(app, name).await?;
-    let source = SignInSource { address: pass.address, device };
     let lockout = app.lockout.status(account.id, source).await?;
     let is_right = permit.verify(password.clone(), hash.clone()).await;
     if !is_right || account.is_disabled || lockout.is_locked_out {
         app.lockout.record_failure(&lockout).await?;
         app.rate_limiter.consume(pass).await?;
         metrics::sign_in_refused();
-        let client_address = pass.address;
+        let client_address = source.address;
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
         return Err(SignInError::BadCredentials);
     }

@@ -12,7 +12,7 @@ use tracing::info;
 use web::client_address::ClientAddress;
 
 use crate::app::App;
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::render::{redirect, render};
@@ -63,8 +63,8 @@ pub(crate) async fn submit(
     let form = form?;
     let return_url = ReturnUrl::parse(form.value("ReturnUrl"));
     let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
-    let account = match sign_in(&app, pass, visitor.device(), username, password.to_owned()).await {
+    let source = SignInSource { address: client_address, device: visitor.device() };
+    let account = match sign_in(&app, source, username, password.to_owned()).await {
         Ok(account) => account,
         Err(SignInError::Service(failure)) => return Err(failure.into()),
         Err(SignInError::BadCredentials) => {
