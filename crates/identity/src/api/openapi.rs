@@ -6,8 +6,6 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 use web::openapi;
 
-use crate::oauth::error::OAuthError;
-
 /// Where the document is served: at the same path as the Backend's.
 pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
 
@@ -18,7 +16,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
         title = "Tasker Identity",
         description = "Accounts and access tokens for Tasker. The pages where people register and sign in are not part of this document."
     ),
-    components(schemas(Problem, OAuthError)),
+    components(schemas(Problem)),
     modifiers(&SecuritySchemes),
     servers((url = "/", description = "The Identity that serves this document")),
     tags(
