@@ -47,7 +47,8 @@ pub(crate) async fn change_password(
 ) -> Result<(), PasswordChangeError> {
     password_policy::check(new, &account.name, app.settings.min_password_length)?;
     sign_in(app, source, &account.name, current.to_owned()).await?;
-    let permit = app.password_hasher.acquire(network(source.address)).await?;
+    let permit =
+        app.password_hasher.acquire(&network(source.address), &account.name.to_ascii_lowercase()).await?;
     let hash = permit.hash(new.to_owned()).await;
     app.set_password(account.id, &hash).await?;
     let client_address = source.address;

@@ -47,7 +47,7 @@ impl Identity {
     /// that people choose do not apply.
     pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
         let (name, accounts) = (UserName::parse(name)?, &self.0.accounts);
-        let permit = self.0.password_hasher.acquire("the operator".to_owned()).await?;
+        let permit = self.0.password_hasher.acquire("the operator", name.lower_case()).await?;
         if let Some((_, hash)) = accounts.find(name.lower_case()).await?
             && permit.verify(password.to_owned(), hash).await
         {

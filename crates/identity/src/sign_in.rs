@@ -29,8 +29,8 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
     }
 }
 
-/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. The address of `source` has a limit of
-/// failures, [`RateLimit::SignIn`].
+/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. Two limits apply: that of the network's
+/// failures, and that of the sign-ins with this name from this network.
 ///
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
@@ -41,14 +41,21 @@ pub(crate) async fn sign_in(
     name: &str,
     password: String,
 ) -> Result<Account, SignInError> {
-    let pass = app.rate_limiter.check(RateLimit::SignIn, source.address).await??;
-    let permit = app.password_hasher.acquire(network(source.address)).await?;
-    let (account, hash) = find_account(app, name).await?;
+    let network = network(source.address);
+    // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
+    let lower_name =
+        UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
+    let failure = app.rate_limiter.check(RateLimit::SignIn, &network).await??;
+    let attempt =
+        app.rate_limiter.check(RateLimit::AccountSignIn, &format!("{network} {lower_name}")).await??;
+    let permit = app.password_hasher.acquire(&network, &lower_name).await?;
+    app.rate_limiter.consume(attempt).await?;
+    let (account, hash) = find_account(app, &lower_name).await?;
     let lockout = app.lockout.status(account.id, source).await?;
     let is_right = permit.verify(password.clone(), hash.clone()).await;
     if !is_right || account.is_disabled || lockout.is_locked_out {
         app.lockout.record_failure(&lockout).await?;
-        app.rate_limiter.consume(pass).await?;
+        app.rate_limiter.consume(failure).await?;
         metrics::sign_in_refused();
         let client_address = source.address;
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
@@ -62,11 +69,9 @@ pub(crate) async fn sign_in(
     Ok(account)
 }
 
-/// The account and its password hash; for an unknown name a disabled account and [`password_hashing::DUMMY_HASH`].
-async fn find_account(app: &App, name: &str) -> Result<(Account, String), DatabaseError> {
-    // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
-    let lower_name =
-        UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
+/// The account with this name in lower case and its password hash; for an unknown name a disabled account and
+/// [`password_hashing::DUMMY_HASH`].
+async fn find_account(app: &App, lower_name: &str) -> Result<(Account, String), DatabaseError> {
     let unknown = || Account {
         id: UNKNOWN_ACCOUNT_ID,
         name: String::new(),
@@ -74,7 +79,7 @@ async fn find_account(app: &App, name: &str) -> Result<(Account, String), Databa
         is_disabled: true,
         token_generation: 0,
     };
-    let found = app.accounts.find(&lower_name).await?;
+    let found = app.accounts.find(lower_name).await?;
     Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
 }
 

@@ -157,7 +157,7 @@ pub(crate) async fn create(
         (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
-    let permit = app.password_hasher.acquire(network(client_address)).await?;
+    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
     let hash = permit.hash(password).await;
     match app.accounts.create(&name, &hash, &CreationRight::Admin(role)).await? {
         CreateResult::Created(id) => {
@@ -281,7 +281,7 @@ pub(crate) async fn reset_password(
 ) -> Result<Json<NewPassword>, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
     let password = SecretToken::random().as_str().to_owned();
-    let permit = app.password_hasher.acquire(network(client_address)).await?;
+    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
     let hash = permit.hash(password.clone()).await;
     app.set_password(account.id, &hash).await?;
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %admin }, "{admin} reset the password of the account {}", account.id);

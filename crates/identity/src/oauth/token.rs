@@ -17,6 +17,7 @@ use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::lockout::SignInSource;
+use crate::authentication::network::network;
 use crate::authentication::rate_limit::RateLimit;
 use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
@@ -124,7 +125,7 @@ async fn authenticate_client<'a>(
 ) -> Result<OAuthClient<'a>, TokenError> {
     let client = OAuthClient::authenticate(headers, request, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
-        let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
+        let pass = app.rate_limiter.check(RateLimit::SignIn, &network(client_address)).await??;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
     }

@@ -79,7 +79,7 @@ pub(crate) async fn submit(
     let form = form?;
     let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
     let presented = PresentedToken::find(&app, client_address, token).await?;
-    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    let checked = app.rate_limiter.check(RateLimit::SignIn, &network(client_address)).await?;
     // Whoever has a link may register, whatever others with the same address did.
     let pass = if presented.is_some() { checked.ok() } else { Some(checked?) };
     let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
@@ -124,7 +124,7 @@ async fn create_account(
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let permit = app.password_hasher.acquire(network(client_address)).await?;
+    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
     let hash = permit.hash(password.to_owned()).await;
     if let Some(pass) = pass {
         app.rate_limiter.consume(pass).await?;
