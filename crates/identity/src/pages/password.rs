@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::render::{redirect, render, sentence};
 use crate::pages::return_url::{DEFAULT_PAGE, LOGIN_PAGE};
 use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
@@ -97,8 +98,9 @@ async fn sign_in_again(app: &App, visitor: &Visitor, account: &Account) -> Resul
     if let Some(account) = app.accounts.find_by_id(account.id).await? {
         let (session, device) = (app.sessions.start(&account).await?, visitor.issued_device(app).await?);
         app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
-        response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
+        response.headers_mut().append(SET_COOKIE, set_cookie(&app.settings, &session));
         response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
     }
+    Notice::PasswordChanged.add_to(&app.settings, &mut response);
     Ok(response)
 }

@@ -34,7 +34,7 @@ async fn the_own_password_is_changed_with_the_current_one() {
 
         let changed = change(&service, &session, PASSWORD, NEW, NEW).await;
         assert_eq!(location(&changed), "/");
-        assert_eq!(changed.headers().get_all(SET_COOKIE).iter().count(), 2);
+        assert_eq!(changed.headers().get_all(SET_COOKIE).iter().count(), 3);
         let home =
             async |session: &str| service.get("/").header(COOKIE, session).send().await.unwrap().status();
         assert_eq!(home(&cookie(&changed)).await, StatusCode::OK, "this browser stays signed in");

@@ -22,6 +22,7 @@ use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
 use crate::pages::register::registration_policy::{
     PresentedToken, RegistrationRefusal, authorize_registration,
@@ -106,7 +107,9 @@ pub(crate) async fn submit(
     match create_account(&app, client_address, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
-            Ok(redirect(&return_url.through_login()))
+            let mut response = redirect(&return_url.through_login());
+            Notice::AccountCreated(name).add_to(&app.settings, &mut response);
+            Ok(response)
         }
         CreateResult::NameTaken => {
             let username = Some("This user name is taken.".to_owned());
