@@ -9,7 +9,7 @@ use database::{DatabaseError, Unavailability};
 use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
-use web::json_body::InvalidBody;
+use web::json_body::{InvalidBody, InvalidJson};
 use web::problem;
 use web::request_log::FailureCause;
 
@@ -189,6 +189,15 @@ impl IntoResponse for ApiError {
             FailureCause::attach(&mut response, cause.as_ref());
         }
         response
+    }
+}
+
+impl From<InvalidJson> for ApiError {
+    fn from(error: InvalidJson) -> Self {
+        match error {
+            InvalidJson::Syntax(_) => Self::Malformed(error.to_string()),
+            InvalidJson::Shape(_) => Self::invalid("wrong-shape", "", error.to_string()),
+        }
     }
 }
 

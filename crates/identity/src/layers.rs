@@ -34,6 +34,7 @@ pub(crate) struct Answers {
     timed_out: fn() -> Response,
     panicked: fn() -> Response,
     cross_site: fn() -> Response,
+    unsupported_encoding: fn() -> Response,
 }
 
 /// Answers with error pages, for browsers.
@@ -41,6 +42,7 @@ const PAGES: Answers = Answers {
     timed_out: || PageError::from(ServiceFailure::TimedOut).into_response(),
     panicked: || PageError::from(ServiceFailure::Panicked).into_response(),
     cross_site: || PageError::CrossSite.into_response(),
+    unsupported_encoding: || PageError::Encoding.into_response(),
 };
 
 /// Answers with problem documents, for programs.
@@ -51,6 +53,7 @@ pub(crate) const PROBLEMS: Answers = Answers {
         let detail = "a browser sent this request from another site";
         problem::response(Problem::new(403, "cross-site", "Cross-site request refused", detail))
     },
+    unsupported_encoding: request_encoding::problem,
 };
 
 /// Answers with the errors of OAuth 2 (RFC 6749, section 5.2), for clients at the token endpoint.
@@ -58,6 +61,7 @@ pub(crate) const OAUTH: Answers = Answers {
     timed_out: || TokenError::Service(ServiceFailure::TimedOut).into_response(),
     panicked: || TokenError::Service(ServiceFailure::Panicked).into_response(),
     cross_site: || TokenError::CrossSite.into_response(),
+    unsupported_encoding: || TokenError::Encoding.into_response(),
 };
 
 /// Puts the layers around routes for programs, which pages of `cors_origins` may call too.
@@ -75,7 +79,7 @@ fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[Strin
     let origins = iter::once(&settings.issuer).chain(origins).map(String::as_str);
     let csrf = csrf::layer(origins, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
-    request_encoding::decode(routes)
+    request_encoding::decode(routes, answers.unsupported_encoding)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(csrf)

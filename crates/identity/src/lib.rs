@@ -3,7 +3,7 @@
 //! [`Identity`] is the service; [`Identity::router`] has all of its routes.
 
 mod accounts;
-mod admin_api;
+mod api;
 mod app;
 mod authentication;
 mod error;
@@ -16,7 +16,9 @@ mod maintenance;
 mod metrics;
 mod oauth;
 mod pages;
+mod password_change;
 mod role;
+mod routes;
 mod schema;
 mod secret_token;
 mod service;
@@ -31,6 +33,7 @@ pub use crate::error::{EnsureError, OpenError};
 pub use crate::keys::key_ring::{KeyError, KeyFileState, check_key_file};
 pub use crate::metrics::METRICS;
 pub use crate::role::Role;
+pub use crate::routes::openapi;
 pub use crate::schema::ACCOUNTS;
 pub use crate::service::{Identity, unlock};
 pub use crate::settings::{Client, InvalidSetting, OpenRegistration, Settings};

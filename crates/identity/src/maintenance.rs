@@ -26,12 +26,14 @@ pub(crate) async fn run(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Rotates the signing keys, then deletes expired sessions, registration tokens, failed sign-ins and rate limits.
+/// Rotates the signing keys, then deletes expired sessions, registration tokens, failed sign-ins and rate limits, and what was kept of
+/// deleted accounts.
 pub(crate) async fn run_once(app: &App) -> Result<(), OpenError> {
     app.keys.rotate().await?;
     app.sessions.delete_expired().await?;
     app.registration_tokens.delete_expired().await?;
     app.lockout.delete_expired().await?;
     app.rate_limiter.delete_expired().await?;
+    app.accounts.forget_deleted(app.revocations.published_since()).await?;
     Ok(())
 }

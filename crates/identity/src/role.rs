@@ -1,9 +1,10 @@
 //! Roles: what an account or a client may do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// A role, spelled as in tokens and in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Role {
     /// May submit tasks and see its own.
     User,

@@ -9,11 +9,10 @@ use crate::app::App;
 use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
 use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
-use crate::authentication::rate_limit::RateLimitPass;
+use crate::authentication::rate_limit::RateLimit;
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
-use crate::secret_token::TokenDigest;
 
 /// Why a sign-in is refused.
 #[derive(Debug)]
@@ -30,30 +29,35 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
     }
 }
 
-/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. `pass` is for
-/// [`RateLimit::SignIn`](crate::authentication::rate_limit::RateLimit::SignIn), from which a failure takes one request. `device` is that of the
-/// browser's cookie; a program has none.
+/// The account of `name`, if `password` is its password and nothing else forbids the sign-in. Two limits apply: that of the network's
+/// failures, and that of the sign-ins with this name from this network.
 ///
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
 /// are permits can read the lockout before the first of them is counted.
 pub(crate) async fn sign_in(
     app: &App,
-    pass: RateLimitPass,
-    device: Option<TokenDigest>,
+    source: SignInSource,
     name: &str,
     password: String,
 ) -> Result<Account, SignInError> {
-    let permit = app.password_hasher.acquire(network(pass.address)).await?;
-    let (account, hash) = find_account(app, name).await?;
-    let source = SignInSource { address: pass.address, device };
+    let network = network(source.address);
+    // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
+    let lower_name =
+        UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
+    let failure = app.rate_limiter.check(RateLimit::SignIn, &network).await??;
+    let attempt =
+        app.rate_limiter.check(RateLimit::AccountSignIn, &format!("{network} {lower_name}")).await??;
+    let permit = app.password_hasher.acquire(&network, &lower_name).await?;
+    app.rate_limiter.consume(attempt).await?;
+    let (account, hash) = find_account(app, &lower_name).await?;
     let lockout = app.lockout.status(account.id, source).await?;
     let is_right = permit.verify(password.clone(), hash.clone()).await;
     if !is_right || account.is_disabled || lockout.is_locked_out {
         app.lockout.record_failure(&lockout).await?;
-        app.rate_limiter.consume(pass).await?;
+        app.rate_limiter.consume(failure).await?;
         metrics::sign_in_refused();
-        let client_address = pass.address;
+        let client_address = source.address;
         info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
         return Err(SignInError::BadCredentials);
     }
@@ -65,11 +69,9 @@ pub(crate) async fn sign_in(
     Ok(account)
 }
 
-/// The account and its password hash; for an unknown name a disabled account and [`password_hashing::DUMMY_HASH`].
-async fn find_account(app: &App, name: &str) -> Result<(Account, String), DatabaseError> {
-    // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
-    let lower_name =
-        UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
+/// The account with this name in lower case and its password hash; for an unknown name a disabled account and
+/// [`password_hashing::DUMMY_HASH`].
+async fn find_account(app: &App, lower_name: &str) -> Result<(Account, String), DatabaseError> {
     let unknown = || Account {
         id: UNKNOWN_ACCOUNT_ID,
         name: String::new(),
@@ -77,7 +79,7 @@ async fn find_account(app: &App, name: &str) -> Result<(Account, String), Databa
         is_disabled: true,
         token_generation: 0,
     };
-    let found = app.accounts.find(&lower_name).await?;
+    let found = app.accounts.find(lower_name).await?;
     Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
 }
 

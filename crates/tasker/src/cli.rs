@@ -71,7 +71,7 @@ pub enum Tasker {
 }
 
 /// The subcommands that end or remove something: never suggested in the place of one that does not exist.
-const NEVER_SUGGESTED: [&str; 4] = ["cancel", "disable", "logout", "reset"];
+const NEVER_SUGGESTED: [&str; 5] = ["cancel", "delete", "disable", "logout", "reset"];
 
 impl Tasker {
     /// The command that the arguments of this process name. If they name none, prints why and exits.

@@ -1,17 +1,25 @@
 //! JSON bodies of requests.
 
+use std::marker::PhantomData;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 /// The byte order mark of UTF-8, which some programs put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A body that is JSON by its `Content-Type`, read whole and within the route's limit, without a byte order mark.
+/// A body that is JSON by its `Content-Type`, read whole and within the route's limit, without a byte order mark. `E` is the error
+/// by which the service refuses another body.
 #[derive(Debug)]
-pub struct JsonBody(pub Bytes);
+pub struct JsonBody<E> {
+    bytes: Bytes,
+    error: PhantomData<fn() -> E>,
+}
 
 /// Why a body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,29 +46,49 @@ impl InvalidBody {
     }
 }
 
-/// The extractor's rejection must be a response. Every service turns it into an error of its own instead.
-impl IntoResponse for InvalidBody {
-    fn into_response(self) -> Response {
-        (self.status(), self.to_string()).into_response()
+/// Why a body cannot be parsed.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidJson {
+    /// The body is not JSON.
+    #[error("the body is not JSON: {0}")]
+    Syntax(serde_json::Error),
+    /// The body is JSON of another shape than the route reads.
+    #[error("{0}")]
+    Shape(serde_json::Error),
+}
+
+impl<E: From<InvalidJson>> JsonBody<E> {
+    /// The body as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidJson`], as an error of the service. Whether the body is JSON is asked of the parser of JSON alone: of a body that is neither
+    /// JSON nor of the right shape, a reader of `T` reports the fault that comes first.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, E> {
+        serde_json::from_slice(&self.bytes).map_err(|shape| {
+            let syntax = serde_json::from_slice::<&RawValue>(&self.bytes).err();
+            syntax.map_or(InvalidJson::Shape(shape), InvalidJson::Syntax).into()
+        })
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
-    type Rejection = InvalidBody;
+impl<E: From<InvalidBody> + IntoResponse, S: Send + Sync> FromRequest<S> for JsonBody<E> {
+    type Rejection = E;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, InvalidBody> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, E> {
         if !is_json(request.headers()) {
-            return Err(InvalidBody::NotJson);
+            return Err(InvalidBody::NotJson.into());
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 InvalidBody::TooLarge
             } else {
                 InvalidBody::Unreadable(rejection.body_text())
             }
         })?;
-        let has_mark = body.starts_with(BYTE_ORDER_MARK);
-        Ok(Self(if has_mark { body.slice(BYTE_ORDER_MARK.len()..) } else { body }))
+        let has_mark = bytes.starts_with(BYTE_ORDER_MARK);
+        let bytes = if has_mark { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes };
+        Ok(Self { bytes, error: PhantomData })
     }
 }
 

@@ -87,6 +87,7 @@ pub mod host;
 pub mod hsts;
 pub mod json_body;
 pub mod normalize_path;
+pub mod openapi;
 pub mod problem;
 pub mod query_names;
 pub mod request_encoding;

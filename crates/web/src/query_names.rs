@@ -7,16 +7,32 @@ use axum::extract::{MatchedPath, Query, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::Problem;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::{OpenApi, RefOr};
 
-use crate::problem;
+use crate::{openapi, problem};
 
 /// The names of the query parameters of each route that has any, by method and path template.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct QueryNames(Arc<BTreeMap<(String, String), Vec<String>>>);
 
-impl FromIterator<((String, String), Vec<String>)> for QueryNames {
-    fn from_iter<I: IntoIterator<Item = ((String, String), Vec<String>)>>(routes: I) -> Self {
-        Self(Arc::new(routes.into_iter().collect()))
+impl QueryNames {
+    /// Those of each operation of an OpenAPI document.
+    pub fn of(document: &OpenApi) -> Self {
+        let mut document = document.clone();
+        let mut routes = BTreeMap::new();
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in openapi::operations(item) {
+                let names = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+                    RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                        Some(parameter.name.clone())
+                    }
+                    _ => None,
+                });
+                routes.insert((method.to_owned(), path.clone()), names.collect());
+            }
+        }
+        Self(Arc::new(routes))
     }
 }
 

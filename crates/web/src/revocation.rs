@@ -2,20 +2,23 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The list: the subjects that had tokens revoked within the longest lifetime of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevocationList {
     /// One entry for each subject.
     pub revocations: Vec<Revocation>,
 }
 
 /// Tokens of one subject that are refused before they expire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revocation {
-    /// [`subject_digest`] of the tokens' `sub`: the list is public, and whoever reads it learns no account and no client.
+    /// The first 128 bits of the SHA-256 of the tokens' `sub`, in hexadecimal digits: the list is public, and whoever reads it learns no
+    /// account and no client.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub subject: String,
-    /// Tokens whose claim `generation` is smaller are refused.
+    /// Access tokens whose claim `generation` is smaller are refused.
     pub generation: i64,
 }
 

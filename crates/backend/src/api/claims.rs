@@ -15,9 +15,9 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use store::{ClaimById, PullRequest};
 use tokio::time::Instant;
+use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::WorkerCaller;
-use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::{QueryParams, TaskIdPath};
 use crate::api::extract::prefer::Prefer;
 use crate::app::AppState;
@@ -112,7 +112,7 @@ pub(crate) async fn claim_task(
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,
     WorkerCaller { subject, .. }: WorkerCaller,
-    body: RequestBody,
+    body: JsonBody<ApiError>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let arrived = Instant::now();
     let ClaimRequest { claim, worker, instance, wanted, wait_ms, declined } = body.parse()?;

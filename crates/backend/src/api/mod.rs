@@ -21,8 +21,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::normalize_path::{self, Templates};
@@ -92,7 +91,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
 /// The whole API with its layers, the outermost last.
 pub(crate) fn router(app: Arc<AppState>) -> Router {
     let (api, document) = routes().split_for_parts();
-    let api = api.layer(from_fn_with_state(query_names(&document), query_names::refuse_unknown));
+    let api = api.layer(from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown));
     let documented = document.paths.paths.keys().map(String::as_str);
     let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
     let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");
@@ -107,7 +106,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .merge(pages)
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoMethod });
-    let router = request_encoding::decode(router)
+    let router = request_encoding::decode(router, request_encoding::problem)
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(catch_panic::layer(catch_panic::internal_error))
         .layer(from_fn_with_state(TRACE_ROOT, request_span::record))
@@ -120,24 +119,6 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))
         .with_state(app);
     normalize_path::apply(router, templates)
-}
-
-/// The query parameters of each operation of the document.
-fn query_names(document: &OpenApi) -> QueryNames {
-    let mut document = document.clone();
-    let mut routes = Vec::new();
-    for (path, item) in &mut document.paths.paths {
-        for (method, operation) in openapi::operations(item) {
-            let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
-                RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
-                    Some(parameter.name.clone())
-                }
-                _ => None,
-            });
-            routes.push(((method.to_owned(), path.clone()), parameters.collect()));
-        }
-    }
-    routes.into_iter().collect()
 }
 
 /// How long a request with `Prefer: wait=N` may wait.

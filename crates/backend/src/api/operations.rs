@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use domain::{Operation, OperationList, TypeName};
 use serde::Deserialize;
 use store::{RegisterError, Registered, RemoveError};
+use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::WorkerCaller;
-use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
@@ -55,7 +55,7 @@ pub(crate) async fn register(
     State(app): State<Arc<AppState>>,
     caller: WorkerCaller,
     NamePath(name): NamePath,
-    body: RequestBody,
+    body: JsonBody<ApiError>,
 ) -> Result<Json<Operation>, ApiError> {
     let operation: Operation = body.parse()?;
     check(&operation, &name)?;

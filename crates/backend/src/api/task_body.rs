@@ -8,8 +8,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+use web::json_body::JsonBody;
 
-use crate::api::extract::body::RequestBody;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
@@ -37,7 +37,7 @@ static FIELD_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match TaskBody::sch
 
 impl TaskBody {
     /// Parses a body. The names of fields match in any case. Unknown and repeated fields are reported all at once.
-    pub(crate) fn parse(body: &RequestBody) -> Result<Self, ApiError> {
+    pub(crate) fn parse(body: &JsonBody<ApiError>) -> Result<Self, ApiError> {
         let Members(members) = body.parse()?;
         let mut task = Self::default();
         let mut faults = Vec::new();

@@ -9,11 +9,11 @@ use axum::{Extension, Json};
 use domain::{OwnerId, Reason, Status, Task, TaskId, TaskResult};
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
+use web::json_body::JsonBody;
 use web::request_span::RequestTrace;
 use web::timeout::RequestDeadline;
 
 use crate::api::extract::authenticated::UserCaller;
-use crate::api::extract::body::RequestBody;
 use crate::api::extract::params::TaskIdPath;
 use crate::api::extract::prefer::Prefer;
 use crate::api::task_body::TaskBody;
@@ -53,7 +53,7 @@ pub(crate) async fn submit(
     Extension(deadline): Extension<RequestDeadline>,
     RequestTrace(trace): RequestTrace,
     prefer: Prefer,
-    body: RequestBody,
+    body: JsonBody<ApiError>,
 ) -> Result<(StatusCode, HeaderMap, Json<SubmitTaskResponse>), ApiError> {
     let task = TaskBody::parse(&body)?.into_new_task()?;
     let wait_until = prefer.wait.map(|wait| Instant::now() + wait);

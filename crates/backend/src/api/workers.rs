@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::{Heartbeat, HeartbeatResponse, WorkerList, WorkerProcess};
+use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::WorkerCaller;
-use crate::api::extract::body::RequestBody;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle::worker_name;
@@ -40,7 +40,7 @@ pub(crate) async fn list(
 pub(crate) async fn heartbeat(
     State(app): State<Arc<AppState>>,
     WorkerCaller { subject, .. }: WorkerCaller,
-    body: RequestBody,
+    body: JsonBody<ApiError>,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
     let heartbeat: Heartbeat = body.parse()?;
     if i32::try_from(heartbeat.slots).is_err() {

@@ -1,4 +1,4 @@
-//! The administrator's calls at Identity: list, create and change accounts.
+//! The calls about accounts at Identity: administrators list, create, change and delete them, everyone changes the own password.
 
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -8,7 +8,7 @@ use crate::api::identity_client::IdentityClient;
 use crate::error::ClientError;
 use crate::transport::{self, Response};
 
-/// A client for the accounts of an Identity, with an administrator's token.
+/// A client for the accounts of an Identity. All but the change of the own password needs an administrator's token.
 pub struct AccountsClient {
     identity: IdentityClient,
     token: SecretString,
@@ -75,7 +75,7 @@ pub struct Change<'a> {
 }
 
 impl AccountsClient {
-    /// The accounts of `identity`; `token` must be an administrator's.
+    /// The accounts of `identity`.
     pub fn of(identity: IdentityClient, token: SecretString) -> Self {
         Self { identity, token }
     }
@@ -101,6 +101,23 @@ impl AccountsClient {
     /// Changes the role of an account, or disables or enables it.
     pub async fn change(&self, name: &str, change: Change<'_>) -> Result<(), ClientError> {
         self.send(self.request(Method::PATCH, &["api", "User", name]).json(&change)).await.map(drop)
+    }
+
+    /// Deletes an account.
+    pub async fn delete(&self, name: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, &["api", "User", name])).await.map(drop)
+    }
+
+    /// Gives the own account, whose name is `name`, another password. The token is revoked.
+    pub async fn change_password(
+        &self,
+        name: &str,
+        current: &SecretString,
+        new: &SecretString,
+    ) -> Result<(), ClientError> {
+        let body = serde_json::json!({ "current": current.expose_secret(), "new": new.expose_secret() });
+        let path = ["api", "User", name, "password"];
+        self.send(self.request(Method::PUT, &path).json(&body)).await.map(drop)
     }
 
     /// Resets an account's password to a generated one, which is returned.

@@ -26,6 +26,13 @@ pub struct AccessToken {
     pub lifetime: Duration,
 }
 
+impl AccessToken {
+    /// The lifetime in microseconds.
+    pub fn lifetime_micros(&self) -> i64 {
+        i64::try_from(self.lifetime.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
 /// The account of a token (OpenID Connect Core 1.0, 5.3.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserInfo {

@@ -17,6 +17,12 @@ create table account (
 
 create index account_token_generation on account (token_generation) where token_generation > 0;
 
+-- An account that was deleted, until the last of its access tokens has expired: they are published as revoked. Its id is never used again.
+create table deleted_account (
+    id               uuid primary key,
+    token_generation bigint not null       -- as in account: the instant of the deletion
+);
+
 -- However many setup links are used at once, they register one administrator.
 create unique index account_first_admin on account (origin) where origin = 'setup';
 

@@ -2,6 +2,7 @@
 
 use database::{DatabaseError, Db, ProcessClock, on};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::accounts::username::UserName;
@@ -57,6 +58,11 @@ where lower_name > $1
 order by lower_name
 limit $2";
 
+const FIND_SUMMARY: &str = "\
+select name, role, origin, created_at, disabled_at
+from account
+where lower_name = $1";
+
 /// Another password revokes the account's access tokens.
 const SET_PASSWORD: &str = "\
 update account
@@ -108,18 +114,25 @@ pub(crate) enum CreateResult {
     TokenInvalid,
 }
 
-/// An account as an administrator sees it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User, examples(json!({"name": "ann", "role": "Worker", "origin": "invitation", "created": 1_790_000_000, "disabled": false})))]
 pub(crate) struct AccountSummary {
+    /// The account's name, as it was registered.
     name: String,
+    /// The account's role.
     role: Role,
     /// How it was created: `open`, `admin`, `setup`, `invitation` or `operator`.
     origin: String,
-    /// Seconds since 1970.
+    /// When it was created, in seconds since 1970.
+    #[schema(minimum = 0)]
     created: i64,
+    /// Whether it is disabled: it cannot sign in.
     disabled: bool,
 }
+
+/// The columns of `LIST` and `FIND_SUMMARY`: name, role, origin, created at, disabled at.
+type SummaryRow = (String, String, String, i64, Option<i64>);
 
 /// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at, token generation.
 type Row = (Uuid, String, String, String, Option<i64>, i64);
@@ -223,20 +236,19 @@ impl AccountStore {
 
     /// At most `limit` accounts whose names in lower case follow `after`, in the order of names.
     pub(crate) async fn list(&self, after: &str, limit: i64) -> Result<Vec<AccountSummary>, DatabaseError> {
-        let rows: Vec<(String, String, String, i64, Option<i64>)> = on!(&self.db, read, pool =>
+        let rows: Vec<SummaryRow> = on!(&self.db, read, pool =>
             sqlx::query_as(LIST).bind(after).bind(limit).fetch_all(pool).await)?;
-        let summary =
-            |(name, role, origin, created, disabled): (String, String, String, i64, Option<i64>)| {
-                let role = read_role("account", Uuid::nil(), &role)?;
-                Ok(AccountSummary {
-                    name,
-                    role,
-                    origin,
-                    created: created / SECOND,
-                    disabled: disabled.is_some(),
-                })
-            };
         rows.into_iter().map(summary).collect()
+    }
+
+    /// The account with this name in lower case, as the API shows it.
+    pub(crate) async fn find_summary(
+        &self,
+        lower_name: &str,
+    ) -> Result<Option<AccountSummary>, DatabaseError> {
+        let row: Option<SummaryRow> = on!(&self.db, read, pool =>
+            sqlx::query_as(FIND_SUMMARY).bind(lower_name).fetch_optional(pool).await)?;
+        row.map(summary).transpose()
     }
 
     /// Sets the password hash of the account with this id, and revokes its access tokens.
@@ -253,6 +265,11 @@ impl AccountStore {
             sqlx::query(ADMIN_EXISTS).fetch_optional(pool).await.map(|row| row.is_some()))?;
         Ok(row)
     }
+}
+
+fn summary((name, role, origin, created, disabled): SummaryRow) -> Result<AccountSummary, DatabaseError> {
+    let role = read_role("account", Uuid::nil(), &role)?;
+    Ok(AccountSummary { name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
 }
 
 fn read(

@@ -1,5 +1,6 @@
 //! Accounts: their table, the rules for their names and passwords, and the links that register them.
 
+pub(crate) mod account_deletion;
 pub(crate) mod account_store;
 pub(crate) mod account_update;
 pub(crate) mod password_policy;

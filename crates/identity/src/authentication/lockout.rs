@@ -53,9 +53,10 @@ const FORGET_SOURCE: &str = "delete from failed_sign_in where account = $1 and s
 
 const UNLOCK: &str = "delete from failed_sign_in where account = $1";
 
+/// Nothing is remembered for an account that was deleted meanwhile.
 const REMEMBER: &str = "\
 insert into known_source (account, source, last_at)
-values ($1, $2, $3)
+select id, $2, $3 from account where id = $1
 on conflict (account, source) do update set last_at = excluded.last_at";
 
 const IS_ISSUED: &str = "select 1 from known_source where source = $1 limit 1";

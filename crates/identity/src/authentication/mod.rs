@@ -1,5 +1,6 @@
-//! Authentication: password hashes, lockout of accounts, rate limits of addresses, sessions of browsers, revoked access tokens.
+//! Authentication: password hashes, lockout of accounts, rate limits, sessions of browsers, revoked access tokens.
 
+pub(crate) mod fair_queue;
 pub(crate) mod lockout;
 pub(crate) mod network;
 pub(crate) mod password_hashing;

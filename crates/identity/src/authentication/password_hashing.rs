@@ -1,7 +1,5 @@
 //! Password hashing: argon2id (RFC 9106) on blocking threads, a bounded number at once, in memory that is reused.
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -11,10 +9,11 @@ use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::authentication::fair_queue::{FairQueue, Queue, QueueFull, Turn};
 use crate::metrics;
 use crate::secret_token::random_bytes;
 
@@ -32,35 +31,29 @@ pub(crate) const DUMMY_HASH: &str =
 /// The most permits, however many cores there are: it bounds the memory for hashing at eight times 19 MiB.
 const MAX_PERMITS: usize = 8;
 
-/// The most requests of one network that wait for a permit; the next one is refused.
-const NETWORK_QUEUE_LENGTH: usize = 64;
+/// The most requests of one account in one network that wait for their turn; the next one is refused.
+const ACCOUNT_QUEUE_LENGTH: usize = 64;
 
-/// The most requests that wait for a permit, of all networks together.
+/// The most requests of one network that wait for their turn, each with the turn of its account.
+const NETWORK_QUEUE_LENGTH: usize = 256;
+
+/// The most requests that wait for a permit, each with the turn of its network.
 const QUEUE_LENGTH: usize = 512;
 
 /// The memory of one hash. It is reused: freed and allocated each time, 19 MiB at a time, it stayed on the heaps of many
 /// threads (360 MB after a hundred sign-ins, two at once).
 type Memory = Vec<Block>;
 
-/// Issues permits to hash, with bounded queues before them: one for each network, and one for all.
+/// Issues permits to hash, with bounded queues before them: for each account in each network, for each network, and one for all.
 ///
-/// The queue for all is first in, first out, and a network has no more requests in it than there are permits. So a client with
-/// a hundred connections waits behind itself, and a request from elsewhere waits for one hash of each busy network.
+/// In each queue a client has no more requests than there are permits. So a client with a hundred connections waits behind itself, a
+/// request to another account from its network waits for one hash of each busy account there, and a request from elsewhere for one of each
+/// busy network.
 pub(crate) struct PasswordHasher {
-    permits: Arc<Semaphore>,
-    permit_count: usize,
-    queue: Semaphore,
-    network_queue_length: usize,
-    /// The networks that have a request here.
-    networks: Mutex<HashMap<String, Arc<NetworkQueue>>>,
+    accounts: FairQueue,
+    networks: FairQueue,
+    permits: Queue,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
-}
-
-/// The requests of one network.
-struct NetworkQueue {
-    /// As many as there are permits: whoever holds one is in the queue for all, or has a permit.
-    turns: Semaphore,
-    waiting: Semaphore,
 }
 
 /// Too many passwords wait to be hashed already.
@@ -76,8 +69,7 @@ pub(crate) struct HashingPermit(Arc<HashingSlot>);
 struct HashingSlot {
     memory: Mutex<Memory>,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
-    network: Arc<NetworkQueue>,
-    _permit: OwnedSemaphorePermit,
+    _turns: [Turn; 3],
 }
 
 impl PasswordHasher {
@@ -85,61 +77,38 @@ impl PasswordHasher {
     pub(crate) fn new() -> Self {
         Self::with_limits(
             available_parallelism().map_or(2, usize::from).min(MAX_PERMITS),
-            NETWORK_QUEUE_LENGTH,
+            ACCOUNT_QUEUE_LENGTH,
         )
     }
 
-    fn with_limits(permits: usize, network_queue_length: usize) -> Self {
+    fn with_limits(permits: usize, account_queue_length: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(permits)),
-            permit_count: permits,
-            queue: Semaphore::new(QUEUE_LENGTH),
-            network_queue_length,
-            networks: Mutex::default(),
+            accounts: FairQueue::new(permits, account_queue_length),
+            networks: FairQueue::new(permits, NETWORK_QUEUE_LENGTH),
+            permits: Queue::new(permits, QUEUE_LENGTH),
             unused_memory: Arc::default(),
         }
     }
 
-    /// Waits for a permit, on behalf of a client in this [`network`](crate::authentication::network::network). Drop the permit when
-    /// no more passwords are to be hashed.
-    pub(crate) async fn acquire(&self, network: String) -> Result<HashingPermit, HashingQueueFull> {
-        let network = self.network_queue(network);
-        let turn = if let Ok(turn) = network.turns.try_acquire() {
-            turn
-        } else {
-            let _waiting = network.waiting.try_acquire().map_err(|_| HashingQueueFull)?;
-            network.turns.acquire().await.expect("the semaphore is never closed")
-        };
-        let permit = if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            permit
-        } else {
-            let _waiting = self.queue.try_acquire().map_err(|_| HashingQueueFull)?;
-            let permit = Arc::clone(&self.permits).acquire_owned().await;
-            permit.expect("the semaphore is never closed")
-        };
-        // The turn ends with the slot.
-        turn.forget();
+    /// Waits for a permit, on behalf of a client in this [`network`](crate::authentication::network::network) that names the account
+    /// `name`, in lower case. Drop the permit when no more passwords are to be hashed.
+    pub(crate) async fn acquire(&self, network: &str, name: &str) -> Result<HashingPermit, HashingQueueFull> {
+        let account = self.accounts.turn(&format!("{network} {name}")).await?;
+        let turns = [account, self.networks.turn(network).await?, self.permits.turn().await?];
         let memory = self.unused_memory.lock().pop().unwrap_or_default();
         let unused_memory = Arc::clone(&self.unused_memory);
-        let memory = Mutex::new(memory);
-        Ok(HashingPermit(Arc::new(HashingSlot { memory, unused_memory, network, _permit: permit })))
+        Ok(HashingPermit(Arc::new(HashingSlot { memory: Mutex::new(memory), unused_memory, _turns: turns })))
     }
+}
 
-    /// The queue of a network. Those of networks without requests are dropped.
-    fn network_queue(&self, network: String) -> Arc<NetworkQueue> {
-        let mut networks = self.networks.lock();
-        networks.retain(|_, queue| Arc::strong_count(queue) > 1);
-        let queue = networks.entry(network).or_insert_with(|| {
-            let (turns, waiting) = (self.permit_count, self.network_queue_length);
-            Arc::new(NetworkQueue { turns: Semaphore::new(turns), waiting: Semaphore::new(waiting) })
-        });
-        Arc::clone(queue)
+impl From<QueueFull> for HashingQueueFull {
+    fn from(_: QueueFull) -> Self {
+        Self
     }
 }
 
 impl Drop for HashingSlot {
     fn drop(&mut self) {
-        self.network.turns.add_permits(1);
         let memory = mem::take(&mut *self.memory.lock());
         self.unused_memory.lock().push(memory);
     }
@@ -219,13 +188,12 @@ mod tests {
 
     use super::*;
 
-    fn here() -> String {
-        "127.0.0.1".to_owned()
-    }
+    /// A network and an account.
+    const HERE: (&str, &str) = ("127.0.0.1", "ann");
 
     #[tokio::test]
     async fn hashes_are_argon2id_with_random_salts() {
-        let permit = PasswordHasher::new().acquire(here()).await.unwrap();
+        let permit = PasswordHasher::new().acquire(HERE.0, HERE.1).await.unwrap();
         let one = permit.hash("correct horse".to_owned()).await;
         let two = permit.hash("correct horse".to_owned()).await;
         assert!(one.starts_with(CURRENT_PREFIX) && one != two, "{one}");
@@ -241,7 +209,7 @@ mod tests {
     async fn hashes_are_compatible_with_the_library() {
         let params = Params::new(64, 2, 1, None).unwrap();
         let library = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let permit = PasswordHasher::new().acquire(here()).await.unwrap();
+        let permit = PasswordHasher::new().acquire(HERE.0, HERE.1).await.unwrap();
         let ours = permit.hash("correct horse".to_owned()).await;
         assert!(library.verify_password(b"correct horse", &PasswordHash::new(&ours).unwrap()).is_ok());
         let theirs = library.hash_password(b"correct horse").unwrap().to_string();
@@ -252,7 +220,10 @@ mod tests {
     async fn memory_is_reused() {
         let hasher = PasswordHasher::with_limits(2, 64);
         for _ in 0..3 {
-            let (one, two) = (hasher.acquire(here()).await.unwrap(), hasher.acquire(here()).await.unwrap());
+            let (one, two) = (
+                hasher.acquire(HERE.0, HERE.1).await.unwrap(),
+                hasher.acquire(HERE.0, HERE.1).await.unwrap(),
+            );
             one.hash("a".to_owned()).await;
             two.hash("b".to_owned()).await;
         }
@@ -267,11 +238,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_refused_while_the_queue_is_full() {
+    async fn a_request_is_refused_while_the_queue_of_its_account_is_full_and_another_one_waits() {
         let hasher = PasswordHasher::with_limits(1, 0);
-        let permit = hasher.acquire(here()).await.unwrap();
-        assert!(hasher.acquire(here()).await.is_err());
+        let permit = hasher.acquire("net", "ann").await.unwrap();
+        assert!(hasher.acquire("net", "ann").await.is_err());
+        let mut other = Box::pin(hasher.acquire("net", "bob"));
+        tokio::select! {
+            biased;
+            _ = &mut other => panic!("there is one permit"),
+            () = std::future::ready(()) => {}
+        }
         drop(permit);
-        assert!(hasher.acquire(here()).await.is_ok());
+        assert!(other.await.is_ok() && hasher.acquire("net", "ann").await.is_ok());
     }
 }

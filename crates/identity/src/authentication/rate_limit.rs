@@ -1,15 +1,13 @@
-//! Rate limits of client addresses, as token buckets in the database, so that they are the same after a restart and in every
+//! Rate limits of networks, accounts and links, as token buckets in the database, so that they are the same after a restart and in every
 //! instance.
 //!
 //! Only the instant at which a bucket is full again is stored: in the generic cell rate algorithm it is called the theoretical
 //! arrival time.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use database::{DatabaseError, Db, ProcessClock, on};
 
-use crate::authentication::network::network;
 use crate::time::{MINUTE, SECOND};
 
 const FIND: &str = "select full_at from rate_limit where bucket = $1";
@@ -25,10 +23,12 @@ const DELETE_EXPIRED: &str = "delete from rate_limit where full_at < $1";
 /// What is limited; each kind of request has buckets of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RateLimit {
-    /// Failed sign-ins, failed client authentications and new accounts. The limit is generous: a worker whose account does not
-    /// exist yet asks again and again.
+    /// Failed sign-ins, failed client authentications and new accounts, of a network. The limit is generous: a worker whose account does
+    /// not exist yet asks again and again.
     SignIn,
-    /// Invalid registration tokens.
+    /// Sign-ins with one name from one network, the successful ones too: each costs the hash of a password.
+    AccountSignIn,
+    /// Invalid registration tokens that begin alike, of a network: made-up links do not count for somebody else's link that has expired.
     RegistrationToken,
 }
 
@@ -36,6 +36,7 @@ impl RateLimit {
     fn name(self) -> &'static str {
         match self {
             Self::SignIn => "sign-in",
+            Self::AccountSignIn => "account-sign-in",
             Self::RegistrationToken => "registration-token",
         }
     }
@@ -44,25 +45,25 @@ impl RateLimit {
     fn burst_and_interval(self) -> (i64, i64) {
         match self {
             Self::SignIn => (120, SECOND),
+            Self::AccountSignIn => (60, SECOND / 10),
             Self::RegistrationToken => (5, 10 * MINUTE),
         }
     }
 }
 
-/// The bucket of an address is empty.
+/// A bucket is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimited {
     /// When the next request is allowed, in whole seconds.
     pub(crate) retry_after: Duration,
 }
 
-/// The proof that the bucket of an address was not empty. What is limited takes one as an argument, so that the
-/// check can neither be left out nor be repeated.
-#[derive(Debug, Clone, Copy)]
+/// The proof that a bucket was not empty, so that nothing is taken from one that was not checked.
+#[derive(Debug)]
 pub(crate) struct RateLimitPass {
-    limit: RateLimit,
-    /// The address that was checked.
-    pub(crate) address: IpAddr,
+    bucket: String,
+    /// After how many microseconds the bucket has one more request.
+    interval: i64,
 }
 
 /// Reads and writes the table `rate_limit`.
@@ -76,30 +77,31 @@ impl RateLimiter {
         Self { db, clock }
     }
 
-    /// Checks that the bucket of this address is not empty. Nothing is consumed.
+    /// Checks that the bucket of this key is not empty: a network, alone or with what else tells buckets apart. Nothing is consumed.
     pub(crate) async fn check(
         &self,
         limit: RateLimit,
-        address: IpAddr,
+        key: &str,
     ) -> Result<Result<RateLimitPass, RateLimited>, DatabaseError> {
+        let bucket = format!("{} {key}", limit.name());
         let row: Option<(i64,)> = on!(&self.db, read, pool =>
-            sqlx::query_as(FIND).bind(bucket(limit, address)).fetch_optional(pool).await)?;
+            sqlx::query_as(FIND).bind(&bucket).fetch_optional(pool).await)?;
         let (burst, interval) = limit.burst_and_interval();
         let until_full = row.map_or(0, |(full_at,)| full_at - self.clock.now());
         let until_next = until_full - (burst - 1) * interval;
         if until_next <= 0 {
-            return Ok(Ok(RateLimitPass { limit, address }));
+            return Ok(Ok(RateLimitPass { bucket, interval }));
         }
         let seconds = u64::try_from((until_next + SECOND - 1) / SECOND).expect("a positive number");
         Ok(Err(RateLimited { retry_after: Duration::from_secs(seconds) }))
     }
 
-    /// Takes one request from the bucket of the address that was checked.
+    /// Takes one request from the bucket that was checked.
     pub(crate) async fn consume(&self, pass: RateLimitPass) -> Result<(), DatabaseError> {
-        let RateLimitPass { limit, address } = pass;
-        let (now, (_, interval)) = (self.clock.now(), limit.burst_and_interval());
+        let RateLimitPass { bucket, interval } = pass;
+        let now = self.clock.now();
         on!(&self.db, write, pool => sqlx::query(CONSUME)
-            .bind(bucket(limit, address)).bind(now).bind(interval).execute(pool).await.map(drop))?;
+            .bind(bucket).bind(now).bind(interval).execute(pool).await.map(drop))?;
         Ok(())
     }
 
@@ -109,9 +111,4 @@ impl RateLimiter {
         on!(&self.db, write, pool => sqlx::query(DELETE_EXPIRED).bind(now).execute(pool).await.map(drop))?;
         Ok(())
     }
-}
-
-/// The key of a bucket.
-fn bucket(limit: RateLimit, address: IpAddr) -> String {
-    format!("{} {}", limit.name(), network(address))
 }

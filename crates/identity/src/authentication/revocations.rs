@@ -16,8 +16,11 @@ use crate::time::{MINUTE, micros};
 /// For how long a revocation is published after the last token that it refuses has expired, in microseconds.
 const CLOCK_TOLERANCE: i64 = 5 * MINUTE;
 
-const LIST_ACCOUNTS: &str =
-    "select id, token_generation from account where token_generation > $1 order by id";
+const LIST_ACCOUNTS: &str = "\
+select id, token_generation from account where token_generation > $1
+union all
+select id, token_generation from deleted_account where token_generation > $1
+order by id";
 
 const LIST_CLIENTS: &str = "select id, properties, token_generation from client order by id";
 
@@ -91,17 +94,22 @@ impl Revocations {
 
     /// Every revocation that refuses tokens which have not expired.
     pub(crate) async fn list(&self) -> Result<RevocationList, DatabaseError> {
-        let after = self.clock.now() - micros(MAX_TOKEN_TTL) - CLOCK_TOLERANCE;
+        let after = self.published_since();
         let accounts: Vec<(uuid::Uuid, i64)> = on!(&self.db, read, pool =>
-            sqlx::query_as(LIST_ACCOUNTS).bind(after.max(0)).fetch_all(pool).await)?;
+            sqlx::query_as(LIST_ACCOUNTS).bind(after).fetch_all(pool).await)?;
         let accounts = accounts.into_iter().map(|(id, generation)| (id.to_string(), generation));
         let clients = self.clients().await?.into_iter().map(|(id, _, generation)| (id, generation));
-        let clients = clients.filter(|(_, generation)| *generation > after.max(0));
+        let clients = clients.filter(|(_, generation)| *generation > after);
         let entry = |(subject, generation): (String, i64)| Revocation {
             subject: subject_digest(&subject),
             generation,
         };
         Ok(RevocationList { revocations: accounts.chain(clients).map(entry).collect() })
+    }
+
+    /// The instant before which every revocation refuses only tokens that have expired, in microseconds since 1970.
+    pub(crate) fn published_since(&self) -> i64 {
+        (self.clock.now() - micros(MAX_TOKEN_TTL) - CLOCK_TOLERANCE).max(0)
     }
 
     async fn clients(&self) -> Result<Vec<ClientRow>, DatabaseError> {

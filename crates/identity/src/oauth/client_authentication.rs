@@ -8,9 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 
-use crate::form_body::Form;
 use crate::legacy_clients;
 use crate::oauth::error::TokenError;
+use crate::oauth::token_request::TokenRequest;
 use crate::secret_token::TokenDigest;
 use crate::settings::Client;
 
@@ -34,10 +34,10 @@ impl<'a> OAuthClient<'a> {
     /// Authenticates the client. A request may carry a secret in one way only: header or body.
     pub(crate) fn authenticate(
         headers: &HeaderMap,
-        form: &Form,
+        request: &TokenRequest<'_>,
         clients: &'a [Client],
     ) -> Result<Self, TokenError> {
-        let credentials = read_credentials(headers, form)?;
+        let credentials = read_credentials(headers, request)?;
         match (legacy_clients::canonical_id(&credentials.id), credentials.secret) {
             (Some(canonical_id), None) => Ok(Self::Legacy(canonical_id)),
             (None, Some(secret)) => find_client(clients, &credentials.id, &secret)
@@ -56,9 +56,12 @@ fn find_client<'a>(clients: &'a [Client], id: &str, secret: &str) -> Option<&'a 
     found.filter(|_| is_equal)
 }
 
-fn read_credentials(headers: &HeaderMap, form: &Form) -> Result<ClientCredentials, TokenError> {
-    let id_in_body = form.value("client_id");
-    let secret_in_body = form.value("client_secret");
+fn read_credentials(
+    headers: &HeaderMap,
+    request: &TokenRequest<'_>,
+) -> Result<ClientCredentials, TokenError> {
+    let id_in_body = request.client_id;
+    let secret_in_body = request.client_secret;
     if let Some(authorization) = headers.get(AUTHORIZATION) {
         let basic = authorization.to_str().ok().and_then(read_basic).ok_or(TokenError::InvalidClient)?;
         if secret_in_body.is_some() {

@@ -4,11 +4,23 @@ use axum::Json;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ServiceFailure;
 use crate::form_body::InvalidForm;
 use crate::sign_in::SignInError;
+
+/// Why no token is issued (RFC 6749, section 5.2).
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"error": "invalid_grant", "error_description": "the user name or the password is wrong"})))]
+pub(crate) struct OAuthError {
+    /// The kind of error.
+    #[schema(pattern = "^[a-z_]+$")]
+    error: &'static str,
+    /// The reason as a sentence.
+    error_description: String,
+}
 
 /// Why no token is issued.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +31,8 @@ pub(crate) enum TokenError {
     InvalidRequest(&'static str),
     #[error("a browser sent this request from a page of another site")]
     CrossSite,
+    #[error("Content-Encoding is gzip or identity")]
+    Encoding,
     #[error("the token endpoint takes POST requests only")]
     Method,
     #[error("the client is unknown, or its secret is wrong")]
@@ -43,6 +57,7 @@ impl TokenError {
             Self::Form(form) => (form.status(), "invalid_request"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "invalid_request"),
+            Self::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
@@ -75,7 +90,7 @@ impl From<SignInError> for TokenError {
 impl IntoResponse for TokenError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = json!({ "error": code, "error_description": self.to_string() });
+        let body = OAuthError { error: code, error_description: self.to_string() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static(r#"Basic realm="Tasker", charset="UTF-8""#);

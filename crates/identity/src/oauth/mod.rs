@@ -5,4 +5,5 @@ pub(crate) mod discovery;
 pub(crate) mod error;
 pub(crate) mod revocations;
 pub(crate) mod token;
+pub(crate) mod token_request;
 pub(crate) mod userinfo;

@@ -10,12 +10,21 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use web::revocation::RevocationList;
 
-use crate::admin_api::problem::ApiError;
+use crate::api::problem::ApiError;
 use crate::app::App;
 
-/// `GET /connect/revocations`: with the `ETag` of the last answer in `If-None-Match`, 304 while nothing has changed (RFC 9110,
-/// section 13.1.2).
+/// List the revoked access tokens
+///
+/// What a Backend refuses before it expires. With the `ETag` of the last answer in `If-None-Match` the answer is 304 while nothing has
+/// changed (RFC 9110, section 13.1.2).
+#[utoipa::path(get, path = "/connect/revocations", operation_id = "listRevocations", tag = "Tokens", security(()),
+    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the last answer")),
+    responses((status = 200, body = RevocationList, description = "The list",
+            headers(("ETag" = String, description = "The version of the list"))),
+        (status = 304, description = "The list is as it was", headers(("ETag" = String, description = "The version of the list"))),
+        (status = 503, description = "The database is unavailable; try again after `Retry-After`")))]
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let list = app.revocations.list().await?;
     let body = serde_json::to_vec(&list).expect("plain data is JSON");

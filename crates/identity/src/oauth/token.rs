@@ -10,16 +10,20 @@ use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::info;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use web::client_address::ClientAddress;
 use web::request_log::CallerId;
 
 use crate::app::App;
-use crate::authentication::rate_limit::{RateLimit, RateLimitPass, RateLimited};
+use crate::authentication::lockout::SignInSource;
+use crate::authentication::network::network;
+use crate::authentication::rate_limit::RateLimit;
 use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
 use crate::oauth::client_authentication::OAuthClient;
-use crate::oauth::error::TokenError;
+use crate::oauth::error::{OAuthError, TokenError};
+use crate::oauth::token_request::{GrantType, TokenRequest};
 use crate::settings::Client;
 use crate::sign_in::sign_in;
 use crate::tokens::access_token::{self, TokenSubject};
@@ -28,13 +32,17 @@ use crate::tokens::scope::{CLIENT_SCOPES, Scopes, USER_SCOPES};
 /// The header `Deprecation` (RFC 9745) with the date of RFC 9700 (January 2025), which forbids the password grant.
 const DEPRECATION: (HeaderName, &str) = (HeaderName::from_static("deprecation"), "@1735689600");
 
-/// A successful response (RFC 6749, section 5.1). There is no refresh token, and no cookie is set.
-#[derive(Serialize)]
-struct TokenResponse {
+/// A token (RFC 6749, section 5.1).
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenResponse {
+    /// The access token, a JWT (RFC 9068).
     access_token: String,
+    /// Always `Bearer`.
     token_type: &'static str,
     /// The lifetime in seconds.
+    #[schema(minimum = 1, maximum = 86400)]
     expires_in: i64,
+    /// The granted scopes, separated by blanks.
     scope: String,
 }
 
@@ -44,13 +52,21 @@ struct IssuedToken {
     response: Response,
 }
 
-/// The supported values of `grant_type`.
-enum GrantType {
-    Password,
-    ClientCredentials,
-}
-
-/// `POST /connect/token`
+/// Get an access token
+///
+/// There is no refresh token, and no cookie is set. The form may have other parameters, which are ignored; the query must have none.
+#[utoipa::path(post, path = "/connect/token", operation_id = "issueToken", tag = "Tokens", security((), ("client" = [])),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenResponse, description = "The token",
+            headers(("Deprecation" = String, description = "With the grant `password`, since when it is deprecated (RFC 9745)"))),
+        (status = 400, body = OAuthError, description = "The request is invalid, or the user name or the password is wrong"),
+        (status = 401, body = OAuthError, description = "The client is unknown, or its secret is wrong"),
+        (status = 403, body = OAuthError, description = "A browser sent the request from a page of another site"),
+        (status = 413, body = OAuthError, description = "The form is too large"),
+        (status = 415, body = OAuthError, description = "The body is not a form, or its `Content-Encoding` is neither gzip nor identity"),
+        (status = 429, body = OAuthError, description = "Too many attempts came from this address"),
+        (status = 503, body = OAuthError, description = "Too many passwords are being checked, or the database is unavailable"),
+        (status = "default", body = OAuthError, description = "Any other error")))]
 pub(crate) async fn issue(
     State(app): State<Arc<App>>,
     ClientAddress(client_address): ClientAddress,
@@ -81,23 +97,17 @@ async fn grant(
     form: Result<Form, InvalidForm>,
 ) -> Result<IssuedToken, TokenError> {
     let form = form?;
-    let grant_type = match form.value("grant_type") {
-        Some("password") => GrantType::Password,
-        Some("client_credentials") => GrantType::ClientCredentials,
-        Some(_) => return Err(TokenError::UnsupportedGrantType),
-        None => return Err(TokenError::InvalidRequest("`grant_type` is missing")),
-    };
-    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
-    let client = authenticate_client(app, checked, headers, &form).await?;
+    let request = TokenRequest::of(&form);
+    let grant_type = request.grant_type()?;
+    let client = authenticate_client(app, client_address, headers, &request).await?;
     match (grant_type, client) {
         (GrantType::Password, OAuthClient::Legacy(client_id)) => {
-            let pass = checked?;
-            let (account, token) = by_password(app, pass, client_id, &form).await?;
+            let (account, token) = by_password(app, client_address, client_id, &request).await?;
             let response = ([DEPRECATION], Json(token)).into_response();
             Ok(IssuedToken { caller: account.to_string(), response })
         }
         (GrantType::ClientCredentials, OAuthClient::Confidential(client)) => {
-            let response = Json(by_client_credentials(app, client, &form).await?).into_response();
+            let response = Json(by_client_credentials(app, client, &request).await?).into_response();
             Ok(IssuedToken { caller: client.id.clone(), response })
         }
         _ => Err(TokenError::UnauthorizedClient),
@@ -109,14 +119,13 @@ async fn grant(
 /// program has is too long to be guessed.
 async fn authenticate_client<'a>(
     app: &'a App,
-    checked: Result<RateLimitPass, RateLimited>,
+    client_address: IpAddr,
     headers: &HeaderMap,
-    form: &Form,
+    request: &TokenRequest<'_>,
 ) -> Result<OAuthClient<'a>, TokenError> {
-    let client = OAuthClient::authenticate(headers, form, &app.settings.clients);
+    let client = OAuthClient::authenticate(headers, request, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
-        let pass = checked?;
-        let client_address = pass.address;
+        let pass = app.rate_limiter.check(RateLimit::SignIn, &network(client_address)).await??;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
     }
@@ -126,14 +135,15 @@ async fn authenticate_client<'a>(
 /// The resource owner password credentials grant (RFC 6749, section 4.3).
 async fn by_password(
     app: &App,
-    pass: RateLimitPass,
+    client_address: IpAddr,
     client_id: &str,
-    form: &Form,
+    request: &TokenRequest<'_>,
 ) -> Result<(Uuid, TokenResponse), TokenError> {
-    let scopes = Scopes::grant(form.value("scope"), USER_SCOPES).ok_or(TokenError::InvalidScope)?;
-    let name = form.value("username").ok_or(TokenError::InvalidRequest("`username` is missing"))?;
-    let password = form.value("password").ok_or(TokenError::InvalidRequest("`password` is missing"))?;
-    let account = sign_in(app, pass, None, name, password.to_owned()).await?;
+    let scopes = Scopes::grant(request.scope, USER_SCOPES).ok_or(TokenError::InvalidScope)?;
+    let name = request.username.ok_or(TokenError::InvalidRequest("`username` is missing"))?;
+    let password = request.password.ok_or(TokenError::InvalidRequest("`password` is missing"))?;
+    let source = SignInSource { address: client_address, device: None };
+    let account = sign_in(app, source, name, password.to_owned()).await?;
     info!(target: "audit", { audit.event = "token_issued", account.id = %account.id, client.id = client_id, grant = "password" }, "issued a token to {}", account.id);
     metrics::token_issued("password");
     let (sub, roles) = (account.id.to_string(), account.role.claims());
@@ -143,8 +153,12 @@ async fn by_password(
 }
 
 /// The client credentials grant (RFC 6749, section 4.4).
-async fn by_client_credentials(app: &App, client: &Client, form: &Form) -> Result<TokenResponse, TokenError> {
-    let scopes = Scopes::grant(form.value("scope"), CLIENT_SCOPES).ok_or(TokenError::InvalidScope)?;
+async fn by_client_credentials(
+    app: &App,
+    client: &Client,
+    request: &TokenRequest<'_>,
+) -> Result<TokenResponse, TokenError> {
+    let scopes = Scopes::grant(request.scope, CLIENT_SCOPES).ok_or(TokenError::InvalidScope)?;
     let Client { id, roles, .. } = client;
     // Another Identity on this database may have started without the client.
     let generation = app.revocations.client_generation(id).await?.ok_or(TokenError::InvalidClient)?;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
-use crate::admin_api::problem::ApiError;
+use crate::api::problem::ApiError;
 use crate::error::ServiceFailure;
 use crate::form_body::InvalidForm;
 use crate::pages::render::{render, sentence};
@@ -20,6 +20,8 @@ pub(crate) enum PageError {
     CrossSite,
     #[error("this form cannot be read: {0}")]
     Form(#[from] InvalidForm),
+    #[error("this form is compressed in a way that cannot be read")]
+    Encoding,
     #[error("this link has been used, has expired, or was never issued: ask for a new one")]
     RegistrationTokenInvalid,
     #[error("only an administrator may invite others")]
@@ -40,6 +42,7 @@ impl PageError {
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "Wrong method"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "Cross-site request refused"),
             Self::Form(form) => (form.status(), "Invalid form"),
+            Self::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid form"),
             Self::RegistrationTokenInvalid => (StatusCode::FORBIDDEN, "Invalid link"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),
             Self::UnknownRole => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown role"),

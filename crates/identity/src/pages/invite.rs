@@ -32,5 +32,5 @@ pub(crate) async fn submit(
     let token = app.registration_tokens.issue(Kind::Invitation, role, Some(account.id)).await?;
     info!(target: "audit", { audit.event = "invitation_created", account.id = %account.id, role = role.name() }, "{} created an invitation ({})", account.id, role.name());
     let link = registration_link::url(&app.settings, Kind::Invitation, &token);
-    Ok(home::page(account, Some(NewInvitation { role, link })))
+    Ok(home::page(account, None, Some(NewInvitation { role, link })))
 }

@@ -12,9 +12,10 @@ use tracing::info;
 use web::client_address::ClientAddress;
 
 use crate::app::App;
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
 use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
@@ -30,6 +31,7 @@ const BAD_CREDENTIALS: &str = "The user name or the password is wrong, or there 
 struct LoginPage<'a> {
     username: &'a str,
     return_url: &'a str,
+    notice: Option<String>,
     error: Option<&'static str>,
 }
 
@@ -41,7 +43,11 @@ pub(crate) struct LoginQuery {
 }
 
 /// `GET /Auth/Login`
-pub(crate) async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Response {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Query(query): Query<LoginQuery>,
+) -> Response {
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
     if visitor.account.is_some() {
         return redirect(if return_url == ReturnUrl::Login {
@@ -50,7 +56,13 @@ pub(crate) async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> R
             return_url.as_location()
         });
     }
-    render(StatusCode::OK, &LoginPage { username: "", return_url: return_url.as_field(), error: None })
+    let username = match &visitor.notice {
+        Some(Notice::AccountCreated(name)) => name.as_str(),
+        _ => "",
+    };
+    let notice = visitor.notice.as_ref().map(Notice::sentence);
+    let page = LoginPage { username, return_url: return_url.as_field(), notice, error: None };
+    visitor.saying_notice(&app.settings, render(StatusCode::OK, &page))
 }
 
 /// `POST /Auth/Login`
@@ -63,13 +75,13 @@ pub(crate) async fn submit(
     let form = form?;
     let return_url = ReturnUrl::parse(form.value("ReturnUrl"));
     let (username, password) = (form.value_or_empty("Username"), form.value_or_empty("Password"));
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
-    let account = match sign_in(&app, pass, visitor.device(), username, password.to_owned()).await {
+    let source = SignInSource { address: client_address, device: visitor.device() };
+    let account = match sign_in(&app, source, username, password.to_owned()).await {
         Ok(account) => account,
         Err(SignInError::Service(failure)) => return Err(failure.into()),
         Err(SignInError::BadCredentials) => {
             let return_url = return_url.as_field();
-            let page = LoginPage { username, return_url, error: Some(BAD_CREDENTIALS) };
+            let page = LoginPage { username, return_url, notice: None, error: Some(BAD_CREDENTIALS) };
             return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };

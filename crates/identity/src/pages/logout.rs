@@ -9,6 +9,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::render::redirect;
 use crate::pages::return_url::LOGIN_PAGE;
 use crate::pages::visitor::{Visitor, delete_cookie};
@@ -23,5 +24,6 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, visitor: Visitor) -> Res
     }
     let mut response = redirect(LOGIN_PAGE);
     response.headers_mut().insert(SET_COOKIE, delete_cookie(&app.settings));
+    Notice::SignedOut.add_to(&app.settings, &mut response);
     Ok(response)
 }

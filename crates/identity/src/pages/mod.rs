@@ -6,6 +6,7 @@ pub(crate) mod home;
 pub(crate) mod invite;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod notice;
 pub(crate) mod password;
 pub(crate) mod register;
 pub(crate) mod render;

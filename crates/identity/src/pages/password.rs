@@ -7,28 +7,25 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
-use tracing::info;
 use web::client_address::ClientAddress;
 
 use crate::accounts::account_store::Account;
 use crate::accounts::password_policy;
 use crate::app::App;
-use crate::authentication::network::network;
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::render::{redirect, render, sentence};
 use crate::pages::return_url::{DEFAULT_PAGE, LOGIN_PAGE};
 use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
+use crate::password_change::{PasswordChangeError, change_password};
 use crate::secret_token::TokenDigest;
-use crate::sign_in::{SignInError, sign_in};
-
-const WRONG_PASSWORD: &str = "This is not the password, or there were too many failed attempts.";
 
 /// The errors of the form, by field.
 #[derive(Default)]
 struct FieldErrors {
-    current: Option<&'static str>,
+    current: Option<String>,
     new: Option<String>,
     confirm: Option<&'static str>,
 }
@@ -69,20 +66,18 @@ pub(crate) async fn submit(
     if let Err(errors) = check_new(&app, account, new, form.value_or_empty("ConfirmPassword")) {
         return refuse(errors);
     }
-    let pass = app.rate_limiter.check(RateLimit::SignIn, client_address).await??;
-    let current = form.value_or_empty("Password").to_owned();
-    match sign_in(&app, pass, visitor.device(), &account.name, current).await {
-        Ok(_) => {}
-        Err(SignInError::BadCredentials) => {
-            return refuse(FieldErrors { current: Some(WRONG_PASSWORD), ..FieldErrors::default() });
+    let source = SignInSource { address: client_address, device: visitor.device() };
+    let current = form.value_or_empty("Password");
+    match change_password(&app, source, account, current, new).await {
+        Ok(()) => sign_in_again(&app, &visitor, account).await,
+        Err(PasswordChangeError::Service(failure)) => Err(failure.into()),
+        Err(error @ PasswordChangeError::WrongPassword) => {
+            refuse(FieldErrors { current: Some(sentence(&error)), ..FieldErrors::default() })
         }
-        Err(SignInError::Service(failure)) => return Err(failure.into()),
+        Err(error @ PasswordChangeError::BadPassword(_)) => {
+            refuse(FieldErrors { new: Some(sentence(&error)), ..FieldErrors::default() })
+        }
     }
-    let permit = app.password_hasher.acquire(network(client_address)).await?;
-    let hash = permit.hash(new.to_owned()).await;
-    app.set_password(account.id, &hash).await?;
-    info!(target: "audit", { audit.event = "password_changed", account.id = %account.id, client.address = %client_address }, "{} changed the own password", account.id);
-    sign_in_again(&app, &visitor, account).await
 }
 
 fn check_new(app: &App, account: &Account, new: &str, confirmation: &str) -> Result<(), FieldErrors> {
@@ -103,8 +98,9 @@ async fn sign_in_again(app: &App, visitor: &Visitor, account: &Account) -> Resul
     if let Some(account) = app.accounts.find_by_id(account.id).await? {
         let (session, device) = (app.sessions.start(&account).await?, visitor.issued_device(app).await?);
         app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
-        response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
+        response.headers_mut().append(SET_COOKIE, set_cookie(&app.settings, &session));
         response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
     }
+    Notice::PasswordChanged.add_to(&app.settings, &mut response);
     Ok(response)
 }

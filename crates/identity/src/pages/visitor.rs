@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
+use axum::http::header::SET_COOKIE;
 use axum::http::request::Parts;
+use axum::response::Response;
 use database::DatabaseError;
 use web::cookies::HostCookie;
 use web::request_log::CallerId;
@@ -14,6 +16,7 @@ use crate::accounts::account_store::Account;
 use crate::app::App;
 use crate::authentication::lockout::SOURCE_TTL;
 use crate::pages::error::PageError;
+use crate::pages::notice::{self, Notice};
 use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::settings::Settings;
@@ -26,6 +29,8 @@ pub(crate) struct Visitor {
     pub(crate) session: Option<TokenDigest>,
     /// The cookie that names the device, whether or not it was issued here.
     device: Option<String>,
+    /// What the form before has done.
+    pub(crate) notice: Option<Notice>,
 }
 
 impl Visitor {
@@ -42,6 +47,14 @@ impl Visitor {
         }
     }
 
+    /// A page that says the notice, if there is one: the next page does not say it again.
+    pub(crate) fn saying_notice(&self, settings: &Settings, mut page: Response) -> Response {
+        if self.notice.is_some() {
+            page.headers_mut().append(SET_COOKIE, notice::delete_cookie(settings));
+        }
+        page
+    }
+
     /// Whether the visitor is signed in as an administrator.
     pub(crate) fn is_admin(&self) -> bool {
         self.account.as_ref().is_some_and(|account| account.role == Role::Admin)
@@ -53,15 +66,16 @@ impl FromRequestParts<Arc<App>> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
         let device = device_cookie(&app.settings).read(&parts.headers).map(str::to_owned);
+        let notice = Notice::read(&app.settings, &parts.headers);
         let cookie = session_cookie(&app.settings);
         let Some(session) = cookie.read(&parts.headers).map(TokenDigest::of) else {
-            return Ok(Self { account: None, session: None, device });
+            return Ok(Self { account: None, session: None, device, notice });
         };
         let account = app.sessions.find(session).await?;
         if let Some(account) = &account {
             CallerId::set(&parts.extensions, account.id.to_string());
         }
-        Ok(Self { account, session: Some(session), device })
+        Ok(Self { account, session: Some(session), device, notice })
     }
 }
 

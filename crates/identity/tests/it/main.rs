@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client_credentials;
+mod deletion;
 mod discovery;
 mod edge;
 mod keys;
@@ -11,6 +12,7 @@ mod lockout_by_source;
 mod log_capture;
 mod login_and_logout;
 mod logs;
+mod openapi;
 mod own_password;
 mod pages;
 mod rate_limit_and_lockout;

@@ -2,11 +2,14 @@
 
 use database::on;
 use identity::OpenRegistration;
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use reqwest::{Response, StatusCode};
 use serde_json::json;
 
 use crate::kit::{PASSWORD, each_database, each_database_with, location};
+
+/// Another password that the policy accepts.
+const NEW: &str = "seven green herons";
 
 #[tokio::test]
 async fn a_new_account_has_the_role_user_and_is_redirected_to_the_login_page() {
@@ -23,6 +26,53 @@ async fn a_new_account_has_the_role_user_and_is_redirected_to_the_login_page() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn after_a_form_the_next_page_says_once_what_was_done() {
+    each_database(|service| async move {
+        let get =
+            async |path: &str, cookies: &str| service.get(path).header(COOKIE, cookies).send().await.unwrap();
+        let created = service.register_with_fields("Ann", &[]).await;
+        let login = get("/Auth/Login", &notice(&created)).await;
+        assert_eq!(notice(&login), "tasker-notice=", "the cookie is deleted");
+        let login = login.text().await.unwrap();
+        assert!(login.contains(r#"role="status">The account Ann is created."#), "{login}");
+        assert!(login.contains(r#"value="Ann""#), "the name is filled in");
+        assert!(!service.page("/Auth/Login").await.contains("is created"));
+        let forged = get("/Auth/Login", "tasker-notice=account-created:<script>").await.text().await.unwrap();
+        assert!(!forged.contains("script"));
+
+        service.register_admin("root").await;
+        let session = service.sign_in("root").await;
+        let fields = [("Username", "bob"), ("Password", PASSWORD), ("ConfirmPassword", PASSWORD)];
+        let created = service.post("/Auth/Register", &fields).header(COOKIE, &session).send().await.unwrap();
+        let cookies = format!("{session}; {}", notice(&created));
+        let to_home = get("/Auth/Login", &cookies).await;
+        assert_eq!(location(&to_home), "/", "an administrator stays signed in");
+        assert!(get("/", &cookies).await.text().await.unwrap().contains("The account bob is created."));
+
+        let fields = [("Password", PASSWORD), ("NewPassword", NEW), ("ConfirmPassword", NEW)];
+        let changed = service.post("/Auth/Password", &fields).header(COOKIE, &session).send().await.unwrap();
+        let session = cookies_of(&changed).find(|cookie| cookie.starts_with("tasker-identity")).unwrap();
+        let home = get("/", &format!("{session}; {}", notice(&changed))).await;
+        assert!(home.text().await.unwrap().contains("The password is changed."));
+        let left = service.post("/Auth/Logout", &[]).header(COOKIE, session).send().await.unwrap();
+        let login = get("/Auth/Login", &notice(&left)).await.text().await.unwrap();
+        assert!(login.contains("You are signed out."));
+    })
+    .await;
+}
+
+/// The cookies that a response sets, each as `name=value`.
+fn cookies_of(answer: &Response) -> impl Iterator<Item = String> {
+    let cookies = answer.headers().get_all(SET_COOKIE).iter();
+    cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned())
+}
+
+/// The cookie with the notice that a response sets.
+fn notice(answer: &Response) -> String {
+    cookies_of(answer).find(|cookie| cookie.starts_with("tasker-notice")).expect("a notice")
 }
 
 #[tokio::test]

@@ -24,10 +24,11 @@ async fn a_setup_link_works_once_and_for_a_day_and_guesses_are_rate_limited() {
         assert_eq!(admin("again", fresh).await, StatusCode::FORBIDDEN);
         assert_eq!(admin("other", earlier).await, StatusCode::FORBIDDEN);
         assert_eq!(admin("more", used).await, StatusCode::FORBIDDEN);
-        assert_eq!(
-            service.get("/Auth/Register?setup=guess").send().await.unwrap().status(),
-            StatusCode::FORBIDDEN
-        );
+        for guess in 0..4 {
+            let path = format!("/Auth/Register?setup=guess{guess}");
+            assert_eq!(service.get(&path).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+        }
+        assert_eq!(admin("fifth", "guess".to_owned()).await, StatusCode::FORBIDDEN);
         assert_eq!(admin("sixth", "guess".to_owned()).await, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(service.count_accounts().await, 1);
     })
@@ -48,6 +49,9 @@ async fn the_right_link_opens_whatever_others_with_the_same_address_have_guessed
         }
         let guess = service.get("/Auth/Register?setup=guess").send().await.unwrap();
         assert_eq!(guess.status(), StatusCode::TOO_MANY_REQUESTS);
+        // A link that has expired says so, whatever others have made up.
+        let expired = service.get("/Auth/Register?invitation=Zx%00").send().await.unwrap();
+        assert_eq!(expired.status(), StatusCode::FORBIDDEN);
         let opened = service.get(&format!("/Auth/Register?setup={token}")).send().await.unwrap();
         assert_eq!(opened.status(), StatusCode::OK);
         let fields = [("IsAdmin", "true"), ("setup", token.as_str())];

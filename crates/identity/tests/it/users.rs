@@ -270,8 +270,11 @@ async fn a_refusal_names_the_field_and_the_rule() {
             assert_eq!(problem["errors"][0]["pointer"], pointer);
             assert!(problem["detail"].as_str().unwrap().contains(rule), "{problem}");
         }
-        let no_json = service.request("POST", "/api/User").bearer_auth(&root).body("{").send().await.unwrap();
-        assert_eq!(no_json.status(), StatusCode::BAD_REQUEST);
+        // A reader of accounts finds the wrong type before the end that is missing.
+        for body in ["{", r#"{"name": 1, "#] {
+            let request = service.request("POST", "/api/User").bearer_auth(&root).body(body);
+            assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "{body}");
+        }
         for body in [json!(["ann", "seven-green-herons", "Admin"]), json!([]), json!(["Admin", null])] {
             for (method, path) in [
                 (Method::POST, "/api/User"),

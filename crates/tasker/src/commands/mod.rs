@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use domain::{Task, TaskResult};
 
 use crate::commands::account::login::{self, Login, Whoami};
+use crate::commands::account::passwd::Passwd;
 use crate::commands::account::users::{self, Invite};
 use crate::commands::connection_target::Server;
 use crate::commands::operations_and_workers::{Operations, Workers};
@@ -48,7 +49,7 @@ pub enum Command {
     Operations(Operations),
     /// Lists the running workers; for administrators
     Workers(Workers),
-    /// Creates, lists and changes accounts; for administrators
+    /// Creates, lists, changes and deletes accounts; for administrators
     #[command(subcommand)]
     User(users::Command),
     /// Creates a link with which somebody can register an account; for administrators
@@ -57,6 +58,8 @@ pub enum Command {
     Login(Login),
     /// Signs out: removes the stored sign-in
     Logout,
+    /// Changes your password
+    Passwd(Passwd),
     /// Shows the account as which the commands act
     Whoami(Whoami),
 }
@@ -100,6 +103,7 @@ impl Command {
             Self::Invite(invite) => invite.run(environment).await?,
             Self::Login(login) => login.run(environment).await?,
             Self::Logout => login::logout(environment)?,
+            Self::Passwd(passwd) => passwd.run(environment).await?,
             Self::Whoami(whoami) => whoami.run(environment).await?,
         }
         Ok(Exit::Done)

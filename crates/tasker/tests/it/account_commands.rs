@@ -131,6 +131,66 @@ async fn an_administrator_manages_accounts() {
     assert!(alone.stderr.contains("this is the last administrator"), "{}", alone.stderr);
 }
 
+#[tokio::test]
+async fn a_deletion_is_confirmed_on_a_terminal_or_by_an_option() {
+    let up = TaskerUp::start();
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let ann = ApiClient::register(&up.urls(), "ann").await;
+    let id = ann.submit("ECHO", serde_json::json!(1), 60_000).await;
+    let run_client = |arguments: &[&str]| {
+        run(tasker_command(up.home(), arguments.iter().copied()).env("TASKER_TOKEN", admin.token()))
+    };
+    let unasked = run_client(&["user", "delete", "ann"]);
+    assert_eq!(unasked.code, 2);
+    assert!(unasked.stderr.contains("without one use --yes"), "{}", unasked.stderr);
+    let answer = |answer: &str| {
+        let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
+        let mut script = std::process::Command::new("script");
+        let arguments = ["--quiet", "--return", "--command", "tasker user delete ann", "/dev/null"];
+        let script = script.args(arguments).current_dir(up.home()).env_clear();
+        let script = script.env("PATH", format!("{}:/usr/bin:/bin", path.display()));
+        run_with_input(script.env("TERM", "xterm").env("TASKER_TOKEN", admin.token()), answer).stdout
+    };
+    assert!(answer("n\n").contains("nothing was deleted"));
+    assert!(run_client(&["user", "list", "-o", "id"]).stdout.contains("ann"));
+    let deleted = answer("y\n");
+    assert!(deleted.contains("Delete the account ann?") && deleted.contains("ann is deleted"), "{deleted}");
+    assert_eq!(run_client(&["user", "delete", "ann", "--yes"]).code, 8);
+    let last = run_client(&["user", "delete", "root", "--yes"]);
+    assert!(last.code == 1 && last.stderr.contains("this is the last administrator"), "{}", last.stderr);
+    let suggested = run_client(&["user", "delate", "root"]);
+    assert!(suggested.code == 2 && !suggested.stderr.contains("similar"), "{}", suggested.stderr);
+
+    let heir = ApiClient::register(&up.urls(), "ann").await;
+    let tasks = run(tasker_command(up.home(), ["list", "-o", "id"]).env("TASKER_TOKEN", heir.token()));
+    assert_eq!((tasks.code, tasks.stdout.as_str()), (0, ""), "{id} is not the new account's");
+}
+
+#[tokio::test]
+async fn people_change_their_own_password_and_stay_signed_in() {
+    const NEW: &str = "nine blue kettles";
+    let up = TaskerUp::start();
+    ApiClient::register(&up.urls(), "ann").await;
+    let state = tempfile::tempdir().unwrap();
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(up.home(), arguments.iter().copied());
+        run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
+    };
+    let local = run_client(&["passwd", "--password-stdin"], "a\nb\n");
+    assert!(local.code == 2 && local.stderr.contains("`tasker login`"), "{}", local.stderr);
+    run_client(&["login", "ann", "--password-stdin"], &format!("{PASSWORD}\n"));
+    let wrong = run_client(&["passwd", "--password-stdin"], &format!("a guess\n{NEW}\n"));
+    assert!(wrong.code == 1 && wrong.stderr.contains("not the current password"), "{}", wrong.stderr);
+    let short = run_client(&["passwd", "--password-stdin"], &format!("{PASSWORD}\n"));
+    assert_eq!(short.code, 2, "{}", short.stderr);
+    let changed = run_client(&["passwd", "--password-stdin"], &format!("{PASSWORD}\n{NEW}\n"));
+    assert_eq!(changed.code, 0, "{}", changed.stderr);
+    assert_eq!(run_client(&["whoami", "-o", "id"], "").stdout, "ann");
+    run_client(&["logout"], "");
+    assert_eq!(run_client(&["login", "ann", "--password-stdin"], &format!("{PASSWORD}\n")).code, 4);
+    assert_eq!(run_client(&["login", "ann", "--password-stdin"], &format!("{NEW}\n")).code, 0);
+}
+
 /// The Backend learns of it from Identity; nobody tells it directly.
 #[tokio::test]
 async fn a_token_from_before_a_password_reset_is_refused_by_both_services() {

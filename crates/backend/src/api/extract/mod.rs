@@ -1,6 +1,5 @@
 //! What handlers take out of a request.
 
 pub(crate) mod authenticated;
-pub(crate) mod body;
 pub(crate) mod params;
 pub(crate) mod prefer;

@@ -22,6 +22,7 @@ use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::notice::Notice;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
 use crate::pages::register::registration_policy::{
     PresentedToken, RegistrationRefusal, authorize_registration,
@@ -79,7 +80,7 @@ pub(crate) async fn submit(
     let form = form?;
     let token = |kind: Kind| form.value(kind.name()).or(query.token(kind));
     let presented = PresentedToken::find(&app, client_address, token).await?;
-    let checked = app.rate_limiter.check(RateLimit::SignIn, client_address).await?;
+    let checked = app.rate_limiter.check(RateLimit::SignIn, &network(client_address)).await?;
     // Whoever has a link may register, whatever others with the same address did.
     let pass = if presented.is_some() { checked.ok() } else { Some(checked?) };
     let return_url = ReturnUrl::parse(form.value("ReturnUrl").or(query.return_url.as_deref()));
@@ -106,7 +107,9 @@ pub(crate) async fn submit(
     match create_account(&app, client_address, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
             info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
-            Ok(redirect(&return_url.through_login()))
+            let mut response = redirect(&return_url.through_login());
+            Notice::AccountCreated(name).add_to(&app.settings, &mut response);
+            Ok(response)
         }
         CreateResult::NameTaken => {
             let username = Some("This user name is taken.".to_owned());
@@ -124,7 +127,7 @@ async fn create_account(
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let permit = app.password_hasher.acquire(network(client_address)).await?;
+    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
     let hash = permit.hash(password.to_owned()).await;
     if let Some(pass) = pass {
         app.rate_limiter.consume(pass).await?;

@@ -8,6 +8,7 @@ use tracing::info;
 use crate::accounts::account_store::CreationRight;
 use crate::accounts::registration_tokens::{Kind, RegistrationToken};
 use crate::app::App;
+use crate::authentication::network::network;
 use crate::authentication::rate_limit::RateLimit;
 use crate::pages::error::PageError;
 use crate::pages::visitor::Visitor;
@@ -34,7 +35,8 @@ pub(crate) struct PresentedToken {
 
 impl PresentedToken {
     /// The token that the request presents, if any; `parameter` reads the parameter of a kind. An invalid token is an error
-    /// and counts against a rate limit, which holds back no valid one: others with the same address may have exhausted it.
+    /// and counts against a rate limit of the tokens that begin alike. It holds back no valid one: others with the same address may have
+    /// exhausted it.
     pub(crate) async fn find<'a>(
         app: &App,
         client_address: IpAddr,
@@ -45,7 +47,8 @@ impl PresentedToken {
         if let Some(token) = app.registration_tokens.find(kind, secret).await? {
             return Ok(Some(Self { kind, secret: secret.to_owned(), token }));
         }
-        let pass = app.rate_limiter.check(RateLimit::RegistrationToken, client_address).await??;
+        let key = format!("{} {}", network(client_address), prefix(secret));
+        let pass = app.rate_limiter.check(RateLimit::RegistrationToken, &key).await??;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "registration_token_refused", client.address = %client_address, token.kind = kind.name() }, "refused a registration token ({}) from {client_address}", kind.name());
         Err(PageError::RegistrationTokenInvalid)
@@ -55,6 +58,11 @@ impl PresentedToken {
     pub(crate) fn grants_full_access(&self) -> bool {
         self.token.role == Role::Admin
     }
+}
+
+/// The first characters of a token, by which invalid ones are counted: few, so that a network has a bounded number of buckets.
+fn prefix(token: &str) -> String {
+    token.chars().filter(char::is_ascii_alphanumeric).take(2).collect()
 }
 
 /// Why a registration is refused.

@@ -66,13 +66,12 @@ impl Login {
         let password = self.password(&username)?;
         let requested_at = Timestamp(ProcessClock::System.now());
         let signed_in = IdentityClient::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
-        let lifetime = i64::try_from(signed_in.lifetime.as_micros()).unwrap_or(i64::MAX);
         session_file.write(&Session {
             backend: backend.clone(),
             identity,
             username: username.clone(),
             token: signed_in.token.expose_secret().to_owned(),
-            expires_at: requested_at.plus_micros(lifetime),
+            expires_at: requested_at.plus_micros(signed_in.lifetime_micros()),
             tls_ca: tls_ca.map(std::path::absolute).transpose()?,
         })?;
         terminal::print_note(&format!(
@@ -115,14 +114,7 @@ impl Login {
         if self.password_stdin {
             return read_password();
         }
-        if !stdin().is_terminal() || !stderr().is_terminal() {
-            return Err(ConfigError::new(
-                "a password can be typed on a terminal only; without one use --password-stdin",
-            )
-            .into());
-        }
-        let typed = rpassword::prompt_password(format!("Password of {username}: "));
-        Ok(typed.context("the password cannot be read")?.into())
+        type_password(&format!("Password of {username}: "))
     }
 }
 
@@ -139,12 +131,23 @@ pub fn read_password() -> Result<SecretString> {
     Ok(text.lines().next().unwrap_or_default().into())
 }
 
+/// Asks for a password on the terminal, which does not show it. Fails without a terminal.
+pub fn type_password(question: &str) -> Result<SecretString> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        let rule = "a password can be typed on a terminal only; without one use --password-stdin";
+        return Err(ConfigError::new(rule).into());
+    }
+    Ok(rpassword::prompt_password(question).context("the password cannot be read")?.into())
+}
+
 /// A token with the Identity that issued it.
 pub struct TokenOwner {
     /// The Identity that issued the token.
     pub identity: IdentityClient,
     /// The access token.
     pub token: SecretString,
+    /// Whether it is the token of the account `local`, whose password is in the data directory.
+    pub is_local: bool,
     /// The URL of that Identity.
     address: String,
     /// The URL of the Backend that the commands address.
@@ -164,14 +167,14 @@ impl Server {
             return Err(ConfigError::new(unknown).into());
         };
         let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
-        let token = match settings.credentials {
-            Credentials::Token(token) => token,
+        let (token, is_local) = match settings.credentials {
+            Credentials::Token(token) => (token, false),
             Credentials::Password { username, password, .. } => {
-                identity.sign_in(&username, &password).await?.token
+                (identity.sign_in(&username, &password).await?.token, true)
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Expired(id).into()),
         };
-        Ok(TokenOwner { identity, token, address, backend: settings.backend })
+        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backend })
     }
 }
 

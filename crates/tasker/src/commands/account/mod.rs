@@ -1,4 +1,5 @@
 //! The commands about accounts and sign-ins.
 
 pub(crate) mod login;
+pub(crate) mod passwd;
 pub(crate) mod users;

@@ -1,6 +1,8 @@
 //! `tasker user` and `tasker invite`: the accounts of others, for administrators.
 
-use anyhow::Result;
+use std::io::{IsTerminal, stderr, stdin};
+
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 
@@ -8,6 +10,7 @@ use crate::commands::account::login::read_password;
 use crate::commands::connection_target::Server;
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
 use crate::terminal;
 
@@ -50,6 +53,18 @@ pub enum Command {
     Reset(Named),
     /// Forgets the failed sign-ins of an account, so that the next one is not held back
     Unlock(Unlock),
+    /// Deletes an account: its sessions and tokens end, and another account may get its name, but not its tasks
+    Delete(Delete),
+}
+
+/// Options of `tasker user delete`.
+#[derive(Debug, Args)]
+pub struct Delete {
+    #[command(flatten)]
+    named: Named,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Options of `tasker user unlock`.
@@ -136,6 +151,7 @@ impl Command {
                 print_password(&server, &server.accounts(environment).await?.reset(&name).await?)?;
             }
             Self::Unlock(unlock) => unlock.run(environment).await?,
+            Self::Delete(delete) => delete.run(environment).await?,
         }
         Ok(())
     }
@@ -155,6 +171,32 @@ impl Unlock {
         terminal::print_note(&format!("{name} is unlocked"));
         Ok(())
     }
+}
+
+impl Delete {
+    async fn run(self, environment: &Environment) -> Result<()> {
+        let Self { named: Named { name, server }, yes } = self;
+        if !yes && !is_confirmed(&format!("Delete the account {name}? It cannot be restored. [y/N] "))? {
+            terminal::print_note("nothing was deleted");
+            return Ok(());
+        }
+        server.accounts(environment).await?.delete(&name).await?;
+        terminal::print_note(&format!(
+            "{name} is deleted; a Backend may accept its tokens for another minute"
+        ));
+        Ok(())
+    }
+}
+
+/// Asks on the terminal. Fails without one.
+fn is_confirmed(question: &str) -> Result<bool> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Err(ConfigError::new("a deletion is confirmed on a terminal; without one use --yes").into());
+    }
+    terminal::print_prompt(question);
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).context("the answer cannot be read")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
 impl Invite {

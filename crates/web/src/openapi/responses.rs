@@ -2,11 +2,11 @@
 
 use domain::Problem;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
+use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{
     Components, ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder,
-    Schema, Type,
+    Responses, Schema, Type,
 };
 
 /// Adds the header that every request may have. Parameters that may be left out are not `null` where they are given.
@@ -23,35 +23,41 @@ pub(super) fn add_common_parameters(operation: &mut Operation) {
     parameters.push(RefOr::Ref(Ref::new("#/components/parameters/XRequestId")));
 }
 
-/// Adds the answers that every operation may give, makes the body of every refusal a [`Problem`], and adds the headers that
-/// every answer has.
-pub(super) fn add_common_responses(operation: &mut Operation) {
+/// Adds the answers that every operation may give, makes the body of every refusal that has none a [`Problem`], and adds the headers
+/// that every answer has.
+pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: bool) {
     let has_body = operation.request_body.is_some();
     let anonymous = SecurityRequirement::default();
     let needs_token = operation.security.as_ref().is_some_and(|security| !security.contains(&anonymous));
-    let mut add = |status: &str, description: &str| {
-        let responses = &mut operation.responses.responses;
-        responses
-            .entry(status.to_owned())
-            .or_insert_with(|| ResponseBuilder::new().description(description).into());
+    let responses = &mut operation.responses;
+    let add = |responses: &mut Responses, status: &str, description: &str| {
+        let response = || ResponseBuilder::new().description(description).into();
+        responses.responses.entry(status.to_owned()).or_insert_with(response);
     };
-    add("400", "The query has a parameter that the operation does not have");
+    if refuses_queries {
+        add(responses, "400", "The query has a parameter that the operation does not have");
+    }
     if has_body {
         add(
+            responses,
             "415",
             "The body is not JSON by its `Content-Type`, or its `Content-Encoding` is neither gzip nor identity",
         );
     }
     if needs_token {
-        add("401", "The bearer token is missing or not valid");
-        add("403", "The token lacks the required role or scope");
+        add(responses, "401", "The bearer token is missing or not valid");
+        add(responses, "403", "The token lacks the required role or scope");
         add(
+            responses,
             "503",
             "The service is overloaded, or a dependency is unavailable; try again after `Retry-After`",
         );
     }
-    add("default", "Any other problem");
-    for (status, response) in &mut operation.responses.responses {
+    if !responses.responses.keys().any(|status| status.starts_with('4')) {
+        add(responses, "4XX", "The request cannot be read");
+    }
+    add(responses, "default", "Any other problem");
+    for (status, response) in &mut responses.responses {
         let RefOr::T(response) = response else { continue };
         let mut add_header = |name: &str, component: &str| {
             let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
@@ -61,10 +67,10 @@ pub(super) fn add_common_responses(operation: &mut Operation) {
         match status.as_str() {
             "401" => add_header("WWW-Authenticate", "WwwAuthenticate"),
             "415" => add_header("Accept-Encoding", "AcceptEncoding"),
-            "503" => add_header("Retry-After", "RetryAfter"),
+            "429" | "503" => add_header("Retry-After", "RetryAfter"),
             _ => {}
         }
-        if !status.starts_with(['1', '2', '3']) {
+        if !status.starts_with(['1', '2', '3']) && response.content.is_empty() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
         }
@@ -78,27 +84,26 @@ pub(super) fn add_components(components: &mut Components) {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "The id of this request, 1 to 64 of `A-Z a-z 0-9 . _ -`. If it is missing or has another form, the Backend chooses one.",
+            "The id of this request, 1 to 64 of `A-Z a-z 0-9 . _ -`. If it is missing or has another form, the service chooses one.",
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
     components.parameters.insert("XRequestId".to_owned(), request_id.build().into());
     let mut add = |name: &str, header: Header| components.headers.insert(name.to_owned(), header.into());
-    add("XRequestId", text_header("The id of this request, as the log of the Backend contains it"));
+    add("XRequestId", text_header("The id of this request, as the log of the service contains it"));
     add("AcceptEncoding", text_header("The encodings that a body may have (RFC 7694)"));
-    add("WwwAuthenticate", text_header("How to authenticate, and what is wrong with the token (RFC 6750)"));
+    add(
+        "WwwAuthenticate",
+        text_header("How to authenticate, and what is wrong with the credentials (RFC 9110, RFC 6750)"),
+    );
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));
     add("RetryAfter", retry_after.description(Some("After how many seconds to try again")).build());
 
-    // The body of a submission is parsed by hand, so its type does not say that unknown members are refused.
-    if let Some(RefOr::T(Schema::Object(new_task))) = components.schemas.get_mut("NewTask") {
-        new_task.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
-    }
     if let Some(RefOr::T(Schema::Object(problem))) = components.schemas.get_mut("Problem") {
         // The crate `web` writes this member.
         let instance = ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("The id of this request as a URI; the log of the Backend contains the id."));
+            .description(Some("The id of this request as a URI; the log of the service contains the id."));
         problem.properties.insert("instance".to_owned(), instance.into());
     }
 }

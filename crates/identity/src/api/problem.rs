@@ -1,4 +1,4 @@
-//! The error responses of the administrators' API: problem documents (RFC 9457) that name the field and the rule.
+//! The error responses of the API: problem documents (RFC 9457) that name the field and the rule.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use domain::{Fault, Problem};
 use web::bearer::{BearerError, Challenge};
-use web::json_body::InvalidBody;
+use web::json_body::{InvalidBody, InvalidJson};
 use web::problem;
 
 use crate::error::ServiceFailure;
@@ -17,6 +17,8 @@ pub(crate) enum ApiError {
     /// The token is missing or invalid.
     Challenge(Challenge),
     NotAdmin,
+    /// Only the account itself may do this.
+    NotOwnAccount,
     /// There is nothing at this path.
     NoRoute,
     /// The path does not support the method.
@@ -30,9 +32,8 @@ pub(crate) enum ApiError {
     EmptyUpdate,
     /// The body cannot be read, or its `Content-Type` is not JSON.
     Body(InvalidBody),
-    MalformedJson(serde_json::Error),
-    /// The body is JSON, but not the expected object.
-    InvalidBody(serde_json::Error),
+    /// The body cannot be parsed.
+    Json(InvalidJson),
     /// A field breaks a rule.
     Field {
         /// The field as a JSON pointer (RFC 6901).
@@ -62,17 +63,18 @@ impl ApiError {
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Challenge(_) => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
+            Self::NotOwnAccount => (StatusCode::FORBIDDEN, "not-own-account", "Not your account"),
             Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::LastAdmin => (StatusCode::CONFLICT, "last-administrator", "The last administrator"),
-            Self::InvalidQuery | Self::MalformedJson(_) => {
+            Self::InvalidQuery | Self::Json(InvalidJson::Syntax(_)) => {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
             Self::Body(InvalidBody::NotJson) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
             }
             Self::Body(error) => (error.status(), "malformed", "The request cannot be read"),
-            Self::EmptyUpdate | Self::InvalidBody(_) | Self::Field { .. } => {
+            Self::EmptyUpdate | Self::Json(InvalidJson::Shape(_)) | Self::Field { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request")
             }
             Self::Service(failure) => (failure.status(), failure.slug(), failure.title()),
@@ -91,6 +93,9 @@ impl ApiError {
             Self::WrongMethod => "this path does not support the method".to_owned(),
             Self::Challenge(_) => "the token is expired, revoked, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
+            Self::NotOwnAccount => {
+                "only the account itself can change its password so; administrators reset it".to_owned()
+            }
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),
             Self::LastAdmin => {
@@ -99,7 +104,7 @@ impl ApiError {
             Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
             Self::Body(error) => error.to_string(),
-            Self::MalformedJson(error) | Self::InvalidBody(error) => error.to_string(),
+            Self::Json(error) => error.to_string(),
             Self::Field { rule, .. } => rule.clone(),
             Self::Service(failure) => failure.to_string(),
         }
@@ -109,7 +114,7 @@ impl ApiError {
     fn pointer(&self) -> Option<&'static str> {
         match self {
             Self::Field { pointer, .. } => Some(pointer),
-            Self::EmptyUpdate | Self::InvalidBody(_) => Some(""),
+            Self::EmptyUpdate | Self::Json(InvalidJson::Shape(_)) => Some(""),
             _ => None,
         }
     }
@@ -118,6 +123,18 @@ impl ApiError {
 impl From<BearerError> for ApiError {
     fn from(error: BearerError) -> Self {
         Self::Challenge(error.into())
+    }
+}
+
+impl From<InvalidBody> for ApiError {
+    fn from(error: InvalidBody) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<InvalidJson> for ApiError {
+    fn from(error: InvalidJson) -> Self {
+        Self::Json(error)
     }
 }
 

@@ -1,0 +1,75 @@
+//! Authorization of the API: the account of a bearer token, as it is now, and what it may do.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use uuid::Uuid;
+use web::bearer::{self, Challenge};
+use web::request_log::CallerId;
+
+use crate::accounts::account_store::Account;
+use crate::accounts::username::UserName;
+use crate::api::problem::ApiError;
+use crate::app::App;
+use crate::role::Role;
+use crate::tokens::access_token::{self, Bearer};
+use crate::tokens::scope::AUDIENCE;
+
+/// Who sends the request. The role is read from the database: the one in the token may be out of date by the token's lifetime.
+pub(crate) struct Caller {
+    /// `None` for a client's own token.
+    account: Option<Account>,
+}
+
+impl Caller {
+    /// Whether the caller is an administrator.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.role == Role::Admin)
+    }
+
+    /// The caller's account if it has this name.
+    pub(crate) fn own_account(&self, name: &UserName) -> Option<&Account> {
+        self.account.as_ref().filter(|account| account.name.eq_ignore_ascii_case(name.as_str()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let token = bearer::token(&parts.headers)?;
+        let bearer = access_token::authenticate(app, token).await?;
+        let Bearer { claims, account } = bearer
+            .filter(|bearer| bearer.claims.aud == AUDIENCE)
+            .ok_or(ApiError::Challenge(Challenge::TokenInvalid))?;
+        CallerId::set(&parts.extensions, claims.sub);
+        Ok(Self { account })
+    }
+}
+
+/// The account id of the administrator who sends the request.
+pub(crate) struct Admin(pub(crate) Uuid);
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Caller { account } = Caller::from_request_parts(parts, app).await?;
+        let admin = account.filter(|account| account.role == Role::Admin);
+        admin.map(|admin| Self(admin.id)).ok_or(ApiError::NotAdmin)
+    }
+}
+
+/// The name of the account in the path. No account has a name that is not valid.
+pub(crate) struct NamePath(pub(crate) UserName);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = path.map_err(|_| ApiError::NotFound)?;
+        UserName::parse(&name).map(Self).map_err(|_| ApiError::NotFound)
+    }
+}

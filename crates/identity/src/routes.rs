@@ -1,0 +1,113 @@
+//! The routes of Identity: pages for browsers, and for programs the operations that the OpenAPI document describes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use web::normalize_path::{self, Templates};
+use web::query_names::{self, QueryNames};
+use web::request_span::{self, TraceRoot};
+use web::{compression, request_log};
+
+use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
+use crate::api::problem::ApiError;
+use crate::api::{invitations, own_password, users};
+use crate::app::App;
+use crate::oauth::error::TokenError;
+use crate::oauth::{discovery, revocations, token, userinfo};
+use crate::pages::{assets, error, home, invite, login, logout, password, register};
+use crate::{health, layers};
+
+/// No request to Identity begins a trace; it continues those that come with a request.
+const NO_TRACE_ROOT: TraceRoot = None;
+
+/// The paths of the pages.
+const PAGES: [&str; 6] =
+    ["/", "/Auth/Register", "/Auth/Login", "/Auth/Password", "/Auth/Logout", "/Auth/Invite"];
+
+/// The OpenAPI document as it is published.
+pub fn openapi() -> OpenApi {
+    let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
+    let document = document.merge(token_endpoint()).merge(standard_operations());
+    complete(document.merge(account_operations()).merge(health_operations()).into_openapi())
+}
+
+/// All routes with their layers.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let (settings, document) = (&app.settings, openapi());
+    let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(app));
+    let documented = document.paths.paths.keys().map(String::as_str);
+    let templates = Templates::new(documented.chain(PAGES).chain([DOCUMENT_PATH]).chain(assets::urls()));
+    let names = from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown);
+
+    let pages = pages().merge(assets::router());
+    let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
+    let pages = layers::guard_pages(with_state(pages), settings);
+    let token = Router::from(token_endpoint()).method_not_allowed_fallback(async || TokenError::Method);
+    let token = layers::guard_api(with_state(token), layers::OAUTH, settings);
+    let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
+    let apis = Router::from(account_operations()).merge(health).layer(names);
+    let apis = apis.merge(standard_operations()).merge(document_route(&document));
+    let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
+    let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
+    normalize_path::apply(layers::observe(pages.merge(token).merge(apis), settings), templates)
+}
+
+/// The routes for browsers.
+fn pages() -> Router<Arc<App>> {
+    let [home, register, login, password, logout, invite] = PAGES;
+    Router::new()
+        .route(home, get(home::show))
+        .route(register, get(register::show).post(register::submit))
+        .route(login, get(login::show).post(login::submit))
+        .route(password, get(password::show).post(password::submit))
+        .route(logout, post(logout::submit))
+        .route(invite, post(invite::submit))
+}
+
+/// The token endpoint of OAuth 2.
+fn token_endpoint() -> OpenApiRouter<Arc<App>> {
+    let issue = OpenApiRouter::new().routes(routes!(token::issue));
+    issue.layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))
+}
+
+/// The other operations for OAuth 2 clients, Backends among them. They read queries as the standards say (RFC 6749, RFC 6750).
+fn standard_operations() -> OpenApiRouter<Arc<App>> {
+    let revocations = OpenApiRouter::new().routes(routes!(revocations::list));
+    OpenApiRouter::new()
+        .routes(routes!(userinfo::show, userinfo::show_by_post))
+        .routes(routes!(discovery::metadata))
+        .routes(routes!(discovery::oauth_metadata))
+        .routes(routes!(discovery::jwks))
+        .merge(revocations.layer(from_fn(request_log::log_at_debug)))
+}
+
+/// The operations with accounts.
+fn account_operations() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::read, users::update, users::delete))
+        .routes(routes!(own_password::change))
+        .routes(routes!(users::unlock))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(invitations::create))
+}
+
+/// The probes of operators.
+fn health_operations() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+}
+
+/// The OpenAPI document as a file.
+fn document_route(document: &OpenApi) -> Router<Arc<App>> {
+    let document = serde_json::to_vec(document).expect("an OpenAPI document is JSON");
+    let json = [(CONTENT_TYPE, "application/json")];
+    let route = get(move || async move { (json, document).into_response() });
+    Router::new().route(DOCUMENT_PATH, route).layer(compression::gzip())
+}

@@ -1,0 +1,81 @@
+//! OpenAPI documents: what the operations of every service have in common, added to the document of a service's handlers.
+
+mod responses;
+mod unions;
+
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+/// Completes the document of a service's handlers: what every request and every answer has in common, and names for the shapes
+/// that have none. `refuses_queries` says of a path whether a query parameter that its operations do not have is refused
+/// ([`query_names::refuse_unknown`](crate::query_names::refuse_unknown)).
+pub fn complete(mut document: OpenApi, refuses_queries: impl Fn(&str) -> bool) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        for (_, operation) in operations(item) {
+            responses::add_common_parameters(operation);
+            responses::add_common_responses(operation, refuses_queries(path));
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    responses::add_components(components);
+    unions::name_variants(components);
+    document
+}
+
+/// The scheme of bearer tokens (RFC 6750) that are JWTs.
+pub fn bearer_scheme(description: &str) -> SecurityScheme {
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.bearer_format = Some("JWT".to_owned());
+    bearer.description = Some(description.to_owned());
+    SecurityScheme::Http(bearer)
+}
+
+/// The operations of a path with their methods.
+pub fn operations(path: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = path;
+    let operations = [
+        ("GET", get),
+        ("PUT", put),
+        ("POST", post),
+        ("DELETE", delete),
+        ("OPTIONS", options),
+        ("HEAD", head),
+        ("PATCH", patch),
+        ("TRACE", trace),
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+    use utoipa::openapi::security::SecurityRequirement;
+    use utoipa::openapi::{Info, Paths};
+
+    use super::*;
+
+    #[test]
+    fn operations_of_every_method_get_the_common_responses() {
+        for method in [
+            HttpMethod::Get,
+            HttpMethod::Put,
+            HttpMethod::Post,
+            HttpMethod::Delete,
+            HttpMethod::Options,
+            HttpMethod::Head,
+            HttpMethod::Patch,
+            HttpMethod::Trace,
+        ] {
+            let security = SecurityRequirement::new("bearer", Vec::<String>::new());
+            let operation = OperationBuilder::new().security(security).build();
+            let mut paths = Paths::new();
+            paths.paths.insert("/x".to_owned(), PathItem::new(method.clone(), operation));
+            let mut document = complete(OpenApi::new(Info::new("x", "1"), paths), |_| true);
+            let path = document.paths.paths.get_mut("/x").expect("the path was inserted");
+            let (_, operation) = operations(path).next().expect("the path has an operation");
+            let statuses: Vec<&str> = operation.responses.responses.keys().map(String::as_str).collect();
+            assert_eq!(statuses, ["400", "401", "403", "503", "default"]);
+        }
+    }
+}
