@@ -1,3 +1,8 @@
+-- installation
+id             uuid not null
+PRIMARY KEY (id)
+CREATE UNIQUE INDEX installation_pkey ON public.installation USING btree (id)
+
 -- operation
 type           text not null
 version        integer not null
@@ -56,6 +61,7 @@ parameters     text
 ttl_ms         bigint not null
 start_within_ms bigint not null
 created_at     bigint not null
+not_before_at  bigint
 traceparent    text
 CHECK ((start_within_ms > 0))
 CHECK ((ttl_ms > 0))
@@ -115,9 +121,10 @@ worker         text
 subject        uuid
 instance       uuid
 started_at     bigint
-CHECK ((((phase = 1) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
+CHECK ((((phase = ANY (ARRAY[0, 1])) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
 PRIMARY KEY (id)
 CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)
+CREATE INDEX unfinished_task_delayed ON public.unfinished_task USING btree (ready_at) WHERE (phase = 0)
 CREATE INDEX unfinished_task_due ON public.unfinished_task USING btree (due_at)
 CREATE INDEX unfinished_task_owner ON public.unfinished_task USING btree (owner, id)
 CREATE UNIQUE INDEX unfinished_task_pkey ON public.unfinished_task USING btree (id)

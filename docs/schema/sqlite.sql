@@ -1,3 +1,7 @@
+CREATE TABLE installation (
+    id blob primary key
+) strict;
+
 CREATE TABLE operation (
     type    text    not null,
     version integer not null,
@@ -46,6 +50,7 @@ CREATE TABLE task (
     ttl_ms          integer not null check (ttl_ms > 0),
     start_within_ms integer not null check (start_within_ms > 0),
     created_at      integer not null,
+    not_before_at   integer, -- when it becomes ready, if that is after its submission
     traceparent     text    -- the trace that the task belongs to (W3C Trace Context); null: none
 ) strict;
 
@@ -79,22 +84,24 @@ CREATE TABLE unfinished_task (
     owner      blob    not null,
     type       text    not null,
     queue      text    not null,
-    phase      integer not null,           -- 1 ready, 2 running; 0 is reserved for parked (not ready before an instant)
+    phase      integer not null,           -- 0 delayed (not ready yet), 1 ready, 2 running
     priority   integer not null default 0, -- 0 until a submission can name another
-    ready_at   integer not null,           -- when it became ready
-    due_at     integer not null,           -- the end of startWithin while ready, the deadline while running
+    ready_at   integer not null,           -- when it became ready; while delayed: when it becomes ready
+    due_at     integer not null,           -- the end of startWithin until it runs, then the deadline
     attempt    integer not null,           -- how often it has been granted
     claim      blob,
     worker     text,
     subject    blob,                       -- whose worker has run it last: the account or client of the claim's token
     instance   blob,                       -- the worker's process; all zeros: the claim named none
     started_at integer,
-    check (phase = 1 and claim is null
+    check (phase in (0, 1) and claim is null
         or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
             and started_at is not null)
 ) strict, without rowid;
 
 CREATE INDEX unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
+
+CREATE INDEX unfinished_task_delayed on unfinished_task (ready_at) where phase = 0;
 
 CREATE INDEX unfinished_task_due on unfinished_task (due_at);
 

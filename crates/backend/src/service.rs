@@ -14,7 +14,7 @@ use crate::app::AppState;
 use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
-use crate::background::{database_sampler, deadline_sweeper, pruner, refresher};
+use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher};
 use crate::batching::batch_operation::BatchOperation;
 use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
@@ -133,6 +133,7 @@ impl Backend {
         if app.settings.is_sampled {
             supervisor.spawn("database sampler", database_sampler::run(app.clone(), stop.clone()));
         }
+        supervisor.spawn("delay promoter", delay_promoter::run(app.clone(), stop.clone()));
         supervisor.spawn("pruner", pruner::run(app.clone(), stop.clone()));
         supervisor.spawn("refresher", refresher::run(app.clone(), stop.clone()));
         if let Some(broker) = app.broker.clone() {
@@ -179,7 +180,8 @@ fn spawn_kafka_tasks(
         .expect("settings that are valid for a producer are valid for a consumer");
     supervisor.spawn("result poll loop", consume_loop.run());
     supervisor.spawn("result consumer", result_consumer::run(app.clone(), results, stop.clone()));
-    let republisher = ticket_republisher::run(app.clone(), broker.clone(), stop.clone());
+    let tickets = TicketPublisher { broker: broker.clone(), installation: app.installation };
+    let republisher = ticket_republisher::run(app.clone(), tickets, stop.clone());
     supervisor.spawn("ticket republisher", republisher);
     supervisor.spawn("topic manager", broker.manage_topics(Role::Backend, stop.clone()));
 }

@@ -12,6 +12,7 @@ mod transport;
 
 pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
+pub use crate::api::tasks::NewTask;
 pub use crate::backoff::Backoff;
 pub use crate::client::{Client, Settings};
 pub use crate::error::ClientError;

@@ -18,6 +18,10 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// Tasks that one claim request may name by id, ask slots for, or decline.
 pub const MAX_TASKS_PER_CLAIM: usize = 1000;
 
+/// How long after its submission a task may become ready at most, and how long it may then wait for a claim, in milliseconds: a
+/// year.
+pub const MAX_DELAY_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+
 /// Reports in one request.
 pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
 

@@ -1,6 +1,7 @@
 //! Instants: microseconds in memory and in the database, RFC 3339 with milliseconds in JSON.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
@@ -46,11 +47,20 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let invalid = |_| {
-            de::Error::custom(format!("{text:?} is no date and time of RFC 3339, like 2026-11-24T09:30:00Z"))
-        };
-        let instant: jiff::Timestamp = text.parse().map_err(invalid)?;
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The text is no date and time of RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no date and time of RFC 3339, like 2026-11-24T09:30:00Z")]
+pub struct InvalidTimestamp(String);
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp(text.to_owned()))?;
         Ok(Self(instant.as_microsecond()))
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use domain::{Fault, RawJson, Ttl, TypeName};
+use domain::limits::MAX_DELAY_MS;
+use domain::{Fault, NotBefore, RawJson, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
@@ -16,7 +17,7 @@ use crate::lifecycle::submit::{NewTask, invalid_ttl};
 
 /// A task to submit.
 #[derive(Debug, Default, ToSchema)]
-#[schema(as = NewTask, examples(json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000})))]
+#[schema(as = NewTask, rename_all = "camelCase", examples(json!({"type": "GENERATE_NUMBER", "parameters": {"length": 6}, "ttl": 60_000})))]
 pub(crate) struct TaskBody {
     /// The operation to run; `GET /api/Operation` lists them.
     #[schema(value_type = TypeName, required = true)]
@@ -27,6 +28,16 @@ pub(crate) struct TaskBody {
     /// The time to live in milliseconds, from the claim to the deadline.
     #[schema(value_type = Ttl, required = true)]
     ttl: Option<RawJson>,
+    /// The task is ready, and may be claimed, from this instant on, at most a year from now. Instead of `delayMs`.
+    #[schema(value_type = Option<Timestamp>)]
+    not_before: Option<RawJson>,
+    /// The task is ready, and may be claimed, this many milliseconds after its submission. Instead of `notBefore`.
+    #[schema(value_type = Option<u64>, maximum = 31_622_400_000_u64)]
+    delay_ms: Option<RawJson>,
+    /// How long the task may wait for a claim, in milliseconds from when it is ready; then it ends as `NOT_STARTED`. By default
+    /// as long as the settings of the installation say.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
+    start_within_ms: Option<RawJson>,
 }
 
 /// The names of the fields, as the published schema has them.
@@ -67,7 +78,28 @@ impl TaskBody {
             None => return Err(ApiError::invalid("type-missing", "/type", "type is missing")),
         };
         let ttl = self.ttl.as_ref().map(|json| parse_ttl(json.text())).transpose();
-        Ok(NewTask { name, parameters: self.parameters, ttl })
+        let not_before = self.read_not_before();
+        let start_within = self.start_within_ms.as_ref().map(|json| {
+            let millis = read_millis(json, "startWithinMs", 1)?;
+            Ok(Ttl::try_from(millis).expect("it is within the bounds of a TTL"))
+        });
+        let start_within = start_within.transpose();
+        Ok(NewTask { name, parameters: self.parameters, ttl, not_before, start_within })
+    }
+
+    fn read_not_before(&self) -> Result<NotBefore, ApiError> {
+        let invalid = |detail| ApiError::invalid("not-before-invalid", "/notBefore", detail);
+        match (&self.not_before, &self.delay_ms) {
+            (None, None) => Ok(NotBefore::Submission),
+            (None, Some(delay)) => Ok(NotBefore::DelayMs(read_millis(delay, "delayMs", 0)?)),
+            (Some(instant), None) => {
+                let instant = instant.read().map_err(|_| {
+                    invalid("notBefore is a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\"")
+                })?;
+                Ok(NotBefore::Instant(instant))
+            }
+            (Some(_), Some(_)) => Err(invalid("give either notBefore or delayMs")),
+        }
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Option<RawJson>> {
@@ -75,9 +107,20 @@ impl TaskBody {
             "type" => Some(&mut self.r#type),
             "parameters" => Some(&mut self.parameters),
             "ttl" => Some(&mut self.ttl),
+            "notbefore" => Some(&mut self.not_before),
+            "delayms" => Some(&mut self.delay_ms),
+            "startwithinms" => Some(&mut self.start_within_ms),
             _ => None,
         }
     }
+}
+
+/// The field `name`, which is a whole number of milliseconds from `min` to [`MAX_DELAY_MS`].
+fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
+    json.text().parse().ok().filter(|millis| (min..=MAX_DELAY_MS).contains(millis)).ok_or_else(|| {
+        let rule = format!("{name} is a whole number of milliseconds, {min} to {MAX_DELAY_MS}");
+        ApiError::invalid("duration-invalid", &format!("/{name}"), rule)
+    })
 }
 
 /// A whole number of milliseconds, or an error whose problem type says what is wrong with `text`.
@@ -136,9 +179,9 @@ mod tests {
 
     #[test]
     fn every_published_field_is_parsed() {
-        assert_eq!(FIELD_NAMES.len(), 3);
+        assert_eq!(FIELD_NAMES.len(), 6);
         for name in FIELD_NAMES.iter() {
-            assert!(TaskBody::default().field(name).is_some(), "{name}");
+            assert!(TaskBody::default().field(&name.to_ascii_lowercase()).is_some(), "{name}");
         }
     }
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod database_sampler;
 pub(crate) mod deadline_sweeper;
+pub(crate) mod delay_promoter;
 pub(crate) mod pruner;
 pub(crate) mod refresher;

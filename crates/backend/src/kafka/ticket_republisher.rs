@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use broker::{Broker, Ticket};
+use broker::Broker;
 use database::DatabaseError;
 use domain::{QueueName, TypeName};
 use telemetry::OutageLog;
@@ -12,25 +12,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
 use crate::catalogue::Catalogue;
+use crate::notify::ticket_publisher::TicketPublisher;
 
 /// The most tickets that are republished in one period, so that a backlog is not made worse by its own tickets.
 const MAX_TICKETS_PER_PERIOD: u32 = 500;
 
 /// Republishes each `resend_period` until `stop`, then flushes the producer.
-pub(crate) async fn run(app: Arc<AppState>, broker: Broker, stop: CancellationToken) {
+pub(crate) async fn run(app: Arc<AppState>, tickets: TicketPublisher, stop: CancellationToken) {
     let mut period = interval(app.settings.resend_period);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outage = OutageLog::new("republishing tickets");
     while stop.run_until_cancelled(period.tick()).await.is_some() {
         // While Kafka is down, workers claim by type.
-        if broker.is_up() {
-            outage.record(&republish_waiting(&app, &broker).await);
+        if tickets.broker.is_up() {
+            outage.record(&republish_waiting(&app, &tickets).await);
         }
     }
-    broker.flush().await;
+    tickets.broker.flush().await;
 }
 
-async fn republish_waiting(app: &AppState, broker: &Broker) -> Result<(), DatabaseError> {
+async fn republish_waiting(app: &AppState, tickets: &TicketPublisher) -> Result<(), DatabaseError> {
     // The round comes from the clock, so that it goes on after a restart.
     let period = u64::try_from(app.settings.resend_period.as_micros()).unwrap_or(u64::MAX).max(1);
     let round = app.store.now().0.unsigned_abs() / period;
@@ -38,9 +39,7 @@ async fn republish_waiting(app: &AppState, broker: &Broker) -> Result<(), Databa
     let since = app.ago(app.settings.resend_period);
     let mut published = 0;
     for task in app.store.ready_tasks(&types, since, MAX_TICKETS_PER_PERIOD).await? {
-        let (type_name, attempt, installation) = (task.type_name, task.attempt + 1, app.installation);
-        let ticket = Ticket { id: task.id, type_name, attempt, installation };
-        if broker.publish_ticket(&task.queue, &ticket, None, Some(round)) {
+        if tickets.publish_ready(&task, Some(round)) {
             published += 1;
         }
     }

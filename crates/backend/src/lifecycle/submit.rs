@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::{InvalidTtl, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
+use domain::limits::MAX_DELAY_MS;
+use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -18,6 +19,10 @@ use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
 
+/// A task that becomes ready so soon, in microseconds, may count as ready for the database, whose clock is only estimated here: it
+/// is announced as ready at once, too.
+const CLOCK_TOLERANCE_US: i64 = 1_000_000;
+
 /// A task that somebody wants to run, before it is checked.
 #[derive(Debug)]
 pub(crate) struct NewTask {
@@ -28,6 +33,10 @@ pub(crate) struct NewTask {
     /// The time to live in milliseconds; `None`: the default. A time that could not be read is an error, which is reported
     /// together with what is wrong with the parameters.
     pub(crate) ttl: Result<Option<u64>, ApiError>,
+    /// From when on the task may be claimed.
+    pub(crate) not_before: Result<NotBefore, ApiError>,
+    /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
+    pub(crate) start_within: Result<Option<Ttl>, ApiError>,
 }
 
 /// The limits of a submission.
@@ -88,7 +97,7 @@ impl Submitter {
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
-        NewTask { name, parameters, ttl }: NewTask,
+        NewTask { name, parameters, ttl, not_before, start_within }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
         let limit = self.limits.max_parameters;
@@ -96,7 +105,12 @@ impl Submitter {
             return Err(ApiError::ParametersTooLarge { limit });
         }
         let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
-        let ttl = with_faults_of_both(ttl, compiled.validate(parameters.as_ref()))?;
+        let parameters_are_valid = compiled.validate(parameters.as_ref());
+        let not_before = not_before.and_then(|not_before| self.check_not_before(not_before));
+        let ((ttl, ()), (not_before, start_within)) = with_faults_of_both(
+            with_faults_of_both(ttl, parameters_are_valid),
+            with_faults_of_both(not_before, start_within),
+        )?;
         Ok(Submission {
             id: self.store.new_task_id(),
             owner,
@@ -104,9 +118,20 @@ impl Submitter {
             queue: compiled.operation.queue.clone(),
             parameters,
             ttl,
-            start_within: self.limits.start_within,
+            not_before,
+            start_within: start_within.unwrap_or(self.limits.start_within),
             trace,
         })
+    }
+
+    /// Refuses an instant that is too far in the future, by an estimate of the database's clock.
+    fn check_not_before(&self, not_before: NotBefore) -> Result<NotBefore, ApiError> {
+        let now = self.store.now();
+        if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
+            let rule = "notBefore is at most a year from now";
+            return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
+        }
+        Ok(not_before)
     }
 
     /// The time to live within the bounds of the operation and of the installation.
@@ -131,13 +156,16 @@ pub(crate) fn invalid_ttl(slug: &'static str, detail: impl Into<String>) -> ApiE
 }
 
 /// Succeeds if both do. If both are invalid, the error lists the faults of both.
-fn with_faults_of_both<T>(first: Result<T, ApiError>, second: Result<(), ApiError>) -> Result<T, ApiError> {
+fn with_faults_of_both<T, U>(
+    first: Result<T, ApiError>,
+    second: Result<U, ApiError>,
+) -> Result<(T, U), ApiError> {
     match (first, second) {
         (Err(ApiError::Invalid { slug, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
             faults.extend(more);
             Err(ApiError::Invalid { slug, faults })
         }
-        (first, second) => first.and_then(|value| second.map(|()| value)),
+        (first, second) => Ok((first?, second?)),
     }
 }
 
@@ -165,10 +193,16 @@ impl BatchOperation for SubmitBatch {
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
         self.store.submit(batch).await?;
         metrics::accepted(batch.len());
+        let now = self.store.now();
+        let delay = |task: &&Submission| task.not_before.ready_at(now).micros_since(now);
+        let ready = batch.iter().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
         if let Some(tickets) = &self.tickets {
-            tickets.publish(batch);
+            ready.clone().for_each(|task| tickets.publish_accepted(task));
         }
-        self.notifier.notify_ready(batch.iter().map(|task| &task.type_name));
+        self.notifier.notify_ready(ready.map(|task| &task.type_name));
+        let delayed = batch.iter().filter(|task| task.not_before != NotBefore::Submission);
+        let delays_ms = delayed.map(|task| delay(&task).max(0).cast_unsigned().div_ceil(1000));
+        self.notifier.delay_timer.schedule(delays_ms);
         Ok(vec![(); batch.len()])
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Notifier {
     ready_types: ReadyTypes,
     /// The deadlines of tasks that this Backend has granted.
     pub(crate) deadline_timer: DeadlineTimer,
+    /// When tasks that this Backend has accepted become ready.
+    pub(crate) delay_timer: DeadlineTimer,
     /// What is still to be published to the other Backends.
     pub(crate) peer_outbox: PeerOutbox,
 }

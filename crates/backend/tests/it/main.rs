@@ -9,6 +9,7 @@ mod claim;
 mod database_outage;
 mod deadline;
 mod declined_tickets;
+mod delayed_tasks;
 mod heartbeat;
 mod http_layers;
 mod isolation;

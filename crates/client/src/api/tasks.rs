@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    OperationList, PageRequest, RawJson, Task, TaskFilter, TaskId, TaskList, TaskResult, Ttl, TypeName,
-    WorkerList,
+    OperationList, PageRequest, RawJson, Task, TaskFilter, TaskId, TaskList, TaskResult, Timestamp, Ttl,
+    TypeName, WorkerList,
 };
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
@@ -22,27 +22,48 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The path of the task collection.
 const TASKS: [&str; 3] = ["api", "Task", ""];
 
-#[derive(Serialize)]
-struct Submission<'a> {
+/// A task to submit. What is `None` is left to the operation and to the Backend.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewTask<'a> {
+    /// The type: the name of the operation.
     #[serde(rename = "type")]
-    name: &'a TypeName,
+    pub type_name: &'a TypeName,
+    /// The operation's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a RawJson>,
+    pub parameters: Option<&'a RawJson>,
+    /// The time to live, counted from the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<Ttl>,
+    pub ttl: Option<Ttl>,
+    /// The task may be claimed from this instant on. Only one of this and `delay_ms` may be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The task may be claimed this many milliseconds after its submission.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// How long the task may wait for a claim once it is ready, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_within_ms: Option<u64>,
+}
+
+impl<'a> NewTask<'a> {
+    /// A task of this type, with nothing else.
+    pub const fn of_type(type_name: &'a TypeName) -> Self {
+        Self {
+            type_name,
+            parameters: None,
+            ttl: None,
+            not_before: None,
+            delay_ms: None,
+            start_within_ms: None,
+        }
+    }
 }
 
 impl Client {
     /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
-    pub async fn submit(
-        &self,
-        name: &TypeName,
-        parameters: Option<&RawJson>,
-        ttl: Option<Ttl>,
-    ) -> Result<TaskId, ClientError> {
-        self.send(self.request(Method::POST, &TASKS).json(&Submission { name, parameters, ttl }))
-            .await?
-            .read()
+    pub async fn submit(&self, task: &NewTask<'_>) -> Result<TaskId, ClientError> {
+        self.send(self.request(Method::POST, &TASKS).json(task)).await?.read()
     }
 
     /// A page of the caller's tasks, newest first.

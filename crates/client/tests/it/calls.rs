@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Client, ClientError, Credentials, Settings};
+use client::{Client, ClientError, Credentials, NewTask, Settings};
 use domain::{
     ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, Pull, RawJson, Status, TaskFilter, TaskId,
     Timestamp, Ttl,
@@ -37,8 +37,10 @@ async fn a_submission_sends_the_parameters_byte_for_byte() {
     let name = "ECHO".parse().unwrap();
     let odd = RawJson::parse(r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#.to_owned()).unwrap();
     let ttl = Ttl::try_from(5000).unwrap();
-    assert_eq!(client(&server).submit(&name, Some(&odd), Some(ttl)).await.unwrap(), id());
-    client(&server).submit(&name, None, None).await.unwrap();
+    let plain = NewTask::of_type(&name);
+    let task = NewTask { parameters: Some(&odd), ttl: Some(ttl), ..plain.clone() };
+    assert_eq!(client(&server).submit(&task).await.unwrap(), id());
+    client(&server).submit(&plain).await.unwrap();
     let requests = server.requests("/api/Task/");
     let expected = r#"{"type":"ECHO","parameters":{ "big": 9223372036854775807, "e": 1.0e2 },"ttl":5000}"#;
     assert_eq!(requests[0].body, expected);

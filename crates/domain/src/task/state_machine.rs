@@ -4,6 +4,7 @@ use crate::id::ClaimId;
 use crate::name::WorkerName;
 use crate::task::attempt::Attempt;
 use crate::task::status::{Reason, Status};
+use crate::task::submission::NotBefore;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
@@ -14,7 +15,16 @@ use crate::timestamp::Timestamp;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// The task waits for a claim.
+    /// The task is not ready yet: it cannot be claimed before an instant.
+    Delayed {
+        /// The number of grants so far.
+        attempt: Attempt,
+        /// When the task becomes ready.
+        ready_at: Timestamp,
+        /// The task is cancelled if no worker has claimed it by then.
+        start_by: Timestamp,
+    },
+    /// The task is ready, and waits for a claim.
     Created {
         /// The number of grants so far.
         attempt: Attempt,
@@ -81,6 +91,8 @@ pub enum Event {
         /// How long the task may wait for another worker.
         start_within: Ttl,
     },
+    /// The promotion of delayed tasks checks the task against the clock.
+    Promoted,
     /// The sweep checks the task against the clock.
     Swept,
     /// A worker is lost: it sends no more heartbeats, or was restarted.
@@ -98,16 +110,22 @@ pub enum Event {
 pub struct InvalidTransition;
 
 impl State {
-    /// The state of a task that was accepted at `at` and may wait for `start_within`.
-    pub fn at_submission(at: Timestamp, start_within: Ttl) -> Self {
-        Self::Created { attempt: 0, start_by: at.plus_micros(start_within.micros()) }
+    /// The state of a task that was accepted at `at`, may be claimed from `not_before` on, and may then wait for `start_within`.
+    pub fn at_submission(at: Timestamp, not_before: NotBefore, start_within: Ttl) -> Self {
+        let ready_at = not_before.ready_at(at);
+        let start_by = ready_at.plus_micros(start_within.micros());
+        if ready_at > at {
+            Self::Delayed { attempt: 0, ready_at, start_by }
+        } else {
+            Self::Created { attempt: 0, start_by }
+        }
     }
 
     /// The state after `event` at the instant `now`; fails if the event has no effect. An event exactly at `start_by` or at
     /// the deadline is in time.
     pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, InvalidTransition> {
-        use Event::{CancelRequested, Claimed, Failed, Released, Succeeded, Swept, WorkerLost};
-        use State::{Cancelled, Created, Running};
+        use Event::{CancelRequested, Claimed, Failed, Promoted, Released, Succeeded, Swept, WorkerLost};
+        use State::{Cancelled, Created, Delayed, Running};
         let ended = now;
         Ok(match (self, event) {
             (Created { attempt, start_by }, Claimed { claim, worker, ttl }) if now <= start_by => Running {
@@ -117,7 +135,10 @@ impl State {
                 started: now,
                 deadline: now.plus_micros(ttl.micros()),
             },
-            (Created { attempt, start_by }, Swept) if now > start_by => {
+            (Delayed { attempt, ready_at, start_by }, Promoted) if now >= ready_at => {
+                Created { attempt, start_by }
+            }
+            (Created { attempt, start_by } | Delayed { attempt, start_by, .. }, Swept) if now > start_by => {
                 Cancelled { attempt, reason: Reason::NotStarted, ended }
             }
             (Running { attempt, claim, deadline, .. }, Succeeded { claim: by }) if claim == by => {
@@ -142,9 +163,10 @@ impl State {
             (Running { attempt, worker, .. }, WorkerLost { worker: lost }) if worker == lost => {
                 Cancelled { attempt, reason: Reason::WorkerLost, ended }
             }
-            (Created { attempt, .. } | Running { attempt, .. }, CancelRequested) => {
-                Cancelled { attempt, reason: Reason::Requested, ended }
-            }
+            (
+                Delayed { attempt, .. } | Created { attempt, .. } | Running { attempt, .. },
+                CancelRequested,
+            ) => Cancelled { attempt, reason: Reason::Requested, ended },
             _ => return Err(InvalidTransition),
         })
     }
@@ -152,7 +174,7 @@ impl State {
     /// The status, as the API shows it.
     pub const fn status(&self) -> Status {
         match self {
-            Self::Created { .. } => Status::Created,
+            Self::Delayed { .. } | Self::Created { .. } => Status::Created,
             Self::Running { .. } => Status::Running,
             Self::Finished { .. } => Status::Finished,
             Self::Cancelled { .. } => Status::Cancelled,
@@ -191,8 +213,9 @@ mod tests {
         Ttl::try_from(1000).unwrap()
     }
 
-    fn states() -> [State; 4] {
+    fn states() -> [State; 5] {
         [
+            State::Delayed { attempt: 1, ready_at: START, start_by: LIMIT },
             State::Created { attempt: 1, start_by: LIMIT },
             State::Running { attempt: 1, claim: MINE, worker: worker("w"), started: START, deadline: LIMIT },
             State::Finished { attempt: 1, ended: START },
@@ -200,7 +223,7 @@ mod tests {
         ]
     }
 
-    fn events() -> [(&'static str, Event); 11] {
+    fn events() -> [(&'static str, Event); 12] {
         [
             ("claim", Event::Claimed { claim: MINE, worker: worker("w"), ttl: second() }),
             ("result", Event::Succeeded { claim: MINE }),
@@ -209,6 +232,7 @@ mod tests {
             ("failure by another claim", Event::Failed { claim: FOREIGN }),
             ("release", Event::Released { claim: MINE, start_within: second() }),
             ("release by another claim", Event::Released { claim: FOREIGN, start_within: second() }),
+            ("promotion", Event::Promoted),
             ("sweep", Event::Swept),
             ("its worker lost", Event::WorkerLost { worker: worker("w") }),
             ("another worker lost", Event::WorkerLost { worker: worker("v") }),
@@ -220,7 +244,11 @@ mod tests {
     fn table() -> String {
         let mut table = format!("{:<35}", "");
         for state in states() {
-            write!(table, "{:<28}", state.status()).unwrap();
+            let header = match state {
+                State::Delayed { .. } => describe(&state),
+                _ => state.status().to_string(),
+            };
+            write!(table, "{header:<28}").unwrap();
         }
         table.truncate(table.trim_end().len());
         for (name, event) in events() {
@@ -239,7 +267,10 @@ mod tests {
 
     fn describe(state: &State) -> String {
         let status = state.status();
-        state.reason().map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
+        match state {
+            State::Delayed { .. } => format!("{status} (delayed)"),
+            _ => state.reason().map_or_else(|| status.to_string(), |reason| format!("{status} {reason}")),
+        }
     }
 
     #[test]
@@ -270,7 +301,8 @@ mod tests {
 
     fn attempt(state: &State) -> Attempt {
         match state {
-            State::Created { attempt, .. }
+            State::Delayed { attempt, .. }
+            | State::Created { attempt, .. }
             | State::Running { attempt, .. }
             | State::Finished { attempt, .. }
             | State::Cancelled { attempt, .. } => *attempt,

@@ -4,7 +4,32 @@ use crate::id::{OwnerId, TaskId};
 use crate::name::{QueueName, TypeName};
 use crate::raw_json::RawJson;
 use crate::task::ttl::Ttl;
+use crate::timestamp::Timestamp;
 use crate::trace_context::TraceContext;
+
+/// From when on a task may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotBefore {
+    /// From its submission on.
+    Submission,
+    /// From this many milliseconds after its submission on.
+    DelayMs(u64),
+    /// From this instant on, or from its submission if that is later.
+    Instant(Timestamp),
+}
+
+impl NotBefore {
+    /// When a task that is submitted at `submitted` becomes ready.
+    pub fn ready_at(self, submitted: Timestamp) -> Timestamp {
+        match self {
+            Self::Submission => submitted,
+            Self::DelayMs(millis) => {
+                submitted.plus_micros(i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1000))
+            }
+            Self::Instant(instant) => submitted.max(instant),
+        }
+    }
+}
 
 /// A submission that was validated and can be stored. A stored submission never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +46,9 @@ pub struct Submission {
     pub parameters: Option<RawJson>,
     /// How long an attempt may run, counted from its claim.
     pub ttl: Ttl,
-    /// How long the task may wait for a claim, counted from its acceptance or release.
+    /// From when on the task may be claimed.
+    pub not_before: NotBefore,
+    /// How long the task may wait for a claim, counted from when it is ready.
     pub start_within: Ttl,
     /// The span of the submission, parent of the task's other spans. `None`: the task is not traced.
     pub trace: Option<TraceContext>,

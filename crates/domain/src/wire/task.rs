@@ -31,6 +31,8 @@ pub struct Task {
     pub error: Option<String>,
     /// When the task was accepted.
     pub creation_date: Timestamp,
+    /// The task is ready, and may be claimed, from then on; `null`: from its submission on.
+    pub not_before: Option<Timestamp>,
     /// When a worker claimed the task.
     pub start_date: Option<Timestamp>,
     /// When the task ended.

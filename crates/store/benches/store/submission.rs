@@ -17,6 +17,7 @@ pub(crate) fn submission(store: &Store) -> Submission {
         type_name: kind(),
         queue: "default".parse().unwrap(),
         parameters: Some(RawJson::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(109))).unwrap()),
+        not_before: domain::NotBefore::Submission,
         ttl: Ttl::try_from(3_600_000).unwrap(),
         start_within: Ttl::DEFAULT_MAX,
         trace: None,

@@ -14,6 +14,7 @@ create table task (
     ttl_ms          bigint not null check (ttl_ms > 0),
     start_within_ms bigint not null check (start_within_ms > 0),
     created_at      bigint not null,
+    not_before_at   bigint, -- when it becomes ready, if that is after its submission
     traceparent     text   -- the trace that the task belongs to (W3C Trace Context); null: none
 );
 create index task_owner on task (owner, id);
@@ -24,21 +25,22 @@ create table unfinished_task (
     owner      uuid     not null,
     type       text     not null,
     queue      text     not null,
-    phase      smallint not null,           -- 1 ready, 2 running; 0 is reserved for parked (not ready before an instant)
+    phase      smallint not null,           -- 0 delayed (not ready yet), 1 ready, 2 running
     priority   smallint not null default 0, -- 0 until a submission can name another
-    ready_at   bigint   not null,           -- when it became ready
-    due_at     bigint   not null,           -- the end of startWithin while ready, the deadline while running
+    ready_at   bigint   not null,           -- when it became ready; while delayed: when it becomes ready
+    due_at     bigint   not null,           -- the end of startWithin until it runs, then the deadline
     attempt    integer  not null,           -- how often it has been granted
     claim      uuid,
     worker     text,
     subject    uuid,                        -- whose worker has run it last: the account or client of the claim's token
     instance   uuid,                        -- the worker's process; all zeros: the claim named none
     started_at bigint,
-    check (phase = 1 and claim is null
+    check (phase in (0, 1) and claim is null
         or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
             and started_at is not null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
+create index unfinished_task_delayed on unfinished_task (ready_at) where phase = 0;
 create index unfinished_task_ready on unfinished_task (type, priority, ready_at) where phase = 1;
 create index unfinished_task_due on unfinished_task (due_at);
 create index unfinished_task_owner on unfinished_task (owner, id);

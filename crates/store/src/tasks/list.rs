@@ -20,13 +20,13 @@ const ANY: &str = "
         and t.created_at >= $4 and t.type = coalesce($5, t.type)
     order by t.owner desc, t.id desc limit $6";
 
-/// Of one phase, `$7`. An owner has a limited number of unfinished tasks (`backend.max_unfinished_per_owner`), so the phase needs
+/// Of those that run, or with `$7` = false of those that do not run yet. An owner has a limited number of unfinished tasks (`backend.max_unfinished_per_owner`), so the phase needs
 /// no index; no index on the phase or the type fits the expressions.
 const UNFINISHED: &str = "
     select t.id, t.type as name, t.created_at, u.phase, cast(null as text) as status, cast(null as text) as reason
     from unfinished_task u join task t on t.id = u.id
     where (u.owner, u.id) < ($1, $2) and (u.owner, u.id) >= ($1, $3)
-        and t.created_at >= $4 and u.type = coalesce($5, u.type) and u.phase + 0 = $7
+        and t.created_at >= $4 and u.type = coalesce($5, u.type) and (u.phase + 0 = 2) = $7
     order by u.owner desc, u.id desc limit $6";
 
 /// Of one final status, `$7`.
@@ -36,10 +36,6 @@ const ENDED: &str = "
     where (o.owner, o.status, o.id) < ($1, $7, $2) and (o.owner, o.status, o.id) >= ($1, $7, $3)
         and t.created_at >= $4 and o.type = coalesce($5, o.type)
     order by o.owner desc, o.status desc, o.id desc limit $6";
-
-/// The phases of an unfinished task.
-const READY: Phase = 1;
-const RUNNING: Phase = 2;
 
 /// How much earlier than its acceptance a task's id may have been issued, by an estimate of the database's clock: an hour, in
 /// microseconds. The id bounds how far a page with `from` reads; whether a task is listed depends on its date alone.
@@ -77,8 +73,8 @@ impl Store {
         }
         let rows: Vec<SummaryRow> = match filter.status {
             None => page!(ANY),
-            Some(Status::Created) => page!(UNFINISHED, READY),
-            Some(Status::Running) => page!(UNFINISHED, RUNNING),
+            Some(Status::Created) => page!(UNFINISHED, false),
+            Some(Status::Running) => page!(UNFINISHED, true),
             Some(ended @ (Status::Finished | Status::Cancelled)) => page!(ENDED, ended.as_str()),
         };
         rows.into_iter().map(summary).collect()
@@ -114,7 +110,7 @@ mod tests {
     /// The statements, the type and a value of `$7`, and the index that each must use.
     const STATEMENTS: [(&str, &str, &str, &str); 3] = [
         (ANY, "text", "''", "task_owner"),
-        (UNFINISHED, "smallint", "1", "unfinished_task_owner"),
+        (UNFINISHED, "boolean", "false", "unfinished_task_owner"),
         (ENDED, "text", "'CANCELLED'", "outcome_owner"),
     ];
 

@@ -6,6 +6,7 @@ pub(crate) mod claim_by_type;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
 pub(crate) mod list;
+pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod queries;
 pub(crate) mod rows;

@@ -2,15 +2,14 @@
 
 use database::{DatabaseError, on};
 use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
-use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
-use crate::tasks::rows::ReadyTask;
+use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
 /// One statement: two might find a task that ends in between in neither table.
 const GET: &str = "
-    select t.type as name, t.parameters, t.created_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
+    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
@@ -31,12 +30,12 @@ const UNFINISHED: &str =
 
 const COUNTS: &str = "
     select (select count(*) from task) as accepted,
-        (select count(*) from unfinished_task where phase = 1) as created,
+        (select count(*) from unfinished_task where phase in (0, 1)) as created,
         (select count(*) from unfinished_task where phase = 2) as running,
         (select count(*) from outcome where status = 'FINISHED') as finished,
         (select count(*) from outcome where status = 'CANCELLED') as cancelled";
 
-/// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: 1 ready, 2 running.
+/// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: 0 delayed, 1 ready, 2 running.
 pub(crate) type Phase = i16;
 
 row_struct! {
@@ -44,6 +43,7 @@ row_struct! {
         name: String,
         parameters: Option<String>,
         created_at: i64,
+        not_before_at: Option<i64>,
         ttl_ms: i64,
         phase: Option<Phase>,
         status: Option<String>,
@@ -62,16 +62,6 @@ row_struct! {
         status: Option<String>,
         reason: Option<String>,
         result: Option<String>,
-    }
-}
-
-row_struct! {
-    struct ReadyRow {
-        id: Uuid,
-        name: String,
-        queue: String,
-        attempt: i32,
-        ready_at: i64,
     }
 }
 
@@ -138,13 +128,7 @@ impl Store {
             let rows: Vec<ReadyRow> = on!(&self.db, read, pool =>
                 sqlx::query_as(READY).bind(name.as_str()).bind(since.0).bind(i64::from(limit)).fetch_all(pool).await)?;
             for row in rows {
-                ready.push(ReadyTask {
-                    id: TaskId(row.id),
-                    type_name: parse_column("unfinished_task", row.id, &row.name)?,
-                    queue: parse_column("unfinished_task", row.id, &row.queue)?,
-                    attempt: row.attempt.cast_unsigned(),
-                    since: Timestamp(row.ready_at),
-                });
+                ready.push(ready_task(&row)?);
             }
         }
         ready.sort_by_key(|task| (task.since, task.id));
@@ -182,6 +166,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         creation_date: Timestamp(row.created_at),
+        not_before: row.not_before_at.map(Timestamp),
         start_date: row.started_at.map(Timestamp),
         end_date: row.ended_at.map(Timestamp),
         deadline: row.started_at.map(|started| Timestamp(started).plus_micros(ttl.micros())),
@@ -200,7 +185,7 @@ pub(crate) fn status_of(
     match (ended, phase) {
         (Some(status), _) => parse_column("outcome", id, status),
         (None, Some(2)) => Ok(Status::Running),
-        (None, Some(1)) => Ok(Status::Created),
+        (None, Some(0 | 1)) => Ok(Status::Created),
         (None, phase) => Err(corrupt("task", id, format_args!("it has no outcome and phase {phase:?}"))),
     }
 }

@@ -62,3 +62,25 @@ fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
         late_us: row.late_us,
     })
 }
+
+row_struct! {
+    /// The row of a task that is ready.
+    struct ReadyRow {
+        id: Uuid,
+        name: String,
+        queue: String,
+        attempt: i32,
+        ready_at: i64,
+    }
+}
+
+/// Decodes the row of a task that is ready.
+pub(crate) fn ready_task(row: &ReadyRow) -> Result<ReadyTask, DatabaseError> {
+    Ok(ReadyTask {
+        id: TaskId(row.id),
+        type_name: parse_column("unfinished_task", row.id, &row.name)?,
+        queue: parse_column("unfinished_task", row.id, &row.queue)?,
+        attempt: row.attempt.cast_unsigned(),
+        since: Timestamp(row.ready_at),
+    })
+}

@@ -1,7 +1,7 @@
 //! Accepts submissions: a batch of tasks, all of it or none.
 
 use database::{DatabaseError, Db, encode_batch, transaction};
-use domain::{RawJson, Submission, Ttl};
+use domain::{NotBefore, RawJson, Submission, Ttl};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -9,28 +9,35 @@ use crate::store::Store;
 
 const POSTGRES: &str = "
     with accepted as (
-        insert into task (id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent)
-        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl_ms, g.start_within_ms, (select now_us()), g.traceparent
+        insert into task (
+            id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
+        select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl_ms, g.start_within_ms, (select now_us()), g.traceparent,
+            nullif(greatest((select now_us()) + g.delay_ms * 1000, g.not_before_at), (select now_us()))
         from unnest(
-            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
-            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent)
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
+            $9::bigint[], $10::bigint[])
+            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at)
         on conflict (id) do nothing
-        returning id, owner, type, queue, created_at, start_within_ms
+        returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms
     )
     insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
-    select id, owner, type, queue, 1, created_at, created_at + start_within_ms * 1000, 0 from accepted";
+    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end, ready_at,
+        ready_at + start_within_ms * 1000, 0
+    from accepted";
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
     insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
-    select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, 1, ?2, ?2 + (value->>6) * 1000, 0
-    from json_each(?1)
+    select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3,
+        case when ready_at > ?2 then 0 else 1 end, ready_at, ready_at + (value->>6) * 1000, 0
+    from (select value, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
     on conflict (id) do nothing;
 
-    insert into task (id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent)
+    insert into task (
+        id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2,
-        value->>7
+        value->>7, nullif(max(?2 + (value->>8) * 1000, value->>9), ?2)
     from json_each(?1)
     where true
     on conflict (id) do nothing";
@@ -46,7 +53,19 @@ impl Store {
             Db::Sqlite(pools) => {
                 let rows = encode_batch(tasks.iter().map(|task| {
                     let Submission { id, owner, type_name, queue, ttl, start_within, trace, .. } = task;
-                    (id, owner, type_name, queue, parameters(task), ttl, start_within, trace)
+                    let (delay_ms, not_before) = not_before(task);
+                    (
+                        id,
+                        owner,
+                        type_name,
+                        queue,
+                        parameters(task),
+                        ttl,
+                        start_within,
+                        trace,
+                        delay_ms,
+                        not_before,
+                    )
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
@@ -72,6 +91,8 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
         .bind(tasks.iter().map(|task| millis(task.ttl)).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| millis(task.start_within)).collect::<Vec<_>>())
         .bind(tasks.iter().map(traceparent).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| not_before(task).0).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| not_before(task).1).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(())
@@ -79,6 +100,15 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
 
 fn parameters(task: &Submission) -> Option<&str> {
     task.parameters.as_ref().map(RawJson::text)
+}
+
+/// The delay in milliseconds, and the instant in microseconds, before which the task may not be claimed; 0 where it names none.
+fn not_before(task: &Submission) -> (i64, i64) {
+    match task.not_before {
+        NotBefore::Submission => (0, 0),
+        NotBefore::DelayMs(millis) => (millis.cast_signed(), 0),
+        NotBefore::Instant(instant) => (0, instant.0),
+    }
 }
 
 fn millis(ttl: Ttl) -> i64 {

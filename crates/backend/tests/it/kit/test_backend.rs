@@ -191,6 +191,7 @@ impl TestBackend {
     /// Submits tasks through the store: no waiting request is notified. Their ids.
     pub(crate) async fn submit_to_store(&self, owner: Uuid, task_type: &str, count: usize) -> Vec<String> {
         let submission = || Submission {
+            not_before: domain::NotBefore::Submission,
             id: self.store.new_task_id(),
             owner: OwnerId(owner),
             type_name: task_type.parse().unwrap(),

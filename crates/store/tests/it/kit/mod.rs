@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use database::{Db, ProcessClock, on};
 use domain::{
-    AttemptOutcome, ClaimId, Grant, InstanceId, OwnerId, RawJson, Report, SettleResult, Status, SubjectId,
-    Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, ClaimId, Grant, InstanceId, NotBefore, OwnerId, RawJson, Report, SettleResult, Status,
+    SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
 use store::{AttributedReport, ClaimById, Granted, Store};
@@ -115,6 +115,7 @@ impl TestStore {
             queue: "default".parse().unwrap(),
             parameters: Some(json(r#"{"say":"hello"}"#)),
             ttl: millis(5000),
+            not_before: NotBefore::Submission,
             start_within: millis(60_000),
             trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
         }

@@ -3,8 +3,9 @@
 use database::{Db, on};
 use uuid::Uuid;
 
-/// Id, owner, type, queue, parameters, TTL, startWithin, created, traceparent.
-pub(crate) type TaskRow = (Uuid, Uuid, String, String, Option<String>, i64, i64, i64, Option<String>);
+/// Id, owner, type, queue, parameters, TTL, startWithin, created, traceparent, not before.
+pub(crate) type TaskRow =
+    (Uuid, Uuid, String, String, Option<String>, i64, i64, i64, Option<String>, Option<i64>);
 
 /// Id, owner, type, queue, phase, ready, due, attempt, claim, worker, started.
 pub(crate) type UnfinishedRow =
@@ -38,7 +39,7 @@ pub(crate) struct Tables {
     pub(crate) worker: Vec<WorkerRow>,
 }
 
-const TASK: &str = "select id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent from task \
+const TASK: &str = "select id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at from task \
     order by id";
 
 const UNFINISHED: &str = "select id, owner, type, queue, phase, ready_at, due_at, attempt, claim, worker, started_at from unfinished_task \

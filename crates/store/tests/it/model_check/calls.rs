@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, ClaimId, GrantRef, InstanceId, OwnerId, Report, SettleResult, State, Submission, TaskId,
-    TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, ClaimId, GrantRef, InstanceId, NotBefore, OwnerId, Report, SettleResult, State,
+    Submission, TaskId, Timestamp, TypeName, WorkerName, WorkerProcess,
 };
 use futures_util::future::join_all;
-use store::{AttributedReport, ClaimById, EndedTask, Granted, PullRequest, PullResult, Store};
+use store::{AttributedReport, ClaimById, EndedTask, Granted, PullRequest, PullResult, ReadyTask, Store};
 use uuid::Uuid;
 
 use crate::kit::table_dump::Tables;
-use crate::kit::{ANN, BOB, TestStore, json, kind, millis, process, worker};
+use crate::kit::{ANN, BOB, MILLI, START, TestStore, json, kind, millis, process, worker};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::steps::{NewClaim, NewTask, Operation, Reported, Reporter};
 
@@ -28,6 +28,7 @@ pub(crate) enum Call {
     Claim(Vec<ClaimById>),
     Pull(Vec<PullRequest>, Vec<TypeName>, Duration),
     Settle(Vec<AttributedReport>),
+    Promote,
     Expire,
     EndTasksOfSilent,
     EndTasksOfWorker(WorkerName),
@@ -41,6 +42,7 @@ pub(crate) enum CallResult {
     Granted(Vec<Granted>),
     PullResult(PullResult),
     SettleResult(Vec<SettleResult>),
+    Promoted(Vec<ReadyTask>),
     EndedTask(Vec<EndedTask>),
 }
 
@@ -120,6 +122,7 @@ impl Call {
                     .filter_map(|(task, by, what)| Some(report(nth(model, *task)?, *by, *what)));
                 Self::Settle(reports.collect())
             }
+            Operation::Promote => Self::Promote,
             Operation::Expire => Self::Expire,
             Operation::EndTasksOfSilent => Self::EndTasksOfSilent,
             Operation::EndTasksOfWorker(worker) => Self::EndTasksOfWorker(named(*worker)),
@@ -162,6 +165,7 @@ impl Call {
                 CallResult::PullResult(store.claim_by_type(requests, kinds, *age).await.unwrap())
             }
             Self::Settle(reports) => CallResult::SettleResult(store.settle(reports).await.unwrap()),
+            Self::Promote => CallResult::Promoted(store.promote_delayed().await.unwrap()),
             Self::Expire => CallResult::EndedTask(store.expire().await.unwrap()),
             Self::EndTasksOfSilent => {
                 let silence = Duration::from_micros(SILENCE.cast_unsigned());
@@ -211,6 +215,15 @@ impl Call {
                         effect(report.id, Act::Report(report.clone()), Answer::SettleResult(s.clone()))
                     })
                     .collect()
+            }
+            (_, CallResult::Promoted(promoted)) => {
+                let answer = |id: &TaskId| {
+                    let is_promoted = promoted
+                        .iter()
+                        .any(|task| task.id == *id && task.since.0 == now && task.attempt == 0);
+                    if is_promoted { Answer::Promoted } else { Answer::Nothing }
+                };
+                model.tasks.keys().map(|id| effect(*id, Act::Promote, answer(id))).collect()
             }
             (_, CallResult::EndedTask(ended)) => {
                 let (act, ids) = self.ending(model, now);
@@ -319,6 +332,7 @@ impl CallResult {
             Self::Done => 0,
             Self::Granted(granted) | Self::PullResult(PullResult { granted, .. }) => granted.len(),
             Self::SettleResult(settled) => settled.len(),
+            Self::Promoted(promoted) => promoted.len(),
             Self::EndedTask(ended) => ended.len(),
         }
     }
@@ -356,7 +370,13 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
     let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
     let usual = test.submission();
     let trace = usual.trace.filter(|_| new.owner);
-    Submission { owner: owner(new.owner), type_name: typed(new.kind), ttl, start_within, trace, ..usual }
+    let not_before = match new.delay {
+        0 => NotBefore::Submission,
+        delay @ 1.. => NotBefore::DelayMs(delay.unsigned_abs()),
+        instant => NotBefore::Instant(Timestamp(START - instant * MILLI)),
+    };
+    let (owner, type_name) = (owner(new.owner), typed(new.kind));
+    Submission { owner, type_name, ttl, not_before, start_within, trace, ..usual }
 }
 
 fn claim_request(model: &Model, new: &NewClaim) -> Option<ClaimById> {

@@ -34,6 +34,7 @@ pub(crate) struct ModelTask {
 pub(crate) enum Act {
     Claim(ClaimById),
     Report(Report),
+    Promote,
     Expire,
     WorkerLost(BTreeSet<WorkerName>),
     Cancel(OwnerId),
@@ -44,6 +45,7 @@ pub(crate) enum Act {
 pub(crate) enum Answer {
     Nothing,
     Granted(Granted),
+    Promoted,
     EndedTask(EndedTask),
     SettleResult(SettleResult),
 }
@@ -60,8 +62,10 @@ impl Model {
 
 impl ModelTask {
     pub(crate) fn new(submission: Submission, now: i64) -> Self {
-        let state = State::at_submission(Timestamp(now), submission.start_within);
-        Self { submission, created: now, ready_at: now, state, run: None, result: None, error: None }
+        let submitted = Timestamp(now);
+        let ready_at = submission.not_before.ready_at(submitted).0;
+        let state = State::at_submission(submitted, submission.not_before, submission.start_within);
+        Self { submission, created: now, ready_at, state, run: None, result: None, error: None }
     }
 
     /// Applies `act` to the task. Returns the answer and whether the state has changed.
@@ -71,6 +75,14 @@ impl ModelTask {
             Act::Report(report) => {
                 let changed = self.report(report, now);
                 (Answer::SettleResult(self.settled(report, now)), changed)
+            }
+            Act::Promote => {
+                let changed = self.apply(Event::Promoted, now);
+                if !changed {
+                    return (Answer::Nothing, false);
+                }
+                self.ready_at = now;
+                (Answer::Promoted, true)
             }
             Act::Expire => self.end(Event::Swept, self.due().map(|due| now - due), now),
             Act::WorkerLost(silent) => {
@@ -158,7 +170,7 @@ impl ModelTask {
     /// The answer to a report, by how the task stands.
     pub(crate) fn settled(&self, report: &Report, now: i64) -> SettleResult {
         let (attempt, late) = match (&self.state, &self.run) {
-            (State::Created { attempt, .. }, _) => (*attempt, 0),
+            (State::Delayed { attempt, .. } | State::Created { attempt, .. }, _) => (*attempt, 0),
             (State::Running { attempt, deadline, .. }, _) => (*attempt, now - deadline.0),
             (State::Finished { attempt, .. } | State::Cancelled { attempt, .. }, run) => {
                 let deadline = run.as_ref().map(|(_, started)| started + self.submission.ttl.micros());
@@ -168,7 +180,9 @@ impl ModelTask {
         let late_by_ms = late.max(0).cast_unsigned().div_ceil(1000);
         match (&self.state, &report.reported) {
             _ if attempt != report.attempt => SettleResult::Stale,
-            (State::Created { .. }, AttemptOutcome::Released) => SettleResult::Released,
+            (State::Delayed { .. } | State::Created { .. }, AttemptOutcome::Released) => {
+                SettleResult::Released
+            }
             (State::Finished { .. }, AttemptOutcome::Result(_)) => SettleResult::Finished,
             (State::Running { .. }, _) if late > 0 => SettleResult::Late { late_by_ms },
             (State::Cancelled { reason: Reason::LateResult | Reason::TtlExpired, .. }, _) => {
@@ -200,7 +214,7 @@ impl ModelTask {
     /// The end of `startWithin` or the deadline; `None` once the task has ended.
     fn due(&self) -> Option<i64> {
         match &self.state {
-            State::Created { start_by, .. } => Some(start_by.0),
+            State::Delayed { start_by, .. } | State::Created { start_by, .. } => Some(start_by.0),
             State::Running { deadline, .. } => Some(deadline.0),
             State::Finished { .. } | State::Cancelled { .. } => None,
         }
@@ -212,7 +226,8 @@ impl ModelTask {
 
     pub(crate) fn attempt(&self) -> u32 {
         match &self.state {
-            State::Created { attempt, .. }
+            State::Delayed { attempt, .. }
+            | State::Created { attempt, .. }
             | State::Running { attempt, .. }
             | State::Finished { attempt, .. }
             | State::Cancelled { attempt, .. } => *attempt,
@@ -220,8 +235,17 @@ impl ModelTask {
     }
 
     pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission { id, owner, type_name: name, queue, parameters, ttl, start_within, trace } =
-            self.submission.clone();
+        let Submission {
+            id,
+            owner,
+            type_name: name,
+            queue,
+            parameters,
+            ttl,
+            start_within,
+            trace,
+            not_before,
+        } = self.submission.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
         (
@@ -234,6 +258,7 @@ impl ModelTask {
             start_within,
             self.created,
             trace.map(|trace| trace.to_string()),
+            Some(not_before.ready_at(Timestamp(self.created)).0).filter(|ready_at| *ready_at > self.created),
         )
     }
 
@@ -245,6 +270,7 @@ impl ModelTask {
             State::Running { claim, worker, started, .. } => {
                 (2, Some(claim.0), Some(worker.as_str().to_owned()), Some(started.0))
             }
+            State::Delayed { .. } => (0, None, None, None),
             _ => (1, None, None, None),
         };
         let (name, queue) = (name.into(), queue.into());

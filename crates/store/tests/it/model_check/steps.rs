@@ -20,6 +20,7 @@ pub(crate) enum Operation {
     Claim(Vec<NewClaim>),
     Pull { kinds: Vec<u8>, requests: Vec<(u8, u32, bool)>, age: u64 },
     Settle(Vec<(usize, Reporter, Reported)>),
+    Promote,
     Expire,
     EndTasksOfSilent,
     EndTasksOfWorker(u8),
@@ -32,6 +33,8 @@ pub(crate) struct NewTask {
     pub(crate) kind: u8,
     pub(crate) ttl: u64,
     pub(crate) start_within: u64,
+    /// In milliseconds; negative: an instant so long after the start of all tests.
+    pub(crate) delay: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +90,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (vec(0..2_u8, 1..3), vec((0..3_u8, 0..3_u32, any::<bool>()), 1..3), select(vec![0, 0, 1, 500_000, 1_000_000]))
             .prop_map(|(kinds, requests, age)| Operation::Pull { kinds, requests, age }),
         5 => vec((0..12_usize, reporter(), reported()), 1..4).prop_map(Operation::Settle),
+        3 => Just(Operation::Promote),
         2 => Just(Operation::Expire),
         1 => Just(Operation::EndTasksOfSilent),
         1 => (0..3_u8).prop_map(Operation::EndTasksOfWorker),
@@ -95,8 +99,9 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn new_task() -> impl Strategy<Value = NewTask> {
-    let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]));
-    new.prop_map(|(owner, kind, ttl, start_within)| NewTask { owner, kind, ttl, start_within })
+    let delay = select(vec![0, 0, 0, 500, 1000, -1000, -3000]);
+    let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]), delay);
+    new.prop_map(|(owner, kind, ttl, start_within, delay)| NewTask { owner, kind, ttl, start_within, delay })
 }
 
 fn new_claim() -> impl Strategy<Value = NewClaim> {

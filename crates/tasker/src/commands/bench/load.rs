@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use client::{Client, ClientError};
+use client::{Client, ClientError, NewTask};
 use domain::{RawJson, Task, TaskId, Ttl, TypeName};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -66,9 +66,14 @@ pub struct Measured {
 type TaskOutcome = (Option<TaskId>, Result<Duration, ClientError>);
 
 impl Load {
+    fn task(&self) -> NewTask<'_> {
+        let (parameters, ttl) = (self.parameters.as_ref(), Some(self.ttl));
+        NewTask { parameters, ttl, ..NewTask::of_type(&self.name) }
+    }
+
     /// Submits one task, to find out whether such tasks are accepted.
     pub async fn submit_one(&self, client: &Client) -> Result<(), ClientError> {
-        client.submit(&self.name, self.parameters.as_ref(), Some(self.ttl)).await.map(drop)
+        client.submit(&self.task()).await.map(drop)
     }
 
     /// Submits tasks until the duration is over, then waits for those in flight.
@@ -130,7 +135,7 @@ impl Load {
 
     /// Submits one task and measures it. Durations are counted from `scheduled`, when it should have been submitted.
     async fn measure_task(&self, client: &Client, scheduled: Instant) -> TaskOutcome {
-        let id = match client.submit(&self.name, self.parameters.as_ref(), Some(self.ttl)).await {
+        let id = match client.submit(&self.task()).await {
             Ok(id) => id,
             Err(error) => {
                 tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;

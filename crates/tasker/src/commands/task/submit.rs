@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use domain::{TaskId, Ttl, TypeName};
+use client::NewTask;
+use domain::{TaskId, Timestamp, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
@@ -27,6 +28,15 @@ pub struct Submit {
     /// The time to live, counted from the start of the task: 500ms, 5s, 2m, 1h, 7d
     #[arg(long, value_parser = ttl::parse)]
     ttl: Option<Ttl>,
+    /// The task may start this long after its submission: 10s, 2h, 7d
+    #[arg(long, value_parser = ttl::parse, conflicts_with = "not_before")]
+    delay: Option<Ttl>,
+    /// The task may start from this date and time on, in the notation of RFC 3339: 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "DATE")]
+    not_before: Option<Timestamp>,
+    /// How long the task may wait for a worker once it may start; by default as long as the server says
+    #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
+    start_within: Option<Ttl>,
     /// Wait for the end of the task and print its result; `--wait=30s` waits at most 30 seconds. Ctrl-C ends the wait and
     /// not the task
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
@@ -47,7 +57,15 @@ impl Submit {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let parameters = self.parameters.as_deref().map(parameters::read).transpose()?;
         let client = self.server.connect(environment)?;
-        let id = client.submit(&self.name, parameters.as_ref(), self.ttl).await?;
+        let task = NewTask {
+            parameters: parameters.as_ref(),
+            ttl: self.ttl,
+            not_before: self.not_before,
+            delay_ms: self.delay.map(Ttl::millis),
+            start_within_ms: self.start_within.map(Ttl::millis),
+            ..NewTask::of_type(&self.name)
+        };
+        let id = client.submit(&task).await?;
         let Some(limit) = self.wait else {
             let text = |task: &Submitted| task.id.to_string();
             self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
