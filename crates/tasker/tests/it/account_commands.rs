@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
+use crate::kit::cluster::{Cluster, ClusterConfig};
 use crate::kit::command::{run, run_with_input, tasker_command};
 use crate::kit::tasker_up::TaskerUp;
 use crate::kit::wait_until::wait_until;
@@ -17,7 +18,11 @@ async fn a_session_lasts_from_login_to_logout() {
         let mut command = tasker_command(up.home(), arguments.iter().copied());
         run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
     };
-    assert!(run_client(&["whoami"], "").stdout.starts_with("local (User) at http://127.0.0.1:"));
+    let who_is = |name: &str, from: &str| {
+        let (backend, issuer) = (&up.backend_url, &up.identity_url);
+        format!("name     {name}\nroles    User\nBackend  {backend}\nissuer   {issuer}\nfrom     {from}")
+    };
+    assert_eq!(run_client(&["whoami"], "").stdout, who_is("local", "the data directory ./.tasker"));
     let wrong = run_client(&["login", "ann", "--password-stdin"], "no such password\n");
     assert_eq!(wrong.code, 4, "{}", wrong.stderr);
     let signed_in = run_client(&["login", "ann", "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -31,6 +36,9 @@ async fn a_session_lasts_from_login_to_logout() {
     let who = run(tasker_command(elsewhere.path(), list).env("XDG_STATE_HOME", state.path()));
     let who: serde_json::Value = serde_json::from_str(&who.stdout).unwrap();
     assert_eq!((&who["name"], &who["backend"]), (&"ann".into(), &up.backend_url.as_str().into()));
+    assert_eq!(who["source"], "tasker login");
+    let shown = run_client(&["whoami"], "");
+    assert_eq!((shown.stdout, shown.stderr), (who_is("ann", "tasker login"), String::new()));
     // A directory on the command line takes precedence over the session.
     assert_eq!(run_client(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").stdout, "local");
 
@@ -78,6 +86,44 @@ async fn a_token_may_come_from_the_environment_and_an_invalid_one_is_denied() {
     let ann = ApiClient::register(&up.urls(), "ann").await;
     let listed = list(ann.token());
     assert_eq!((listed.code, listed.stdout.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.stderr);
+    // The Backend names the Identity of the token.
+    let whoami = ["whoami", "--backend-url", &up.backend_url];
+    let whoami = run(tasker_command(elsewhere.path(), whoami).env("TASKER_TOKEN", ann.token()));
+    assert!(whoami.stdout.starts_with("name     ann\n"), "{whoami:?}");
+    assert!(whoami.stdout.ends_with("\nfrom     TASKER_TOKEN"), "{whoami:?}");
+    let option = run(&mut tasker_command(up.home(), ["whoami", "--token", ann.token()]));
+    assert!(option.stdout.ends_with("\nfrom     --token"), "{option:?}");
+}
+
+/// Every Backend that names the issuer of the sign-in as its own gets its token, whatever the address; no other does.
+#[tokio::test]
+async fn a_sign_in_counts_for_every_backend_of_its_issuer() {
+    let config = ClusterConfig { backends: 2, workers: 1, slots: 2, ..ClusterConfig::default() };
+    let (cluster, other) = (Cluster::start_with(config).await, TaskerUp::start());
+    let (urls, second) = (cluster.urls(), cluster.urls_of_backend(1).backend);
+    ApiClient::register(&urls, "ann").await;
+    let home = tempfile::tempdir().unwrap();
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(home.path(), arguments.iter().copied());
+        run_with_input(command.env("XDG_STATE_HOME", home.path()), input)
+    };
+    let addresses = ["--backend-url", &urls.backend, "--identity-url", &urls.identity];
+    let signed_in = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
+    assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
+    let id = run_client(&["submit", "ECHO", "--ttl", "60s"], "").stdout;
+    let listed = run_client(&["list", "-o", "id", "--backend-url", &second], "");
+    assert_eq!((listed.code, listed.stdout), (0, id), "{}", listed.stderr);
+    let whoami = run_client(&["whoami", "--backend-url", &second], "").stdout;
+    assert!(whoami.contains(&format!("Backend  {second}\nissuer   {}", urls.identity)), "{whoami}");
+    let by_name = second.replace("127.0.0.1", "localhost");
+    assert_eq!(run_client(&["list", "--backend-url", &by_name], "").code, 0);
+    let refused = run_client(&["list", "--backend-url", &other.backend_url], "");
+    assert_eq!(refused.code, 4);
+    assert!(
+        refused.stderr.contains(&format!("not signed in at {}", other.backend_url)),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[tokio::test]

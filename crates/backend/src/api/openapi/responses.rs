@@ -85,7 +85,12 @@ pub(super) fn add_components(components: &mut Components) {
     let mut add = |name: &str, header: Header| components.headers.insert(name.to_owned(), header.into());
     add("XRequestId", text_header("The id of this request, as the log of the Backend contains it"));
     add("AcceptEncoding", text_header("The encodings that a body may have (RFC 7694)"));
-    add("WwwAuthenticate", text_header("How to authenticate, and what is wrong with the token (RFC 6750)"));
+    add(
+        "WwwAuthenticate",
+        text_header(
+            "How to authenticate, and what is wrong with the token (RFC 6750); the realm is the issuer whose tokens are accepted",
+        ),
+    );
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));
     add("RetryAfter", retry_after.description(Some("After how many seconds to try again")).build());

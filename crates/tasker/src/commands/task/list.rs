@@ -69,7 +69,7 @@ impl List {
             from: self.since.as_ref().map(|age| now.plus_micros(-age.span.micros())),
         };
         let page = PageRequest { before: self.before, limit: self.limit };
-        let found = self.server.connect(environment)?.list_filtered(&filter, page).await?;
+        let found = self.server.connect(environment).await?.list_filtered(&filter, page).await?;
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
         self.server.output.print(&found, |found| view.list(found, now, terminal::columns()), ids)?;

@@ -46,7 +46,7 @@ impl Submit {
     /// Submits the task, waits if asked to, and prints.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let parameters = self.parameters.as_deref().map(parameters::read).transpose()?;
-        let client = self.server.connect(environment)?;
+        let client = self.server.connect(environment).await?;
         let id = client.submit(&self.name, parameters.as_ref(), self.ttl).await?;
         let Some(limit) = self.wait else {
             let text = |task: &Submitted| task.id.to_string();

@@ -67,7 +67,7 @@ struct EndedTask {
 impl Watch {
     /// Waits for the end of one task, or prints changes until Ctrl-C.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
-        let client = self.server.connect(environment)?;
+        let client = self.server.connect(environment).await?;
         match self.id {
             Some(id) => wait_and_print(&self.server, &client, id.find(&client).await?, None).await,
             None => print_changes(&self.server, &client, &View::of(environment)).await,
