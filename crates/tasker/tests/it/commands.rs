@@ -172,6 +172,32 @@ fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
     assert!(!run_in_terminal("NO_COLOR=1 tasker list").stdout.contains('\u{1b}'));
 }
 
+/// The command waits for less than a second, and a free worker starts the task at once.
+#[test]
+fn the_progress_bar_follows_the_task_from_its_first_second() {
+    let up = TaskerUp::start();
+    let waited = run_in_terminal(&up, r#"tasker submit SLEEP '{"ms": 60000}' --ttl 60s --wait=900ms"#);
+    assert_eq!(waited.code, 3, "{}", waited.stdout);
+    let frames = waited.stdout.matches(" of 60 s").count();
+    assert!(frames > 2, "{frames} frames show the running task: {:?}", waited.stdout);
+}
+
+/// A task that has run for half a minute when the command begins.
+#[test]
+fn the_progress_bar_of_watch_begins_where_the_task_is() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let wait = run_in_terminal(&up, &format!("timeout --foreground --signal=INT 2 tasker watch {id}"));
+    assert!(wait.stdout.contains(" of 60 s"), "the task has started: {:?}", wait.stdout);
+    let earlier = "update unfinished_task set started_at = started_at - 30000000, due_at = due_at - 30000000";
+    let update = format!("sqlite3 -cmd '.timeout 5000' .tasker/tasks.db '{earlier}'");
+    let wait =
+        run_in_terminal(&up, &format!("{update}; timeout --foreground --signal=INT 2 tasker watch {id}"));
+    let first = wait.stdout.split(" of 60 s").next().unwrap();
+    let shown: f64 = first.rsplit(' ').next().unwrap().parse().expect("the seconds since the start");
+    assert!(shown >= 29.0, "{:?}", wait.stdout);
+}
+
 /// Of a sign-in and a `tasker up` in this directory the first counts, which a person may not expect.
 #[test]
 fn on_a_terminal_a_command_says_as_whom_it_acts_if_there_is_a_choice() {

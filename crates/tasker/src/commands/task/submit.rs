@@ -1,6 +1,6 @@
 //! `tasker submit`: submits a task, and with `--wait` waits for its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -53,9 +53,10 @@ impl Submit {
             self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
             return Ok(Exit::Done);
         };
+        let submitted = Instant::now();
         // Printed first: whatever happens to the wait, the task can be found again.
         terminal::print_note(&format!("submitted {id}"));
         let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
-        wait_and_print(&self.server, &client, id, limit).await
+        wait_and_print(&self.server, &client, id, limit, Some(submitted)).await
     }
 }
