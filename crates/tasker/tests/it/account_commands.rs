@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::kit::api_client::{ApiClient, PASSWORD};
 use crate::kit::cluster::{Cluster, ClusterConfig};
 use crate::kit::command::{run, run_with_input, tasker_command};
+use crate::kit::process::Process;
 use crate::kit::tasker_up::TaskerUp;
 use crate::kit::wait_until::wait_until;
 
@@ -194,4 +195,32 @@ async fn a_token_from_before_a_password_reset_is_refused_by_both_services() {
     assert_eq!(run_as(ann.token(), &["whoami"]).code, 4);
     wait_until("the Backend refuses it", async || run_as(ann.token(), &["list"]).code == 4).await;
     assert_eq!(run_as(admin.token(), &["list"]).code, 0);
+}
+
+/// The tokens of both accounts end while their commands wait: the one without a password says how to go on, the other one has signed
+/// in again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_whose_token_ends_is_continued_or_says_how() {
+    let up = TaskerUp::start();
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let ann = ApiClient::register(&up.urls(), "ann").await;
+    let sleep = ["submit", "SLEEP", r#"{"ms": 3600000}"#, "--ttl", "1h", "--wait"];
+    let mut of_ann = Process::start(tasker_command(up.home(), sleep).env("TASKER_TOKEN", ann.token()));
+    let mut of_local = Process::start(&mut tasker_command(up.home(), sleep));
+    let (id_of_ann, id_of_local) = (of_ann.wait_for_line("submitted "), of_local.wait_for_line("submitted "));
+    let as_admin = |arguments: &[&str]| {
+        let command = &mut tasker_command(up.home(), arguments.iter().copied());
+        assert_eq!(run(command.env("TASKER_TOKEN", admin.token())).code, 0, "{arguments:?}");
+    };
+    for arguments in [["user", "disable", "local"], ["user", "enable", "local"], ["user", "reset", "ann"]] {
+        as_admin(&arguments);
+    }
+    let sentence = format!(
+        "error: the sign-in ended during the wait, and the task continues: sign in again (`tasker login`, or another \
+         TASKER_TOKEN), then wait again: tasker watch {id_of_ann}"
+    );
+    assert_eq!(of_ann.wait_for_exit().code(), Some(4), "{:?}", of_ann.output());
+    assert_eq!(of_ann.output(), [format!("submitted {id_of_ann}"), sentence]);
+    assert_eq!(up.run_command(["cancel", &id_of_local]).code, 0);
+    assert_eq!(of_local.wait_for_exit().code(), Some(7), "{:?}", of_local.output());
 }

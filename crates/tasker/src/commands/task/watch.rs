@@ -10,6 +10,7 @@ use client::{Client, ClientError};
 use domain::{PageRequest, RawJson, Reason, Status, Task, TaskId, TaskSummary};
 use serde::Serialize;
 
+use crate::command_error::NotSignedIn;
 use crate::commands::connection_target::Server;
 use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::ttl_bar::TtlBar;
@@ -81,15 +82,35 @@ pub async fn wait_and_print(
     limit: Option<Duration>,
     submitted: Option<Instant>,
 ) -> Result<Exit> {
+    let printed = wait_and_print_end(server, client, id, limit, submitted).await;
+    printed.map_err(|error| match error.downcast_ref::<ClientError>() {
+        Some(refused) if is_sign_in_over(refused) => NotSignedIn::EndedDuringWait(id).into(),
+        Some(_) => {
+            terminal::print_note(&format!("the wait for {id} failed; to wait again: tasker watch {id}"));
+            error
+        }
+        None => error,
+    })
+}
+
+/// Whether a request was refused because its token is no longer valid and there is no other.
+fn is_sign_in_over(error: &ClientError) -> bool {
+    error.is_about_the_caller() && error.problem().is_none_or(|problem| problem.status == 401)
+}
+
+async fn wait_and_print_end(
+    server: &Server,
+    client: &Client,
+    id: TaskId,
+    limit: Option<Duration>,
+    submitted: Option<Instant>,
+) -> Result<Exit> {
     // The task as it is now, for programs; for people there is the note.
     let print_unfinished = async || -> Result<()> {
         let task = client.get(id).await?;
         Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
     };
-    let waited = wait(client, id, limit, submitted).await.inspect_err(|_| {
-        terminal::print_note(&format!("the wait for {id} failed; to wait again: tasker watch {id}"));
-    });
-    let task = match waited? {
+    let task = match wait(client, id, limit, submitted).await? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
