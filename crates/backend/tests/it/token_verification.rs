@@ -179,7 +179,7 @@ async fn a_bearer_token_is_read_from_one_authorization_header_only() {
         for request in without_token {
             let answer = request.await;
             assert_eq!(answer.problem(), (401, "unauthenticated".to_owned()));
-            assert_eq!(without_realm(&service, answer.header("www-authenticate").unwrap()), "Bearer");
+            assert_eq!(without_realm(service, answer.header("www-authenticate").unwrap()), "Bearer");
         }
         let in_the_query = anonymous.get(&format!("/api/Task?access_token={token}")).await;
         assert_eq!(in_the_query.problem(), (400, "malformed".to_owned()));
@@ -214,7 +214,7 @@ async fn roles_and_scope_come_from_the_signed_claims() {
             let answer = token(json!({"scope": scope})).get("/api/Task").await;
             assert_eq!(answer.problem(), (403, "insufficient-scope".to_owned()), "{scope}");
             let challenge = r#"Bearer error="insufficient_scope", scope="TaskerWebAPI""#;
-            assert_eq!(without_realm(&service, answer.header("www-authenticate").unwrap()), challenge);
+            assert_eq!(without_realm(service, answer.header("www-authenticate").unwrap()), challenge);
         }
         for roles in [json!([]), json!(null), json!(["Worker"]), json!(["user"]), json!(["Admins"])] {
             let answer = token(json!({"roles": roles})).get("/api/Task").header("X-Role", "Admin").await;

@@ -141,7 +141,8 @@ fn a_misspelled_option_is_named_with_the_similar_one() {
 
 /// Runs a command in a pseudo-terminal of its own (`script` of util-linux), in the directory of `up`.
 fn run_in_terminal(up: &TaskerUp, command: &str) -> CommandOutput {
-    let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
+    let path =
+        std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("the binary is in a directory");
     let mut script = std::process::Command::new("script");
     script.args(["--quiet", "--return", "--command", command, "/dev/null"]).current_dir(up.home());
     script.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())).env("TERM", "xterm");

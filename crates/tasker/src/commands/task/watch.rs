@@ -193,13 +193,11 @@ async fn wait(
 async fn time_since_start(client: &Client, task: &Task, submitted: Option<Instant>) -> Duration {
     let Some(start) = task.start_date else { return Duration::ZERO };
     let micros = |span: i64| Duration::from_micros(u64::try_from(span).unwrap_or(0));
-    match submitted {
-        Some(at) => at.elapsed().saturating_sub(micros(start.micros_since(task.creation_date))),
-        None => {
-            let now = client.server_time().await.ok().flatten();
-            now.map_or(Duration::ZERO, |now| micros(now.micros_since(start)))
-        }
+    if let Some(at) = submitted {
+        return at.elapsed().saturating_sub(micros(start.micros_since(task.creation_date)));
     }
+    let now = client.server_time().await.ok().flatten();
+    now.map_or(Duration::ZERO, |now| micros(now.micros_since(start)))
 }
 
 /// Prints the newest tasks, the oldest of them first, then each change, until Ctrl-C.
