@@ -349,6 +349,8 @@ fn a_list_is_paged_and_names_the_command_for_the_next_page() {
     let rest = up.run_command(["list", "--limit", "2", "--before", &ids[1]]);
     assert!(rest.stdout.starts_with(&ids[0]) && rest.stdout.lines().count() == 1, "{}", rest.stdout);
     assert_eq!(rest.stderr, "", "the last page names no further command");
+    let by_prefix = up.run_command(["list", "--limit", "2", "--before", &ids[1][..18], "-o", "id"]);
+    assert_eq!(by_prefix.stdout, ids[0], "{}", by_prefix.stderr);
     assert_eq!(up.run_command(["list", "--limit", "0"]).code, 2);
 }
 
