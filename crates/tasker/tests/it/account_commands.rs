@@ -125,6 +125,12 @@ async fn a_sign_in_counts_for_every_backend_of_its_issuer() {
         "{}",
         refused.stderr
     );
+    let addresses = ["--backend-url", &other.backend_url, "--identity-url", &urls.identity];
+    let mismatched = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
+    assert_eq!(mismatched.code, 2, "{}", mismatched.stderr);
+    let accepted = format!("accepts the tokens of {} and not those of {}", other.identity_url, urls.identity);
+    assert!(mismatched.stderr.contains(&accepted), "{}", mismatched.stderr);
+    assert_eq!(run_client(&["list"], "").code, 0, "the sign-in from before is still there");
 }
 
 #[tokio::test]

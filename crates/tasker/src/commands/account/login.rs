@@ -59,7 +59,7 @@ struct WhoamiAnswer {
 }
 
 impl Login {
-    /// Requests a token and stores it in the session file.
+    /// Requests a token and stores it in the session file, unless the Backend accepts the tokens of another issuer.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let session_file = SessionFile::of(environment);
         let (backend, identity, tls_ca) = self.addresses(environment)?;
@@ -70,6 +70,16 @@ impl Login {
         let client = IdentityClient::at(&identity, ca.as_deref())?;
         let signed_in = client.sign_in(&username, &password).await?;
         let issuer = client.issuer().await?;
+        // A Backend that does not answer now may be started later.
+        if let Ok(Some(accepted)) = issuer_of_backend(&backend, ca.as_deref()).await
+            && accepted != issuer
+        {
+            return Err(ConfigError::new(format!(
+                "the Backend {backend} accepts the tokens of {accepted} and not those of {issuer}: name its Identity with \
+                 --identity-url"
+            ))
+            .into());
+        }
         let lifetime = i64::try_from(signed_in.lifetime.as_micros()).unwrap_or(i64::MAX);
         session_file.write(&Session {
             backend: backend.clone(),
