@@ -130,9 +130,10 @@ impl ClientError {
     }
 }
 
-/// Whether an HTTP status means a temporary condition of the server.
+/// Whether an HTTP status means a temporary condition of the server. 421 is one: the request is right, and the service or a proxy
+/// is not set up for its host name, which somebody mends.
 fn is_temporary_status(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
+    matches!(status, 408 | 421 | 429 | 500..=599)
 }
 
 #[cfg(test)]
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn an_overload_is_temporary_and_a_conflict_is_not() {
         assert!(refused(503).is_temporary());
-        assert!(refused(429).is_temporary());
+        assert!(refused(429).is_temporary() && refused(421).is_temporary());
         assert!(!refused(409).is_temporary());
         assert!(refused(500).is_temporary() && refused(500).is_internal_server_error());
         assert!(!refused(503).is_internal_server_error(), "503 means overload, not an internal error");

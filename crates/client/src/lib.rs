@@ -1,6 +1,7 @@
 //! The HTTP client of Backend and Identity: one method for each call, with access tokens fetched and renewed as needed.
 
 mod api;
+mod backend_issuer;
 mod backoff;
 mod client;
 mod error;
@@ -13,6 +14,7 @@ mod transport;
 pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::api::tasks::NewTask;
+pub use crate::backend_issuer::issuer_of_backend;
 pub use crate::backoff::Backoff;
 pub use crate::client::{Client, Settings};
 pub use crate::error::ClientError;

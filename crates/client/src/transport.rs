@@ -140,7 +140,7 @@ impl Response {
         Err(self.unexpected(None))
     }
 
-    /// Fails with the OAuth error of an error response.
+    /// Fails with the OAuth error of an error response, or with its problem: the listener of Identity answers with one itself.
     pub(crate) fn or_token_error(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -152,7 +152,7 @@ impl Response {
                 status: self.status.as_u16(),
                 retry_after: self.retry_after(),
             }),
-            Err(_) => Err(self.unexpected(None)),
+            Err(_) => self.or_problem(),
         }
     }
 

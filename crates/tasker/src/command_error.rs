@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
+use domain::TaskId;
+
 /// What the command names does not exist: exit code 8.
 #[derive(Debug)]
 pub struct NotFound(pub String);
@@ -40,6 +42,8 @@ pub enum NotSignedIn {
     Nobody(String),
     /// The token of this account has expired.
     Expired(String),
+    /// The token ended while the command waited for this task.
+    EndedDuringWait(TaskId),
 }
 
 impl fmt::Display for NotSignedIn {
@@ -51,6 +55,11 @@ impl fmt::Display for NotSignedIn {
             Self::Expired(username) => {
                 write!(f, "the sign-in of {username} has expired: use `tasker login` again")
             }
+            Self::EndedDuringWait(id) => write!(
+                f,
+                "the sign-in ended during the wait, and the task continues: sign in again (`tasker login`, or another \
+                 TASKER_TOKEN), then wait again: tasker watch {id}"
+            ),
         }
     }
 }

@@ -42,7 +42,7 @@ impl Exit {
         (Self::Error, "the request was refused, or something failed"),
         (Self::Usage, "the command line or a setting is invalid"),
         (Self::NotEnded, "the task has not ended within the time of the wait"),
-        (Self::NotSignedIn, "not signed in: use tasker login"),
+        (Self::NotSignedIn, "not signed in, or the sign-in has ended: use tasker login"),
         (Self::Failed, "the task failed: its operation failed, or its worker was lost"),
         (Self::Expired, "the task expired: no result in time"),
         (Self::Cancelled, "the task was cancelled by its owner"),

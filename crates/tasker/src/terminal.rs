@@ -33,6 +33,13 @@ pub fn print_note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
+/// Prints a remark that only a person needs: to standard error, if that is a terminal.
+pub fn print_note_on_terminal(text: &str) {
+    if stderr().is_terminal() {
+        print_note(text);
+    }
+}
+
 /// Prints why a command failed, and a hint where there is one, to standard error.
 pub fn print_error(error: &anyhow::Error) {
     print_note(&format!("error: {}", escape_control_chars(&sentence(error))));

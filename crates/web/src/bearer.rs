@@ -1,7 +1,12 @@
 //! Bearer tokens (RFC 6750): the token of the `Authorization` header, and the challenges for requests without a good one.
 
-use axum::http::header::AUTHORIZATION;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
 
 /// Why a request bears no token that could be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +58,36 @@ impl Challenge {
             }
         }
     }
+}
+
+/// The realm of a service's challenges (RFC 9110, section 11.5): the issuer whose tokens it accepts. Services of one realm take the same
+/// tokens.
+#[derive(Debug, Clone)]
+pub struct Realm(Arc<str>);
+
+impl Realm {
+    /// The realm `name`, usually a URL.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+/// Middleware that adds the realm to every challenge for a bearer token.
+pub async fn add_realm(State(Realm(name)): State<Realm>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(challenge) = response.headers_mut().get_mut(WWW_AUTHENTICATE)
+        && let Some(rest) = challenge.to_str().ok().and_then(|text| text.strip_prefix("Bearer"))
+    {
+        let separator = if rest.is_empty() { "" } else { "," };
+        let with_realm = format!("Bearer realm=\"{name}\"{separator}{rest}");
+        // A name with a quotation mark or a control character cannot be sent.
+        if !name.contains(['"', '\\'])
+            && let Ok(value) = HeaderValue::from_str(&with_realm)
+        {
+            *challenge = value;
+        }
+    }
+    response
 }
 
 impl From<BearerError> for Challenge {

@@ -24,6 +24,7 @@ use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use web::bearer::{self, Realm};
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
 use web::request_span::{self, TraceRoot};
@@ -114,6 +115,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
         .layer(from_fn_with_state(app.settings.trusted_proxies.clone(), client_address::determine))
+        .layer(from_fn_with_state(Realm::new(app.token_verifier.issuer()), bearer::add_realm))
         .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set))
         .layer(cors::layer(&app.settings.cors_origins))
         .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))

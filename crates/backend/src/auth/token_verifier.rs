@@ -55,6 +55,11 @@ impl TokenVerifier {
         Self { issuer, jwks, revocations, rules, verified: Cache::new(capacity) }
     }
 
+    /// The URL of the issuer whose tokens are accepted.
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuer.url()
+    }
+
     /// The signing keys.
     pub(crate) fn jwks(&self) -> Arc<Jwks> {
         self.jwks.clone()

@@ -9,13 +9,20 @@ use crate::kit::fake_issuer::{FakeIssuer, KID, encode, jwk, now, sign, unsigned}
 use crate::kit::test_backend::{TestBackend, on_each_database};
 use crate::kit::until::until;
 
-/// The challenge for an invalid token (RFC 6750).
+/// The challenge for an invalid token (RFC 6750), without its realm.
 const INVALID: &str = r#"Bearer error="invalid_token""#;
 
 /// How a request with this token is answered: status and challenge.
 async fn answer_to(service: &TestBackend, token: String) -> (u16, Option<String>) {
     let answer = service.with_token(token).get("/api/Task").await;
-    (answer.status, answer.header("www-authenticate").map(str::to_owned))
+    (answer.status, answer.header("www-authenticate").map(|challenge| without_realm(service, challenge)))
+}
+
+/// A challenge without its realm, which is the issuer whose tokens the Backend accepts.
+fn without_realm(service: &TestBackend, challenge: &str) -> String {
+    let realm = format!("Bearer realm=\"{}\"", service.issuer.url);
+    let rest = challenge.strip_prefix(&realm).unwrap_or_else(|| panic!("{challenge} names no realm"));
+    format!("Bearer{}", rest.trim_start_matches(','))
 }
 
 /// The header of a valid token with some fields changed.
@@ -172,7 +179,7 @@ async fn a_bearer_token_is_read_from_one_authorization_header_only() {
         for request in without_token {
             let answer = request.await;
             assert_eq!(answer.problem(), (401, "unauthenticated".to_owned()));
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            assert_eq!(without_realm(service, answer.header("www-authenticate").unwrap()), "Bearer");
         }
         let in_the_query = anonymous.get(&format!("/api/Task?access_token={token}")).await;
         assert_eq!(in_the_query.problem(), (400, "malformed".to_owned()));
@@ -207,7 +214,7 @@ async fn roles_and_scope_come_from_the_signed_claims() {
             let answer = token(json!({"scope": scope})).get("/api/Task").await;
             assert_eq!(answer.problem(), (403, "insufficient-scope".to_owned()), "{scope}");
             let challenge = r#"Bearer error="insufficient_scope", scope="TaskerWebAPI""#;
-            assert_eq!(answer.header("www-authenticate"), Some(challenge));
+            assert_eq!(without_realm(service, answer.header("www-authenticate").unwrap()), challenge);
         }
         for roles in [json!([]), json!(null), json!(["Worker"]), json!(["user"]), json!(["Admins"])] {
             let answer = token(json!({"roles": roles})).get("/api/Task").header("X-Role", "Admin").await;

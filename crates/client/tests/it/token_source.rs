@@ -130,3 +130,13 @@ async fn debug_output_hides_the_client_secret() {
     let shown = format!("{:?}", server.client());
     assert!(shown.contains("rig") && !shown.contains("hush"), "{shown}");
 }
+
+/// The listener of Identity refuses a host name before the token endpoint sees the request.
+#[tokio::test]
+async fn a_problem_in_the_place_of_a_token_is_the_error() {
+    let server = ScriptedServer::start().await;
+    server.problem(TOKEN, 421, "this service is not reached under the host name id");
+    let error = server.client().list(PageRequest::FIRST).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().detail, "this service is not reached under the host name id");
+    assert!(error.is_temporary() && !error.is_about_the_caller());
+}

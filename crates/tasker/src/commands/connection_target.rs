@@ -1,12 +1,14 @@
 //! The server that a client command addresses, and the credentials: a token, a sign-in, or the `tasker up` of a directory.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use client::{Client, Credentials, Settings};
+use client::{Client, Credentials, Settings, issuer_of_backend};
 use database::ProcessClock;
 use domain::Timestamp;
+use secrecy::SecretString;
 
 use crate::command_error::{NoServer, NotSignedIn};
 use crate::commands::output::OutputFormat;
@@ -63,50 +65,88 @@ pub struct ConnectionTarget {
     pub settings: Settings,
     /// The URL of Identity, if it is known.
     pub identity: Option<String>,
+    /// Where the credentials come from.
+    pub source: Source,
+}
+
+/// Where the credentials of a command come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The option `--token`.
+    TokenOption,
+    /// The variable `TASKER_TOKEN`.
+    TokenVariable,
+    /// The stored sign-in.
+    Login,
+    /// The `tasker up` of this data directory.
+    DataDir(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokenOption => f.write_str("--token"),
+            Self::TokenVariable => f.write_str(TOKEN_VARIABLE),
+            Self::Login => f.write_str("tasker login"),
+            Self::DataDir(path) => write!(f, "the data directory {}", path.display()),
+        }
+    }
+}
+
+/// An access token that an option or a variable gives.
+struct GivenToken {
+    token: SecretString,
+    source: Source,
 }
 
 impl Server {
-    /// A client of the server; nothing is sent yet.
-    pub fn connect(&self, environment: &Environment) -> Result<Client> {
-        Ok(Client::new(self.connection_target(environment)?.settings)?)
+    /// A client of the server. Nothing is sent yet, except to a Backend that must say whether the sign-in is for it.
+    pub async fn connect(&self, environment: &Environment) -> Result<Client> {
+        Ok(Client::new(self.connection_target(environment).await?.settings)?)
     }
 
     /// Chooses the server and the credentials: options first, then the sign-in, then the data directory.
-    pub fn connection_target(&self, environment: &Environment) -> Result<ConnectionTarget> {
-        // A token read from a file ends with a newline.
-        let token = self.token.as_deref().or(environment.get(TOKEN_VARIABLE)).map(str::trim);
+    pub async fn connection_target(&self, environment: &Environment) -> Result<ConnectionTarget> {
+        let token = self.given_token(environment);
         let session = SessionFile::of(environment).read()?.filter(|_| self.target.data_dir.is_none());
-        let backend = self.target.backend();
-        let session =
-            session.filter(|session| backend.as_ref().is_none_or(|backend| *backend == session.backend));
-        let mut target = match (backend, session) {
-            (backend, Some(session)) => {
-                if backend.is_none() {
-                    self.note_other_server(&session)?;
+        let ca =
+            self.target.tls_ca(environment).map(|(origin, path)| authorities(origin, path)).transpose()?;
+        let mut target = match (self.target.backend(), session, token) {
+            (None, Some(session), token) => {
+                if token.is_none() {
+                    self.note_other_account(&session)?;
                 }
                 of_session(session, token)?
             }
-            (Some(backend), None) => {
-                let Some(token) = token else { return Err(NotSignedIn::Nobody(backend).into()) };
-                let settings = Settings { backend, credentials: Credentials::Token(token.into()), ca: None };
-                ConnectionTarget { settings, identity: None }
+            (Some(backend), Some(session), token) if backend == session.backend => {
+                of_session(session, token)?
             }
-            (None, None) => self.of_data_dir(token)?,
+            (Some(backend), _, Some(GivenToken { token, source })) => {
+                let settings = Settings { backend, credentials: Credentials::Token(token), ca: None };
+                ConnectionTarget { settings, identity: None, source }
+            }
+            (Some(backend), Some(session), None) => of_cluster(session, backend, ca.as_deref()).await?,
+            (Some(backend), None, None) => return Err(NotSignedIn::Nobody(backend).into()),
+            (None, None, token) => self.of_data_dir(token)?,
         };
-        if let Some((origin, path)) = self.target.tls_ca(environment) {
-            target.settings.ca = Some(authorities(origin, path)?);
+        if ca.is_some() {
+            target.settings.ca = ca;
         }
         Ok(target)
     }
 
-    /// Says where the command acts if the sign-in is for another server than the `tasker up` of the data directory.
-    fn note_other_server(&self, session: &Session) -> Result<()> {
-        if let Some(addresses) = self.target.directory().addresses()?
-            && addresses.backend != session.backend
-        {
-            let Session { backend, username, .. } = session;
+    fn given_token(&self, environment: &Environment) -> Option<GivenToken> {
+        let option = self.token.as_deref().map(|token| (token, Source::TokenOption));
+        let given = option.or_else(|| Some((environment.get(TOKEN_VARIABLE)?, Source::TokenVariable)));
+        // A token read from a file ends with a newline.
+        given.map(|(token, source)| GivenToken { token: token.trim().into(), source })
+    }
+
+    /// Says on a terminal as whom and where the command acts, if the `tasker up` of the data directory would be another choice.
+    fn note_other_account(&self, Session { backend, username, .. }: &Session) -> Result<()> {
+        if let Some(addresses) = self.target.directory().addresses()? {
             let directory = self.target.path().display();
-            terminal::print_note(&format!(
+            terminal::print_note_on_terminal(&format!(
                 "acting as {username} at {backend}, as signed in; --data-dir {directory} acts as {ACCOUNT} at {}",
                 addresses.backend
             ));
@@ -115,22 +155,23 @@ impl Server {
     }
 
     /// The server of the `tasker up` of the data directory, with the account `local` unless there is a token.
-    fn of_data_dir(&self, token: Option<&str>) -> Result<ConnectionTarget> {
+    fn of_data_dir(&self, token: Option<GivenToken>) -> Result<ConnectionTarget> {
         let addresses = self.target.addresses()?;
-        let credentials = if let Some(token) = token {
-            Credentials::Token(token.into())
+        let (credentials, source) = if let Some(GivenToken { token, source }) = token {
+            (Credentials::Token(token), source)
         } else {
             let password = self.target.directory().password()?;
             let Some(password) = password else { return Err(self.target.no_server().into()) };
-            let identity = addresses.identity.clone();
-            Credentials::Password { identity, username: ACCOUNT.to_owned(), password: password.into() }
+            let (identity, username) = (addresses.identity.clone(), ACCOUNT.to_owned());
+            let credentials = Credentials::Password { identity, username, password: password.into() };
+            (credentials, Source::DataDir(self.target.path().to_owned()))
         };
         let ca = addresses
             .tls_ca
             .map(|path| authorities("worker.tls_ca of that `tasker up`", &path))
             .transpose()?;
         let settings = Settings { backend: addresses.backend, credentials, ca };
-        Ok(ConnectionTarget { settings, identity: Some(addresses.identity) })
+        Ok(ConnectionTarget { settings, identity: Some(addresses.identity), source })
     }
 }
 
@@ -169,12 +210,32 @@ impl Target {
 }
 
 /// The server of a sign-in, with its token unless another is given.
-fn of_session(session: Session, token: Option<&str>) -> Result<ConnectionTarget> {
-    let Session { backend, identity, username, token: session_token, expires_at, tls_ca } = session;
-    if token.is_none() && expires_at <= Timestamp(ProcessClock::System.now()) {
+fn of_session(session: Session, given: Option<GivenToken>) -> Result<ConnectionTarget> {
+    let Session { backend, identity, username, token, expires_at, tls_ca, .. } = session;
+    if given.is_none() && expires_at <= Timestamp(ProcessClock::System.now()) {
         return Err(NotSignedIn::Expired(username).into());
     }
     let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;
-    let credentials = Credentials::Token(token.map_or_else(|| session_token.into(), Into::into));
-    Ok(ConnectionTarget { settings: Settings { backend, credentials, ca }, identity: Some(identity) })
+    let GivenToken { token, source } =
+        given.unwrap_or_else(|| GivenToken { token: token.into(), source: Source::Login });
+    let settings = Settings { backend, credentials: Credentials::Token(token), ca };
+    Ok(ConnectionTarget { settings, identity: Some(identity), source })
+}
+
+/// The Backend at another address than that of the sign-in, with its token: if the Backend names the issuer of the token as its own.
+/// A token that came over TLS is not sent without.
+///
+/// # Errors
+///
+/// [`NotSignedIn`] if the Backend names another issuer; or why it does not answer.
+async fn of_cluster(session: Session, backend: String, ca: Option<&[u8]>) -> Result<ConnectionTarget> {
+    let (issuer, was_secure) = (session.issuer.clone(), session.backend.starts_with("https:"));
+    let mut target = of_session(session, None)?;
+    let is_downgrade = was_secure && !backend.starts_with("https:");
+    let ca = ca.or(target.settings.ca.as_deref());
+    if is_downgrade || issuer_of_backend(&backend, ca).await?.as_ref() != Some(&issuer) {
+        return Err(NotSignedIn::Nobody(backend).into());
+    }
+    target.settings.backend = backend;
+    Ok(target)
 }

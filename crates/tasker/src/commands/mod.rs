@@ -81,19 +81,19 @@ impl Command {
             Self::Watch(watch) => return watch.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
-                let client = server.connect(environment)?;
+                let client = server.connect(environment).await?;
                 let task = client.get(id.find(&client).await?).await?;
                 print(&server, &task, &View::of(environment))?;
             }
             Self::Result(TaskArgs { id, server }) => {
-                let client = server.connect(environment)?;
+                let client = server.connect(environment).await?;
                 let id = id.find(&client).await?;
                 let result = client.result(id).await?;
                 let table = |found: &TaskResult| terminal::escape_on_terminal(found.result.text());
                 server.output.print(&result, table, |_| vec![id.to_string()])?;
             }
             Self::Cancel(TaskArgs { id, server }) => {
-                let client = server.connect(environment)?;
+                let client = server.connect(environment).await?;
                 let task = client.cancel(id.find(&client).await?).await?;
                 print(&server, &task, &View::of(environment))?;
             }

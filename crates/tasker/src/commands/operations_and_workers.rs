@@ -29,7 +29,7 @@ pub struct Workers {
 impl Operations {
     /// Requests the operations and prints all of them, or one.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let OperationList { operations } = self.server.connect(environment)?.operations().await?;
+        let OperationList { operations } = self.server.connect(environment).await?.operations().await?;
         let id = |operation: &Operation| operation.name.to_string();
         let Some(name) = self.name else {
             let ids = |all: &OperationList| all.operations.iter().map(id).collect();
@@ -49,7 +49,7 @@ impl Operations {
 impl Workers {
     /// Requests the workers and prints them.
     pub async fn run(self, environment: &Environment) -> Result<()> {
-        let found = self.server.connect(environment)?.workers().await?;
+        let found = self.server.connect(environment).await?.workers().await?;
         let ids = |all: &WorkerList| all.workers.iter().map(|worker| worker.name.to_string()).collect();
         self.server.output.print(&found, workers_table, ids)?;
         if found.workers.is_empty() {

@@ -19,6 +19,8 @@ pub struct Session {
     pub backend: String,
     /// The URL of the Identity that issued the token.
     pub identity: String,
+    /// The issuer that the token names: every Backend that accepts its tokens may get this one.
+    pub issuer: String,
     /// The name of the account.
     pub username: String,
     /// The access token.

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
+use crate::kit::cluster::{Cluster, ClusterConfig};
 use crate::kit::command::{run, run_with_input, tasker_command};
+use crate::kit::process::Process;
 use crate::kit::tasker_up::TaskerUp;
 use crate::kit::wait_until::wait_until;
 
@@ -17,7 +19,11 @@ async fn a_session_lasts_from_login_to_logout() {
         let mut command = tasker_command(up.home(), arguments.iter().copied());
         run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
     };
-    assert!(run_client(&["whoami"], "").stdout.starts_with("local (User) at http://127.0.0.1:"));
+    let who_is = |name: &str, from: &str| {
+        let (backend, issuer) = (&up.backend_url, &up.identity_url);
+        format!("name     {name}\nroles    User\nBackend  {backend}\nissuer   {issuer}\nfrom     {from}")
+    };
+    assert_eq!(run_client(&["whoami"], "").stdout, who_is("local", "the data directory ./.tasker"));
     let wrong = run_client(&["login", "ann", "--password-stdin"], "no such password\n");
     assert_eq!(wrong.code, 4, "{}", wrong.stderr);
     let signed_in = run_client(&["login", "ann", "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -31,6 +37,9 @@ async fn a_session_lasts_from_login_to_logout() {
     let who = run(tasker_command(elsewhere.path(), list).env("XDG_STATE_HOME", state.path()));
     let who: serde_json::Value = serde_json::from_str(&who.stdout).unwrap();
     assert_eq!((&who["name"], &who["backend"]), (&"ann".into(), &up.backend_url.as_str().into()));
+    assert_eq!(who["source"], "tasker login");
+    let shown = run_client(&["whoami"], "");
+    assert_eq!((shown.stdout, shown.stderr), (who_is("ann", "tasker login"), String::new()));
     // A directory on the command line takes precedence over the session.
     assert_eq!(run_client(&["whoami", "--data-dir", ".tasker", "-o", "id"], "").stdout, "local");
 
@@ -78,6 +87,50 @@ async fn a_token_may_come_from_the_environment_and_an_invalid_one_is_denied() {
     let ann = ApiClient::register(&up.urls(), "ann").await;
     let listed = list(ann.token());
     assert_eq!((listed.code, listed.stdout.as_str()), (0, r#"{"tasks":[]}"#), "{}", listed.stderr);
+    // The Backend names the Identity of the token.
+    let whoami = ["whoami", "--backend-url", &up.backend_url];
+    let whoami = run(tasker_command(elsewhere.path(), whoami).env("TASKER_TOKEN", ann.token()));
+    assert!(whoami.stdout.starts_with("name     ann\n"), "{whoami:?}");
+    assert!(whoami.stdout.ends_with("\nfrom     TASKER_TOKEN"), "{whoami:?}");
+    let option = run(&mut tasker_command(up.home(), ["whoami", "--token", ann.token()]));
+    assert!(option.stdout.ends_with("\nfrom     --token"), "{option:?}");
+}
+
+/// Every Backend that names the issuer of the sign-in as its own gets its token, whatever the address; no other does.
+#[tokio::test]
+async fn a_sign_in_counts_for_every_backend_of_its_issuer() {
+    let config = ClusterConfig { backends: 2, workers: 1, slots: 2, ..ClusterConfig::default() };
+    let (cluster, other) = (Cluster::start_with(config).await, TaskerUp::start());
+    let (urls, second) = (cluster.urls(), cluster.urls_of_backend(1).backend);
+    ApiClient::register(&urls, "ann").await;
+    let home = tempfile::tempdir().unwrap();
+    let run_client = |arguments: &[&str], input: &str| {
+        let mut command = tasker_command(home.path(), arguments.iter().copied());
+        run_with_input(command.env("XDG_STATE_HOME", home.path()), input)
+    };
+    let addresses = ["--backend-url", &urls.backend, "--identity-url", &urls.identity];
+    let signed_in = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
+    assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
+    let id = run_client(&["submit", "ECHO", "--ttl", "60s"], "").stdout;
+    let listed = run_client(&["list", "-o", "id", "--backend-url", &second], "");
+    assert_eq!((listed.code, listed.stdout), (0, id), "{}", listed.stderr);
+    let whoami = run_client(&["whoami", "--backend-url", &second], "").stdout;
+    assert!(whoami.contains(&format!("Backend  {second}\nissuer   {}", urls.identity)), "{whoami}");
+    let by_name = second.replace("127.0.0.1", "localhost");
+    assert_eq!(run_client(&["list", "--backend-url", &by_name], "").code, 0);
+    let refused = run_client(&["list", "--backend-url", &other.backend_url], "");
+    assert_eq!(refused.code, 4);
+    assert!(
+        refused.stderr.contains(&format!("not signed in at {}", other.backend_url)),
+        "{}",
+        refused.stderr
+    );
+    let addresses = ["--backend-url", &other.backend_url, "--identity-url", &urls.identity];
+    let mismatched = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
+    assert_eq!(mismatched.code, 2, "{}", mismatched.stderr);
+    let accepted = format!("accepts the tokens of {} and not those of {}", other.identity_url, urls.identity);
+    assert!(mismatched.stderr.contains(&accepted), "{}", mismatched.stderr);
+    assert_eq!(run_client(&["list"], "").code, 0, "the sign-in from before is still there");
 }
 
 #[tokio::test]
@@ -208,4 +261,32 @@ async fn a_token_from_before_a_password_reset_is_refused_by_both_services() {
     assert_eq!(run_as(ann.token(), &["whoami"]).code, 4);
     wait_until("the Backend refuses it", async || run_as(ann.token(), &["list"]).code == 4).await;
     assert_eq!(run_as(admin.token(), &["list"]).code, 0);
+}
+
+/// The tokens of both accounts end while their commands wait: the one without a password says how to go on, the other one has signed
+/// in again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_whose_token_ends_is_continued_or_says_how() {
+    let up = TaskerUp::start();
+    let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
+    let ann = ApiClient::register(&up.urls(), "ann").await;
+    let sleep = ["submit", "SLEEP", r#"{"ms": 3600000}"#, "--ttl", "1h", "--wait"];
+    let mut of_ann = Process::start(tasker_command(up.home(), sleep).env("TASKER_TOKEN", ann.token()));
+    let mut of_local = Process::start(&mut tasker_command(up.home(), sleep));
+    let (id_of_ann, id_of_local) = (of_ann.wait_for_line("submitted "), of_local.wait_for_line("submitted "));
+    let as_admin = |arguments: &[&str]| {
+        let command = &mut tasker_command(up.home(), arguments.iter().copied());
+        assert_eq!(run(command.env("TASKER_TOKEN", admin.token())).code, 0, "{arguments:?}");
+    };
+    for arguments in [["user", "disable", "local"], ["user", "enable", "local"], ["user", "reset", "ann"]] {
+        as_admin(&arguments);
+    }
+    let sentence = format!(
+        "error: the sign-in ended during the wait, and the task continues: sign in again (`tasker login`, or another \
+         TASKER_TOKEN), then wait again: tasker watch {id_of_ann}"
+    );
+    assert_eq!(of_ann.wait_for_exit().code(), Some(4), "{:?}", of_ann.output());
+    assert_eq!(of_ann.output(), [format!("submitted {id_of_ann}"), sentence]);
+    assert_eq!(up.run_command(["cancel", &id_of_local]).code, 0);
+    assert_eq!(of_local.wait_for_exit().code(), Some(7), "{:?}", of_local.output());
 }

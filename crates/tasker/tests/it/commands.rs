@@ -1,6 +1,6 @@
 //! The commands about tasks and operations, against a `tasker up`: their output and their exit codes.
 
-use crate::kit::command::{run, tasker_command};
+use crate::kit::command::{CommandOutput, run, tasker_command};
 use crate::kit::process::Process;
 use crate::kit::tasker_up::TaskerUp;
 
@@ -139,16 +139,20 @@ fn a_misspelled_option_is_named_with_the_similar_one() {
     assert_eq!((negative.code, negative.stdout.as_str()), (0, "-5"), "{}", negative.stderr);
 }
 
-/// `script` (util-linux) runs a command in a pseudo-terminal.
+/// Runs a command in a pseudo-terminal of its own (`script` of util-linux), in the directory of `up`.
+fn run_in_terminal(up: &TaskerUp, command: &str) -> CommandOutput {
+    let path =
+        std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("the binary is in a directory");
+    let mut script = std::process::Command::new("script");
+    script.args(["--quiet", "--return", "--command", command, "/dev/null"]).current_dir(up.home());
+    script.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())).env("TERM", "xterm");
+    run(script.env("XDG_STATE_HOME", up.home().join("state")))
+}
+
 #[test]
 fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
     let up = TaskerUp::start();
-    let run_in_terminal = |command: &str| {
-        let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
-        let mut script = std::process::Command::new("script");
-        script.args(["--quiet", "--return", "--command", command, "/dev/null"]).current_dir(up.home());
-        run(script.env_clear().env("PATH", format!("{}:/usr/bin:/bin", path.display())).env("TERM", "xterm"))
-    };
+    let run_in_terminal = |command: &str| run_in_terminal(&up, command);
     let waited = run_in_terminal(r#"tasker submit SLEEP '{"ms": 1500}' --ttl 3s --wait"#);
     assert_eq!(waited.code, 0, "{}", waited.stdout);
     assert!(
@@ -167,6 +171,52 @@ fn on_a_terminal_there_are_a_progress_bar_and_coloured_statuses() {
     let narrow = at_width(60).stdout;
     assert!(narrow.starts_with(&format!("{}  CANCELLED", &id[..13])), "{narrow:?}");
     assert!(!run_in_terminal("NO_COLOR=1 tasker list").stdout.contains('\u{1b}'));
+}
+
+/// The command waits for less than a second, and a free worker starts the task at once.
+#[test]
+fn the_progress_bar_follows_the_task_from_its_first_second() {
+    let up = TaskerUp::start();
+    let waited = run_in_terminal(&up, r#"tasker submit SLEEP '{"ms": 60000}' --ttl 60s --wait=900ms"#);
+    assert_eq!(waited.code, 3, "{}", waited.stdout);
+    let frames = waited.stdout.matches(" of 60 s").count();
+    assert!(frames > 2, "{frames} frames show the running task: {:?}", waited.stdout);
+}
+
+/// A task that has run for half a minute when the command begins.
+#[test]
+fn the_progress_bar_of_watch_begins_where_the_task_is() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let wait = run_in_terminal(&up, &format!("timeout --foreground --signal=INT 2 tasker watch {id}"));
+    assert!(wait.stdout.contains(" of 60 s"), "the task has started: {:?}", wait.stdout);
+    let earlier = "update unfinished_task set started_at = started_at - 30000000, due_at = due_at - 30000000";
+    let update = format!("sqlite3 -cmd '.timeout 5000' .tasker/tasks.db '{earlier}'");
+    let wait =
+        run_in_terminal(&up, &format!("{update}; timeout --foreground --signal=INT 2 tasker watch {id}"));
+    let first = wait.stdout.split(" of 60 s").next().unwrap();
+    let shown: f64 = first.rsplit(' ').next().unwrap().parse().expect("the seconds since the start");
+    assert!(shown >= 29.0, "{:?}", wait.stdout);
+}
+
+/// Of a sign-in and a `tasker up` in this directory the first counts, which a person may not expect.
+#[test]
+fn on_a_terminal_a_command_says_as_whom_it_acts_if_there_is_a_choice() {
+    let up = TaskerUp::start();
+    assert!(!run_in_terminal(&up, "tasker list").stdout.contains("acting as"));
+    let account = "curl -s -o /dev/null $URL/Auth/Register -d Username=ann -d Password=seven-green-herons \
+        -d ConfirmPassword=seven-green-herons";
+    let login = "echo seven-green-herons | tasker login ann --password-stdin";
+    let (backend, identity) = (&up.backend_url, &up.identity_url);
+    let signed_in = run_in_terminal(&up, &format!("URL={identity}; {account}; {login}"));
+    assert!(signed_in.stdout.contains(&format!("signed in as ann at {backend}")), "{}", signed_in.stdout);
+    let note =
+        format!("acting as ann at {backend}, as signed in; --data-dir ./.tasker acts as local at {backend}");
+    assert!(run_in_terminal(&up, "tasker list").stdout.starts_with(&note));
+    for command in ["tasker list --data-dir .tasker", "cd /; tasker list", "tasker list 2>&1 | cat"] {
+        let shown = run_in_terminal(&up, command).stdout;
+        assert!(!shown.contains("acting as"), "{command}: {shown}");
+    }
 }
 
 #[test]
@@ -299,6 +349,8 @@ fn a_list_is_paged_and_names_the_command_for_the_next_page() {
     let rest = up.run_command(["list", "--limit", "2", "--before", &ids[1]]);
     assert!(rest.stdout.starts_with(&ids[0]) && rest.stdout.lines().count() == 1, "{}", rest.stdout);
     assert_eq!(rest.stderr, "", "the last page names no further command");
+    let by_prefix = up.run_command(["list", "--limit", "2", "--before", &ids[1][..18], "-o", "id"]);
+    assert_eq!(by_prefix.stdout, ids[0], "{}", by_prefix.stderr);
     assert_eq!(up.run_command(["list", "--limit", "0"]).code, 2);
 }
 

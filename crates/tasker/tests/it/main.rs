@@ -15,6 +15,7 @@ mod deadline_lateness;
 mod doctor;
 mod end_to_end;
 mod every_setting;
+mod first_tasks;
 mod healthcheck;
 mod kit;
 mod logs;

@@ -3,11 +3,9 @@
 use sqlx::{Connection, Executor, PgConnection};
 use testkit::TestDatabase;
 
-use crate::kit::api_client::{ApiClient, PASSWORD};
 use crate::kit::cluster::free_address;
-use crate::kit::command::{run, run_with_input, set_arguments, tasker_command};
+use crate::kit::command::{run, tasker_command};
 use crate::kit::process::Process;
-use crate::kit::service_urls::ServiceUrls;
 use crate::kit::wait_until::wait_until;
 
 #[tokio::test]
@@ -51,56 +49,6 @@ async fn a_worker_a_backend_and_an_identity_find_each_other_in_any_order() {
     for process in [&mut worker, &mut backend, &mut identity] {
         process.stop();
     }
-}
-
-/// The settings file in `docs/running.md`.
-fn settings_of_the_book() -> String {
-    let page = include_str!("../../../../docs/running.md");
-    let lines = page.lines().skip_while(|line| line.trim() != "```toml").skip(1);
-    lines.take_while(|line| line.trim() != "```").map(str::trim).collect::<Vec<_>>().join("\n")
-}
-
-#[tokio::test]
-async fn separate_services_are_set_up_with_the_settings_of_the_book() {
-    let (home, database) = (tempfile::tempdir().unwrap(), TestDatabase::postgres().await);
-    std::fs::create_dir(home.path().join("secrets")).unwrap();
-    std::fs::write(home.path().join("secrets/database"), database.url.as_str()).unwrap();
-    std::fs::write(home.path().join("secrets/worker"), "a secret of the test\n").unwrap();
-    std::fs::write(home.path().join("tasker.toml"), settings_of_the_book()).unwrap();
-    let (backend_address, identity_address) = (free_address(), free_address());
-    let urls = ServiceUrls {
-        backend: format!("http://{backend_address}"),
-        identity: format!("http://{identity_address}"),
-        ca: None,
-    };
-    let start = |service: &str, variable: &str, file: &str, settings: &[String]| {
-        let arguments = std::iter::once(service).chain(set_arguments(settings));
-        Process::start(tasker_command(home.path(), arguments).env(variable, file))
-    };
-    let (database_url, client_secret) = ("TASKER__DATABASE__URL_FILE", "TASKER__WORKER__CLIENT_SECRET_FILE");
-    let settings = [format!("identity.listen={identity_address}")];
-    let mut identity = start("identity", database_url, "secrets/database", &settings);
-    let settings =
-        [format!("backend.listen={backend_address}"), format!("backend.identity_url={}", urls.identity)];
-    let _backend = start("backend", database_url, "secrets/database", &settings);
-    let settings =
-        [format!("worker.backend_url={}", urls.backend), format!("worker.identity_url={}", urls.identity)];
-    let mut worker = start("worker", client_secret, "secrets/worker", &settings);
-    worker.wait_for_line("takes tasks");
-
-    ApiClient::register_administrator(&urls, &identity.wait_for_line("Setup link:"), "ann").await;
-    let state = home.path().join("state");
-    let run_client = |arguments: &[&str], input: &str| {
-        let mut command = tasker_command(home.path(), arguments.iter().copied());
-        run_with_input(command.env("XDG_STATE_HOME", &state), input)
-    };
-    let without_urls = run_client(&["workers"], "");
-    let hint = "`tasker login NAME --backend-url URL --identity-url URL`";
-    assert!(without_urls.stderr.contains(hint), "{}", without_urls.stderr);
-    let addresses = ["--backend-url", &urls.backend, "--identity-url", &urls.identity];
-    let login = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
-    assert_eq!(login.code, 0, "{}", login.stderr);
-    assert!(run_client(&["workers"], "").stdout.contains("GENERATE_LOGIN"));
 }
 
 #[test]

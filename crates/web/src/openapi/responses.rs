@@ -93,7 +93,10 @@ pub(super) fn add_components(components: &mut Components) {
     add("AcceptEncoding", text_header("The encodings that a body may have (RFC 7694)"));
     add(
         "WwwAuthenticate",
-        text_header("How to authenticate, and what is wrong with the credentials (RFC 9110, RFC 6750)"),
+        text_header(
+            "How to authenticate, and what is wrong with the credentials (RFC 9110, RFC 6750); a Backend's realm is the issuer whose tokens are \
+             accepted",
+        ),
     );
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));

@@ -20,12 +20,15 @@ fn payload(report: &Report) -> &str {
 #[tokio::test]
 async fn a_result_is_repeated_until_it_is_accepted() {
     let mut backend = Backend::start();
-    for fault in [Fault::Unavailable, Fault::ConnectionClosed, Fault::Problem(403), Fault::Unavailable] {
+    let refusals = [Fault::Problem(403), Fault::Problem(421)];
+    for fault in
+        [Fault::Unavailable, Fault::ConnectionClosed].into_iter().chain(refusals).chain([Fault::Unavailable])
+    {
         backend.fail(RESULTS, fault);
     }
     let id = backend.add_task("ECHO", r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#, LONG_TTL);
     let (worker, _) = run_worker(&backend, settings(1));
-    for _ in 0..5 {
+    for _ in 0..6 {
         let report = backend.report().await;
         assert_eq!(report.id, id);
         assert_eq!(payload(&report), r#"{ "big": 9223372036854775807, "e": 1.0e2 }"#, "byte for byte");

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use client::{Credentials, IdentityClient, UserInfo};
+use client::{Credentials, IdentityClient, UserInfo, issuer_of_backend};
 use database::ProcessClock;
 use domain::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
-use crate::commands::connection_target::{ConnectionTarget, Server, Target};
+use crate::commands::connection_target::{ConnectionTarget, Server, Source, Target};
 use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
@@ -54,10 +54,12 @@ struct WhoamiAnswer {
     user: UserInfo,
     backend: String,
     identity: String,
+    issuer: String,
+    source: String,
 }
 
 impl Login {
-    /// Requests a token and stores it in the session file.
+    /// Requests a token and stores it in the session file, unless the Backend accepts the tokens of another issuer.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let session_file = SessionFile::of(environment);
         let (backend, identity, tls_ca) = self.addresses(environment)?;
@@ -65,10 +67,23 @@ impl Login {
         let username = self.username()?;
         let password = self.password(&username)?;
         let requested_at = Timestamp(ProcessClock::System.now());
-        let signed_in = IdentityClient::at(&identity, ca.as_deref())?.sign_in(&username, &password).await?;
+        let client = IdentityClient::at(&identity, ca.as_deref())?;
+        let signed_in = client.sign_in(&username, &password).await?;
+        let issuer = client.issuer().await?;
+        // A Backend that does not answer now may be started later.
+        if let Ok(Some(accepted)) = issuer_of_backend(&backend, ca.as_deref()).await
+            && accepted != issuer
+        {
+            return Err(ConfigError::new(format!(
+                "the Backend {backend} accepts the tokens of {accepted} and not those of {issuer}: name its Identity with \
+                 --identity-url"
+            ))
+            .into());
+        }
         session_file.write(&Session {
             backend: backend.clone(),
             identity,
+            issuer,
             username: username.clone(),
             token: signed_in.token.expose_secret().to_owned(),
             expires_at: requested_at.plus_micros(signed_in.lifetime_micros()),
@@ -152,19 +167,23 @@ pub struct TokenOwner {
     address: String,
     /// The URL of the Backend that the commands address.
     backend: String,
+    /// Where the token comes from.
+    source: Source,
 }
 
 impl Server {
-    /// The token of the commands with its Identity, which `identity_url` names if it is not known otherwise.
+    /// The token of the commands with its Identity, which `identity_url` or else the Backend names if it is not known otherwise.
     pub async fn token_owner(
         &self,
         environment: &Environment,
         identity_url: Option<&Address>,
     ) -> Result<TokenOwner> {
-        let ConnectionTarget { settings, identity } = self.connection_target(environment)?;
-        let Some(address) = identity_url.map(ToString::to_string).or(identity) else {
-            let unknown = "the Identity of the token is not known: sign in with `tasker login`";
-            return Err(ConfigError::new(unknown).into());
+        let ConnectionTarget { settings, identity, source } = self.connection_target(environment).await?;
+        let address = match identity_url.map(ToString::to_string).or(identity) {
+            Some(address) => address,
+            None => issuer_of_backend(&settings.backend, settings.ca.as_deref()).await?.ok_or_else(|| {
+                ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
+            })?,
         };
         let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
         let (token, is_local) = match settings.credentials {
@@ -174,7 +193,7 @@ impl Server {
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Expired(id).into()),
         };
-        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backend })
+        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backend, source })
     }
 }
 
@@ -183,10 +202,14 @@ impl Whoami {
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let owner = self.server.token_owner(environment, self.identity_url.as_ref()).await?;
         let user = owner.identity.user_info(&owner.token).await?;
-        let answer = WhoamiAnswer { user, backend: owner.backend, identity: owner.address };
-        let table = |WhoamiAnswer { user, backend, .. }: &WhoamiAnswer| {
+        let (issuer, source) = (owner.identity.issuer().await?, owner.source.to_string());
+        let answer = WhoamiAnswer { user, backend: owner.backend, identity: owner.address, issuer, source };
+        let table = |WhoamiAnswer { user, backend, issuer, source, .. }: &WhoamiAnswer| {
             let name = terminal::escape_control_chars(&user.name);
-            format!("{name} ({}) at {backend}", user.roles.join(", "))
+            let roles = user.roles.join(", ");
+            format!(
+                "name     {name}\nroles    {roles}\nBackend  {backend}\nissuer   {issuer}\nfrom     {source}"
+            )
         };
         self.server.output.print(&answer, table, |answer| vec![answer.user.name.clone()])?;
         Ok(())

@@ -71,7 +71,7 @@ impl Command {
 
 impl Plan {
     async fn run(self, kind: BenchmarkKind, environment: &Environment) -> Result<Exit> {
-        let client = self.server.connect(environment)?;
+        let client = self.server.connect(environment).await?;
         let load = self.load(kind)?;
         // A wrong type, invalid parameters or a missing role is reported before the load begins.
         load.submit_one(&client).await?;

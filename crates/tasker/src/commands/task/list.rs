@@ -10,6 +10,7 @@ use domain::{PageRequest, Status, TaskFilter, TaskId, TaskList, Timestamp, Ttl, 
 
 use crate::commands::connection_target::Server;
 use crate::commands::output::OutputFormat;
+use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::ttl;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
@@ -33,7 +34,7 @@ pub struct List {
     limit: u32,
     /// List only tasks older than this one, such as the last of the page before
     #[arg(long, value_name = "ID")]
-    before: Option<TaskId>,
+    before: Option<IdPrefix>,
     #[command(flatten)]
     server: Server,
 }
@@ -68,8 +69,13 @@ impl List {
             type_name: self.type_name.clone(),
             from: self.since.as_ref().map(|age| now.plus_micros(-age.span.micros())),
         };
-        let page = PageRequest { before: self.before, limit: self.limit };
-        let found = self.server.connect(environment)?.list_filtered(&filter, page).await?;
+        let client = self.server.connect(environment).await?;
+        let before = match &self.before {
+            Some(id) => Some(id.find(&client).await?),
+            None => None,
+        };
+        let page = PageRequest { before, limit: self.limit };
+        let found = client.list_filtered(&filter, page).await?;
         let view = View::of(environment);
         let ids = |found: &TaskList| found.tasks.iter().map(|task| task.id.to_string()).collect();
         self.server.output.print(&found, |found| view.list(found, now, terminal::columns()), ids)?;

@@ -5,5 +5,6 @@ pub(crate) mod list;
 pub(crate) mod parameters;
 pub(crate) mod submit;
 pub(crate) mod ttl;
+pub(crate) mod ttl_bar;
 pub(crate) mod view;
 pub(crate) mod watch;

@@ -1,6 +1,6 @@
 //! `tasker submit`: submits a task, and with `--wait` waits for its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -56,7 +56,7 @@ impl Submit {
     /// Submits the task, waits if asked to, and prints.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let parameters = self.parameters.as_deref().map(parameters::read).transpose()?;
-        let client = self.server.connect(environment)?;
+        let client = self.server.connect(environment).await?;
         let task = NewTask {
             parameters: parameters.as_ref(),
             ttl: self.ttl,
@@ -71,9 +71,10 @@ impl Submit {
             self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
             return Ok(Exit::Done);
         };
+        let submitted = Instant::now();
         // Printed first: whatever happens to the wait, the task can be found again.
         terminal::print_note(&format!("submitted {id}"));
         let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
-        wait_and_print(&self.server, &client, id, limit).await
+        wait_and_print(&self.server, &client, id, limit, Some(submitted)).await
     }
 }

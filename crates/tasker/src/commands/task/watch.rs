@@ -8,18 +8,16 @@ use anyhow::Result;
 use clap::Args;
 use client::{Client, ClientError};
 use domain::{PageRequest, RawJson, Reason, Status, Task, TaskId, TaskSummary};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::command_error::NotSignedIn;
 use crate::commands::connection_target::Server;
 use crate::commands::task::id_prefix::IdPrefix;
+use crate::commands::task::ttl_bar::TtlBar;
 use crate::commands::task::view::View;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 use crate::terminal;
-
-/// The period in which the progress bar is drawn.
-const FRAME_PERIOD: Duration = Duration::from_millis(100);
 
 /// How long one request waits for the end of the task while a progress bar is shown.
 const VISIBLE_WAIT: Duration = Duration::from_secs(1);
@@ -67,30 +65,52 @@ struct EndedTask {
 impl Watch {
     /// Waits for the end of one task, or prints changes until Ctrl-C.
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
-        let client = self.server.connect(environment)?;
+        let client = self.server.connect(environment).await?;
         match self.id {
-            Some(id) => wait_and_print(&self.server, &client, id.find(&client).await?, None).await,
+            Some(id) => wait_and_print(&self.server, &client, id.find(&client).await?, None, None).await,
             None => print_changes(&self.server, &client, &View::of(environment)).await,
         }
     }
 }
 
-/// Waits for the end of a task, for `limit` at most, and prints its result or why there is none.
+/// Waits for the end of a task, for `limit` at most, and prints its result or why there is none. `submitted` is when this command
+/// submitted the task, if it did.
 pub async fn wait_and_print(
     server: &Server,
     client: &Client,
     id: TaskId,
     limit: Option<Duration>,
+    submitted: Option<Instant>,
+) -> Result<Exit> {
+    let printed = wait_and_print_end(server, client, id, limit, submitted).await;
+    printed.map_err(|error| match error.downcast_ref::<ClientError>() {
+        Some(refused) if is_sign_in_over(refused) => NotSignedIn::EndedDuringWait(id).into(),
+        Some(_) => {
+            terminal::print_note(&format!("the wait for {id} failed; to wait again: tasker watch {id}"));
+            error
+        }
+        None => error,
+    })
+}
+
+/// Whether a request was refused because its token is no longer valid and there is no other.
+fn is_sign_in_over(error: &ClientError) -> bool {
+    error.is_about_the_caller() && error.problem().is_none_or(|problem| problem.status == 401)
+}
+
+async fn wait_and_print_end(
+    server: &Server,
+    client: &Client,
+    id: TaskId,
+    limit: Option<Duration>,
+    submitted: Option<Instant>,
 ) -> Result<Exit> {
     // The task as it is now, for programs; for people there is the note.
     let print_unfinished = async || -> Result<()> {
         let task = client.get(id).await?;
         Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
     };
-    let waited = wait(client, id, limit).await.inspect_err(|_| {
-        terminal::print_note(&format!("the wait for {id} failed; to wait again: tasker watch {id}"));
-    });
-    let task = match waited? {
+    let task = match wait(client, id, limit, submitted).await? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
@@ -124,19 +144,26 @@ fn why_no_result(task: &Task) -> String {
 }
 
 /// Waits until the task has ended, the limit is reached or Ctrl-C is pressed. Short outages of the server are survived.
-async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<WaitOutcome, ClientError> {
-    let (started, mut bar) = (Instant::now(), TtlBar::of(id));
+async fn wait(
+    client: &Client,
+    id: TaskId,
+    limit: Option<Duration>,
+    submitted: Option<Instant>,
+) -> Result<WaitOutcome, ClientError> {
+    let (began, mut bar) = (Instant::now(), TtlBar::of(id));
     let mut interrupted = pin!(tokio::signal::ctrl_c());
-    let mut last_answer = started;
+    let mut last_answer = began;
     loop {
-        let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+        let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
         if left == Some(Duration::ZERO) {
             return Ok(WaitOutcome::LimitReached);
         }
         let period = if bar.is_visible() { VISIBLE_WAIT } else { HIDDEN_WAIT };
         let period = left.map_or(period, |left| left.min(period));
+        // While nobody sees the start, or the start is shown, the next news is the end of the task.
+        let waits_for_end = !bar.is_visible() || bar.shows_start();
         let request =
-            async { if bar.shows_start() { client.wait(id, period).await } else { client.get(id).await } };
+            async { if waits_for_end { client.wait(id, period).await } else { client.get(id).await } };
         let answer = tokio::select! {
             answer = bar.draw_while(request) => answer,
             _ = &mut interrupted => return Ok(WaitOutcome::Interrupted),
@@ -145,8 +172,10 @@ async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Wa
             Ok(task) if task.status.is_final() => return Ok(WaitOutcome::Ended(Box::new(task))),
             Ok(task) => {
                 last_answer = Instant::now();
-                bar.update(&task, started);
-                if !bar.shows_start() {
+                if bar.is_visible() && !bar.follows(&task) {
+                    bar.follow(&task, time_since_start(client, &task, submitted).await);
+                }
+                if bar.is_visible() && !bar.shows_start() {
                     let pause = left.map_or(START_PERIOD, |left| left.min(START_PERIOD));
                     bar.draw_while(tokio::time::sleep(pause)).await;
                 }
@@ -159,73 +188,16 @@ async fn wait(client: &Client, id: TaskId, limit: Option<Duration>) -> Result<Wa
     }
 }
 
-/// A progress bar of a task's time to live, on a terminal only. It is cleared when dropped.
-struct TtlBar {
-    bar: ProgressBar,
-    /// When the task started, as far as that is known.
-    task_started: Instant,
-}
-
-impl TtlBar {
-    fn of(id: TaskId) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(style("{prefix}  {msg}  {elapsed}"));
-        bar.set_prefix(id.to_string());
-        bar.set_message("waiting for a worker");
-        Self { bar, task_started: Instant::now() }
+/// How long ago the task started; zero if it has not. The dates of a task are of the server's clock, from which that of this machine may
+/// differ: they are compared with each other if this command has submitted the task, else with the server's clock.
+async fn time_since_start(client: &Client, task: &Task, submitted: Option<Instant>) -> Duration {
+    let Some(start) = task.start_date else { return Duration::ZERO };
+    let micros = |span: i64| Duration::from_micros(u64::try_from(span).unwrap_or(0));
+    if let Some(at) = submitted {
+        return at.elapsed().saturating_sub(micros(start.micros_since(task.creation_date)));
     }
-
-    fn is_visible(&self) -> bool {
-        !self.bar.is_hidden()
-    }
-
-    /// Whether the start of the task is shown, or nothing is: then the next news is the end of the task.
-    fn shows_start(&self) -> bool {
-        self.bar.is_hidden() || self.bar.length().is_some()
-    }
-
-    /// Shows the elapsed time as soon as the task has started. `wait_started` is when this command began to wait.
-    fn update(&mut self, task: &Task, wait_started: Instant) {
-        let (Some(start), None) = (task.start_date, self.bar.length()) else { return };
-        // Both dates are of the server's clock, so only their difference can be used with the clock of this machine.
-        let waited = u64::try_from(start.micros_since(task.creation_date)).unwrap_or(0);
-        self.task_started = wait_started + Duration::from_micros(waited);
-        self.bar.set_length(task.ttl.millis());
-        self.bar.set_style(style("{prefix}  ▕{wide_bar}▏ {msg}"));
-        self.draw();
-    }
-
-    fn draw(&self) {
-        if let Some(ttl) = self.bar.length() {
-            let ttl_duration = Duration::from_millis(ttl);
-            let elapsed = self.task_started.elapsed().min(ttl_duration);
-            self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(ttl));
-            self.bar.set_message(format!("{:.1} of {} s", elapsed.as_secs_f64(), ttl_duration.as_secs_f64()));
-        }
-        self.bar.tick();
-    }
-
-    /// Draws the bar periodically until `work` ends.
-    async fn draw_while<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        let mut frames = tokio::time::interval(FRAME_PERIOD);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = frames.tick() => self.draw(),
-            }
-        }
-    }
-}
-
-impl Drop for TtlBar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a valid template").progress_chars("█▉▊▋▌▍▎▏ ")
+    let now = client.server_time().await.ok().flatten();
+    now.map_or(Duration::ZERO, |now| micros(now.micros_since(start)))
 }
 
 /// Prints the newest tasks, the oldest of them first, then each change, until Ctrl-C.

@@ -2,6 +2,7 @@
 //! checks of a history.
 
 pub(crate) mod api_client;
+pub(crate) mod book;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod history_audit;
