@@ -24,6 +24,7 @@ use crate::lifecycle::claim::ClaimBatch;
 use crate::lifecycle::settle::{SettleBatch, Settler};
 use crate::lifecycle::submit::{SubmissionLimits, SubmitBatch, Submitter};
 use crate::long_poll::queue::{LongPoll, LongPollQueue};
+use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::peers;
 use crate::settings::Settings;
@@ -64,6 +65,7 @@ impl Backend {
         broker: Option<Broker>,
         stop: CancellationToken,
     ) -> Result<Self, OpenError> {
+        metrics::start_counters();
         register_builtin(&store, builtin).await?;
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;
