@@ -3,6 +3,7 @@
 mod id;
 mod json_object;
 pub mod limits;
+mod loopback_host;
 mod name;
 mod operation;
 mod raw_json;
@@ -13,6 +14,7 @@ mod wire;
 
 pub use id::{ClaimId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use json_object::ObjectOnly;
+pub use loopback_host::is_loopback_host;
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
