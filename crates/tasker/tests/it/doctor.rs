@@ -174,6 +174,8 @@ fn doctor_finds_a_tasker_up_as_the_other_commands_do() {
         "{}",
         here.stdout
     );
+    let apart = up.run_command(["doctor", "worker", "--set", "worker.client_id=rig"]).stdout;
+    assert!(apart.contains("the services that the settings name (no settings file"), "{apart}");
     let elsewhere = TempDir::new().unwrap();
     let data = up.home().join(".tasker");
     let doctor =

@@ -15,6 +15,9 @@ use crate::config::values::Address;
 use crate::data_dir::{ACCOUNT, Addresses, DEFAULT_DATA_DIR, DataDir};
 use crate::services::all_in_one;
 
+/// The settings that services of their own need and that `tasker up` does not.
+const NAMES_OF_SERVICES: [&str; 3] = ["database.url", "worker.client_id", "worker.username"];
+
 /// An installation and its settings.
 pub struct Installation {
     /// The sources of the settings.
@@ -30,8 +33,8 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The `tasker up` of `data_dir`. Without a directory: that of `./.tasker`, if one has run there and the settings name no
-    /// database of tasks; else the services of the settings.
+    /// The `tasker up` of `data_dir`. Without a directory: that of `./.tasker`, if one has run there and the settings name neither
+    /// a database nor a worker's account; else the services of the settings.
     ///
     /// # Errors
     ///
@@ -40,7 +43,8 @@ impl Installation {
         let path = data_dir.unwrap_or(Path::new(DEFAULT_DATA_DIR));
         let data = DataDir::at(path);
         let layers = sources.layers(Layers::default(), environment)?;
-        let is_sought = data_dir.is_some() || layers.find("database.url").is_none();
+        let is_sought =
+            data_dir.is_some() || NAMES_OF_SERVICES.iter().all(|name| layers.find(name).is_none());
         match data.addresses()?.filter(|_| is_sought) {
             Some(addresses) => {
                 let layers = sources.layers(all_in_one::default_layers(&data)?, environment)?;
