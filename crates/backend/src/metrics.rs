@@ -90,6 +90,29 @@ pub const METRICS: &[MetricDescriptor] = &[
     ),
 ];
 
+/// The values of the label `why` of the reports that were refused.
+const REFUSALS: [&str; 4] = ["late", "stale", "unknown", "invalid"];
+
+/// Starts the counters at 0. The rate of a series that begins with its first event is not known, so no alert would fire for it.
+pub(crate) fn start_counters() {
+    counter!(OVER_LIMIT).increment(0);
+    accepted(0);
+    granted("id", 0);
+    granted("pull", 0);
+    count_ended(Status::Finished, None, 0);
+    for reason in Reason::ALL {
+        count_ended(Status::Cancelled, Some(*reason), 0);
+    }
+    for why in REFUSALS {
+        counter!(REPORTS_REFUSED, "why" => why).increment(0);
+    }
+}
+
+/// Starts the counter of the items of `verb` that its batcher refuses, as [`start_counters`] does.
+pub(crate) fn start_batcher_counter(verb: &'static str) {
+    counter!(BATCHER_FULL, "verb" => verb).increment(0);
+}
+
 /// A submission was refused because its owner has too many unfinished tasks.
 pub(crate) fn over_limit() {
     counter!(OVER_LIMIT).increment(1);
@@ -143,8 +166,12 @@ pub(crate) fn cancelled(task: &EndedTask) {
 }
 
 fn ended(status: Status, reason: Option<Reason>) {
+    count_ended(status, reason, 1);
+}
+
+fn count_ended(status: Status, reason: Option<Reason>, tasks: u64) {
     let reason = reason.map_or("", Reason::as_str);
-    counter!(ENDED, "status" => status.as_str(), "reason" => reason).increment(1);
+    counter!(ENDED, "status" => status.as_str(), "reason" => reason).increment(tasks);
 }
 
 fn refused(why: &'static str) {

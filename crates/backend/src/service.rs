@@ -24,6 +24,7 @@ use crate::lifecycle::claim::ClaimBatch;
 use crate::lifecycle::settle::{SettleBatch, Settler};
 use crate::lifecycle::submit::{SubmissionLimits, SubmitBatch, Submitter};
 use crate::long_poll::queue::{LongPoll, LongPollQueue};
+use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::peers;
 use crate::notify::ticket_publisher::TicketPublisher;
@@ -66,6 +67,7 @@ impl Backend {
         stop: CancellationToken,
     ) -> Result<Self, OpenError> {
         let installation = store.installation().await?;
+        metrics::start_counters();
         register_builtin(&store, builtin).await?;
         let catalogue = Catalogue::default();
         catalogue.reload(&store).await?;

@@ -18,6 +18,7 @@ use crate::consumer::subscription::Subscription;
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
 use crate::message::{ResultMessage, Ticket};
+use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 use crate::producer::recovery::ProducerRecovery;
 use crate::settings::Settings;
@@ -45,6 +46,7 @@ impl Broker {
         settings.check()?;
         let connection = Arc::new(Connection::open(settings)?);
         validate_consumer_settings(&connection)?;
+        metrics::start_counters();
         Ok(Self {
             publisher: Publisher::new(connection.clone()),
             recovery: Arc::default(),

@@ -37,6 +37,12 @@ pub const METRICS: &[MetricDescriptor] = &[
     ),
 ];
 
+/// Starts the counters at 0: the rate of a series that begins with its first event is not known, so no alert would fire for it.
+pub(crate) fn start_counters() {
+    counter!(REDELIVERIES).increment(0);
+    counter!(DEAD_LETTERS).increment(0);
+}
+
 /// Sets whether the brokers answer.
 pub(crate) fn set_up(is_up: bool) {
     gauge!(UP).set(if is_up { 1.0 } else { 0.0 });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::is_loopback_host;
 use rdkafka::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -172,11 +173,7 @@ impl Settings {
         let host = |server: &str| {
             server.trim().rsplit_once(':').map_or(server.to_owned(), |(host, _)| host.to_owned())
         };
-        let is_loopback = |host: &str| {
-            let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-            host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
-        };
-        self.bootstrap_servers.split(',').all(|server| is_loopback(&host(server)))
+        self.bootstrap_servers.split(',').all(|server| is_loopback_host(&host(server)))
     }
 
     /// The properties that all clients share.
@@ -325,7 +322,7 @@ mod tests {
     #[test]
     fn plain_text_is_warned_of_or_refused_outside_loopback_only() {
         let warnings = |servers| Settings::of(servers).warnings().len();
-        assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3"), 0);
+        assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3,kafka.localhost:4"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
         let password = SecretString::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };

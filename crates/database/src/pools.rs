@@ -1,6 +1,6 @@
 //! Connection pools: the choice of PostgreSQL or SQLite, their settings, and the macro that runs one statement on either.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -10,7 +10,7 @@ use sqlx::sqlite::{
 use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
-use crate::postgres_url::parse_postgres_url;
+use crate::postgres_url::{parse_postgres_url, with_files_in};
 use crate::session_age::is_session_outdated;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
@@ -138,6 +138,15 @@ impl Db {
     pub fn sqlite_path(url: &str) -> Option<&str> {
         let path = url.strip_prefix("sqlite:")?;
         Some(path.strip_prefix("//").unwrap_or(path))
+    }
+
+    /// `url` with its relative paths (that of a SQLite file, those of certificates) made relative to `directory`.
+    pub fn with_paths_in(url: &str, directory: &Path) -> String {
+        match Self::sqlite_path(url) {
+            None => with_files_in(url, directory),
+            Some(path) if checked_file_path(path).is_err() => url.to_owned(),
+            Some(path) => format!("sqlite:{}", directory.join(path).display()),
+        }
     }
 
     /// The host of the PostgreSQL server that `url` connects to without TLS: by `sslmode=disable`, or by `allow`, which never

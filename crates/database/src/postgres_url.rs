@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
-use form_urlencoded::parse;
+use form_urlencoded::{byte_serialize, parse};
 use sqlx::postgres::PgConnectOptions;
 
 /// The parameters of a URL that sqlx knows. It ignores any other, and would log its value.
@@ -76,6 +77,24 @@ pub(crate) fn parse_postgres_url(url: &str) -> Result<PgConnectOptions, InvalidP
     })
 }
 
+/// `url` with the relative paths of its files made relative to `directory`.
+pub(crate) fn with_files_in(url: &str, directory: &Path) -> String {
+    let Some((before_query, query)) = url.split_once('?') else { return url.to_owned() };
+    let absolute = |parameter: &str| {
+        let (name, value) = parse(parameter.as_bytes()).next()?;
+        let path = Some(Path::new(&*value)).filter(|_| FILES.contains(&&*name) && !is_certificate(&value))?;
+        let path = directory.join(path).display().to_string();
+        Some(format!("{name}={}", byte_serialize(path.as_bytes()).collect::<String>()))
+    };
+    let parameters = query.split('&').map(|parameter| absolute(parameter).unwrap_or(parameter.to_owned()));
+    format!("{before_query}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether the value of a parameter is the text of a certificate or key, which the driver also takes in the place of a path.
+fn is_certificate(value: &str) -> bool {
+    value.starts_with("-----BEGIN")
+}
+
 /// Refuses `/`, `?` and `#` in a name or a password: each ends the part of the URL that holds both (RFC 3986, section 3.2).
 fn check_raw_characters(url: &str) -> Result<(), InvalidPostgresUrl> {
     if url.contains('#') {
@@ -100,8 +119,7 @@ fn check_parameters(url: &str) -> Result<(), InvalidPostgresUrl> {
         if !is_known(&name) {
             return Err(InvalidPostgresUrl::UnknownParameter(name.into_owned()));
         }
-        // The driver also takes the text of a certificate in the place of a path.
-        if FILES.contains(&&*name) && !value.starts_with("-----BEGIN") {
+        if FILES.contains(&&*name) && !is_certificate(&value) {
             File::open(&*value)
                 .map_err(|error| InvalidPostgresUrl::File(name.into_owned(), value.into_owned(), error))?;
         }
@@ -151,12 +169,25 @@ mod tests {
     }
 
     #[test]
+    fn relative_paths_of_files_are_resolved_and_the_rest_stays() {
+        let resolve = |url: &str| with_files_in(url, Path::new("/etc/my tasker"));
+        let url = "postgres://u:p%40@h/db?sslmode=verify-full&sslrootcert=certs%2Fca.pem&options[a]=b";
+        let expected = "postgres://u:p%40@h/db?sslmode=verify-full&sslrootcert=%2Fetc%2Fmy+tasker%2Fcerts%2Fca.pem&options[a]=b";
+        assert_eq!(resolve(url), expected);
+        let absolute = resolve("postgres://h/db?sslkey=/run/key.pem");
+        assert_eq!(absolute, "postgres://h/db?sslkey=%2Frun%2Fkey.pem");
+        for same in ["postgres://h/db", "postgres://h/db?sslcert=-----BEGIN CERTIFICATE-----"] {
+            assert_eq!(resolve(same), same);
+        }
+    }
+
+    #[test]
     fn what_the_driver_would_ignore_or_wait_for_is_refused() {
         assert!(refusal("postgres://u@h/db?pasword=hush").starts_with("the URL has the parameter `pasword`"));
         assert!(refusal("postgres://u@a,b/db").starts_with("the URL names several hosts"));
         let absent = refusal("postgres://u@h/db?sslmode=verify-full&sslrootcert=/nowhere/ca.pem");
         assert!(absent.starts_with("sslrootcert = /nowhere/ca.pem: the file cannot be read: "), "{absent}");
         assert!(refusal("postgres://u@h:99999/db").contains("invalid port number"));
-        assert!(refusal("postgres://u@h/db?sslmode=verify").contains("ssl_mode"));
+        assert!(refusal("postgres://u@h/db?sslmode=verify").contains("unknown value"));
     }
 }

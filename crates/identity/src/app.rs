@@ -13,6 +13,7 @@ use crate::authentication::revocations::Revocations;
 use crate::authentication::session_store::SessionStore;
 use crate::error::OpenError;
 use crate::keys::key_ring::KeyRing;
+use crate::metrics;
 use crate::schema::ACCOUNTS;
 use crate::settings::{OpenRegistration, Settings};
 use crate::time::{SECOND, micros};
@@ -41,6 +42,7 @@ impl App {
                 "`identity.open_registration` is `full`: anyone who reaches Identity can become an administrator"
             );
         }
+        metrics::start_counters();
         ACCOUNTS.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
         let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;

@@ -16,6 +16,16 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::histogram(PASSWORD_HASH_SECONDS, "", "how long it took to hash or verify a password"),
 ];
 
+/// Starts the counters at 0: the rate of a series that begins with its first event is not known.
+pub(crate) fn start_counters() {
+    for outcome in ["accepted", "refused"] {
+        counter!(SIGN_INS, "outcome" => outcome).increment(0);
+    }
+    for grant in ["password", "client_credentials"] {
+        counter!(TOKENS, "grant" => grant).increment(0);
+    }
+}
+
 /// Counts a sign-in with the right name and password.
 pub(crate) fn sign_in_accepted() {
     counter!(SIGN_INS, "outcome" => "accepted").increment(1);

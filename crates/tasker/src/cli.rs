@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
 use crate::commands;
-use crate::commands::checks::Scope;
+use crate::commands::doctor::Doctor;
 use crate::commands::healthcheck::HealthCheck;
 use crate::commands::{bench, config, doctor};
 use crate::config::command_line::Sources;
@@ -53,7 +53,9 @@ pub enum Tasker {
     #[command(subcommand)]
     Bench(bench::Command),
     /// Checks an installation: versions, clocks, permissions, certificates, keys, disk space; exit code 1 if something is bad
-    Doctor(Scope),
+    ///
+    /// Looks at the `tasker up` of a data directory, or at the services that the settings name.
+    Doctor(Doctor),
     /// Asks the service that runs on this machine with the same settings whether it is healthy; exit code 0 if it is
     ///
     /// For the health checks of containers. It asks the listener that the settings name, with TLS if they name a certificate.
@@ -107,7 +109,7 @@ impl Tasker {
             Self::Worker(sources) => services::worker::run(&sources, environment).await,
             Self::Migrate(sources) => services::migrate::run(&sources, environment).await,
             Self::Bench(command) => Box::pin(command.run(environment)).await,
-            Self::Doctor(scope) => Box::pin(doctor::run(scope, environment)).await,
+            Self::Doctor(doctor) => Box::pin(doctor::run(doctor, environment)).await,
             Self::Healthcheck(check) => check.run(environment).await,
             Self::Config(command) => Box::pin(command.run(environment)).await,
             Self::Client(command) => command.run(environment).await,

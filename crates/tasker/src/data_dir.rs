@@ -26,6 +26,9 @@ pub struct Addresses {
     pub tls_ca: Option<PathBuf>,
 }
 
+/// The data directory of commands that name none.
+pub const DEFAULT_DATA_DIR: &str = "./.tasker";
+
 /// The name of the ordinary account that `tasker up` creates.
 pub const ACCOUNT: &str = "local";
 
@@ -83,6 +86,11 @@ impl DataDir {
     /// The password of the account `local`; `None` if none is stored.
     pub fn password(&self) -> Result<Option<String>> {
         self.read(PASSWORD_FILE)
+    }
+
+    /// The path of the file of that password.
+    pub fn password_file(&self) -> PathBuf {
+        self.file(PASSWORD_FILE)
     }
 
     /// Stores the addresses for the command line.

@@ -15,8 +15,8 @@ use domain::Problem;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::host::{is_ip_address, is_loopback};
 use crate::problem;
+use domain::{is_ip_address, is_loopback_host};
 
 /// A host name, or every name below one (`*.example.org`), in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl AllowedHosts {
         let is_named = |names: &[HostPattern]| names.iter().any(|pattern| pattern.matches(&host));
         let Hosts { names, certificate, .. } = &*self.0;
         is_ip_address(&host)
-            || is_loopback(&host)
+            || is_loopback_host(&host)
             || is_named(names)
             || certificate.as_ref().is_some_and(|names| is_named(&names.borrow()))
     }

@@ -6,8 +6,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-
-use crate::host;
+use domain::is_loopback_host;
 
 /// A year. Subdomains are not included: they belong to others.
 const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -25,5 +24,5 @@ pub async fn add(request: Request, next: Next) -> Response {
 
 fn is_to_loopback(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    host.is_some_and(|host| host::is_loopback(host.host()))
+    host.is_some_and(|host| is_loopback_host(host.host()))
 }

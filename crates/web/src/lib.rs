@@ -83,7 +83,6 @@ pub mod compression;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;
-pub mod host;
 pub mod hsts;
 pub mod json_body;
 pub mod normalize_path;

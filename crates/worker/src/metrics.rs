@@ -25,6 +25,16 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::gauge(UNSETTLED_REPORTS, "", "reports that no Backend has settled yet"),
 ];
 
+/// The values of the label `end`.
+const ENDS: [&str; 5] = ["result", "failed", "out_of_time", "stopped", "released"];
+
+/// Starts the counters of the runs of an operation at 0: the rate of a series that begins with its first event is not known.
+pub(crate) fn start_counters(name: &TypeName) {
+    for end in ENDS {
+        counter!(RUNS, "type" => name.to_string(), "end" => end).increment(0);
+    }
+}
+
 /// Sets how many slots the worker has.
 pub(crate) fn set_slots(slots: u32) {
     gauge!(SLOTS).set(slots);

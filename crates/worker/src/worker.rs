@@ -122,6 +122,7 @@ impl Worker {
             heartbeat.stop().await;
             return Ok(());
         };
+        self.operations.specifications().for_each(|operation| metrics::start_counters(&operation.name));
         metrics::set_slots(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
         let executor = Arc::new(TaskExecutor {

@@ -34,6 +34,7 @@ impl<O: BatchOperation> Batcher<O> {
     }
 
     fn with_limits(operation: O, items: usize, bytes: usize) -> (Self, BatchWriters<O>) {
+        metrics::start_batcher_counter(O::NAME);
         let (queue, receiver) = mpsc::channel(items);
         let memory_permits = Arc::new(Semaphore::new(bytes));
         (Self { queue, memory_permits }, BatchWriters::new(operation, receiver))

@@ -57,6 +57,15 @@ pub enum Service {
     Worker,
 }
 
+/// How the services of an installation run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// Each as a process, with the settings of its own.
+    Apart,
+    /// In one `tasker up`, whose worker has credentials that never leave the process.
+    AllInOne,
+}
+
 /// What a probe found (`Ok`), or what is wrong and how to correct it (`Err`).
 pub type ProbeResult = Result<String, String>;
 
@@ -113,6 +122,7 @@ fn check_key_file(path: &Path) -> Result<(), ConfigError> {
 pub async fn dependencies(
     config: &Config,
     service: Service,
+    deployment: Deployment,
     queues: &BTreeSet<QueueName>,
     mut report: impl FnMut(&'static str, ProbeResult),
 ) -> Option<Broker> {
@@ -129,7 +139,10 @@ pub async fn dependencies(
         report("backend.identity_url", identity(config).await);
     }
     if service.includes(Service::Worker) {
-        report("worker", worker(config).await);
+        match deployment {
+            Deployment::Apart => report("worker", worker(config).await),
+            Deployment::AllInOne => report("account local", local_account(config).await),
+        }
     }
     if let Some(endpoint) = config.traces.endpoint.clone().filter(|_| service != Service::Identity) {
         let settings = config.traces.clone();
@@ -241,13 +254,25 @@ async fn identity(config: &Config) -> ProbeResult {
     }
 }
 
-/// Gets a token with the worker's credentials, and lists the workers with it.
-async fn worker(config: &Config) -> ProbeResult {
+/// A client with the credentials of the section `[worker]`.
+fn client_of_worker(config: &Config) -> Result<Client, String> {
     let credentials = services::worker::credentials(&config.worker).map_err(|error| error.to_string())?;
     let ca = config.worker.authorities().map_err(|error| error.to_string())?;
     let settings = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca };
-    let client = Client::new(settings).map_err(|error| error_chain(&error))?;
-    match client.workers().await {
+    Client::new(settings).map_err(|error| error_chain(&error))
+}
+
+/// Gets a token for the account `local` of a `tasker up`, and lists the operations with it.
+async fn local_account(config: &Config) -> ProbeResult {
+    match client_of_worker(config)?.operations().await {
+        Ok(_) => Ok("it signs in, and the Backend accepts it".to_owned()),
+        Err(error) => Err(format!("{}: does `tasker up` run there?", error_chain(&error))),
+    }
+}
+
+/// Gets a token with the worker's credentials, and lists the workers with it.
+async fn worker(config: &Config) -> ProbeResult {
+    match client_of_worker(config)?.workers().await {
         Ok(_) => Ok("it signs in, and the Backend accepts it as a worker".to_owned()),
         Err(error) => Err(format!(
             "{}: are worker.identity_url, worker.backend_url and the credentials right?",

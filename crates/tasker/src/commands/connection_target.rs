@@ -16,7 +16,7 @@ use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::tls::authorities;
 use crate::config::values::Address;
-use crate::data_dir::{ACCOUNT, Addresses, DataDir};
+use crate::data_dir::{ACCOUNT, Addresses, DEFAULT_DATA_DIR, DataDir};
 use crate::terminal;
 
 /// The variable that may hold the token; other users of the machine can see an option in the list of processes.
@@ -24,9 +24,6 @@ const TOKEN_VARIABLE: &str = "TASKER_TOKEN";
 
 /// The variable that may name the file of authorities.
 const TLS_CA_VARIABLE: &str = "TASKER_TLS_CA";
-
-/// The default data directory of `tasker up`.
-const DEFAULT_DATA_DIR: &str = "./.tasker";
 
 /// Options of commands that send requests: the server, the credentials and the output format.
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ const PATHS: [&str; 14] = [
     "log.file",
 ];
 
-/// The settings that are paths only where they name a SQLite file.
+/// The settings that are URLs of databases: with SQLite a path, with PostgreSQL perhaps paths of certificates.
 const DATABASES: [&str; 2] = ["database.url", "identity.database_url"];
 
 /// The directory to which the paths in the settings file at `path` are relative; `None` if it is not a regular file but, for
@@ -42,10 +42,8 @@ pub fn resolve(settings: &mut Table, directory: &Path) {
         }
     }
     for name in DATABASES {
-        if let Some(Value::String(url)) = find(settings, name)
-            && let Some(path) = Db::sqlite_path(url).filter(|path| !path.is_empty() && !path.starts_with(':'))
-        {
-            *url = format!("sqlite:{}", absolute(path));
+        if let Some(Value::String(url)) = find(settings, name) {
+            *url = Db::with_paths_in(url, directory);
         }
     }
     if let Some(Value::Array(clients)) = find(settings, "identity.clients") {

@@ -58,10 +58,10 @@ impl Layers {
                 self.add_text_in(directory.as_deref(), &chosen.display().to_string(), &text)
             }
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(self),
-            Err(error) => Err(ConfigError::new(format!(
-                "the settings file {} cannot be read: {error}",
-                chosen.display()
-            ))),
+            Err(error) => {
+                let file = chosen.display();
+                Err(ConfigError::new(format!("the settings file {file} cannot be read: {error}")))
+            }
         }
     }
 
@@ -84,7 +84,6 @@ impl Layers {
         Ok(self)
     }
 
-    /// Adds TOML text as it is.
     #[cfg(test)]
     pub fn add_text(self, name: &str, text: &str) -> Result<Self, ConfigError> {
         self.add_text_in(None, name, text)
@@ -138,6 +137,11 @@ impl Layers {
     /// The configuration that results from all layers.
     pub fn build(&self) -> Result<Config, ConfigError> {
         Config::deserialize(self.table.clone()).map_err(|error| ConfigError::new(error.message()))
+    }
+
+    /// The path of the settings file, which may not exist.
+    pub fn settings_file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The settings file and the first secret written in it, if the file holds any.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -17,6 +18,7 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::sections::{Format, Log};
 use crate::config::values::directory_of;
+use crate::observability::json_format::FlatJson;
 use crate::observability::log_file::RotatingFile;
 use crate::observability::log_writer::{LogWriter, StandardError};
 
@@ -56,7 +58,7 @@ pub fn start(log: &Log, environment: &Environment) -> Result<Logging, ConfigErro
                 log.file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
             lines.compact().with_ansi(has_colours).boxed()
         }
-        Format::Json => lines.json().flatten_event(true).boxed(),
+        Format::Json => lines.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed(),
     };
     tracing_subscriber::registry().with(level).with(lines).init();
     Ok(Logging { writer, level: handle })

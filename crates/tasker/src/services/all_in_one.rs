@@ -22,7 +22,7 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
 use crate::config::sections::Config;
-use crate::data_dir::{ACCOUNT, Addresses, DataDir};
+use crate::data_dir::{ACCOUNT, Addresses, DEFAULT_DATA_DIR, DataDir};
 use crate::exit_code::Exit;
 use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
@@ -42,7 +42,7 @@ const WORKER_CLIENT_ID: &str = "bundled-worker";
 #[derive(Debug, Clone, Args)]
 pub struct Up {
     /// The directory for all data; one `tasker up` at a time can use it
-    #[arg(long, value_name = "DIR", default_value = "./.tasker")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
     data_dir: PathBuf,
     /// The address of the Backend [default: backend.listen, 127.0.0.1:8080]; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -92,19 +92,20 @@ impl Up {
 
     /// The configuration, with defaults for one user on one machine.
     fn configure(&self, data: &DataDir, environment: &Environment) -> Result<Config, ConfigError> {
-        let database = format!("sqlite:{}", data.file("tasks.db").display());
-        let defaults = Layers::default().key("tasker up", "database.url", &database)?.key(
-            "tasker up",
-            "log.level",
-            "warn,audit=off",
-        )?;
-        let mut config = self.sources.load(defaults, environment)?;
+        let mut config = self.sources.load(default_layers(data)?, environment)?;
         config.backend.listen = self.backend_addr.unwrap_or(config.backend.listen);
         config.identity.listen = self.identity_addr.unwrap_or(config.identity.listen);
         config.check_backend()?;
         config.check_identity()?;
         Ok(config)
     }
+}
+
+/// The defaults of `tasker up` that differ from those of other services.
+pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
+    let database = format!("sqlite:{}", data.file("tasks.db").display());
+    let layers = Layers::default().key("tasker up", "database.url", &database)?;
+    layers.key("tasker up", "log.level", "warn,audit=off")
 }
 
 impl Prepared {

@@ -156,6 +156,47 @@ async fn doctor_compares_the_topics_with_the_settings() {
     cluster.stop();
 }
 
+#[test]
+fn doctor_finds_a_tasker_up_as_the_other_commands_do() {
+    let up = TaskerUp::start();
+    let urls = up.urls();
+    let of = |path: &str| {
+        format!(
+            "ok    installation            the `tasker up` of {path}: the Backend at {}, Identity at {}\n",
+            urls.backend, urls.identity
+        )
+    };
+    let here = up.run_command(["doctor"]);
+    assert_eq!((here.code, here.stdout.contains("BAD")), (0, false), "{}", here.stdout);
+    assert!(here.stdout.contains(&of("./.tasker")), "{}", here.stdout);
+    assert!(
+        here.stdout.contains("ok    account local           it signs in, and the Backend accepts it"),
+        "{}",
+        here.stdout
+    );
+    let apart = up.run_command(["doctor", "worker", "--set", "worker.client_id=rig"]).stdout;
+    assert!(apart.contains("the services that the settings name (no settings file"), "{apart}");
+    let elsewhere = TempDir::new().unwrap();
+    let data = up.home().join(".tasker");
+    let doctor =
+        |arguments: &[&str]| run(&mut tasker_command(elsewhere.path(), [&["doctor"], arguments].concat()));
+    let path = data.to_str().unwrap();
+    for service in ["all", "backend", "identity", "worker"] {
+        let report = doctor(&[service, "--data-dir", path]);
+        assert_eq!((report.code, report.stdout.contains("BAD")), (0, false), "{service}: {}", report.stdout);
+        assert!(report.stdout.contains(&of(path)), "{}", report.stdout);
+    }
+    let none = doctor(&[]);
+    assert_eq!(none.code, 1, "{}", none.stdout);
+    let expected = "(no settings file, environment, options); no `tasker up` has run on ./.tasker";
+    assert!(none.stdout.contains(expected), "{}", none.stdout);
+    assert_eq!(doctor(&["--data-dir", "nowhere"]).code, 9);
+    let (home, _) = up.stop();
+    let stopped = run(&mut tasker_command(home.path(), ["doctor"]));
+    assert_eq!(stopped.code, 1, "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("does `tasker up` run there?"), "{}", stopped.stdout);
+}
+
 #[tokio::test]
 async fn doctor_decrypts_the_signing_keys_with_the_key_file() {
     let up = TaskerUp::start();

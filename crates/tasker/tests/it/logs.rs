@@ -84,10 +84,17 @@ async fn a_line_about_a_task_names_its_grant_worker_and_trace() {
     let accepted = line("a task was accepted");
     assert!(names_task_and_trace(accepted), "{accepted}");
     let stopped = line(&format!("task {id} was stopped at its deadline"));
-    let span = &stopped["span"];
-    assert!(names_task_and_trace(span), "{stopped}");
-    assert_eq!(span["task.attempt"], 1, "{stopped}");
-    assert!(span["worker.name"].is_string(), "{stopped}");
+    assert!(names_task_and_trace(stopped), "{stopped}");
+    assert_eq!(stopped["task.attempt"], 1, "{stopped}");
+    assert!(stopped["worker.name"].is_string(), "{stopped}");
+    assert_eq!((&stopped["span"], &accepted["span"]), (&json!("task"), &Value::Null));
+    for line in &lines {
+        let members = line.as_object().expect("a line is an object");
+        assert!(members.values().all(|value| !value.is_object() && !value.is_array()), "{line}");
+        for field in ["timestamp", "level", "target"] {
+            assert!(line[field].is_string(), "{field}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The metrics endpoint: what a scrape shows after real work, in every service, and which values never become labels.
 
 use serde_json::json;
-use testkit::kafka_address;
+use testkit::{kafka_address, unique_prefix};
 
 use crate::kit::api_client::ApiClient;
 use crate::kit::cluster::{Cluster, ClusterConfig};
@@ -82,6 +82,65 @@ async fn every_service_has_its_own_metrics() {
     assert!(scrape.sum_is("tasker_worker_runs_total", &[r#"type="ECHO""#], 1.0));
     client.cancel(running).await;
     cluster.stop();
+}
+
+/// The counters that the book lists and whose labels are known before the first event.
+fn counters_of_the_book() -> impl Iterator<Item = &'static str> {
+    let rows = include_str!("../../../../docs/metrics.md").lines().filter(|row| row.contains("| counter |"));
+    let names = rows.map(|row| row.split('`').nth(1).expect("the first column is a name"));
+    names.filter(|name| *name != "tasker_kafka_publish_failures_total")
+}
+
+/// The counters that alert rules name, each with its labels: `tasker_tasks_ended_total{reason="WORKER_LOST"}`. A label that may have
+/// several values stands once for each of them.
+fn counters_of_alerts() -> Vec<(String, Option<String>)> {
+    let mut counters = Vec::new();
+    for part in include_str!("../../../../deploy/prometheus/alerts.yaml").split("tasker_").skip(1) {
+        let end = part
+            .find(|c: char| !c.is_ascii_lowercase() && c != '_')
+            .expect("an expression goes on after a name");
+        let (name, rest) = (format!("tasker_{}", &part[..end]), &part[end..]);
+        let labels = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(labels, _)| labels);
+        match labels.and_then(|labels| labels.split_once('=')) {
+            _ if !name.ends_with("_total") => {}
+            None => counters.push((name, None)),
+            Some((label, values)) => {
+                let values = values.trim_matches(['~', '"']).split('|');
+                counters.extend(values.map(|value| (name.clone(), Some(format!("{label}=\"{value}\"")))));
+            }
+        }
+    }
+    counters
+}
+
+#[tokio::test]
+async fn every_counter_of_an_alert_starts_at_0() {
+    let settings = [
+        "metrics.listen=127.0.0.1:0",
+        "log.level=info,audit=off",
+        &format!("kafka.bootstrap_servers={}", kafka_address()),
+        &format!("kafka.topic_prefix={}", unique_prefix()),
+    ];
+    let mut up = TaskerUp::start_with(&settings);
+    let url = up.process().metrics_url();
+    let is_started = |scrape: &Scrape| scrape.sum_is("tasker_worker_slots", &[], 8.0);
+    let scrape = Scrape::wait_until(&url, "the worker has started", is_started).await;
+    for name in counters_of_the_book() {
+        let exists = scrape.series().any(|series| series.split('{').next() == Some(name));
+        assert!(exists, "{name}: {scrape:#?}");
+    }
+    let alerts = counters_of_alerts();
+    assert!(
+        alerts.iter().any(|(_, label)| label.as_deref() == Some(r#"reason="WORKER_LOST""#)),
+        "{alerts:?}"
+    );
+    for (name, label) in alerts {
+        let labels: Vec<&str> = label.as_deref().into_iter().collect();
+        let exists = scrape.series().any(|series| {
+            series.split('{').next() == Some(&name) && labels.iter().all(|label| series.contains(label))
+        });
+        assert!(exists && scrape.sum_is(&name, &labels, 0.0), "{name} {labels:?}: {scrape:#?}");
+    }
 }
 
 #[test]

@@ -117,6 +117,11 @@ fn relative_paths_in_a_settings_file_are_relative_to_the_file() {
     }
     let secret = format!("\"{}\"", etc.join("absent").display());
     assert!(shown.stdout.contains(&secret), "{secret}: {}", shown.stdout);
+    let other = "[database]\nurl = \"postgres://ann@h/db?sslrootcert=ca.pem\"\n";
+    std::fs::write(etc.join("other.toml"), other).unwrap();
+    let refused = refusal(&home, &["migrate", "--config", "etc/other.toml"], &[]);
+    let certificate = format!("sslrootcert = {}: the file cannot be read", etc.join("ca.pem").display());
+    assert!(refused.contains(&certificate), "{certificate}: {refused}");
     let migrated = command(&["migrate"]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     assert!(etc.join("data/tasks.db").exists() && etc.join("data/identity.db").exists());

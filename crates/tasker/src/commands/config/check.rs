@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::commands::checks::{self, ProbeResult, Scope, Service};
+use crate::commands::checks::{self, Deployment, ProbeResult, Scope, Service};
 use crate::commands::output::ReportFormat;
 use crate::config::environment::Environment;
 use crate::config::layers::Layers;
@@ -51,7 +51,10 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
             checks::close(db).await;
         }
     }
-    checks::dependencies(&config, service, &queues, |probe, result| report.add(probe, result)).await;
+    checks::dependencies(&config, service, Deployment::Apart, &queues, |probe, result| {
+        report.add(probe, result);
+    })
+    .await;
     if output == ReportFormat::Json {
         terminal::print_line(&serde_json::to_string(&report.all)?)?;
     }

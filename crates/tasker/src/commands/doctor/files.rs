@@ -76,7 +76,8 @@ fn sqlite_files(url: Option<&str>) -> Vec<PathBuf> {
     [PathBuf::from(path)].into_iter().filter(|path| path.exists()).chain(open).collect()
 }
 
-fn secret_file(subject: String, path: &Path) -> Finding {
+/// The finding about the permissions of one file that holds a secret.
+pub fn secret_file(subject: impl Into<String>, path: &Path) -> Finding {
     let shown = path.display();
     match is_open_to_others(path) {
         Err(error) => Finding::new(subject, Verdict::Bad, format!("{shown} cannot be read: {error}")),

@@ -4,19 +4,33 @@
 pub(crate) mod databases;
 pub(crate) mod files;
 pub(crate) mod finding;
+pub(crate) mod installation;
 pub(crate) mod topics_and_clocks;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::commands::checks::{self, Scope, Service};
 use crate::commands::doctor::finding::{Finding, Verdict};
+use crate::commands::doctor::installation::Installation;
 use crate::commands::output::ReportFormat;
 use crate::config::environment::Environment;
-use crate::config::layers::Layers;
 use crate::exit_code::Exit;
 use crate::terminal;
+
+/// Options of `tasker doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The data directory of a `tasker up` on this machine [default: ./.tasker, if one has run there and the
+    /// settings name neither a database nor a worker's account]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    scope: Scope,
+}
 
 /// The findings so far, and the format in which they are printed.
 struct Findings {
@@ -25,14 +39,16 @@ struct Findings {
 }
 
 /// Runs one check after the other and prints each finding. Exit code 1 if one is bad.
-pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
-    let Scope { service, output, sources } = scope;
-    let layers = sources.layers(Layers::default(), environment)?;
-    let config = layers.build()?;
+pub async fn run(doctor: Doctor, environment: &Environment) -> Result<Exit> {
+    let Doctor { data_dir, scope: Scope { service, output, sources } } = doctor;
+    let Installation { layers, config, deployment, password_file, finding } =
+        Installation::find(data_dir.as_deref(), &sources, environment)?;
     let mut findings = Findings { format: output, all: Vec::new() };
     findings.add([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
+    findings.add([finding]);
     findings.add([Finding::of("settings", checks::check_settings(&config, service))]);
     findings.add(files::secrets(&config, &layers, environment, service));
+    findings.add(password_file.map(|path| files::secret_file("account local", &path)));
     findings.add(files::certificates(&config, service));
     let mut queues = BTreeSet::new();
     if service.includes(Service::Backend) {
@@ -47,7 +63,7 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
         findings.add(files::disk_space(&config));
     }
     let report = |subject, result| findings.add([Finding::of(subject, result)]);
-    let kafka = checks::dependencies(&config, service, &queues, report).await;
+    let kafka = checks::dependencies(&config, service, deployment, &queues, report).await;
     findings.add(kafka.map(|kafka| topics_and_clocks::topics(&kafka, &config)).unwrap_or_default());
     findings.add(topics_and_clocks::clocks(&config, service).await);
     if output == ReportFormat::Json {

@@ -82,11 +82,11 @@ pub struct Run {
 pub fn logged_runs(cluster: &mut Cluster) -> Vec<Run> {
     let run = |line: &String| {
         let line: Value = serde_json::from_str(line).ok()?;
-        let span = line.get("span").filter(|span| span["name"] == "task")?;
+        line.get("span").filter(|span| *span == "task")?;
         Some(Run {
-            task: span["task.id"].as_str()?.parse().ok()?,
-            attempt: span["task.attempt"].as_i64()?.try_into().ok()?,
-            worker: span["worker.name"].as_str()?.to_owned(),
+            task: line["task.id"].as_str()?.parse().ok()?,
+            attempt: line["task.attempt"].as_i64()?.try_into().ok()?,
+            worker: line["worker.name"].as_str()?.to_owned(),
         })
     };
     cluster.worker_output().iter().filter_map(run).collect()

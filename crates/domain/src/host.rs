@@ -1,10 +1,10 @@
-//! Names of hosts.
+//! Whether a host is an IP address, and whether it is this machine.
 
 use std::net::IpAddr;
 
 /// Whether a host name or address is this machine: `localhost`, a name below it, or a loopback address. An IPv6 address may stand in
 /// brackets.
-pub fn is_loopback(host: &str) -> bool {
+pub fn is_loopback_host(host: &str) -> bool {
     let name = host.to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
@@ -27,10 +27,10 @@ mod tests {
     #[test]
     fn loopback_names_are_this_machine() {
         for here in ["localhost", "LocalHost", "api.localhost", "127.0.0.1", "127.1.2.3", "[::1]", "::1"] {
-            assert!(is_loopback(here), "{here}");
+            assert!(is_loopback_host(here), "{here}");
         }
         for elsewhere in ["backend", "10.0.0.1", "0.0.0.0", "localhost.example.org", "[::2]"] {
-            assert!(!is_loopback(elsewhere), "{elsewhere}");
+            assert!(!is_loopback_host(elsewhere), "{elsewhere}");
         }
     }
 }
