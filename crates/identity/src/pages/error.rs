@@ -20,6 +20,8 @@ pub(crate) enum PageError {
     CrossSite,
     #[error("this form cannot be read: {0}")]
     Form(#[from] InvalidForm),
+    #[error("the address of this page has a parameter that cannot be read")]
+    Query,
     #[error("this form is compressed in a way that cannot be read")]
     Encoding,
     #[error("this link has been used, has expired, or was never issued: ask for a new one")]
@@ -42,6 +44,7 @@ impl PageError {
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "Wrong method"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "Cross-site request refused"),
             Self::Form(form) => (form.status(), "Invalid form"),
+            Self::Query => (StatusCode::BAD_REQUEST, "Invalid address"),
             Self::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid form"),
             Self::RegistrationTokenInvalid => (StatusCode::FORBIDDEN, "Invalid link"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),

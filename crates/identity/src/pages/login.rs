@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::Response;
@@ -16,6 +16,7 @@ use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::notice::Notice;
+use crate::pages::query::PageQuery;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
 use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
@@ -46,7 +47,7 @@ pub(crate) struct LoginQuery {
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     visitor: Visitor,
-    Query(query): Query<LoginQuery>,
+    PageQuery(query): PageQuery<LoginQuery>,
 ) -> Response {
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
     if visitor.account.is_some() {

@@ -8,6 +8,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod notice;
 pub(crate) mod password;
+pub(crate) mod query;
 pub(crate) mod register;
 pub(crate) mod render;
 pub(crate) mod return_url;

@@ -26,7 +26,12 @@ async fn programs_get_problem_documents_and_browsers_get_pages() {
         }
         let wrong_method = service.request("GET", "/connect/token").send().await.unwrap();
         assert_eq!(wrong_method.json::<Value>().await.unwrap()["error"], "invalid_request");
-        for (method, path, status) in [("GET", "/nothing", 404), ("DELETE", "/Auth/Login", 405)] {
+        for (method, path, status) in [
+            ("GET", "/nothing", 404),
+            ("DELETE", "/Auth/Login", 405),
+            ("GET", "/Auth/Login?ReturnUrl=/&ReturnUrl=/", 400),
+            ("GET", "/Auth/Register?setup=a&setup=b", 400),
+        ] {
             let answer = service.request(method, path).send().await.unwrap();
             assert_eq!(answer.status().as_u16(), status, "{method} {path}");
             assert!(answer.text().await.unwrap().contains("<h1>"), "{method} {path}");

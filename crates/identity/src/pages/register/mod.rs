@@ -6,7 +6,7 @@ pub(crate) mod registration_policy;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
 use crate::pages::notice::Notice;
+use crate::pages::query::PageQuery;
 use crate::pages::register::page::{FieldErrors, RegisterPage};
 use crate::pages::register::registration_policy::{
     PresentedToken, RegistrationRefusal, authorize_registration,
@@ -56,7 +57,7 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     ClientAddress(client_address): ClientAddress,
     visitor: Visitor,
-    Query(query): Query<RegisterQuery>,
+    PageQuery(query): PageQuery<RegisterQuery>,
 ) -> Result<Response, PageError> {
     let presented = PresentedToken::find(&app, client_address, |kind| query.token(kind)).await?;
     if presented.is_none() && !visitor.is_admin() && app.settings.open_registration == OpenRegistration::None
@@ -74,7 +75,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     ClientAddress(client_address): ClientAddress,
     visitor: Visitor,
-    Query(query): Query<RegisterQuery>,
+    PageQuery(query): PageQuery<RegisterQuery>,
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
