@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::{Operation, OperationList, TypeName};
+use json_schema::JsonSchema;
 use serde::Deserialize;
 use store::{RegisterError, Registered, RemoveError};
 use web::json_body::JsonBody;
@@ -14,8 +15,8 @@ use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
+use crate::catalogue::compiled_operation::on_own_thread;
 use crate::error::ApiError;
-use json_schema::JsonSchema;
 
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
@@ -59,6 +60,7 @@ pub(crate) async fn register(
 ) -> Result<Json<Operation>, ApiError> {
     let operation: Operation = body.parse()?;
     check(&operation, &name)?;
+    check_schemas(&operation).await?;
     if app.store.register(&operation, caller.registrant()).await? == Registered::New {
         let (subject, version) = (caller.subject, operation.version);
         tracing::info!(target: "audit", { audit.event = "operation_registered", task.type = %operation.name, operation.version = version, account.id = %subject }, "{subject} registered version {version} of {}", operation.name);
@@ -142,9 +144,16 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
         let detail = "the default is above the maximum";
         return Err(ApiError::invalid("ttl-bounds-crossed", "/ttl/default", detail));
     }
+    Ok(())
+}
+
+/// Compiles both schemas, on a thread of their own.
+async fn check_schemas(operation: &Operation) -> Result<(), ApiError> {
     for (pointer, schema) in [("/parameters", &operation.parameters), ("/result", &operation.result)] {
-        JsonSchema::compile(schema).map_err(|error| {
-            ApiError::invalid("schema-refused", pointer, format!("not a JSON Schema: {error}"))
+        let schema = schema.clone();
+        on_own_thread(move || JsonSchema::compile(&schema)).await.map_err(|error| {
+            let detail = format!("not a JSON Schema that is supported: {error}");
+            ApiError::invalid("schema-refused", pointer, detail)
         })?;
     }
     Ok(())
