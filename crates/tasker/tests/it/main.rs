@@ -11,6 +11,7 @@ mod allowed_hosts;
 mod backup;
 mod cluster_chaos;
 mod commands;
+mod connection_limits;
 mod deadline_lateness;
 mod doctor;
 mod end_to_end;
