@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::error::ConfigError;
+use crate::file_trust;
 
 /// The section `[kafka]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +111,14 @@ impl Kafka {
             _ => Err(ConfigError::new(format!("kafka.{key} = {number}: at most {max}"))),
         };
         let hours = |hours: NonZeroU32| Duration::from_hours(u64::from(hours.get()));
+        if let Some(path) = &self.ssl_key_location {
+            file_trust::check(path).map_err(|error| {
+                ConfigError::new(format!(
+                    "kafka.ssl_key_location: {} cannot be used: {error}",
+                    path.display()
+                ))
+            })?;
+        }
         let settings = Settings {
             bootstrap_servers: servers.clone(),
             topic_prefix: self.topic_prefix.clone(),

@@ -16,6 +16,7 @@ mod deadline_lateness;
 mod doctor;
 mod end_to_end;
 mod every_setting;
+mod file_trust;
 mod first_tasks;
 mod healthcheck;
 mod kit;
