@@ -1,6 +1,5 @@
 //! Text that people write, in files or on standard input: its UTF-8 may begin with a byte order mark, which is not part of it.
 
-use std::fs::File;
 use std::io::{Read, Result};
 use std::path::Path;
 
@@ -24,19 +23,10 @@ pub fn read_from(input: impl Read) -> Result<String> {
     std::io::read_to_string(input).map(without_mark)
 }
 
-/// The bytes of the PEM file at `path`, which holds certificates.
+/// The bytes of the PEM file at `path`, if the file may be trusted: certificates say who is trusted, and keys are secrets.
 pub fn read_pem(path: &Path) -> Result<Vec<u8>> {
-    read_pem_from(File::open(path)?)
-}
-
-/// The bytes of the PEM file at `path`, which holds a private key, if the file may be trusted.
-pub fn read_pem_key(path: &Path) -> Result<Vec<u8>> {
-    read_pem_from(file_trust::open(path)?)
-}
-
-fn read_pem_from(mut file: File) -> Result<Vec<u8>> {
     let mut pem = Vec::new();
-    file.read_to_end(&mut pem)?;
+    file_trust::open(path)?.read_to_end(&mut pem)?;
     if pem.starts_with(BYTE_ORDER_MARK.to_string().as_bytes()) {
         pem.drain(..BYTE_ORDER_MARK.len_utf8());
     }

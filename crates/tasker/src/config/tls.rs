@@ -42,7 +42,7 @@ impl CertificateFiles {
         Ok(CertificateContents {
             certificate: text_file::read_pem(&self.certificate)
                 .map_err(|error| self.certificate_file_error(format!("it cannot be read: {error}")))?,
-            key: text_file::read_pem_key(&self.key)
+            key: text_file::read_pem(&self.key)
                 .map_err(|error| self.key_file_error(format!("it cannot be read: {error}")))?,
         })
     }

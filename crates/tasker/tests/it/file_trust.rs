@@ -14,9 +14,9 @@ use crate::kit::command::{CommandOutput, run, tasker_command};
 use crate::kit::tasker_up::{TaskerUp, UP_ON_FREE_PORTS};
 
 /// The id of a user that no machine has.
-const STRANGER: u32 = 54_321;
+const OTHER_USER: u32 = 54_321;
 
-/// Makes the file at `path` one that a stranger may have written, in each way, and expects `command` to refuse it with the exit code of an
+/// Makes the file at `path` one that another user may have written, in each way, and expects `command` to refuse it with the exit code of an
 /// invalid setting.
 fn assert_refused(path: &Path, command: impl Fn() -> CommandOutput) {
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -30,7 +30,7 @@ fn assert_refused(path: &Path, command: impl Fn() -> CommandOutput) {
     expect("every user of this machine may write it");
     set_permissions(path, before.permissions()).unwrap();
     // Only root may give a file away.
-    if chown(path, Some(STRANGER), None).is_ok() {
+    if chown(path, Some(OTHER_USER), None).is_ok() {
         expect("it belongs to the user with the id 54321");
         chown(path, Some(before.uid()), None).unwrap();
     }
@@ -47,7 +47,7 @@ fn commands_use_no_file_of_another_user() {
     for path in [data.clone(), data.join("local.json"), data.join("local.secret")] {
         assert_refused(&path, || up.run_command(["list"]));
     }
-    assert_eq!(up.run_command(["list"]).code, 0, "without a stranger all is well");
+    assert_eq!(up.run_command(["list"]).code, 0, "the same files are in order");
     std::fs::create_dir_all(home.join("state/tasker")).unwrap();
     let session = write("state/tasker/session.json", "{}");
     let with = |name: &str, value: &str, arguments: &[&str]| {
@@ -59,6 +59,7 @@ fn commands_use_no_file_of_another_user() {
     assert_refused(&secret, || with("TASKER__WORKER__PASSWORD_FILE", "secret", &show));
     assert_refused(&write("other.toml", ""), || up.run_command(["config", "show", "--config", "other.toml"]));
     assert_refused(&write("tasker.toml", ""), || up.run_command(show));
+    assert_refused(&write("ca.pem", ""), || up.run_command(["list", "--tls-ca", "ca.pem"]));
     assert_eq!(with("TASKER__WORKER__PASSWORD_FILE", "secret", &show).code, 0, "the same files are in order");
 }
 
@@ -74,7 +75,15 @@ fn no_service_starts_on_a_file_of_another_user() {
         std::fs::write(home.path().join(name), "").unwrap();
     }
     let tls = ["--set", "identity.tls_cert=cert.pem", "--set", "identity.tls_key=key.pem"];
+    assert_refused(&home.path().join("cert.pem"), || up(&tls));
     assert_refused(&home.path().join("key.pem"), || up(&tls));
+    let kafka = [
+        "kafka.bootstrap_servers=127.0.0.1:1",
+        "kafka.security_protocol=ssl",
+        "kafka.ssl_ca_location=cert.pem",
+    ];
+    let kafka = kafka.map(|setting| ["--set", setting]).concat();
+    assert_refused(&home.path().join("cert.pem"), || up(&kafka));
 }
 
 #[test]
