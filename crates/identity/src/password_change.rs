@@ -6,9 +6,9 @@ use crate::accounts::account_store::Account;
 use crate::accounts::password_policy::{self, BadPassword};
 use crate::app::App;
 use crate::authentication::lockout::SignInSource;
-use crate::authentication::network::network;
 use crate::error::ServiceFailure;
 use crate::sign_in::{SignInError, sign_in};
+use web::network::network;
 
 /// Why a password is not changed.
 #[derive(Debug, thiserror::Error)]

@@ -7,12 +7,12 @@ use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
-use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
 use crate::authentication::rate_limit::RateLimit;
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
+use web::network::network;
 
 /// Why a sign-in is refused.
 #[derive(Debug)]

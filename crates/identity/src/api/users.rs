@@ -23,9 +23,9 @@ use crate::accounts::username::UserName;
 use crate::api::caller::{Admin, Caller, NamePath};
 use crate::api::problem::ApiError;
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
+use web::network::network;
 
 json_objects!(read: NewUser, UserChange);
 

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
-use crate::authentication::network::network;
 use crate::secret_token::TokenDigest;
 use crate::time::{DAY, HOUR, SECOND};
+use web::network::network;
 
 /// This many failures in a row from one source lock the account for that source for the first time.
 const MAX_FREE_FAILURES: u32 = 5;

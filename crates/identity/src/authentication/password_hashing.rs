@@ -90,7 +90,7 @@ impl PasswordHasher {
         }
     }
 
-    /// Waits for a permit, on behalf of a client in this [`network`](crate::authentication::network::network) that names the account
+    /// Waits for a permit, on behalf of a client in this [`network`](web::network::network) that names the account
     /// `name`, in lower case. Drop the permit when no more passwords are to be hashed.
     pub(crate) async fn acquire(&self, network: &str, name: &str) -> Result<HashingPermit, HashingQueueFull> {
         let account = self.accounts.turn(&format!("{network} {name}")).await?;

@@ -17,7 +17,6 @@ use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::lockout::SignInSource;
-use crate::authentication::network::network;
 use crate::authentication::rate_limit::RateLimit;
 use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
@@ -28,6 +27,7 @@ use crate::settings::Client;
 use crate::sign_in::sign_in;
 use crate::tokens::access_token::{self, TokenSubject};
 use crate::tokens::scope::{CLIENT_SCOPES, Scopes, USER_SCOPES};
+use web::network::network;
 
 /// The header `Deprecation` (RFC 9745) with the date of RFC 9700 (January 2025), which forbids the password grant.
 const DEPRECATION: (HeaderName, &str) = (HeaderName::from_static("deprecation"), "@1735689600");

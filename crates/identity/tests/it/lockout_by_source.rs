@@ -8,17 +8,17 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 use crate::kit::{PASSWORD, TestService, each_database, password_grant};
 
 impl TestService {
-    /// The answer to a sign-in at the token endpoint from 127.0.0.`host`.
+    /// The answer to a sign-in at the token endpoint from 192.0.2.`host`.
     async fn sign_in_from(&self, host: u8, password: &str) -> StatusCode {
         let form = password_grant("ann", password);
-        let from = Ipv4Addr::new(127, 0, 0, host);
+        let from = Ipv4Addr::new(192, 0, 2, host);
         self.post_from(from, "/connect/token", &form).send().await.unwrap().status()
     }
 
-    /// The answer to a sign-in at the page from 127.0.0.`host`, and the cookie of the device.
+    /// The answer to a sign-in at the page from 192.0.2.`host`, and the cookie of the device.
     async fn sign_in_with_device(&self, host: u8, device: &str) -> (StatusCode, Option<String>) {
         let form = [("Username", "ann"), ("Password", PASSWORD), ("ReturnUrl", "/")];
-        let from = Ipv4Addr::new(127, 0, 0, host);
+        let from = Ipv4Addr::new(192, 0, 2, host);
         let request = self.post_from(from, "/Auth/Login", &form).header(COOKIE, device);
         let answer = request.send().await.unwrap();
         let cookies = answer.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap());

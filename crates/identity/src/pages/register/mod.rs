@@ -18,7 +18,6 @@ use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
@@ -32,6 +31,7 @@ use crate::pages::render::{redirect, render, sentence};
 use crate::pages::return_url::ReturnUrl;
 use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
+use web::network::network;
 
 /// The query of the registration page. Other parameters are ignored.
 #[derive(Deserialize)]
