@@ -6,6 +6,7 @@ use axum::Router;
 use database::{DatabaseError, Db, ProcessClock};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::account_password::PasswordRight;
 use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
@@ -13,7 +14,6 @@ use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::Lockout;
 use crate::error::{EnsureError, OpenError};
-use crate::role::Role;
 use crate::settings::Settings;
 use crate::{maintenance, routes};
 
@@ -38,7 +38,7 @@ impl Identity {
         if self.0.accounts.admin_exists().await? {
             return Ok(None);
         }
-        let token = self.0.registration_tokens.issue(Kind::Setup, Role::Admin, None).await?;
+        let token = self.0.registration_tokens.issue_setup().await?;
         Ok(Some(registration_link::url(&self.0.settings, Kind::Setup, &token)))
     }
 
@@ -57,7 +57,7 @@ impl Identity {
         if !accounts.create_by_operator(&name, &hash).await?
             && let Some((account, _)) = accounts.find(name.lower_case()).await?
         {
-            self.0.set_password(account.id, &hash).await?;
+            accounts.set_password(account.id, &hash, PasswordRight::Operator).await?;
         }
         Ok(())
     }
@@ -67,9 +67,11 @@ impl Identity {
         maintenance::run_once(&self.0).await
     }
 
-    /// Runs the maintenance every minute until `stop` is cancelled.
+    /// Runs the maintenance every minute until `stop` is cancelled, then waits for the sign-ins whose password is being checked.
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
+        self.0.sign_ins.close();
+        self.0.sign_ins.wait().await;
     }
 }
 
@@ -78,6 +80,6 @@ pub async fn unlock(db: &Db, name: &str) -> Result<bool, DatabaseError> {
     let clock = ProcessClock::System;
     let account = AccountStore::new(db.clone(), clock.clone()).find(&name.to_lowercase()).await?;
     let Some((account, _)) = account else { return Ok(false) };
-    Lockout::new(db.clone(), clock).unlock(account.id).await?;
+    Lockout::new(db.clone(), clock).unlock(account.id, None).await?;
     Ok(true)
 }

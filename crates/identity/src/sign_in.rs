@@ -1,7 +1,9 @@
 //! Sign-in: turns a user name and a password into an account, for the login page and for the token endpoint.
 
+use std::sync::Arc;
+
 use database::DatabaseError;
-use tracing::info;
+use tracing::{Instrument, info};
 
 use crate::accounts::account_store::Account;
 use crate::accounts::username::UserName;
@@ -9,7 +11,7 @@ use crate::app::App;
 use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
 use crate::authentication::network::network;
 use crate::authentication::password_hashing::{self, HashingPermit};
-use crate::authentication::rate_limit::RateLimit;
+use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
@@ -29,14 +31,24 @@ impl<E: Into<ServiceFailure>> From<E> for SignInError {
     }
 }
 
+/// A sign-in that has its permit to hash.
+struct Attempt {
+    source: SignInSource,
+    lower_name: String,
+    password: String,
+    permit: HashingPermit,
+    /// What is taken from the limit of sign-ins with this name from this network.
+    attempt: RateLimitPass,
+    /// What a failure takes from the limit of the network.
+    failure: RateLimitPass,
+}
+
 /// The account of `name`, if `password` is its password and nothing else forbids the sign-in. Two limits apply: that of the network's
 /// failures, and that of the sign-ins with this name from this network.
 ///
-/// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
-/// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
-/// are permits can read the lockout before the first of them is counted.
+/// From the permit on it runs in a task of its own, so that a client which hangs up is counted as one that waits for the answer.
 pub(crate) async fn sign_in(
-    app: &App,
+    app: &Arc<App>,
     source: SignInSource,
     name: &str,
     password: String,
@@ -49,24 +61,41 @@ pub(crate) async fn sign_in(
     let attempt =
         app.rate_limiter.check(RateLimit::AccountSignIn, &format!("{network} {lower_name}")).await??;
     let permit = app.password_hasher.acquire(&network, &lower_name).await?;
+    let attempt = Attempt { source, lower_name, password, permit, attempt, failure };
+    let checking = check_password(Arc::clone(app), attempt).in_current_span();
+    app.sign_ins.spawn(checking).await.expect("a sign-in does not panic")
+}
+
+/// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown
+/// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
+/// are permits can read the lockout before the first of them is counted.
+async fn check_password(app: Arc<App>, attempt: Attempt) -> Result<Account, SignInError> {
+    let Attempt { source, lower_name, password, permit, attempt, failure } = attempt;
     app.rate_limiter.consume(attempt).await?;
-    let (account, hash) = find_account(app, &lower_name).await?;
-    let lockout = app.lockout.status(account.id, source).await?;
+    let (account, hash) = find_account(&app, &lower_name).await?;
+    let lockout = app.lockout.status(&account, source).await?;
     let is_right = permit.verify(password.clone(), hash.clone()).await;
     if !is_right || account.is_disabled || lockout.is_locked_out {
         app.lockout.record_failure(&lockout).await?;
         app.rate_limiter.consume(failure).await?;
-        metrics::sign_in_refused();
-        let client_address = source.address;
-        info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
-        return Err(SignInError::BadCredentials);
+        return Err(refuse(&account, source));
+    }
+    // Another password may have been set while this one was checked.
+    if !app.lockout.record_success(&lockout, source).await? {
+        return Err(refuse(&account, source));
     }
     metrics::sign_in_accepted();
-    app.lockout.record_success(&lockout, source).await?;
     if password_hashing::is_outdated(&hash) {
-        upgrade_hash(app, &permit, &account, password, &hash).await?;
+        upgrade_hash(&app, &permit, &account, password, &hash).await?;
     }
     Ok(account)
+}
+
+fn refuse(account: &Account, source: SignInSource) -> SignInError {
+    metrics::sign_in_refused();
+    let client_address = source.address;
+    info!(target: "audit", { audit.event = "sign_in_refused", account.id = %account.id, client.address = %client_address }, "refused a sign-in from {client_address}");
+    SignInError::BadCredentials
 }
 
 /// The account with this name in lower case and its password hash; for an unknown name a disabled account and

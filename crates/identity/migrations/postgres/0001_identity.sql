@@ -33,6 +33,7 @@ create table registration_token (
     role       text not null check (role in ('User', 'Worker', 'Admin')),
     created_at bigint not null,
     created_by uuid,                      -- the administrator who invites; null for a setup link
+    inviter_generation bigint,            -- the generation of the inviter's tokens then: a later one revokes the invitation
     expires_at bigint not null
 );
 
@@ -40,6 +41,7 @@ create table registration_token (
 create table session (
     digest       bytea primary key,       -- SHA-256 of the cookie
     account      uuid not null references account (id) on delete cascade,
+    token_generation bigint not null,       -- as in account: the session ends when the account has a later one
     started_at   bigint not null,
     last_used_at bigint not null
 );

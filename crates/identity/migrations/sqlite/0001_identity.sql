@@ -33,6 +33,7 @@ create table registration_token (
     role       text not null check (role in ('User', 'Worker', 'Admin')),
     created_at integer not null,
     created_by blob,                      -- the administrator who invites; null for a setup link
+    inviter_generation integer,            -- the generation of the inviter's tokens then: a later one revokes the invitation
     expires_at integer not null
 );
 
@@ -40,6 +41,7 @@ create table registration_token (
 create table session (
     digest       blob primary key,        -- SHA-256 of the cookie
     account      blob not null references account (id) on delete cascade,
+    token_generation integer not null,       -- as in account: the session ends when the account has a later one
     started_at   integer not null,
     last_used_at integer not null
 );

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::accounts::username::UserName;
 use crate::role::Role;
 use crate::secret_token::TokenDigest;
@@ -25,6 +26,28 @@ insert into account (id, name, lower_name, password_hash, role, origin, created_
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict do nothing";
 
+/// Creates an account while the acting administrator is one. On PostgreSQL the administrator's row is locked, so that whoever takes the
+/// role away waits for the new account and sees it afterwards.
+macro_rules! create_by_admin {
+    ($lock:literal) => {
+        concat!(
+            "\
+insert into account (id, name, lower_name, password_hash, role, origin, created_at)
+select $1, $2, $3, $4, $5, $6, $7
+from account acting
+where acting.id = $8 and acting.token_generation = $9 and acting.role = 'Admin' and acting.disabled_at is null
+",
+            $lock,
+            "
+on conflict do nothing"
+        )
+    };
+}
+
+const CREATE_BY_ADMIN_POSTGRES: &str = create_by_admin!("for share");
+
+const CREATE_BY_ADMIN_SQLITE: &str = create_by_admin!("");
+
 /// A registration token is used up by the account that names it: the unique column `registration_token` lets each token create
 /// one account, and the unique index on setups lets all setup links together create one. Both hold under concurrency.
 const CREATE_BY_TOKEN: &str = "\
@@ -37,7 +60,7 @@ and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Ad
 and (token.created_by is null or exists (
     select 1 from account inviter
     where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
-    and inviter.token_generation <= token.created_at))
+    and inviter.token_generation = token.inviter_generation))
 on conflict do nothing";
 
 /// Creates the operator's account unless an account has the name.
@@ -63,11 +86,9 @@ select name, role, origin, created_at, disabled_at
 from account
 where lower_name = $1";
 
-/// Another password revokes the account's access tokens.
-const SET_PASSWORD: &str = "\
-update account
-set password_hash = $2, token_generation = case when token_generation < $3 then $3 else token_generation + 1 end
-where id = $1";
+const IS_ACTING: &str = "\
+select 1 from account acting
+where acting.id = $1 and acting.token_generation = $2 and acting.role = 'Admin' and acting.disabled_at is null";
 
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
@@ -82,12 +103,19 @@ pub(crate) struct Account {
     pub(crate) token_generation: i64,
 }
 
+impl Account {
+    /// The account as an administrator who acts; `None` if it has not the role.
+    pub(crate) fn acting_admin(&self) -> Option<ActingAdmin> {
+        (self.role == Role::Admin).then_some(ActingAdmin { id: self.id, generation: self.token_generation })
+    }
+}
+
 /// The right by which an account is created.
 pub(crate) enum CreationRight {
     /// Registration without a token is open for this role.
     Open(Role),
     /// An administrator creates an account with this role.
-    Admin(Role),
+    Admin(Role, ActingAdmin),
     /// A setup link or an invitation, which determines the role.
     RegistrationToken(TokenDigest),
 }
@@ -97,7 +125,7 @@ impl CreationRight {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Open(_) => "open",
-            Self::Admin(_) => "admin",
+            Self::Admin(..) => "admin",
             Self::RegistrationToken(_) => "registration_token",
         }
     }
@@ -112,6 +140,8 @@ pub(crate) enum CreateResult {
     NameTaken,
     /// The registration token is used up or expired, or there is a first administrator meanwhile.
     TokenInvalid,
+    /// Whoever creates the account is no administrator any more.
+    NotAdmin,
 }
 
 /// An account.
@@ -171,12 +201,19 @@ impl AccountStore {
     ) -> Result<CreateResult, DatabaseError> {
         let id = Uuid::new_v4();
         let is_created = match right {
-            CreationRight::Open(role) => self.create_with_role(id, name, hash, *role, "open").await?,
-            CreationRight::Admin(role) => self.create_with_role(id, name, hash, *role, "admin").await?,
+            CreationRight::Open(role) => self.create_openly(id, name, hash, *role).await?,
+            CreationRight::Admin(role, acting) => {
+                self.create_by_admin(id, name, hash, *role, *acting).await?
+            }
             CreationRight::RegistrationToken(token) => self.create_by_token(id, name, hash, *token).await?,
         };
         if is_created {
             return Ok(CreateResult::Created(id));
+        }
+        if let CreationRight::Admin(_, acting) = right
+            && !self.is_acting(*acting).await?
+        {
+            return Ok(CreateResult::NotAdmin);
         }
         Ok(if self.find(name.lower_case()).await?.is_some() {
             CreateResult::NameTaken
@@ -185,17 +222,36 @@ impl AccountStore {
         })
     }
 
-    async fn create_with_role(
+    async fn create_openly(
         &self,
         id: Uuid,
         name: &UserName,
         hash: &str,
         role: Role,
-        origin: &'static str,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
         let created = on!(&self.db, write, pool => sqlx::query(CREATE)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind(origin).bind(now)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind("open").bind(now)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(created == 1)
+    }
+
+    async fn create_by_admin(
+        &self,
+        id: Uuid,
+        name: &UserName,
+        hash: &str,
+        role: Role,
+        acting: ActingAdmin,
+    ) -> Result<bool, DatabaseError> {
+        let now = self.clock.now();
+        let statement = match &self.db {
+            Db::Postgres(_) => CREATE_BY_ADMIN_POSTGRES,
+            Db::Sqlite(_) => CREATE_BY_ADMIN_SQLITE,
+        };
+        let created = on!(&self.db, write, pool => sqlx::query(statement)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind("admin").bind(now)
+            .bind(acting.id).bind(acting.generation)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
     }
@@ -251,12 +307,12 @@ impl AccountStore {
         row.map(summary).transpose()
     }
 
-    /// Sets the password hash of the account with this id, and revokes its access tokens.
-    pub(crate) async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), DatabaseError> {
-        let now = self.clock.now();
-        on!(&self.db, write, pool =>
-            sqlx::query(SET_PASSWORD).bind(id).bind(hash).bind(now).execute(pool).await.map(drop))?;
-        Ok(())
+    /// Whether the administrator still is one, and no request of this generation was revoked. It tells why a statement that has checked
+    /// so has changed nothing.
+    pub(crate) async fn is_acting(&self, acting: ActingAdmin) -> Result<bool, DatabaseError> {
+        let found = on!(&self.db, read, pool => sqlx::query(IS_ACTING)
+            .bind(acting.id).bind(acting.generation).fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(found)
     }
 
     /// Whether there is an account with the role `Admin`, disabled or not.

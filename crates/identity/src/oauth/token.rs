@@ -91,7 +91,7 @@ pub(crate) async fn issue(
 
 /// Authenticates the client and issues a token by the grant that it may use.
 async fn grant(
-    app: &App,
+    app: &Arc<App>,
     client_address: IpAddr,
     headers: &HeaderMap,
     form: Result<Form, InvalidForm>,
@@ -134,7 +134,7 @@ async fn authenticate_client<'a>(
 
 /// The resource owner password credentials grant (RFC 6749, section 4.3).
 async fn by_password(
-    app: &App,
+    app: &Arc<App>,
     client_address: IpAddr,
     client_id: &str,
     request: &TokenRequest<'_>,

@@ -29,7 +29,7 @@ use crate::pages::register::registration_policy::{
     PresentedToken, RegistrationRefusal, authorize_registration,
 };
 use crate::pages::render::{redirect, render, sentence};
-use crate::pages::return_url::ReturnUrl;
+use crate::pages::return_url::{LOGIN_PAGE, ReturnUrl};
 use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
 
@@ -116,6 +116,7 @@ pub(crate) async fn submit(
             let username = Some("This user name is taken.".to_owned());
             show_errors(StatusCode::CONFLICT, FieldErrors { username, ..FieldErrors::default() })
         }
+        CreateResult::NotAdmin => Ok(redirect(LOGIN_PAGE)),
         CreateResult::TokenInvalid => Err(PageError::RegistrationTokenInvalid),
     }
 }
@@ -129,10 +130,11 @@ async fn create_account(
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
     let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
-    let hash = permit.hash(password.to_owned()).await;
+    // Before the hash, which costs as much if the client hangs up.
     if let Some(pass) = pass {
         app.rate_limiter.consume(pass).await?;
     }
+    let hash = permit.hash(password.to_owned()).await;
     Ok(app.accounts.create(name, &hash, right).await?)
 }
 
