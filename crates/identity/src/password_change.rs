@@ -9,7 +9,6 @@ use crate::accounts::account_store::Account;
 use crate::accounts::password_policy::{self, BadPassword};
 use crate::app::App;
 use crate::authentication::lockout::SignInSource;
-use crate::authentication::network::network;
 use crate::error::ServiceFailure;
 use crate::sign_in::{SignInError, sign_in};
 
@@ -53,8 +52,7 @@ pub(crate) async fn change_password(
 ) -> Result<Account, PasswordChangeError> {
     password_policy::check(new, &account.name, app.settings.min_password_length)?;
     sign_in(app, source, &account.name, current.to_owned()).await?;
-    let permit =
-        app.password_hasher.acquire(&network(source.address), &account.name.to_ascii_lowercase()).await?;
+    let permit = app.password_hasher.acquire(source.address, &account.name.to_ascii_lowercase()).await?;
     let hash = permit.hash(new.to_owned()).await;
     let right = PasswordRight::Own { generation: account.token_generation };
     let generation = app.accounts.set_password(account.id, &hash, right).await?;

@@ -1,5 +1,6 @@
 //! The service: how Identity is opened, and what it does by itself.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -43,13 +44,14 @@ impl Identity {
     }
 
     /// Creates the account `name` with the role `User` unless it exists, and sets its password unless it has it already:
-    /// another password revokes the account's access tokens. The password comes from the operator, so the rules for passwords
-    /// that people choose do not apply.
+    /// another password revokes the account's access tokens. The operator generates the password from random bits, so neither the rules for
+    /// passwords that people choose nor the lockout after guesses apply.
     pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
         let (name, accounts) = (UserName::parse(name)?, &self.0.accounts);
-        let permit = self.0.password_hasher.acquire("the operator", name.lower_case()).await?;
-        if let Some((_, hash)) = accounts.find(name.lower_case()).await?
-            && permit.verify(password.to_owned(), hash).await
+        let permit =
+            self.0.password_hasher.acquire(IpAddr::V4(Ipv4Addr::LOCALHOST), name.lower_case()).await?;
+        if let Some((_, known)) = accounts.find(name.lower_case()).await?
+            && permit.verify(password.to_owned(), known.hash).await
         {
             return Ok(());
         }

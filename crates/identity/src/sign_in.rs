@@ -5,7 +5,7 @@ use std::sync::Arc;
 use database::DatabaseError;
 use tracing::{Instrument, info};
 
-use crate::accounts::account_store::Account;
+use crate::accounts::account_store::{Account, StoredPassword};
 use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::{SignInSource, UNKNOWN_ACCOUNT_ID};
@@ -37,14 +37,14 @@ struct Attempt {
     lower_name: String,
     password: String,
     permit: HashingPermit,
-    /// What is taken from the limit of sign-ins with this name from this network.
-    attempt: RateLimitPass,
-    /// What a failure takes from the limit of the network.
-    failure: RateLimitPass,
+    /// What it takes from the limit of sign-ins with this name from this network.
+    cost: RateLimitPass,
+    /// What a failure takes from the limit of the network; `None` if that is exhausted and does not apply.
+    failure_cost: Option<RateLimitPass>,
 }
 
 /// The account of `name`, if `password` is its password and nothing else forbids the sign-in. Two limits apply: that of the network's
-/// failures, and that of the sign-ins with this name from this network.
+/// failures, unless the account has signed in from this device before, and that of the sign-ins with this name from this network.
 ///
 /// From the permit on it runs in a task of its own, so that a client which hangs up is counted as one that waits for the answer.
 pub(crate) async fn sign_in(
@@ -57,11 +57,14 @@ pub(crate) async fn sign_in(
     // An invalid name is looked up too, as the empty name, which no account has: the refusal takes as long.
     let lower_name =
         UserName::parse(name).map_or_else(|_| String::new(), |name| name.lower_case().to_owned());
-    let failure = app.rate_limiter.check(RateLimit::SignIn, &network).await??;
-    let attempt =
-        app.rate_limiter.check(RateLimit::AccountSignIn, &format!("{network} {lower_name}")).await??;
-    let permit = app.password_hasher.acquire(&network, &lower_name).await?;
-    let attempt = Attempt { source, lower_name, password, permit, attempt, failure };
+    let failure_cost = match app.rate_limiter.check(RateLimit::SignIn, &network).await? {
+        Ok(pass) => Some(pass),
+        Err(_) if app.lockout.is_known_device(&lower_name, source).await? => None,
+        Err(limited) => return Err(limited.into()),
+    };
+    let cost = app.rate_limiter.check(RateLimit::AccountSignIn, &format!("{network} {lower_name}")).await??;
+    let permit = app.password_hasher.acquire(source.address, &lower_name).await?;
+    let attempt = Attempt { source, lower_name, password, permit, cost, failure_cost };
     let checking = check_password(Arc::clone(app), attempt).in_current_span();
     app.sign_ins.spawn(checking).await.expect("a sign-in does not panic")
 }
@@ -70,14 +73,18 @@ pub(crate) async fn sign_in(
 /// name a hash is verified and a failure is written too. The permit is held until the end, so that no more guesses than there
 /// are permits can read the lockout before the first of them is counted.
 async fn check_password(app: Arc<App>, attempt: Attempt) -> Result<Account, SignInError> {
-    let Attempt { source, lower_name, password, permit, attempt, failure } = attempt;
-    app.rate_limiter.consume(attempt).await?;
-    let (account, hash) = find_account(&app, &lower_name).await?;
+    let Attempt { source, lower_name, password, permit, cost, failure_cost } = attempt;
+    app.rate_limiter.consume(cost).await?;
+    let (account, stored) = find_account(&app, &lower_name).await?;
     let lockout = app.lockout.status(&account, source).await?;
-    let is_right = permit.verify(password.clone(), hash.clone()).await;
-    if !is_right || account.is_disabled || lockout.is_locked_out {
+    let is_right = permit.verify(password.clone(), stored.hash.clone()).await;
+    // A generated password is too long to be guessed, so guesses lock nobody out.
+    let is_locked_out = lockout.is_locked_out && !stored.is_generated;
+    if !is_right || account.is_disabled || is_locked_out {
         app.lockout.record_failure(&lockout).await?;
-        app.rate_limiter.consume(failure).await?;
+        if let Some(cost) = failure_cost {
+            app.rate_limiter.consume(cost).await?;
+        }
         return Err(refuse(&account, source));
     }
     // Another password may have been set while this one was checked.
@@ -85,8 +92,8 @@ async fn check_password(app: Arc<App>, attempt: Attempt) -> Result<Account, Sign
         return Err(refuse(&account, source));
     }
     metrics::sign_in_accepted();
-    if password_hashing::is_outdated(&hash) {
-        upgrade_hash(&app, &permit, &account, password, &hash).await?;
+    if password_hashing::is_outdated(&stored.hash) {
+        upgrade_hash(&app, &permit, &account, password, &stored.hash).await?;
     }
     Ok(account)
 }
@@ -100,7 +107,7 @@ fn refuse(account: &Account, source: SignInSource) -> SignInError {
 
 /// The account with this name in lower case and its password hash; for an unknown name a disabled account and
 /// [`password_hashing::DUMMY_HASH`].
-async fn find_account(app: &App, lower_name: &str) -> Result<(Account, String), DatabaseError> {
+async fn find_account(app: &App, lower_name: &str) -> Result<(Account, StoredPassword), DatabaseError> {
     let unknown = || Account {
         id: UNKNOWN_ACCOUNT_ID,
         name: String::new(),
@@ -109,7 +116,9 @@ async fn find_account(app: &App, lower_name: &str) -> Result<(Account, String), 
         token_generation: 0,
     };
     let found = app.accounts.find(lower_name).await?;
-    Ok(found.unwrap_or_else(|| (unknown(), password_hashing::DUMMY_HASH.to_owned())))
+    let no_password =
+        || StoredPassword { hash: password_hashing::DUMMY_HASH.to_owned(), is_generated: false };
+    Ok(found.unwrap_or_else(|| (unknown(), no_password())))
 }
 
 /// Replaces a hash of weaker parameters by one of today's, while the password is known.

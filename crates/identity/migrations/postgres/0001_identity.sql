@@ -6,6 +6,8 @@ create table account (
     name               text not null,
     lower_name         text not null unique,     -- the name in lower case: names that differ in case only are one account
     password_hash      text not null,            -- a PHC string
+    -- Whether Tasker generated the password from random bits: no lockout protects it.
+    has_generated_password boolean not null default false,
     role               text not null check (role in ('User', 'Worker', 'Admin')),
     origin             text not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
     registration_token bytea unique,             -- the token it was registered with: each token registers one account

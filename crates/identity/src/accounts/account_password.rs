@@ -15,6 +15,7 @@ const LOCK_POSTGRES: &str = "select id from account where id in ($1, $2) order b
 const SET_PASSWORD: &str = "\
 update account
 set password_hash = $2,
+    has_generated_password = $7,
     token_generation = case when token_generation < $3 then $3 else token_generation + 1 end
 where id = $1
 and ($4 is null or token_generation = $4)
@@ -48,6 +49,11 @@ impl PasswordRight {
         }
     }
 
+    /// People choose their own passwords; those of others are generated.
+    fn is_generated(self) -> bool {
+        !matches!(self, Self::Own { .. })
+    }
+
     fn acting(self) -> Option<ActingAdmin> {
         match self {
             Self::Admin(acting) => Some(acting),
@@ -74,7 +80,8 @@ impl AccountStore {
                 let mut transaction = pools.write.begin().await?;
                 sqlx::query(LOCK_POSTGRES).bind(id).bind(acting).execute(&mut *transaction).await?;
                 let query = sqlx::query_as(SET_PASSWORD).bind(id).bind(hash).bind(self.clock.now());
-                let query = query.bind(generation).bind(acting).bind(acting_generation);
+                let query =
+                    query.bind(generation).bind(acting).bind(acting_generation).bind(right.is_generated());
                 let row = query.fetch_optional(&mut *transaction).await?;
                 if row.is_some() {
                     for forget in [FORGET_SOURCES, FORGET_FAILURES] {
@@ -88,7 +95,11 @@ impl AccountStore {
                 database::transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let query = sqlx::query_as(SET_PASSWORD).bind(id).bind(hash).bind(now);
-                        let query = query.bind(generation).bind(acting).bind(acting_generation);
+                        let query = query
+                            .bind(generation)
+                            .bind(acting)
+                            .bind(acting_generation)
+                            .bind(right.is_generated());
                         let row = query.fetch_optional(&mut *connection).await?;
                         if row.is_some() {
                             for forget in [FORGET_SOURCES, FORGET_FAILURES] {

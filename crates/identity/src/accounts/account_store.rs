@@ -12,18 +12,18 @@ use crate::secret_token::TokenDigest;
 use crate::time::SECOND;
 
 const FIND: &str = "\
-select id, name, role, password_hash, disabled_at, token_generation
+select id, name, role, password_hash, has_generated_password, disabled_at, token_generation
 from account
 where lower_name = $1";
 
 const FIND_BY_ID: &str = "\
-select id, name, role, password_hash, disabled_at, token_generation
+select id, name, role, password_hash, has_generated_password, disabled_at, token_generation
 from account
 where id = $1";
 
 const CREATE: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict do nothing";
 
 /// Creates an account while the acting administrator is one. On PostgreSQL the administrator's row is locked, so that whoever takes the
@@ -32,10 +32,10 @@ macro_rules! create_by_admin {
     ($lock:literal) => {
         concat!(
             "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at)
-select $1, $2, $3, $4, $5, $6, $7
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+select $1, $2, $3, $4, $5, $6, $7, $8
 from account acting
-where acting.id = $8 and acting.token_generation = $9 and acting.role = 'Admin' and acting.disabled_at is null
+where acting.id = $9 and acting.token_generation = $10 and acting.role = 'Admin' and acting.disabled_at is null
 ",
             $lock,
             "
@@ -51,11 +51,11 @@ const CREATE_BY_ADMIN_SQLITE: &str = create_by_admin!("");
 /// A registration token is used up by the account that names it: the unique column `registration_token` lets each token create
 /// one account, and the unique index on setups lets all setup links together create one. Both hold under concurrency.
 const CREATE_BY_TOKEN: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at, registration_token)
-select $1, $2, $3, $4, token.role, token.kind, $5, token.digest
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at, registration_token)
+select $1, $2, $3, $4, $5, token.role, token.kind, $6, token.digest
 from registration_token token
-where token.digest = $6
-and token.expires_at > $5
+where token.digest = $7
+and token.expires_at > $6
 and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
@@ -65,8 +65,8 @@ on conflict do nothing";
 
 /// Creates the operator's account unless an account has the name.
 const ENSURE: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at)
-values ($1, $2, $3, $4, 'User', 'operator', $5)
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+values ($1, $2, $3, $4, true, 'User', 'operator', $5)
 on conflict do nothing";
 
 const REPLACE_HASH: &str = "\
@@ -75,14 +75,14 @@ set password_hash = $3
 where id = $1 and password_hash = $2";
 
 const LIST: &str = "\
-select name, role, origin, created_at, disabled_at
+select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name > $1
 order by lower_name
 limit $2";
 
 const FIND_SUMMARY: &str = "\
-select name, role, origin, created_at, disabled_at
+select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name = $1";
 
@@ -108,6 +108,15 @@ impl Account {
     pub(crate) fn acting_admin(&self) -> Option<ActingAdmin> {
         (self.role == Role::Admin).then_some(ActingAdmin { id: self.id, generation: self.token_generation })
     }
+}
+
+/// A password as it is stored.
+#[derive(Debug)]
+pub(crate) struct StoredPassword {
+    /// A PHC string.
+    pub(crate) hash: String,
+    /// Whether the password was generated from 256 random bits: nobody guesses it.
+    pub(crate) is_generated: bool,
 }
 
 /// The right by which an account is created.
@@ -146,8 +155,10 @@ pub(crate) enum CreateResult {
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = User, examples(json!({"name": "ann", "role": "Worker", "origin": "invitation", "created": 1_790_000_000, "disabled": false})))]
+#[schema(as = User, examples(json!({"id": "8f14e45f-ceea-467f-a9d8-0a1c2b3d4e5f", "name": "ann", "role": "Worker", "origin": "invitation", "created": 1_790_000_000, "disabled": false})))]
 pub(crate) struct AccountSummary {
+    /// The account's id, which tokens and the log name.
+    id: Uuid,
     /// The account's name, as it was registered.
     name: String,
     /// The account's role.
@@ -161,11 +172,11 @@ pub(crate) struct AccountSummary {
     disabled: bool,
 }
 
-/// The columns of `LIST` and `FIND_SUMMARY`: name, role, origin, created at, disabled at.
-type SummaryRow = (String, String, String, i64, Option<i64>);
+/// The columns of `LIST` and `FIND_SUMMARY`: id, name, role, origin, created at, disabled at.
+type SummaryRow = (Uuid, String, String, String, i64, Option<i64>);
 
-/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at, token generation.
-type Row = (Uuid, String, String, String, Option<i64>, i64);
+/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, whether it was generated, disabled at, token generation.
+type Row = (Uuid, String, String, String, bool, Option<i64>, i64);
 
 /// Reads and writes the table `account`.
 pub(crate) struct AccountStore {
@@ -178,8 +189,11 @@ impl AccountStore {
         Self { db, clock }
     }
 
-    /// The account with this name in lower case, and the hash of its password.
-    pub(crate) async fn find(&self, lower_name: &str) -> Result<Option<(Account, String)>, DatabaseError> {
+    /// The account with this name in lower case, and its password.
+    pub(crate) async fn find(
+        &self,
+        lower_name: &str,
+    ) -> Result<Option<(Account, StoredPassword)>, DatabaseError> {
         let row: Option<Row> = on!(&self.db, read, pool =>
             sqlx::query_as(FIND).bind(lower_name).fetch_optional(pool).await)?;
         row.map(read).transpose()
@@ -196,16 +210,18 @@ impl AccountStore {
     pub(crate) async fn create(
         &self,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         right: &CreationRight,
     ) -> Result<CreateResult, DatabaseError> {
         let id = Uuid::new_v4();
         let is_created = match right {
-            CreationRight::Open(role) => self.create_openly(id, name, hash, *role).await?,
+            CreationRight::Open(role) => self.create_openly(id, name, password, *role).await?,
             CreationRight::Admin(role, acting) => {
-                self.create_by_admin(id, name, hash, *role, *acting).await?
+                self.create_by_admin(id, name, password, *role, *acting).await?
             }
-            CreationRight::RegistrationToken(token) => self.create_by_token(id, name, hash, *token).await?,
+            CreationRight::RegistrationToken(token) => {
+                self.create_by_token(id, name, password, *token).await?
+            }
         };
         if is_created {
             return Ok(CreateResult::Created(id));
@@ -226,12 +242,12 @@ impl AccountStore {
         &self,
         id: Uuid,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         role: Role,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
         let created = on!(&self.db, write, pool => sqlx::query(CREATE)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind("open").bind(now)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(role.name()).bind("open").bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
     }
@@ -240,7 +256,7 @@ impl AccountStore {
         &self,
         id: Uuid,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         role: Role,
         acting: ActingAdmin,
     ) -> Result<bool, DatabaseError> {
@@ -250,7 +266,7 @@ impl AccountStore {
             Db::Sqlite(_) => CREATE_BY_ADMIN_SQLITE,
         };
         let created = on!(&self.db, write, pool => sqlx::query(statement)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind("admin").bind(now)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(role.name()).bind("admin").bind(now)
             .bind(acting.id).bind(acting.generation)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
@@ -260,12 +276,12 @@ impl AccountStore {
         &self,
         id: Uuid,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         token: TokenDigest,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
         let created = on!(&self.db, write, pool => sqlx::query(CREATE_BY_TOKEN)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now).bind(token.as_bytes())
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(now).bind(token.as_bytes())
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
     }
@@ -323,16 +339,17 @@ impl AccountStore {
     }
 }
 
-fn summary((name, role, origin, created, disabled): SummaryRow) -> Result<AccountSummary, DatabaseError> {
-    let role = read_role("account", Uuid::nil(), &role)?;
-    Ok(AccountSummary { name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
+fn summary((id, name, role, origin, created, disabled): SummaryRow) -> Result<AccountSummary, DatabaseError> {
+    let role = read_role("account", id, &role)?;
+    Ok(AccountSummary { id, name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
 }
 
 fn read(
-    (id, name, role, password, disabled, token_generation): Row,
-) -> Result<(Account, String), DatabaseError> {
+    (id, name, role, hash, is_generated, disabled, token_generation): Row,
+) -> Result<(Account, StoredPassword), DatabaseError> {
     let role = read_role("account", id, &role)?;
-    Ok((Account { id, name, role, is_disabled: disabled.is_some(), token_generation }, password))
+    let account = Account { id, name, role, is_disabled: disabled.is_some(), token_generation };
+    Ok((account, StoredPassword { hash, is_generated }))
 }
 
 /// The role in a row of `table` whose key is `row`.

@@ -17,14 +17,13 @@ use web::json_body::JsonBody;
 
 use crate::accounts::account_deletion::DeleteResult;
 use crate::accounts::account_password::PasswordRight;
-use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight};
+use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight, StoredPassword};
 use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
 use crate::api::caller::{Admin, Caller, NamePath, REVOKED_MEANWHILE};
 use crate::api::problem::ApiError;
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
@@ -158,11 +157,11 @@ pub(crate) async fn create(
         (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
-    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
-    let hash = permit.hash(password).await;
-    match app.accounts.create(&name, &hash, &CreationRight::Admin(role, acting)).await? {
+    let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
+    let password = StoredPassword { hash: permit.hash(password).await, is_generated: generated.is_some() };
+    match app.accounts.create(&name, &password, &CreationRight::Admin(role, acting)).await? {
         CreateResult::Created(id) => {
-            info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %acting.id, role = role.name() }, "{} created the account {id} ({name}, {})", acting.id, role.name());
+            info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %acting.id, role = role.name() }, "{} created the account {id} ({})", acting.id, role.name());
             let location = [(LOCATION, format!("/api/User/{name}"))];
             let body = NewPassword { name: name.to_string(), password: generated };
             Ok((StatusCode::CREATED, location, Json(body)))
@@ -239,7 +238,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     match app.accounts.delete(name.lower_case(), acting).await? {
         DeleteResult::Deleted(id) => {
-            info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %acting.id }, "{} deleted the account {id} ({name})", acting.id);
+            info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %acting.id }, "{} deleted the account {id}", acting.id);
             Ok(StatusCode::NO_CONTENT)
         }
         DeleteResult::NotAdmin => Err(REVOKED_MEANWHILE),
@@ -285,7 +284,7 @@ pub(crate) async fn reset_password(
 ) -> Result<Json<NewPassword>, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
     let password = SecretToken::random().as_str().to_owned();
-    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
+    let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
     let hash = permit.hash(password.clone()).await;
     if app.accounts.set_password(account.id, &hash, PasswordRight::Admin(acting)).await?.is_none() {
         let is_acting = app.accounts.is_acting(acting).await?;

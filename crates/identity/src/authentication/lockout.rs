@@ -33,6 +33,9 @@ const FAILURES_TTL: i64 = DAY;
 /// A source is known for this long after the last sign-in from it, in microseconds. The cookie of a device lives as long.
 pub(crate) const SOURCE_TTL: i64 = 180 * DAY;
 
+/// So many sources of an account are known, those with the latest sign-ins: a sign-in without the cookie of a device adds one.
+const MAX_KNOWN_SOURCES: i64 = 64;
+
 /// The source of failures that stands for all sources that are not known.
 const UNKNOWN: &str = "unknown";
 
@@ -83,6 +86,19 @@ on conflict (account, source) do update set last_at = excluded.last_at"
 const REMEMBER_POSTGRES: &str = remember!("for share");
 
 const REMEMBER_SQLITE: &str = remember!("");
+
+/// Keeps the source that was just written and those with the latest sign-ins.
+const FORGET_OLDEST: &str = "\
+delete from known_source
+where account = $1 and source <> $2
+and source not in (
+    select source from known_source where account = $1 and source <> $2 order by last_at desc, source limit $3)";
+
+const FIND_DEVICE: &str = "\
+select 1
+from known_source known
+join account on account.id = known.account
+where account.lower_name = $1 and known.source = $2 and known.last_at > $3";
 
 const IS_ISSUED: &str = "select 1 from known_source where source = $1 limit 1";
 
@@ -165,6 +181,22 @@ impl Lockout {
         Ok(LockoutStatus { account, generation, sources, is_locked_out })
     }
 
+    /// Whether the account with this name in lower case has signed in from the device of this source.
+    pub(crate) async fn is_known_device(
+        &self,
+        lower_name: &str,
+        source: SignInSource,
+    ) -> Result<bool, DatabaseError> {
+        if source.device.is_none() {
+            return Ok(false);
+        }
+        let since = self.clock.now() - SOURCE_TTL;
+        let found = on!(&self.db, read, pool => sqlx::query(FIND_DEVICE)
+            .bind(lower_name).bind(source.device_name()).bind(since)
+            .fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(found)
+    }
+
     /// Counts a failed sign-in. The count of an account that is locked out is not raised. Whatever the status, two rows are
     /// written, so that the duration of a refusal does not tell it.
     pub(crate) async fn record_failure(&self, status: &LockoutStatus) -> Result<(), DatabaseError> {
@@ -217,6 +249,8 @@ impl Lockout {
         let remembered = on!(&self.db, write, pool => sqlx::query(statement)
             .bind(account).bind(source).bind(now).bind(generation)
             .execute(pool).await.map(|done| done.rows_affected()))?;
+        on!(&self.db, write, pool => sqlx::query(FORGET_OLDEST)
+            .bind(account).bind(source).bind(MAX_KNOWN_SOURCES - 1).execute(pool).await.map(drop))?;
         Ok(remembered == 1)
     }
 

@@ -16,6 +16,9 @@ const MAX_AGE: i64 = 12 * HOUR;
 /// `last_used_at` is written at most once in this many microseconds, not for every request.
 const TOUCH_INTERVAL: i64 = MINUTE;
 
+/// So many sessions of an account are kept, the latest: each sign-in starts one.
+const MAX_SESSIONS: i64 = 64;
+
 /// A disabled account gets no session, and neither does a sign-in with a password that was replaced meanwhile.
 const CREATE: &str = "\
 insert into session (digest, account, token_generation, started_at, last_used_at)
@@ -35,6 +38,13 @@ and account.disabled_at is null";
 const TOUCH: &str = "update session set last_used_at = $2 where digest = $1 and last_used_at < $2";
 
 const END: &str = "delete from session where digest = $1";
+
+/// Keeps the session that was just started and the latest ones.
+const END_OLDEST: &str = "\
+delete from session
+where account = $1 and digest <> $2
+and digest not in (
+    select digest from session where account = $1 and digest <> $2 order by started_at desc, digest limit $3)";
 
 const DELETE_EXPIRED: &str = "delete from session where started_at <= $1 or last_used_at <= $2";
 
@@ -56,6 +66,9 @@ impl SessionStore {
         let started = on!(&self.db, write, pool => sqlx::query(CREATE)
             .bind(cookie.digest().as_bytes()).bind(account.id).bind(now).bind(account.token_generation)
             .execute(pool).await.map(|done| done.rows_affected()))?;
+        on!(&self.db, write, pool => sqlx::query(END_OLDEST)
+            .bind(account.id).bind(cookie.digest().as_bytes()).bind(MAX_SESSIONS - 1)
+            .execute(pool).await.map(drop))?;
         Ok((started == 1).then_some(cookie))
     }
 
