@@ -15,6 +15,22 @@ pub fn network(address: IpAddr) -> String {
     }
 }
 
+/// The name of the wider network, of the size that a provider has: an IPv4 /16, an IPv6 /32; `loopback` as for [`network`]. Whoever
+/// has many networks has them there.
+pub fn provider_network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        address if address.is_loopback() => "loopback".to_owned(),
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            format!("{a}.{b}.0.0/16")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, ..] = address.segments();
+            format!("{a:x}:{b:x}::/32")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +46,14 @@ mod tests {
             assert_eq!(network(loopback), "loopback", "{loopback}");
         }
         assert_ne!(network("::2"), "loopback");
+    }
+
+    #[test]
+    fn the_networks_of_a_provider_are_one() {
+        let network = |address: &str| provider_network(address.parse().unwrap());
+        assert_eq!(network("10.0.0.1"), network("::ffff:10.0.255.1"));
+        assert_ne!(network("10.0.0.1"), network("10.1.0.1"));
+        assert_eq!(network("2001:db8::1"), network("2001:db8:ffff::1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db9::1"));
     }
 }

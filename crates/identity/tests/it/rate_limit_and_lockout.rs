@@ -308,23 +308,18 @@ async fn a_password_grant_reads_each_of_its_two_rate_limits_once() {
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_a_limit_of_its_own() {
     each_database(|service| async move {
-        service.register("ann").await;
-        let sign_in_from = async |address: &str, password: &str| {
-            let form = password_grant("ann", password);
+        let guess_from = async |address: &str| {
+            let form = [("grant_type", "password"), ("client_id", "nobody"), ("client_secret", "guess")];
             let request = service.post("/connect/token", &form).header("x-forwarded-for", address);
             request.send().await.unwrap().status()
         };
-        let unknown_client =
-            [("grant_type", "password"), ("client_id", "nobody"), ("client_secret", "guess")];
         for _ in 0..120 {
-            let guess =
-                service.post("/connect/token", &unknown_client).header("x-forwarded-for", "203.0.113.7");
-            guess.send().await.unwrap();
+            guess_from("203.0.113.7").await;
         }
-        assert_eq!(sign_in_from("203.0.113.7", PASSWORD).await, StatusCode::TOO_MANY_REQUESTS);
-        let spoofed = sign_in_from("198.51.100.1, 203.0.113.7", PASSWORD).await;
+        assert_eq!(guess_from("203.0.113.7").await, StatusCode::TOO_MANY_REQUESTS);
+        let spoofed = guess_from("198.51.100.1, 203.0.113.7").await;
         assert_eq!(spoofed, StatusCode::TOO_MANY_REQUESTS, "the proxy adds the address on the right");
-        assert_eq!(sign_in_from("203.0.113.8", PASSWORD).await, StatusCode::OK);
+        assert_eq!(guess_from("203.0.113.8").await, StatusCode::UNAUTHORIZED);
     })
     .await;
 }

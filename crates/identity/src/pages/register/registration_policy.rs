@@ -96,8 +96,10 @@ pub(crate) fn authorize_registration(
         };
     }
     let role = if wants_full_access { Role::Admin } else { Role::User };
+    if let Some(acting) = visitor.acting_admin() {
+        return Ok(CreationRight::Admin(role, acting));
+    }
     match (app.settings.open_registration, role) {
-        _ if visitor.is_admin() => Ok(CreationRight::Admin(role)),
         (OpenRegistration::Full, _) | (OpenRegistration::Users, Role::User) => Ok(CreationRight::Open(role)),
         (_, Role::Admin) => refuse(StatusCode::FORBIDDEN, FULL_ACCESS_NEEDS_LINK),
         _ => Err(RegistrationRefusal::Closed),
