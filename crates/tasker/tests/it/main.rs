@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod preconditions;
 mod process_kill;
+mod request_encoding;
 mod services;
 mod settings;
 mod tls;
