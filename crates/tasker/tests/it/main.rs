@@ -16,6 +16,7 @@ mod doctor;
 mod end_to_end;
 mod every_setting;
 mod first_tasks;
+mod foreign_text;
 mod healthcheck;
 mod kit;
 mod logs;
