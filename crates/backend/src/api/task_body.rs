@@ -119,7 +119,7 @@ impl TaskBody {
 fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
     json.text().parse().ok().filter(|millis| (min..=MAX_DELAY_MS).contains(millis)).ok_or_else(|| {
         let rule = format!("{name} is a whole number of milliseconds, {min} to {MAX_DELAY_MS}");
-        ApiError::invalid("duration-invalid", &format!("/{name}"), rule)
+        ApiError::invalid("duration-invalid", format!("/{name}"), rule)
     })
 }
 
