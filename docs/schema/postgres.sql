@@ -6,6 +6,7 @@ CREATE UNIQUE INDEX installation_pkey ON public.installation USING btree (id)
 -- operation
 type           text not null
 version        integer not null
+queue          text not null
 spec           text not null
 PRIMARY KEY (type, version)
 CREATE UNIQUE INDEX operation_pkey ON public.operation USING btree (type, version)
@@ -16,6 +17,7 @@ subject        uuid
 is_removed     boolean not null default false
 PRIMARY KEY (type)
 CREATE UNIQUE INDEX operation_type_pkey ON public.operation_type USING btree (type)
+CREATE INDEX operation_type_subject ON public.operation_type USING btree (subject)
 
 -- outcome
 id             uuid not null
@@ -141,3 +143,4 @@ last_heartbeat_at bigint not null
 is_lost        boolean not null default false
 PRIMARY KEY (name)
 CREATE UNIQUE INDEX worker_pkey ON public.worker USING btree (name)
+CREATE INDEX worker_subject ON public.worker USING btree (subject)

@@ -5,6 +5,7 @@ CREATE TABLE installation (
 CREATE TABLE operation (
     type    text    not null,
     version integer not null,
+    queue   text    not null,
     spec    text    not null, -- the definition, as JSON
     primary key (type, version)
 ) strict;
@@ -14,6 +15,8 @@ CREATE TABLE operation_type (
     subject    blob, -- an account or client; null: Tasker itself
     is_removed integer not null default 0 check (is_removed in (0, 1))
 ) strict;
+
+CREATE INDEX operation_type_subject on operation_type (subject);
 
 CREATE TABLE outcome (
     id         blob    primary key,
@@ -119,3 +122,5 @@ CREATE TABLE worker (
     last_heartbeat_at  integer not null,
     is_lost            integer not null default 0 check (is_lost in (0, 1))
 ) strict;
+
+CREATE INDEX worker_subject on worker (subject);

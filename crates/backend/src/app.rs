@@ -6,6 +6,7 @@ use std::time::Duration;
 use broker::Broker;
 use domain::{InstallationId, Timestamp};
 use store::Store;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::token_verifier::TokenVerifier;
@@ -32,6 +33,8 @@ pub(crate) struct AppState {
     pub(crate) claims: Batcher<ClaimBatch>,
     pub(crate) settler: Settler,
     pub(crate) long_poll: LongPoll,
+    /// The bytes that are left for the bodies of workers' requests.
+    pub(crate) body_budget: Arc<Semaphore>,
     /// Cancelled when the service stops: then waiting requests are answered at once.
     pub(crate) stop: CancellationToken,
 }

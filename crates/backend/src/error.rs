@@ -45,6 +45,13 @@ pub(crate) enum ApiError {
         "you have {limit} unfinished tasks, as many as an owner may have; try again when some have ended"
     )]
     TooManyUnfinished { limit: NonZeroU32 },
+    /// The catalogue has as many operations of the caller as it allows.
+    #[error("{0}")]
+    TooManyOperations(String),
+    #[error(
+        "{limit} workers are running under your account or client, as many as may run; a name is free when its worker has stopped"
+    )]
+    TooManyWorkers { limit: i64 },
     #[error(transparent)]
     Body(#[from] InvalidBody),
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -112,6 +119,12 @@ impl ApiError {
             }
             Self::TooManyUnfinished { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-unfinished", "Too many unfinished tasks")
+            }
+            Self::TooManyOperations(_) => {
+                (StatusCode::CONFLICT, "too-many-operations", "Too many operations")
+            }
+            Self::TooManyWorkers { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-workers", "Too many workers")
             }
             Self::Body(InvalidBody::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")

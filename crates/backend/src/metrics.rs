@@ -80,7 +80,11 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::gauge(READY_AGE, "type", "how long the oldest ready task has waited"),
     MetricDescriptor::gauge(RUNNING, "type", "tasks that run"),
     MetricDescriptor::gauge(WORKERS, "", "workers that have sent a heartbeat lately"),
-    MetricDescriptor::gauge(SLOTS, "type", "how many tasks of a type the live workers can run at once"),
+    MetricDescriptor::gauge(
+        SLOTS,
+        "type",
+        "how many tasks of a registered type the live workers can run at once",
+    ),
     MetricDescriptor::gauge(CLOCK_OFFSET, "", "how far the database's clock is ahead of this process's"),
     MetricDescriptor::gauge(DEAD_ROWS, "", "dead rows of the table of unfinished tasks (PostgreSQL)"),
     MetricDescriptor::gauge(

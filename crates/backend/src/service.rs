@@ -10,6 +10,7 @@ use store::{Registrant, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::api::extract::budgeted_body;
 use crate::app::AppState;
 use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
@@ -107,6 +108,7 @@ impl Backend {
             claims,
             settler,
             long_poll,
+            body_budget: budgeted_body::new_budget(),
             stop,
         });
         Ok(Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue })

@@ -104,7 +104,9 @@ pub(crate) async fn send(request: RequestBuilder, max_bytes: usize) -> Result<Re
     let mut response = request.send().await.map_err(unreachable)?;
     let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
     let mut complete = Response { url, status, headers, body: Vec::new() };
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| unreachable(error.with_url(complete.url.clone())))?
+    {
         if complete.body.len() + chunk.len() > max_bytes {
             return Err(complete.unexpected(None));
         }

@@ -1,5 +1,6 @@
 //! The task: its state machine, its rules, and the JSON types of the API. No I/O and no clock.
 
+mod display_control;
 mod host;
 mod id;
 mod json_object;
@@ -12,6 +13,7 @@ mod timestamp;
 mod trace_context;
 mod wire;
 
+pub use display_control::is_display_control;
 pub use host::{is_ip_address, is_loopback_host};
 pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use json_object::ObjectOnly;

@@ -18,6 +18,18 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// Tasks that one claim request may name by id, ask slots for, or decline.
 pub const MAX_TASKS_PER_CLAIM: usize = 1000;
 
+/// Tasks that a worker can run at once.
+pub const MAX_SLOTS: u32 = 10_000;
+
+/// Types that a heartbeat or a claim may name.
+pub const MAX_TYPES_PER_WORKER: usize = 1000;
+
+/// Grants that a heartbeat may name as running: those of the slots, and those whose results are not confirmed yet.
+pub const MAX_RUNNING_PER_HEARTBEAT: usize = 20_000;
+
+/// Bytes of the JSON Schemas of an operation's parameters and of its result, together.
+pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
+
 /// How long after its submission a task may become ready at most, and how long it may then wait for a claim, in milliseconds: a
 /// year.
 pub const MAX_DELAY_MS: u64 = 366 * 24 * 60 * 60 * 1000;

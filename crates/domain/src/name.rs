@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::display_control::is_display_control;
+
 /// The text is not a valid name; the message is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -84,9 +86,10 @@ name! {
 name! {
     /// The name of a worker, which the worker chooses itself.
     WorkerName,
-    "a worker's name is 1 to 200 characters, none of them a control character",
-    200, r"^[^\x00-\x1f\x7f-\x9f]+$", "rig-7",
-    |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    "a worker's name is 1 to 200 visible characters: no control character, line separator, character without width, or control of \
+     the direction of text",
+    200, r"^[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$", "rig-7",
+    |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_display_control)
 }
 
 impl Default for QueueName {
@@ -118,6 +121,8 @@ mod tests {
     #[test]
     fn the_name_of_a_worker_may_hold_any_printable_characters() {
         assert!("rig 7 · Köln".parse::<WorkerName>().is_ok());
-        assert!("two\nlines".parse::<WorkerName>().is_err());
+        for hidden in ["two\nlines", "rig\u{202e}7", "rig\u{200b}7", "rig\u{2028}7", "rig\u{e0041}7"] {
+            assert_eq!(hidden.parse::<WorkerName>().unwrap_err().to_string(), WorkerName::RULE, "{hidden:?}");
+        }
     }
 }

@@ -31,10 +31,11 @@ pub struct Operation {
     /// The queue of the operation's tasks. Operations in one queue share a Kafka topic.
     #[serde(default)]
     pub queue: QueueName,
-    /// The JSON Schema of the parameters; submissions are checked against it.
+    /// The JSON Schema of the parameters; submissions are checked against it. With that of the result at most 256 KiB. It is answered
+    /// as a JSON value: the order of members and the spelling of numbers may differ from what was sent.
     #[schema(value_type = Value)]
     pub parameters: Value,
-    /// The JSON Schema of the result, for readers; results are not checked against it.
+    /// The JSON Schema of the result. Workers and the Backend check results against it: a task whose result breaks it ends as failed.
     #[schema(value_type = Value)]
     pub result: Value,
     /// The default and the longest time to live of the operation's tasks.

@@ -24,4 +24,4 @@ pub use crate::tasks::queries::Ending;
 pub use crate::tasks::rows::{EndedTask, ReadyTask};
 pub use crate::tasks::settle::AttributedReport;
 pub use crate::tasks::slot_assignment::PullRequest;
-pub use crate::workers::NameOwner;
+pub use crate::workers::{MAX_WORKERS_OF_SUBJECT, NameOwner};

@@ -9,17 +9,22 @@ use uuid::Uuid;
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 
+/// Names of workers that are not lost, of one account or client.
+pub const MAX_WORKERS_OF_SUBJECT: i64 = 1000;
+
 /// The name stays with the process that has it until that process is lost, and with its subject until nothing runs that another
-/// subject was granted under the name.
+/// subject was granted under the name. A subject takes no more names than [`MAX_WORKERS_OF_SUBJECT`].
 macro_rules! heartbeat {
     (now: $now:literal) => {
         concat!(
             "insert into worker (name, subject, instance, slots, types, first_heartbeat_at, last_heartbeat_at)
-            values ($1, $2, $3, $4, $5, ",
+            select $1, $2, $3, $4, $5, ",
             $now,
             ", ",
             $now,
-            ")
+            "
+            where exists (select 1 from worker w where w.name = $1 and w.subject = $2 and not w.is_lost)
+                or (select count(*) from worker w where w.subject = $2 and not w.is_lost) < $6
             on conflict (name) do update
             set subject = excluded.subject, instance = excluded.instance, slots = excluded.slots, types = excluded.types,
                 first_heartbeat_at = case when worker.instance = excluded.instance
@@ -35,11 +40,13 @@ macro_rules! heartbeat {
 
 const HEARTBEAT_POSTGRES: &str = heartbeat!(now: "(select now_us())");
 
-const HEARTBEAT_SQLITE: &str = heartbeat!(now: "$6");
+const HEARTBEAT_SQLITE: &str = heartbeat!(now: "$7");
 
 /// The name of a worker that is not lost.
 const NAME_OWNER: &str =
     "select subject, instance, first_heartbeat_at from worker where name = $1 and not is_lost";
+
+const WORKERS_OF_SUBJECT: &str = "select count(*) from worker where subject = $1 and not is_lost";
 
 const FREE_NAME: &str = "
     delete from worker where name = $1 and subject = $2 and instance = $3
@@ -81,7 +88,8 @@ pub struct NameOwner {
 
 impl Store {
     /// Stores a heartbeat of `process` if it has its name, or if the name is free: nobody's, or a lost worker's. `false`: the
-    /// name belongs to another process ([`Store::name_owner`]), and nothing has changed.
+    /// name belongs to another process ([`Store::name_owner`]), or the subject has too many names ([`Store::has_max_workers`]), and
+    /// nothing has changed.
     pub async fn heartbeat(
         &self,
         process: &WorkerProcess,
@@ -94,16 +102,24 @@ impl Store {
         let stored = match &self.db {
             Db::Postgres(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_POSTGRES).bind(name.as_str()).bind(subject.0);
-                let upsert = upsert.bind(instance.0).bind(slots).bind(types);
+                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(MAX_WORKERS_OF_SUBJECT);
                 upsert.execute(&pools.write).await?.rows_affected()
             }
             Db::Sqlite(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name.as_str()).bind(subject.0);
-                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(self.clock.now());
+                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(MAX_WORKERS_OF_SUBJECT);
+                let upsert = upsert.bind(self.clock.now());
                 upsert.execute(&pools.write).await?.rows_affected()
             }
         };
         Ok(stored > 0)
+    }
+
+    /// Whether `subject` has as many names of workers as it may have.
+    pub async fn has_max_workers(&self, subject: SubjectId) -> Result<bool, DatabaseError> {
+        let (workers,): (i64,) = on!(&self.db, write, pool =>
+            sqlx::query_as(WORKERS_OF_SUBJECT).bind(subject.0).fetch_one(pool).await)?;
+        Ok(workers >= MAX_WORKERS_OF_SUBJECT)
     }
 
     /// Those of the grants `running` that are not, or no longer, granted to `process`, which must stop them.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 
 use client::ClientError;
-use domain::{Problem, Status};
+use domain::{Problem, Status, is_display_control};
 
 use crate::config::environment::Environment;
 
@@ -65,14 +65,46 @@ pub fn columns() -> Option<usize> {
     Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// Text from elsewhere with its control characters escaped, so that it cannot command the terminal. Newlines and tabs stay.
+/// Text from elsewhere with its display controls escaped, so that it can neither command the terminal nor show other text than it has.
+/// Newlines and tabs stay: [`indent`] the lines of a text that stands beside others.
 pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
-    let is_command = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if !text.contains(is_command) {
+    escape(text, |character| is_display_control(character) && !matches!(character, '\n' | '\t'))
+}
+
+/// Text from elsewhere as a part of one line: every display control is escaped, newlines and tabs too.
+pub fn escape_line(text: &str) -> Cow<'_, str> {
+    escape(text, is_display_control)
+}
+
+/// Text from elsewhere whose lines after the first begin with so many `blanks`, so that none of them looks like a line of Tasker's own.
+pub fn indent(text: &str, blanks: usize) -> String {
+    escape_control_chars(text).replace('\n', &format!("\n{:blanks$}", ""))
+}
+
+/// JSON with the display controls escaped that it allows in a text as they are (RFC 8259, section 7): the values stay the same. It must
+/// have no line breaks between its tokens.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_display_control) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_display_control(character) {
+            let mut units = [0; 2];
+            escaped.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let escape = |character: char| {
-        if is_command(character) { character.escape_unicode().to_string() } else { character.to_string() }
+        if is_escaped(character) { character.escape_default().to_string() } else { character.to_string() }
     };
     Cow::Owned(text.chars().map(escape).collect())
 }
@@ -86,6 +118,8 @@ fn sentence(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused { problem, .. }) => problem_text(problem),
         Some(ClientError::Unreachable { .. }) => format!("{error}: {}", error.root_cause()),
+        // Its parts are the server's.
+        Some(_) => indent(&format!("{error:#}"), 2),
         _ => format!("{error:#}"),
     }
 }
@@ -136,9 +170,9 @@ fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
     };
     let faults = errors.iter().map(|fault| {
         let pointer = if fault.pointer.is_empty() { "(the whole document)" } else { &fault.pointer };
-        format!("\n  {pointer}: {}", fault.detail)
+        format!("\n  {}: {}", escape_line(pointer), indent(&fault.detail, 6))
     });
-    head + &faults.collect::<String>()
+    indent(&head, 6) + &faults.collect::<String>()
 }
 
 #[cfg(test)]
@@ -157,6 +191,8 @@ mod tests {
         assert_eq!(problem_text(&problem), format!("Broken rules: 2 rules are broken{faults}"));
         let no_task = Problem::new(404, "no-such-task", "No such task", "there is no such task");
         assert_eq!(problem_text(&no_task), "there is no such task");
+        let hostile = Problem::new(422, "x", "Title", "one\n  /ttl: forged\u{202e}");
+        assert_eq!(problem_text(&hostile), "Title: one\n        /ttl: forged\\u{202e}");
         problem.detail = "ttl is 0 ms; 0 is below 1".to_owned();
         assert_eq!(problem_text(&problem), format!("Broken rules{faults}"));
     }

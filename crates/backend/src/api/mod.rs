@@ -22,7 +22,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use web::bearer::{self, Realm};
 use web::normalize_path::{self, Templates};
@@ -35,8 +35,10 @@ use web::{
     request_metrics,
 };
 
+use crate::api::extract::budgeted_body;
 use crate::api::extract::prefer::Prefer;
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
+use crate::api::operations::REGISTRATION_BODY_LIMIT;
 use crate::api::swagger_ui::INDEX_PATH;
 use crate::app::AppState;
 use crate::error::ApiError;
@@ -46,8 +48,11 @@ use crate::metrics::REQUEST_SECONDS;
 /// What the body of a submission may contain beside the parameters, in bytes.
 const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
-/// The largest body of a request of a worker, in bytes: a batch of results.
-const WORKER_API_BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// The largest bodies of the requests of workers, in bytes: of a claim (1000 ids, 1000 types and 1000 declined tasks), of a heartbeat
+/// (20,000 grants and 1000 types) and of a batch of reports.
+const CLAIM_BODY_LIMIT: usize = 1 << 20;
+const HEARTBEAT_BODY_LIMIT: usize = 4 << 20;
+const REPORTS_BODY_LIMIT: usize = budgeted_body::MAX_BYTES as usize;
 
 /// A trace begins with a submission, unless its caller sends one.
 const TRACE_ROOT: TraceRoot = Some(("POST", "/api/Task"));
@@ -70,23 +75,29 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
     let workers = OpenApiRouter::new()
         .routes(routes!(workers::list))
-        .routes(routes!(operations::register, operations::remove));
+        .routes(routes!(operations::register, operations::remove))
+        .layer(DefaultBodyLimit::max(REGISTRATION_BODY_LIMIT));
     // What every worker calls all the time; a line of the log for each would hide the others.
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
-        .routes(routes!(reports::report))
-        .routes(routes!(workers::heartbeat));
+        .merge(limited(routes!(reports::report), REPORTS_BODY_LIMIT))
+        .merge(limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT));
     let waiting_workers = OpenApiRouter::new()
-        .routes(routes!(claims::claim_tasks))
+        .merge(limited(routes!(claims::claim_tasks), CLAIM_BODY_LIMIT))
         .layer(from_fn_with_state(long_poll_wait as Wait, timeout::allow_wait));
     let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::log_at_debug));
-    let workers = workers.merge(busy_workers).layer(DefaultBodyLimit::max(WORKER_API_BODY_LIMIT));
+    let workers = workers.merge(busy_workers);
     let health = OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .layer(from_fn(request_log::log_at_debug));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
     document.merge(users).merge(waiting_users).merge(workers).merge(health)
+}
+
+/// A route whose bodies have at most `bytes` bytes.
+fn limited(route: UtoipaMethodRouter<Arc<AppState>>, bytes: usize) -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::new().routes(route).layer(DefaultBodyLimit::max(bytes))
 }
 
 /// The whole API with its layers, the outermost last.

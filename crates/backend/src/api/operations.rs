@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{Operation, OperationList, TypeName};
+use domain::limits::MAX_SCHEMA_BYTES;
+use domain::{Operation, OperationList, RawJson, TypeName};
 use json_schema::JsonSchema;
 use serde::Deserialize;
 use store::{RegisterError, Registered, RemoveError};
@@ -16,10 +17,14 @@ use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
 use crate::catalogue::compiled_operation::on_own_thread;
+use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
 
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
+
+/// The largest body of a registration, in bytes.
+pub(crate) const REGISTRATION_BODY_LIMIT: usize = MAX_SCHEMA_BYTES + 64 * 1024;
 
 /// The longest description of an operation, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 1000;
@@ -43,13 +48,14 @@ pub(crate) async fn list(
 ///
 /// Workers do this when they start. The highest registered version validates submissions, and a registered version cannot
 /// be changed. A type belongs to the account or client that registers it first: new versions by others need the role Admin,
-/// as do those of the types that come with Tasker.
+/// as do those of the types that come with Tasker. An account or client may have 1000 types, 20 queues and 4 MiB of definitions; a type may
+/// have 100 versions.
 #[utoipa::path(put, path = "/api/Operation/{type}", operation_id = "registerOperation", tag = "Operations",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), params(("type" = String, Path, description = "The operation's type")),
     request_body = Operation,
     responses((status = 200, body = Operation, description = "The operation is registered, now or earlier"),
         (status = 400, description = "The body is not JSON"),
-        (status = 409, description = "This version is registered with another definition"),
+        (status = 409, description = "This version is registered with another definition, or the account, the client or the type has as many types, queues or versions as it may have"),
         (status = 413, description = "The body is too large"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn register(
@@ -59,14 +65,30 @@ pub(crate) async fn register(
     body: JsonBody<ApiError>,
 ) -> Result<Json<Operation>, ApiError> {
     let operation: Operation = body.parse()?;
+    check_texts(&body.parse()?)?;
     check(&operation, &name)?;
     check_schemas(&operation).await?;
     if app.store.register(&operation, caller.registrant()).await? == Registered::New {
         let (subject, version) = (caller.subject, operation.version);
         tracing::info!(target: "audit", { audit.event = "operation_registered", task.type = %operation.name, operation.version = version, account.id = %subject }, "{subject} registered version {version} of {}", operation.name);
+        app.catalogue.reload(&app.store).await?;
+    } else if app
+        .catalogue
+        .all()
+        .get(&operation.name)
+        .is_none_or(|cached| cached.operation.version < operation.version)
+    {
+        // Another Backend has registered it a moment ago.
+        app.catalogue.reload(&app.store).await?;
     }
-    app.catalogue.reload(&app.store).await?;
     Ok(Json(operation))
+}
+
+/// The schemas of an operation as they were sent. Other members are read by [`Operation`].
+#[derive(Debug, Deserialize)]
+struct SchemaTexts {
+    parameters: RawJson,
+    result: RawJson,
 }
 
 /// The query of a removal.
@@ -110,6 +132,7 @@ impl From<RegisterError> for ApiError {
         match error {
             RegisterError::Conflict { .. } => Self::Conflict(error.to_string()),
             RegisterError::Foreign(_) => Self::ForeignOperation(error.to_string()),
+            RegisterError::TooMany(_) => Self::TooManyOperations(error.to_string()),
             RegisterError::Database(error) => error.into(),
         }
     }
@@ -154,6 +177,23 @@ async fn check_schemas(operation: &Operation) -> Result<(), ApiError> {
         on_own_thread(move || JsonSchema::compile(&schema)).await.map_err(|error| {
             let detail = format!("not a JSON Schema that is supported: {error}");
             ApiError::invalid("schema-refused", pointer, detail)
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks what the text of the schemas says and their values do not: the size, and members that an object has twice.
+fn check_texts(SchemaTexts { parameters, result }: &SchemaTexts) -> Result<(), ApiError> {
+    let bytes = parameters.text().len() + result.text().len();
+    if bytes > MAX_SCHEMA_BYTES {
+        let pointer = if parameters.text().len() > result.text().len() { "/parameters" } else { "/result" };
+        let rule =
+            format!("both schemas have {bytes} bytes together; at most {MAX_SCHEMA_BYTES} are allowed");
+        return Err(ApiError::invalid("schemas-too-large", pointer, rule));
+    }
+    for (pointer, schema) in [("/parameters", parameters), ("/result", result)] {
+        schema.read::<NoDuplicateMembers>().map_err(|error| {
+            ApiError::invalid("schema-refused", pointer, format!("the schema cannot be read: {error}"))
         })?;
     }
     Ok(())

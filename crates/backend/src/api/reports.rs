@@ -9,9 +9,9 @@ use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, json
 use futures_util::future::join_all;
 use serde::Deserialize;
 use store::AttributedReport;
-use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::WorkerCaller;
+use crate::api::extract::budgeted_body::BudgetedBody;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle::settle_span::SettleSpan;
@@ -39,7 +39,7 @@ struct ReceivedReports {
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
     WorkerCaller { subject, .. }: WorkerCaller,
-    body: JsonBody<ApiError>,
+    BudgetedBody(body, _reserved): BudgetedBody,
 ) -> Result<Json<Vec<SettleResult>>, ApiError> {
     let ReceivedReports { worker, reports } = body.parse()?;
     if reports.len() > MAX_REPORTS_PER_REQUEST {

@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
 use domain::{OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskList, TaskSummary, Timestamp, TypeName};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use store::Store;
 use telemetry::error_chain;
@@ -126,5 +126,6 @@ fn stream_list(
             Some((Ok::<_, DatabaseError>(chunk), (None, next, ",".to_owned())))
         }
     });
-    Body::from_stream(chunks)
+    // Fused, since a body may be polled after its end.
+    Body::from_stream(chunks.fuse())
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use domain::limits::{MAX_RUNNING_PER_HEARTBEAT, MAX_SLOTS, MAX_TYPES_PER_WORKER};
 use domain::{Heartbeat, HeartbeatResponse, WorkerList, WorkerProcess};
-use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::WorkerCaller;
+use crate::api::extract::budgeted_body::BudgetedBody;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle::worker_name;
@@ -36,20 +37,34 @@ pub(crate) async fn list(
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "The worker's name belongs to another process, account or client"),
         (status = 413, description = "The body is too large"),
-        (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
+        (status = 422, description = "The request is invalid; `errors` lists each fault and its place"),
+        (status = 429, description = "1000 workers of the account or client are running")))]
 pub(crate) async fn heartbeat(
     State(app): State<Arc<AppState>>,
     WorkerCaller { subject, .. }: WorkerCaller,
-    body: JsonBody<ApiError>,
+    BudgetedBody(body, _reserved): BudgetedBody,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
     let heartbeat: Heartbeat = body.parse()?;
-    if i32::try_from(heartbeat.slots).is_err() {
-        return Err(ApiError::invalid("slots-out-of-range", "/slots", format!("slots is 0 to {}", i32::MAX)));
-    }
+    check(&heartbeat)?;
     let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
     let stop = worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
     if heartbeat.last {
         app.store.free_name(&process).await?;
     }
     Ok(Json(HeartbeatResponse { stop, installation: app.installation }))
+}
+
+fn check(Heartbeat { slots, types, running, .. }: &Heartbeat) -> Result<(), ApiError> {
+    if *slots > MAX_SLOTS {
+        return Err(ApiError::invalid("slots-out-of-range", "/slots", format!("slots is 0 to {MAX_SLOTS}")));
+    }
+    if types.len() > MAX_TYPES_PER_WORKER {
+        let rule = format!("at most {MAX_TYPES_PER_WORKER} types");
+        return Err(ApiError::invalid("too-many-types", "/types", rule));
+    }
+    if running.len() > MAX_RUNNING_PER_HEARTBEAT {
+        let rule = format!("at most {MAX_RUNNING_PER_HEARTBEAT} tasks");
+        return Err(ApiError::invalid("too-many-running", "/running", rule));
+    }
+    Ok(())
 }

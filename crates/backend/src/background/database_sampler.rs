@@ -33,10 +33,12 @@ async fn sample(app: &AppState, slots_by_type: &mut BTreeMap<TypeName, u64>) -> 
     for slots in slots_by_type.values_mut() {
         *slots = 0;
     }
+    let operations = app.catalogue.all();
     let workers = app.store.workers().await?;
     metrics::live_workers(workers.len());
     for worker in workers {
-        for name in worker.types {
+        // A worker may name any types: those of the catalogue alone become labels.
+        for name in worker.types.into_iter().filter(|name| operations.contains_key(name)) {
             *slots_by_type.entry(name).or_default() += u64::from(worker.slots);
         }
     }

@@ -1,14 +1,15 @@
 //! Whose a worker's name is: heartbeats take it, and claims are made under it.
 
 use domain::{GrantRef, Heartbeat, WorkerProcess};
-use store::{NameOwner, Store};
+use store::{MAX_WORKERS_OF_SUBJECT, NameOwner, Store};
 
 use crate::error::ApiError;
 use crate::lifecycle::worker_lost::end_tasks_of_earlier_processes;
 use crate::notify::notifier::Notifier;
 
 /// Stores a heartbeat of `process`, and ends the tasks of earlier processes of its name. Returns those of the grants `running`
-/// that the process must stop. Fails if the name is another process's.
+/// that the process must stop. Fails if the name is another process's, or
+/// if the account or client has as many workers as it may have.
 pub(crate) async fn heartbeat(
     store: &Store,
     notifier: &Notifier,
@@ -17,6 +18,9 @@ pub(crate) async fn heartbeat(
 ) -> Result<Vec<GrantRef>, ApiError> {
     if !store.heartbeat(process, heartbeat.slots, &heartbeat.types).await? {
         check_name(store, process).await?;
+        if store.has_max_workers(process.subject).await? {
+            return Err(ApiError::TooManyWorkers { limit: MAX_WORKERS_OF_SUBJECT });
+        }
         // The name has just become free, or waits until the tasks of a lost worker have ended.
         return Err(ApiError::WorkerNameTaken { name: process.name.clone(), since: None });
     }

@@ -33,4 +33,5 @@ mod shutdown;
 mod submit;
 mod token_verification;
 mod validation;
+mod worker_limits;
 mod worker_names;

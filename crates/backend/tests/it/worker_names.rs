@@ -117,3 +117,22 @@ async fn a_second_process_takes_the_name_of_a_lost_one_and_covers_none_of_its_ta
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_name_has_visible_characters_only() {
+    on_each_database(async |service| {
+        let worker = service.worker();
+        let id = service.user().submit_echo().await;
+        for hidden in
+            ["rig\u{9b}7", "rig\u{202e}7", "rig\u{2066}7", "rig\u{200b}7", "rig\u{2028}7", "rig\u{e0041}7"]
+        {
+            let refused = worker.heartbeat(hidden, &[]).await;
+            assert_eq!(refused.problem(), (422, "wrong-shape".to_owned()), "{hidden:?}");
+            assert!(refused.text.contains("1 to 200 visible characters"), "{}", refused.text);
+            let refused = worker.claim_by_patch(&id, hidden).await;
+            assert_eq!(refused.problem(), (400, "malformed".to_owned()), "{hidden:?}");
+        }
+        worker.heartbeat("rig 7 · Köln · 名前 🦀", &[]).await.expect_status(200);
+    })
+    .await;
+}

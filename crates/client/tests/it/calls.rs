@@ -8,6 +8,7 @@ use domain::{
     Timestamp, Ttl,
 };
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::kit::scripted_server::{ScriptedServer, TOKEN};
 
@@ -136,6 +137,22 @@ async fn a_refused_connection_is_temporary() {
     let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
     assert_eq!(error.to_string(), format!("no answer from http://{unused}/api/Task/{ID}"));
+}
+
+#[tokio::test]
+async fn a_response_that_ends_early_names_its_address() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let backend = format!("http://{}", listener.local_addr().unwrap());
+    let respond = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let _ = connection.read(&mut [0; 1000]).await.unwrap();
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+    };
+    let settings =
+        Settings { backend: backend.clone(), credentials: Credentials::Token("t".into()), ca: None };
+    let client = Client::new(settings).unwrap();
+    let (answer, ()) = tokio::join!(client.get(id()), respond);
+    assert_eq!(answer.unwrap_err().to_string(), format!("no answer from {backend}/api/Task/{ID}"));
 }
 
 #[tokio::test]

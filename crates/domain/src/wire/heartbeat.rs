@@ -48,11 +48,13 @@ pub struct Heartbeat {
     /// The process, as in its claims.
     pub instance: InstanceId,
     /// How many tasks the worker can run at once.
-    #[schema(maximum = 2_147_483_647)]
+    #[schema(maximum = 10_000)]
     pub slots: u32,
     /// The types of tasks that the worker runs.
+    #[schema(max_items = 1000)]
     pub types: Vec<TypeName>,
-    /// The tasks that the worker is running.
+    /// The tasks that the worker is running, and those whose results it has sent by Kafka and not seen confirmed.
+    #[schema(max_items = 20_000)]
     pub running: Vec<GrantRef>,
     /// The worker stops and sends no heartbeat after this one: its name is free at once, unless tasks still run under it.
     #[serde(default)]

@@ -81,11 +81,13 @@ create table operation_type (
     subject    uuid, -- an account or client; null: Tasker itself
     is_removed boolean not null default false
 );
+create index operation_type_subject on operation_type (subject);
 
 -- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,
+    queue   text    not null,
     spec    text    not null, -- the definition, as JSON
     primary key (type, version)
 );
@@ -101,6 +103,7 @@ create table worker (
     last_heartbeat_at  bigint  not null,
     is_lost            boolean not null default false
 );
+create index worker_subject on worker (subject);
 
 -- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs
 -- under it. A volatile function, because its second query must see what was committed before the lock was free: the

@@ -78,11 +78,13 @@ create table operation_type (
     subject    blob, -- an account or client; null: Tasker itself
     is_removed integer not null default 0 check (is_removed in (0, 1))
 ) strict;
+create index operation_type_subject on operation_type (subject);
 
 -- Operations that workers have registered. A registered version never changes; it may be removed.
 create table operation (
     type    text    not null,
     version integer not null,
+    queue   text    not null,
     spec    text    not null, -- the definition, as JSON
     primary key (type, version)
 ) strict;
@@ -98,6 +100,7 @@ create table worker (
     last_heartbeat_at  integer not null,
     is_lost            integer not null default 0 check (is_lost in (0, 1))
 ) strict;
+create index worker_subject on worker (subject);
 
 -- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds
 -- belong to the last attempt, waited_seconds lasts from the submission to its start. Of a task that has not ended, durations

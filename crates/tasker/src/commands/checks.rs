@@ -101,6 +101,7 @@ pub fn check_settings(config: &Config, service: Service) -> ProbeResult {
     if service.includes(Service::Worker) {
         collect(worker.credentials().map(drop));
         collect(worker.simulated_work().map(drop));
+        collect(worker.slots().map(drop));
         collect(worker.steal_after().map(drop));
         collect(worker.authorities().map(drop));
     }

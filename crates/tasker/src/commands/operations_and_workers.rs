@@ -67,7 +67,7 @@ fn operations_table(OperationList { operations }: &OperationList) -> String {
             "{:<width$}  v{:<3}  {}",
             operation.name.as_str(),
             operation.version,
-            terminal::escape_control_chars(about)
+            terminal::escape_line(about)
         );
         line.trim_end().to_owned()
     };
@@ -82,7 +82,7 @@ fn operation_details(operation: &Operation) -> String {
     format!(
         "type        {}\nabout       {}\nversion     {}\nqueue       {}\nisolation   {}\nttl         default {}, max {}\nparameters  {}\nresult      {}",
         operation.name,
-        terminal::escape_control_chars(&operation.description),
+        terminal::indent(&operation.description, 12),
         operation.version,
         operation.queue,
         operation.isolation.as_str(),

@@ -1,6 +1,6 @@
 //! The formats in which commands print their answers.
 
-use std::io;
+use std::io::{self, IsTerminal, stdout};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -37,7 +37,10 @@ impl OutputFormat {
     ) -> io::Result<()> {
         let text = match self {
             // Parameters and results are JSON as it was submitted, with line breaks between tokens; a string has none.
-            Self::Json => serde_json::to_string(answer)?.replace(['\n', '\r'], " "),
+            Self::Json => {
+                let line = serde_json::to_string(answer)?.replace(['\n', '\r', '\t'], " ");
+                if stdout().is_terminal() { terminal::escape_json(&line).into_owned() } else { line }
+            }
             Self::Table => table(answer),
             Self::Id => ids(answer).join("\n"),
         };

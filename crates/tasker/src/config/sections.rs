@@ -200,7 +200,7 @@ pub struct Client {
 pub struct Worker {
     /// The worker's unique name. Absent: host name, process id and a random part.
     pub name: Option<WorkerName>,
-    /// How many tasks run at once.
+    /// How many tasks run at once; at most [`domain::limits::MAX_SLOTS`].
     pub slots: NonZeroU32,
     /// How long a slot pauses after a task.
     pub delay_between_tasks_ms: u64,

@@ -1,9 +1,10 @@
 //! The rules between settings that a service checks before it starts; an error names the setting and the remedy.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::limits::MAX_SENT_RESULT_BYTES;
+use domain::limits::{MAX_SENT_RESULT_BYTES, MAX_SLOTS};
 use secrecy::SecretString;
 use web::cors;
 
@@ -147,6 +148,21 @@ impl Worker {
                 "worker.username and worker.client_id are both set: use either the account or the client",
             )),
         }
+    }
+
+    /// How many tasks the worker runs at once.
+    ///
+    /// # Errors
+    ///
+    /// If they are more than a Backend accepts.
+    pub fn slots(&self) -> Result<NonZeroU32, ConfigError> {
+        if self.slots.get() <= MAX_SLOTS {
+            return Ok(self.slots);
+        }
+        Err(ConfigError::new(format!(
+            "worker.slots = {}: at most {MAX_SLOTS}; run several workers",
+            self.slots
+        )))
     }
 
     /// After how long a free slot takes tasks from the partitions of other workers; `None`: never.

@@ -12,6 +12,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
+use crate::terminal;
+
 /// Formats events whose fields and spans are formatted by [`JsonFields`].
 #[derive(Debug, Clone, Copy)]
 pub struct FlatJson;
@@ -57,7 +59,8 @@ where
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let (level, target) = (event.metadata().level().as_str(), event.metadata().target());
         let line = Line { timestamp: &timestamp, level, target, span: innermost, fields };
-        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        writeln!(writer, "{}", terminal::escape_json(&line))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::sections::{Format, Log};
 use crate::config::values::directory_of;
+use crate::observability::escaped_fields::EscapedFields;
 use crate::observability::json_format::FlatJson;
 use crate::observability::log_file::RotatingFile;
 use crate::observability::log_writer::{LogWriter, StandardError};
@@ -57,7 +58,7 @@ pub fn start(log: &Log, environment: &Environment) -> Result<Logging, ConfigErro
         Format::Text => {
             let has_colours =
                 log.file.is_none() && stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-            lines.compact().with_ansi(has_colours).boxed()
+            lines.compact().with_ansi(has_colours).fmt_fields(EscapedFields::default()).boxed()
         }
         Format::Json => lines.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed(),
     };

@@ -1,5 +1,6 @@
 //! Observability of a process: its log, its metrics and its traces.
 
+pub(crate) mod escaped_fields;
 pub(crate) mod json_format;
 pub(crate) mod log_file;
 pub(crate) mod log_writer;

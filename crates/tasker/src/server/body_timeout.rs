@@ -38,7 +38,8 @@ pub async fn enforce(request: Request, next: Next) -> Response {
             };
             Some((chunk, (chunks, flag)))
         });
-        Body::from_stream(chunks)
+        // Fused, since a body may be polled after its end: the decompression does.
+        Body::from_stream(chunks.fuse())
     });
     let response = next.run(request).await;
     if has_timed_out.load(Ordering::Relaxed) { timed_out(&response) } else { response }

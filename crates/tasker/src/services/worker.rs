@@ -58,7 +58,7 @@ pub fn specifications(section: &sections::Worker) -> Result<Vec<Operation>, Conf
 pub fn settings(section: &sections::Worker) -> Result<Settings, ConfigError> {
     Ok(Settings {
         name: section.name.clone().unwrap_or_else(default_name),
-        slots: section.slots,
+        slots: section.slots()?,
         delay_between_tasks: Duration::from_millis(section.delay_between_tasks_ms),
         steal_after: section.steal_after()?,
         heartbeat: Duration::from_millis(section.heartbeat_ms.get()),

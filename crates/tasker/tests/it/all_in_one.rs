@@ -222,3 +222,20 @@ fn the_largest_parameters_and_results_are_settings() {
     assert_eq!(large_parameters.code, 1, "{}", large_parameters.stderr);
     assert!(large_parameters.stderr.contains("60"), "{}", large_parameters.stderr);
 }
+
+/// JSON Schema calls a number without a fraction an integer, however it is written.
+#[test]
+fn an_integer_may_be_written_with_a_point_or_an_exponent() {
+    let up = TaskerUp::start();
+    for (name, parameters, result_length) in [
+        ("SLEEP", r#"{"ms": 10.0}"#, 2),
+        ("GENERATE_NUMBER", r#"{"length": 1.2e1}"#, 12),
+        ("GENERATE_LOGIN", r#"{"length": 5.00}"#, 5 + "\"\"".len()),
+    ] {
+        let output = up.run_command(["submit", name, parameters, "--ttl", "30s", "--wait"]);
+        assert_eq!(output.code, 0, "{name}: {}", output.stderr);
+        assert_eq!(output.stdout.len(), result_length, "{name}: {}", output.stdout);
+    }
+    let fraction = up.run_command(["submit", "SLEEP", r#"{"ms": 1.5}"#, "--ttl", "30s", "--wait"]);
+    assert_eq!(fraction.code, 1, "{}", fraction.stderr);
+}

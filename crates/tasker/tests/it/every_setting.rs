@@ -71,7 +71,7 @@ const SETTINGS: &[SettingCase] = &[
     ("identity.trusted_proxies", r#"["2001:db8::/32", "10.0.0.7"]"#, r#"["10.0.0.0/33"]"#),
     ("identity.clients", r#"[{ id = "rig", roles = ["Worker"], secret_file = "s" }]"#, r#"[{ id = "rig" }]"#),
     ("worker.name", r#""rig-7""#, ""),
-    ("worker.slots", "16", "0"),
+    ("worker.slots", "16", "10001"),
     ("worker.delay_between_tasks_ms", "10", "-1"),
     ("worker.steal_after_ms", "500", "60001"),
     ("worker.backend_url", r#""https://tasker.example.org""#, "tasker.example.org"),

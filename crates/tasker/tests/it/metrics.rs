@@ -13,6 +13,7 @@ use crate::kit::tasker_up::TaskerUp;
 async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
     let mut up = TaskerUp::start_with(&["metrics.listen=127.0.0.1:0", "log.level=info,audit=off"]);
     let url = up.process().metrics_url();
+    let root = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
     let ann = ApiClient::register(&up.urls(), "ann").await;
     for n in 0..3 {
         ann.submit_and_wait("ECHO", json!({ "n": n }), 60_000).await;
@@ -24,8 +25,9 @@ async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
     let unknown_method = reqwest::Method::from_bytes(b"ODDITY").expect("any token is a method");
     let request = reqwest::Client::new().request(unknown_method, format!("{}/api/Task", up.backend_url));
     request.send().await.expect("the Backend answers");
+    name_an_unregistered_type(root.token(), &up.backend_url).await;
     let scrape = Scrape::wait_until(&url, "the slots are sampled, and a run has ended", |scrape| {
-        scrape.sum_is("tasker_registered_worker_slots", &[r#"type="ECHO""#], 8.0)
+        scrape.sum_is("tasker_registered_worker_slots", &[r#"type="ECHO""#], 9.0)
             && scrape.sum("tasker_worker_runs_total", &[r#"type="SLEEP""#]) >= 1.0
     })
     .await;
@@ -48,10 +50,21 @@ async fn work_is_counted_and_no_name_or_id_of_a_user_is_a_label() {
     assert!(scrape.sum("tasker_password_hash_seconds_count", &[]) >= 2.0);
     assert!(scrape.sum("tasker_statement_seconds_count", &[r#"verb="settle""#]) >= 1.0);
     assert!(scrape.sum("process_resident_memory_bytes", &[]) > 1e6);
-    for private in ["ann", "ODDITY", &expired.id.to_string(), &cancelled.to_string(), "not-an-id"] {
+    for private in
+        ["ann", "ODDITY", "NOT_REGISTERED", &expired.id.to_string(), &cancelled.to_string(), "not-an-id"]
+    {
         let found = scrape.series().find(|series| series.contains(private));
         assert!(found.is_none(), "{private} is a part of {found:?}");
     }
+}
+
+/// Sends a heartbeat of a worker with one slot that runs ECHO and a type that nobody has registered.
+async fn name_an_unregistered_type(token: &str, backend_url: &str) {
+    let heartbeat = json!({"worker": "w", "instance": uuid::Uuid::new_v4(), "slots": 1, "types": ["ECHO", "NOT_REGISTERED"], "running": []});
+    let request =
+        reqwest::Client::new().post(format!("{backend_url}/api/Worker/heartbeat")).bearer_auth(token);
+    let answer = request.json(&heartbeat).send().await.expect("the Backend answers");
+    assert_eq!(answer.status(), reqwest::StatusCode::OK);
 }
 
 #[tokio::test]

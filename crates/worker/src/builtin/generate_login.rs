@@ -8,6 +8,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::builtin::integer;
 use crate::builtin::simulated_work::simulate_work;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
@@ -25,6 +26,7 @@ pub struct GenerateLogin {
 pub struct Params {
     /// How many characters.
     #[schemars(range(min = 1, max = 1000))]
+    #[serde(deserialize_with = "integer::read")]
     length: u16,
     /// The characters to choose from. One that is repeated counts once.
     #[schemars(length(min = 1, max = 1000))]

@@ -7,6 +7,7 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::builtin::integer;
 use crate::builtin::simulated_work::simulate_work;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
@@ -24,6 +25,7 @@ pub struct GenerateNumber {
 pub struct Params {
     /// How many digits; the first is not 0. Many JSON readers (JavaScript's) round numbers of more than 15 digits.
     #[schemars(range(min = 1, max = 18))]
+    #[serde(deserialize_with = "integer::read")]
     length: u32,
 }
 

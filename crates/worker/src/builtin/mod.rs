@@ -3,6 +3,7 @@
 pub(crate) mod echo;
 pub(crate) mod generate_login;
 pub(crate) mod generate_number;
+pub(crate) mod integer;
 pub(crate) mod simulated_work;
 pub(crate) mod sleep;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::builtin::integer;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
@@ -15,6 +16,7 @@ pub struct Sleep;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Params {
     /// How long to sleep, in milliseconds.
+    #[serde(deserialize_with = "integer::read")]
     ms: u64,
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::GrantRef;
+use domain::limits::{MAX_RUNNING_PER_HEARTBEAT, MAX_SLOTS};
 
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
 
@@ -13,8 +14,8 @@ use crate::reporting::report_queue::{PendingReport, ReportQueue};
 /// sent over HTTP.
 const MAX_UNCONFIRMED_HEARTBEATS: u32 = 2;
 
-/// Results that are kept; further ones are sent over HTTP at once.
-const MAX_RESULTS: usize = 20_000;
+/// Results that are kept; further ones are sent over HTTP at once. A heartbeat names them beside the running tasks.
+const MAX_RESULTS: usize = MAX_RUNNING_PER_HEARTBEAT - MAX_SLOTS as usize;
 
 /// Bytes of results that are kept; further ones are sent over HTTP at once.
 const MAX_BYTES: usize = 64 << 20;

@@ -205,8 +205,8 @@ impl Whoami {
         let (issuer, source) = (owner.identity.issuer().await?, owner.source.to_string());
         let answer = WhoamiAnswer { user, backend: owner.backend, identity: owner.address, issuer, source };
         let table = |WhoamiAnswer { user, backend, issuer, source, .. }: &WhoamiAnswer| {
-            let name = terminal::escape_control_chars(&user.name);
-            let roles = user.roles.join(", ");
+            let name = terminal::escape_line(&user.name);
+            let roles = terminal::escape_line(&user.roles.join(", ")).into_owned();
             format!(
                 "name     {name}\nroles    {roles}\nBackend  {backend}\nissuer   {issuer}\nfrom     {source}"
             )

@@ -249,7 +249,7 @@ fn table(UserList { users }: &UserList) -> String {
     let width = users.iter().map(|user| user.name.len()).max().unwrap_or(0);
     let line = |User { name, role, origin, disabled, .. }: &User| {
         let state = if *disabled { "disabled" } else { "" };
-        let name = terminal::escape_control_chars(name);
+        let name = terminal::escape_line(name);
         format!("{name:<width$}  {role:<6}  {origin:<10}  {state}").trim_end().to_owned()
     };
     users.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
             }
         }
         if let Some(error) = self.last_error {
-            let _ = writeln!(text, "the last error: {}", terminal::escape_control_chars(error));
+            let _ = writeln!(text, "the last error: {}", terminal::escape_line(error));
         }
         text + &self.reconciliation_line()
     }

@@ -66,7 +66,7 @@ impl Checks {
         let check = Check { probe, ok: result.is_ok(), message: result.unwrap_or_else(|message| message) };
         if self.format == ReportFormat::Table {
             let mark = if check.ok { "ok " } else { "BAD" };
-            let message = terminal::escape_control_chars(&check.message);
+            let message = terminal::indent(&check.message, 4);
             // A closed pipe does not end the checks: the exit code still counts.
             let _ = terminal::print_line(&format!("{mark}  {probe:<22}  {message}"));
         }

@@ -82,7 +82,7 @@ impl Findings {
                     Verdict::Warn => "warn",
                     Verdict::Bad => "BAD ",
                 };
-                let (subject, message) = (&finding.subject, terminal::escape_control_chars(&finding.message));
+                let (subject, message) = (&finding.subject, terminal::indent(&finding.message, 6));
                 // A closed pipe does not end the checks: the exit code still counts.
                 let _ = terminal::print_line(&format!("{mark}  {subject:<22}  {message}"));
             }

@@ -58,7 +58,7 @@ impl View {
     /// One line for each field of a task that has a value.
     pub fn task(&self, task: &Task) -> String {
         let or_empty = |value: Option<String>| value.unwrap_or_default();
-        let escape = |text: &str| terminal::escape_control_chars(text).into_owned();
+        let escape = |text: &str| terminal::indent(text, VALUE_COLUMN);
         let parameters = task.parameters.clone().map(|json: RawJson| json.into());
         let lines = [
             ("id", task.id.to_string()),
@@ -76,7 +76,10 @@ impl View {
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
         ];
         let lines = lines.iter().filter(|(_, value)| !value.is_empty());
-        lines.map(|(name, value)| format!("{name:<10}  {value}")).collect::<Vec<_>>().join("\n")
+        lines
+            .map(|(name, value)| format!("{name:<WIDTH$}  {value}", WIDTH = VALUE_COLUMN - 2))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// The status, padded to `width` characters.
@@ -95,6 +98,9 @@ impl View {
         format!("{style}{text}{style:#}")
     }
 }
+
+/// The column in which the values of a task's fields begin.
+const VALUE_COLUMN: usize = 12;
 
 /// The characters of a whole id.
 const ID_LENGTH: usize = 36;
@@ -157,10 +163,10 @@ created     2026-11-24T09:30:00.125Z
 ended       2026-11-24T09:30:01.000Z";
         assert_eq!(PLAIN.task(&cancelled), expected);
         let hostile = Task { error: Some("red \u{1b}[31m alert".to_owned()), ..cancelled };
-        assert!(
-            PLAIN.task(&hostile).contains(r"red \u{1b}[31m alert"),
-            "control characters of a task are escaped"
-        );
+        assert!(PLAIN.task(&hostile).contains(r"red \u{1b}[31m alert"), "display controls are escaped");
+        let forging = Task { error: Some("one\nstatus      FINISHED".to_owned()), ..hostile };
+        let shown = PLAIN.task(&forging);
+        assert_eq!(shown.lines().filter(|line| line.starts_with("status")).count(), 1, "{shown}");
     }
 
     #[test]

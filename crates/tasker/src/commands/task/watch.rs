@@ -139,7 +139,7 @@ async fn wait_and_print_end(
 
 fn why_no_result(task: &Task) -> String {
     let reason = task.reason.map_or("no reason is known", Reason::as_str);
-    let error = task.error.as_deref().map(|error| format!("\n  {}", terminal::escape_control_chars(error)));
+    let error = task.error.as_deref().map(|error| format!("\n  {}", terminal::indent(error, 4)));
     format!("{} was cancelled: {reason}{}", task.id, error.unwrap_or_default())
 }
 
