@@ -31,9 +31,9 @@ pub(crate) struct App {
     pub(crate) password_hasher: PasswordHasher,
     pub(crate) keys: KeyRing,
     pub(crate) revocations: Revocations,
-    /// The sign-ins whose password is being checked: each runs to its end though its client hangs up. The permits to hash bound their
-    /// number.
-    pub(crate) sign_ins: TaskTracker,
+    /// What runs to its end though its client hangs up: checks of passwords, whose number the permits to hash bound, and changes of
+    /// accounts.
+    pub(crate) running: TaskTracker,
 }
 
 impl App {
@@ -60,7 +60,7 @@ impl App {
             password_hasher: PasswordHasher::new(),
             keys,
             revocations,
-            sign_ins: TaskTracker::new(),
+            running: TaskTracker::new(),
             write_check: WriteCheck::new(db, ACCOUNTS),
             settings,
             clock,

@@ -1,19 +1,23 @@
 //! The layers around the routes: time limit, refusal of cross-site requests, panics, request log, security headers.
 
 use std::iter;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use domain::Problem;
+use tracing::Instrument;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
 use web::{
     catch_panic, client_address, cors, csrf, hsts, problem, request_encoding, request_id, request_log,
 };
 
+use crate::app::App;
 use crate::error::ServiceFailure;
 use crate::oauth::error::TokenError;
 use crate::pages::error::PageError;
@@ -84,6 +88,12 @@ fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[Strin
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(csrf)
         .layer(catch_panic::layer(answers.panicked))
+}
+
+/// Runs a request to its end though its client hangs up: what was written then has its audit line, too.
+pub(crate) async fn run_to_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let running = app.running.spawn(next.run(request).in_current_span());
+    running.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 /// Puts the layers around all routes that look at every request and response: request id, log line, security headers.

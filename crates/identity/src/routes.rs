@@ -46,13 +46,15 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let templates = Templates::new(documented.chain(PAGES).chain([DOCUMENT_PATH]).chain(assets::urls()));
     let names = from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown);
 
-    let pages = pages().merge(assets::router());
+    let pages = pages(app).merge(assets::router());
     let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
     let pages = layers::guard_pages(with_state(pages), settings);
     let token = Router::from(token_endpoint()).method_not_allowed_fallback(async || TokenError::Method);
     let token = layers::guard_api(with_state(token), layers::OAUTH, settings);
     let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
-    let apis = Router::from(account_operations()).merge(health).layer(names);
+    let accounts = Router::from(account_operations());
+    let accounts = accounts.layer(from_fn_with_state(Arc::clone(app), layers::run_to_end));
+    let apis = accounts.merge(health).layer(names);
     let apis = apis.merge(standard_operations()).merge(document_route(&document));
     let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
     let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
@@ -60,15 +62,16 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 }
 
 /// The routes for browsers.
-fn pages() -> Router<Arc<App>> {
+fn pages(app: &Arc<App>) -> Router<Arc<App>> {
     let [home, register, login, password, logout, invite] = PAGES;
     Router::new()
-        .route(home, get(home::show))
         .route(register, get(register::show).post(register::submit))
-        .route(login, get(login::show).post(login::submit))
         .route(password, get(password::show).post(password::submit))
-        .route(logout, post(logout::submit))
         .route(invite, post(invite::submit))
+        .route_layer(from_fn_with_state(Arc::clone(app), layers::run_to_end))
+        .route(home, get(home::show))
+        .route(login, get(login::show).post(login::submit))
+        .route(logout, post(logout::submit))
 }
 
 /// The token endpoint of OAuth 2.

@@ -69,11 +69,12 @@ impl Identity {
         maintenance::run_once(&self.0).await
     }
 
-    /// Runs the maintenance every minute until `stop` is cancelled, then waits for the sign-ins whose password is being checked.
+    /// Runs the maintenance every minute until `stop` is cancelled, then waits for what runs to its end though its client has
+    /// hung up.
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
-        self.0.sign_ins.close();
-        self.0.sign_ins.wait().await;
+        self.0.running.close();
+        self.0.running.wait().await;
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn sign_in(
     let permit = app.password_hasher.acquire(source.address, &lower_name).await?;
     let attempt = Attempt { source, lower_name, password, permit, cost, failure_cost };
     let checking = check_password(Arc::clone(app), attempt).in_current_span();
-    app.sign_ins.spawn(checking).await.expect("a sign-in does not panic")
+    app.running.spawn(checking).await.expect("a sign-in does not panic")
 }
 
 /// Every refusal takes the same steps in the same order, so that its duration does not tell which names exist: for an unknown

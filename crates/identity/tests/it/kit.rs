@@ -236,6 +236,15 @@ impl TestService {
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 
+    /// Uses up the limit of failed sign-ins of 127.0.0.1 for an hour, as others with the same address might.
+    pub(crate) async fn exhaust_sign_ins(&self) {
+        let exhaust = "insert into rate_limit (bucket, full_at) values ('sign-in 127.0.0.1', $1) \
+            on conflict (bucket) do update set full_at = excluded.full_at";
+        let full_at = self.clock.now() + HOUR;
+        on!(&self.db, write, pool => sqlx::query(exhaust).bind(full_at).execute(pool).await.map(drop))
+            .unwrap();
+    }
+
     /// Requests a token by the password grant.
     pub(crate) async fn request_token(&self, name: &str, password: &str) -> Response {
         self.post("/connect/token", &password_grant(name, password)).send().await.unwrap()

@@ -6,7 +6,7 @@ use database::on;
 use reqwest::StatusCode;
 use reqwest::header::{COOKIE, SET_COOKIE};
 
-use crate::kit::{HOUR, PASSWORD, SECOND, TestService, each_database, password_grant};
+use crate::kit::{PASSWORD, SECOND, TestService, each_database, password_grant};
 
 impl TestService {
     /// The answer to a sign-in at the token endpoint from 192.0.2.`host`.
@@ -145,11 +145,7 @@ async fn a_known_device_is_not_held_back_by_the_failures_of_its_address() {
     each_database(|service| async move {
         service.register("ann").await;
         let device = service.sign_in_with_device(1, "").await.1.unwrap();
-        let exhausted = service.clock.now() + HOUR;
-        on!(&service.db, write, pool =>
-            sqlx::query("update rate_limit set full_at = $1 where bucket like 'sign-in %'")
-                .bind(exhausted).execute(pool).await.map(drop))
-        .unwrap();
+        service.exhaust_sign_ins().await;
         assert_eq!(service.sign_in_with_device(1, "").await.0, StatusCode::TOO_MANY_REQUESTS);
         let invented = service.sign_in_with_device(1, "tasker-device=invented").await;
         assert_eq!(invented.0, StatusCode::TOO_MANY_REQUESTS);

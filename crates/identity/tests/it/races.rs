@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::kit::{PASSWORD, TestService, each_database, password_grant};
+use crate::log_capture::LogCapture;
 
 const NEW: &str = "nine blue kettles";
 
@@ -291,6 +292,43 @@ async fn a_failed_sign_in_counts_though_the_client_hangs_up() {
         let counted = async { while service.count(failures).await == 0 {} };
         let limit = Duration::from_mins(1);
         assert!(tokio::time::timeout(limit, counted).await.is_ok(), "the failure was not counted");
+    })
+    .await;
+}
+
+/// On PostgreSQL a change waits for the lock of the account's row, and is made though its client has hung up by then.
+#[tokio::test]
+async fn a_change_has_its_audit_line_though_the_client_hangs_up() {
+    let log = LogCapture::start();
+    each_database(|service| {
+        let log = &log;
+        async move {
+            let Db::Postgres(pools) = &service.db else { return };
+            service.register_admin("root").await;
+            service.register("ann").await;
+            let root = service.token("root").await;
+            let mut lock = pools.write.begin().await.unwrap();
+            let ann = "select id from account where name = 'ann' for update";
+            sqlx::query(ann).execute(&mut *lock).await.unwrap();
+            let body = json!({"role": "Worker"});
+            let change = service.administer_with(&root, Method::PATCH, "/api/User/ann", body);
+            let mut change = Box::pin(change);
+            assert!(until_it_waits(&service, &mut change).await.is_none());
+            drop(change);
+            // The server notices that the connection is closed before it serves the next one.
+            assert_eq!(service.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
+            lock.rollback().await.unwrap();
+            let changed = "select count(*) from account where role = 'Worker'";
+            let limit = Duration::from_mins(1);
+            let made = async { while service.count(changed).await == 0 {} };
+            assert!(tokio::time::timeout(limit, made).await.is_ok(), "the change was not made");
+            let logged = async {
+                while !log.text().contains("role_changed") {
+                    tokio::task::yield_now().await;
+                }
+            };
+            assert!(tokio::time::timeout(limit, logged).await.is_ok(), "the change was not logged");
+        }
     })
     .await;
 }
