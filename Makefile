@@ -6,7 +6,7 @@ WORKSPACE := --workspace --locked
 unexport UPDATE_GOLDEN
 
 .DEFAULT_GOAL := help
-.PHONY: help up cluster test contract browser lint fmt golden bench dist ci
+.PHONY: help up cluster test contract browser chart lint fmt golden bench dist ci
 
 help: ## prints this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,16 +17,20 @@ up: ## runs Tasker: every service in one process, on SQLite
 cluster: ## runs Tasker as a cluster of processes on this machine: PostgreSQL, Kafka, two Backends, three workers
 	scripts/cluster
 
-test: ## runs every test, with a PostgreSQL and a Kafka of its own, then `make contract` and `make browser`
+test: ## runs every test, with a PostgreSQL and a Kafka of its own, then `make contract`, `make browser` and `make chart`
 	scripts/with-services cargo test $(WORKSPACE) --no-fail-fast
 	scripts/contract
 	scripts/browser
+	scripts/chart
 
 contract: ## checks the published API documents with validators, generated clients and made-up requests
 	scripts/contract
 
 browser: ## visits the account pages with Chromium, over plain HTTP, and checks each with axe
 	scripts/browser
+
+chart: ## checks the Helm chart, and that Tasker accepts the settings that it renders
+	scripts/chart
 
 lint: ## checks format, lints, documentation and, where cargo-deny is installed, dependencies
 	cargo fmt --all -- --check

@@ -32,7 +32,7 @@ pub const METRICS: &[MetricDescriptor] = &[
     ),
     MetricDescriptor::counter(
         FOREIGN_MESSAGES,
-        "topic",
+        "",
         "messages of another installation that uses the same topics; they are skipped",
     ),
 ];
@@ -41,6 +41,7 @@ pub const METRICS: &[MetricDescriptor] = &[
 pub(crate) fn start_counters() {
     counter!(REDELIVERIES).increment(0);
     counter!(DEAD_LETTERS).increment(0);
+    counter!(FOREIGN_MESSAGES).increment(0);
 }
 
 /// Sets whether the brokers answer.
@@ -63,9 +64,9 @@ pub(crate) fn count_dead_letter() {
     counter!(DEAD_LETTERS).increment(1);
 }
 
-/// Counts a message of another installation in `topic`.
-pub(crate) fn count_foreign_message(topic: &str) {
-    counter!(FOREIGN_MESSAGES, "topic" => topic.to_owned()).increment(1);
+/// Counts a message of another installation.
+pub(crate) fn count_foreign_message() {
+    counter!(FOREIGN_MESSAGES).increment(1);
 }
 
 /// Sets the lag of each topic from a consumer's periodic statistics. librdkafka reports a lag of -1 for a partition whose

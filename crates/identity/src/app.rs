@@ -1,8 +1,8 @@
 //! The state that all request handlers share.
 
-use database::{DatabaseError, Db, ProcessClock, WriteCheck};
+use database::{Db, ProcessClock, WriteCheck};
+use tokio_util::task::TaskTracker;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_tokens::RegistrationTokens;
@@ -31,6 +31,9 @@ pub(crate) struct App {
     pub(crate) password_hasher: PasswordHasher,
     pub(crate) keys: KeyRing,
     pub(crate) revocations: Revocations,
+    /// The sign-ins whose password is being checked: each runs to its end though its client hangs up. The permits to hash bound their
+    /// number.
+    pub(crate) sign_ins: TaskTracker,
 }
 
 impl App {
@@ -57,17 +60,11 @@ impl App {
             password_hasher: PasswordHasher::new(),
             keys,
             revocations,
+            sign_ins: TaskTracker::new(),
             write_check: WriteCheck::new(db, ACCOUNTS),
             settings,
             clock,
         })
-    }
-
-    /// Gives an account another password: its access tokens are revoked, its sessions end, and its failed sign-ins are forgotten.
-    pub(crate) async fn set_password(&self, account: Uuid, hash: &str) -> Result<(), DatabaseError> {
-        self.accounts.set_password(account, hash).await?;
-        self.sessions.end_all(account).await?;
-        self.lockout.reset(account).await
     }
 
     /// The lifetime of an access token, in seconds.

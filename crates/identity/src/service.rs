@@ -1,11 +1,13 @@
 //! The service: how Identity is opened, and what it does by itself.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
 use database::{DatabaseError, Db, ProcessClock};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::account_password::PasswordRight;
 use crate::accounts::account_store::AccountStore;
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
@@ -13,7 +15,6 @@ use crate::accounts::username::UserName;
 use crate::app::App;
 use crate::authentication::lockout::Lockout;
 use crate::error::{EnsureError, OpenError};
-use crate::role::Role;
 use crate::settings::Settings;
 use crate::{maintenance, routes};
 
@@ -38,18 +39,19 @@ impl Identity {
         if self.0.accounts.admin_exists().await? {
             return Ok(None);
         }
-        let token = self.0.registration_tokens.issue(Kind::Setup, Role::Admin, None).await?;
+        let token = self.0.registration_tokens.issue_setup().await?;
         Ok(Some(registration_link::url(&self.0.settings, Kind::Setup, &token)))
     }
 
     /// Creates the account `name` with the role `User` unless it exists, and sets its password unless it has it already:
-    /// another password revokes the account's access tokens. The password comes from the operator, so the rules for passwords
-    /// that people choose do not apply.
+    /// another password revokes the account's access tokens. The operator generates the password from random bits, so neither the rules for
+    /// passwords that people choose nor the lockout after guesses apply.
     pub async fn ensure_account(&self, name: &str, password: &str) -> Result<(), EnsureError> {
         let (name, accounts) = (UserName::parse(name)?, &self.0.accounts);
-        let permit = self.0.password_hasher.acquire("the operator", name.lower_case()).await?;
-        if let Some((_, hash)) = accounts.find(name.lower_case()).await?
-            && permit.verify(password.to_owned(), hash).await
+        let permit =
+            self.0.password_hasher.acquire(IpAddr::V4(Ipv4Addr::LOCALHOST), name.lower_case()).await?;
+        if let Some((_, known)) = accounts.find(name.lower_case()).await?
+            && permit.verify(password.to_owned(), known.hash).await
         {
             return Ok(());
         }
@@ -57,7 +59,7 @@ impl Identity {
         if !accounts.create_by_operator(&name, &hash).await?
             && let Some((account, _)) = accounts.find(name.lower_case()).await?
         {
-            self.0.set_password(account.id, &hash).await?;
+            accounts.set_password(account.id, &hash, PasswordRight::Operator).await?;
         }
         Ok(())
     }
@@ -67,9 +69,11 @@ impl Identity {
         maintenance::run_once(&self.0).await
     }
 
-    /// Runs the maintenance every minute until `stop` is cancelled.
+    /// Runs the maintenance every minute until `stop` is cancelled, then waits for the sign-ins whose password is being checked.
     pub async fn run(&self, stop: CancellationToken) {
         maintenance::run(&self.0, &stop).await;
+        self.0.sign_ins.close();
+        self.0.sign_ins.wait().await;
     }
 }
 
@@ -78,6 +82,6 @@ pub async fn unlock(db: &Db, name: &str) -> Result<bool, DatabaseError> {
     let clock = ProcessClock::System;
     let account = AccountStore::new(db.clone(), clock.clone()).find(&name.to_lowercase()).await?;
     let Some((account, _)) = account else { return Ok(false) };
-    Lockout::new(db.clone(), clock).unlock(account.id).await?;
+    Lockout::new(db.clone(), clock).unlock(account.id, None).await?;
     Ok(true)
 }

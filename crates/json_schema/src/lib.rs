@@ -3,11 +3,17 @@
 //! The validator is a large generic library; this crate is compiled once, with little optimisation, instead of once in each
 //! crate that validates.
 
+mod guarded_alternatives;
+mod work_estimate;
+
 use std::fmt;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
+
+use crate::guarded_alternatives::guard_alternatives;
+use crate::work_estimate::{WorkEstimate, size};
 
 /// The most violations that are listed for one document.
 const MAX_VIOLATIONS: usize = 20;
@@ -18,15 +24,39 @@ const MAX_DETAIL_BYTES: usize = 300;
 /// The keywords that describe a schema and check nothing.
 const ANNOTATIONS: [&str; 7] = ["$schema", "$id", "$comment", "title", "description", "default", "examples"];
 
+/// The most steps of a validation, whatever the size of the document.
+const MAX_STEPS: u64 = 50_000;
+
+/// The most further steps for each value in the document.
+const MAX_STEPS_PER_VALUE: u64 = 16;
+
+/// The most steps of a validation that lists violations, each of which takes memory.
+const MAX_STEPS_OF_LIST: u64 = 250_000;
+
+/// The most steps for a document of one value: so many alternatives does a schema have for one place.
+const MAX_STEPS_OF_ONE_VALUE: u64 = 10_000;
+
+/// The most patterns in a schema.
+const MAX_PATTERNS: usize = 50;
+
+/// The largest compiled pattern, in bytes. (`\pL{1,200}` has megabytes.)
+const MAX_PATTERN_BYTES: usize = 100 << 10;
+
 /// A compiled JSON Schema.
 #[derive(Debug)]
 pub struct JsonSchema {
     source: Value,
     /// `None`: the schema accepts every document.
-    validator: Option<Validator>,
+    checks: Option<Checks>,
 }
 
-/// The schema is not a valid JSON Schema.
+#[derive(Debug)]
+struct Checks {
+    validator: Validator,
+    work: WorkEstimate,
+}
+
+/// The schema is not a valid JSON Schema, or takes too much work.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidSchema(String);
@@ -53,24 +83,59 @@ pub enum Violation {
 }
 
 impl JsonSchema {
-    /// Compiles a schema. Its patterns run in linear time, since schemas come from outside.
+    /// Compiles a schema. Schemas come from outside, so patterns run in linear time and are limited, and so are the alternatives
+    /// that a validation may have to try for one value.
     pub fn compile(source: &Value) -> Result<Self, InvalidSchema> {
-        let validator = jsonschema::options()
-            .with_pattern_options(PatternOptions::regex())
-            .build(source)
-            .map_err(|error| InvalidSchema(error.to_string()))?;
-        let validator = Some(validator).filter(|_| !accepts_everything(source));
-        Ok(Self { source: source.clone(), validator })
+        if accepts_everything(source) {
+            return Ok(Self { source: source.clone(), checks: None });
+        }
+        let source = guard_alternatives(source);
+        let patterns = count_patterns(&source);
+        if patterns > MAX_PATTERNS {
+            return Err(InvalidSchema(format!(
+                "it has {patterns} patterns; at most {MAX_PATTERNS} are allowed"
+            )));
+        }
+        let work = WorkEstimate::of(&source).map_err(InvalidSchema)?;
+        if work.estimate(&Value::Null, MAX_STEPS_OF_ONE_VALUE).is_err() {
+            let cause =
+                "its references and alternatives (allOf, anyOf, oneOf, $ref) are too many for one value";
+            return Err(InvalidSchema(cause.to_owned()));
+        }
+        let patterns =
+            PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
+        let validator = jsonschema::options().with_pattern_options(patterns).build(&source);
+        let validator = validator.map_err(|error| match error.to_string() {
+            text if text.ends_with("\"regex\"") => {
+                InvalidSchema(format!("{text}, or its compiled form has more than {MAX_PATTERN_BYTES} bytes"))
+            }
+            text => InvalidSchema(text),
+        })?;
+        Ok(Self { source, checks: Some(Checks { validator, work }) })
     }
 
     /// Whether the schema accepts every document, so that a document need not be parsed to be checked.
     pub const fn accepts_everything(&self) -> bool {
-        self.validator.is_none()
+        self.checks.is_none()
     }
 
-    /// The rules that `document` breaks, at most 20 of them; none if it is valid.
+    /// The rules that `document` breaks, at most 20 of them; none if it is valid. A document for which the schema has too many
+    /// alternatives to try is invalid, too: the time is in proportion to its size.
     pub fn violations(&self, document: &Value) -> Vec<Violation> {
-        let errors = self.validator.iter().flat_map(|validator| validator.iter_errors(document));
+        let Some(Checks { validator, work }) = &self.checks else { return Vec::new() };
+        let whole =
+            |detail: &str| vec![Violation::Rule { pointer: String::new(), detail: detail.to_owned() }];
+        let max = MAX_STEPS + MAX_STEPS_PER_VALUE * size(document);
+        let Ok(steps) = work.estimate(document, max) else {
+            return whole("it is nested too deeply for the alternatives of its schema");
+        };
+        if validator.is_valid(document) {
+            return Vec::new();
+        }
+        if steps > MAX_STEPS_OF_LIST {
+            return whole("it breaks its schema (it is too large to say where)");
+        }
+        let errors = validator.iter_errors(document);
         errors.flat_map(|error| self.violations_of(&error)).take(MAX_VIOLATIONS).collect()
     }
 
@@ -110,6 +175,24 @@ fn accepts_everything(schema: &Value) -> bool {
         Value::Bool(accepts) => *accepts,
         Value::Object(keywords) => keywords.keys().all(|keyword| ANNOTATIONS.contains(&&**keyword)),
         _ => false,
+    }
+}
+
+/// The number of patterns in the schema.
+fn count_patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(keywords) => {
+            let own = |(keyword, value): (&String, &Value)| match keyword.as_str() {
+                "pattern" => 1,
+                "patternProperties" => {
+                    value.as_object().map_or(0, serde_json::Map::len) + count_patterns(value)
+                }
+                _ => count_patterns(value),
+            };
+            keywords.iter().map(own).sum()
+        }
+        Value::Array(schemas) => schemas.iter().map(count_patterns).sum(),
+        _ => 0,
     }
 }
 
@@ -183,6 +266,84 @@ mod tests {
             assert!(!JsonSchema::compile(&schema).unwrap().accepts_everything(), "{schema}");
         }
         assert_eq!(texts(&json!(false), &json!(1)).len(), 1);
+    }
+
+    /// A tagged union of expressions, as a program's types describe it.
+    fn expressions() -> Value {
+        let branch = |op: &str| {
+            json!({"type": "object", "required": ["op", "args"], "properties": {
+                "op": {"type": "string", "const": op}, "args": {"type": "array", "items": {"$ref": "#/$defs/Expr"}}}})
+        };
+        let value = json!({"type": "object", "required": ["op", "value"], "properties": {
+            "op": {"const": "Value"}, "value": {"type": "integer"}}});
+        json!({"$ref": "#/$defs/Expr", "$defs": {"Expr": {"oneOf": [branch("And"), branch("Or"), branch("Not"), value]}}})
+    }
+
+    fn nested_expression(depth: usize, value: &Value) -> Value {
+        let innermost = json!({"op": "Value", "value": value});
+        (0..depth).fold(innermost, |inner, _| json!({"op": "And", "args": [inner]}))
+    }
+
+    /// Each alternative of each level would be tried: 3 to the power of 40 steps.
+    #[test]
+    fn a_tagged_union_is_validated_in_time_that_is_in_proportion_to_the_document() {
+        assert_eq!(texts(&expressions(), &nested_expression(40, &json!(1))), [""; 0]);
+        let invalid = texts(&expressions(), &nested_expression(40, &json!("x")));
+        assert!(invalid[0].ends_with("'oneOf' keyword"), "{invalid:?}");
+        assert!(!texts(&expressions(), &json!({"op": "Xor", "args": []})).is_empty());
+        assert!(!texts(&expressions(), &json!(5)).is_empty());
+    }
+
+    #[test]
+    fn a_document_with_too_many_alternatives_is_refused() {
+        let lists = json!({"$ref": "#/$defs/L", "$defs": {"L": {"anyOf": [{"type": "string"},
+            {"type": "array", "items": {"$ref": "#/$defs/L"}},
+            {"type": "array", "maxItems": 5, "items": {"$ref": "#/$defs/L"}}]}}});
+        let nested = |depth: usize| (0..depth).fold(json!("x"), |inner, _| json!([inner]));
+        assert_eq!(texts(&lists, &nested(5)), [""; 0]);
+        assert_eq!(
+            texts(&lists, &nested(60)),
+            ["it is nested too deeply for the alternatives of its schema"]
+        );
+    }
+
+    #[test]
+    fn schemas_that_take_too_much_work_are_refused() {
+        let refusal = |schema: &Value| JsonSchema::compile(schema).unwrap_err().to_string();
+        let chain = |length: usize, link: &dyn Fn(Value) -> Value| {
+            let mut definitions = serde_json::Map::new();
+            for number in 0..length {
+                let next = json!({"$ref": format!("#/$defs/d{}", number + 1)});
+                definitions.insert(format!("d{number}"), link(next));
+            }
+            definitions.insert(format!("d{length}"), json!({"type": "integer"}));
+            json!({"$ref": "#/$defs/d0", "$defs": definitions})
+        };
+        let too_many =
+            "its references and alternatives (allOf, anyOf, oneOf, $ref) are too many for one value";
+        assert_eq!(refusal(&chain(24, &|next| json!({"anyOf": [next, next]}))), too_many);
+        assert_eq!(refusal(&chain(20_000, &|next| json!({"allOf": [next]}))), too_many);
+        assert_eq!(refusal(&json!({"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"})), too_many);
+        assert!(refusal(&json!({"pattern": r"\pL{1,200}yN"})).ends_with("more than 102400 bytes"));
+        let patterns: Vec<Value> = (0..51).map(|number| json!({"pattern": format!("a{number}")})).collect();
+        assert_eq!(refusal(&json!({"anyOf": patterns})), "it has 51 patterns; at most 50 are allowed");
+        assert!(refusal(&json!({"$ref": "https://example.org/schema"})).contains("is not a JSON Pointer"));
+        assert!(refusal(&json!({"$dynamicRef": "#a"})).contains("use $ref"));
+    }
+
+    #[test]
+    fn a_large_document_may_be_valid() {
+        let numbers = json!({"type": "array", "items": {"type": "integer", "minimum": 0}});
+        assert_eq!(texts(&numbers, &json!(vec![1; 300_000])), [""; 0]);
+        assert_eq!(
+            texts(&numbers, &json!(vec![-1; 300_000])),
+            ["it breaks its schema (it is too large to say where)"]
+        );
+        let listed = json!({"items": {"enum": vec![json!({"a": 1}); 10_000]}});
+        assert_eq!(
+            texts(&listed, &json!(vec![1; 1000])),
+            ["it is nested too deeply for the alternatives of its schema"]
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl fmt::Display for NotFound {
 
 impl Error for NotFound {}
 
-/// The data directory holds no addresses of a `tasker up`: exit code 9.
+/// No `tasker up` runs on the data directory: exit code 9.
 #[derive(Debug)]
 pub struct NoServer(pub PathBuf);
 
@@ -26,7 +26,7 @@ impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no Tasker has run on {}: start one with `tasker up`, name its --data-dir, or sign in to another with \
+            "no Tasker runs on {}: start one with `tasker up`, name its --data-dir, or sign in to another with \
              `tasker login NAME --backend-url URL --identity-url URL`",
             self.0.display()
         )

@@ -1,6 +1,7 @@
 //! The data directory of `tasker up`: databases, the local account's password, and the addresses for the command line.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -8,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::private_file;
-use crate::process_lock::{Acquisition, ProcessLock, acquire};
+use crate::process_lock::{Acquisition, ProcessLock, acquire, is_held};
 
 /// The data directory; only its owner may enter it.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
 
-/// The addresses of the services that the latest `tasker up` started.
+/// The addresses of the services of a `tasker up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// The URL of the REST API.
@@ -47,11 +48,12 @@ impl DataDir {
         Self(path.to_owned())
     }
 
-    /// Creates the directory if it does not exist, and locks it for this process.
+    /// Creates the directory if it does not exist, and locks it for this process. The addresses of an earlier process, which may be
+    /// those of another program by now, are removed.
     ///
     /// # Errors
     ///
-    /// If it cannot be created or written, or another process has locked it.
+    /// If it cannot be created, written or trusted, or another process has locked it.
     pub fn lock(&self) -> Result<ProcessLock> {
         let shown = self.0.display();
         DirBuilder::new()
@@ -59,9 +61,15 @@ impl DataDir {
             .mode(0o700)
             .create(&self.0)
             .with_context(|| format!("--data-dir {shown} cannot be created"))?;
+        private_file::check_directory(&self.0)?;
         let lock = acquire(&self.file(LOCK_FILE));
         match lock.with_context(|| format!("--data-dir {shown} cannot be locked"))? {
-            Acquisition::Acquired(lock) => Ok(lock),
+            Acquisition::Acquired(lock) => match fs::remove_file(self.file(ADDRESSES_FILE)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("--data-dir {shown} cannot be written"))
+                }
+                _ => Ok(lock),
+            },
             Acquisition::HeldByOther(process) => {
                 bail!("another `tasker up` runs on {shown}{process}: stop it, or choose another --data-dir")
             }
@@ -73,14 +81,9 @@ impl DataDir {
         self.0.join(name)
     }
 
-    /// The password of the account `local`; the first call stores what `generate` returns.
-    pub fn ensure_password(&self, generate: impl FnOnce() -> String) -> Result<String> {
-        if let Some(password) = self.password()? {
-            return Ok(password);
-        }
-        let password = generate();
-        self.write(PASSWORD_FILE, &password)?;
-        Ok(password)
+    /// Stores the password of the account `local`.
+    pub fn write_password(&self, password: &str) -> Result<()> {
+        self.write(PASSWORD_FILE, password)
     }
 
     /// The password of the account `local`; `None` if none is stored.
@@ -98,8 +101,14 @@ impl DataDir {
         self.write(ADDRESSES_FILE, &format!("{}\n", serde_json::to_string_pretty(addresses)?))
     }
 
-    /// The addresses of the latest `tasker up`; `None` if it never ran here.
+    /// The addresses of the `tasker up` that runs on the directory; `None` if none does: it holds the lock from its start to its end. Another
+    /// program may listen at the addresses of one that has ended, and must get neither a password nor a token.
     pub fn addresses(&self) -> Result<Option<Addresses>> {
+        private_file::check_directory(&self.0)?;
+        let lock = self.file(LOCK_FILE);
+        if !is_held(&lock).with_context(|| format!("{} cannot be read", lock.display()))? {
+            return Ok(None);
+        }
         let Some(text) = self.read(ADDRESSES_FILE)? else { return Ok(None) };
         let addresses = serde_json::from_str(&text);
         addresses.map(Some).with_context(|| format!("{} is not valid", self.file(ADDRESSES_FILE).display()))
@@ -129,18 +138,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(&home.path().join("data"));
         let _lock = data.lock().unwrap();
-        data.ensure_password(|| "password".to_owned()).unwrap();
+        data.write_password("password").unwrap();
         assert_eq!(mode(&home.path().join("data")), 0o700);
         assert_eq!(mode(&data.file(PASSWORD_FILE)), 0o600);
-    }
-
-    #[test]
-    fn the_password_is_generated_once() {
-        let home = tempfile::tempdir().unwrap();
-        let data = DataDir::at(home.path());
-        assert_eq!(data.password().unwrap(), None);
-        assert_eq!(data.ensure_password(|| "first".to_owned()).unwrap(), "first");
-        assert_eq!(data.ensure_password(|| "second".to_owned()).unwrap(), "first");
     }
 
     #[test]
@@ -155,13 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_stored() {
+    fn addresses_are_those_of_the_process_that_holds_the_lock() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::at(home.path());
+        assert_eq!(data.addresses().unwrap(), None);
+        let lock = data.lock().unwrap();
         assert_eq!(data.addresses().unwrap(), None);
         let (backend, identity) = ("http://a".to_owned(), "http://b".to_owned());
         let addresses = Addresses { backend, identity, tls_ca: Some("/ca.pem".into()) };
         data.write_addresses(&addresses).unwrap();
         assert_eq!(data.addresses().unwrap(), Some(addresses));
+        drop(lock);
+        assert_eq!(data.addresses().unwrap(), None);
+        let _lock = data.lock().unwrap();
+        assert_eq!(data.addresses().unwrap(), None, "those of an earlier process are removed");
     }
 }

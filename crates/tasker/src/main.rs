@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod exit_code;
+mod file_trust;
 mod observability;
 mod private_file;
 mod process_lock;

@@ -112,7 +112,8 @@ impl AllowedHosts {
 }
 
 /// Middleware that answers 421 to a request that names a host which is not allowed, and 400 to one that names none or two
-/// (RFC 9112, section 3.2). HTTP/1.0 knows requests without a host, and browsers send none of those.
+/// (RFC 9112, section 3.2), or whose target is nothing but a host and a port, which is a request to a proxy (section 3.2.3).
+/// HTTP/1.0 knows requests without a host, and browsers send none of those.
 pub async fn enforce(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
     match named_hosts(&request) {
         Ok(named) => match named.iter().map(Authority::host).find(|host| !allowed.contains(host)) {
@@ -126,6 +127,9 @@ pub async fn enforce(State(allowed): State<AllowedHosts>, request: Request, next
 /// The hosts that a request names: that of its target if the target has one, which is how HTTP/2 names it, and that of the header
 /// `Host`. Fails with the rule that the request breaks.
 fn named_hosts(request: &Request) -> Result<Vec<Authority>, &'static str> {
+    if request.uri().path().is_empty() {
+        return Err("the target of the request is neither a path nor a URL");
+    }
     let mut named: Vec<Authority> = request.uri().authority().cloned().into_iter().collect();
     let mut headers = request.headers().get_all(HOST).iter();
     match (headers.next(), headers.next()) {

@@ -85,6 +85,7 @@ pub mod cors;
 pub mod csrf;
 pub mod hsts;
 pub mod json_body;
+pub mod network;
 pub mod normalize_path;
 pub mod openapi;
 pub mod problem;

@@ -89,13 +89,16 @@ pub fn apply(router: Router, templates: Templates) -> Router {
     }))
 }
 
-/// Gives `uri` another path; its query stays.
+/// Gives `uri` another path; its query stays. A URI that cannot have a path stays as it is: that of `CONNECT` is a host and a port
+/// (RFC 9112, section 3.2.3).
 fn set_path(uri: &mut Uri, path: &str) {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     if let Ok(path_and_query) = format!("{path}{query}").parse::<PathAndQuery>() {
         let mut parts = uri.clone().into_parts();
         parts.path_and_query = Some(path_and_query);
-        *uri = Uri::from_parts(parts).expect("a valid URI stays valid with another path");
+        if let Ok(with_path) = Uri::from_parts(parts) {
+            *uri = with_path;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::limits::MAX_SCHEMA_BYTES;
 use domain::{Operation, OperationList, RawJson, TypeName};
+use json_schema::JsonSchema;
 use serde::Deserialize;
 use store::{RegisterError, Registered, RemoveError};
 use web::json_body::JsonBody;
@@ -15,9 +16,9 @@ use crate::api::extract::authenticated::WorkerCaller;
 use crate::api::extract::params::{NamePath, QueryParams};
 use crate::app::AppState;
 use crate::auth::caller::Caller;
+use crate::catalogue::compiled_operation::on_own_thread;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
-use json_schema::JsonSchema;
 
 /// The highest version of an operation: the greatest integer that both databases store.
 const MAX_VERSION: u32 = i32::MAX.cast_unsigned();
@@ -66,6 +67,7 @@ pub(crate) async fn register(
     let operation: Operation = body.parse()?;
     check_texts(&body.parse()?)?;
     check(&operation, &name)?;
+    check_schemas(&operation).await?;
     if app.store.register(&operation, caller.registrant()).await? == Registered::New {
         let (subject, version) = (caller.subject, operation.version);
         tracing::info!(target: "audit", { audit.event = "operation_registered", task.type = %operation.name, operation.version = version, account.id = %subject }, "{subject} registered version {version} of {}", operation.name);
@@ -165,9 +167,16 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
         let detail = "the default is above the maximum";
         return Err(ApiError::invalid("ttl-bounds-crossed", "/ttl/default", detail));
     }
+    Ok(())
+}
+
+/// Compiles both schemas, on a thread of their own.
+async fn check_schemas(operation: &Operation) -> Result<(), ApiError> {
     for (pointer, schema) in [("/parameters", &operation.parameters), ("/result", &operation.result)] {
-        JsonSchema::compile(schema).map_err(|error| {
-            ApiError::invalid("schema-refused", pointer, format!("not a JSON Schema: {error}"))
+        let schema = schema.clone();
+        on_own_thread(move || JsonSchema::compile(&schema)).await.map_err(|error| {
+            let detail = format!("not a JSON Schema that is supported: {error}");
+            ApiError::invalid("schema-refused", pointer, detail)
         })?;
     }
     Ok(())

@@ -1,8 +1,12 @@
 //! An operation with its compiled JSON Schemas, which validate the parameters of submissions and the results of attempts.
 
+use std::sync::Arc;
+
 use domain::{Fault, Operation, RawJson};
 use json_schema::{InvalidSchema, JsonSchema, Violation};
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
 use crate::error::ApiError;
@@ -16,9 +20,29 @@ pub(crate) struct CompiledOperation {
     result: JsonSchema,
 }
 
+/// Documents that are longer, in bytes, are validated on a thread of their own: the runtime's threads also serve the deadlines.
+const MAX_INLINE_BYTES: usize = 16 << 10;
+
+/// The most threads that compile schemas or validate large documents at once.
+static THREADS: Semaphore = Semaphore::const_new(4);
+
+/// Runs `work` on a thread of its own.
+pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let _thread = THREADS.acquire().await.expect("the semaphore is never closed");
+    spawn_blocking(work).await.expect("neither compilation nor validation panics")
+}
+
 impl CompiledOperation {
-    /// Compiles the schemas of the operation; logs why if one does not compile.
-    pub(crate) fn compile_or_log(operation: Operation) -> Option<Self> {
+    /// Compiles the schemas of operations, on a thread of their own. Logs why if one does not compile, and leaves it out.
+    pub(crate) async fn compile_all(operations: Vec<Operation>) -> Vec<Self> {
+        if operations.is_empty() {
+            return Vec::new();
+        }
+        let compile = || operations.into_iter().filter_map(Self::compile_or_log).collect();
+        on_own_thread(compile).await
+    }
+
+    fn compile_or_log(operation: Operation) -> Option<Self> {
         match compile_schemas(&operation) {
             Ok((parameters, result)) => Some(Self { operation, parameters, result }),
             Err(error) => {
@@ -29,7 +53,18 @@ impl CompiledOperation {
     }
 
     /// Validates parameters against the schema. Absent parameters, `null` and `{}` are the same.
-    pub(crate) fn validate(&self, parameters: Option<&RawJson>) -> Result<(), ApiError> {
+    pub(crate) async fn validate(self: &Arc<Self>, parameters: Option<&RawJson>) -> Result<(), ApiError> {
+        match parameters.filter(|json| json.text().len() > MAX_INLINE_BYTES).cloned() {
+            None => self.validate_now(parameters),
+            Some(parameters) => {
+                let operation = Arc::clone(self);
+                let validate = move || operation.validate_now(Some(&parameters));
+                on_own_thread(validate).await
+            }
+        }
+    }
+
+    fn validate_now(&self, parameters: Option<&RawJson>) -> Result<(), ApiError> {
         let value = match parameters.filter(|json| !json.is_null()) {
             None => Value::Object(serde_json::Map::new()),
             Some(json) => json.read::<NoDuplicateMembers>().and_then(|_| json.read()).map_err(|error| {
@@ -41,12 +76,19 @@ impl CompiledOperation {
         if faults.is_empty() { Ok(()) } else { Err(ApiError::Invalid { slug: "parameters-refused", faults }) }
     }
 
-    /// The rules of the result's schema that `result` breaks; none if it is valid.
-    pub(crate) fn violations_of_result(&self, result: &RawJson) -> Result<Vec<Violation>, serde_json::Error> {
+    /// The rules of the result's schema that `result` breaks; none if it is valid. `result` must be JSON that can be read.
+    pub(crate) async fn violations_of_result(self: &Arc<Self>, result: &RawJson) -> Vec<Violation> {
+        let violations = |operation: &Self, result: &RawJson| {
+            operation.result.violations(&result.read().expect("the result has been read before"))
+        };
         if self.result.accepts_everything() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        Ok(self.result.violations(&result.read()?))
+        if result.text().len() <= MAX_INLINE_BYTES {
+            return violations(self, result);
+        }
+        let (operation, result) = (Arc::clone(self), result.clone());
+        on_own_thread(move || violations(&operation, &result)).await
     }
 }
 

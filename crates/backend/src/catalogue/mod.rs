@@ -39,6 +39,8 @@ struct Content {
     /// The number of the read.
     read: u64,
     operations: Arc<OperationMap>,
+    /// The operations whose schemas do not compile, which is not tried again.
+    refused: Arc<BTreeMap<TypeName, Operation>>,
     known_types: Arc<BTreeSet<TypeName>>,
 }
 
@@ -49,19 +51,31 @@ impl Catalogue {
         let read = self.shared.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let known_types = store.known_types().await?;
         let registered = store.catalogue().await?;
-        let before = self.all();
-        let compile = |operation: Operation| {
-            let cached = before.get(&operation.name).cloned();
-            let compiled = match cached {
-                Some(cached) if cached.operation == operation => Some(cached),
-                cached => CompiledOperation::compile_or_log(operation).map(Arc::new).or(cached),
-            };
-            compiled.map(|compiled| (compiled.operation.name.clone(), compiled))
+        let (before, refused_before) = (self.all(), self.shared.content.read().refused.clone());
+        let cached = |operation: &Operation| before.get(&operation.name).cloned();
+        let is_unchanged = |operation: &Operation| {
+            cached(operation).is_some_and(|cached| cached.operation == *operation)
+                || refused_before.get(&operation.name) == Some(operation)
         };
-        let operations: OperationMap = registered.into_iter().filter_map(compile).collect();
+        // What is cached stays where the registered version does not compile.
+        let mut operations: OperationMap = registered
+            .iter()
+            .filter_map(cached)
+            .map(|cached| (cached.operation.name.clone(), cached))
+            .collect();
+        let changed = registered.iter().filter(|operation| !is_unchanged(operation)).cloned().collect();
+        for compiled in CompiledOperation::compile_all(changed).await {
+            operations.insert(compiled.operation.name.clone(), Arc::new(compiled));
+        }
+        let is_compiled = |operation: &Operation| {
+            operations.get(&operation.name).is_some_and(|compiled| compiled.operation == *operation)
+        };
+        let refused = registered.into_iter().filter(|operation| !is_compiled(operation));
+        let refused = refused.map(|operation| (operation.name.clone(), operation)).collect();
         let mut content = self.shared.content.write();
         if content.read < read {
-            *content = Content { read, operations: Arc::new(operations), known_types: Arc::new(known_types) };
+            let (operations, refused) = (Arc::new(operations), Arc::new(refused));
+            *content = Content { read, operations, refused, known_types: Arc::new(known_types) };
         }
         Ok(())
     }
@@ -105,7 +119,6 @@ impl Catalogue {
 
     /// The rules that the result of a task of the type `name` breaks; none if a registered version of its operation allows it:
     /// while a new version is rolled out, workers of older ones still run. A removed operation allows every result.
-    ///
     /// `result` must be JSON that can be read.
     pub(crate) async fn violations_of_result(
         &self,
@@ -113,16 +126,15 @@ impl Catalogue {
         result: &RawJson,
         store: &Store,
     ) -> Result<Vec<Violation>, DatabaseError> {
-        let violations = |compiled: &CompiledOperation| {
-            compiled.violations_of_result(result).expect("the result has been read before")
-        };
-        if self.all().get(name).is_some_and(|newest| violations(newest).is_empty()) {
+        if let Some(newest) = self.all().get(name)
+            && newest.violations_of_result(result).await.is_empty()
+        {
             return Ok(Vec::new());
         }
         let versions = store.operation_versions(name).await?;
         let mut of_newest = None;
-        for version in versions.into_iter().filter_map(CompiledOperation::compile_or_log) {
-            let violations = violations(&version);
+        for version in CompiledOperation::compile_all(versions).await {
+            let violations = Arc::new(version).violations_of_result(result).await;
             if violations.is_empty() {
                 return Ok(violations);
             }

@@ -105,7 +105,7 @@ impl Submitter {
             return Err(ApiError::ParametersTooLarge { limit });
         }
         let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
-        let parameters_are_valid = compiled.validate(parameters.as_ref());
+        let parameters_are_valid = compiled.validate(parameters.as_ref()).await;
         let not_before = not_before.and_then(|not_before| self.check_not_before(not_before));
         let ((ttl, ()), (not_before, start_within)) = with_faults_of_both(
             with_faults_of_both(ttl, parameters_are_valid),

@@ -201,3 +201,43 @@ async fn parameters_may_have_256_kib_and_not_a_byte_more() {
     })
     .await;
 }
+
+/// Schemas and documents of a few hundred bytes that a validator without limits tries in exponential time and memory.
+#[tokio::test]
+async fn schemas_and_parameters_that_would_take_too_much_work_are_refused() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let register = async |name: &str, parameters: Value| {
+            let operation = json!({"type": name, "version": 1, "parameters": parameters, "result": {}});
+            worker.put(&format!("/api/Operation/{name}")).json(operation).await
+        };
+        let mut chain = json!({"d24": {"type": "integer"}});
+        for number in 0..24 {
+            let next = json!({"$ref": format!("#/$defs/d{}", number + 1)});
+            chain[format!("d{number}")] = json!({"anyOf": [next, next]});
+        }
+        let answer = register("CHAIN", json!({"$ref": "#/$defs/d0", "$defs": chain})).await;
+        assert_eq!(answer.problem(), (422, "schema-refused".to_owned()));
+        assert!(answer.errors()["/parameters"].contains("too many for one value"), "{:?}", answer.errors());
+
+        let branch = |op: &str| {
+            json!({"type": "object", "required": ["op", "args"], "properties": {
+                "op": {"const": op}, "args": {"type": "array", "items": {"$ref": "#/$defs/Expr"}}}})
+        };
+        let value = json!({"type": "object", "required": ["op", "value"], "properties": {
+            "op": {"const": "Value"}, "value": {"type": "integer"}}});
+        let expression = json!({"oneOf": [branch("And"), branch("Or"), branch("Not"), value]});
+        register("EXPR", json!({"$ref": "#/$defs/Expr", "$defs": {"Expr": expression}}))
+            .await
+            .expect_status(200);
+        let nested = |value: Value| {
+            let innermost = json!({"op": "Value", "value": value});
+            (0..40).fold(innermost, |inner, _| json!({"op": "And", "args": [inner]}))
+        };
+        user.submit(json!({"type": "EXPR", "ttl": 5000, "parameters": nested(json!(1))})).await.id();
+        let answer =
+            user.submit(json!({"type": "EXPR", "ttl": 5000, "parameters": nested(json!("x"))})).await;
+        assert_eq!(answer.problem(), (422, "parameters-refused".to_owned()));
+    })
+    .await;
+}

@@ -266,7 +266,7 @@ impl<M: Message> ConsumeLoop<M> {
     /// Skips a message of another installation, which has a consumer group of its own and receives the message, too.
     fn skip_foreign(&mut self, installation: InstallationId, position: MessagePosition) {
         let topic = &self.source.topic;
-        metrics::count_foreign_message(topic);
+        metrics::count_foreign_message();
         if self.connection.topics.record_foreign_message(topic, installation) {
             tracing::warn!(topic, installation.id = %installation, "the topic {topic} also has messages of another installation ({installation}), which are skipped: {SHARED_TOPIC_HINT}");
         }

@@ -17,6 +17,8 @@ pub struct AccountsClient {
 /// An account as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
+    /// The account's id, which tokens and the log name.
+    pub id: String,
     /// The account's name.
     pub name: String,
     /// `User`, `Worker` or `Admin`.

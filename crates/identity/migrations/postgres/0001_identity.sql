@@ -6,6 +6,8 @@ create table account (
     name               text not null,
     lower_name         text not null unique,     -- the name in lower case: names that differ in case only are one account
     password_hash      text not null,            -- a PHC string
+    -- Whether Tasker generated the password from random bits: no lockout protects it.
+    has_generated_password boolean not null default false,
     role               text not null check (role in ('User', 'Worker', 'Admin')),
     origin             text not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
     registration_token bytea unique,             -- the token it was registered with: each token registers one account
@@ -33,6 +35,7 @@ create table registration_token (
     role       text not null check (role in ('User', 'Worker', 'Admin')),
     created_at bigint not null,
     created_by uuid,                      -- the administrator who invites; null for a setup link
+    inviter_generation bigint,            -- the generation of the inviter's tokens then: a later one revokes the invitation
     expires_at bigint not null
 );
 
@@ -40,6 +43,7 @@ create table registration_token (
 create table session (
     digest       bytea primary key,       -- SHA-256 of the cookie
     account      uuid not null references account (id) on delete cascade,
+    token_generation bigint not null,       -- as in account: the session ends when the account has a later one
     started_at   bigint not null,
     last_used_at bigint not null
 );

@@ -6,6 +6,8 @@ create table account (
     name               text not null,
     lower_name         text not null unique,     -- the name in lower case: names that differ in case only are one account
     password_hash      text not null,            -- a PHC string
+    -- Whether Tasker generated the password from random bits: no lockout protects it.
+    has_generated_password integer not null default 0,
     role               text not null check (role in ('User', 'Worker', 'Admin')),
     origin             text not null check (origin in ('open', 'admin', 'setup', 'invitation', 'operator')),
     registration_token blob unique,              -- the token it was registered with: each token registers one account
@@ -33,6 +35,7 @@ create table registration_token (
     role       text not null check (role in ('User', 'Worker', 'Admin')),
     created_at integer not null,
     created_by blob,                      -- the administrator who invites; null for a setup link
+    inviter_generation integer,            -- the generation of the inviter's tokens then: a later one revokes the invitation
     expires_at integer not null
 );
 
@@ -40,6 +43,7 @@ create table registration_token (
 create table session (
     digest       blob primary key,        -- SHA-256 of the cookie
     account      blob not null references account (id) on delete cascade,
+    token_generation integer not null,       -- as in account: the session ends when the account has a later one
     started_at   integer not null,
     last_used_at integer not null
 );

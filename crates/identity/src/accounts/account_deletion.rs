@@ -4,12 +4,13 @@ use database::{DatabaseError, Db, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::AccountStore;
+use crate::accounts::acting_admin::ActingAdmin;
 
 /// Locks the account and all administrators before it compares and deletes, so that two of the last administrators cannot be deleted at
 /// once. Sessions and known sources go with the account. So does the link with which it was registered, which would open again.
 const DELETE_POSTGRES: &str = "\
 with locked as materialized (
-    select id, lower_name, role, disabled_at
+    select id, lower_name, role, disabled_at, token_generation
     from account
     where lower_name = $1 or (role = 'Admin' and disabled_at is null)
     order by id
@@ -24,6 +25,9 @@ deleted as (
         or exists (
             select 1 from locked other
             where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
+    and exists (
+        select 1 from locked acting
+        where acting.id = $3 and acting.token_generation = $4 and acting.role = 'Admin' and acting.disabled_at is null)
     returning a.id, a.registration_token, greatest($2, a.token_generation + 1) as token_generation
 ),
 used_link as (
@@ -42,6 +46,9 @@ delete from account as a
 where a.lower_name = ?1
 and (a.role <> 'Admin' or a.disabled_at is not null
     or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
+and exists (
+    select 1 from account acting
+    where acting.id = ?3 and acting.token_generation = ?4 and acting.role = 'Admin' and acting.disabled_at is null)
 returning id, registration_token, max(?2, token_generation + 1)";
 
 const DELETE_USED_LINK: &str = "delete from registration_token where digest = ?1";
@@ -59,17 +66,24 @@ pub(crate) enum DeleteResult {
     Deleted(Uuid),
     /// Nothing was deleted, since no administrator would be left.
     LastAdmin,
+    /// Nothing was deleted, since whoever deletes is no administrator any more.
+    NotAdmin,
     /// There is no account of that name.
     NotFound,
 }
 
 impl AccountStore {
-    /// Deletes the account with this name in lower case, unless no administrator would be left. Its access tokens are revoked. Its id is
+    /// Deletes the account with this name in lower case on behalf of an administrator, unless no administrator would be left. Its access tokens are revoked. Its id is
     /// never used again, so nothing that belongs to it becomes another's who registers with the same name.
-    pub(crate) async fn delete(&self, lower_name: &str) -> Result<DeleteResult, DatabaseError> {
+    pub(crate) async fn delete(
+        &self,
+        lower_name: &str,
+        acting: ActingAdmin,
+    ) -> Result<DeleteResult, DatabaseError> {
         let row: Option<(Uuid,)> = match &self.db {
             Db::Postgres(pools) => {
                 let query = sqlx::query_as(DELETE_POSTGRES).bind(lower_name).bind(self.clock.now());
+                let query = query.bind(acting.id).bind(acting.generation);
                 query.fetch_optional(&pools.write).await?
             }
             Db::Sqlite(pools) => {
@@ -77,6 +91,7 @@ impl AccountStore {
                 database::transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let query = sqlx::query_as(DELETE_SQLITE).bind(&name).bind(now);
+                        let query = query.bind(acting.id).bind(acting.generation);
                         let row: Option<(Uuid, Option<Vec<u8>>, i64)> =
                             query.fetch_optional(&mut *connection).await?;
                         let Some((id, link, generation)) = row else { return Ok(None) };
@@ -92,6 +107,7 @@ impl AccountStore {
         };
         match row {
             Some((id,)) => Ok(DeleteResult::Deleted(id)),
+            None if !self.is_acting(acting).await? => Ok(DeleteResult::NotAdmin),
             None if self.find(lower_name).await?.is_some() => Ok(DeleteResult::LastAdmin),
             None => Ok(DeleteResult::NotFound),
         }

@@ -5,45 +5,68 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::accounts::username::UserName;
 use crate::role::Role;
 use crate::secret_token::TokenDigest;
 use crate::time::SECOND;
 
 const FIND: &str = "\
-select id, name, role, password_hash, disabled_at, token_generation
+select id, name, role, password_hash, has_generated_password, disabled_at, token_generation
 from account
 where lower_name = $1";
 
 const FIND_BY_ID: &str = "\
-select id, name, role, password_hash, disabled_at, token_generation
+select id, name, role, password_hash, has_generated_password, disabled_at, token_generation
 from account
 where id = $1";
 
 const CREATE: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict do nothing";
+
+/// Creates an account while the acting administrator is one. On PostgreSQL the administrator's row is locked, so that whoever takes the
+/// role away waits for the new account and sees it afterwards.
+macro_rules! create_by_admin {
+    ($lock:literal) => {
+        concat!(
+            "\
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+select $1, $2, $3, $4, $5, $6, $7, $8
+from account acting
+where acting.id = $9 and acting.token_generation = $10 and acting.role = 'Admin' and acting.disabled_at is null
+",
+            $lock,
+            "
+on conflict do nothing"
+        )
+    };
+}
+
+const CREATE_BY_ADMIN_POSTGRES: &str = create_by_admin!("for share");
+
+const CREATE_BY_ADMIN_SQLITE: &str = create_by_admin!("");
 
 /// A registration token is used up by the account that names it: the unique column `registration_token` lets each token create
 /// one account, and the unique index on setups lets all setup links together create one. Both hold under concurrency.
 const CREATE_BY_TOKEN: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at, registration_token)
-select $1, $2, $3, $4, token.role, token.kind, $5, token.digest
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at, registration_token)
+select $1, $2, $3, $4, $5, token.role, token.kind, $6, token.digest
 from registration_token token
-where token.digest = $6
-and token.expires_at > $5
+where token.digest = $7
+and token.expires_at > $6
 and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
     where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
-    and inviter.token_generation <= token.created_at))
+    and inviter.token_generation = token.inviter_generation))
 on conflict do nothing";
 
 /// Creates the operator's account unless an account has the name.
 const ENSURE: &str = "\
-insert into account (id, name, lower_name, password_hash, role, origin, created_at)
-values ($1, $2, $3, $4, 'User', 'operator', $5)
+insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
+values ($1, $2, $3, $4, true, 'User', 'operator', $5)
 on conflict do nothing";
 
 const REPLACE_HASH: &str = "\
@@ -52,22 +75,20 @@ set password_hash = $3
 where id = $1 and password_hash = $2";
 
 const LIST: &str = "\
-select name, role, origin, created_at, disabled_at
+select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name > $1
 order by lower_name
 limit $2";
 
 const FIND_SUMMARY: &str = "\
-select name, role, origin, created_at, disabled_at
+select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name = $1";
 
-/// Another password revokes the account's access tokens.
-const SET_PASSWORD: &str = "\
-update account
-set password_hash = $2, token_generation = case when token_generation < $3 then $3 else token_generation + 1 end
-where id = $1";
+const IS_ACTING: &str = "\
+select 1 from account acting
+where acting.id = $1 and acting.token_generation = $2 and acting.role = 'Admin' and acting.disabled_at is null";
 
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
@@ -82,12 +103,28 @@ pub(crate) struct Account {
     pub(crate) token_generation: i64,
 }
 
+impl Account {
+    /// The account as an administrator who acts; `None` if it has not the role.
+    pub(crate) fn acting_admin(&self) -> Option<ActingAdmin> {
+        (self.role == Role::Admin).then_some(ActingAdmin { id: self.id, generation: self.token_generation })
+    }
+}
+
+/// A password as it is stored.
+#[derive(Debug)]
+pub(crate) struct StoredPassword {
+    /// A PHC string.
+    pub(crate) hash: String,
+    /// Whether the password was generated from 256 random bits: nobody guesses it.
+    pub(crate) is_generated: bool,
+}
+
 /// The right by which an account is created.
 pub(crate) enum CreationRight {
     /// Registration without a token is open for this role.
     Open(Role),
     /// An administrator creates an account with this role.
-    Admin(Role),
+    Admin(Role, ActingAdmin),
     /// A setup link or an invitation, which determines the role.
     RegistrationToken(TokenDigest),
 }
@@ -97,7 +134,7 @@ impl CreationRight {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Open(_) => "open",
-            Self::Admin(_) => "admin",
+            Self::Admin(..) => "admin",
             Self::RegistrationToken(_) => "registration_token",
         }
     }
@@ -112,12 +149,16 @@ pub(crate) enum CreateResult {
     NameTaken,
     /// The registration token is used up or expired, or there is a first administrator meanwhile.
     TokenInvalid,
+    /// Whoever creates the account is no administrator any more.
+    NotAdmin,
 }
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = User, examples(json!({"name": "ann", "role": "Worker", "origin": "invitation", "created": 1_790_000_000, "disabled": false})))]
+#[schema(as = User, examples(json!({"id": "8f14e45f-ceea-467f-a9d8-0a1c2b3d4e5f", "name": "ann", "role": "Worker", "origin": "invitation", "created": 1_790_000_000, "disabled": false})))]
 pub(crate) struct AccountSummary {
+    /// The account's id, which tokens and the log name.
+    id: Uuid,
     /// The account's name, as it was registered.
     name: String,
     /// The account's role.
@@ -131,11 +172,11 @@ pub(crate) struct AccountSummary {
     disabled: bool,
 }
 
-/// The columns of `LIST` and `FIND_SUMMARY`: name, role, origin, created at, disabled at.
-type SummaryRow = (String, String, String, i64, Option<i64>);
+/// The columns of `LIST` and `FIND_SUMMARY`: id, name, role, origin, created at, disabled at.
+type SummaryRow = (Uuid, String, String, String, i64, Option<i64>);
 
-/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, disabled at, token generation.
-type Row = (Uuid, String, String, String, Option<i64>, i64);
+/// The columns of `FIND` and `FIND_BY_ID`: id, name, role, password hash, whether it was generated, disabled at, token generation.
+type Row = (Uuid, String, String, String, bool, Option<i64>, i64);
 
 /// Reads and writes the table `account`.
 pub(crate) struct AccountStore {
@@ -148,8 +189,11 @@ impl AccountStore {
         Self { db, clock }
     }
 
-    /// The account with this name in lower case, and the hash of its password.
-    pub(crate) async fn find(&self, lower_name: &str) -> Result<Option<(Account, String)>, DatabaseError> {
+    /// The account with this name in lower case, and its password.
+    pub(crate) async fn find(
+        &self,
+        lower_name: &str,
+    ) -> Result<Option<(Account, StoredPassword)>, DatabaseError> {
         let row: Option<Row> = on!(&self.db, read, pool =>
             sqlx::query_as(FIND).bind(lower_name).fetch_optional(pool).await)?;
         row.map(read).transpose()
@@ -166,17 +210,26 @@ impl AccountStore {
     pub(crate) async fn create(
         &self,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         right: &CreationRight,
     ) -> Result<CreateResult, DatabaseError> {
         let id = Uuid::new_v4();
         let is_created = match right {
-            CreationRight::Open(role) => self.create_with_role(id, name, hash, *role, "open").await?,
-            CreationRight::Admin(role) => self.create_with_role(id, name, hash, *role, "admin").await?,
-            CreationRight::RegistrationToken(token) => self.create_by_token(id, name, hash, *token).await?,
+            CreationRight::Open(role) => self.create_openly(id, name, password, *role).await?,
+            CreationRight::Admin(role, acting) => {
+                self.create_by_admin(id, name, password, *role, *acting).await?
+            }
+            CreationRight::RegistrationToken(token) => {
+                self.create_by_token(id, name, password, *token).await?
+            }
         };
         if is_created {
             return Ok(CreateResult::Created(id));
+        }
+        if let CreationRight::Admin(_, acting) = right
+            && !self.is_acting(*acting).await?
+        {
+            return Ok(CreateResult::NotAdmin);
         }
         Ok(if self.find(name.lower_case()).await?.is_some() {
             CreateResult::NameTaken
@@ -185,17 +238,36 @@ impl AccountStore {
         })
     }
 
-    async fn create_with_role(
+    async fn create_openly(
         &self,
         id: Uuid,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         role: Role,
-        origin: &'static str,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
         let created = on!(&self.db, write, pool => sqlx::query(CREATE)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(role.name()).bind(origin).bind(now)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(role.name()).bind("open").bind(now)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(created == 1)
+    }
+
+    async fn create_by_admin(
+        &self,
+        id: Uuid,
+        name: &UserName,
+        password: &StoredPassword,
+        role: Role,
+        acting: ActingAdmin,
+    ) -> Result<bool, DatabaseError> {
+        let now = self.clock.now();
+        let statement = match &self.db {
+            Db::Postgres(_) => CREATE_BY_ADMIN_POSTGRES,
+            Db::Sqlite(_) => CREATE_BY_ADMIN_SQLITE,
+        };
+        let created = on!(&self.db, write, pool => sqlx::query(statement)
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(role.name()).bind("admin").bind(now)
+            .bind(acting.id).bind(acting.generation)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
     }
@@ -204,12 +276,12 @@ impl AccountStore {
         &self,
         id: Uuid,
         name: &UserName,
-        hash: &str,
+        password: &StoredPassword,
         token: TokenDigest,
     ) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
         let created = on!(&self.db, write, pool => sqlx::query(CREATE_BY_TOKEN)
-            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now).bind(token.as_bytes())
+            .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(&password.hash).bind(password.is_generated).bind(now).bind(token.as_bytes())
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
     }
@@ -251,12 +323,12 @@ impl AccountStore {
         row.map(summary).transpose()
     }
 
-    /// Sets the password hash of the account with this id, and revokes its access tokens.
-    pub(crate) async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), DatabaseError> {
-        let now = self.clock.now();
-        on!(&self.db, write, pool =>
-            sqlx::query(SET_PASSWORD).bind(id).bind(hash).bind(now).execute(pool).await.map(drop))?;
-        Ok(())
+    /// Whether the administrator still is one, and no request of this generation was revoked. It tells why a statement that has checked
+    /// so has changed nothing.
+    pub(crate) async fn is_acting(&self, acting: ActingAdmin) -> Result<bool, DatabaseError> {
+        let found = on!(&self.db, read, pool => sqlx::query(IS_ACTING)
+            .bind(acting.id).bind(acting.generation).fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(found)
     }
 
     /// Whether there is an account with the role `Admin`, disabled or not.
@@ -267,16 +339,17 @@ impl AccountStore {
     }
 }
 
-fn summary((name, role, origin, created, disabled): SummaryRow) -> Result<AccountSummary, DatabaseError> {
-    let role = read_role("account", Uuid::nil(), &role)?;
-    Ok(AccountSummary { name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
+fn summary((id, name, role, origin, created, disabled): SummaryRow) -> Result<AccountSummary, DatabaseError> {
+    let role = read_role("account", id, &role)?;
+    Ok(AccountSummary { id, name, role, origin, created: created / SECOND, disabled: disabled.is_some() })
 }
 
 fn read(
-    (id, name, role, password, disabled, token_generation): Row,
-) -> Result<(Account, String), DatabaseError> {
+    (id, name, role, hash, is_generated, disabled, token_generation): Row,
+) -> Result<(Account, StoredPassword), DatabaseError> {
     let role = read_role("account", id, &role)?;
-    Ok((Account { id, name, role, is_disabled: disabled.is_some(), token_generation }, password))
+    let account = Account { id, name, role, is_disabled: disabled.is_some(), token_generation };
+    Ok((account, StoredPassword { hash, is_generated }))
 }
 
 /// The role in a row of `table` whose key is `row`.

@@ -4,14 +4,16 @@ use database::{DatabaseError, Db};
 use uuid::Uuid;
 
 use crate::accounts::account_store::{AccountStore, read_role};
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::role::Role;
 
 /// Locks the account and all administrators before it compares and writes, so that two of the last administrators cannot be demoted
 /// or disabled at once, and returns the values that were replaced. A parameter that is `null` leaves its column as it is.
-/// Another role and disabling revoke the account's access tokens.
+/// Another role and disabling revoke the account's access tokens and end its
+/// sessions.
 const UPDATE_POSTGRES: &str = "\
 with locked as materialized (
-    select id, lower_name, role, disabled_at
+    select id, lower_name, role, disabled_at, token_generation
     from account
     where lower_name = $1 or (role = 'Admin' and disabled_at is null)
     order by id
@@ -37,6 +39,9 @@ and (before.role <> 'Admin' or before.disabled_at is not null
     or exists (
         select 1 from locked other
         where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
+and exists (
+    select 1 from locked acting
+    where acting.id = $5 and acting.token_generation = $6 and acting.role = 'Admin' and acting.disabled_at is null)
 returning a.id, before.role, before.disabled_at";
 
 /// The values that `UPDATE_SQLITE` will replace, read in the same transaction.
@@ -59,7 +64,10 @@ set role = coalesce(?2, a.role),
 where a.lower_name = ?1
 and (a.role <> 'Admin' or a.disabled_at is not null
     or (coalesce(?2, 'Admin') = 'Admin' and coalesce(?3, 0) = 0)
-    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))";
+    or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
+and exists (
+    select 1 from account acting
+    where acting.id = ?5 and acting.token_generation = ?6 and acting.role = 'Admin' and acting.disabled_at is null)";
 
 /// New values for an account; `None` leaves a value as it is.
 #[derive(Debug, Clone, Copy)]
@@ -83,22 +91,26 @@ pub(crate) enum UpdateResult {
     Updated(BeforeUpdate),
     /// Nothing was updated, since no administrator would be left.
     LastAdmin,
+    /// Nothing was updated, since whoever updates is no administrator any more.
+    NotAdmin,
     /// There is no account of that name.
     NotFound,
 }
 
 impl AccountStore {
-    /// Updates the account with this name in lower case, unless no administrator would be left.
+    /// Updates the account with this name in lower case on behalf of an administrator, unless no administrator would be left.
     pub(crate) async fn update(
         &self,
         lower_name: &str,
         update: AccountUpdate,
+        acting: ActingAdmin,
     ) -> Result<UpdateResult, DatabaseError> {
         let (role, disabled) = (update.role.map(Role::name), update.disabled.map(i64::from));
         let row: Option<(Uuid, String, Option<i64>)> = match &self.db {
             Db::Postgres(pools) => {
                 let query = sqlx::query_as(UPDATE_POSTGRES).bind(lower_name).bind(role).bind(disabled);
-                query.bind(self.clock.now()).fetch_optional(&pools.write).await?
+                let query = query.bind(self.clock.now()).bind(acting.id).bind(acting.generation);
+                query.fetch_optional(&pools.write).await?
             }
             Db::Sqlite(pools) => {
                 let lower_name = lower_name.to_owned();
@@ -107,7 +119,8 @@ impl AccountStore {
                         let query = sqlx::query_as(BEFORE_UPDATE_SQLITE).bind(&lower_name);
                         let before = query.fetch_optional(&mut *connection).await?;
                         let query = sqlx::query(UPDATE_SQLITE).bind(&lower_name).bind(role).bind(disabled);
-                        let done = query.bind(now).execute(&mut *connection).await?;
+                        let query = query.bind(now).bind(acting.id).bind(acting.generation);
+                        let done = query.execute(&mut *connection).await?;
                         Ok(before.filter(|_| done.rows_affected() == 1))
                     })
                 })
@@ -119,6 +132,7 @@ impl AccountStore {
                 let role = read_role("account", id, &role)?;
                 Ok(UpdateResult::Updated(BeforeUpdate { id, role, is_disabled: disabled_at.is_some() }))
             }
+            None if !self.is_acting(acting).await? => Ok(UpdateResult::NotAdmin),
             None if self.find(lower_name).await?.is_some() => Ok(UpdateResult::LastAdmin),
             None => Ok(UpdateResult::NotFound),
         }

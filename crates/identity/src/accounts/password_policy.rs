@@ -16,6 +16,8 @@ pub(crate) enum BadPassword {
     TooLong,
     #[error("this password is too common and would be guessed early")]
     Common,
+    #[error("a password is more than one character, repeated, and more than blanks")]
+    Repetition,
     #[error("the password must not be the user name")]
     IsName,
 }
@@ -29,6 +31,10 @@ pub(crate) fn check(password: &str, name: &str, min_length: usize) -> Result<(),
         return Err(BadPassword::TooLong);
     }
     let lower_case = password.to_lowercase();
+    let first = lower_case.chars().next();
+    if lower_case.chars().all(|c| Some(c) == first) || lower_case.chars().all(char::is_whitespace) {
+        return Err(BadPassword::Repetition);
+    }
     if lower_case == name.to_lowercase() {
         return Err(BadPassword::IsName);
     }
@@ -52,11 +58,16 @@ mod tests {
         }
         assert_eq!(check("Ann.Lee@x", "ann.lee@X", 8), Err(BadPassword::IsName));
         assert_eq!(check(&"x".repeat(1025), "ann", 8), Err(BadPassword::TooLong));
+        for repetition in
+            ["zzzzzzzzz", "zZzZzZzZ", "        ", " \u{a0} \u{3000} \t \u{a0}", "🦀🦀🦀🦀🦀🦀🦀🦀"]
+        {
+            assert_eq!(check(repetition, "ann", 8), Err(BadPassword::Repetition), "{repetition:?}");
+        }
     }
 
     #[test]
     fn long_passwords_and_any_characters_are_accepted() {
-        for good in ["eight ch", "ключ от дома", "🦀🦀🦀🦀🦀🦀🦀🦀", "taskerdays are over", &"x".repeat(256)]
+        for good in ["eight ch", "ключ от дома", "🦀🦀🦀🦀🦀🦀🦀🐙", "taskerdays are over", &"xy".repeat(128)]
         {
             assert_eq!(check(good, "ann", 8), Ok(()), "{good}");
         }

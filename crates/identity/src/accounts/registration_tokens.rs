@@ -5,13 +5,34 @@ use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::read_role;
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::time::DAY;
 
-const INSERT: &str = "\
-insert into registration_token (digest, kind, role, created_at, created_by, expires_at)
-values ($1, $2, $3, $4, $5, $6)";
+const INSERT_SETUP: &str = "\
+insert into registration_token (digest, kind, role, created_at, expires_at)
+values ($1, 'setup', 'Admin', $2, $3)";
+
+/// Stores an invitation while the administrator who invites is one. On PostgreSQL the administrator's row is locked, so that whoever
+/// takes the role away waits for the invitation and revokes it.
+macro_rules! insert_invitation {
+    ($lock:literal) => {
+        concat!(
+            "\
+insert into registration_token (digest, kind, role, created_at, expires_at, created_by, inviter_generation)
+select $1, 'invitation', $2, $3, $4, acting.id, acting.token_generation
+from account acting
+where acting.id = $5 and acting.token_generation = $6 and acting.role = 'Admin' and acting.disabled_at is null
+",
+            $lock
+        )
+    };
+}
+
+const INSERT_INVITATION_POSTGRES: &str = insert_invitation!("for share");
+
+const INSERT_INVITATION_SQLITE: &str = insert_invitation!("");
 
 const FIND: &str = "\
 select token.role
@@ -24,7 +45,7 @@ and (token.kind <> 'setup' or not exists (select 1 from account where account.ro
 and (token.created_by is null or exists (
     select 1 from account inviter
     where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
-    and inviter.token_generation <= token.created_at))";
+    and inviter.token_generation = token.inviter_generation))";
 
 const DELETE_EXPIRED: &str = "delete from registration_token where expires_at < $1";
 
@@ -76,19 +97,31 @@ impl RegistrationTokens {
         Self { db, clock }
     }
 
-    /// Issues a token and stores its digest. `created_by` is the administrator who invites; `None` for a setup link.
-    pub(crate) async fn issue(
-        &self,
-        kind: Kind,
-        role: Role,
-        created_by: Option<Uuid>,
-    ) -> Result<SecretToken, DatabaseError> {
+    /// Issues a setup link's token and stores its digest.
+    pub(crate) async fn issue_setup(&self) -> Result<SecretToken, DatabaseError> {
         let (token, now) = (SecretToken::random(), self.clock.now());
-        on!(&self.db, write, pool => sqlx::query(INSERT)
-            .bind(token.digest().as_bytes()).bind(kind.name()).bind(role.name())
-            .bind(now).bind(created_by).bind(now + kind.ttl())
+        on!(&self.db, write, pool => sqlx::query(INSERT_SETUP)
+            .bind(token.digest().as_bytes()).bind(now).bind(now + Kind::Setup.ttl())
             .execute(pool).await.map(drop))?;
         Ok(token)
+    }
+
+    /// Issues an invitation's token and stores its digest. `None` if whoever invites is no administrator any more.
+    pub(crate) async fn issue_invitation(
+        &self,
+        role: Role,
+        acting: ActingAdmin,
+    ) -> Result<Option<SecretToken>, DatabaseError> {
+        let (token, now) = (SecretToken::random(), self.clock.now());
+        let statement = match &self.db {
+            Db::Postgres(_) => INSERT_INVITATION_POSTGRES,
+            Db::Sqlite(_) => INSERT_INVITATION_SQLITE,
+        };
+        let stored = on!(&self.db, write, pool => sqlx::query(statement)
+            .bind(token.digest().as_bytes()).bind(role.name()).bind(now).bind(now + Kind::Invitation.ttl())
+            .bind(acting.id).bind(acting.generation)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok((stored == 1).then_some(token))
     }
 
     /// The registration token behind `token`. `None` if it was never issued, is used up or expired, or if the administrator who

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use uuid::Uuid;
 use web::bearer::{self, Challenge};
 use web::request_log::CallerId;
 
 use crate::accounts::account_store::Account;
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::accounts::username::UserName;
 use crate::api::problem::ApiError;
 use crate::app::App;
@@ -48,16 +48,19 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
-/// The account id of the administrator who sends the request.
-pub(crate) struct Admin(pub(crate) Uuid);
+/// The administrator who sends the request. What the request changes is changed on behalf of this value, which is checked again then.
+pub(crate) struct Admin(pub(crate) ActingAdmin);
+
+/// The error of a request that changes nothing, since its administrator was demoted, disabled, deleted or given another password after
+/// its head had arrived: each of them revokes the token.
+pub(crate) const REVOKED_MEANWHILE: ApiError = ApiError::Challenge(Challenge::TokenInvalid);
 
 impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let Caller { account } = Caller::from_request_parts(parts, app).await?;
-        let admin = account.filter(|account| account.role == Role::Admin);
-        admin.map(|admin| Self(admin.id)).ok_or(ApiError::NotAdmin)
+        account.as_ref().and_then(Account::acting_admin).map(Self).ok_or(ApiError::NotAdmin)
     }
 }
 

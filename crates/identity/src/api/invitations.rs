@@ -14,7 +14,7 @@ use web::json_body::JsonBody;
 
 use crate::accounts::registration_link;
 use crate::accounts::registration_tokens::Kind;
-use crate::api::caller::Admin;
+use crate::api::caller::{Admin, REVOKED_MEANWHILE};
 use crate::api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
@@ -53,11 +53,12 @@ pub(crate) struct Invitation {
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     body: JsonBody<ApiError>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Invitation>), ApiError> {
     let NewInvitation { role } = body.parse()?;
-    let token = app.registration_tokens.issue(Kind::Invitation, role, Some(admin)).await?;
+    let token = app.registration_tokens.issue_invitation(role, acting).await?.ok_or(REVOKED_MEANWHILE)?;
+    let admin = acting.id;
     info!(target: "audit", { audit.event = "invitation_created", account.id = %admin, role = role.name() }, "{admin} created an invitation ({})", role.name());
     let link = registration_link::url(&app.settings, Kind::Invitation, &token);
     Ok((StatusCode::CREATED, [(LOCATION, link.clone())], Json(Invitation { link, role })))

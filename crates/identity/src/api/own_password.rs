@@ -40,6 +40,7 @@ pub(crate) struct PasswordChange {
     responses((status = 204, description = "The password is changed"),
         (status = 400, description = "The body is not JSON"),
         (status = 404, description = "There is no such account"),
+        (status = 409, description = "The account was given another password or role meanwhile"),
         (status = 413, description = "The body is too large"),
         (status = 422, description = "The current password is wrong, or the new one breaks a rule; `errors` says which"),
         (status = 429, description = "Too many attempts came from this address")))]
@@ -54,9 +55,10 @@ pub(crate) async fn change(
     let PasswordChange { current, new } = body.parse()?;
     let source = SignInSource { address, device: None };
     match change_password(&app, source, account, &current, &new).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Ok(_) => Ok(StatusCode::NO_CONTENT),
         Err(error @ PasswordChangeError::WrongPassword) => Err(ApiError::field("/current", &error)),
         Err(error @ PasswordChangeError::BadPassword(_)) => Err(ApiError::field("/new", &error)),
+        Err(PasswordChangeError::Changed) => Err(ApiError::AccountChanged),
         Err(PasswordChangeError::Service(failure)) => Err(ApiError::Service(failure)),
     }
 }

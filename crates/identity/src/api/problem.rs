@@ -11,10 +11,11 @@ use web::json_body::{InvalidBody, InvalidJson};
 use web::problem;
 
 use crate::error::ServiceFailure;
+use crate::password_change::PasswordChangeError;
 
 /// Why a request is refused or failed.
 pub(crate) enum ApiError {
-    /// The token is missing or invalid.
+    /// The token is missing or invalid, also when it was revoked while the request was served.
     Challenge(Challenge),
     NotAdmin,
     /// Only the account itself may do this.
@@ -27,6 +28,8 @@ pub(crate) enum ApiError {
     NameTaken,
     /// No administrator would be left, and nobody could create one.
     LastAdmin,
+    /// The own account was given another password or role while the request was served.
+    AccountChanged,
     InvalidQuery,
     /// An update without a value to set.
     EmptyUpdate,
@@ -67,6 +70,7 @@ impl ApiError {
             Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::LastAdmin => (StatusCode::CONFLICT, "last-administrator", "The last administrator"),
+            Self::AccountChanged => (StatusCode::CONFLICT, "account-changed", "The account was changed"),
             Self::InvalidQuery | Self::Json(InvalidJson::Syntax(_)) => {
                 (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
             }
@@ -101,6 +105,7 @@ impl ApiError {
             Self::LastAdmin => {
                 "this is the last administrator: give another account the role first".to_owned()
             }
+            Self::AccountChanged => PasswordChangeError::Changed.to_string(),
             Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
             Self::Body(error) => error.to_string(),

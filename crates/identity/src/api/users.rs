@@ -16,14 +16,14 @@ use web::client_address::ClientAddress;
 use web::json_body::JsonBody;
 
 use crate::accounts::account_deletion::DeleteResult;
-use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight};
+use crate::accounts::account_password::PasswordRight;
+use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight, StoredPassword};
 use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
-use crate::api::caller::{Admin, Caller, NamePath};
+use crate::api::caller::{Admin, Caller, NamePath, REVOKED_MEANWHILE};
 use crate::api::problem::ApiError;
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
@@ -142,7 +142,7 @@ pub(crate) async fn read(
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     ClientAddress(client_address): ClientAddress,
     body: JsonBody<ApiError>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<NewPassword>), ApiError> {
@@ -157,23 +157,24 @@ pub(crate) async fn create(
         (generated.clone(), Some(generated))
     };
     let role = role.unwrap_or(Role::User);
-    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
-    let hash = permit.hash(password).await;
-    match app.accounts.create(&name, &hash, &CreationRight::Admin(role)).await? {
+    let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
+    let password = StoredPassword { hash: permit.hash(password).await, is_generated: generated.is_some() };
+    match app.accounts.create(&name, &password, &CreationRight::Admin(role, acting)).await? {
         CreateResult::Created(id) => {
-            info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %admin, role = role.name() }, "{admin} created the account {id} ({name}, {})", role.name());
+            info!(target: "audit", { audit.event = "account_created", account.id = %id, by.id = %acting.id, role = role.name() }, "{} created the account {id} ({})", acting.id, role.name());
             let location = [(LOCATION, format!("/api/User/{name}"))];
             let body = NewPassword { name: name.to_string(), password: generated };
             Ok((StatusCode::CREATED, location, Json(body)))
         }
+        CreateResult::NotAdmin => Err(REVOKED_MEANWHILE),
         CreateResult::NameTaken | CreateResult::TokenInvalid => Err(ApiError::NameTaken),
     }
 }
 
 /// Change an account
 ///
-/// Gives an account another role, disables or enables it. Another role and disabling revoke the account's access tokens; disabling ends
-/// its sessions. Requires the role Admin.
+/// Gives an account another role, disables or enables it. Another role and disabling revoke the account's access tokens and end its
+/// sessions. Requires the role Admin.
 #[utoipa::path(patch, path = "/api/User/{name}", operation_id = "changeUser", tag = "Accounts", security(("bearer" = ["Admin"])),
     params(("name" = String, Path, description = "The account's name, in any case")), request_body = UserChange,
     responses((status = 204, description = "The account is changed"),
@@ -184,7 +185,7 @@ pub(crate) async fn create(
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn update(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     NamePath(name): NamePath,
     body: JsonBody<ApiError>,
 ) -> Result<StatusCode, ApiError> {
@@ -192,14 +193,12 @@ pub(crate) async fn update(
     if role.is_none() && disabled.is_none() {
         return Err(ApiError::EmptyUpdate);
     }
-    match app.accounts.update(name.lower_case(), AccountUpdate { role, disabled }).await? {
+    match app.accounts.update(name.lower_case(), AccountUpdate { role, disabled }, acting).await? {
         UpdateResult::Updated(before) => {
-            if disabled == Some(true) {
-                app.sessions.end_all(before.id).await?;
-            }
-            audit_update(admin, &before, role, disabled);
+            audit_update(acting.id, &before, role, disabled);
             Ok(StatusCode::NO_CONTENT)
         }
+        UpdateResult::NotAdmin => Err(REVOKED_MEANWHILE),
         UpdateResult::LastAdmin => Err(ApiError::LastAdmin),
         UpdateResult::NotFound => Err(ApiError::NotFound),
     }
@@ -234,14 +233,15 @@ fn audit_update(admin: Uuid, before: &BeforeUpdate, role: Option<Role>, disabled
         (status = 409, description = "No administrator would be left")))]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     NamePath(name): NamePath,
 ) -> Result<StatusCode, ApiError> {
-    match app.accounts.delete(name.lower_case()).await? {
+    match app.accounts.delete(name.lower_case(), acting).await? {
         DeleteResult::Deleted(id) => {
-            info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %admin }, "{admin} deleted the account {id} ({name})");
+            info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %acting.id }, "{} deleted the account {id}", acting.id);
             Ok(StatusCode::NO_CONTENT)
         }
+        DeleteResult::NotAdmin => Err(REVOKED_MEANWHILE),
         DeleteResult::LastAdmin => Err(ApiError::LastAdmin),
         DeleteResult::NotFound => Err(ApiError::NotFound),
     }
@@ -256,12 +256,15 @@ pub(crate) async fn delete(
         (status = 404, description = "There is no such account")))]
 pub(crate) async fn unlock(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     NamePath(name): NamePath,
 ) -> Result<StatusCode, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
-    app.lockout.unlock(account.id).await?;
-    info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %admin }, "{admin} unlocked the account {}", account.id);
+    app.lockout.unlock(account.id, Some(acting)).await?;
+    if !app.accounts.is_acting(acting).await? {
+        return Err(REVOKED_MEANWHILE);
+    }
+    info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %acting.id }, "{} unlocked the account {}", acting.id, account.id);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -275,15 +278,18 @@ pub(crate) async fn unlock(
         (status = 404, description = "There is no such account")))]
 pub(crate) async fn reset_password(
     State(app): State<Arc<App>>,
-    Admin(admin): Admin,
+    Admin(acting): Admin,
     ClientAddress(client_address): ClientAddress,
     NamePath(name): NamePath,
 ) -> Result<Json<NewPassword>, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
     let password = SecretToken::random().as_str().to_owned();
-    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
+    let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
     let hash = permit.hash(password.clone()).await;
-    app.set_password(account.id, &hash).await?;
-    info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %admin }, "{admin} reset the password of the account {}", account.id);
+    if app.accounts.set_password(account.id, &hash, PasswordRight::Admin(acting)).await?.is_none() {
+        let is_acting = app.accounts.is_acting(acting).await?;
+        return Err(if is_acting { ApiError::NotFound } else { REVOKED_MEANWHILE });
+    }
+    info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %acting.id }, "{} reset the password of the account {}", acting.id, account.id);
     Ok(Json(NewPassword { name: account.name, password: Some(password) }))
 }

@@ -9,9 +9,11 @@ use std::net::IpAddr;
 use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
-use crate::authentication::network::network;
+use crate::accounts::account_store::Account;
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::secret_token::TokenDigest;
 use crate::time::{DAY, HOUR, SECOND};
+use web::network::network;
 
 /// This many failures in a row from one source lock the account for that source for the first time.
 const MAX_FREE_FAILURES: u32 = 5;
@@ -31,6 +33,9 @@ const FAILURES_TTL: i64 = DAY;
 /// A source is known for this long after the last sign-in from it, in microseconds. The cookie of a device lives as long.
 pub(crate) const SOURCE_TTL: i64 = 180 * DAY;
 
+/// So many sources of an account are known, those with the latest sign-ins: a sign-in without the cookie of a device adds one.
+const MAX_KNOWN_SOURCES: i64 = 64;
+
 /// The source of failures that stands for all sources that are not known.
 const UNKNOWN: &str = "unknown";
 
@@ -49,19 +54,53 @@ values ($1, $2, 1, $3)
 on conflict (account, source) do update
 set count = case when failed_sign_in.last_at < $4 then 1 else failed_sign_in.count + 1 end, last_at = $3";
 
-const FORGET_SOURCE: &str = "delete from failed_sign_in where account = $1 and source = $2";
+const FORGET_SOURCE: &str = "\
+delete from failed_sign_in
+where account = $1 and source = $2
+and exists (select 1 from account where id = $1 and token_generation = $3)";
 
-const UNLOCK: &str = "delete from failed_sign_in where account = $1";
+/// An administrator who acts must still be one.
+const UNLOCK: &str = "\
+delete from failed_sign_in
+where account = $1
+and ($2 is null or exists (
+    select 1 from account acting
+    where acting.id = $2 and acting.token_generation = $3 and acting.role = 'Admin' and acting.disabled_at is null))";
 
-/// Nothing is remembered for an account that was deleted meanwhile.
-const REMEMBER: &str = "\
+/// Nothing is remembered for an account that was deleted or given another password meanwhile. On PostgreSQL the account is locked, so that
+/// another password waits for the row and deletes it.
+macro_rules! remember {
+    ($lock:literal) => {
+        concat!(
+            "\
 insert into known_source (account, source, last_at)
-select id, $2, $3 from account where id = $1
-on conflict (account, source) do update set last_at = excluded.last_at";
+select id, $2, $3 from account where id = $1 and token_generation = $4
+",
+            $lock,
+            "
+on conflict (account, source) do update set last_at = excluded.last_at"
+        )
+    };
+}
+
+const REMEMBER_POSTGRES: &str = remember!("for share");
+
+const REMEMBER_SQLITE: &str = remember!("");
+
+/// Keeps the source that was just written and those with the latest sign-ins.
+const FORGET_OLDEST: &str = "\
+delete from known_source
+where account = $1 and source <> $2
+and source not in (
+    select source from known_source where account = $1 and source <> $2 order by last_at desc, source limit $3)";
+
+const FIND_DEVICE: &str = "\
+select 1
+from known_source known
+join account on account.id = known.account
+where account.lower_name = $1 and known.source = $2 and known.last_at > $3";
 
 const IS_ISSUED: &str = "select 1 from known_source where source = $1 limit 1";
-
-const FORGET_KNOWN: &str = "delete from known_source where account = $1";
 
 const DELETE_EXPIRED: &str = "delete from failed_sign_in where last_at < $1";
 
@@ -93,6 +132,8 @@ fn device_name(device: TokenDigest) -> String {
 #[derive(Debug)]
 pub(crate) struct LockoutStatus {
     account: Uuid,
+    /// The generation of the account's tokens when its password hash was read.
+    generation: i64,
     /// The sources under which a failure is counted.
     sources: [Option<String>; 2],
     /// Whether even the right password is refused until a delay is over.
@@ -114,9 +155,10 @@ impl Lockout {
     /// and any other source counts for itself and among all that are not known.
     pub(crate) async fn status(
         &self,
-        account: Uuid,
+        account: &Account,
         source: SignInSource,
     ) -> Result<LockoutStatus, DatabaseError> {
+        let Account { id: account, token_generation: generation, .. } = *account;
         let (device, network, now) = (source.device_name(), source.network_name(), self.clock.now());
         let known: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(FIND_KNOWN)
             .bind(account).bind(&device).bind(&network).bind(now - SOURCE_TTL).fetch_all(pool).await)?;
@@ -136,7 +178,23 @@ impl Lockout {
             now < last_at + delay(*count, free)
         };
         let is_locked_out = failures.iter().any(is_locked);
-        Ok(LockoutStatus { account, sources, is_locked_out })
+        Ok(LockoutStatus { account, generation, sources, is_locked_out })
+    }
+
+    /// Whether the account with this name in lower case has signed in from the device of this source.
+    pub(crate) async fn is_known_device(
+        &self,
+        lower_name: &str,
+        source: SignInSource,
+    ) -> Result<bool, DatabaseError> {
+        if source.device.is_none() {
+            return Ok(false);
+        }
+        let since = self.clock.now() - SOURCE_TTL;
+        let found = on!(&self.db, read, pool => sqlx::query(FIND_DEVICE)
+            .bind(lower_name).bind(source.device_name()).bind(since)
+            .fetch_optional(pool).await.map(|row| row.is_some()))?;
+        Ok(found)
     }
 
     /// Counts a failed sign-in. The count of an account that is locked out is not raised. Whatever the status, two rows are
@@ -155,36 +213,45 @@ impl Lockout {
     }
 
     /// After a sign-in with the right password: remembers its network, and forgets the failures from there and from the known
-    /// device.
+    /// device. `false`, and nothing is changed, if the account was given another password or role since the password was checked.
     pub(crate) async fn record_success(
         &self,
         status: &LockoutStatus,
         source: SignInSource,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<bool, DatabaseError> {
         let network = source.network_name();
-        self.remember(status.account, &network).await?;
+        if !self.remember(status.account, status.generation, &network).await? {
+            return Ok(false);
+        }
         let [counted, _] = &status.sources;
         for source in counted.iter().chain([&network]) {
             on!(&self.db, write, pool => sqlx::query(FORGET_SOURCE)
-                .bind(status.account).bind(source).execute(pool).await.map(drop))?;
+                .bind(status.account).bind(source).bind(status.generation).execute(pool).await.map(drop))?;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Remembers a device whose user knew the right password.
+    /// Remembers a device whose user knew the right password, unless the account was given another one since.
     pub(crate) async fn remember_device(
         &self,
-        account: Uuid,
+        account: &Account,
         device: TokenDigest,
     ) -> Result<(), DatabaseError> {
-        self.remember(account, &device_name(device)).await
+        self.remember(account.id, account.token_generation, &device_name(device)).await.map(drop)
     }
 
-    async fn remember(&self, account: Uuid, source: &str) -> Result<(), DatabaseError> {
+    async fn remember(&self, account: Uuid, generation: i64, source: &str) -> Result<bool, DatabaseError> {
         let now = self.clock.now();
-        on!(&self.db, write, pool =>
-            sqlx::query(REMEMBER).bind(account).bind(source).bind(now).execute(pool).await.map(drop))?;
-        Ok(())
+        let statement = match &self.db {
+            Db::Postgres(_) => REMEMBER_POSTGRES,
+            Db::Sqlite(_) => REMEMBER_SQLITE,
+        };
+        let remembered = on!(&self.db, write, pool => sqlx::query(statement)
+            .bind(account).bind(source).bind(now).bind(generation)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        on!(&self.db, write, pool => sqlx::query(FORGET_OLDEST)
+            .bind(account).bind(source).bind(MAX_KNOWN_SOURCES - 1).execute(pool).await.map(drop))?;
+        Ok(remembered == 1)
     }
 
     /// Whether this Identity has issued the cookie of a device.
@@ -195,17 +262,16 @@ impl Lockout {
         Ok(found)
     }
 
-    /// Forgets the failures of an account, from whatever source.
-    pub(crate) async fn unlock(&self, account: Uuid) -> Result<(), DatabaseError> {
-        on!(&self.db, write, pool => sqlx::query(UNLOCK).bind(account).execute(pool).await.map(drop))?;
-        Ok(())
-    }
-
-    /// Forgets the failures of an account and the sources that it has signed in from, after a new password: whoever knew the old
-    /// one may have signed in.
-    pub(crate) async fn reset(&self, account: Uuid) -> Result<(), DatabaseError> {
-        self.unlock(account).await?;
-        on!(&self.db, write, pool => sqlx::query(FORGET_KNOWN).bind(account).execute(pool).await.map(drop))?;
+    /// Forgets the failures of an account, from whatever source, on behalf of an administrator or of the operator of the database. Nothing
+    /// is changed if the administrator is none any more.
+    pub(crate) async fn unlock(
+        &self,
+        account: Uuid,
+        acting: Option<ActingAdmin>,
+    ) -> Result<(), DatabaseError> {
+        let (id, generation) = (acting.map(|acting| acting.id), acting.map(|acting| acting.generation));
+        on!(&self.db, write, pool => sqlx::query(UNLOCK)
+            .bind(account).bind(id).bind(generation).execute(pool).await.map(drop))?;
         Ok(())
     }
 

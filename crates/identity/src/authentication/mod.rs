@@ -2,7 +2,6 @@
 
 pub(crate) mod fair_queue;
 pub(crate) mod lockout;
-pub(crate) mod network;
 pub(crate) mod password_hashing;
 pub(crate) mod rate_limit;
 pub(crate) mod revocations;

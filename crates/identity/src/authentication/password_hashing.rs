@@ -1,6 +1,7 @@
 //! Password hashing: argon2id (RFC 9106) on blocking threads, a bounded number at once, in memory that is reused.
 
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::authentication::fair_queue::{FairQueue, Queue, QueueFull, Turn};
 use crate::metrics;
 use crate::secret_token::random_bytes;
+use web::network::{network, provider_network};
 
 /// 19 MiB and three passes: above the minimum that OWASP recommends, and little for a small machine.
 const MEMORY_KIB: u32 = 19_456;
@@ -37,21 +39,26 @@ const ACCOUNT_QUEUE_LENGTH: usize = 64;
 /// The most requests of one network that wait for their turn, each with the turn of its account.
 const NETWORK_QUEUE_LENGTH: usize = 256;
 
-/// The most requests that wait for a permit, each with the turn of its network.
+/// The most requests of one provider's networks that wait for their turn, each with the turn of its network.
+const PROVIDER_QUEUE_LENGTH: usize = 512;
+
+/// The most requests that wait for a permit, each with the turn of its provider.
 const QUEUE_LENGTH: usize = 512;
 
 /// The memory of one hash. It is reused: freed and allocated each time, 19 MiB at a time, it stayed on the heaps of many
 /// threads (360 MB after a hundred sign-ins, two at once).
 type Memory = Vec<Block>;
 
-/// Issues permits to hash, with bounded queues before them: for each account in each network, for each network, and one for all.
+/// Issues permits to hash, with bounded queues before them: for each account in each network, for each network, for the networks of each
+/// provider, and one for all.
 ///
 /// In each queue a client has no more requests than there are permits. So a client with a hundred connections waits behind itself, a
-/// request to another account from its network waits for one hash of each busy account there, and a request from elsewhere for one of each
-/// busy network.
+/// request to another account from its network waits for one hash of each busy account there, and and so on: a request from elsewhere waits for one of each
+/// busy provider, and one who has hundreds of networks there fills the queue of that provider only.
 pub(crate) struct PasswordHasher {
     accounts: FairQueue,
     networks: FairQueue,
+    providers: FairQueue,
     permits: Queue,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
 }
@@ -69,7 +76,7 @@ pub(crate) struct HashingPermit(Arc<HashingSlot>);
 struct HashingSlot {
     memory: Mutex<Memory>,
     unused_memory: Arc<Mutex<Vec<Memory>>>,
-    _turns: [Turn; 3],
+    _turns: [Turn; 4],
 }
 
 impl PasswordHasher {
@@ -78,23 +85,32 @@ impl PasswordHasher {
         Self::with_limits(
             available_parallelism().map_or(2, usize::from).min(MAX_PERMITS),
             ACCOUNT_QUEUE_LENGTH,
+            PROVIDER_QUEUE_LENGTH,
         )
     }
 
-    fn with_limits(permits: usize, account_queue_length: usize) -> Self {
+    fn with_limits(permits: usize, account_queue_length: usize, provider_queue_length: usize) -> Self {
         Self {
             accounts: FairQueue::new(permits, account_queue_length),
             networks: FairQueue::new(permits, NETWORK_QUEUE_LENGTH),
+            providers: FairQueue::new(permits, provider_queue_length),
             permits: Queue::new(permits, QUEUE_LENGTH),
             unused_memory: Arc::default(),
         }
     }
 
-    /// Waits for a permit, on behalf of a client in this [`network`](crate::authentication::network::network) that names the account
-    /// `name`, in lower case. Drop the permit when no more passwords are to be hashed.
-    pub(crate) async fn acquire(&self, network: &str, name: &str) -> Result<HashingPermit, HashingQueueFull> {
+    /// Waits for a permit, on behalf of a client at this address that names the account `name`, in lower case. Drop the permit when no more
+    /// passwords are to be hashed.
+    pub(crate) async fn acquire(
+        &self,
+        address: IpAddr,
+        name: &str,
+    ) -> Result<HashingPermit, HashingQueueFull> {
+        let network = network(address);
         let account = self.accounts.turn(&format!("{network} {name}")).await?;
-        let turns = [account, self.networks.turn(network).await?, self.permits.turn().await?];
+        let network = self.networks.turn(&network).await?;
+        let provider = self.providers.turn(&provider_network(address)).await?;
+        let turns = [account, network, provider, self.permits.turn().await?];
         let memory = self.unused_memory.lock().pop().unwrap_or_default();
         let unused_memory = Arc::clone(&self.unused_memory);
         Ok(HashingPermit(Arc::new(HashingSlot { memory: Mutex::new(memory), unused_memory, _turns: turns })))
@@ -184,12 +200,14 @@ fn derive(
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use argon2::{PasswordHasher as _, PasswordVerifier};
 
     use super::*;
 
-    /// A network and an account.
-    const HERE: (&str, &str) = ("127.0.0.1", "ann");
+    /// An address and an account.
+    const HERE: (IpAddr, &str) = (IpAddr::V4(Ipv4Addr::LOCALHOST), "ann");
 
     #[tokio::test]
     async fn hashes_are_argon2id_with_random_salts() {
@@ -218,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_reused() {
-        let hasher = PasswordHasher::with_limits(2, 64);
+        let hasher = PasswordHasher::with_limits(2, 64, 64);
         for _ in 0..3 {
             let (one, two) = (
                 hasher.acquire(HERE.0, HERE.1).await.unwrap(),
@@ -239,16 +257,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_is_refused_while_the_queue_of_its_account_is_full_and_another_one_waits() {
-        let hasher = PasswordHasher::with_limits(1, 0);
-        let permit = hasher.acquire("net", "ann").await.unwrap();
-        assert!(hasher.acquire("net", "ann").await.is_err());
-        let mut other = Box::pin(hasher.acquire("net", "bob"));
+        let hasher = PasswordHasher::with_limits(1, 0, 64);
+        let permit = hasher.acquire(HERE.0, "ann").await.unwrap();
+        assert!(hasher.acquire(HERE.0, "ann").await.is_err());
+        let mut other = Box::pin(hasher.acquire(HERE.0, "bob"));
         tokio::select! {
             biased;
             _ = &mut other => panic!("there is one permit"),
             () = std::future::ready(()) => {}
         }
         drop(permit);
-        assert!(other.await.is_ok() && hasher.acquire("net", "ann").await.is_ok());
+        assert!(other.await.is_ok() && hasher.acquire(HERE.0, "ann").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_networks_of_one_provider_do_not_hold_back_those_of_another() {
+        let hasher = PasswordHasher::with_limits(1, 64, 2);
+        let address = |a, d| IpAddr::V4(Ipv4Addr::new(a, 0, 0, d));
+        let permit = hasher.acquire(address(10, 1), "ann").await.unwrap();
+        let mut waiting: Vec<_> =
+            (2..4).map(|host| Box::pin(hasher.acquire(address(10, host), "ann"))).collect();
+        let mut other = Box::pin(hasher.acquire(address(11, 1), "ann"));
+        for future in waiting.iter_mut().chain([&mut other]) {
+            tokio::select! {
+                biased;
+                _ = future => panic!("there is one permit"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert!(hasher.acquire(address(10, 4), "ann").await.is_err(), "the queue of the provider is full");
+        drop(permit);
+        assert!(other.await.is_ok(), "it waits for one of the other provider's");
     }
 }

@@ -23,9 +23,11 @@ const DELETE_EXPIRED: &str = "delete from rate_limit where full_at < $1";
 /// What is limited; each kind of request has buckets of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RateLimit {
-    /// Failed sign-ins, failed client authentications and new accounts, of a network. The limit is generous: a worker whose account does
-    /// not exist yet asks again and again.
+    /// Failed sign-ins and new accounts, of a network. The limit is generous: a worker whose account does not exist yet asks again and
+    /// again.
     SignIn,
+    /// Failed authentications of OAuth clients, of a network. They hold back no people who sign in from there.
+    Client,
     /// Sign-ins with one name from one network, the successful ones too: each costs the hash of a password.
     AccountSignIn,
     /// Invalid registration tokens that begin alike, of a network: made-up links do not count for somebody else's link that has expired.
@@ -36,6 +38,7 @@ impl RateLimit {
     fn name(self) -> &'static str {
         match self {
             Self::SignIn => "sign-in",
+            Self::Client => "client",
             Self::AccountSignIn => "account-sign-in",
             Self::RegistrationToken => "registration-token",
         }
@@ -44,7 +47,7 @@ impl RateLimit {
     /// How many requests at once are allowed, and after how many microseconds one more is.
     fn burst_and_interval(self) -> (i64, i64) {
         match self {
-            Self::SignIn => (120, SECOND),
+            Self::SignIn | Self::Client => (120, SECOND),
             Self::AccountSignIn => (60, SECOND / 10),
             Self::RegistrationToken => (5, 10 * MINUTE),
         }

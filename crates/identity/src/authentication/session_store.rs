@@ -16,16 +16,20 @@ const MAX_AGE: i64 = 12 * HOUR;
 /// `last_used_at` is written at most once in this many microseconds, not for every request.
 const TOUCH_INTERVAL: i64 = MINUTE;
 
+/// So many sessions of an account are kept, the latest: each sign-in starts one.
+const MAX_SESSIONS: i64 = 64;
+
 /// A disabled account gets no session, and neither does a sign-in with a password that was replaced meanwhile.
 const CREATE: &str = "\
-insert into session (digest, account, started_at, last_used_at)
-select $1, account.id, $3, $3 from account
+insert into session (digest, account, token_generation, started_at, last_used_at)
+select $1, account.id, account.token_generation, $3, $3 from account
 where account.id = $2 and account.disabled_at is null and account.token_generation = $4";
 
+/// The session of an account whose access tokens were revoked since it began has ended with them.
 const FIND: &str = "\
 select account.id, account.name, account.role, account.token_generation, session.last_used_at
 from session
-join account on account.id = session.account
+join account on account.id = session.account and account.token_generation = session.token_generation
 where session.digest = $1
 and session.started_at > $2
 and session.last_used_at > $3
@@ -35,7 +39,12 @@ const TOUCH: &str = "update session set last_used_at = $2 where digest = $1 and 
 
 const END: &str = "delete from session where digest = $1";
 
-const END_ALL: &str = "delete from session where account = $1";
+/// Keeps the session that was just started and the latest ones.
+const END_OLDEST: &str = "\
+delete from session
+where account = $1 and digest <> $2
+and digest not in (
+    select digest from session where account = $1 and digest <> $2 order by started_at desc, digest limit $3)";
 
 const DELETE_EXPIRED: &str = "delete from session where started_at <= $1 or last_used_at <= $2";
 
@@ -50,15 +59,21 @@ impl SessionStore {
         Self { db, clock }
     }
 
-    /// Starts a session and returns its secret, the value of the cookie.
-    pub(crate) async fn start(&self, account: &Account) -> Result<SecretToken, DatabaseError> {
+    /// Starts a session and returns its secret, the value of the cookie. `None` if the account is disabled, or its password or role was
+    /// changed since `account` was read.
+    pub(crate) async fn start(&self, account: &Account) -> Result<Option<SecretToken>, DatabaseError> {
         let (cookie, now) = (SecretToken::random(), self.clock.now());
-        on!(&self.db, write, pool => sqlx::query(CREATE)
-            .bind(cookie.digest().as_bytes()).bind(account.id).bind(now).bind(account.token_generation).execute(pool).await.map(drop))?;
-        Ok(cookie)
+        let started = on!(&self.db, write, pool => sqlx::query(CREATE)
+            .bind(cookie.digest().as_bytes()).bind(account.id).bind(now).bind(account.token_generation)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        on!(&self.db, write, pool => sqlx::query(END_OLDEST)
+            .bind(account.id).bind(cookie.digest().as_bytes()).bind(MAX_SESSIONS - 1)
+            .execute(pool).await.map(drop))?;
+        Ok((started == 1).then_some(cookie))
     }
 
-    /// The account of a session, as it is now. `None` if there is no such session, it has ended, or the account is disabled.
+    /// The account of a session, as it is now. `None` if there is no such session, it has ended, or the account is
+    /// disabled.
     pub(crate) async fn find(&self, session: TokenDigest) -> Result<Option<Account>, DatabaseError> {
         let now = self.clock.now();
         let row: Option<(Uuid, String, String, i64, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND)
@@ -76,12 +91,6 @@ impl SessionStore {
     pub(crate) async fn end(&self, session: TokenDigest) -> Result<(), DatabaseError> {
         on!(&self.db, write, pool =>
             sqlx::query(END).bind(session.as_bytes()).execute(pool).await.map(drop))?;
-        Ok(())
-    }
-
-    /// Ends every session of an account.
-    pub(crate) async fn end_all(&self, account: Uuid) -> Result<(), DatabaseError> {
-        on!(&self.db, write, pool => sqlx::query(END_ALL).bind(account).execute(pool).await.map(drop))?;
         Ok(())
     }
 

@@ -17,7 +17,6 @@ use web::request_log::CallerId;
 
 use crate::app::App;
 use crate::authentication::lockout::SignInSource;
-use crate::authentication::network::network;
 use crate::authentication::rate_limit::RateLimit;
 use crate::form_body::{Form, InvalidForm};
 use crate::metrics;
@@ -28,6 +27,7 @@ use crate::settings::Client;
 use crate::sign_in::sign_in;
 use crate::tokens::access_token::{self, TokenSubject};
 use crate::tokens::scope::{CLIENT_SCOPES, Scopes, USER_SCOPES};
+use web::network::network;
 
 /// The header `Deprecation` (RFC 9745) with the date of RFC 9700 (January 2025), which forbids the password grant.
 const DEPRECATION: (HeaderName, &str) = (HeaderName::from_static("deprecation"), "@1735689600");
@@ -91,7 +91,7 @@ pub(crate) async fn issue(
 
 /// Authenticates the client and issues a token by the grant that it may use.
 async fn grant(
-    app: &App,
+    app: &Arc<App>,
     client_address: IpAddr,
     headers: &HeaderMap,
     form: Result<Form, InvalidForm>,
@@ -114,8 +114,7 @@ async fn grant(
     }
 }
 
-/// The client of the request. Failures count against the same rate limit as failed sign-ins, and are told nothing while it is
-/// exhausted. A right secret is accepted even then: others with the same address may have exhausted it, and a secret that a
+/// The client of the request. Failures count against a rate limit of the network, and are told nothing while it is exhausted. A right secret is accepted even then: others with the same address may have exhausted it, and a secret that a
 /// program has is too long to be guessed.
 async fn authenticate_client<'a>(
     app: &'a App,
@@ -125,7 +124,7 @@ async fn authenticate_client<'a>(
 ) -> Result<OAuthClient<'a>, TokenError> {
     let client = OAuthClient::authenticate(headers, request, &app.settings.clients);
     if let Err(TokenError::InvalidClient) = client {
-        let pass = app.rate_limiter.check(RateLimit::SignIn, &network(client_address)).await??;
+        let pass = app.rate_limiter.check(RateLimit::Client, &network(client_address)).await??;
         app.rate_limiter.consume(pass).await?;
         info!(target: "audit", { audit.event = "client_refused", client.address = %client_address }, "refused an OAuth client from {client_address}");
     }
@@ -134,7 +133,7 @@ async fn authenticate_client<'a>(
 
 /// The resource owner password credentials grant (RFC 6749, section 4.3).
 async fn by_password(
-    app: &App,
+    app: &Arc<App>,
     client_address: IpAddr,
     client_id: &str,
     request: &TokenRequest<'_>,

@@ -25,11 +25,11 @@ pub(crate) async fn submit(
 ) -> Result<Response, PageError> {
     let form = form?;
     let Some(account) = &visitor.account else { return Ok(redirect(LOGIN_PAGE)) };
-    if !visitor.is_admin() {
-        return Err(PageError::NotAdmin);
-    }
+    let acting = account.acting_admin().ok_or(PageError::NotAdmin)?;
     let role = Role::from_name(form.value_or_empty("Role")).ok_or(PageError::UnknownRole)?;
-    let token = app.registration_tokens.issue(Kind::Invitation, role, Some(account.id)).await?;
+    let Some(token) = app.registration_tokens.issue_invitation(role, acting).await? else {
+        return Ok(redirect(LOGIN_PAGE));
+    };
     info!(target: "audit", { audit.event = "invitation_created", account.id = %account.id, role = role.name() }, "{} created an invitation ({})", account.id, role.name());
     let link = registration_link::url(&app.settings, Kind::Invitation, &token);
     Ok(home::page(account, None, Some(NewInvitation { role, link })))

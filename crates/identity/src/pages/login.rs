@@ -80,22 +80,27 @@ pub(crate) async fn submit(
     let account = match sign_in(&app, source, username, password.to_owned()).await {
         Ok(account) => account,
         Err(SignInError::Service(failure)) => return Err(failure.into()),
-        Err(SignInError::BadCredentials) => {
-            let return_url = return_url.as_field();
-            let page = LoginPage { username, return_url, notice: None, error: Some(BAD_CREDENTIALS) };
-            return Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page));
-        }
+        Err(SignInError::BadCredentials) => return Ok(refusal(username, &return_url)),
     };
     // The session before the sign-in ends, whoever set its cookie (session fixation).
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
-    let session = app.sessions.start(&account).await?;
+    let Some(session) = app.sessions.start(&account).await? else {
+        return Ok(refusal(username, &return_url));
+    };
     info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
     let device = visitor.issued_device(&app).await?;
-    app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
+    app.lockout.remember_device(&account, TokenDigest::of(&device)).await?;
     let mut response = redirect(return_url.as_location());
     response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
     response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
     Ok(response)
+}
+
+/// The form again, with the one sentence for every refusal.
+fn refusal(username: &str, return_url: &ReturnUrl) -> Response {
+    let return_url = return_url.as_field();
+    let page = LoginPage { username, return_url, notice: None, error: Some(BAD_CREDENTIALS) };
+    render(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

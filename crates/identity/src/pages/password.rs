@@ -69,8 +69,12 @@ pub(crate) async fn submit(
     let source = SignInSource { address: client_address, device: visitor.device() };
     let current = form.value_or_empty("Password");
     match change_password(&app, source, account, current, new).await {
-        Ok(()) => sign_in_again(&app, &visitor, account).await,
+        Ok(account) => sign_in_again(&app, &visitor, &account).await,
         Err(PasswordChangeError::Service(failure)) => Err(failure.into()),
+        Err(error @ PasswordChangeError::Changed) => {
+            let errors = FieldErrors { current: Some(sentence(&error)), ..FieldErrors::default() };
+            Ok(page(&app, StatusCode::CONFLICT, errors))
+        }
         Err(error @ PasswordChangeError::WrongPassword) => {
             refuse(FieldErrors { current: Some(sentence(&error)), ..FieldErrors::default() })
         }
@@ -92,12 +96,13 @@ fn check_new(app: &App, account: &Account, new: &str, confirmation: &str) -> Res
     })
 }
 
-/// Starts a session for the new password, and remembers the device, which the old one has forgotten.
+/// Starts a session for the new password, and remembers the device, which was forgotten with the old one. `account` has the generation
+/// that begins with the new password; if yet another one was set meanwhile, there is no session.
 async fn sign_in_again(app: &App, visitor: &Visitor, account: &Account) -> Result<Response, PageError> {
     let mut response = redirect(DEFAULT_PAGE);
-    if let Some(account) = app.accounts.find_by_id(account.id).await? {
-        let (session, device) = (app.sessions.start(&account).await?, visitor.issued_device(app).await?);
-        app.lockout.remember_device(account.id, TokenDigest::of(&device)).await?;
+    if let Some(session) = app.sessions.start(account).await? {
+        let device = visitor.issued_device(app).await?;
+        app.lockout.remember_device(account, TokenDigest::of(&device)).await?;
         response.headers_mut().append(SET_COOKIE, set_cookie(&app.settings, &session));
         response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
     }

@@ -13,11 +13,11 @@ use web::cookies::HostCookie;
 use web::request_log::CallerId;
 
 use crate::accounts::account_store::Account;
+use crate::accounts::acting_admin::ActingAdmin;
 use crate::app::App;
 use crate::authentication::lockout::SOURCE_TTL;
 use crate::pages::error::PageError;
 use crate::pages::notice::{self, Notice};
-use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::settings::Settings;
 
@@ -55,9 +55,14 @@ impl Visitor {
         page
     }
 
+    /// The visitor as an administrator who acts, if the session is that of one.
+    pub(crate) fn acting_admin(&self) -> Option<ActingAdmin> {
+        self.account.as_ref().and_then(Account::acting_admin)
+    }
+
     /// Whether the visitor is signed in as an administrator.
     pub(crate) fn is_admin(&self) -> bool {
-        self.account.as_ref().is_some_and(|account| account.role == Role::Admin)
+        self.acting_admin().is_some()
     }
 }
 

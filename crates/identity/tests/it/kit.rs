@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +77,8 @@ pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
             roles: vec![Role::Worker],
         }],
         cors_origins: Vec::new(),
-        trusted_proxies: TrustedProxies::default(),
+        // A test is the proxy of the clients in whose name it sends requests.
+        trusted_proxies: TrustedProxies::parse(&[Ipv4Addr::LOCALHOST.to_string()]).unwrap(),
     }
 }
 
@@ -162,7 +163,7 @@ impl TestService {
         let service = identity.router().into_make_service_with_connect_info::<SocketAddr>();
         let mut server = JoinSet::new();
         server.spawn(async { axum::serve(listener, service).await.unwrap() });
-        let http = http(Ipv4Addr::LOCALHOST);
+        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
         Self { identity, settings, clock, db, base, http, scratch, key_directory, _server: server }
     }
 
@@ -190,7 +191,7 @@ impl TestService {
 
     /// A POST from another client address.
     pub(crate) fn post_from(&self, from: Ipv4Addr, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
-        http(from).post(format!("{}{path}", self.base)).form(form)
+        self.post(path, form).header("x-forwarded-for", from.to_string())
     }
 
     pub(crate) async fn page(&self, path: &str) -> String {
@@ -271,15 +272,6 @@ impl TestService {
         let (_, link) = page.split_once("invitation=").unwrap();
         link.split('"').next().unwrap().to_owned()
     }
-}
-
-fn http(from: Ipv4Addr) -> reqwest::Client {
-    reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .local_address(IpAddr::V4(from))
-        .no_proxy()
-        .build()
-        .unwrap()
 }
 
 /// The form of the password grant, as the README of the original Tasker has it.

@@ -58,6 +58,41 @@ async fn no_password_token_cookie_or_link_is_logged() {
 }
 
 #[tokio::test]
+async fn audit_lines_name_accounts_by_their_ids() {
+    let log = LogCapture::start();
+    each_database(|service| {
+        let log = &log;
+        async move {
+            service.register_admin("ruth-of-the-test").await;
+            service.register("zoe-of-the-test").await;
+            let root = service.token("ruth-of-the-test").await;
+            for (method, path, body) in [
+                ("POST", "/api/User", r#"{"name": "mia-of-the-test"}"#),
+                ("PATCH", "/api/User/mia-of-the-test", r#"{"role": "Worker", "disabled": true}"#),
+                ("POST", "/api/User/mia-of-the-test/unlock", ""),
+                ("POST", "/api/User/mia-of-the-test/reset", ""),
+                ("DELETE", "/api/User/mia-of-the-test", ""),
+            ] {
+                let request = service.request(method, path).bearer_auth(&root).body(body);
+                assert!(request.send().await.unwrap().status().is_success(), "{method} {path}");
+            }
+            let list: serde_json::Value =
+                service.get("/api/User").bearer_auth(&root).send().await.unwrap().json().await.unwrap();
+            let text = log.text();
+            let audited: Vec<_> = text.lines().filter(|line| line.contains("audit.event=")).collect();
+            assert!(audited.iter().any(|line| line.contains("account_deleted")), "{audited:#?}");
+            let named = audited.iter().find(|line| line.contains("-of-the-test"));
+            assert!(named.is_none(), "{named:?}");
+            for user in list["users"].as_array().unwrap() {
+                let id = user["id"].as_str().unwrap();
+                assert!(text.contains(id), "an administrator finds the name of an id: {user}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_request_has_an_id_and_a_line_that_names_it() {
     let log = LogCapture::start();
     each_database(|service| {

@@ -15,6 +15,7 @@ mod logs;
 mod openapi;
 mod own_password;
 mod pages;
+mod races;
 mod rate_limit_and_lockout;
 mod register;
 mod registration_tokens;

@@ -122,6 +122,27 @@ async fn a_reset_ends_the_sessions_and_the_unused_invitations_of_the_account() {
 }
 
 #[tokio::test]
+async fn whatever_revokes_the_tokens_ends_the_sessions_for_good() {
+    each_database(|service| async move {
+        service.register_admin("root").await;
+        service.register("ann").await;
+        let root = service.token("root").await;
+        for changes in [
+            [json!({"role": "Worker"}), json!({"role": "User"})],
+            [json!({"disabled": true}), json!({"disabled": false})],
+        ] {
+            let session = service.sign_in("ann").await;
+            for change in &changes {
+                service.administer(&root, "PATCH", "/api/User/ann", change.clone()).await;
+                let home = service.get("/").header(COOKIE, &session).send().await.unwrap();
+                assert_eq!(home.status(), StatusCode::SEE_OTHER, "{change}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_tokens_of_a_client_that_is_removed_or_has_another_secret_are_revoked() {
     each_database(|service| async move {
         let first = service.robot_token().await.unwrap();

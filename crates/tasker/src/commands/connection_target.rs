@@ -188,7 +188,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`NoServer`] if none has run there.
+    /// [`NoServer`] if none runs there.
     pub fn addresses(&self) -> Result<Addresses> {
         self.directory().addresses()?.ok_or_else(|| self.no_server().into())
     }

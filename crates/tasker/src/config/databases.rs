@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::error::ConfigError;
 use crate::config::sections::{Config, Database};
+use crate::file_trust;
 
 impl Database {
     /// Checks the number of connections.
@@ -67,6 +68,19 @@ impl Config {
         if self.identity.database_url.is_some() { "identity.database_url" } else { "database.url" }
     }
 
+    /// The file of the key that encrypts Identity's signing keys, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// If it may not be trusted.
+    pub fn trusted_identity_key_file(&self) -> Result<PathBuf, ConfigError> {
+        let path = self.identity_key_file()?;
+        file_trust::check(&path).map_err(|error| {
+            ConfigError::new(format!("identity.key_file: {} cannot be used: {error}", path.display()))
+        })?;
+        Ok(path)
+    }
+
     /// The file of the key that encrypts Identity's signing keys.
     pub fn identity_key_file(&self) -> Result<PathBuf, ConfigError> {
         if let Some(path) = &self.identity.key_file {
@@ -80,8 +94,21 @@ impl Config {
 /// Opens `url`, which the setting `key` names. The error does not show the URL: it may hold a password.
 fn open(key: &str, url: &str, settings: &Database) -> Result<Db, ConfigError> {
     settings.check()?;
+    check_sqlite_files(key, url)?;
     Db::open_with(url, &PoolOptions { max_connections: settings.max_connections.get() })
         .map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
+}
+
+/// Refuses a file of a SQLite database that may not be trusted. They are checked, not opened: closing such a file a second time would
+/// release the locks that SQLite has on it.
+fn check_sqlite_files(key: &str, url: &str) -> Result<(), ConfigError> {
+    let Some(path) = Db::sqlite_path(url) else { return Ok(()) };
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let file = format!("{path}{suffix}");
+        file_trust::check(Path::new(&file))
+            .map_err(|error| ConfigError::new(format!("{key}: {file} cannot be used: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Why a service does not start on the database that `setting` names. What only a person mends is an error of the setting; such an

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use broker::{GroupProtocol, Retention, Sasl, SaslMechanism, Security, Settings};
@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::error::ConfigError;
+use crate::file_trust;
 
 /// The section `[kafka]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +111,12 @@ impl Kafka {
             _ => Err(ConfigError::new(format!("kafka.{key} = {number}: at most {max}"))),
         };
         let hours = |hours: NonZeroU32| Duration::from_hours(u64::from(hours.get()));
+        let files = self.tls_files().into_iter().filter_map(|(key, path)| Some((key, path?)));
+        for (key, path) in files {
+            file_trust::check(path).map_err(|error| {
+                ConfigError::new(format!("kafka.{key}: {} cannot be used: {error}", path.display()))
+            })?;
+        }
         let settings = Settings {
             bootstrap_servers: servers.clone(),
             topic_prefix: self.topic_prefix.clone(),
@@ -129,6 +136,15 @@ impl Kafka {
         Ok(Some(settings))
     }
 
+    /// The files of TLS with their settings.
+    fn tls_files(&self) -> [(&'static str, Option<&Path>); 3] {
+        [
+            ("ssl_ca_location", self.ssl_ca_location.as_deref()),
+            ("ssl_certificate_location", self.ssl_certificate_location.as_deref()),
+            ("ssl_key_location", self.ssl_key_location.as_deref()),
+        ]
+    }
+
     fn security(&self) -> Result<Security, ConfigError> {
         let refuse = |sentence: &str| Err(ConfigError::new(sentence));
         let unused = |key: &str, why: &str| Err(ConfigError::new(format!("kafka.{key} is set, and {why}")));
@@ -138,12 +154,7 @@ impl Kafka {
             SecurityProtocol::SaslPlaintext => (false, true),
             SecurityProtocol::SaslSsl => (true, true),
         };
-        let files = [
-            ("ssl_ca_location", &self.ssl_ca_location),
-            ("ssl_certificate_location", &self.ssl_certificate_location),
-            ("ssl_key_location", &self.ssl_key_location),
-        ];
-        if let Some((key, _)) = files.into_iter().find(|(_, path)| !tls && path.is_some()) {
+        if let Some((key, _)) = self.tls_files().into_iter().find(|(_, path)| !tls && path.is_some()) {
             return unused(
                 key,
                 "kafka.security_protocol encrypts nothing: set it to \"ssl\" or \"sasl_ssl\"",

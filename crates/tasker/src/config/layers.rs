@@ -52,7 +52,7 @@ impl Layers {
     pub fn add_file(mut self, path: Option<&Path>) -> Result<Self, ConfigError> {
         let chosen = path.unwrap_or(Path::new(DEFAULT_PATH));
         self.file = Some(chosen.to_owned());
-        match text_file::read(chosen) {
+        match text_file::read_trusted(chosen) {
             Ok(text) => {
                 let directory = file_paths::directory_of_settings_file(chosen);
                 self.add_text_in(directory.as_deref(), &chosen.display().to_string(), &text)
@@ -209,7 +209,7 @@ pub fn secret_files(environment: &Environment) -> impl Iterator<Item = (&str, &P
 
 /// Reads a secret from the file that `origin` names, without the newline that editors put at the end.
 pub fn read_secret(origin: &str, path: &Path) -> Result<String, ConfigError> {
-    match text_file::read(path) {
+    match text_file::read_trusted(path) {
         Ok(text) => match text.trim_end_matches(['\r', '\n']) {
             "" => Err(ConfigError::new(format!("{origin}: the secret file {} is empty", path.display()))),
             secret => Ok(secret.to_owned()),

@@ -65,7 +65,7 @@ pub struct Backend {
     pub allow_plaintext: bool,
     /// The host names under which clients reach the listener.
     pub allowed_hosts: Hosts,
-    /// The most connections that one address may have open at a time.
+    /// The most connections that one address (IPv6: one /64) may have open at a time.
     pub max_connections_per_address: NonZeroU32,
     /// The issuer of access tokens; its public keys are fetched from there.
     pub identity_url: Address,
@@ -138,7 +138,7 @@ pub struct Identity {
     pub allow_plaintext: bool,
     /// The host names under which clients reach the listener.
     pub allowed_hosts: Hosts,
-    /// The most connections that one address may have open at a time.
+    /// The most connections that one address (IPv6: one /64) may have open at a time.
     pub max_connections_per_address: NonZeroU32,
     /// The public address, which tokens name as their issuer. Absent: the loopback address of the listener.
     pub issuer: Option<Address>,

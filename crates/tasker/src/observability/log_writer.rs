@@ -66,7 +66,7 @@ impl LogWriter {
     pub fn close(&self) {
         drop(self.0.commands.lock().take());
         if let Some(thread) = self.0.thread.lock().take() {
-            // If the writer thread has panicked, the panic hook has printed it.
+            // If the writer thread has panicked, its queue is closed, and nobody can be told.
             let _ = thread.join();
         }
     }

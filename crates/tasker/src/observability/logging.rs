@@ -22,6 +22,7 @@ use crate::observability::escaped_fields::EscapedFields;
 use crate::observability::json_format::FlatJson;
 use crate::observability::log_file::RotatingFile;
 use crate::observability::log_writer::{LogWriter, StandardError};
+use crate::observability::panic_hook;
 
 /// Filter directives that come before those of `log.level`, which may override them. The driver would log every
 /// connection that fails and the verifier every certificate, where Tasker logs an outage once. Audit lines are logged at every level unless `audit=off` is set.
@@ -62,6 +63,7 @@ pub fn start(log: &Log, environment: &Environment) -> Result<Logging, ConfigErro
         Format::Json => lines.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed(),
     };
     tracing_subscriber::registry().with(level).with(lines).init();
+    panic_hook::install();
     Ok(Logging { writer, level: handle })
 }
 

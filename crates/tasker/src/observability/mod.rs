@@ -6,6 +6,7 @@ pub(crate) mod log_file;
 pub(crate) mod log_writer;
 pub(crate) mod logging;
 pub(crate) mod metrics_endpoint;
+pub(crate) mod panic_hook;
 pub(crate) mod trace_export;
 
 use anyhow::{Context, Result};

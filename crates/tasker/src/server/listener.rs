@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::debug;
 use web::allowed_hosts::{self, AllowedHosts};
+use web::catch_panic;
 use web::security_headers::{self, SecurityHeaders};
 
 use crate::config::tls::CertificateFiles;
@@ -37,6 +38,16 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time limit of a TLS handshake and of a request's head; also how long a connection may be idle between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may leave what is sent to it unread; then the kernel closes the connection (`TCP_USER_TIMEOUT`, after RFC 5482).
+/// A client that reads slowly is not affected. No timer of ours could tell the two apart: for the process a write waits until
+/// a third of the socket's buffer, which may be megabytes, is free.
+#[cfg(target_os = "linux")]
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The largest head of a request, in bytes: a larger one is answered with 431 (RFC 6585, section 5), as one with more than 100
+/// lines is.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The most connections from one address where no setting says otherwise.
 const MAX_CONNECTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(1000).expect("a positive number");
@@ -126,6 +137,8 @@ impl Listener {
             .layer(from_fn_with_state(self.hosts, allowed_hosts::enforce))
             .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set));
         let router = if acceptor.is_some() { router.layer(from_fn(web::hsts::add)) } else { router };
+        // The outermost: a panic in a layer outside of the service's own `catch_panic` ends no connection.
+        let router = router.layer(catch_panic::layer(catch_panic::internal_error));
         if let Some(tls) = self.tls.take() {
             connections.spawn(tls.reload_when_changed(stop.clone()));
         }
@@ -137,8 +150,7 @@ impl Listener {
             // Closed at once, before anything is read from it or kept for it.
             let Some(permit) = self.limit.permit(peer.ip()) else { continue };
             let service = services.call(peer).await.unwrap_or_else(|never| match never {});
-            // Responses are small and complete: delaying one to fill a packet (Nagle) gains nothing.
-            let _ = connection.set_nodelay(true);
+            set_options(&connection);
             let (service, stop) = (TowerToHyperService::new(service), stop.clone());
             match &acceptor {
                 None => connections.spawn(with_permit(permit, serve_http(connection, service, stop))),
@@ -153,6 +165,14 @@ impl Listener {
         connections.wait().await;
         Ok(())
     }
+}
+
+/// Sets the options of a connection. One that has been closed meanwhile fails at its first read.
+fn set_options(connection: &TcpStream) {
+    // Responses are small and complete: delaying one to fill a packet (Nagle) gains nothing.
+    let _ = connection.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(connection).set_tcp_user_timeout(Some(UNREAD_TIMEOUT));
 }
 
 /// Serves one connection and gives its permit back at the end.
@@ -187,11 +207,45 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     // Errors of a connection are ignored: their cause is the client.
     if stop.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_outside_of_the_layers_of_a_service_is_answered_with_500() {
+        let (any, hosts) =
+            ((Ipv4Addr::LOCALHOST, 0).into(), AllowedHosts::new("backend.allowed_hosts", Vec::new()));
+        let listener = Listener::bind("backend.listen", any, None, hosts).await.unwrap();
+        let mut client = TcpStream::connect(listener.address()).await.unwrap();
+        let router = Router::new().fallback(async || -> &'static str { panic!("a layer is broken") });
+        let stop = CancellationToken::new();
+        let (answer, served) = tokio::join!(
+            async {
+                let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+                client.write_all(request).await.unwrap();
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).await.unwrap();
+                stop.cancel();
+                answer
+            },
+            listener.serve(router, stop.clone())
+        );
+        assert!(served.is_ok());
+        assert!(
+            answer.starts_with("HTTP/1.1 500 ") && answer.contains("urn:tasker:problem:internal"),
+            "{answer}"
+        );
+        assert!(!answer.contains("a layer is broken"), "{answer}");
     }
 }

@@ -157,8 +157,10 @@ impl Prepared {
         let Some(identity) = identity_service::open(&self.accounts, setting, settings, stop).await? else {
             return Ok(None);
         };
-        let password = self.data.ensure_password(random_secret)?;
+        // Another one at each start: whoever learnt the earlier one cannot use it any more.
+        let password = random_secret();
         identity.ensure_account(ACCOUNT, &password).await.context("the account `local` cannot be created")?;
+        self.data.write_password(&password)?;
         Ok(Some(identity))
     }
 

@@ -102,7 +102,7 @@ pub fn settings(config: &Config, listener: &Listener) -> Result<Settings, Config
         open_registration: section.open_registration,
         min_password_length: section.min_password_length,
         access_token_ttl: Duration::from_secs(section.access_token_ttl_s.get()),
-        key_file: config.identity_key_file()?,
+        key_file: config.trusted_identity_key_file()?,
         clients: config.identity_clients()?,
         cors_origins: section.cors_origins.clone(),
         trusted_proxies: section.trusted_proxies.0.clone(),

@@ -1,6 +1,6 @@
-//! `tasker up`: what it prints, who may read its data, how it stops, and clients that do not finish their requests.
+//! `tasker up`: what it prints, who may read its data, and how it stops.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -137,14 +137,16 @@ fn a_task_that_does_not_end_within_the_drain_limit_is_released() {
 
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
-    let mut up = TaskerUp::start_with(&["log.level=info"]);
+    // The wait for the task is longer than any pause of a busy machine between the two signals.
+    let mut up = TaskerUp::start_with(&["log.level=info", "worker.drain_ms=60000"]);
     let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
     wait_until_claimed(&up, &id);
     up.process().terminate();
-    up.process().wait_for_line("stopping:");
-    up.process().wait_for_line("Stopping: waits up to 8.0 s for 1 running task;");
+    up.process().wait_for_line("Stopping: waits up to 60.0 s for 1 running task;");
     up.process().terminate();
     assert_eq!(up.process().wait_for_exit().code(), Some(1));
+    // The log is written by a thread of its own, so its line may come before or after the notice.
+    assert_eq!(up.process().count_lines("stopping:"), 1);
     assert!(up.process().output().contains(&"error: interrupted by a second signal".to_owned()));
 
     let mut query = Command::new("sqlite3");
@@ -171,35 +173,6 @@ fn it_ends_with_its_terminal() {
     let lock = std::fs::File::open(home.path().join(".tasker/lock")).unwrap();
     // Returns when the process has ended; a process that lives on holds the lock for ever.
     lock.lock().unwrap();
-}
-
-#[test]
-fn a_body_that_does_not_arrive_is_answered_408() {
-    let up = TaskerUp::start();
-    let mut client = TcpStream::connect(up.identity_url.strip_prefix("http://").unwrap()).unwrap();
-    let head = "POST /connect/token HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\n";
-    client.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).unwrap();
-    client.set_read_timeout(Some(MAX_WAIT)).unwrap();
-    let mut response = String::new();
-    client.read_to_string(&mut response).expect("the server closes the connection");
-    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
-    assert!(response.contains("the body of the request did not arrive within 8 s"), "{response}");
-}
-
-#[test]
-fn one_address_has_a_limited_number_of_connections() {
-    let up = TaskerUp::start_with(&["identity.max_connections_per_address=20"]);
-    let address = up.identity_url.strip_prefix("http://").unwrap();
-    let is_served = |connection: &mut TcpStream| {
-        connection.set_read_timeout(Some(MAX_WAIT)).unwrap();
-        // A refused connection may be closed before the request is written.
-        let _ = connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
-        connection.read_exact(&mut [0; 12]).is_ok()
-    };
-    let mut connections: Vec<TcpStream> = (0..21).map(|_| TcpStream::connect(address).unwrap()).collect();
-    let served = connections.iter_mut().map(is_served).filter(|is_served| *is_served).count();
-    // The Backend and the worker have connections of their own.
-    assert!((10..=20).contains(&served), "{served} of 21 connections were served");
 }
 
 #[test]
@@ -233,22 +206,6 @@ fn a_json_log_has_one_object_a_line() {
     for line in logged {
         let event: serde_json::Value = serde_json::from_str(line).expect(line);
         assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
-    }
-}
-
-#[test]
-fn a_connection_with_half_a_request_is_closed() {
-    let up = TaskerUp::start();
-    let mut connections = [&up.backend_url, &up.identity_url].map(|url| {
-        let mut connection = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-        connection.write_all(b"GET /api/Ta").unwrap();
-        connection
-    });
-    for connection in &mut connections {
-        connection.set_read_timeout(Some(MAX_WAIT)).unwrap();
-        let mut response = String::new();
-        connection.read_to_string(&mut response).expect("the server closes the connection");
-        assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
     }
 }
 

@@ -60,6 +60,20 @@ fn every_listener_refuses_the_name_of_another_host_and_says_where_to_add_it() {
     assert_eq!(warnings, 3, "each listener warns once: {:?}", up.process().output());
 }
 
+/// Such a target is for proxies (RFC 9112, section 3.2.3).
+#[test]
+fn a_target_that_is_only_a_host_and_a_port_is_refused() {
+    let mut up = TaskerUp::start_with(&["metrics.listen=127.0.0.1:0", "log.level=info,audit=off"]);
+    let urls = [up.backend_url.clone(), up.identity_url.clone(), up.process().metrics_url()];
+    for (url, method) in urls.iter().flat_map(|url| [(url, "GET"), (url, "POST"), (url, "CONNECT")]) {
+        let (status, body) = send(url, &format!("{method} localhost:1 HTTP/1.1"), "Host: localhost\r\n", "");
+        assert_eq!(status, 400, "{method} {url}: {body}");
+        assert!(body.contains("the target of the request is neither a path nor a URL"), "{method}: {body}");
+    }
+    up.process().stop();
+    assert_eq!(up.process().count_lines("panic"), 0, "{:?}", up.process().output());
+}
+
 /// A page that has been rebound is of the same origin as the service, by its own name.
 #[test]
 fn a_rebound_page_can_neither_register_nor_get_a_token() {

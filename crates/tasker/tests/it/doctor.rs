@@ -188,13 +188,13 @@ fn doctor_finds_a_tasker_up_as_the_other_commands_do() {
     }
     let none = doctor(&[]);
     assert_eq!(none.code, 1, "{}", none.stdout);
-    let expected = "(no settings file, environment, options); no `tasker up` has run on ./.tasker";
+    let expected = "(no settings file, environment, options); no `tasker up` runs on ./.tasker";
     assert!(none.stdout.contains(expected), "{}", none.stdout);
     assert_eq!(doctor(&["--data-dir", "nowhere"]).code, 9);
     let (home, _) = up.stop();
     let stopped = run(&mut tasker_command(home.path(), ["doctor"]));
     assert_eq!(stopped.code, 1, "{}", stopped.stdout);
-    assert!(stopped.stdout.contains("does `tasker up` run there?"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains(expected), "{}", stopped.stdout);
 }
 
 #[tokio::test]

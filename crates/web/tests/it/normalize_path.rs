@@ -39,3 +39,9 @@ async fn an_unknown_path_reaches_the_fallback() {
         assert!(exchange::get(&router(), uri).await.text().starts_with("no route: "), "{uri}");
     }
 }
+
+/// The target of `CONNECT` is a host and a port, and other methods may be sent with such a target, too.
+#[tokio::test]
+async fn a_target_without_a_path_reaches_the_fallback() {
+    assert_eq!(exchange::get(&router(), "localhost:1").await.text(), "no route: localhost:1");
+}

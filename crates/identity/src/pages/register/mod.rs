@@ -13,12 +13,11 @@ use serde::Deserialize;
 use tracing::info;
 use web::client_address::ClientAddress;
 
-use crate::accounts::account_store::{CreateResult, CreationRight};
+use crate::accounts::account_store::{CreateResult, CreationRight, StoredPassword};
 use crate::accounts::password_policy;
 use crate::accounts::registration_tokens::Kind;
 use crate::accounts::username::UserName;
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
@@ -29,9 +28,10 @@ use crate::pages::register::registration_policy::{
     PresentedToken, RegistrationRefusal, authorize_registration,
 };
 use crate::pages::render::{redirect, render, sentence};
-use crate::pages::return_url::ReturnUrl;
+use crate::pages::return_url::{LOGIN_PAGE, ReturnUrl};
 use crate::pages::visitor::Visitor;
 use crate::settings::OpenRegistration;
+use web::network::network;
 
 /// The query of the registration page. Other parameters are ignored.
 #[derive(Deserialize)]
@@ -107,7 +107,7 @@ pub(crate) async fn submit(
     };
     match create_account(&app, client_address, pass, &name, form.value_or_empty("Password"), &right).await? {
         CreateResult::Created(id) => {
-            info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id} ({name})");
+            info!(target: "audit", { audit.event = "account_created", account.id = %id, right = right.name(), client.address = %client_address }, "created the account {id}");
             let mut response = redirect(&return_url.through_login());
             Notice::AccountCreated(name).add_to(&app.settings, &mut response);
             Ok(response)
@@ -116,6 +116,7 @@ pub(crate) async fn submit(
             let username = Some("This user name is taken.".to_owned());
             show_errors(StatusCode::CONFLICT, FieldErrors { username, ..FieldErrors::default() })
         }
+        CreateResult::NotAdmin => Ok(redirect(LOGIN_PAGE)),
         CreateResult::TokenInvalid => Err(PageError::RegistrationTokenInvalid),
     }
 }
@@ -128,12 +129,13 @@ async fn create_account(
     password: &str,
     right: &CreationRight,
 ) -> Result<CreateResult, PageError> {
-    let permit = app.password_hasher.acquire(&network(client_address), name.lower_case()).await?;
-    let hash = permit.hash(password.to_owned()).await;
+    let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
+    // Before the hash, which costs as much if the client hangs up.
     if let Some(pass) = pass {
         app.rate_limiter.consume(pass).await?;
     }
-    Ok(app.accounts.create(name, &hash, right).await?)
+    let password = StoredPassword { hash: permit.hash(password.to_owned()).await, is_generated: false };
+    Ok(app.accounts.create(name, &password, right).await?)
 }
 
 /// The user name of a form whose fields are valid, or every error at once.

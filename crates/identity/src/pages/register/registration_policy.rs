@@ -8,12 +8,12 @@ use tracing::info;
 use crate::accounts::account_store::CreationRight;
 use crate::accounts::registration_tokens::{Kind, RegistrationToken};
 use crate::app::App;
-use crate::authentication::network::network;
 use crate::authentication::rate_limit::RateLimit;
 use crate::pages::error::PageError;
 use crate::pages::visitor::Visitor;
 use crate::role::Role;
 use crate::settings::OpenRegistration;
+use web::network::network;
 
 const FULL_ACCESS_NEEDS_LINK: &str = "Full Access needs one of these: the setup link that Tasker prints until there is an \
     administrator, an invitation from an administrator, or an administrator who is signed in and creates the account.";
@@ -96,8 +96,10 @@ pub(crate) fn authorize_registration(
         };
     }
     let role = if wants_full_access { Role::Admin } else { Role::User };
+    if let Some(acting) = visitor.acting_admin() {
+        return Ok(CreationRight::Admin(role, acting));
+    }
     match (app.settings.open_registration, role) {
-        _ if visitor.is_admin() => Ok(CreationRight::Admin(role)),
         (OpenRegistration::Full, _) | (OpenRegistration::Users, Role::User) => Ok(CreationRight::Open(role)),
         (_, Role::Admin) => refuse(StatusCode::FORBIDDEN, FULL_ACCESS_NEEDS_LINK),
         _ => Err(RegistrationRefusal::Closed),

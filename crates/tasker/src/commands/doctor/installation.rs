@@ -33,12 +33,12 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The `tasker up` of `data_dir`. Without a directory: that of `./.tasker`, if one has run there and the settings name neither
+    /// The `tasker up` of `data_dir`. Without a directory: that of `./.tasker`, if one runs there and the settings name neither
     /// a database nor a worker's account; else the services of the settings.
     ///
     /// # Errors
     ///
-    /// [`NoServer`] if none has run on `data_dir`; if a setting is invalid or a file of the directory cannot be read.
+    /// [`NoServer`] if none runs on `data_dir`; if a setting is invalid or a file of the directory cannot be read.
     pub fn find(data_dir: Option<&Path>, sources: &Sources, environment: &Environment) -> Result<Self> {
         let path = data_dir.unwrap_or(Path::new(DEFAULT_DATA_DIR));
         let data = DataDir::at(path);
@@ -56,7 +56,7 @@ impl Installation {
                 let file = layers.settings_file().filter(|file| file.exists());
                 let file = file.map_or("no settings file".to_owned(), |file| file.display().to_string());
                 let other = if is_sought {
-                    format!("; no `tasker up` has run on {}", path.display())
+                    format!("; no `tasker up` runs on {}", path.display())
                 } else {
                     String::new()
                 };

@@ -24,7 +24,7 @@ use crate::terminal;
 /// Options of `tasker doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// The data directory of a `tasker up` on this machine [default: ./.tasker, if one has run there and the
+    /// The data directory of a `tasker up` on this machine [default: ./.tasker, if one runs there and the
     /// settings name neither a database nor a worker's account]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,

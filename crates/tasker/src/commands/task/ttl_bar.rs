@@ -12,8 +12,10 @@ const FRAME_PERIOD: Duration = Duration::from_millis(100);
 /// The progress bar. It is cleared when dropped.
 pub struct TtlBar {
     bar: ProgressBar,
-    /// The start that is shown; `None` while the task waits for a worker.
+    /// The start that is shown; `None` while the task waits for its time or for a worker.
     start: Option<Timestamp>,
+    /// The instant that is shown of a task that has not started: it starts no sooner.
+    not_before: Option<Timestamp>,
     /// That start by the clock of this machine.
     started: Instant,
     ttl: Duration,
@@ -24,7 +26,7 @@ impl TtlBar {
     pub fn of(id: TaskId) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_prefix(id.to_string());
-        let bar = Self { bar, start: None, started: Instant::now(), ttl: Duration::ZERO };
+        let bar = Self { bar, start: None, not_before: None, started: Instant::now(), ttl: Duration::ZERO };
         bar.show_waiting();
         bar
     }
@@ -41,12 +43,13 @@ impl TtlBar {
 
     /// Whether the bar shows the task as it is.
     pub fn follows(&self, task: &Task) -> bool {
-        self.start == task.start_date
+        (self.start, self.not_before) == (task.start_date, task.not_before)
     }
 
     /// Shows the time of a task that started `elapsed` ago, or that it waits for a worker, for the first time or again.
     pub fn follow(&mut self, task: &Task, elapsed: Duration) {
-        (self.start, self.ttl) = (task.start_date, Duration::from_millis(task.ttl.millis()));
+        (self.start, self.not_before) = (task.start_date, task.not_before);
+        self.ttl = Duration::from_millis(task.ttl.millis());
         self.started = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
         if self.start.is_some() {
             self.bar.set_length(task.ttl.millis());
@@ -59,7 +62,10 @@ impl TtlBar {
 
     fn show_waiting(&self) {
         self.bar.set_style(style("{prefix}  {msg}  {elapsed}"));
-        self.bar.set_message("waiting for a worker");
+        self.bar.set_message(match self.not_before {
+            Some(date) => format!("waiting for a worker, not before {date}"),
+            None => "waiting for a worker".to_owned(),
+        });
     }
 
     fn draw(&self) {
