@@ -236,12 +236,12 @@ impl TestService {
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     }
 
-    /// Uses up the limit of failed sign-ins of 127.0.0.1 for an hour, as others with the same address might.
-    pub(crate) async fn exhaust_sign_ins(&self) {
-        let exhaust = "insert into rate_limit (bucket, full_at) values ('sign-in 127.0.0.1', $1) \
+    /// Uses up the limit of failed sign-ins of this network for an hour, as others in it might.
+    pub(crate) async fn exhaust_sign_ins(&self, network: &str) {
+        let exhaust = "insert into rate_limit (bucket, full_at) values ('sign-in ' || $1, $2) \
             on conflict (bucket) do update set full_at = excluded.full_at";
         let full_at = self.clock.now() + HOUR;
-        on!(&self.db, write, pool => sqlx::query(exhaust).bind(full_at).execute(pool).await.map(drop))
+        on!(&self.db, write, pool => sqlx::query(exhaust).bind(network).bind(full_at).execute(pool).await.map(drop))
             .unwrap();
     }
 

@@ -145,7 +145,7 @@ async fn a_known_device_is_not_held_back_by_the_failures_of_its_address() {
     each_database(|service| async move {
         service.register("ann").await;
         let device = service.sign_in_with_device(1, "").await.1.unwrap();
-        service.exhaust_sign_ins().await;
+        service.exhaust_sign_ins("192.0.2.1").await;
         assert_eq!(service.sign_in_with_device(1, "").await.0, StatusCode::TOO_MANY_REQUESTS);
         let invented = service.sign_in_with_device(1, "tasker-device=invented").await;
         assert_eq!(invented.0, StatusCode::TOO_MANY_REQUESTS);

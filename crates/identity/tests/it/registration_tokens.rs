@@ -43,7 +43,7 @@ async fn the_right_link_opens_whatever_others_with_the_same_address_have_guessed
             let refused = service.get(&format!("/Auth/Register?setup=guess{guess}")).send().await.unwrap();
             assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         }
-        service.exhaust_sign_ins().await;
+        service.exhaust_sign_ins("loopback").await;
         let guess = service.get("/Auth/Register?setup=guess").send().await.unwrap();
         assert_eq!(guess.status(), StatusCode::TOO_MANY_REQUESTS);
         // A link that has expired says so, whatever others have made up.
