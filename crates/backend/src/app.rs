@@ -17,6 +17,7 @@ use crate::lifecycle::settle::Settler;
 use crate::lifecycle::submit::Submitter;
 use crate::long_poll::queue::LongPoll;
 use crate::notify::notifier::Notifier;
+use crate::notify::ticket_publisher::TicketPublisher;
 use crate::settings::Settings;
 
 /// The open service, shared as `Arc<AppState>`.
@@ -40,6 +41,12 @@ pub(crate) struct AppState {
 }
 
 impl AppState {
+    /// What publishes tickets; `None` without Kafka.
+    pub(crate) fn tickets(&self) -> Option<TicketPublisher> {
+        let broker = self.broker.clone()?;
+        Some(TicketPublisher { broker, installation: self.installation })
+    }
+
     /// The time `span` ago, by the database's clock.
     pub(crate) fn ago(&self, span: Duration) -> Timestamp {
         self.store.now().plus_micros(-i64::try_from(span.as_micros()).unwrap_or(i64::MAX))

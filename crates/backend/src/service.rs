@@ -140,8 +140,8 @@ impl Backend {
         supervisor.spawn("delay promoter", delay_promoter::run(app.clone(), stop.clone()));
         supervisor.spawn("pruner", pruner::run(app.clone(), stop.clone()));
         supervisor.spawn("refresher", refresher::run(app.clone(), stop.clone()));
-        if let Some(broker) = app.broker.clone() {
-            spawn_kafka_tasks(&mut supervisor, &app, broker, &stop);
+        if let Some(tickets) = app.tickets() {
+            spawn_kafka_tasks(&mut supervisor, &app, tickets, &stop);
         }
         supervisor.spawn("deadline sweeper", deadline_sweeper::run(app, stop.clone()));
         supervisor.join(&stop).await
@@ -175,16 +175,16 @@ fn spawn_writers<O: BatchOperation>(
 fn spawn_kafka_tasks(
     supervisor: &mut Supervisor,
     app: &Arc<AppState>,
-    broker: Broker,
+    tickets: TicketPublisher,
     stop: &CancellationToken,
 ) {
+    let broker = tickets.broker.clone();
     ticket_republisher::ensure_topics(&app.catalogue, &broker);
     let (results, consume_loop) = broker
         .results(app.installation)
         .expect("settings that are valid for a producer are valid for a consumer");
     supervisor.spawn("result poll loop", consume_loop.run());
     supervisor.spawn("result consumer", result_consumer::run(app.clone(), results, stop.clone()));
-    let tickets = TicketPublisher { broker: broker.clone(), installation: app.installation };
     let republisher = ticket_republisher::run(app.clone(), tickets, stop.clone());
     supervisor.spawn("ticket republisher", republisher);
     supervisor.spawn("topic manager", broker.manage_topics(Role::Backend, stop.clone()));

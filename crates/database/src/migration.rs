@@ -47,13 +47,35 @@ const READ: &str = "select version, oldest from schema_version where part = $1";
 const WRITE: &str = "insert into schema_version (part, version, oldest) values ($1, $2, $3) \
     on conflict (part) do update set version = excluded.version, oldest = excluded.oldest";
 
+/// Applies the missing steps of `$part` to the database that has what `$inventory` says; `$database` is the field of the steps.
+macro_rules! apply_missing {
+    ($part:ident, $connection:ident, $inventory:ident, $database:ident) => {{
+        $inventory.check()?;
+        if !$inventory.has_own_tables() {
+            $connection.execute(CREATE_VERSION_TABLE).await?;
+            $connection.execute(CREATE_READINESS_TABLE).await?;
+        }
+        let found: Option<VersionRow> =
+            sqlx::query_as(READ).bind($part.name).fetch_optional(&mut *$connection).await?;
+        if found.is_none() {
+            $inventory.check_absent($part.steps.iter().map(|step| step.$database))?;
+        }
+        for step in $part.missing(found)? {
+            sqlx::raw_sql(step.$database).execute(&mut *$connection).await?;
+        }
+        let (version, oldest) = $part.version_after(found);
+        sqlx::query(WRITE).bind($part.name).bind(version).bind(oldest).execute($connection).await?;
+        Ok(())
+    }};
+}
+
 impl SchemaPart {
     /// Applies the missing steps in one transaction.
     ///
     /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. (On PostgreSQL this
     /// depends on the isolation level READ COMMITTED, by which a statement sees what was committed while the one before it waited
-    /// for the lock.) Fails with
-    /// [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above this binary's.
+    /// for the lock.) Fails with [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above
+    /// this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {
         match db {
             Db::Postgres(pools) => {
@@ -111,42 +133,12 @@ impl SchemaPart {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         let inventory = Inventory::of_postgres(connection).await?;
-        inventory.check()?;
-        if !inventory.has_own_tables() {
-            connection.execute(CREATE_VERSION_TABLE).await?;
-            connection.execute(CREATE_READINESS_TABLE).await?;
-        }
-        let found: Option<VersionRow> =
-            sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
-        if found.is_none() {
-            inventory.check_absent(self.steps.iter().map(|step| step.postgres))?;
-        }
-        for step in self.missing(found)? {
-            sqlx::raw_sql(step.postgres).execute(&mut *connection).await?;
-        }
-        let (version, oldest) = self.version_after(found);
-        sqlx::query(WRITE).bind(self.name).bind(version).bind(oldest).execute(connection).await?;
-        Ok(())
+        apply_missing!(self, connection, inventory, postgres)
     }
 
     async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
         let inventory = Inventory::of_sqlite(connection).await?;
-        inventory.check()?;
-        if !inventory.has_own_tables() {
-            connection.execute(CREATE_VERSION_TABLE).await?;
-            connection.execute(CREATE_READINESS_TABLE).await?;
-        }
-        let found: Option<VersionRow> =
-            sqlx::query_as(READ).bind(self.name).fetch_optional(&mut *connection).await?;
-        if found.is_none() {
-            inventory.check_absent(self.steps.iter().map(|step| step.sqlite))?;
-        }
-        for step in self.missing(found)? {
-            sqlx::raw_sql(step.sqlite).execute(&mut *connection).await?;
-        }
-        let (version, oldest) = self.version_after(found);
-        sqlx::query(WRITE).bind(self.name).bind(version).bind(oldest).execute(connection).await?;
-        Ok(())
+        apply_missing!(self, connection, inventory, sqlite)
     }
 
     fn missing(&self, in_database: Option<VersionRow>) -> Result<&'static [Migration], DatabaseError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use tracing::{Instrument, info};
+use web::network::network;
 
 use crate::accounts::account_store::{Account, StoredPassword};
 use crate::accounts::username::UserName;
@@ -14,7 +15,6 @@ use crate::authentication::rate_limit::{RateLimit, RateLimitPass};
 use crate::error::ServiceFailure;
 use crate::metrics;
 use crate::role::Role;
-use web::network::network;
 
 /// Why a sign-in is refused.
 #[derive(Debug)]

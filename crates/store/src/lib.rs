@@ -13,7 +13,8 @@ mod tasks;
 mod workers;
 
 pub use crate::metric_samples::{Health, TypeBacklog, UnfinishedTableHealth};
-pub use crate::operations::catalogue::{RegisterError, Registered, Registrant, RemoveError};
+pub use crate::operations::catalogue::RemoveError;
+pub use crate::operations::registration::{RegisterError, Registered, Registrant};
 pub use crate::peer_notifications::{PeerChannel, PeerId, PeerUpdate};
 pub use crate::store::{Store, TASKS};
 pub use crate::tasks::claim_by_id::{ClaimById, Granted};

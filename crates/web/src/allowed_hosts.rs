@@ -11,12 +11,11 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
-use domain::Problem;
+use domain::{Problem, is_ip_address, is_loopback_host};
 use tokio::sync::watch;
 use tracing::warn;
 
 use crate::problem;
-use domain::{is_ip_address, is_loopback_host};
 
 /// A host name, or every name below one (`*.example.org`), in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,7 +67,9 @@ pub(crate) async fn register(
     let operation: Operation = body.parse()?;
     check_texts(&body.parse()?)?;
     check(&operation, &name)?;
-    check_schemas(&operation).await?;
+    if app.catalogue.all().get(&operation.name).is_none_or(|cached| cached.operation != operation) {
+        check_schemas(&operation).await?;
+    }
     if app.store.register(&operation, caller.registrant()).await? == Registered::New {
         let (subject, version) = (caller.subject, operation.version);
         tracing::info!(target: "audit", { audit.event = "operation_registered", task.type = %operation.name, operation.version = version, account.id = %subject }, "{subject} registered version {version} of {}", operation.name);

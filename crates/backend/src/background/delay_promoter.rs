@@ -14,8 +14,7 @@ use crate::notify::ticket_publisher::TicketPublisher;
 /// Promotes until `stop`: when a task becomes ready that this Backend has accepted, and each `check_period` regardless, since
 /// the Backend that accepted a task may be gone.
 pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
-    let broker = app.broker.clone();
-    let tickets = broker.map(|broker| TicketPublisher { broker, installation: app.installation });
+    let tickets = app.tickets();
     let mut check = interval(app.settings.check_period);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outage = OutageLog::new("making delayed tasks ready");

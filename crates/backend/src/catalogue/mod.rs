@@ -126,13 +126,22 @@ impl Catalogue {
         result: &RawJson,
         store: &Store,
     ) -> Result<Vec<Violation>, DatabaseError> {
-        if let Some(newest) = self.all().get(name)
-            && newest.violations_of_result(result).await.is_empty()
-        {
-            return Ok(Vec::new());
+        let cached = self.all().get(name).cloned();
+        let of_cached = match &cached {
+            Some(cached) => cached.violations_of_result(result).await,
+            None => Vec::new(),
+        };
+        if cached.is_some() && of_cached.is_empty() {
+            return Ok(of_cached);
         }
-        let versions = store.operation_versions(name).await?;
-        let mut of_newest = None;
+        // Schemas that have refused the result already are not compiled again.
+        let is_cached = |version: &Operation| {
+            cached.as_ref().is_some_and(|cached| cached.operation.result == version.result)
+        };
+        let mut versions = store.operation_versions(name).await?;
+        let mut of_newest = versions.first().is_some_and(is_cached).then_some(of_cached);
+        versions.retain(|version| !is_cached(version));
+        versions.dedup_by(|one, other| one.result == other.result);
         for version in CompiledOperation::compile_all(versions).await {
             let violations = Arc::new(version).violations_of_result(result).await;
             if violations.is_empty() {

@@ -4,11 +4,12 @@ use database::{DatabaseError, Db, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::AccountStore;
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, Unchanged, still_admin};
 
 /// Locks the account and all administrators before it compares and deletes, so that two of the last administrators cannot be deleted at
 /// once. Sessions and known sources go with the account. So does the link with which it was registered, which would open again.
-const DELETE_POSTGRES: &str = "\
+const DELETE_POSTGRES: &str = concat!(
+    "\
 with locked as materialized (
     select id, lower_name, role, disabled_at, token_generation
     from account
@@ -27,7 +28,9 @@ deleted as (
             where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
     and exists (
         select 1 from locked acting
-        where acting.id = $3 and acting.token_generation = $4 and acting.role = 'Admin' and acting.disabled_at is null)
+        where ",
+    still_admin!("acting", "$3", "$4"),
+    ")
     returning a.id, a.registration_token, greatest($2, a.token_generation + 1) as token_generation
 ),
 used_link as (
@@ -38,18 +41,23 @@ failures as (
 )
 insert into deleted_account (id, token_generation)
 select id, token_generation from deleted
-returning id";
+returning id"
+);
 
 /// The deletion on SQLite, where a transaction excludes every other writer. The statements after it are those of the one above.
-const DELETE_SQLITE: &str = "\
+const DELETE_SQLITE: &str = concat!(
+    "\
 delete from account as a
 where a.lower_name = ?1
 and (a.role <> 'Admin' or a.disabled_at is not null
     or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
 and exists (
     select 1 from account acting
-    where acting.id = ?3 and acting.token_generation = ?4 and acting.role = 'Admin' and acting.disabled_at is null)
-returning id, registration_token, max(?2, token_generation + 1)";
+    where ",
+    still_admin!("acting", "?3", "?4"),
+    ")
+returning id, registration_token, max(?2, token_generation + 1)"
+);
 
 const DELETE_USED_LINK: &str = "delete from registration_token where digest = ?1";
 
@@ -59,27 +67,15 @@ const REMEMBER_DELETED: &str = "insert into deleted_account (id, token_generatio
 
 const FORGET_DELETED: &str = "delete from deleted_account where token_generation < $1";
 
-/// The result of a deletion.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum DeleteResult {
-    /// The account with this id was deleted.
-    Deleted(Uuid),
-    /// Nothing was deleted, since no administrator would be left.
-    LastAdmin,
-    /// Nothing was deleted, since whoever deletes is no administrator any more.
-    NotAdmin,
-    /// There is no account of that name.
-    NotFound,
-}
-
 impl AccountStore {
-    /// Deletes the account with this name in lower case on behalf of an administrator, unless no administrator would be left. Its access tokens are revoked. Its id is
-    /// never used again, so nothing that belongs to it becomes another's who registers with the same name.
+    /// Deletes the account with this name in lower case on behalf of an administrator, unless no administrator would be left. Its access
+    /// tokens are revoked. Its id is never used again, so nothing that belongs to it becomes another's who registers with
+    /// the same name. Returns that id.
     pub(crate) async fn delete(
         &self,
         lower_name: &str,
         acting: ActingAdmin,
-    ) -> Result<DeleteResult, DatabaseError> {
+    ) -> Result<Result<Uuid, Unchanged>, DatabaseError> {
         let row: Option<(Uuid,)> = match &self.db {
             Db::Postgres(pools) => {
                 let query = sqlx::query_as(DELETE_POSTGRES).bind(lower_name).bind(self.clock.now());
@@ -106,10 +102,8 @@ impl AccountStore {
             }
         };
         match row {
-            Some((id,)) => Ok(DeleteResult::Deleted(id)),
-            None if !self.is_acting(acting).await? => Ok(DeleteResult::NotAdmin),
-            None if self.find(lower_name).await?.is_some() => Ok(DeleteResult::LastAdmin),
-            None => Ok(DeleteResult::NotFound),
+            Some((id,)) => Ok(Ok(id)),
+            None => Ok(Err(self.why_unchanged(lower_name, acting).await?)),
         }
     }
 

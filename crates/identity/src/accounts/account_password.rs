@@ -5,14 +5,15 @@ use database::{DatabaseError, Db};
 use uuid::Uuid;
 
 use crate::accounts::account_store::AccountStore;
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, still_admin};
 
 /// Locks the account and the acting administrator, in the order in which every statement locks accounts. Sign-ins that are about to
 /// remember a source hold a lock on the account too, so the deletions that follow see their rows.
 const LOCK_POSTGRES: &str = "select id from account where id in ($1, $2) order by id for update";
 
 /// The new generation revokes the account's access tokens and ends its sessions.
-const SET_PASSWORD: &str = "\
+const SET_PASSWORD: &str = concat!(
+    "\
 update account
 set password_hash = $2,
     has_generated_password = $7,
@@ -21,8 +22,11 @@ where id = $1
 and ($4 is null or token_generation = $4)
 and ($5 is null or exists (
     select 1 from account acting
-    where acting.id = $5 and acting.token_generation = $6 and acting.role = 'Admin' and acting.disabled_at is null))
-returning token_generation";
+    where ",
+    still_admin!("acting", "$5", "$6"),
+    "))
+returning token_generation"
+);
 
 /// Whoever knew the old password may have signed in from there.
 const FORGET_SOURCES: &str = "delete from known_source where account = $1";
@@ -75,39 +79,31 @@ impl AccountStore {
         let (acting, acting_generation) =
             (acting.map(|acting| acting.id), acting.map(|acting| acting.generation));
         let hash = hash.to_owned();
+        // The part of the transaction that both databases have.
+        macro_rules! set_and_forget {
+            ($connection:ident, $now:expr) => {{
+                let query = sqlx::query_as(SET_PASSWORD).bind(id).bind(hash).bind($now).bind(generation);
+                let query = query.bind(acting).bind(acting_generation).bind(right.is_generated());
+                let row = query.fetch_optional(&mut *$connection).await?;
+                if row.is_some() {
+                    for forget in [FORGET_SOURCES, FORGET_FAILURES] {
+                        sqlx::query(forget).bind(id).execute(&mut *$connection).await?;
+                    }
+                }
+                row
+            }};
+        }
         let row: Option<(i64,)> = match &self.db {
             Db::Postgres(pools) => {
                 let mut transaction = pools.write.begin().await?;
                 sqlx::query(LOCK_POSTGRES).bind(id).bind(acting).execute(&mut *transaction).await?;
-                let query = sqlx::query_as(SET_PASSWORD).bind(id).bind(hash).bind(self.clock.now());
-                let query =
-                    query.bind(generation).bind(acting).bind(acting_generation).bind(right.is_generated());
-                let row = query.fetch_optional(&mut *transaction).await?;
-                if row.is_some() {
-                    for forget in [FORGET_SOURCES, FORGET_FAILURES] {
-                        sqlx::query(forget).bind(id).execute(&mut *transaction).await?;
-                    }
-                }
+                let row = set_and_forget!(transaction, self.clock.now());
                 transaction.commit().await?;
                 row
             }
             Db::Sqlite(pools) => {
                 database::transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        let query = sqlx::query_as(SET_PASSWORD).bind(id).bind(hash).bind(now);
-                        let query = query
-                            .bind(generation)
-                            .bind(acting)
-                            .bind(acting_generation)
-                            .bind(right.is_generated());
-                        let row = query.fetch_optional(&mut *connection).await?;
-                        if row.is_some() {
-                            for forget in [FORGET_SOURCES, FORGET_FAILURES] {
-                                sqlx::query(forget).bind(id).execute(&mut *connection).await?;
-                            }
-                        }
-                        Ok(row)
-                    })
+                    Box::pin(async move { Ok(set_and_forget!(connection, now)) })
                 })
                 .await?
             }

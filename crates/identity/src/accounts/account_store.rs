@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, Unchanged, still_admin};
 use crate::accounts::username::UserName;
 use crate::role::Role;
 use crate::secret_token::TokenDigest;
@@ -35,7 +35,9 @@ macro_rules! create_by_admin {
 insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
 select $1, $2, $3, $4, $5, $6, $7, $8
 from account acting
-where acting.id = $9 and acting.token_generation = $10 and acting.role = 'Admin' and acting.disabled_at is null
+where ",
+    still_admin!("acting", "$9", "$10"),
+    "
 ",
             $lock,
             "
@@ -50,7 +52,8 @@ const CREATE_BY_ADMIN_SQLITE: &str = create_by_admin!("");
 
 /// A registration token is used up by the account that names it: the unique column `registration_token` lets each token create
 /// one account, and the unique index on setups lets all setup links together create one. Both hold under concurrency.
-const CREATE_BY_TOKEN: &str = "\
+const CREATE_BY_TOKEN: &str = concat!(
+    "\
 insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at, registration_token)
 select $1, $2, $3, $4, $5, token.role, token.kind, $6, token.digest
 from registration_token token
@@ -59,9 +62,11 @@ and token.expires_at > $6
 and (token.kind <> 'setup' or not exists (select 1 from account where role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
-    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
-    and inviter.token_generation = token.inviter_generation))
-on conflict do nothing";
+    where ",
+    still_admin!("inviter", "token.created_by", "token.inviter_generation"),
+    "))
+on conflict do nothing"
+);
 
 /// Creates the operator's account unless an account has the name.
 const ENSURE: &str = "\
@@ -86,9 +91,12 @@ select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name = $1";
 
-const IS_ACTING: &str = "\
+const IS_ACTING: &str = concat!(
+    "\
 select 1 from account acting
-where acting.id = $1 and acting.token_generation = $2 and acting.role = 'Admin' and acting.disabled_at is null";
+where ",
+    still_admin!("acting", "$1", "$2")
+);
 
 const ADMIN_EXISTS: &str = "select 1 from account where role = 'Admin' limit 1";
 
@@ -329,6 +337,21 @@ impl AccountStore {
         let found = on!(&self.db, read, pool => sqlx::query(IS_ACTING)
             .bind(acting.id).bind(acting.generation).fetch_optional(pool).await.map(|row| row.is_some()))?;
         Ok(found)
+    }
+
+    /// Why a statement has changed nothing of the account with this name in lower case.
+    pub(super) async fn why_unchanged(
+        &self,
+        lower_name: &str,
+        acting: ActingAdmin,
+    ) -> Result<Unchanged, DatabaseError> {
+        Ok(if !self.is_acting(acting).await? {
+            Unchanged::NotAdmin
+        } else if self.find(lower_name).await?.is_some() {
+            Unchanged::LastAdmin
+        } else {
+            Unchanged::NotFound
+        })
     }
 
     /// Whether there is an account with the role `Admin`, disabled or not.

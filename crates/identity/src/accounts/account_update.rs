@@ -4,14 +4,14 @@ use database::{DatabaseError, Db};
 use uuid::Uuid;
 
 use crate::accounts::account_store::{AccountStore, read_role};
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, Unchanged, still_admin};
 use crate::role::Role;
 
 /// Locks the account and all administrators before it compares and writes, so that two of the last administrators cannot be demoted
 /// or disabled at once, and returns the values that were replaced. A parameter that is `null` leaves its column as it is.
-/// Another role and disabling revoke the account's access tokens and end its
-/// sessions.
-const UPDATE_POSTGRES: &str = "\
+/// Another role and disabling revoke the account's access tokens and end its sessions.
+const UPDATE_POSTGRES: &str = concat!(
+    "\
 with locked as materialized (
     select id, lower_name, role, disabled_at, token_generation
     from account
@@ -41,14 +41,18 @@ and (before.role <> 'Admin' or before.disabled_at is not null
         where other.id <> before.id and other.role = 'Admin' and other.disabled_at is null))
 and exists (
     select 1 from locked acting
-    where acting.id = $5 and acting.token_generation = $6 and acting.role = 'Admin' and acting.disabled_at is null)
-returning a.id, before.role, before.disabled_at";
+    where ",
+    still_admin!("acting", "$5", "$6"),
+    ")
+returning a.id, before.role, before.disabled_at"
+);
 
 /// The values that `UPDATE_SQLITE` will replace, read in the same transaction.
 const BEFORE_UPDATE_SQLITE: &str = "select id, role, disabled_at from account where lower_name = ?1";
 
 /// The update on SQLite, where a transaction excludes every other writer.
-const UPDATE_SQLITE: &str = "\
+const UPDATE_SQLITE: &str = concat!(
+    "\
 update account as a
 set role = coalesce(?2, a.role),
     disabled_at = case
@@ -67,7 +71,10 @@ and (a.role <> 'Admin' or a.disabled_at is not null
     or exists (select 1 from account o where o.role = 'Admin' and o.disabled_at is null and o.id <> a.id))
 and exists (
     select 1 from account acting
-    where acting.id = ?5 and acting.token_generation = ?6 and acting.role = 'Admin' and acting.disabled_at is null)";
+    where ",
+    still_admin!("acting", "?5", "?6"),
+    ")"
+);
 
 /// New values for an account; `None` leaves a value as it is.
 #[derive(Debug, Clone, Copy)]
@@ -84,19 +91,6 @@ pub(crate) struct BeforeUpdate {
     pub(crate) is_disabled: bool,
 }
 
-/// The result of an update.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum UpdateResult {
-    /// The account was updated.
-    Updated(BeforeUpdate),
-    /// Nothing was updated, since no administrator would be left.
-    LastAdmin,
-    /// Nothing was updated, since whoever updates is no administrator any more.
-    NotAdmin,
-    /// There is no account of that name.
-    NotFound,
-}
-
 impl AccountStore {
     /// Updates the account with this name in lower case on behalf of an administrator, unless no administrator would be left.
     pub(crate) async fn update(
@@ -104,7 +98,7 @@ impl AccountStore {
         lower_name: &str,
         update: AccountUpdate,
         acting: ActingAdmin,
-    ) -> Result<UpdateResult, DatabaseError> {
+    ) -> Result<Result<BeforeUpdate, Unchanged>, DatabaseError> {
         let (role, disabled) = (update.role.map(Role::name), update.disabled.map(i64::from));
         let row: Option<(Uuid, String, Option<i64>)> = match &self.db {
             Db::Postgres(pools) => {
@@ -130,11 +124,9 @@ impl AccountStore {
         match row {
             Some((id, role, disabled_at)) => {
                 let role = read_role("account", id, &role)?;
-                Ok(UpdateResult::Updated(BeforeUpdate { id, role, is_disabled: disabled_at.is_some() }))
+                Ok(Ok(BeforeUpdate { id, role, is_disabled: disabled_at.is_some() }))
             }
-            None if !self.is_acting(acting).await? => Ok(UpdateResult::NotAdmin),
-            None if self.find(lower_name).await?.is_some() => Ok(UpdateResult::LastAdmin),
-            None => Ok(UpdateResult::NotFound),
+            None => Ok(Err(self.why_unchanged(lower_name, acting).await?)),
         }
     }
 }

@@ -5,7 +5,7 @@ use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
 
 use crate::accounts::account_store::read_role;
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, still_admin};
 use crate::role::Role;
 use crate::secret_token::{SecretToken, TokenDigest};
 use crate::time::DAY;
@@ -23,7 +23,9 @@ macro_rules! insert_invitation {
 insert into registration_token (digest, kind, role, created_at, expires_at, created_by, inviter_generation)
 select $1, 'invitation', $2, $3, $4, acting.id, acting.token_generation
 from account acting
-where acting.id = $5 and acting.token_generation = $6 and acting.role = 'Admin' and acting.disabled_at is null
+where ",
+    still_admin!("acting", "$5", "$6"),
+    "
 ",
             $lock
         )
@@ -34,7 +36,8 @@ const INSERT_INVITATION_POSTGRES: &str = insert_invitation!("for share");
 
 const INSERT_INVITATION_SQLITE: &str = insert_invitation!("");
 
-const FIND: &str = "\
+const FIND: &str = concat!(
+    "\
 select token.role
 from registration_token token
 where token.digest = $1
@@ -44,8 +47,10 @@ and not exists (select 1 from account where account.registration_token = token.d
 and (token.kind <> 'setup' or not exists (select 1 from account where account.role = 'Admin'))
 and (token.created_by is null or exists (
     select 1 from account inviter
-    where inviter.id = token.created_by and inviter.role = 'Admin' and inviter.disabled_at is null
-    and inviter.token_generation = token.inviter_generation))";
+    where ",
+    still_admin!("inviter", "token.created_by", "token.inviter_generation"),
+    "))"
+);
 
 const DELETE_EXPIRED: &str = "delete from registration_token where expires_at < $1";
 

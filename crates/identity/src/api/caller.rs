@@ -8,7 +8,7 @@ use web::bearer::{self, Challenge};
 use web::request_log::CallerId;
 
 use crate::accounts::account_store::Account;
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, Unchanged};
 use crate::accounts::username::UserName;
 use crate::api::problem::ApiError;
 use crate::app::App;
@@ -54,6 +54,16 @@ pub(crate) struct Admin(pub(crate) ActingAdmin);
 /// The error of a request that changes nothing, since its administrator was demoted, disabled, deleted or given another password after
 /// its head had arrived: each of them revokes the token.
 pub(crate) const REVOKED_MEANWHILE: ApiError = ApiError::Challenge(Challenge::TokenInvalid);
+
+impl From<Unchanged> for ApiError {
+    fn from(why: Unchanged) -> Self {
+        match why {
+            Unchanged::LastAdmin => Self::LastAdmin,
+            Unchanged::NotAdmin => REVOKED_MEANWHILE,
+            Unchanged::NotFound => Self::NotFound,
+        }
+    }
+}
 
 impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;

@@ -15,10 +15,9 @@ use uuid::Uuid;
 use web::client_address::ClientAddress;
 use web::json_body::JsonBody;
 
-use crate::accounts::account_deletion::DeleteResult;
 use crate::accounts::account_password::PasswordRight;
 use crate::accounts::account_store::{AccountSummary, CreateResult, CreationRight, StoredPassword};
-use crate::accounts::account_update::{AccountUpdate, BeforeUpdate, UpdateResult};
+use crate::accounts::account_update::{AccountUpdate, BeforeUpdate};
 use crate::accounts::password_policy;
 use crate::accounts::username::UserName;
 use crate::api::caller::{Admin, Caller, NamePath, REVOKED_MEANWHILE};
@@ -193,15 +192,9 @@ pub(crate) async fn update(
     if role.is_none() && disabled.is_none() {
         return Err(ApiError::EmptyUpdate);
     }
-    match app.accounts.update(name.lower_case(), AccountUpdate { role, disabled }, acting).await? {
-        UpdateResult::Updated(before) => {
-            audit_update(acting.id, &before, role, disabled);
-            Ok(StatusCode::NO_CONTENT)
-        }
-        UpdateResult::NotAdmin => Err(REVOKED_MEANWHILE),
-        UpdateResult::LastAdmin => Err(ApiError::LastAdmin),
-        UpdateResult::NotFound => Err(ApiError::NotFound),
-    }
+    let before = app.accounts.update(name.lower_case(), AccountUpdate { role, disabled }, acting).await??;
+    audit_update(acting.id, &before, role, disabled);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Writes an audit line for each value that differs from the one that it replaced.
@@ -236,15 +229,9 @@ pub(crate) async fn delete(
     Admin(acting): Admin,
     NamePath(name): NamePath,
 ) -> Result<StatusCode, ApiError> {
-    match app.accounts.delete(name.lower_case(), acting).await? {
-        DeleteResult::Deleted(id) => {
-            info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %acting.id }, "{} deleted the account {id}", acting.id);
-            Ok(StatusCode::NO_CONTENT)
-        }
-        DeleteResult::NotAdmin => Err(REVOKED_MEANWHILE),
-        DeleteResult::LastAdmin => Err(ApiError::LastAdmin),
-        DeleteResult::NotFound => Err(ApiError::NotFound),
-    }
+    let id = app.accounts.delete(name.lower_case(), acting).await??;
+    info!(target: "audit", { audit.event = "account_deleted", account.id = %id, by.id = %acting.id }, "{} deleted the account {id}", acting.id);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Unlock an account

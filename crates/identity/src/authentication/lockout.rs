@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use database::{DatabaseError, Db, ProcessClock, on};
 use uuid::Uuid;
+use web::network::network;
 
 use crate::accounts::account_store::Account;
-use crate::accounts::acting_admin::ActingAdmin;
+use crate::accounts::acting_admin::{ActingAdmin, still_admin};
 use crate::secret_token::TokenDigest;
 use crate::time::{DAY, HOUR, SECOND};
-use web::network::network;
 
 /// This many failures in a row from one source lock the account for that source for the first time.
 const MAX_FREE_FAILURES: u32 = 5;
@@ -60,12 +60,16 @@ where account = $1 and source = $2
 and exists (select 1 from account where id = $1 and token_generation = $3)";
 
 /// An administrator who acts must still be one.
-const UNLOCK: &str = "\
+const UNLOCK: &str = concat!(
+    "\
 delete from failed_sign_in
 where account = $1
 and ($2 is null or exists (
     select 1 from account acting
-    where acting.id = $2 and acting.token_generation = $3 and acting.role = 'Admin' and acting.disabled_at is null))";
+    where ",
+    still_admin!("acting", "$2", "$3"),
+    "))"
+);
 
 /// Nothing is remembered for an account that was deleted or given another password meanwhile. On PostgreSQL the account is locked, so that
 /// another password waits for the row and deletes it.

@@ -13,11 +13,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use unicode_normalization::UnicodeNormalization;
+use web::network::{network, provider_network};
 
 use crate::authentication::fair_queue::{FairQueue, Queue, QueueFull, Turn};
 use crate::metrics;
 use crate::secret_token::random_bytes;
-use web::network::{network, provider_network};
 
 /// 19 MiB and three passes: above the minimum that OWASP recommends, and little for a small machine.
 const MEMORY_KIB: u32 = 19_456;
@@ -53,8 +53,8 @@ type Memory = Vec<Block>;
 /// provider, and one for all.
 ///
 /// In each queue a client has no more requests than there are permits. So a client with a hundred connections waits behind itself, a
-/// request to another account from its network waits for one hash of each busy account there, and and so on: a request from elsewhere waits for one of each
-/// busy provider, and one who has hundreds of networks there fills the queue of that provider only.
+/// request to another account from its network waits for one hash of each busy account there, and so on: a request from elsewhere
+/// waits for one of each busy provider, and one who has hundreds of networks there fills the queue of that provider only.
 pub(crate) struct PasswordHasher {
     accounts: FairQueue,
     networks: FairQueue,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use serde::Deserialize;
 use tracing::info;
@@ -19,8 +18,7 @@ use crate::pages::notice::Notice;
 use crate::pages::query::PageQuery;
 use crate::pages::render::{redirect, render};
 use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
-use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
-use crate::secret_token::TokenDigest;
+use crate::pages::visitor::Visitor;
 use crate::sign_in::{SignInError, sign_in};
 
 /// One sentence for every reason, so that nobody learns which names exist.
@@ -86,15 +84,11 @@ pub(crate) async fn submit(
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
-    let Some(session) = app.sessions.start(&account).await? else {
-        return Ok(refusal(username, &return_url));
-    };
-    info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
-    let device = visitor.issued_device(&app).await?;
-    app.lockout.remember_device(&account, TokenDigest::of(&device)).await?;
     let mut response = redirect(return_url.as_location());
-    response.headers_mut().insert(SET_COOKIE, set_cookie(&app.settings, &session));
-    response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
+    if !visitor.start_session(&app, &account, &mut response).await? {
+        return Ok(refusal(username, &return_url));
+    }
+    info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
     Ok(response)
 }
 

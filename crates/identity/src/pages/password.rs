@@ -5,7 +5,6 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 use web::client_address::ClientAddress;
 
@@ -18,9 +17,8 @@ use crate::pages::error::PageError;
 use crate::pages::notice::Notice;
 use crate::pages::render::{redirect, render, sentence};
 use crate::pages::return_url::{DEFAULT_PAGE, LOGIN_PAGE};
-use crate::pages::visitor::{Visitor, set_cookie, set_device_cookie};
+use crate::pages::visitor::Visitor;
 use crate::password_change::{PasswordChangeError, change_password};
-use crate::secret_token::TokenDigest;
 
 /// The errors of the form, by field.
 #[derive(Default)]
@@ -100,12 +98,7 @@ fn check_new(app: &App, account: &Account, new: &str, confirmation: &str) -> Res
 /// that begins with the new password; if yet another one was set meanwhile, there is no session.
 async fn sign_in_again(app: &App, visitor: &Visitor, account: &Account) -> Result<Response, PageError> {
     let mut response = redirect(DEFAULT_PAGE);
-    if let Some(session) = app.sessions.start(account).await? {
-        let device = visitor.issued_device(app).await?;
-        app.lockout.remember_device(account, TokenDigest::of(&device)).await?;
-        response.headers_mut().append(SET_COOKIE, set_cookie(&app.settings, &session));
-        response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
-    }
+    visitor.start_session(app, account, &mut response).await?;
     Notice::PasswordChanged.add_to(&app.settings, &mut response);
     Ok(response)
 }

@@ -39,8 +39,24 @@ impl Visitor {
         self.device.as_deref().map(TokenDigest::of)
     }
 
+    /// Starts a session for the account and remembers the device, with the cookies of both in `response`. `false`, and nothing is done,
+    /// if another password or role was set since `account` was read.
+    pub(crate) async fn start_session(
+        &self,
+        app: &App,
+        account: &Account,
+        response: &mut Response,
+    ) -> Result<bool, DatabaseError> {
+        let Some(session) = app.sessions.start(account).await? else { return Ok(false) };
+        let device = self.issued_device(app).await?;
+        app.lockout.remember_device(account, TokenDigest::of(&device)).await?;
+        response.headers_mut().append(SET_COOKIE, set_cookie(&app.settings, &session));
+        response.headers_mut().append(SET_COOKIE, set_device_cookie(&app.settings, &device));
+        Ok(true)
+    }
+
     /// The cookie of the device; a new one unless this Identity has issued it.
-    pub(crate) async fn issued_device(&self, app: &App) -> Result<String, DatabaseError> {
+    async fn issued_device(&self, app: &App) -> Result<String, DatabaseError> {
         match &self.device {
             Some(device) if app.lockout.is_issued(TokenDigest::of(device)).await? => Ok(device.clone()),
             _ => Ok(SecretToken::random().as_str().to_owned()),
@@ -97,12 +113,12 @@ fn device_cookie(settings: &Settings) -> HostCookie {
 }
 
 /// The header that sets the cookie of a device.
-pub(crate) fn set_device_cookie(settings: &Settings, device: &str) -> HeaderValue {
+fn set_device_cookie(settings: &Settings, device: &str) -> HeaderValue {
     device_cookie(settings).set(device).expect("base64url may stand in a cookie")
 }
 
 /// The header that sets the cookie of a new session.
-pub(crate) fn set_cookie(settings: &Settings, session: &SecretToken) -> HeaderValue {
+fn set_cookie(settings: &Settings, session: &SecretToken) -> HeaderValue {
     session_cookie(settings).set(session.as_str()).expect("a cookie may contain base64url")
 }
 

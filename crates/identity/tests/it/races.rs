@@ -228,16 +228,16 @@ async fn an_administrator_who_was_disabled_before_the_body_arrived_changes_nothi
 async fn an_administrator_who_is_being_demoted_changes_nothing() {
     each_database(|service| async move {
         let Db::Postgres(pools) = &service.db else { return };
-        service.register_admin("root").await;
+        service.register_admin("ada").await;
         service.register("ann").await;
-        let root = service.token("root").await;
-        service.second_admin(&root).await;
+        let ada = service.token("ada").await;
+        service.second_admin(&ada).await;
         for (method, path, body) in [
             (Method::POST, "/api/User", json!({"name": "mal", "role": "Admin"})),
             (Method::PATCH, "/api/User/ann", json!({"role": "Admin"})),
             (Method::DELETE, "/api/User/ann", json!(null)),
             (Method::POST, "/api/User/ann/reset", json!(null)),
-            (Method::POST, "/api/User/root/reset", json!(null)),
+            (Method::POST, "/api/User/ada/reset", json!(null)),
             (Method::POST, "/api/Invitation", json!({"role": "Admin"})),
         ] {
             let token = service.token("eve").await;
@@ -249,7 +249,7 @@ async fn an_administrator_who_is_being_demoted_changes_nothing() {
             demotion.commit().await.unwrap();
             let answer = if let Some(answer) = early { answer } else { request.await };
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
-            let restored = service.administer_with(&root, Method::PATCH, "/api/User/eve", json!({"role": "Admin"}));
+            let restored = service.administer_with(&ada, Method::PATCH, "/api/User/eve", json!({"role": "Admin"}));
             assert_eq!(restored.await.status(), StatusCode::NO_CONTENT);
         }
         assert!(service.can_sign_in("ann").await && service.count_accounts().await == 3);

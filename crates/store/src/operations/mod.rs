@@ -2,3 +2,4 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod definition_equality;
+pub(crate) mod registration;

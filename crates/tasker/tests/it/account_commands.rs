@@ -1,13 +1,26 @@
 //! The commands about accounts: login and logout, tokens from the environment, and what only administrators may do.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
 use crate::kit::cluster::{Cluster, ClusterConfig};
-use crate::kit::command::{run, run_with_input, tasker_command};
+use crate::kit::command::{CommandOutput, run, run_with_input, tasker_command};
 use crate::kit::process::Process;
 use crate::kit::tasker_up::TaskerUp;
 use crate::kit::wait_until::wait_until;
+
+/// Runs `tasker` in the directory `home`, with one environment variable, the arguments and the standard input.
+fn tasker_with<'a>(
+    home: &'a Path,
+    variable: &'a str,
+    value: impl AsRef<OsStr> + 'a,
+) -> impl Fn(&[&str], &str) -> CommandOutput + 'a {
+    move |arguments, input| {
+        run_with_input(tasker_command(home, arguments.iter().copied()).env(variable, &value), input)
+    }
+}
 
 /// Only the owner may read the session file; the session takes precedence over the local account of the directory.
 #[tokio::test]
@@ -15,10 +28,7 @@ async fn a_session_lasts_from_login_to_logout() {
     let up = TaskerUp::start();
     ApiClient::register(&up.urls(), "ann").await;
     let state = tempfile::tempdir().unwrap();
-    let run_client = |arguments: &[&str], input: &str| {
-        let mut command = tasker_command(up.home(), arguments.iter().copied());
-        run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
-    };
+    let run_client = tasker_with(up.home(), "XDG_STATE_HOME", state.path());
     let who_is = |name: &str, from: &str| {
         let (backend, issuer) = (&up.backend_url, &up.identity_url);
         format!("name     {name}\nroles    User\nBackend  {backend}\nissuer   {issuer}\nfrom     {from}")
@@ -104,10 +114,7 @@ async fn a_sign_in_counts_for_every_backend_of_its_issuer() {
     let (urls, second) = (cluster.urls(), cluster.urls_of_backend(1).backend);
     ApiClient::register(&urls, "ann").await;
     let home = tempfile::tempdir().unwrap();
-    let run_client = |arguments: &[&str], input: &str| {
-        let mut command = tasker_command(home.path(), arguments.iter().copied());
-        run_with_input(command.env("XDG_STATE_HOME", home.path()), input)
-    };
+    let run_client = tasker_with(home.path(), "XDG_STATE_HOME", home.path());
     let addresses = ["--backend-url", &urls.backend, "--identity-url", &urls.identity];
     let signed_in = run_client(&[&["login", "ann", "--password-stdin"], &addresses[..]].concat(), PASSWORD);
     assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
@@ -144,10 +151,7 @@ async fn an_administrator_manages_accounts() {
         refused.stderr
     );
     let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
-    let run_client = |arguments: &[&str], input: &str| {
-        let mut command = tasker_command(up.home(), arguments.iter().copied());
-        run_with_input(command.env("TASKER_TOKEN", admin.token()), input)
-    };
+    let run_client = tasker_with(up.home(), "TASKER_TOKEN", admin.token());
     let made = run_client(&["user", "add", "ann", "--role", "worker"], "");
     assert_eq!(made.code, 0, "{}", made.stderr);
     assert!(made.stdout.contains("password  "), "{}", made.stdout);
@@ -190,14 +194,12 @@ async fn a_deletion_is_confirmed_on_a_terminal_or_by_an_option() {
     let admin = ApiClient::register_administrator(&up.urls(), &up.setup_link, "root").await;
     let ann = ApiClient::register(&up.urls(), "ann").await;
     let id = ann.submit("ECHO", serde_json::json!(1), 60_000).await;
-    let run_client = |arguments: &[&str]| {
-        run(tasker_command(up.home(), arguments.iter().copied()).env("TASKER_TOKEN", admin.token()))
-    };
-    let unasked = run_client(&["user", "delete", "ann"]);
+    let run_client = tasker_with(up.home(), "TASKER_TOKEN", admin.token());
+    let unasked = run_client(&["user", "delete", "ann"], "");
     assert_eq!(unasked.code, 2);
     assert!(unasked.stderr.contains("without one use --yes"), "{}", unasked.stderr);
     let answer = |answer: &str| {
-        let path = std::path::Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
+        let path = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().unwrap();
         let mut script = std::process::Command::new("script");
         let arguments = ["--quiet", "--return", "--command", "tasker user delete ann", "/dev/null"];
         let script = script.args(arguments).current_dir(up.home()).env_clear();
@@ -205,13 +207,13 @@ async fn a_deletion_is_confirmed_on_a_terminal_or_by_an_option() {
         run_with_input(script.env("TERM", "xterm").env("TASKER_TOKEN", admin.token()), answer).stdout
     };
     assert!(answer("n\n").contains("nothing was deleted"));
-    assert!(run_client(&["user", "list", "-o", "id"]).stdout.contains("ann"));
+    assert!(run_client(&["user", "list", "-o", "id"], "").stdout.contains("ann"));
     let deleted = answer("y\n");
     assert!(deleted.contains("Delete the account ann?") && deleted.contains("ann is deleted"), "{deleted}");
-    assert_eq!(run_client(&["user", "delete", "ann", "--yes"]).code, 8);
-    let last = run_client(&["user", "delete", "root", "--yes"]);
+    assert_eq!(run_client(&["user", "delete", "ann", "--yes"], "").code, 8);
+    let last = run_client(&["user", "delete", "root", "--yes"], "");
     assert!(last.code == 1 && last.stderr.contains("this is the last administrator"), "{}", last.stderr);
-    let suggested = run_client(&["user", "delate", "root"]);
+    let suggested = run_client(&["user", "delate", "root"], "");
     assert!(suggested.code == 2 && !suggested.stderr.contains("similar"), "{}", suggested.stderr);
 
     let heir = ApiClient::register(&up.urls(), "ann").await;
@@ -225,10 +227,7 @@ async fn people_change_their_own_password_and_stay_signed_in() {
     let up = TaskerUp::start();
     ApiClient::register(&up.urls(), "ann").await;
     let state = tempfile::tempdir().unwrap();
-    let run_client = |arguments: &[&str], input: &str| {
-        let mut command = tasker_command(up.home(), arguments.iter().copied());
-        run_with_input(command.env("XDG_STATE_HOME", state.path()), input)
-    };
+    let run_client = tasker_with(up.home(), "XDG_STATE_HOME", state.path());
     let local = run_client(&["passwd", "--password-stdin"], "a\nb\n");
     assert!(local.code == 2 && local.stderr.contains("`tasker login`"), "{}", local.stderr);
     run_client(&["login", "ann", "--password-stdin"], &format!("{PASSWORD}\n"));
