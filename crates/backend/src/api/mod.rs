@@ -1,8 +1,12 @@
 //! The REST API: every route and every layer.
 
+pub(crate) mod admin;
+pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
+pub(crate) mod counts;
 pub(crate) mod extract;
 pub(crate) mod health;
+pub(crate) mod list_query;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod reports;
@@ -68,11 +72,18 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(task_list::list))
         .routes(routes!(tasks::result))
         .routes(routes!(tasks::cancel))
+        .routes(routes!(counts::count))
+        .routes(routes!(bulk_cancel::cancel))
         .routes(routes!(operations::list));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
         .routes(routes!(tasks::get))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
+    let admins = OpenApiRouter::new()
+        .routes(routes!(admin::list::list))
+        .routes(routes!(admin::tasks::count))
+        .routes(routes!(admin::tasks::get))
+        .routes(routes!(admin::tasks::cancel));
     let workers = OpenApiRouter::new()
         .routes(routes!(workers::list))
         .routes(routes!(operations::register, operations::remove))
@@ -92,7 +103,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(health::ready))
         .layer(from_fn(request_log::log_at_debug));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    document.merge(users).merge(waiting_users).merge(workers).merge(health)
+    document.merge(users).merge(waiting_users).merge(admins).merge(workers).merge(health)
 }
 
 /// A route whose bodies have at most `bytes` bytes.

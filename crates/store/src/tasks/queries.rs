@@ -1,7 +1,10 @@
 //! Queries: one task, its result, ready tasks, and the number of tasks in each status.
 
 use database::{DatabaseError, on};
-use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
+use domain::{
+    OwnerId, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName,
+};
+use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
@@ -9,7 +12,7 @@ use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
 /// One statement: two might find a task that ends in between in neither table.
 const GET: &str = "
-    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
+    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error, o.cancelled_by,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
@@ -49,6 +52,7 @@ row_struct! {
         status: Option<String>,
         reason: Option<String>,
         error: Option<String>,
+        cancelled_by: Option<Uuid>,
         started_at: Option<i64>,
         ended_at: Option<i64>,
         attempt: i32,
@@ -165,6 +169,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         status: status_of(id, row.phase, row.status.as_deref())?,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
+        cancelled_by: row.cancelled_by.map(SubjectId),
         creation_date: Timestamp(row.created_at),
         not_before: row.not_before_at.map(Timestamp),
         start_date: row.started_at.map(Timestamp),
