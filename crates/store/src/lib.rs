@@ -21,6 +21,7 @@ pub use crate::tasks::cancel::CANCEL_BATCH_SIZE;
 pub use crate::tasks::claim_by_id::{ClaimById, Granted};
 pub use crate::tasks::claim_by_type::PullResult;
 pub use crate::tasks::count::COUNT_LIMIT;
+pub use crate::tasks::end_attempts::{EndedAttempts, RetriedTask};
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::list::Page;
 pub use crate::tasks::promote::PROMOTE_BATCH_SIZE;

@@ -12,7 +12,8 @@ use crate::tasks::queries::{Phase, status_of};
 /// No column has parameters, a result or the text of an error.
 macro_rules! columns {
     () => {
-        "t.id, t.owner, t.type as name, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason,
+        "t.id, t.owner, t.type as name, t.created_at, t.not_before_at, t.ttl_ms, u.phase, u.ready_at,
+        case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker, o.cancelled_by"
     };
@@ -33,6 +34,8 @@ row_struct! {
         created_at: i64,
         not_before_at: Option<i64>,
         ttl_ms: i64,
+        ready_at: Option<i64>,
+        deadline_at: Option<i64>,
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -74,6 +77,7 @@ fn admin_task(row: AdminRow) -> Result<AdminTask, DatabaseError> {
     let id = TaskId(row.id);
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     let status: Status = status_of(id, row.phase, row.status.as_deref())?;
+    let delayed_until = row.ready_at.filter(|_| row.phase == Some(0)).map(Timestamp);
     Ok(AdminTask {
         id,
         owner: OwnerId(row.owner),
@@ -82,10 +86,10 @@ fn admin_task(row: AdminRow) -> Result<AdminTask, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         cancelled_by: row.cancelled_by.map(SubjectId),
         creation_date: Timestamp(row.created_at),
-        not_before: row.not_before_at.map(Timestamp),
+        not_before: delayed_until.or(row.not_before_at.map(Timestamp)),
         start_date: row.started_at.map(Timestamp),
         end_date: row.ended_at.map(Timestamp),
-        deadline: row.started_at.map(|started| Timestamp(started).plus_micros(ttl.micros())),
+        deadline: row.deadline_at.map(Timestamp),
         ttl,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,

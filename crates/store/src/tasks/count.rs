@@ -121,6 +121,7 @@ mod tests {
                 ttl: Ttl::DEFAULT_MAX,
                 not_before: NotBefore::Submission,
                 start_within: Ttl::DEFAULT_MAX,
+                options: domain::TaskOptions::default(),
                 trace: None,
             };
             let batch: Vec<Submission> = (0..5).map(|_| submission()).collect();

@@ -68,9 +68,6 @@ macro_rules! insert_outcome {
             from: $from
         )
     };
-    (now: $now:literal, cancelled: $reason:literal, from: $from:expr) => {
-        $crate::tasks::insert_outcome::insert_outcome!(now: $now, cancelled: $reason, by: "null", from: $from)
-    };
 }
 
 pub(crate) use insert_outcome;
