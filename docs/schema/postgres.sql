@@ -85,6 +85,14 @@ PRIMARY KEY (id)
 CREATE INDEX task_owner ON public.task USING btree (owner, id)
 CREATE UNIQUE INDEX task_pkey ON public.task USING btree (id)
 
+-- task_label
+owner          uuid not null
+key            text not null
+value          text not null
+id             uuid not null
+PRIMARY KEY (owner, key, value, id)
+CREATE UNIQUE INDEX task_label_pkey ON public.task_label USING btree (owner, key, value, id)
+
 -- tasker_tasks
 id             uuid
 owner          uuid

@@ -73,6 +73,14 @@ CREATE TABLE task (
 
 CREATE INDEX task_owner on task (owner, id);
 
+CREATE TABLE task_label (
+    owner blob not null,
+    key   text not null,
+    value text not null,
+    id    blob not null, -- of the task
+    primary key (owner, key, value, id)
+) strict, without rowid;
+
 CREATE VIEW tasker_tasks as
 select
     lower(substr(hex(t.id), 1, 8) || '-' || substr(hex(t.id), 9, 4) || '-' || substr(hex(t.id), 13, 4) || '-'

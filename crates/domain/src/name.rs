@@ -92,6 +92,15 @@ name! {
     |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_display_control)
 }
 
+name! {
+    /// The key of a label.
+    LabelKey,
+    "a label's key is 1 to 63 letters, digits, dots, underscores, hyphens or slashes",
+    63, "^[A-Za-z0-9._/-]+$", "team",
+    |text| (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'))
+}
+
 impl Default for QueueName {
     fn default() -> Self {
         Self("default".to_owned())

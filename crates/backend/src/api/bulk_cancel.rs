@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::{BulkCancellation, Fault, RawJson, Status, TaskFilter, Timestamp, TypeName};
+use domain::{BulkCancellation, Fault, Label, Labels, RawJson, Status, TaskFilter, Timestamp, TypeName};
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::UserCaller;
+use crate::api::task_body::read_labels;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::invalid_input_text::pointer;
@@ -24,6 +25,8 @@ pub(crate) struct CancelFilter {
     status: Option<Status>,
     /// The type of the tasks.
     r#type: Option<TypeName>,
+    /// The tasks have all of these labels.
+    labels: Option<Labels>,
     /// The tasks were accepted at this instant or later.
     created_after: Option<Timestamp>,
     /// The tasks were accepted before this instant.
@@ -59,12 +62,19 @@ pub(crate) async fn cancel(
 fn parse(body: &JsonBody<ApiError>) -> Result<TaskFilter, ApiError> {
     let members: BTreeMap<String, RawJson> = body.parse()?;
     let (mut filter, mut faults) = (CancelFilter::default(), Vec::new());
-    let mut refuse = |pointer: String, detail: String| faults.push(Fault { pointer, detail });
     let is_empty = members.is_empty();
     for (name, value) in members {
         let is_read = match &*name {
             "status" => read(&value, &mut filter.status),
             "type" => read(&value, &mut filter.r#type),
+            "labels" => match read_labels(Some(&value)) {
+                Ok(labels) => filter.labels.replace(labels).is_none(),
+                Err(ApiError::Invalid { faults: of_labels, .. }) => {
+                    faults.extend(of_labels);
+                    true
+                }
+                Err(other) => return Err(other),
+            },
             "createdAfter" => read(&value, &mut filter.created_after),
             "createdBefore" => read(&value, &mut filter.created_before),
             _ => false,
@@ -77,20 +87,21 @@ fn parse(body: &JsonBody<ApiError>) -> Result<TaskFilter, ApiError> {
                 "createdAfter" | "createdBefore" => {
                     "is a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\""
                 }
-                _ => "is no condition; there are status, type, createdAfter and createdBefore",
+                _ => "is no condition; there are status, type, labels, createdAfter and createdBefore",
             };
-            refuse(pointer("", &name), format!("{name} {rule}"));
+            faults.push(Fault { pointer: pointer("", &name), detail: format!("{name} {rule}") });
         }
     }
     if is_empty {
         let rule = "give at least one condition: without any, every task would be cancelled";
-        refuse(String::new(), rule.to_owned());
+        faults.push(Fault { pointer: String::new(), detail: rule.to_owned() });
     }
     if !faults.is_empty() {
         return Err(ApiError::Invalid { slug: "filter-invalid", faults });
     }
-    let CancelFilter { status, r#type: type_name, created_after, created_before } = filter;
-    Ok(TaskFilter { status, type_name, created_after, created_before, ..TaskFilter::ALL })
+    let CancelFilter { status, r#type: type_name, labels, created_after, created_before } = filter;
+    let labels = labels.unwrap_or_default().0.into_iter().map(|(key, value)| Label { key, value }).collect();
+    Ok(TaskFilter { status, type_name, labels, created_after, created_before, ..TaskFilter::ALL })
 }
 
 /// Reads the value of a condition; false if it is not one.

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use domain::{
-    ListCursor, OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskOrder, Timestamp, TypeName, WorkerName,
+    Label, Labels, ListCursor, OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskOrder, Timestamp,
+    TypeName, WorkerName,
 };
 
 use crate::error::ApiError;
@@ -24,6 +25,9 @@ pub(crate) struct ListQuery {
     /// Only tasks of this type.
     #[param(rename = "type", value_type = TypeName, required = false, example = "GENERATE_LOGIN")]
     type_name: Option<TypeName>,
+    /// Only tasks with this label, `key:value`. It may be given several times: then only tasks with all of these labels.
+    #[param(rename = "label", value_type = Vec<String>, required = false, max_items = 8, example = json!(["team:payments"]))]
+    labels: Vec<Label>,
     /// Only tasks that were accepted at this instant or later (`creationDate`), a date and time of RFC 3339. A `+` in it is written
     /// `%2B`.
     #[param(rename = "createdAfter", value_type = Timestamp, required = false, example = "2026-11-24T09:30:00Z")]
@@ -53,6 +57,7 @@ impl ListQuery {
             match &*name.to_ascii_lowercase() {
                 "status" => set(&mut query.status, "status", &value, status)?,
                 "type" => set(&mut query.type_name, "type", &value, parse)?,
+                "label" => query.add_label(&value)?,
                 "createdafter" => set(&mut query.created_after, "createdAfter", &value, parse)?,
                 "createdbefore" => set(&mut query.created_before, "createdBefore", &value, parse)?,
                 "before" => set(&mut query.before, "before", &value, uuid)?,
@@ -65,11 +70,21 @@ impl ListQuery {
         Ok(query)
     }
 
+    fn add_label(&mut self, value: &str) -> Result<(), ApiError> {
+        let label = parse(value).and_then(|label| match self.labels.len() {
+            0..Labels::MAX => Ok(label),
+            _ => Err(format!("it may be given {} times", Labels::MAX)),
+        });
+        self.labels.push(label.map_err(|rule| ApiError::Malformed(format!("label: {rule}")))?);
+        Ok(())
+    }
+
     /// Which tasks the list has.
     pub(crate) fn filter(&self) -> TaskFilter {
         TaskFilter {
             status: self.status,
             type_name: self.type_name.clone(),
+            labels: self.labels.clone(),
             worker: None,
             created_after: self.created_after,
             created_before: self.created_before,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use domain::limits::MAX_DELAY_MS;
-use domain::{Fault, NotBefore, RawJson, Timestamp, Ttl, TypeName};
+use domain::{Fault, Label, LabelValue, Labels, NotBefore, RawJson, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
@@ -38,6 +38,9 @@ pub(crate) struct TaskBody {
     /// as long as the settings of the installation say.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
     start_within_ms: Option<RawJson>,
+    /// Labels, to find the task by: at most 8.
+    #[schema(value_type = Option<Labels>)]
+    labels: Option<RawJson>,
 }
 
 /// The names of the fields, as the published schema has them.
@@ -84,7 +87,14 @@ impl TaskBody {
             Ok(Ttl::try_from(millis).expect("it is within the bounds of a TTL"))
         });
         let start_within = start_within.transpose();
-        Ok(NewTask { name, parameters: self.parameters, ttl, not_before, start_within })
+        Ok(NewTask {
+            name,
+            parameters: self.parameters,
+            ttl,
+            not_before,
+            start_within,
+            labels: read_labels(self.labels.as_ref()),
+        })
     }
 
     fn read_not_before(&self) -> Result<NotBefore, ApiError> {
@@ -110,6 +120,7 @@ impl TaskBody {
             "notbefore" => Some(&mut self.not_before),
             "delayms" => Some(&mut self.delay_ms),
             "startwithinms" => Some(&mut self.start_within_ms),
+            "labels" => Some(&mut self.labels),
             _ => None,
         }
     }
@@ -121,6 +132,33 @@ fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
         let rule = format!("{name} is a whole number of milliseconds, {min} to {MAX_DELAY_MS}");
         ApiError::invalid("duration-invalid", format!("/{name}"), rule)
     })
+}
+
+/// The member `labels`; each fault has its place.
+pub(crate) fn read_labels(json: Option<&RawJson>) -> Result<Labels, ApiError> {
+    let Some(json) = json else { return Ok(Labels::default()) };
+    let rule = format!("labels is an object of at most {} texts", Labels::MAX);
+    let Ok(Members(members)) = json.read() else {
+        return Err(ApiError::invalid("labels-invalid", "/labels", rule));
+    };
+    let (mut labels, mut faults) = (Labels::default(), Vec::new());
+    let is_too_long = members.len() > Labels::MAX;
+    for (name, value) in members {
+        let label = match value.read::<String>() {
+            Ok(value) => Label::new(&name, &value).map_err(|invalid| invalid.to_string()),
+            Err(_) => Err(LabelValue::RULE.to_owned()),
+        };
+        let detail = match label.map(|Label { key, value }| labels.0.insert(key, value)) {
+            Ok(None) => continue,
+            Ok(Some(_)) => format!("{name} occurs twice"),
+            Err(rule) => rule,
+        };
+        faults.push(Fault { pointer: pointer("/labels", &name), detail });
+    }
+    if is_too_long {
+        faults.push(Fault { pointer: "/labels".to_owned(), detail: rule });
+    }
+    if faults.is_empty() { Ok(labels) } else { Err(ApiError::Invalid { slug: "labels-invalid", faults }) }
 }
 
 /// A whole number of milliseconds, or an error whose problem type says what is wrong with `text`.
@@ -179,7 +217,7 @@ mod tests {
 
     #[test]
     fn every_published_field_is_parsed() {
-        assert_eq!(FIELD_NAMES.len(), 6);
+        assert_eq!(FIELD_NAMES.len(), 7);
         for name in FIELD_NAMES.iter() {
             assert!(TaskBody::default().field(&name.to_ascii_lowercase()).is_some(), "{name}");
         }

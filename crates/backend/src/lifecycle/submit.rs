@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TaskOptions, TraceContext, Ttl};
+use domain::{
+    InvalidTtl, Labels, NotBefore, OwnerId, RawJson, Submission, TaskId, TaskOptions, TraceContext, Ttl,
+};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -37,6 +39,8 @@ pub(crate) struct NewTask {
     pub(crate) not_before: Result<NotBefore, ApiError>,
     /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
+    /// The labels.
+    pub(crate) labels: Result<Labels, ApiError>,
 }
 
 /// The limits of a submission.
@@ -97,7 +101,7 @@ impl Submitter {
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
-        NewTask { name, parameters, ttl, not_before, start_within }: NewTask,
+        NewTask { name, parameters, ttl, not_before, start_within, labels }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
         let limit = self.limits.max_parameters;
@@ -107,9 +111,12 @@ impl Submitter {
         let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
         let parameters_are_valid = compiled.validate(parameters.as_ref()).await;
         let not_before = not_before.and_then(|not_before| self.check_not_before(not_before));
-        let ((ttl, ()), (not_before, start_within)) = with_faults_of_both(
-            with_faults_of_both(ttl, parameters_are_valid),
-            with_faults_of_both(not_before, start_within),
+        let (((ttl, ()), (not_before, start_within)), labels) = with_faults_of_both(
+            with_faults_of_both(
+                with_faults_of_both(ttl, parameters_are_valid),
+                with_faults_of_both(not_before, start_within),
+            ),
+            labels,
         )?;
         Ok(Submission {
             id: self.store.new_task_id(),
@@ -120,7 +127,7 @@ impl Submitter {
             ttl,
             not_before,
             start_within: start_within.unwrap_or(self.limits.start_within),
-            options: TaskOptions::default(),
+            options: TaskOptions { labels, ..TaskOptions::default() },
             trace,
         })
     }

@@ -18,6 +18,7 @@ mod http_layers;
 mod isolation;
 mod json_round_trip;
 mod kit;
+mod labels;
 mod list;
 mod long_poll;
 mod long_poll_errors;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    BulkCancellation, ListCursor, OperationList, PageRequest, RawJson, Status, Task, TaskCountsResponse,
-    TaskFilter, TaskId, TaskList, TaskOrder, TaskResult, Timestamp, Ttl, TypeName, WorkerList,
+    BulkCancellation, Labels, ListCursor, OperationList, PageRequest, RawJson, Status, Task,
+    TaskCountsResponse, TaskFilter, TaskId, TaskList, TaskOrder, TaskResult, Timestamp, Ttl, TypeName,
+    WorkerList,
 };
 use reqwest::header::LINK;
 use reqwest::{Method, RequestBuilder};
@@ -46,11 +47,14 @@ pub struct NewTask<'a> {
     /// How long the task may wait for a claim once it is ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
+    /// Labels, to find the task by.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 impl<'a> NewTask<'a> {
     /// A task of this type, with nothing else.
-    pub const fn of_type(type_name: &'a TypeName) -> Self {
+    pub fn of_type(type_name: &'a TypeName) -> Self {
         Self {
             type_name,
             parameters: None,
@@ -58,6 +62,7 @@ impl<'a> NewTask<'a> {
             not_before: None,
             delay_ms: None,
             start_within_ms: None,
+            labels: Labels::default(),
         }
     }
 }
@@ -86,6 +91,8 @@ struct CancelFilter<'a> {
     status: Option<Status>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     type_name: Option<&'a TypeName>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_after: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,10 +127,11 @@ impl Client {
     /// Cancels those of the caller's tasks that have not ended and that `filter` passes, as many as one request cancels. Without a
     /// condition it is refused.
     pub async fn cancel_matching(&self, filter: &TaskFilter) -> Result<BulkCancellation, ClientError> {
-        let TaskFilter { status, type_name, created_after, created_before, .. } = filter;
+        let TaskFilter { status, type_name, labels, created_after, created_before, .. } = filter;
         let body = CancelFilter {
             status: *status,
             type_name: type_name.as_ref(),
+            labels: Labels(labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect()),
             created_after: *created_after,
             created_before: *created_before,
         };
@@ -178,7 +186,7 @@ impl Client {
 pub(crate) fn list_query(
     filter: &TaskFilter,
     page: PageRequest,
-) -> impl Iterator<Item = (&'static str, String)> {
+) -> impl Iterator<Item = (&'static str, String)> + use<'_> {
     let query = [
         ("status", filter.status.map(|status| status.to_string())),
         ("type", filter.type_name.as_ref().map(ToString::to_string)),
@@ -189,7 +197,8 @@ pub(crate) fn list_query(
         ("order", (page.order != TaskOrder::default()).then(|| page.order.as_str().to_owned())),
         ("cursor", page.cursor.map(|cursor| cursor.to_string())),
     ];
-    query.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    let labels = filter.labels.iter().map(|label| ("label", label.to_string()));
+    query.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(labels)
 }
 
 /// The cursor in the address of the next page (`Link`, RFC 8288).

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::label::Labels;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
 use crate::task::ttl::Ttl;
@@ -10,6 +11,9 @@ use crate::task::ttl::Ttl;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskOptions {
+    /// The labels, by which the owner finds the task.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// The priority among the ready tasks of the type.
     #[serde(skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,

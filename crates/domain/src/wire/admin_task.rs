@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::id::{OwnerId, SubjectId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::task::attempt::Attempt;
+use crate::task::label::Labels;
 use crate::task::status::{Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
@@ -28,6 +29,8 @@ pub struct AdminTask {
     pub reason: Option<Reason>,
     /// The administrator who cancelled the task; `null` if its owner did.
     pub cancelled_by: Option<SubjectId>,
+    /// The labels, as they were submitted.
+    pub labels: Labels,
     /// When the task was accepted.
     pub creation_date: Timestamp,
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on.

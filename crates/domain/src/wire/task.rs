@@ -7,6 +7,7 @@ use crate::id::{SubjectId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
+use crate::task::label::Labels;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
 use crate::task::status::{Reason, Status};
@@ -33,6 +34,8 @@ pub struct Task {
     pub error: Option<String>,
     /// The administrator who cancelled the task; `null` if its owner did.
     pub cancelled_by: Option<SubjectId>,
+    /// The labels, as they were submitted.
+    pub labels: Labels,
     /// When the task was accepted.
     pub creation_date: Timestamp,
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on. While it waits to be tried again: the end
@@ -77,6 +80,9 @@ pub struct TaskSummary {
     pub reason: Option<Reason>,
     /// When the task was accepted.
     pub creation_date: Timestamp,
+    /// The labels, as they were submitted; absent if there are none.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// The caller's tasks, newest first.

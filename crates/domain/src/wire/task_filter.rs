@@ -1,6 +1,7 @@
 //! Which tasks a list has.
 
 use crate::name::{TypeName, WorkerName};
+use crate::task::label::Label;
 use crate::task::status::Status;
 use crate::timestamp::Timestamp;
 
@@ -11,6 +12,8 @@ pub struct TaskFilter {
     pub status: Option<Status>,
     /// The type of the tasks.
     pub type_name: Option<TypeName>,
+    /// The tasks have all of these labels.
+    pub labels: Vec<Label>,
     /// The worker that runs or ran the tasks.
     pub worker: Option<WorkerName>,
     /// The tasks were accepted at this instant or later.
@@ -21,6 +24,12 @@ pub struct TaskFilter {
 
 impl TaskFilter {
     /// The filter that every task passes.
-    pub const ALL: Self =
-        Self { status: None, type_name: None, worker: None, created_after: None, created_before: None };
+    pub const ALL: Self = Self {
+        status: None,
+        type_name: None,
+        labels: Vec::new(),
+        worker: None,
+        created_after: None,
+        created_before: None,
+    };
 }

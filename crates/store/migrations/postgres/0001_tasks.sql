@@ -20,6 +20,15 @@ create table task (
 );
 create index task_owner on task (owner, id);
 
+-- The labels of tasks, to find the tasks of an owner by: a row for each label, beside those in task.options.
+create table task_label (
+    owner uuid not null,
+    key   text collate "C" not null,
+    value text collate "C" not null,
+    id    uuid not null, -- of the task
+    primary key (owner, key, value, id)
+);
+
 -- Tasks that have not ended. The only table whose rows are updated and deleted; it is as small as the unfinished work.
 create table unfinished_task (
     id         uuid     primary key,

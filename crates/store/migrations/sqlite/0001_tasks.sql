@@ -17,6 +17,15 @@ create table task (
 ) strict;
 create index task_owner on task (owner, id);
 
+-- The labels of tasks, to find the tasks of an owner by: a row for each label, beside those in task.options.
+create table task_label (
+    owner blob not null,
+    key   text not null,
+    value text not null,
+    id    blob not null, -- of the task
+    primary key (owner, key, value, id)
+) strict, without rowid;
+
 -- Tasks that have not ended. The only table whose rows are updated and deleted; it is as small as the unfinished work.
 create table unfinished_task (
     id         blob    primary key,

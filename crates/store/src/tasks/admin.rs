@@ -7,12 +7,12 @@ use uuid::Uuid;
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 use crate::tasks::list::{ListRow, Page, source_of};
-use crate::tasks::queries::{Phase, status_of};
+use crate::tasks::queries::{Phase, read_options, status_of};
 
 /// No column has parameters, a result or the text of an error.
 macro_rules! columns {
     () => {
-        "t.id, t.owner, t.type as name, t.created_at, t.not_before_at, t.ttl_ms, u.phase, u.ready_at,
+        "t.id, t.owner, t.type as name, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
         case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker, o.cancelled_by"
@@ -34,6 +34,7 @@ row_struct! {
         created_at: i64,
         not_before_at: Option<i64>,
         ttl_ms: i64,
+        options: Option<String>,
         ready_at: Option<i64>,
         deadline_at: Option<i64>,
         phase: Option<Phase>,
@@ -61,7 +62,7 @@ impl Store {
         filter: &TaskFilter,
         page: PageRequest,
     ) -> Result<Page<AdminTask>, DatabaseError> {
-        let source = source_of(filter.status);
+        let source = source_of(owner, filter);
         self.read_page::<AdminRow>(source, owner, filter, page, columns!()).await?.decode(admin_task)
     }
 
@@ -85,6 +86,7 @@ fn admin_task(row: AdminRow) -> Result<AdminTask, DatabaseError> {
         status,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         cancelled_by: row.cancelled_by.map(SubjectId),
+        labels: read_options(id, row.options.as_deref())?.labels,
         creation_date: Timestamp(row.created_at),
         not_before: delayed_until.or(row.not_before_at.map(Timestamp)),
         start_date: row.started_at.map(Timestamp),

@@ -1,6 +1,6 @@
 //! Pages of lists of tasks: of one owner's or of all owners', of all tasks or of those that a filter passes.
 
-use database::{DatabaseError, on};
+use database::{DatabaseError, Db, encode_batch, on};
 use domain::{
     ListCursor, OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskOrder, TaskSummary, Timestamp,
     TypeName, WorkerName,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
 use crate::tasks::list_statement::{ListStatement, Source};
-use crate::tasks::queries::{Phase, status_of};
+use crate::tasks::queries::{Phase, read_options, status_of};
 
 /// How many rows a page with conditions reads at most, in two steps: most pages are full after the first one.
 const WINDOWS: [u32; 2] = [1_000, 50_000];
@@ -24,13 +24,14 @@ const WINDOWS: [u32; 2] = [1_000, 50_000];
 const ID_LEAD_US: i64 = 3_600_000_000;
 const ID_LAG_US: i64 = 10_000_000;
 
-const SUMMARY_COLUMNS: &str = "t.id, t.type as name, t.created_at, u.phase, o.status, o.reason";
+const SUMMARY_COLUMNS: &str = "t.id, t.type as name, t.created_at, t.options, u.phase, o.status, o.reason";
 
 row_struct! {
     struct SummaryRow {
         id: Uuid,
         name: String,
         created_at: i64,
+        options: Option<String>,
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -71,6 +72,26 @@ impl<T> Page<T> {
     }
 }
 
+/// The labels of a filter as parameters: all of them as JSON, and the first one.
+#[derive(Debug, Clone)]
+struct LabelParameters {
+    all: Option<String>,
+    key: Option<String>,
+    value: Option<String>,
+}
+
+impl LabelParameters {
+    fn of(filter: &TaskFilter) -> Self {
+        let first = filter.labels.first();
+        let all = filter.labels.iter().map(|label| (&label.key, &label.value));
+        Self {
+            all: first.map(|_| encode_batch(all)),
+            key: first.map(|label| label.key.to_string()),
+            value: first.map(|label| label.value.as_str().to_owned()),
+        }
+    }
+}
+
 /// The least and the greatest id of what a list reads.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
@@ -80,7 +101,7 @@ struct Bounds {
 
 /// The query of a statement of a list with its parameters, in the order that [`ListStatement`] documents.
 macro_rules! bind {
-    ($text:ident, $owner:ident, $filter:ident, $bounds:ident, $number:ident) => {
+    ($text:ident, $owner:ident, $filter:ident, $bounds:ident, $number:ident, $labels:ident) => {
         sqlx::query_as($text)
             .bind($owner.map(|owner| owner.0))
             .bind($bounds.least)
@@ -91,6 +112,9 @@ macro_rules! bind {
             .bind($filter.type_name.as_ref().map(TypeName::as_str))
             .bind($filter.status.map(Status::as_str))
             .bind($filter.worker.as_ref().map(WorkerName::as_str))
+            .bind($labels.all)
+            .bind($labels.key)
+            .bind($labels.value)
     };
 }
 
@@ -103,7 +127,7 @@ impl Store {
         filter: &TaskFilter,
         page: PageRequest,
     ) -> Result<Page<TaskSummary>, DatabaseError> {
-        let source = source_of(filter.status);
+        let source = source_of(Some(owner), filter);
         self.read_page::<SummaryRow>(source, Some(owner), filter, page, SUMMARY_COLUMNS)
             .await?
             .decode(summary)
@@ -118,7 +142,9 @@ impl Store {
         page: PageRequest,
         columns: &str,
     ) -> Result<Page<R>, DatabaseError> {
-        let statement = ListStatement { source, is_of_owner: owner.is_some(), order: page.order, filter };
+        let (is_of_owner, order) = (owner.is_some(), page.order);
+        let is_postgres = matches!(self.db, Db::Postgres(_));
+        let statement = ListStatement { source, is_of_owner, order, filter, is_postgres };
         let limit = page.limit.min(PageRequest::MAX_LIMIT) as usize;
         let mut bounds = Bounds::of(filter, page);
         let text = statement.page(columns);
@@ -151,8 +177,10 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<R>, DatabaseError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let text = AssertSqlSafe(text);
-        Ok(on!(&self.db, read, pool => bind!(text, owner, filter, bounds, limit).fetch_all(pool).await)?)
+        let (text, labels) = (AssertSqlSafe(text), LabelParameters::of(filter));
+        Ok(
+            on!(&self.db, read, pool => bind!(text, owner, filter, bounds, limit, labels).fetch_all(pool).await)?,
+        )
     }
 
     /// The last of the next `window` rows; `None` if there are fewer.
@@ -164,16 +192,18 @@ impl Store {
         bounds: Bounds,
         window: u32,
     ) -> Result<Option<Uuid>, DatabaseError> {
-        let (text, offset) = (AssertSqlSafe(text), i64::from(window) - 1);
+        let (text, labels) = (AssertSqlSafe(text), LabelParameters::of(filter));
+        let offset = i64::from(window) - 1;
         let row: Option<(Uuid,)> = on!(&self.db, read, pool =>
-            bind!(text, owner, filter, bounds, offset).fetch_optional(pool).await)?;
+            bind!(text, owner, filter, bounds, offset, labels).fetch_optional(pool).await)?;
         Ok(row.map(|(id,)| id))
     }
 }
 
-/// The table that has the tasks of a status.
-pub(crate) fn source_of(status: Option<Status>) -> Source {
-    match status {
+/// The table that has the tasks with a label, or those of a status. Labels of all owners are in no index.
+pub(crate) fn source_of(owner: Option<OwnerId>, filter: &TaskFilter) -> Source {
+    match filter.status {
+        _ if owner.is_some() && !filter.labels.is_empty() => Source::Labelled,
         None => Source::Every,
         Some(Status::Created | Status::Running) => Source::Unfinished,
         Some(Status::Finished | Status::Cancelled) => Source::Ended,
@@ -233,6 +263,7 @@ fn summary(row: SummaryRow) -> Result<TaskSummary, DatabaseError> {
         status: status_of(id, row.phase, row.status.as_deref())?,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         creation_date: Timestamp(row.created_at),
+        labels: read_options(id, row.options.as_deref())?.labels,
     })
 }
 

@@ -8,7 +8,7 @@
 //! with the other table.
 //!
 //! Parameters: `$1` owner, `$2` and `$3` the least and the greatest id, `$4` a number of rows, `$5` and `$6` the bounds of the
-//! date, `$7` type, `$8` status, `$9` worker.
+//! date, `$7` type, `$8` status, `$9` worker, `$10` all labels as a JSON array of pairs, `$11` and `$12` the first label.
 
 use domain::{Status, TaskFilter, TaskOrder};
 
@@ -21,7 +21,24 @@ pub(crate) enum Source {
     Unfinished,
     /// `outcome`: tasks of one final status.
     Ended,
+    /// `task_label`: tasks of one owner with a label.
+    Labelled,
 }
+
+/// The text that holds if the task `t` has each of the labels.
+macro_rules! has_all_labels {
+    ($elements:literal) => {
+        concat!(
+            "not exists (select 1 from ",
+            $elements,
+            " where not exists (select 1 from task_label x where x.owner = t.owner and x.key = label.value->>0
+                and x.value = label.value->>1 and x.id = t.id))"
+        )
+    };
+}
+
+const LABELS_POSTGRES: &str = has_all_labels!("json_array_elements(cast($10 as json)) as label (value)");
+const LABELS_SQLITE: &str = has_all_labels!("json_each($10) as label");
 
 /// A statement for one list.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +48,8 @@ pub(crate) struct ListStatement<'a> {
     pub(crate) is_of_owner: bool,
     pub(crate) order: TaskOrder,
     pub(crate) filter: &'a TaskFilter,
+    /// The database: PostgreSQL or SQLite.
+    pub(crate) is_postgres: bool,
 }
 
 impl ListStatement<'_> {
@@ -47,6 +66,10 @@ impl ListStatement<'_> {
             Source::Ended => {
                 "outcome o left join task t on t.id = o.id left join unfinished_task u on u.id = o.id and 1 = 0"
             }
+            Source::Labelled => {
+                "task_label l left join task t on t.id = l.id left join unfinished_task u on u.id = t.id
+                left join outcome o on o.id = t.id"
+            }
         };
         let conditions = self
             .conditions()
@@ -62,6 +85,7 @@ impl ListStatement<'_> {
             Source::Every => ("task", "t"),
             Source::Unfinished => ("unfinished_task", "u"),
             Source::Ended => ("outcome", "o"),
+            Source::Labelled => ("task_label", "l"),
         };
         let (range, order) = (self.range(), self.order());
         format!("select {alias}.id from {table} {alias} where {range} order by {order} limit 1 offset $4")
@@ -78,11 +102,20 @@ impl ListStatement<'_> {
             Source::Every => ("t.owner", "t.id"),
             Source::Unfinished => ("u.owner", "u.id"),
             Source::Ended => ("o.owner", "o.id"),
+            Source::Labelled => ("l.owner", "l.id"),
         };
-        let status = (self.source == Source::Ended).then_some(("o.status", "$8", "$8"));
-        let of_owner = [Some((owner, "$1", "$1")), status];
-        let of_owner = of_owner.into_iter().flatten().filter(|_| self.is_of_owner);
-        of_owner.chain([(id, "$2", "$3")]).collect()
+        let more: &[_] = match self.source {
+            Source::Every | Source::Unfinished => &[],
+            Source::Ended => &[("o.status", "$8", "$8")],
+            Source::Labelled => &[("l.key", "$11", "$11"), ("l.value", "$12", "$12")],
+        };
+        let mut key = Vec::new();
+        if self.is_of_owner {
+            key.push((owner, "$1", "$1"));
+            key.extend(more);
+        }
+        key.push((id, "$2", "$3"));
+        key
     }
 
     fn range(&self) -> String {
@@ -104,19 +137,26 @@ impl ListStatement<'_> {
 
     /// What the rows between the bounds must be beside that.
     fn conditions(&self) -> Vec<&'static str> {
-        let TaskFilter { status, type_name, worker, created_after, created_before } = self.filter;
+        let TaskFilter { status, type_name, worker, created_after, created_before, labels } = self.filter;
         let name = match self.source {
             Source::Every => "t.type = $7",
+            Source::Labelled => "coalesce(t.type, '') = $7",
             Source::Unfinished => "u.type = coalesce($7, u.type)",
             Source::Ended => "o.type = $7",
         };
         let status = status.and_then(|status| match (self.source, status) {
             (Source::Every, _) => None,
+            (Source::Labelled, _) => {
+                Some("coalesce(o.status, case when u.phase + 0 = 2 then 'RUNNING' else 'CREATED' end) = $8")
+            }
             (Source::Unfinished, Status::Running) => Some("u.phase + 0 = 2"),
             (Source::Unfinished, _) => Some("u.phase + 0 < 2"),
             (Source::Ended, _) => (!self.is_of_owner).then_some("o.status = coalesce($8, o.status)"),
         });
+        let is_found_by_first = self.source == Source::Labelled;
+        let has_labels = labels.len() > usize::from(is_found_by_first);
         [
+            has_labels.then_some(if self.is_postgres { LABELS_POSTGRES } else { LABELS_SQLITE }),
             type_name.as_ref().map(|_| name),
             status,
             worker.as_ref().map(|_| "coalesce(o.worker, u.worker) = $9"),

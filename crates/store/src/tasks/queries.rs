@@ -167,8 +167,8 @@ impl Store {
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
-    let options = row.options.as_deref().map(serde_json::from_str).transpose();
-    let options: TaskOptions = options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default();
+    let options = read_options(id, row.options.as_deref())?;
+    let max_attempts = options.max_attempts();
     let delayed_until = row.ready_at.filter(|_| row.phase == Some(0)).map(Timestamp);
     Ok(Task {
         id,
@@ -178,6 +178,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         cancelled_by: row.cancelled_by.map(SubjectId),
+        labels: options.labels,
         creation_date: Timestamp(row.created_at),
         not_before: delayed_until.or(row.not_before_at.map(Timestamp)),
         start_date: row.started_at.map(Timestamp),
@@ -186,11 +187,17 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         ttl,
         total_ttl_ms: options.total_ttl_ms,
         priority: options.priority,
-        max_attempts: options.max_attempts(),
+        max_attempts,
         retry: options.retry,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
     })
+}
+
+/// What only few submissions say, of the column `options`.
+pub(crate) fn read_options(id: TaskId, options: Option<&str>) -> Result<TaskOptions, DatabaseError> {
+    let options = options.map(serde_json::from_str).transpose();
+    Ok(options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default())
 }
 
 /// The status of a task: that of its outcome, or else the one of its phase.

@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use crate::store::Store;
 
-const POSTGRES: &str = "
+/// The statement that accepts a batch; `$more` are further parts of its `with`.
+macro_rules! accept_on_postgres {
+    ($more:literal) => {
+        concat!("
     with accepted as (
         insert into task (
             id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
@@ -21,13 +24,26 @@ const POSTGRES: &str = "
         on conflict (id) do nothing
         returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms,
             options::jsonb as options
-    )
+    )", $more, "
     insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
         coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
         coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
-    from accepted";
+    from accepted")
+    };
+}
+
+const POSTGRES: &str = accept_on_postgres!("");
+
+/// The same of a batch in which there are tasks with labels.
+const WITH_LABELS_POSTGRES: &str = accept_on_postgres!(
+    ", labelled as (
+        insert into task_label (owner, key, value, id)
+        select a.owner, l.key, l.value, a.id
+        from accepted a cross join lateral jsonb_each_text(a.options->'labels') l
+    )"
+);
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
@@ -50,14 +66,25 @@ const SQLITE: &str = "
     where true
     on conflict (id) do nothing";
 
+const LABELS_SQLITE: &str = "
+    insert into task_label (owner, key, value, id)
+    select unhex(t.value->>1, '-'), l.key, l.value, unhex(t.value->>0, '-')
+    from json_each(?1) t, json_each(t.value->>10, '$.labels') l
+    where true
+    on conflict do nothing";
+
 impl Store {
     /// Accepts `tasks`: once it returns, they are CREATED, durably. Repeated with the same ids it changes nothing, so a batch
     /// whose commit is unknown is simply repeated.
     pub async fn submit(&self, tasks: &[Submission]) -> Result<(), DatabaseError> {
         let mut tasks: Vec<&Submission> = tasks.iter().collect();
         tasks.sort_by_key(|task| task.id);
+        let has_labels = tasks.iter().any(|task| !task.options.labels.is_empty());
         match &self.db {
-            Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
+            Db::Postgres(pools) => {
+                let text = if has_labels { WITH_LABELS_POSTGRES } else { POSTGRES };
+                submit_on_postgres(&pools.write, text, &tasks).await
+            }
             Db::Sqlite(pools) => {
                 let rows = encode_batch(tasks.iter().map(|task| {
                     let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } =
@@ -79,7 +106,10 @@ impl Store {
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
-                        sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
+                        sqlx::query(SQLITE).bind(&rows).bind(now).execute(&mut *connection).await?;
+                        if has_labels {
+                            sqlx::query(LABELS_SQLITE).bind(rows).execute(connection).await?;
+                        }
                         Ok(())
                     })
                 })
@@ -89,10 +119,14 @@ impl Store {
     }
 }
 
-async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), DatabaseError> {
+async fn submit_on_postgres(
+    pool: &PgPool,
+    statement: &'static str,
+    tasks: &[&Submission],
+) -> Result<(), DatabaseError> {
     let text = |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
     let traceparent = |task: &&Submission| task.trace.map(|trace| trace.to_string());
-    sqlx::query(POSTGRES)
+    sqlx::query(statement)
         .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<Uuid>>())
         .bind(tasks.iter().map(|task| task.owner.0).collect::<Vec<Uuid>>())
         .bind(text(|task| task.type_name.as_str()))

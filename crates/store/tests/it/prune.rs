@@ -32,6 +32,31 @@ async fn only_old_ended_tasks_are_deleted() {
     .await;
 }
 
+/// The labels of a task are deleted with it, and those of another are not.
+#[tokio::test]
+async fn labels_are_deleted_with_their_task() {
+    each_database(|test| async move {
+        let labelled = |labels: &str| domain::Submission {
+            options: serde_json::from_str(labels).unwrap(),
+            ..test.submission()
+        };
+        let (old, waiting) = (
+            labelled(r#"{"labels": {"team": "it's \"a\"", "run": ""}}"#),
+            labelled(r#"{"labels": {"team": "a"}}"#),
+        );
+        test.store.submit(&[old.clone(), test.submission(), waiting]).await.unwrap();
+        assert_eq!(test.number("select count(*) from task_label").await, 3);
+        test.store.submit(std::slice::from_ref(&old)).await.unwrap();
+        assert_eq!(test.number("select count(*) from task_label").await, 3, "a repeated submission");
+        test.store.cancel(ANN, &[old.id]).await.unwrap();
+        test.advance(SECOND).await;
+        assert_eq!(test.store.prune(Timestamp(test.now()), 100).await.unwrap(), 1);
+        assert_eq!(test.number("select count(*) from task_label").await, 1);
+        assert_eq!(test.number("select count(*) from task_label where value = 'a'").await, 1);
+    })
+    .await;
+}
+
 /// G18: the oldest first, up to the limit.
 #[tokio::test]
 async fn pruning_deletes_the_oldest_up_to_the_limit() {

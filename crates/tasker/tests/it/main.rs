@@ -9,6 +9,7 @@ mod account_commands;
 mod all_in_one;
 mod allowed_hosts;
 mod backup;
+mod bulk_commands;
 mod cluster_chaos;
 mod commands;
 mod connection_limits;

@@ -50,15 +50,15 @@ fn parse_steps(text: &str) -> Vec<Step> {
 
 /// Whether `line` is `pattern` with any text in the place of each `…`.
 fn matches(pattern: &str, line: &str) -> bool {
-    let mut parts = pattern.split('…');
-    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
-    let mut last = None;
+    let Some((first, others)) = pattern.split_once('…') else { return pattern == line };
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = others.split('…').collect();
+    let last = parts.pop().unwrap_or_default();
     for part in parts {
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
-        last = Some(part);
     }
-    rest.is_empty() || last == Some("")
+    rest.ends_with(last)
 }
 
 /// Asserts that a command has printed what the page shows.

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use domain::{Status, TaskFilter, Timestamp, Ttl, TypeName};
+use domain::{Label, Status, TaskFilter, Timestamp, Ttl, TypeName};
 
-use crate::commands::task::ttl;
+use crate::commands::task::{label, ttl};
 
 /// Which tasks a command is about; without any option all of them.
 #[derive(Debug, Args)]
@@ -17,6 +17,9 @@ pub struct Conditions {
     /// Only tasks of this type
     #[arg(long = "type", value_name = "TYPE")]
     type_name: Option<TypeName>,
+    /// Only tasks with this label; several are required together
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label::parse)]
+    labels: Vec<Label>,
     /// Only tasks that were submitted at most so long ago: 30m, 1h, 7d
     #[arg(long, value_name = "AGE")]
     since: Option<Age>,
@@ -53,6 +56,7 @@ impl Conditions {
         TaskFilter {
             status: self.status,
             type_name: self.type_name.clone(),
+            labels: self.labels.clone(),
             created_after: ago(&self.since),
             created_before: ago(&self.older_than),
             ..TaskFilter::ALL
@@ -69,6 +73,7 @@ impl Conditions {
             ("older-than", text(&self.older_than)),
         ];
         let options = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
-        options.collect()
+        let labels = self.labels.iter().map(|label| format!(" --label {}", label::quoted(label)));
+        options.chain(labels).collect()
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod conditions;
 pub(crate) mod counts;
 pub(crate) mod id_prefix;
+pub(crate) mod label;
 pub(crate) mod list;
 pub(crate) mod parameters;
 pub(crate) mod submit;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use client::NewTask;
-use domain::{TaskId, Timestamp, Ttl, TypeName};
+use domain::{Label, Labels, TaskId, Timestamp, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
 use crate::commands::task::watch::wait_and_print;
-use crate::commands::task::{parameters, ttl};
+use crate::commands::task::{label, parameters, ttl};
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 use crate::terminal;
@@ -37,6 +37,9 @@ pub struct Submit {
     /// How long the task may wait for a worker once it may start; by default as long as the server says
     #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
     start_within: Option<Ttl>,
+    /// A label, to find the task by; may be given up to 8 times
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label::parse)]
+    labels: Vec<Label>,
     /// Wait for the end of the task and print its result; `--wait=30s` waits at most 30 seconds. Ctrl-C ends the wait and
     /// not the task
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
@@ -63,6 +66,7 @@ impl Submit {
             not_before: self.not_before,
             delay_ms: self.delay.map(Ttl::millis),
             start_within_ms: self.start_within.map(Ttl::millis),
+            labels: Labels(self.labels.into_iter().map(|Label { key, value }| (key, value)).collect()),
             ..NewTask::of_type(&self.name)
         };
         let id = client.submit(&task).await?;

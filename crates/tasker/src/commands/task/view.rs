@@ -68,6 +68,7 @@ impl View {
             ("reason", or_empty(task.reason.map(|reason| reason.to_string()))),
             ("by", or_empty(task.cancelled_by.map(|admin| admin.to_string()))),
             ("error", or_empty(task.error.as_deref().map(escape))),
+            ("labels", escape(&task.labels.to_string())),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
             ("not before", or_empty(task.not_before.map(|date| date.to_string()))),
@@ -89,6 +90,7 @@ impl View {
             ("status", self.status(task.status, 0)),
             ("reason", task.reason.map(|reason| reason.to_string()).unwrap_or_default()),
             ("by", task.cancelled_by.map(|admin| admin.to_string()).unwrap_or_default()),
+            ("labels", terminal::indent(&task.labels.to_string(), VALUE_COLUMN)),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
             ("not before", date(task.not_before)),
@@ -171,6 +173,7 @@ mod tests {
             reason: Some(Reason::Requested),
             error: None,
             cancelled_by: None,
+            labels: domain::Labels::default(),
             creation_date: Timestamp(1_795_512_600_125_999),
             not_before: None,
             start_date: None,
@@ -216,6 +219,7 @@ ended       2026-11-24T09:30:01.000Z";
             status,
             reason: (status == Status::Cancelled).then_some(Reason::TtlExpired),
             creation_date: Timestamp(1_000_000),
+            labels: domain::Labels::default(),
         };
         let tasks = TaskList { tasks: vec![summary(Status::Running), summary(Status::Cancelled)] };
         let expected = "\
@@ -235,6 +239,7 @@ ended       2026-11-24T09:30:01.000Z";
             status: Status::Cancelled,
             reason: Some(Reason::OperationFailed),
             creation_date: Timestamp(0),
+            labels: domain::Labels::default(),
         };
         let [one, other, third] = [
             "01890a5d-ac96-774b-bcce-b302099a8057",
