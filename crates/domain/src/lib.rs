@@ -25,8 +25,9 @@ pub use task::options::TaskOptions;
 pub use task::priority::{InvalidPriority, Priority};
 pub use task::retry_policy::{BackoffFactor, InvalidFactor, RetryHint, RetryPolicy};
 pub use task::state_machine::{AttemptBudget, Event, InvalidTransition, State};
-pub use task::status::{Reason, Status};
+pub use task::status::{AttemptEnd, Reason, Status};
 pub use task::submission::{NotBefore, Submission};
+pub use task::submission_limits::{RetryRequest, SubmissionDefaults, SubmissionMaxima};
 pub use task::task_counts::TaskCounts;
 pub use task::ttl::{InvalidTtl, Ttl};
 pub use task::worker_process::WorkerProcess;
@@ -38,5 +39,5 @@ pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, Wo
 pub use wire::page_request::PageRequest;
 pub use wire::problem::{Fault, Problem};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
-pub use wire::task::{Task, TaskList, TaskResult, TaskSummary};
+pub use wire::task::{Task, TaskAttempt, TaskAttemptList, TaskList, TaskResult, TaskSummary};
 pub use wire::task_filter::TaskFilter;

@@ -7,6 +7,7 @@ mod decode;
 mod metric_samples;
 mod operations;
 mod peer_notifications;
+mod priorities_in_use;
 mod scan_floor;
 mod store;
 mod tasks;

@@ -9,7 +9,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use database::{DatabaseError, Db, is_session_outdated};
-use domain::{TaskId, TypeName};
+use domain::{Priority, TaskId, TypeName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -46,6 +46,8 @@ pub struct PeerUpdate {
     pub any_ready: bool,
     /// Types of tasks whose tickets were declined.
     pub declined: BTreeSet<TypeName>,
+    /// Priorities, other than the default, of tasks that were accepted.
+    pub priorities: BTreeSet<(TypeName, Priority)>,
 }
 
 /// The random id of a [`PeerChannel`], which distinguishes one Backend's notifications from another's.
@@ -134,6 +136,7 @@ impl PeerUpdate {
             ready: BTreeSet::new(),
             any_ready: true,
             declined: BTreeSet::new(),
+            priorities: BTreeSet::new(),
         }
     }
 
@@ -146,8 +149,12 @@ impl PeerUpdate {
             let ids = part.iter().map(|task| task.0.simple().to_string());
             payloads.push(ids.fold(head('e'), |payload, id| payload + &id));
         }
-        payloads.extend(encode_types(&self.ready, &head('r')));
-        payloads.extend(encode_types(&self.declined, &head('d')));
+        // Before the types that are ready: whoever scans for their tasks then knows where.
+        let priorities = self.priorities.iter();
+        let priorities = priorities.map(|(name, priority)| format!("{name}={}", priority.get()));
+        payloads.extend(encode_words(priorities, &head('p')));
+        payloads.extend(encode_words(self.ready.iter().map(TypeName::to_string), &head('r')));
+        payloads.extend(encode_words(self.declined.iter().map(TypeName::to_string), &head('d')));
         payloads.extend(self.any_ended.then(|| head('E')));
         payloads.extend(self.any_ready.then(|| head('R')));
         if payloads.is_empty() {
@@ -157,19 +164,27 @@ impl PeerUpdate {
     }
 }
 
-/// Encodes the names of types as payloads that begin with `head`.
-fn encode_types(types: &BTreeSet<TypeName>, head: &str) -> Vec<String> {
+/// Encodes words without blanks as payloads that begin with `head`.
+fn encode_words(words: impl Iterator<Item = String>, head: &str) -> Vec<String> {
     let mut payloads: Vec<String> = Vec::new();
-    for name in types {
+    for word in words {
         match payloads.last_mut() {
-            Some(payload) if payload.len() + 1 + name.as_str().len() <= MAX_PAYLOAD => {
+            Some(payload) if payload.len() + 1 + word.len() <= MAX_PAYLOAD => {
                 payload.push(' ');
-                payload.push_str(name.as_str());
+                payload.push_str(&word);
             }
-            _ => payloads.push(head.to_owned() + name.as_str()),
+            _ => payloads.push(head.to_owned() + &word),
         }
     }
     payloads
+}
+
+fn decode_priorities(words: &str) -> Option<BTreeSet<(TypeName, Priority)>> {
+    let decode = |word: &str| {
+        let (name, priority) = word.rsplit_once('=')?;
+        Some((name.parse().ok()?, priority.parse::<u8>().ok()?.try_into().ok()?))
+    };
+    words.split(' ').map(decode).collect()
 }
 
 fn decode_types(types: &str) -> Option<BTreeSet<TypeName>> {
@@ -191,6 +206,7 @@ fn decode_update(text: &str) -> Option<PeerUpdate> {
         ("R", _) => update.any_ready = true,
         ("r", types) => update.ready = decode_types(types)?,
         ("d", types) => update.declined = decode_types(types)?,
+        ("p", words) => update.priorities = decode_priorities(words)?,
         ("e", tasks) => {
             let ids = tasks.as_bytes().chunks(ID_LENGTH).map(|id| Uuid::try_parse_ascii(id).ok().map(TaskId));
             update.ended = ids.collect::<Option<_>>()?;
@@ -215,6 +231,7 @@ mod tests {
             all.ended.extend(part.ended);
             all.ready.extend(part.ready);
             all.declined.extend(part.declined);
+            all.priorities.extend(part.priorities);
             all.any_ended |= part.any_ended;
             all.any_ready |= part.any_ready;
         }
@@ -229,7 +246,9 @@ mod tests {
             let ready: BTreeSet<TypeName> =
                 (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
             let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
-            let update = PeerUpdate { ended, any_ended, ready, any_ready, declined };
+            let priorities =
+                ready.iter().map(|name| (name.clone(), Priority::try_from(9).unwrap())).collect();
+            let update = PeerUpdate { ended, any_ended, ready, any_ready, declined, priorities };
             assert_eq!(received(&update), update);
         }
         assert_eq!(received(&PeerUpdate::anything()), PeerUpdate::anything());

@@ -10,6 +10,7 @@ use database::{DatabaseError, Db, Migration, ProcessClock, SchemaPart, WriteChec
 use domain::{InstallationId, TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
+use crate::priorities_in_use::PrioritiesInUse;
 use crate::scan_floor::Floors;
 
 /// The tables of tasks, catalogue and workers.
@@ -41,6 +42,7 @@ struct Shared {
     /// The versions of operations whose unreadable definitions have been logged.
     unreadable: Mutex<HashSet<(String, i32)>>,
     floors: Floors,
+    priorities: PrioritiesInUse,
     write_check: WriteCheck,
 }
 
@@ -52,6 +54,7 @@ impl Store {
             id_counter: Mutex::new(ContextV7::new()),
             unreadable: Mutex::default(),
             floors: Floors::default(),
+            priorities: PrioritiesInUse::default(),
             write_check: WriteCheck::new(db.clone(), TASKS),
         };
         Self { db, clock, shared: Arc::new(shared) }
@@ -120,6 +123,11 @@ impl Store {
     /// Whether this is the first time that this version of the operation `name` is found unreadable.
     pub(crate) fn first_time_unreadable(&self, name: &str, version: i32) -> bool {
         self.shared.unreadable.lock().insert((name.to_owned(), version))
+    }
+
+    /// The priorities of ready tasks.
+    pub(crate) fn priorities(&self) -> &PrioritiesInUse {
+        &self.shared.priorities
     }
 
     /// Where index scans start.

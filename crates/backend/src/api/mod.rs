@@ -5,6 +5,7 @@ pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod operations;
+pub(crate) mod option_fields;
 pub(crate) mod reports;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
@@ -67,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let users = OpenApiRouter::new()
         .routes(routes!(task_list::list))
         .routes(routes!(tasks::result))
+        .routes(routes!(tasks::attempts))
         .routes(routes!(tasks::cancel))
         .routes(routes!(operations::list));
     let waiting_users = OpenApiRouter::new()

@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use domain::limits::MAX_DELAY_MS;
-use domain::{Fault, NotBefore, RawJson, Timestamp, Ttl, TypeName};
+use domain::{Fault, NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use web::json_body::JsonBody;
 
+use crate::api::option_fields::OptionFields;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
@@ -38,6 +39,20 @@ pub(crate) struct TaskBody {
     /// as long as the settings of the installation say.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
     start_within_ms: Option<RawJson>,
+    /// The priority among the ready tasks of the type: a higher one is granted first. 4 by default.
+    #[schema(value_type = Option<Priority>)]
+    priority: Option<RawJson>,
+    /// How many attempts may fail, the first one included; 1 by default. After a failed, expired or lost attempt the task is
+    /// CREATED again, and ready after a pause.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    max_attempts: Option<RawJson>,
+    /// When the task is tried again.
+    #[schema(value_type = Option<RetryRequest>)]
+    retry: Option<RawJson>,
+    /// How long all attempts may take together, in milliseconds from the first claim: an attempt is granted the smaller of `ttl`
+    /// and what is left.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
+    total_ttl_ms: Option<RawJson>,
 }
 
 /// The names of the fields, as the published schema has them.
@@ -84,7 +99,14 @@ impl TaskBody {
             Ok(Ttl::try_from(millis).expect("it is within the bounds of a TTL"))
         });
         let start_within = start_within.transpose();
-        Ok(NewTask { name, parameters: self.parameters, ttl, not_before, start_within })
+        let options = OptionFields {
+            priority: self.priority.as_ref(),
+            max_attempts: self.max_attempts.as_ref(),
+            retry: self.retry.as_ref(),
+            total_ttl_ms: self.total_ttl_ms.as_ref(),
+        };
+        let options = options.read();
+        Ok(NewTask { name, parameters: self.parameters, ttl, not_before, start_within, options })
     }
 
     fn read_not_before(&self) -> Result<NotBefore, ApiError> {
@@ -110,6 +132,10 @@ impl TaskBody {
             "notbefore" => Some(&mut self.not_before),
             "delayms" => Some(&mut self.delay_ms),
             "startwithinms" => Some(&mut self.start_within_ms),
+            "priority" => Some(&mut self.priority),
+            "maxattempts" => Some(&mut self.max_attempts),
+            "retry" => Some(&mut self.retry),
+            "totalttlms" => Some(&mut self.total_ttl_ms),
             _ => None,
         }
     }
@@ -179,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_published_field_is_parsed() {
-        assert_eq!(FIELD_NAMES.len(), 6);
+        assert_eq!(FIELD_NAMES.len(), 10);
         for name in FIELD_NAMES.iter() {
             assert!(TaskBody::default().field(&name.to_ascii_lowercase()).is_some(), "{name}");
         }

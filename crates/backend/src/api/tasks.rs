@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::{Extension, Json};
-use domain::{OwnerId, Reason, Status, Task, TaskId, TaskResult};
+use domain::{OwnerId, Reason, Status, Task, TaskAttemptList, TaskId, TaskResult};
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 use web::json_body::JsonBody;
@@ -113,6 +113,24 @@ pub(crate) async fn result(
     let ending = app.store.result(owner, id).await?.ok_or(ApiError::NoTask)?;
     let no_result = ApiError::NoResult { status: ending.status, reason: ending.reason };
     ending.result.map(|result| Json(TaskResult { result })).ok_or(no_result)
+}
+
+/// Read the attempts of a task
+///
+/// Every attempt is kept with the task: those after which it was tried again, those that their workers released, the one that ended
+/// it, and the one that runs.
+#[utoipa::path(get, path = "/api/Task/{id}/attempts", operation_id = "listTaskAttempts", tag = "Tasks",
+    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task")),
+    responses((status = 200, body = TaskAttemptList, description = "The attempts, the first one first"),
+        (status = 400, description = "The id is not a UUID"),
+        (status = 404, description = "The caller has no such task")))]
+pub(crate) async fn attempts(
+    State(app): State<Arc<AppState>>,
+    UserCaller(owner): UserCaller,
+    TaskIdPath(id): TaskIdPath,
+) -> Result<Json<TaskAttemptList>, ApiError> {
+    let attempts = app.store.attempts(owner, id).await?.ok_or(ApiError::NoTask)?;
+    Ok(Json(TaskAttemptList { attempts }))
 }
 
 /// Cancel a task

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TaskOptions, TraceContext, Ttl};
+use domain::{
+    InvalidTtl, NotBefore, Operation, OwnerId, Priority, RawJson, Submission, TaskId, TraceContext, Ttl,
+};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -15,6 +17,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
 use crate::lifecycle::owner_limit::OwnerLimit;
+use crate::lifecycle::submission_options::RequestedOptions;
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
@@ -37,6 +40,8 @@ pub(crate) struct NewTask {
     pub(crate) not_before: Result<NotBefore, ApiError>,
     /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
+    /// What only few submissions name.
+    pub(crate) options: Result<RequestedOptions, ApiError>,
 }
 
 /// The limits of a submission.
@@ -97,7 +102,7 @@ impl Submitter {
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
-        NewTask { name, parameters, ttl, not_before, start_within }: NewTask,
+        NewTask { name, parameters, ttl, not_before, start_within, options }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
         let limit = self.limits.max_parameters;
@@ -106,10 +111,13 @@ impl Submitter {
         }
         let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
         let parameters_are_valid = compiled.validate(parameters.as_ref()).await;
-        let not_before = not_before.and_then(|not_before| self.check_not_before(not_before));
-        let ((ttl, ()), (not_before, start_within)) = with_faults_of_both(
+        let operation = &compiled.operation;
+        let not_before = not_before.and_then(|not_before| self.check_not_before(not_before, operation));
+        let start_within = start_within.and_then(|requested| self.resolve_start_within(requested, operation));
+        let options = options.and_then(|options| options.resolve(operation));
+        let ((ttl, ()), ((not_before, start_within), options)) = with_faults_of_both(
             with_faults_of_both(ttl, parameters_are_valid),
-            with_faults_of_both(not_before, start_within),
+            with_faults_of_both(with_faults_of_both(not_before, start_within), options),
         )?;
         Ok(Submission {
             id: self.store.new_task_id(),
@@ -119,20 +127,43 @@ impl Submitter {
             parameters,
             ttl,
             not_before,
-            start_within: start_within.unwrap_or(self.limits.start_within),
-            options: TaskOptions::default(),
+            start_within,
+            options,
             trace,
         })
     }
 
     /// Refuses an instant that is too far in the future, by an estimate of the database's clock.
-    fn check_not_before(&self, not_before: NotBefore) -> Result<NotBefore, ApiError> {
+    fn check_not_before(&self, not_before: NotBefore, operation: &Operation) -> Result<NotBefore, ApiError> {
         let now = self.store.now();
+        if let Some(max) = operation.maxima.delay_ms
+            && not_before.ready_at(now) > NotBefore::DelayMs(max).ready_at(now)
+        {
+            let field = if matches!(not_before, NotBefore::Instant(_)) { "/notBefore" } else { "/delayMs" };
+            let rule = format!("a task of {} must be ready at most {max} ms from now", operation.name);
+            return Err(ApiError::invalid("not-before-invalid", field, rule));
+        }
         if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
             let rule = "notBefore is at most a year from now";
             return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
         }
         Ok(not_before)
+    }
+
+    /// How long the task may wait for a claim, within the bounds of the operation.
+    fn resolve_start_within(&self, requested: Option<Ttl>, operation: &Operation) -> Result<Ttl, ApiError> {
+        let max = operation.maxima.start_within_ms;
+        match (requested, max) {
+            (Some(requested), Some(max)) if requested > max => {
+                let rule = format!("startWithinMs must be at most {} for {}", max.millis(), operation.name);
+                Err(ApiError::invalid("duration-invalid", "/startWithinMs", rule))
+            }
+            (Some(requested), _) => Ok(requested),
+            (None, max) => {
+                let default = operation.defaults.start_within_ms.unwrap_or(self.limits.start_within);
+                Ok(max.map_or(default, |max| default.min(max)))
+            }
+        }
     }
 
     /// The time to live within the bounds of the operation and of the installation.
@@ -199,6 +230,12 @@ impl BatchOperation for SubmitBatch {
         let ready = batch.iter().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
         if let Some(tickets) = &self.tickets {
             ready.clone().for_each(|task| tickets.publish_accepted(task));
+        }
+        let with_priority = batch.iter().filter(|task| task.options.priority != Priority::DEFAULT);
+        let mut priorities =
+            with_priority.map(|task| (task.type_name.clone(), task.options.priority)).peekable();
+        if priorities.peek().is_some() {
+            self.notifier.peer_outbox.add_priorities(priorities);
         }
         self.notifier.notify_ready(ready.map(|task| &task.type_name));
         let delayed = batch.iter().filter(|task| task.not_before != NotBefore::Submission);

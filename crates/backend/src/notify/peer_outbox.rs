@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use domain::{TaskId, TypeName};
+use domain::{Priority, TaskId, TypeName};
 use store::PeerUpdate;
 use tokio::sync::Notify;
 
@@ -47,6 +47,11 @@ impl PeerOutbox {
                 }
             }
         });
+    }
+
+    /// Tasks with these priorities, other than the default, were accepted.
+    pub(crate) fn add_priorities(&self, priorities: impl Iterator<Item = (TypeName, Priority)>) {
+        self.add(|update| update.priorities.extend(priorities));
     }
 
     /// Tickets of tasks of these types were declined.

@@ -59,12 +59,13 @@ async fn run_session(
 ) -> Result<Infallible, DatabaseError> {
     let Some(channel) = store.peer_channel().await? else { return std::future::pending().await };
     outage.record_success();
-    PeerSession { channel, notifier, peers: HashMap::new() }.run().await
+    PeerSession { channel, store, notifier, peers: HashMap::new() }.run().await
 }
 
 /// One connection to the other Backends.
 struct PeerSession<'a> {
     channel: PeerChannel,
+    store: &'a Store,
     notifier: &'a Notifier,
     /// The other Backends, and when each was last received from.
     peers: HashMap<PeerId, Instant>,
@@ -102,6 +103,9 @@ impl PeerSession<'_> {
     }
 
     async fn receive(&mut self, from: PeerId, update: &PeerUpdate) -> Result<(), DatabaseError> {
+        for (type_name, priority) in &update.priorities {
+            self.store.add_priority(type_name, *priority);
+        }
         self.notifier.apply_peer_update(update);
         if self.peers.insert(from, Instant::now()).is_none() {
             // A peer seen for the first time: what was committed since it began to listen was not published to it.

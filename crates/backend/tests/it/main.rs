@@ -29,6 +29,7 @@ mod readiness;
 mod report;
 mod request_bodies;
 mod request_log;
+mod retries;
 mod shutdown;
 mod submit;
 mod token_verification;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    OperationList, PageRequest, RawJson, Task, TaskFilter, TaskId, TaskList, TaskResult, Timestamp, Ttl,
-    TypeName, WorkerList,
+    OperationList, PageRequest, Priority, RawJson, RetryRequest, Task, TaskAttemptList, TaskFilter, TaskId,
+    TaskList, TaskResult, Timestamp, Ttl, TypeName, WorkerList,
 };
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
@@ -44,6 +44,18 @@ pub struct NewTask<'a> {
     /// How long the task may wait for a claim once it is ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
+    /// The priority among the ready tasks of the type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// How many attempts may fail, the first one included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// When the task is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryRequest>,
+    /// How long all attempts may take together, in milliseconds from the first claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ttl_ms: Option<u64>,
 }
 
 impl<'a> NewTask<'a> {
@@ -56,6 +68,10 @@ impl<'a> NewTask<'a> {
             not_before: None,
             delay_ms: None,
             start_within_ms: None,
+            priority: None,
+            max_attempts: None,
+            retry: None,
+            total_ttl_ms: None,
         }
     }
 }
@@ -114,6 +130,11 @@ impl Client {
     /// the task was cancelled.
     pub async fn result(&self, id: TaskId) -> Result<TaskResult, ClientError> {
         self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "result"])).await?.read()
+    }
+
+    /// The attempts of a task, the first one first.
+    pub async fn attempts(&self, id: TaskId) -> Result<TaskAttemptList, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "attempts"])).await?.read()
     }
 
     /// All registered operations, that is, every type that a task may have.

@@ -78,6 +78,26 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// How an attempt ended.
+    AttemptEnd {
+        /// Its result finished the task.
+        Finished = "FINISHED",
+        /// Its worker stopped and released the task.
+        Released = "RELEASED",
+        /// The deadline passed, and no result was reported by then.
+        TtlExpired = "TTL_EXPIRED",
+        /// The result was reported after the deadline and was refused.
+        LateResult = "LATE_RESULT",
+        /// The operation failed; `error` says how.
+        OperationFailed = "OPERATION_FAILED",
+        /// The worker sent no more heartbeats, or was restarted.
+        WorkerLost = "WORKER_LOST",
+        /// The task was cancelled.
+        Requested = "REQUESTED",
+    }
+}
+
 impl Status {
     /// Whether the task has ended: a final status never changes.
     pub const fn is_final(self) -> bool {

@@ -9,7 +9,7 @@ use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
-use crate::task::status::{Reason, Status};
+use crate::task::status::{AttemptEnd, Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 
@@ -58,6 +58,36 @@ pub struct Task {
     pub attempt: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
+}
+
+/// An attempt of a task. Members that have no value yet are `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskAttempt {
+    /// The number of the attempt: 1 for the first.
+    #[schema(value_type = u32, minimum = 1, maximum = 2_147_483_647)]
+    pub attempt: Attempt,
+    /// The worker that runs or ran it.
+    pub worker_name: WorkerName,
+    /// When the worker claimed the task.
+    pub start_date: Timestamp,
+    /// A result that is reported later is refused.
+    pub deadline: Timestamp,
+    /// When the attempt ended.
+    pub end_date: Option<Timestamp>,
+    /// How the attempt ended.
+    pub end: Option<AttemptEnd>,
+    /// The error that the failed operation reported.
+    pub error: Option<String>,
+    /// How long after the deadline the result was reported, in milliseconds; only for `LATE_RESULT`.
+    pub late_by_ms: Option<u64>,
+}
+
+/// The attempts of a task, the first one first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskAttemptList {
+    /// The attempts.
+    pub attempts: Vec<TaskAttempt>,
 }
 
 /// A task in a list.

@@ -6,6 +6,7 @@ use domain::{
 };
 
 use crate::decode::{corrupt, parse_column, row_struct};
+use crate::priorities_in_use::ScanKey;
 use crate::store::Store;
 use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
@@ -25,7 +26,7 @@ const RESULT: &str = "
 
 const READY: &str = "
     select id, type as name, queue, attempt, ready_at from unfinished_task
-    where type = $1 and priority = 4 and ready_at <= $2 and phase = 1
+    where type = $1 and priority = $4 and ready_at <= $2 and phase = 1
     order by ready_at limit $3";
 
 const UNFINISHED: &str =
@@ -129,10 +130,14 @@ impl Store {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<ReadyTask>, DatabaseError> {
+        self.discover_priorities(types).await?;
         let mut ready = Vec::new();
-        for name in types {
-            let rows: Vec<ReadyRow> = on!(&self.db, read, pool =>
-                sqlx::query_as(READY).bind(name.as_str()).bind(since.0).bind(i64::from(limit)).fetch_all(pool).await)?;
+        for ScanKey { type_name, priority } in self.priorities().scan_keys(types) {
+            let (type_name, priority) = (type_name.as_str(), i16::from(priority.get()));
+            let rows: Vec<ReadyRow> = on!(&self.db, read, pool => {
+                let ready = sqlx::query_as(READY).bind(type_name).bind(since.0).bind(i64::from(limit));
+                ready.bind(priority).fetch_all(pool).await
+            })?;
             for row in rows {
                 ready.push(ready_task(&row)?);
             }

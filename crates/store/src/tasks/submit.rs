@@ -56,6 +56,7 @@ impl Store {
     pub async fn submit(&self, tasks: &[Submission]) -> Result<(), DatabaseError> {
         let mut tasks: Vec<&Submission> = tasks.iter().collect();
         tasks.sort_by_key(|task| task.id);
+        tasks.iter().for_each(|task| self.priorities().add(&task.type_name, task.options.priority));
         match &self.db {
             Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::limits::MAX_DELAY_MS;
-use domain::{RetryHint, TtlBounds};
+use domain::{RetryHint, SubmissionDefaults, SubmissionMaxima, TtlBounds};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +41,16 @@ pub trait Operation: Send + Sync + 'static {
     /// The longest and the default time to live of its tasks. By default neither is given, and the Backend's own hold.
     fn ttl() -> TtlBounds {
         TtlBounds::default()
+    }
+
+    /// What a submission of its type has that does not say otherwise: priority, attempts, pauses, times. By default nothing.
+    fn defaults() -> SubmissionDefaults {
+        SubmissionDefaults::default()
+    }
+
+    /// The most that a submission of its type may ask for. By default the Backend's own limits hold.
+    fn maxima() -> SubmissionMaxima {
+        SubmissionMaxima::default()
     }
 
     /// Runs one task. An error or a panic makes the task end as failed.

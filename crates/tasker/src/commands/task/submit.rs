@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use client::NewTask;
-use domain::{TaskId, Timestamp, Ttl, TypeName};
+use domain::{RetryRequest, TaskId, Timestamp, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
@@ -37,6 +37,18 @@ pub struct Submit {
     /// How long the task may wait for a worker once it may start; by default as long as the server says
     #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
     start_within: Option<Ttl>,
+    /// The priority among the ready tasks of the type, 0 to 9: a higher one starts first; 4 by default
+    #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
+    /// How many attempts may fail, the first one included; 1 by default
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
+    max_attempts: Option<u32>,
+    /// The pause before the second attempt; each further pause is twice as long. 1s by default
+    #[arg(long, value_name = "DURATION", value_parser = ttl::parse, requires = "max_attempts")]
+    backoff: Option<Ttl>,
+    /// How long all attempts may take together, counted from the first start
+    #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
+    total_ttl: Option<Ttl>,
     /// Wait for the end of the task and print its result; `--wait=30s` waits at most 30 seconds. Ctrl-C ends the wait and
     /// not the task
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
@@ -63,6 +75,12 @@ impl Submit {
             not_before: self.not_before,
             delay_ms: self.delay.map(Ttl::millis),
             start_within_ms: self.start_within.map(Ttl::millis),
+            priority: self.priority.and_then(|priority| priority.try_into().ok()),
+            max_attempts: self.max_attempts,
+            retry: self
+                .backoff
+                .map(|pause| RetryRequest { backoff_ms: Some(pause.millis()), ..RetryRequest::default() }),
+            total_ttl_ms: self.total_ttl.map(Ttl::millis),
             ..NewTask::of_type(&self.name)
         };
         let id = client.submit(&task).await?;
