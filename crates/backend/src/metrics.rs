@@ -79,7 +79,7 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::gauge(READY, "type", "tasks that wait for a worker"),
     MetricDescriptor::gauge(READY_AGE, "type", "how long the oldest ready task has waited"),
     MetricDescriptor::gauge(RUNNING, "type", "tasks that run"),
-    MetricDescriptor::gauge(WORKERS, "", "workers that have sent a heartbeat lately"),
+    MetricDescriptor::gauge(WORKERS, "", "the live workers: those whose heartbeats have not stopped"),
     MetricDescriptor::gauge(
         SLOTS,
         "type",

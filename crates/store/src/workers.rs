@@ -66,7 +66,8 @@ const STALE_GRANTS_SQLITE: &str = "
         where u.id = unhex(value->>0, '-') and u.phase = 2 and u.attempt = value->>1
             and u.worker = ?2 and u.subject = ?3 and u.instance = ?4)";
 
-const ALL: &str = "select name, slots, types, last_heartbeat_at from worker order by name";
+const LIST_WORKERS: &str =
+    "select name, slots, types, last_heartbeat_at from worker where not is_lost order by name";
 
 row_struct! {
     struct WorkerRow {
@@ -175,9 +176,10 @@ impl Store {
         Ok(())
     }
 
-    /// The workers whose heartbeats are stored, by name. Fails also on a row that cannot be read.
+    /// The live workers, that is, those that are not lost, by name. Fails also on a row that cannot be read.
     pub async fn workers(&self) -> Result<Vec<LiveWorker>, DatabaseError> {
-        let rows: Vec<WorkerRow> = on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
+        let rows: Vec<WorkerRow> =
+            on!(&self.db, read, pool => sqlx::query_as(LIST_WORKERS).fetch_all(pool).await)?;
         rows.iter().map(worker).collect()
     }
 }
