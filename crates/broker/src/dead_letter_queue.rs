@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
+use telemetry::error_chain;
 use tokio::time::sleep;
 
 use crate::connection::Connection;
@@ -73,6 +74,7 @@ impl DeadLetterQueue {
         let (dead_letters, warn) = self.increment();
         match outcome {
             Err(error) => {
+                let error = error_chain(&error);
                 let queue = self.connection.topic_names.dead_letters();
                 tracing::error!(
                     topic,

@@ -28,7 +28,7 @@ pub enum DatabaseError {
         what: String,
     },
     /// The address is neither `postgres://…` nor `sqlite:PATH`.
-    #[error("the address of a database begins with postgres:// or is sqlite:PATH")]
+    #[error("the address of a database must begin with postgres:// or be sqlite:PATH")]
     Url,
     /// What follows `postgres://` cannot be used.
     #[error(transparent)]

@@ -1,4 +1,5 @@
-//! The clock of this process: the system's, or one that a test sets. The system clock is read here only.
+//! The clock of this process: the system's, or one that a test sets. Only the library that checks the dates in tokens
+//! reads the system clock elsewhere.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};

@@ -1,7 +1,7 @@
 //! The database of tasks: tasks, catalogue and workers, on PostgreSQL or SQLite behind one set of methods of [`Store`].
 //!
-//! Each method is one atomic step over a batch: one statement on PostgreSQL, one transaction on SQLite, with its guard (status,
-//! attempt, claim, time) inside. Its two texts stand beside each other in one file.
+//! Each statement is atomic over its batch, with its guard (status, attempt, claim, time) inside. Some methods run several
+//! statements; each of them may be repeated. The PostgreSQL text and the SQLite text of a statement are in the same file.
 
 mod decode;
 mod metric_samples;

@@ -1,4 +1,4 @@
-//! Lower bounds for index scans: below a floor an index holds only dead entries.
+//! Lower bounds for index scans: below a floor a scan has found only dead entries, so later scans begin there.
 //!
 //! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from
 //! the low end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before

@@ -25,7 +25,7 @@ pub struct JsonBody<E> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
     /// The `Content-Type` names another format.
-    #[error("the body is JSON: send it with Content-Type: application/json")]
+    #[error("the body must be JSON, sent with Content-Type: application/json")]
     NotJson,
     /// The body is larger than the route allows, after it was decompressed.
     #[error("the body is too large")]

@@ -62,7 +62,7 @@ pub(crate) async fn list(
     let ListQuery { status, type_name, from, limit, before } = query;
     let page = PageRequest { before, limit: limit.unwrap_or(PageRequest::MAX_LIMIT) };
     if !(1..=PageRequest::MAX_LIMIT).contains(&page.limit) {
-        return Err(ApiError::Malformed(format!("limit is 1 to {}", PageRequest::MAX_LIMIT)));
+        return Err(ApiError::Malformed(format!("limit must be 1 to {}", PageRequest::MAX_LIMIT)));
     }
     if let Some(name) = &type_name {
         app.catalogue.check_known(name, &app.store).await?;

@@ -35,7 +35,7 @@ pub(crate) struct NewTask {
     pub(crate) ttl: Result<Option<u64>, ApiError>,
     /// From when on the task may be claimed.
     pub(crate) not_before: Result<NotBefore, ApiError>,
-    /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
+    /// How long the task may wait for a grant once it is ready; `None`: as the settings say.
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct SubmissionLimits {
     pub(crate) default_ttl: Option<Ttl>,
     /// The longest time to live.
     pub(crate) max_ttl: Ttl,
-    /// How long a task may wait for a claim.
+    /// How long a task may wait for a grant.
     pub(crate) start_within: Ttl,
     /// How many unfinished tasks an owner may have; `None`: any number.
     pub(crate) max_unfinished_per_owner: Option<NonZeroU32>,
@@ -128,7 +128,7 @@ impl Submitter {
     fn check_not_before(&self, not_before: NotBefore) -> Result<NotBefore, ApiError> {
         let now = self.store.now();
         if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
-            let rule = "notBefore is at most a year from now";
+            let rule = "notBefore must be at most a year from now";
             return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
         }
         Ok(not_before)

@@ -359,7 +359,7 @@ impl<M: Message> ConsumeLoop<M> {
         if error.rdkafka_error_code().is_some_and(|code| PERSISTENT_ERRORS.contains(&code)) {
             self.mark_unreadable(error);
         } else {
-            tracing::debug!(topic = self.source.topic, error = %error, "receiving failed, will be retried");
+            tracing::debug!(topic = self.source.topic, error = %error, "receiving failed; it will be retried");
         }
     }
 

@@ -22,14 +22,14 @@ pub(crate) struct Publisher {
     connection: Arc<Connection>,
 }
 
-/// Why the brokers do not have a result; it is reported over HTTP then.
+/// Why the brokers do not have a message. A result is then reported over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The brokers are unavailable, the topic does not exist, or its circuit breaker is open.
-    #[error("Kafka accepts no results at the moment")]
+    #[error("Kafka accepts no messages for this topic at the moment")]
     Unavailable,
     /// The report is too long for a message, or is a release, for which there is no message.
-    #[error("the report cannot be sent as a message")]
+    #[error("the report is too long for a message, or is a release")]
     NotSendable,
     /// The brokers or librdkafka rejected the message, or did not confirm it in time.
     #[error("the brokers did not accept the message")]

@@ -1,4 +1,5 @@
-//! Missing rights, a full consumer group and a foreign member of it are reported as degraded, and recovered from once they are granted.
+//! Missing rights, a full consumer group, a member with another assignor, and a session timeout that the brokers refuse are reported
+//! as degraded. The first three recover once the cause is gone.
 
 use broker::{Role, Sasl, SaslMechanism, Security, Settings};
 use rdkafka::ClientConfig;

@@ -32,7 +32,7 @@ pub struct NewTask<'a> {
     /// The operation's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<&'a RawJson>,
-    /// The time to live, counted from the claim.
+    /// The time to live, counted from the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     /// The task may be claimed from this instant on. Only one of this and `delay_ms` may be given.
@@ -41,7 +41,7 @@ pub struct NewTask<'a> {
     /// The task may be claimed this many milliseconds after its submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// How long the task may wait for a claim once it is ready, in milliseconds.
+    /// How long the task may wait for a grant once it is ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
 }

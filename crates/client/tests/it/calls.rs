@@ -62,7 +62,7 @@ async fn a_wait_is_split_into_requests_of_whole_seconds_until_the_task_has_ended
 }
 
 #[tokio::test]
-async fn a_page_is_requested_by_its_limit_and_its_first_id() {
+async fn a_page_is_requested_by_its_limit_and_the_last_id_of_the_page_before() {
     let server = ScriptedServer::start().await;
     for _ in 0..2 {
         server.respond("/api/Task/", 200, &json!({ "tasks": [] }));

@@ -24,7 +24,7 @@ pub enum State {
         /// The task is cancelled if no worker has claimed it by then.
         start_by: Timestamp,
     },
-    /// The task is ready, and waits for a claim.
+    /// The task is ready, and waits for a grant.
     Created {
         /// The number of grants so far.
         attempt: Attempt,

@@ -33,7 +33,7 @@ pub struct WorkerList {
 }
 
 /// A worker's heartbeat (`POST /api/Worker/heartbeat`), sent about every two seconds. A worker that sends none for too long
-/// is lost, and so are its tasks.
+/// is lost, and its running tasks end as CANCELLED (`WORKER_LOST`).
 ///
 /// The first heartbeat takes the worker's name. Until the worker has said that a heartbeat is its last, or is lost, the name
 /// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this

@@ -90,7 +90,7 @@ pub enum SettleResult {
         /// Why the report cannot be read.
         detail: String,
     },
-    /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
+    /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a grant.
     Stale,
     /// There is no task with this id that was last granted to the account or client that reports.
     Unknown,

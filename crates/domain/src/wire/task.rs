@@ -33,13 +33,13 @@ pub struct Task {
     pub creation_date: Timestamp,
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on.
     pub not_before: Option<Timestamp>,
-    /// When a worker claimed the task.
+    /// When the task was granted to a worker, the last time.
     pub start_date: Option<Timestamp>,
     /// When the task ended.
     pub end_date: Option<Timestamp>,
     /// `startDate` + `ttl`: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
-    /// How long the task may run, in milliseconds from the claim.
+    /// How long an attempt may run, in milliseconds from its grant.
     pub ttl: Ttl,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]

@@ -90,7 +90,7 @@ row_struct! {
 }
 
 impl Store {
-    /// Grants each ready task to its claim. What already runs under the same claim is granted again, with the time that is
+    /// Grants each ready task to its claim. What already runs under the same claim is returned again, with the time that is
     /// left. Tasks that are missing from the answer are granted to others, have ended, or are unknown.
     pub async fn claim_by_id(&self, claims: &[ClaimById]) -> Result<Vec<Granted>, DatabaseError> {
         let mut claims: Vec<&ClaimById> = claims.iter().collect();

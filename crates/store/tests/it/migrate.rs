@@ -88,7 +88,10 @@ async fn a_failing_step_has_no_effect() {
 #[test]
 fn an_unknown_address_is_refused() {
     let refusal = Db::open("mysql://nowhere").unwrap_err();
-    assert_eq!(refusal.to_string(), "the address of a database begins with postgres:// or is sqlite:PATH");
+    assert_eq!(
+        refusal.to_string(),
+        "the address of a database must begin with postgres:// or be sqlite:PATH"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Pruning: tasks that ended long ago are deleted, a limited number at a time; unfinished ones never are (G1, G18).
+//! Pruning: ended tasks that were submitted long ago are deleted, a limited number at a time; unfinished ones never are (G1, G18).
 
 use domain::{Status, Timestamp};
 

@@ -67,8 +67,8 @@ impl UnconfirmedResults {
         self.state().results.keys().copied().collect()
     }
 
-    /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended, so their results are
-    /// confirmed and dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
+    /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended or were granted anew, so their results
+    /// are dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
     pub(crate) fn apply_heartbeat_response(&self, asked: &[GrantRef], stop: &[GrantRef]) {
         let mut state = self.state();
         for ended in stop {

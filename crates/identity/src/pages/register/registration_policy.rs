@@ -23,7 +23,7 @@ const TICK_OR_OMIT_LINK: &str =
 
 const INVITED_FOR_OTHER_ROLE: &str = "This invitation does not grant Full Access.";
 
-const INVALID_IS_ADMIN: &str = "The field IsAdmin is true, false or absent.";
+const INVALID_IS_ADMIN: &str = "The field IsAdmin must be true, false or absent.";
 
 /// A valid registration token that the request presents.
 pub(crate) struct PresentedToken {

@@ -59,7 +59,7 @@ impl Passwd {
             let mut lines = text.lines().map(SecretString::from);
             let (Some(current), Some(new)) = (lines.next(), lines.next()) else {
                 return Err(ConfigError::new(
-                    "standard input has the current and the new password on two lines",
+                    "standard input must have the current and the new password on two lines",
                 )
                 .into());
             };

@@ -191,7 +191,9 @@ impl Delete {
 /// Asks on the terminal. Fails without one.
 fn is_confirmed(question: &str) -> Result<bool> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(ConfigError::new("a deletion is confirmed on a terminal; without one use --yes").into());
+        return Err(
+            ConfigError::new("a deletion must be confirmed on a terminal; without one use --yes").into()
+        );
     }
     terminal::print_prompt(question);
     let mut answer = String::new();
