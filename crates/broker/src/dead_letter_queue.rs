@@ -10,7 +10,7 @@ use telemetry::error_chain;
 use tokio::time::sleep;
 
 use crate::connection::Connection;
-use crate::message::InvalidMessage;
+use crate::message_formats::InvalidMessage;
 use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 

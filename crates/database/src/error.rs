@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteError;
 
 use crate::postgres_url::InvalidPostgresUrl;
 use crate::preconditions::UnmetPrecondition;
-use crate::session_age::record_read_only_session;
-use crate::unavailability::{Unavailability, is_read_only_session};
+use crate::read_only_failover::record_read_only_session;
+use crate::unavailable_cause::{UnavailableCause, is_read_only_session};
 
 /// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,15 +100,15 @@ impl From<sqlx::Error> for DatabaseError {
 impl DatabaseError {
     /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        self.unavailability().is_some()
+        self.unavailable_cause().is_some()
     }
 
     /// Why the same call may succeed later; `None` if it would fail again.
-    pub fn unavailability(&self) -> Option<Unavailability> {
+    pub fn unavailable_cause(&self) -> Option<UnavailableCause> {
         match self {
-            Self::Database(DriverError(error)) => Unavailability::of(error),
-            Self::NotificationsLost => Some(Unavailability::Unreachable),
-            Self::NoAnswer => Some(Unavailability::TooSlow),
+            Self::Database(DriverError(error)) => UnavailableCause::of_driver_error(error),
+            Self::NotificationsLost => Some(UnavailableCause::Unreachable),
+            Self::NoAnswer => Some(UnavailableCause::TooSlow),
             _ => None,
         }
     }

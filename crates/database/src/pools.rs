@@ -11,7 +11,7 @@ use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
 use crate::postgres_url::{parse_postgres_url, with_files_in};
-use crate::session_age::is_session_outdated;
+use crate::read_only_failover::may_lead_to_standby;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -195,7 +195,7 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
                 })
             })
             .before_acquire(|_, session| {
-                let is_outdated = is_session_outdated(session.age);
+                let is_outdated = may_lead_to_standby(session.age);
                 Box::pin(async move { Ok(!is_outdated) })
             })
             .connect_lazy_with(server.clone().application_name("tasker"))

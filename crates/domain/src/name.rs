@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::display_control::is_display_control;
+use crate::control_characters::is_control_or_invisible;
 
 /// The text is not a valid name; the message is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +89,7 @@ name! {
     "a worker's name must be 1 to 200 visible characters: no control character, line separator, character without width, or control of \
      the direction of text",
     200, r"^[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$", "rig-7",
-    |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_display_control)
+    |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_control_or_invisible)
 }
 
 impl Default for QueueName {

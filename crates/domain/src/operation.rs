@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::json_objects;
 use crate::name::{QueueName, TypeName};
+use crate::object_only;
 use crate::task::ttl::Ttl;
 
-json_objects!(read and written: Operation, TtlBounds);
+object_only!(deserialize and serialize: Operation, TtlBounds);
 
 /// A registered operation. Its highest registered version checks the submissions of its type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

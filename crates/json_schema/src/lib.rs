@@ -3,8 +3,8 @@
 //! The validator is a large generic library; this crate is compiled once, with little optimisation, instead of once in each
 //! crate that validates.
 
-mod guarded_alternatives;
-mod work_estimate;
+mod step_estimator;
+mod tagged_unions;
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use crate::guarded_alternatives::guard_alternatives;
-use crate::work_estimate::{WorkEstimate, size};
+use crate::step_estimator::{StepEstimator, size};
+use crate::tagged_unions::select_alternatives_by_tag;
 
 /// The most violations that are listed for one document.
 const MAX_VIOLATIONS: usize = 20;
@@ -53,7 +53,7 @@ pub struct JsonSchema {
 #[derive(Debug)]
 struct Checks {
     validator: Validator,
-    work: WorkEstimate,
+    work: StepEstimator,
 }
 
 /// The schema is not a valid JSON Schema, or takes too much work.
@@ -89,14 +89,14 @@ impl JsonSchema {
         if accepts_everything(source) {
             return Ok(Self { source: source.clone(), checks: None });
         }
-        let source = guard_alternatives(source);
+        let source = select_alternatives_by_tag(source);
         let patterns = count_patterns(&source);
         if patterns > MAX_PATTERNS {
             return Err(InvalidSchema(format!(
                 "it has {patterns} patterns; at most {MAX_PATTERNS} are allowed"
             )));
         }
-        let work = WorkEstimate::of(&source).map_err(InvalidSchema)?;
+        let work = StepEstimator::of_schema(&source).map_err(InvalidSchema)?;
         if work.estimate(&Value::Null, MAX_STEPS_OF_SCHEMA).is_err() {
             let cause =
                 "its references and alternatives (allOf, anyOf, oneOf, $ref) are too many for one value";

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-use database::{DatabaseError, Db, is_session_outdated};
+use database::{DatabaseError, Db, may_lead_to_standby};
 use domain::{TaskId, TypeName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
@@ -96,8 +96,8 @@ impl PeerChannel {
 
     /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
     /// connection may look healthy while no notification passes through it, or lead to a server that has become a standby.
-    pub async fn heartbeat(&mut self) -> Result<(), DatabaseError> {
-        if !std::mem::take(&mut self.received_own) || is_session_outdated(self.opened_at.elapsed()) {
+    pub async fn send_keepalive(&mut self) -> Result<(), DatabaseError> {
+        if !std::mem::take(&mut self.received_own) || may_lead_to_standby(self.opened_at.elapsed()) {
             return Err(DatabaseError::NotificationsLost);
         }
         self.publish(&PeerUpdate::default()).await

@@ -13,7 +13,7 @@ use uuid::{ContextV7, Uuid};
 use crate::scan_floor::Floors;
 
 /// The tables of tasks, catalogue and workers.
-pub const TASKS: SchemaPart = SchemaPart {
+pub const TASKS_SCHEMA: SchemaPart = SchemaPart {
     name: "tasks",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_tasks.sql"),
@@ -34,7 +34,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// PostgreSQL's clock minus the steady clock of this process, in microseconds, when it was last read. The wall clock of
+    /// PostgreSQL's clock minus the monotonic clock of this process, in microseconds, when it was last read. The wall clock of
     /// this machine may be set meanwhile, and that must not move a floor.
     server_clock_offset: AtomicI64,
     id_counter: Mutex<ContextV7>,
@@ -52,7 +52,7 @@ impl Store {
             id_counter: Mutex::new(ContextV7::new()),
             unreadable: Mutex::default(),
             floors: Floors::default(),
-            write_check: WriteCheck::new(db.clone(), TASKS),
+            write_check: WriteCheck::new(db.clone(), TASKS_SCHEMA),
         };
         Self { db, clock, shared: Arc::new(shared) }
     }
@@ -60,7 +60,7 @@ impl Store {
     /// Brings the tables to this binary's version and reads the database's clock. Fails if the database is unreachable or a
     /// newer Tasker has closed its schema to this one.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        TASKS.migrate(&self.db).await?;
+        TASKS_SCHEMA.migrate(&self.db).await?;
         self.read_database_clock().await
     }
 

@@ -169,7 +169,7 @@ impl Store {
 
     /// Frees the name of `process`, which stops, unless a task still runs under it: then the worker is lost some time later,
     /// and the task with it.
-    pub async fn free_name(&self, process: &WorkerProcess) -> Result<(), DatabaseError> {
+    pub async fn unregister(&self, process: &WorkerProcess) -> Result<(), DatabaseError> {
         let WorkerProcess { name, subject, instance } = process;
         on!(&self.db, write, pool => sqlx::query(FREE_NAME)
             .bind(name.as_str()).bind(subject.0).bind(instance.0).execute(pool).await.map(drop))?;
@@ -180,11 +180,11 @@ impl Store {
     pub async fn workers(&self) -> Result<Vec<LiveWorker>, DatabaseError> {
         let rows: Vec<WorkerRow> =
             on!(&self.db, read, pool => sqlx::query_as(LIST_WORKERS).fetch_all(pool).await)?;
-        rows.iter().map(worker).collect()
+        rows.iter().map(decode_worker).collect()
     }
 }
 
-fn worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
+fn decode_worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
     let types = serde_json::from_str(&row.types).map_err(|error| corrupt("worker", &row.name, error))?;
     Ok(LiveWorker {
         name: parse_column("worker", &row.name, &row.name)?,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 
 use client::ClientError;
-use domain::{Problem, Status, is_display_control};
+use domain::{Problem, Status, is_control_or_invisible};
 
 use crate::config::environment::Environment;
 
@@ -68,12 +68,12 @@ pub fn columns() -> Option<usize> {
 /// Text from elsewhere with its display controls escaped, so that it can neither command the terminal nor show other text than it has.
 /// Newlines and tabs stay: [`indent`] the lines of a text that stands beside others.
 pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
-    escape(text, |character| is_display_control(character) && !matches!(character, '\n' | '\t'))
+    escape(text, |character| is_control_or_invisible(character) && !matches!(character, '\n' | '\t'))
 }
 
 /// Text from elsewhere as a part of one line: every display control is escaped, newlines and tabs too.
 pub fn escape_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_display_control)
+    escape(text, is_control_or_invisible)
 }
 
 /// Text from elsewhere whose lines after the first begin with so many `blanks`, so that none of them looks like a line of Tasker's own.
@@ -84,12 +84,12 @@ pub fn indent(text: &str, blanks: usize) -> String {
 /// JSON with the display controls escaped that it allows in a text as they are (RFC 8259, section 7): the values stay the same. It must
 /// have no line breaks between its tokens.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_display_control) {
+    if !json.contains(is_control_or_invisible) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_display_control(character) {
+        if is_control_or_invisible(character) {
             let mut units = [0; 2];
             escaped.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {

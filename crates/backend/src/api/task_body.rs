@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{Fault, NotBefore, RawJson, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -117,12 +117,18 @@ impl TaskBody {
     }
 }
 
-/// The field `name`, which is a whole number of milliseconds from `min` to [`MAX_DELAY_MS`].
+/// The field `name`, which is a whole number of milliseconds from `min` to [`MAX_DELAY_OR_START_WITHIN_MS`].
 fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
-    json.text().parse().ok().filter(|millis| (min..=MAX_DELAY_MS).contains(millis)).ok_or_else(|| {
-        let rule = format!("{name} must be a whole number of milliseconds, {min} to {MAX_DELAY_MS}");
-        ApiError::invalid("duration-invalid", format!("/{name}"), rule)
-    })
+    json.text()
+        .parse()
+        .ok()
+        .filter(|millis| (min..=MAX_DELAY_OR_START_WITHIN_MS).contains(millis))
+        .ok_or_else(|| {
+            let rule = format!(
+                "{name} must be a whole number of milliseconds, {min} to {MAX_DELAY_OR_START_WITHIN_MS}"
+            );
+            ApiError::invalid("duration-invalid", format!("/{name}"), rule)
+        })
 }
 
 /// A whole number of milliseconds, or an error whose problem type says what is wrong with `text`.

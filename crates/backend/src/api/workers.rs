@@ -49,7 +49,7 @@ pub(crate) async fn heartbeat(
     let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
     let stop = worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
     if heartbeat.last {
-        app.store.free_name(&process).await?;
+        app.store.unregister(&process).await?;
     }
     Ok(Json(HeartbeatResponse { stop, installation: app.installation }))
 }

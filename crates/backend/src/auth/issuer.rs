@@ -67,7 +67,7 @@ impl Issuer {
     }
 
     /// The URL, as the tokens must name it (`iss`).
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn identifier(&self) -> &str {
         &self.url
     }
 

@@ -57,7 +57,7 @@ impl TokenVerifier {
 
     /// The URL of the issuer whose tokens are accepted.
     pub(crate) fn issuer(&self) -> &str {
-        self.issuer.url()
+        self.issuer.identifier()
     }
 
     /// The signing keys.
@@ -90,7 +90,7 @@ impl TokenVerifier {
         let mut rules = self.rules.clone();
         rules.algorithms = vec![header.alg];
         let claims = decode::<Claims>(token, &key, &rules).map_err(|_| ApiError::BadToken)?.claims;
-        if claims.iss != self.issuer.url() {
+        if claims.iss != self.issuer.identifier() {
             return Err(ApiError::BadToken);
         }
         let valid_s =

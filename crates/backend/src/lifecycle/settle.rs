@@ -7,8 +7,8 @@ use domain::limits::{refused_result, result_too_large, truncate_error, unreadabl
 use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
 use store::{AttributedReport, Store};
 
+use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
-use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
@@ -33,7 +33,7 @@ impl Settler {
         catalogue: Catalogue,
         notifier: Arc<Notifier>,
         max_result: usize,
-    ) -> (Self, BatchWriters<SettleBatch>) {
+    ) -> (Self, BatchConsumer<SettleBatch>) {
         let (batcher, writers) = Batcher::new(SettleBatch { store: store.clone(), notifier });
         (Self { store, catalogue, batcher, max_result }, writers)
     }

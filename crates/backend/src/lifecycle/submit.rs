@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
 use store::Store;
 
+use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
-use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
@@ -71,7 +71,7 @@ impl Submitter {
         notifier: Arc<Notifier>,
         tickets: Option<TicketPublisher>,
         limits: SubmissionLimits,
-    ) -> (Self, BatchWriters<SubmitBatch>) {
+    ) -> (Self, BatchConsumer<SubmitBatch>) {
         let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, tickets });
         let owner_limit = OwnerLimit::new(store.clone(), limits.max_unfinished_per_owner);
         (Self { store, catalogue, limits, owner_limit, batcher }, writers)
@@ -127,7 +127,7 @@ impl Submitter {
     /// Refuses an instant that is too far in the future, by an estimate of the database's clock.
     fn check_not_before(&self, not_before: NotBefore) -> Result<NotBefore, ApiError> {
         let now = self.store.now();
-        if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
+        if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_OR_START_WITHIN_MS).ready_at(now) {
             let rule = "notBefore must be at most a year from now";
             return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
         }

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::kit::openapi_checked_client::ApiResponse;
+use crate::kit::step_observers::ClaimQueries;
 use crate::kit::test_backend::{TestBackend, on_each_database, on_each_database_with};
-use crate::kit::test_signals::ClaimQueries;
 
 #[tokio::test]
 async fn a_claim_by_type_takes_the_oldest_tasks_and_no_more_than_its_slots() {

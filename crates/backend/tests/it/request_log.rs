@@ -3,8 +3,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::kit::step_observers::LogCapture;
 use crate::kit::test_backend::on_each_database;
-use crate::kit::test_signals::LogCapture;
 
 #[tokio::test]
 async fn a_failed_request_is_logged_with_its_route_its_caller_its_cause_and_the_id_that_its_answer_has() {

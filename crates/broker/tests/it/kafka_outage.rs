@@ -12,7 +12,7 @@ async fn a_process_starts_without_kafka_and_survives_its_outage() {
     let kafka = DedicatedKafka::start();
     kafka.kill();
     let settings =
-        Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka.address()) };
+        Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::new(&kafka.address()) };
     let process = TestProcess::of(settings, Role::Backend);
     process.broker.declare_queues([&queue()]);
     let (mut tickets, mut results) = (process.tickets(8), process.results());
@@ -64,7 +64,7 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
     let process = TestProcess::ready(Settings {
         topic_prefix: unique_prefix(),
         group_protocol: GroupProtocol::Consumer,
-        ..Settings::of(&kafka.address())
+        ..Settings::new(&kafka.address())
     })
     .await;
     let mut subscription = process.tickets(1);

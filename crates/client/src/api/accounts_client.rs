@@ -84,7 +84,7 @@ impl AccountsClient {
 
     /// A page of accounts, ordered by name, beginning after the name `after`.
     pub async fn list(&self, after: Option<&str>) -> Result<UserList, ClientError> {
-        let mut url = self.identity.url(&["api", "User"]);
+        let mut url = self.identity.url_of(&["api", "User"]);
         url.query_pairs_mut().extend_pairs(after.map(|after| ("after", after)));
         self.send(self.identity.http.get(url)).await?.read()
     }
@@ -139,7 +139,7 @@ impl AccountsClient {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.identity.http.request(method, self.identity.url(path))
+        self.identity.http.request(method, self.identity.url_of(path))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {

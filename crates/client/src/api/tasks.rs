@@ -68,7 +68,7 @@ impl Client {
 
     /// A page of the caller's tasks, newest first.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
-        self.list_filtered(&TaskFilter::ALL, page).await
+        self.list_filtered(&TaskFilter::UNFILTERED, page).await
     }
 
     /// A page of those of the caller's tasks that `filter` passes, newest first.
@@ -85,7 +85,7 @@ impl Client {
             ("before", page.before.map(|before| before.to_string())),
         ];
         let query = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        self.send(self.get_with_query(&TASKS, query)).await?.read()
+        self.send(self.request_with_query(&TASKS, query)).await?.read()
     }
 
     /// One task.

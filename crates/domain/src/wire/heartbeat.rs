@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{InstallationId, InstanceId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
-json_objects!(read and written: Heartbeat, GrantRef);
+object_only!(deserialize and serialize: Heartbeat, GrantRef);
 
 /// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

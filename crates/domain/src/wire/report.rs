@@ -4,15 +4,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::status::Reason;
 use crate::trace_context::TraceContext;
-use crate::wire::error_text::ErrorText;
+use crate::wire::lossy_string::LossyString;
 
-json_objects!(read and written: Reports, Report);
+object_only!(deserialize and serialize: Reports, Report);
 
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -57,13 +57,13 @@ pub enum AttemptOutcome {
     /// The result that the operation returned.
     Result(RawJson),
     /// The error with which the operation failed. Half a character (a lone surrogate) is read as U+FFFD.
-    Error(#[serde(deserialize_with = "error_text")] String),
+    Error(#[serde(deserialize_with = "lossy_string")] String),
     /// The worker stops and releases the task, so that another worker can claim it.
     Released,
 }
 
-fn error_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    ErrorText::deserialize(deserializer).map(|text| text.0)
+fn lossy_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    LossyString::deserialize(deserializer).map(|text| text.0)
 }
 
 /// How a report was settled.

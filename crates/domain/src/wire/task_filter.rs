@@ -17,5 +17,5 @@ pub struct TaskFilter {
 
 impl TaskFilter {
     /// The filter that every task passes.
-    pub const ALL: Self = Self { status: None, type_name: None, from: None };
+    pub const UNFILTERED: Self = Self { status: None, type_name: None, from: None };
 }

@@ -69,7 +69,7 @@ on conflict do nothing"
 );
 
 /// Creates the operator's account unless an account has the name.
-const ENSURE: &str = "\
+const CREATE_BY_OPERATOR: &str = "\
 insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
 values ($1, $2, $3, $4, true, 'User', 'operator', $5)
 on conflict do nothing";
@@ -301,7 +301,7 @@ impl AccountStore {
         hash: &str,
     ) -> Result<bool, DatabaseError> {
         let (id, now) = (Uuid::new_v4(), self.clock.now());
-        let created = on!(&self.db, write, pool => sqlx::query(ENSURE)
+        let created = on!(&self.db, write, pool => sqlx::query(CREATE_BY_OPERATOR)
             .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)

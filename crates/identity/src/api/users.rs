@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use domain::json_objects;
+use domain::object_only;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
-json_objects!(read: NewUser, UserChange);
+object_only!(deserialize: NewUser, UserChange);
 
 /// The most accounts on one page of the list, and the default.
 const MAX_PAGE_SIZE: i64 = 1000;

@@ -57,7 +57,7 @@ row_struct! {
 }
 
 row_struct! {
-    struct EndingRow {
+    struct StatusAndResultRow {
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -77,7 +77,7 @@ row_struct! {
 
 /// A task's status, and what it returned if it has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct StatusAndResult {
     /// The status.
     pub status: Status,
     /// Why it was cancelled; `None` in every other status.
@@ -102,11 +102,11 @@ impl Store {
     }
 
     /// The status and the result of the task `id` of `owner`; `None` if there is none or it is another owner's.
-    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<Ending>, DatabaseError> {
-        let row: Option<EndingRow> = on!(&self.db, read, pool =>
+    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<StatusAndResult>, DatabaseError> {
+        let row: Option<StatusAndResultRow> = on!(&self.db, read, pool =>
             sqlx::query_as(RESULT).bind(id.0).bind(owner.0).fetch_optional(pool).await)?;
         row.map(|row| {
-            Ok(Ending {
+            Ok(StatusAndResult {
                 status: status_of(id, row.phase, row.status.as_deref())?,
                 reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
                 result: row.result.map(|text| json(id, text)).transpose()?,

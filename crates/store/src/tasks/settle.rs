@@ -45,7 +45,7 @@ const POSTGRES: &str = concat!(
 );
 
 /// When the second statement reads, the tasks that the first has just ended are in both tables, which distinguishes them
-/// from those that ended before. The elements of the JSON array are in the order of the fields of [`StandingRow`].
+/// from those that ended before. The elements of the JSON array are in the order of the fields of [`CurrentStatusRow`].
 const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
@@ -116,7 +116,7 @@ const CURRENT_STATUS_SQLITE: &str = "
 row_struct! {
     /// How a task stands after a report; `late_us` is null where there is no deadline.
     #[derive(serde::Deserialize)]
-    struct StandingRow {
+    struct CurrentStatusRow {
         id: Uuid,
         attempt: i32,
         status: String,
@@ -138,7 +138,7 @@ pub struct AttributedReport {
 }
 
 /// How a task stands after a report.
-struct TaskStanding {
+struct CurrentStatus {
     attempt: Attempt,
     status: Status,
     reason: Option<Reason>,
@@ -181,27 +181,25 @@ impl Store {
     /// subject's.
     pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (completed, released) = by_grant(reports);
-        let mut standings: HashMap<Uuid, TaskStanding> = HashMap::new();
+        let mut statuses: HashMap<Uuid, CurrentStatus> = HashMap::new();
         if !completed.is_empty() {
-            add_standings(&mut standings, self.complete(completed).await?)?;
+            add_current_statuses(&mut statuses, self.complete(completed).await?)?;
         }
         if !released.is_empty() {
-            add_standings(&mut standings, self.release(released).await?)?;
+            add_current_statuses(&mut statuses, self.release(released).await?)?;
         }
         let without_effect: Vec<(Uuid, Option<Uuid>)> = reports
             .iter()
             .map(|AttributedReport { subject, report, .. }| (report.id.0, subject.map(|subject| subject.0)))
-            .filter(|(id, _)| !standings.contains_key(id))
+            .filter(|(id, _)| !statuses.contains_key(id))
             .collect();
         if !without_effect.is_empty() {
-            add_standings(&mut standings, self.standings(without_effect).await?)?;
+            add_current_statuses(&mut statuses, self.current_statuses(without_effect).await?)?;
         }
         Ok(reports
             .iter()
             .map(|AttributedReport { report, .. }| {
-                standings
-                    .get(&report.id.0)
-                    .map_or(SettleResult::Unknown, |standing| standing.result_of(report))
+                statuses.get(&report.id.0).map_or(SettleResult::Unknown, |current| current.result_of(report))
             })
             .collect())
     }
@@ -209,7 +207,7 @@ impl Store {
     async fn complete(
         &self,
         completed: BTreeMap<GrantKey, Completion<'_>>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(POSTGRES)
                 .bind(completed.keys().map(|grant| grant.id).collect::<Vec<_>>())
@@ -253,7 +251,7 @@ impl Store {
     async fn release(
         &self,
         released: BTreeMap<GrantKey, ReportedBy<'_>>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(RELEASE_POSTGRES)
                 .bind(released.keys().map(|grant| grant.id).collect::<Vec<_>>())
@@ -280,7 +278,10 @@ impl Store {
     }
 
     /// How tasks stand, each as far as its subject may see it.
-    async fn standings(&self, tasks: Vec<(Uuid, Option<Uuid>)>) -> Result<Vec<StandingRow>, DatabaseError> {
+    async fn current_statuses(
+        &self,
+        tasks: Vec<(Uuid, Option<Uuid>)>,
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => {
                 let (ids, subjects): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
@@ -325,23 +326,23 @@ fn storable(error: &str) -> Cow<'_, str> {
     if error.contains('\0') { error.replace('\0', "\u{fffd}").into() } else { error.into() }
 }
 
-fn add_standings(
-    standings: &mut HashMap<Uuid, TaskStanding>,
-    rows: Vec<StandingRow>,
+fn add_current_statuses(
+    statuses: &mut HashMap<Uuid, CurrentStatus>,
+    rows: Vec<CurrentStatusRow>,
 ) -> Result<(), DatabaseError> {
     for row in rows {
-        let standing = TaskStanding {
+        let current = CurrentStatus {
             attempt: row.attempt.cast_unsigned(),
             status: parse_column("outcome", row.id, &row.status)?,
             reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
             late_us: row.late_us.unwrap_or(0),
         };
-        standings.insert(row.id, standing);
+        statuses.insert(row.id, current);
     }
     Ok(())
 }
 
-impl TaskStanding {
+impl CurrentStatus {
     /// The result of `report`, by how its task stands now.
     fn result_of(&self, report: &Report) -> SettleResult {
         if self.attempt != report.attempt {

@@ -1,7 +1,7 @@
 //! Migrations: applied once by processes that start at the same time, and refused to a binary that is too old.
 
 use database::{Db, Migration, ProcessClock, SchemaPart, on};
-use store::{Store, TASKS};
+use store::{Store, TASKS_SCHEMA};
 use testkit::TestDatabase;
 use tokio::task::JoinSet;
 
@@ -9,7 +9,7 @@ use crate::kit::each_database;
 
 /// The version that this binary brings.
 fn own_version() -> i64 {
-    i64::try_from(TASKS.steps.len()).unwrap()
+    i64::try_from(TASKS_SCHEMA.steps.len()).unwrap()
 }
 
 /// Eight processes open and migrate an empty database at the same time.

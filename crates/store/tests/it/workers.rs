@@ -250,15 +250,15 @@ async fn a_name_belongs_to_one_process_at_a_time() {
         let owner = NameOwner { process: first.clone(), since };
         assert_eq!(test.store.name_owner(&first.name).await.unwrap(), Some(owner));
         for another in [&second, &other] {
-            test.store.free_name(another).await.unwrap();
+            test.store.unregister(another).await.unwrap();
         }
-        test.store.free_name(&first).await.unwrap();
+        test.store.unregister(&first).await.unwrap();
         assert!(!take(&second).await, "a task still runs under it");
         test.report(&grant, result("1")).await;
-        test.store.free_name(&first).await.unwrap();
+        test.store.unregister(&first).await.unwrap();
         assert!(take(&other).await, "it is free");
 
-        test.store.free_name(&other).await.unwrap();
+        test.store.unregister(&other).await.unwrap();
         assert!(take(&first).await);
         let lost = test.running().await;
         test.advance(11 * SECOND).await;

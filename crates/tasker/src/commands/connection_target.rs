@@ -63,12 +63,12 @@ pub struct ConnectionTarget {
     /// The URL of Identity, if it is known.
     pub identity: Option<String>,
     /// Where the credentials come from.
-    pub source: Source,
+    pub source: CredentialsSource,
 }
 
 /// Where the credentials of a command come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum CredentialsSource {
     /// The option `--token`.
     TokenOption,
     /// The variable `TASKER_TOKEN`.
@@ -79,7 +79,7 @@ pub enum Source {
     DataDir(PathBuf),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CredentialsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TokenOption => f.write_str("--token"),
@@ -93,7 +93,7 @@ impl fmt::Display for Source {
 /// An access token that an option or a variable gives.
 struct GivenToken {
     token: SecretString,
-    source: Source,
+    source: CredentialsSource,
 }
 
 impl Server {
@@ -133,8 +133,9 @@ impl Server {
     }
 
     fn given_token(&self, environment: &Environment) -> Option<GivenToken> {
-        let option = self.token.as_deref().map(|token| (token, Source::TokenOption));
-        let given = option.or_else(|| Some((environment.get(TOKEN_VARIABLE)?, Source::TokenVariable)));
+        let option = self.token.as_deref().map(|token| (token, CredentialsSource::TokenOption));
+        let given =
+            option.or_else(|| Some((environment.get(TOKEN_VARIABLE)?, CredentialsSource::TokenVariable)));
         // A token read from a file ends with a newline.
         given.map(|(token, source)| GivenToken { token: token.trim().into(), source })
     }
@@ -161,7 +162,7 @@ impl Server {
             let Some(password) = password else { return Err(self.target.no_server().into()) };
             let (identity, username) = (addresses.identity.clone(), ACCOUNT.to_owned());
             let credentials = Credentials::Password { identity, username, password: password.into() };
-            (credentials, Source::DataDir(self.target.path().to_owned()))
+            (credentials, CredentialsSource::DataDir(self.target.path().to_owned()))
         };
         let ca = addresses
             .tls_ca
@@ -214,7 +215,7 @@ fn of_session(session: Session, given: Option<GivenToken>) -> Result<ConnectionT
     }
     let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;
     let GivenToken { token, source } =
-        given.unwrap_or_else(|| GivenToken { token: token.into(), source: Source::Login });
+        given.unwrap_or_else(|| GivenToken { token: token.into(), source: CredentialsSource::Login });
     let settings = Settings { backend, credentials: Credentials::Token(token), ca };
     Ok(ConnectionTarget { settings, identity: Some(identity), source })
 }

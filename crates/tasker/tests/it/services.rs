@@ -71,7 +71,8 @@ async fn both_databases_can_be_migrated_again() {
         for _ in 0..2 {
             let output = run(&mut tasker_command(home.path(), ["migrate", "--set", &setting]));
             assert_eq!(output.code, 0, "{}", output.stderr);
-            let (tasks, accounts) = (store::TASKS.version(), identity::ACCOUNTS.version());
+            let (tasks, accounts) =
+                (store::TASKS_SCHEMA.latest_version(), identity::IDENTITY_SCHEMA.latest_version());
             let tasks = format!("the tables of tasks are at version {tasks}");
             assert_eq!(output.stdout, format!("{tasks}\nthe tables of identity are at version {accounts}"));
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use broker::{Delivery, Subscription, Ticket};
+use broker::{Delivery, MessageReceiver, Ticket};
 use domain::DeclinedTask;
 
 use crate::claiming::claim_client::ClaimClient;
@@ -21,7 +21,7 @@ pub(crate) const TICKET_PREFETCH: usize = 1000;
 pub(crate) struct TicketConsumer {
     slots: Arc<Slots>,
     claim_client: ClaimClient,
-    subscription: Subscription<Ticket>,
+    subscription: MessageReceiver<Ticket>,
     /// Received and not claimed yet, in the order of their arrival.
     tickets: VecDeque<Delivery<Ticket>>,
     /// This consumer's share of the backlog, tickets of a claim that is under way included.
@@ -33,7 +33,7 @@ impl TicketConsumer {
     pub(crate) fn new(
         slots: Arc<Slots>,
         claim_client: ClaimClient,
-        subscription: Subscription<Ticket>,
+        subscription: MessageReceiver<Ticket>,
         backlog: Arc<TicketBacklog>,
     ) -> Self {
         let held = HeldTickets::empty(backlog);

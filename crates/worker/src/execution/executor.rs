@@ -112,7 +112,7 @@ impl TaskExecutor {
         let mut task = self.tracker.spawn(future.in_current_span());
         let outcome = tokio::select! {
             biased;
-            done = &mut task => return in_time(done, deadline),
+            done = &mut task => return outcome_of_return(done, deadline),
             () = stop.cancelled() => RunOutcome::Stopped,
             () = deadline.passed() => RunOutcome::DeadlineExceeded,
             () = self.release.cancelled() => RunOutcome::Released,
@@ -121,14 +121,14 @@ impl TaskExecutor {
         task.abort();
         match (task.await, outcome) {
             // The operation returned while it was being stopped.
-            (done @ Ok(_), RunOutcome::Released) => in_time(done, deadline),
+            (done @ Ok(_), RunOutcome::Released) => outcome_of_return(done, deadline),
             (_, outcome) => outcome,
         }
     }
 }
 
 /// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
-fn in_time(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
+fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
     if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
         return RunOutcome::DeadlineExceeded;
     }

@@ -145,7 +145,7 @@ impl HttpReporter {
                 );
             });
         }
-        self.queue.remove_settled(expired.len());
+        self.queue.decrement_unsettled(expired.len());
         batch
     }
 
@@ -157,23 +157,23 @@ impl HttpReporter {
         for (pending, result) in batch.iter().zip(results) {
             log_settled(pending, result, &self.worker);
         }
-        self.queue.remove_settled(batch.len());
+        self.queue.decrement_unsettled(batch.len());
     }
 
     /// Handles a final refusal. A refused result is reported again as a failure; any other refused report is given up.
     fn refused(&mut self, batch: Vec<PendingReport>, refusal: &ClientError) {
         for pending in batch {
             let _span = pending.log_span(&self.worker).entered();
-            let PendingReport { report, deadline, server_errors } = pending;
+            let PendingReport { report, deadline, server_error_backoff } = pending;
             let (id, cause) = (report.id, error_chain(refusal));
             if matches!(report.reported, AttemptOutcome::Result(_)) {
                 warn!(error = cause, "the result of task {id} was refused: {cause}");
                 let reported = AttemptOutcome::Error(format!("{RESULT_REFUSED}: {cause}"));
                 let report = Report { reported, ..report };
-                self.retries.push_front(vec![PendingReport { report, deadline, server_errors }]);
+                self.retries.push_front(vec![PendingReport { report, deadline, server_error_backoff }]);
             } else {
                 error!(error = cause, "the report of task {id} was refused: {cause}");
-                self.queue.remove_settled(1);
+                self.queue.decrement_unsettled(1);
             }
         }
     }
@@ -181,7 +181,7 @@ impl HttpReporter {
 
 impl DelayedRetry {
     fn after_pause(mut pending: PendingReport) -> Self {
-        let due = Instant::now() + pending.server_errors.next_pause();
+        let due = Instant::now() + pending.server_error_backoff.next_pause();
         Self { pending, due }
     }
 }

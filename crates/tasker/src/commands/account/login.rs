@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
-use crate::commands::connection_target::{ConnectionTarget, Server, Source, Target};
+use crate::commands::connection_target::{ConnectionTarget, CredentialsSource, Server, Target};
 use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
@@ -168,7 +168,7 @@ pub struct TokenOwner {
     /// The URL of the Backend that the commands address.
     backend: String,
     /// Where the token comes from.
-    source: Source,
+    source: CredentialsSource,
 }
 
 impl Server {

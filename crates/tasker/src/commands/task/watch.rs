@@ -110,7 +110,7 @@ async fn wait_and_print_end(
         let task = client.get(id).await?;
         Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
     };
-    let task = match wait(client, id, limit, submitted).await? {
+    let task = match wait_for_end(client, id, limit, submitted).await? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
@@ -144,7 +144,7 @@ fn why_no_result(task: &Task) -> String {
 }
 
 /// Waits until the task has ended, the limit is reached or Ctrl-C is pressed. Short outages of the server are survived.
-async fn wait(
+async fn wait_for_end(
     client: &Client,
     id: TaskId,
     limit: Option<Duration>,

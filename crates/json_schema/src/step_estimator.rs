@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// The schemas within one schema, each with what it applies to a document: [`Self::estimate`] walks both as a validator that tries
 /// every alternative would.
 #[derive(Debug)]
-pub(crate) struct WorkEstimate {
+pub(crate) struct StepEstimator {
     nodes: Vec<Node>,
 }
 
@@ -53,9 +53,9 @@ struct Guard {
     or_else: Option<NodeId>,
 }
 
-impl WorkEstimate {
+impl StepEstimator {
     /// Reads a schema. Fails with the reason, for a person, if it has references that are not read here.
-    pub(crate) fn of(schema: &Value) -> Result<Self, String> {
+    pub(crate) fn of_schema(schema: &Value) -> Result<Self, String> {
         let mut reader =
             Reader { root: schema, nodes: Vec::new(), known: HashMap::new(), pending: Vec::new() };
         reader.add(schema);
@@ -215,14 +215,14 @@ impl<'a> Reader<'a> {
 
     /// The guard of `if` … `then` … `else`, if the condition compares members with constants only.
     fn guard(&mut self, keywords: &'a Map<String, Value>) -> Option<Guard> {
-        let constants = keywords.get("if").and_then(constants)?;
+        let constants = keywords.get("if").and_then(guard_constants)?;
         let mut branch = |keyword| keywords.get(keyword).map(|schema| self.add(schema));
         Some(Guard { constants, then: branch("then"), or_else: branch("else") })
     }
 }
 
-/// The members that `condition` compares with constants, if that is all it does, as [`crate::guarded_alternatives`] writes it.
-fn constants(condition: &Value) -> Option<Vec<(String, Value)>> {
+/// The members that `condition` compares with constants, if that is all it does, as [`crate::tagged_unions`] writes it.
+fn guard_constants(condition: &Value) -> Option<Vec<(String, Value)>> {
     let condition = condition.as_object().filter(|condition| condition.len() == 2)?;
     let required = condition.get("required")?.as_array()?;
     let properties = condition.get("properties")?.as_object()?;

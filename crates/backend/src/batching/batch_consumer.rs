@@ -34,12 +34,12 @@ pub(crate) struct Queued<O: BatchOperation> {
 }
 
 /// The queue of a batcher and the operation that its writers run.
-pub(crate) struct BatchWriters<O: BatchOperation> {
+pub(crate) struct BatchConsumer<O: BatchOperation> {
     operation: Arc<O>,
     queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>,
 }
 
-impl<O: BatchOperation> BatchWriters<O> {
+impl<O: BatchOperation> BatchConsumer<O> {
     /// Writers that run `operation` on what `queue` receives.
     pub(crate) fn new(operation: O, queue: mpsc::Receiver<Queued<O>>) -> Self {
         Self { operation: Arc::new(operation), queue: Arc::new(Mutex::new(queue)) }
@@ -47,7 +47,7 @@ impl<O: BatchOperation> BatchWriters<O> {
 
     /// One writer. It returns when every clone of the batcher is dropped and all queued items are answered. Several
     /// writers may run at the same time; then as many commits are in flight.
-    pub(crate) fn writer(&self) -> impl Future<Output = ()> + Send + use<O> {
+    pub(crate) fn consume_loop(&self) -> impl Future<Output = ()> + Send + use<O> {
         run_writer(self.operation.clone(), self.queue.clone())
     }
 }
