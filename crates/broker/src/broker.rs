@@ -55,7 +55,7 @@ impl Broker {
         })
     }
 
-    /// Declares the queues whose tickets are published or consumed here, so that their topics are looked after.
+    /// Declares the queues whose tickets are published or consumed here, so that the topic manager creates their topics or reports them as missing.
     pub fn declare_queues<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
         let names = &self.connection.topic_names;
         self.connection.topics.declare(queues.into_iter().map(|queue| names.tickets(queue)));
@@ -92,7 +92,7 @@ impl Broker {
         ConsumeLoop::new(connection, dead_letter_queue, source, MAX_BUFFERED_RESULTS)
     }
 
-    /// Publishes a ticket to the workers of its queue, without waiting. `true`: it is on its way to the brokers.
+    /// Publishes a ticket to the workers of its queue, without waiting. `true`: the ticket is on its way to the brokers.
     ///
     /// `republish_round` numbers the republications of tickets: each round uses another partition than the first publication and
     /// than the round before, in case the consumer of that partition is busy.

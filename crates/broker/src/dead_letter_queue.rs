@@ -32,7 +32,7 @@ pub(crate) struct DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// An empty count of dead letters that are published over `connection`.
+    /// Publishes over `connection`; the count begins at 0.
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
         let publisher = Publisher::new(connection.clone());
         Self { connection, publisher, count: AtomicU64::new(0), last_warning: Mutex::default() }

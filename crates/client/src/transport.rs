@@ -142,7 +142,8 @@ impl Response {
         Err(self.unexpected(None))
     }
 
-    /// Fails with the OAuth error of an error response, or with its problem: the listener of Identity answers with one itself.
+    /// Fails with the OAuth error of an error response, or with a problem document, which Identity's HTTP
+    /// layers send before the token endpoint is reached.
     pub(crate) fn or_token_error(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);

@@ -20,7 +20,7 @@ pub enum DatabaseError {
     /// A stored row has a value that no version of Tasker writes.
     #[error("row {row} of {table} has an invalid value: {what}")]
     Corrupt {
-        /// The table.
+        /// The table that has the row.
         table: &'static str,
         /// The row's key, as text: an id or a name.
         row: String,
@@ -113,9 +113,8 @@ impl DatabaseError {
         }
     }
 
-    /// Whether the error is in the address: in what it says, in whom the server lets in, or in the database behind it. Only a person
-    /// mends it.
-    pub fn is_wrong_address(&self) -> bool {
+    /// Whether an operator must change the URL, the credentials or the server.
+    pub fn is_misconfigured(&self) -> bool {
         match self {
             Self::Url
             | Self::PostgresUrl(_)

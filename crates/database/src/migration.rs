@@ -42,12 +42,13 @@ const CREATE_READINESS_TABLE: &str =
 /// A row of `schema_version`: the version of a part in the database, and the oldest version that may use it.
 type VersionRow = (i64, i64);
 
-const READ: &str = "select version, oldest from schema_version where part = $1";
+const READ_VERSION: &str = "select version, oldest from schema_version where part = $1";
 
-const WRITE: &str = "insert into schema_version (part, version, oldest) values ($1, $2, $3) \
+const WRITE_VERSION: &str = "insert into schema_version (part, version, oldest) values ($1, $2, $3) \
     on conflict (part) do update set version = excluded.version, oldest = excluded.oldest";
 
-/// Applies the missing steps of `$part` to the database that has what `$inventory` says; `$database` is the field of the steps.
+/// Applies the missing steps of `$part`. `$inventory` is what the database contains; `$database` is the field of a step that holds
+/// its SQL, `postgres` or `sqlite`.
 macro_rules! apply_missing {
     ($part:ident, $connection:ident, $inventory:ident, $database:ident) => {{
         $inventory.check()?;
@@ -56,7 +57,7 @@ macro_rules! apply_missing {
             $connection.execute(CREATE_READINESS_TABLE).await?;
         }
         let found: Option<VersionRow> =
-            sqlx::query_as(READ).bind($part.name).fetch_optional(&mut *$connection).await?;
+            sqlx::query_as(READ_VERSION).bind($part.name).fetch_optional(&mut *$connection).await?;
         if found.is_none() {
             $inventory.check_absent($part.steps.iter().map(|step| step.$database))?;
         }
@@ -64,7 +65,7 @@ macro_rules! apply_missing {
             sqlx::raw_sql(step.$database).execute(&mut *$connection).await?;
         }
         let (version, oldest) = $part.version_after(found);
-        sqlx::query(WRITE).bind($part.name).bind(version).bind(oldest).execute($connection).await?;
+        sqlx::query(WRITE_VERSION).bind($part.name).bind(version).bind(oldest).execute($connection).await?;
         Ok(())
     }};
 }
@@ -73,7 +74,7 @@ impl SchemaPart {
     /// Applies the missing steps in one transaction.
     ///
     /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. (On PostgreSQL this
-    /// depends on the isolation level READ COMMITTED, by which a statement sees what was committed while the one before it waited
+    /// depends on the isolation level READ_VERSION COMMITTED, by which a statement sees what was committed while the one before it waited
     /// for the lock.) Fails with [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above
     /// this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {
@@ -109,7 +110,7 @@ impl SchemaPart {
         if tables == 0 {
             return Ok(None);
         }
-        Ok(on!(db, read, pool => sqlx::query_as(READ).bind(self.name).fetch_optional(pool).await)?)
+        Ok(on!(db, read, pool => sqlx::query_as(READ_VERSION).bind(self.name).fetch_optional(pool).await)?)
     }
 
     /// Fails with [`DatabaseError::UnmetPrecondition`] if [`SchemaPart::migrate`] would. Changes nothing.

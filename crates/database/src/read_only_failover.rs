@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::process_clock::ProcessClock;
 
-/// A session younger than this is kept: until there is a new primary, each statement would open another session.
+/// A session younger than this is kept: otherwise each statement would reconnect until there is a new primary.
 const MIN_AGE: Duration = Duration::from_secs(1);
 
 /// When a session of this process last refused a write, in microseconds of the monotonic clock. One for all databases of the

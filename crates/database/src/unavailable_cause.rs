@@ -9,12 +9,12 @@ use sqlx::sqlite::SqliteError;
 /// table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnavailableCause {
-    /// No connection comes about, or an open one breaks.
+    /// No connection can be opened, or an open one breaks.
     #[error("the database cannot be reached")]
     Unreachable,
     /// The pool has no free connection and opens none in time.
     #[error(
-        "no connection to the database came about in time: it is unreachable, or all connections are in use"
+        "no connection to the database could be opened in time: it is unreachable, or all connections are in use"
     )]
     NoConnection,
     /// The session may only read: the server has become a standby (SQLSTATE 25006).
@@ -30,7 +30,7 @@ pub enum UnavailableCause {
     #[error("the database has too many connections")]
     TooManyConnections,
     /// The server lacks memory or another resource.
-    #[error("the database is out of memory or of another resource")]
+    #[error("the database has run out of memory or of another resource")]
     OutOfResources,
     /// The statement took longer than a statement may take.
     #[error("the database did not answer in time")]
@@ -38,7 +38,7 @@ pub enum UnavailableCause {
 }
 
 impl UnavailableCause {
-    /// After what time another attempt may succeed, in whole seconds: what only a person mends lasts longer.
+    /// After what time another attempt may succeed, in whole seconds: what only an operator can correct lasts longer.
     pub const fn retry_after(self) -> Duration {
         Duration::from_secs(match self {
             Self::Unreachable | Self::NoConnection | Self::ReadOnly => 1,

@@ -1,4 +1,4 @@
-//! Characters that a text from elsewhere must not bring into a line of a log or onto a terminal.
+//! Characters that untrusted text must not put into a log line or onto a terminal.
 
 /// Whether `character` is not shown itself, or changes how the text around it is shown: control characters (C0, C1, DEL), line and
 /// paragraph separators, bidirectional controls, and characters without width such as tags. In a name they make two names look the same.

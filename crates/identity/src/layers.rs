@@ -90,7 +90,7 @@ fn guard(routes: Router, answers: LayerResponses, settings: &Settings, origins: 
         .layer(catch_panic::layer(answers.panicked))
 }
 
-/// Runs a request to its end though its client hangs up: what was written then has its audit line, too.
+/// Completes a request even if its client disconnects, so that what it writes is audited.
 pub(crate) async fn run_to_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let running = app.running.spawn(next.run(request).in_current_span());
     running.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// The schemas within one schema, each with what it applies to a document: [`Self::estimate`] walks both as a validator that tries
-/// every alternative would.
+/// The subschemas of one schema as a graph. [`Self::estimate`] walks the graph and the document as a validator would that tries
+/// every alternative.
 #[derive(Debug)]
 pub(crate) struct StepEstimator {
     nodes: Vec<Node>,
@@ -22,7 +22,7 @@ const MAX_DEPTH: u32 = 1000;
 /// The index of a node.
 type NodeId = usize;
 
-/// One schema.
+/// One subschema of the schema.
 #[derive(Debug, Default)]
 struct Node {
     /// Steps whatever the document is: one, and one for each value in `enum` and `const`.
@@ -33,7 +33,7 @@ struct Node {
     visits: u64,
     /// Schemas of the same part of the document.
     same: Vec<NodeId>,
-    /// With an `if` that compares members with constants only: whether it holds decides between the two.
+    /// For an `if` that only compares members with constants: the condition and its two branches.
     guard: Option<Guard>,
     /// Schemas of members by name.
     members: HashMap<String, NodeId>,

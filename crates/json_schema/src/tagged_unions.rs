@@ -1,5 +1,5 @@
-//! Guards the alternatives of `oneOf` and `anyOf` by their tags. Of a tagged union (`{"op": "And", …}`) the validator then looks into
-//! the one alternative whose tag the document has, and not into all of them at every level, which takes exponential time.
+//! Guards the alternatives of tagged unions (`{"op": "And", …}`) in `oneOf` and `anyOf` by their tags. Without guards the validator
+//! tries all alternatives at every level, which takes exponential time. With them it tries the one whose tag the document has.
 
 use serde_json::{Map, Value, json};
 

@@ -34,7 +34,7 @@ row_struct! {
 /// How many tasks of a type have not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeLoad {
-    /// The type.
+    /// The type of the tasks.
     pub name: TypeName,
     /// How many tasks wait for a worker.
     pub ready: u64,

@@ -125,7 +125,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 }
 
 impl PeerUpdate {
-    /// The update after which nothing known of before can be relied on: any task may have ended, any type may have ready
+    /// An update that says: any task may have ended, and any type may have ready tasks: any task may have ended, any type may have ready
     /// tasks.
     pub const fn anything() -> Self {
         Self {

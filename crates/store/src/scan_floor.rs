@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use domain::TypeName;
 
-/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. Counted back
-/// from now and not from the last row found, because an old backlog may hold a hundred thousand tasks of one second.
+/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. It is
+/// subtracted from now, not from the last row found: in an old backlog one second may hold 100,000 tasks, which each scan would read
+/// again.
 const COMMIT_TIME: i64 = 250_000;
 
 /// How often a scan over ready tasks is a full one.
@@ -42,8 +43,7 @@ impl Floor {
 #[derive(Debug, Default)]
 pub(crate) struct Floors {
     ready: TypeFloors,
-    /// Floors of scans that skip young tasks. These scans stop at an earlier instant, and their full scans do not cover the
-    /// rows after it.
+    /// Floors of scans with a minimum age. Such a scan ends before the youngest rows, so its full scan does not count for `ready`.
     aged: TypeFloors,
     due: Mutex<Option<Floor>>,
 }

@@ -58,7 +58,7 @@ impl Store {
     }
 
     /// Brings the tables to this binary's version and reads the database's clock. Fails if the database is unreachable or a
-    /// newer Tasker has closed its schema to this one.
+    /// newer Tasker has changed the schema so that this version may not use it.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         TASKS_SCHEMA.migrate(&self.db).await?;
         self.read_database_clock().await

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 
-/// Names of workers that are not lost, of one account or client.
+/// The most workers that one account or client may have; lost ones do not count.
 pub const MAX_WORKERS_OF_SUBJECT: i64 = 1000;
 
-/// The name stays with the process that has it until that process is lost, and with its subject until nothing runs that another
-/// subject was granted under the name. A subject takes no more names than [`MAX_WORKERS_OF_SUBJECT`].
+/// A process keeps its name until it is lost. Another account or client may take the name of a lost worker only when no task
+/// that was granted to anybody else under the name still runs. A subject takes no more names than [`MAX_WORKERS_OF_SUBJECT`].
 macro_rules! heartbeat {
     (now: $now:literal) => {
         concat!(
@@ -81,7 +81,7 @@ row_struct! {
 /// The process to which a worker's name belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameOwner {
-    /// The process.
+    /// The process that sends heartbeats under the name.
     pub process: WorkerProcess,
     /// When its first heartbeat arrived, by the database's clock.
     pub since: Timestamp,

@@ -65,7 +65,7 @@ pub fn columns() -> Option<usize> {
     Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// Text from elsewhere with its display controls escaped, so that it can neither command the terminal nor show other text than it has.
+/// Text from elsewhere with its display controls escaped, so that it cannot send control sequences or hide characters.
 /// Newlines and tabs stay: [`indent`] the lines of a text that stands beside others.
 pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
     escape(text, |character| is_control_or_invisible(character) && !matches!(character, '\n' | '\t'))
@@ -76,7 +76,7 @@ pub fn escape_line(text: &str) -> Cow<'_, str> {
     escape(text, is_control_or_invisible)
 }
 
-/// Text from elsewhere whose lines after the first begin with so many `blanks`, so that none of them looks like a line of Tasker's own.
+/// Text from elsewhere with every line after the first indented by `blanks` spaces, so that none looks like a line of Tasker's own.
 pub fn indent(text: &str, blanks: usize) -> String {
     escape_control_chars(text).replace('\n', &format!("\n{:blanks$}", ""))
 }
@@ -137,7 +137,7 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Untrusted { .. } => {
             Some("is its authority in the file that --tls-ca or TASKER_TLS_CA names?")
         }
-        ClientError::Token { .. } if error.is_about_the_caller() => Some("`tasker login` signs in"),
+        ClientError::Token { .. } if error.is_caller_refused() => Some("`tasker login` signs in"),
         ClientError::Refused { problem, .. } => match (problem.status, problem.task_status) {
             (401, _) => Some("`tasker login` signs in"),
             (403, _) => {

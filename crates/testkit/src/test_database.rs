@@ -15,7 +15,7 @@ const POSTGRES: &str = "TASKER_TEST_POSTGRES";
 /// The variable with the path of the CA certificate that signed the PostgreSQL server's certificate.
 const POSTGRES_CA: &str = "TASKER_TEST_POSTGRES_CA";
 
-/// An empty database for one test, gone with this value.
+/// An empty database for one test, deleted when this value is dropped.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// The URL to open the database with: `sqlite:PATH` or `postgres://…`.

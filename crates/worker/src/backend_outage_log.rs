@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// The kind of an error. Its text would not do: it names the request's address, which is another one for each kind.
+/// The kind of an error. The error's text cannot be used: it contains the URL, which differs for each kind of request.
 const fn kind(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "unreachable",

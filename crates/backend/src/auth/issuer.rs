@@ -1,4 +1,4 @@
-//! Identity over HTTP, as the issuer of tokens: its discovery document and the documents that this one names.
+//! Identity over HTTP, as the issuer of tokens: its discovery document and the documents that the discovery document names.
 
 use std::time::Duration;
 

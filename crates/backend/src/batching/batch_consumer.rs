@@ -16,7 +16,7 @@ use crate::metrics;
 /// The most items that a writer takes at once.
 const MAX_BATCH_ITEMS: usize = 500;
 
-/// The pauses before a batch is run again that lost to another transaction, or whose commit is unknown.
+/// The pauses before a batch is retried after a serialization failure or an unknown commit.
 const RETRY_PAUSES: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(40)).with_factor(2.0).with_max_times(3);
 
@@ -25,7 +25,7 @@ const RETRY_WINDOW: Duration = Duration::from_secs(2);
 
 /// An item that waits for a writer.
 pub(crate) struct Queued<O: BatchOperation> {
-    /// The item.
+    /// The item that the statement takes.
     pub(crate) input: O::Input,
     /// Where the answer goes.
     pub(crate) answer: oneshot::Sender<Result<O::Output, Arc<DatabaseError>>>,

@@ -11,7 +11,7 @@ pub(crate) trait BatchOperation: Send + Sync + 'static {
     /// The value of the label `verb` in the metrics.
     const NAME: &'static str;
 
-    /// One item.
+    /// What the statement takes for one item.
     type Input: Send + Sync + 'static;
 
     /// What becomes of one item.

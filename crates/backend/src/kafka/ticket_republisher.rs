@@ -1,4 +1,4 @@
-//! Publishes the tickets of tasks again that have been ready for long: a ticket may have been lost on its way.
+//! Publishes again the tickets of tasks that have been ready for long: a ticket may have been lost on its way.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

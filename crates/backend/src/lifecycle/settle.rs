@@ -38,8 +38,8 @@ impl Settler {
         (Self { store, catalogue, batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large, that not every JSON parser reads alike (half a character, two members of
-    /// one name), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
+    /// Settles one report. A result that is too large, that not every JSON parser reads alike (a lone surrogate, a
+    /// duplicate key), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
     /// cut.
     pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
         let AttributedReport { worker, subject, report } = attributed;

@@ -19,8 +19,8 @@ use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
 
-/// A task that becomes ready so soon, in microseconds, may count as ready for the database, whose clock is only estimated here: it
-/// is announced as ready at once, too.
+/// Tolerance in microseconds: a task that becomes ready within it is announced at once, since the database's clock may be ahead of
+/// the estimate.
 const CLOCK_TOLERANCE_US: i64 = 1_000_000;
 
 /// A task that somebody wants to run, before it is checked.

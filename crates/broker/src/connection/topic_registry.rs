@@ -78,7 +78,7 @@ impl TopicRegistry {
         }
     }
 
-    /// Declares that this process uses these topics, so the topic manager looks after them.
+    /// Declares that this process uses these topics, so that the topic manager creates them or reports them as missing.
     pub(crate) fn declare(&self, topics: impl IntoIterator<Item = String>) {
         let mut declared = self.lock_declared();
         let before = declared.len();
@@ -172,7 +172,7 @@ impl TopicRegistry {
         self.present.subscribe()
     }
 
-    /// Records that a topic cannot be read, for a reason that retrying does not remove. `true`: it could be read before.
+    /// Records that a topic cannot be read, for a reason that retrying does not remove. `true`: the topic could be read before.
     pub(crate) fn mark_unreadable(&self, topic: &str, cause: &str) -> bool {
         self.unreadable
             .send_if_modified(|unreadable| unreadable.insert(topic.to_owned(), cause.to_owned()).is_none())

@@ -53,7 +53,7 @@ impl Publisher {
         Self { connection }
     }
 
-    /// Enqueues a ticket without waiting. `true`: it is on its way to the brokers.
+    /// Enqueues a ticket without waiting. `true`: the ticket is on its way to the brokers.
     pub(crate) fn publish_ticket(
         &self,
         queue: &QueueName,

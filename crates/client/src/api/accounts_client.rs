@@ -110,7 +110,7 @@ impl AccountsClient {
         self.send(self.request(Method::DELETE, &["api", "User", name])).await.map(drop)
     }
 
-    /// Gives the own account, whose name is `name`, another password. The token is revoked.
+    /// Changes the caller's own password; `name` is the name of the account. The token is revoked.
     pub async fn change_password(
         &self,
         name: &str,

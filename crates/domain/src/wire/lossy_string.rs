@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The text of a failure. In JSON it may contain an escape of half a character (`\\ud83d` without its second half), which no
+/// The text of a failure. In JSON it may contain an escape of a lone surrogate (`\\ud83d` without its second half), which no
 /// `String` can hold: it is read as U+FFFD, since a text that is nearly right is better than a report that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LossyString(pub String);
@@ -25,7 +25,7 @@ impl Visitor<'_> for TextVisitor {
         f.write_str("a text")
     }
 
-    /// Of a JSON string `serde_json` passes the bytes in which a lone surrogate is encoded like any other character (WTF-8).
+    /// `serde_json` passes a JSON string as WTF-8: a lone surrogate is three bytes.
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<LossyString, E> {
         let mut bytes = bytes.to_vec();
         for at in 0..bytes.len().saturating_sub(2) {

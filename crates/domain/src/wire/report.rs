@@ -33,7 +33,7 @@ pub struct Reports {
 pub struct Report {
     /// The id of the task.
     pub id: TaskId,
-    /// The task's type, as it was granted: the result is held against the type's schema.
+    /// The task's type, as it was granted: the result is validated against the type's schema.
     #[serde(rename = "type")]
     pub type_name: TypeName,
     /// The number of the grant, as it was granted.

@@ -1,4 +1,4 @@
-//! Which tasks of its owner a list has.
+//! Which of the owner's tasks a list contains.
 
 use crate::name::TypeName;
 use crate::task::status::Status;

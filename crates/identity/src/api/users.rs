@@ -248,7 +248,7 @@ pub(crate) async fn unlock(
 ) -> Result<StatusCode, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
     app.lockout.unlock(account.id, Some(acting)).await?;
-    if !app.accounts.is_acting(acting).await? {
+    if !app.accounts.is_still_admin(acting).await? {
         return Err(REVOKED_MEANWHILE);
     }
     info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %acting.id }, "{} unlocked the account {}", acting.id, account.id);
@@ -274,7 +274,7 @@ pub(crate) async fn reset_password(
     let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
     let hash = permit.hash(password.clone()).await;
     if app.accounts.set_password(account.id, &hash, PasswordRight::Admin(acting)).await?.is_none() {
-        let is_acting = app.accounts.is_acting(acting).await?;
+        let is_acting = app.accounts.is_still_admin(acting).await?;
         return Err(if is_acting { ApiError::NotFound } else { REVOKED_MEANWHILE });
     }
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %acting.id }, "{} reset the password of the account {}", acting.id, account.id);

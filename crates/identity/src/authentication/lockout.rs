@@ -33,7 +33,7 @@ const FAILURES_RETENTION: i64 = DAY;
 /// A source is known for this long after the last sign-in from it, in microseconds. The cookie of a device lives as long.
 pub(crate) const SOURCE_RETENTION: i64 = 180 * DAY;
 
-/// So many sources of an account are known, those with the latest sign-ins: a sign-in without the cookie of a device adds one.
+/// The most known sources of an account; those with the latest sign-ins are kept. A sign-in without the cookie of a device adds one.
 const MAX_KNOWN_SOURCES: i64 = 64;
 
 /// The source of failures that stands for all sources that are not known.
@@ -155,8 +155,8 @@ impl Lockout {
         Self { db, clock }
     }
 
-    /// Whether the account is locked out now for this source. A known device counts for itself; without one a known network does,
-    /// and any other source counts for itself and among all that are not known.
+    /// Whether the account is locked out now for this source. Failures are counted for the known device, else for the known
+    /// network, else for the network and for all unknown sources together.
     pub(crate) async fn status(
         &self,
         account: &Account,
@@ -202,7 +202,7 @@ impl Lockout {
     }
 
     /// Counts a failed sign-in. The count of an account that is locked out is not raised. Whatever the status, two rows are
-    /// written, so that the duration of a refusal does not tell it.
+    /// written, so that the time of a refusal does not reveal whether the account is locked.
     pub(crate) async fn record_failure(&self, status: &LockoutStatus) -> Result<(), DatabaseError> {
         let now = self.clock.now();
         for source in &status.sources {

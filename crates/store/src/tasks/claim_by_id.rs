@@ -13,7 +13,7 @@ use crate::store::Store;
 /// A claim for one task. A batch names each task at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimById {
-    /// The task.
+    /// The task that is claimed.
     pub id: TaskId,
     /// The claim's id; a repeated claim has the same one.
     pub claim: ClaimId,
@@ -28,7 +28,7 @@ pub struct ClaimById {
 pub struct Granted {
     /// What the worker receives. For a claim that is repeated by name, `claim` is the first one's.
     pub grant: Grant,
-    /// The worker.
+    /// The worker that claims the task.
     pub worker: WorkerName,
 }
 
@@ -43,8 +43,9 @@ const POSTGRES: &str = "
     returning u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent";
 
-/// What already runs under the same claim. It is a statement of its own after the first: a claim that raced its own repeat
-/// waited there for the row, and only a newer snapshot shows what the other one was granted.
+/// What already runs under the same claim. It is a statement of its own after the first: if two requests with one
+/// claim id run at once, the second waits in the first statement for the row lock, and only a later statement sees what the first
+/// request was granted.
 const REPEATED_POSTGRES: &str = "
     select u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent

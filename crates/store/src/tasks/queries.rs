@@ -7,7 +7,7 @@ use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
-/// One statement: two might find a task that ends in between in neither table.
+/// In one statement, since a task that ends between two would be in neither table.
 const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
@@ -78,11 +78,11 @@ row_struct! {
 /// A task's status, and what it returned if it has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusAndResult {
-    /// The status.
+    /// The task's status when it was read.
     pub status: Status,
-    /// Why it was cancelled; `None` in every other status.
+    /// Why the task was cancelled; `None` in every other status.
     pub reason: Option<Reason>,
-    /// What it returned; `None` unless it has finished.
+    /// What the operation returned; `None` unless the task has finished.
     pub result: Option<RawJson>,
 }
 

@@ -94,8 +94,8 @@ const RELEASE_SQLITE: &str = "
         and due_at >= ?2
     returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
 
-/// How the tasks of those reports stand that had no effect: they may have ended, or wait for a grant. A task that another
-/// subject was granted, or nobody yet, is absent to the subject of the report.
+/// The current status of the tasks whose reports had no effect: they may have ended, or wait for a grant. A task that was not granted
+/// to the subject of the report is not returned: the sender may not see it.
 const CURRENT_STATUS_POSTGRES: &str = "
     select t.id, coalesce(o.attempt, u.attempt) as attempt,
         coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
@@ -114,7 +114,7 @@ const CURRENT_STATUS_SQLITE: &str = "
     where r.value->>1 is null or coalesce(o.subject, u.subject) = unhex(r.value->>1, '-')";
 
 row_struct! {
-    /// How a task stands after a report; `late_us` is null where there is no deadline.
+    /// The status of a task after a report; `late_us` is null where there is no deadline.
     #[derive(serde::Deserialize)]
     struct CurrentStatusRow {
         id: Uuid,
@@ -130,14 +130,14 @@ row_struct! {
 pub struct AttributedReport {
     /// The worker: a report counts only in the name of the worker that was granted the task.
     pub worker: WorkerName,
-    /// The account or client that reports, which must be the subject of the grant. `None`: the way by which the report came
-    /// does not tell (Kafka), and the claim id alone proves the grant.
+    /// The account or client that reports, which must be the subject of the grant. `None`: a Kafka
+    /// message does not authenticate its sender, and the claim id alone proves the grant.
     pub subject: Option<SubjectId>,
-    /// The report.
+    /// What the worker says of the task.
     pub report: Report,
 }
 
-/// How a task stands after a report.
+/// The status of a task after a report.
 struct CurrentStatus {
     attempt: Attempt,
     status: Status,
@@ -177,7 +177,7 @@ impl Store {
     ///
     /// A report counts if its attempt, claim, worker and type, and its subject if it names one, are those of the grant. In time
     /// it makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes
-    /// it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
+    /// it CANCELLED, and its content is dropped. The result of a report that has no effect says the current status of its task, unless the task is another
     /// subject's.
     pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (completed, released) = by_grant(reports);
@@ -343,7 +343,7 @@ fn add_current_statuses(
 }
 
 impl CurrentStatus {
-    /// The result of `report`, by how its task stands now.
+    /// The result of `report`, by the current status of its task.
     fn result_of(&self, report: &Report) -> SettleResult {
         if self.attempt != report.attempt {
             return SettleResult::Stale;

@@ -122,7 +122,7 @@ impl Server {
                 let settings = Settings { backend, credentials: Credentials::Token(token), ca: None };
                 ConnectionTarget { settings, identity: None, source }
             }
-            (Some(backend), Some(session), None) => of_cluster(session, backend, ca.as_deref()).await?,
+            (Some(backend), Some(session), None) => of_session_at(session, backend, ca.as_deref()).await?,
             (Some(backend), None, None) => return Err(NotSignedIn::Nobody(backend).into()),
             (None, None, token) => self.of_data_dir(token)?,
         };
@@ -140,7 +140,7 @@ impl Server {
         given.map(|(token, source)| GivenToken { token: token.trim().into(), source })
     }
 
-    /// Says on a terminal as whom and where the command acts, if the `tasker up` of the data directory would be another choice.
+    /// Prints on a terminal which account and Backend are used, if a local `tasker up` would be a second candidate.
     fn note_other_account(&self, Session { backend, username, .. }: &Session) -> Result<()> {
         if let Some(addresses) = self.target.directory().addresses()? {
             let directory = self.target.path().display();
@@ -220,13 +220,12 @@ fn of_session(session: Session, given: Option<GivenToken>) -> Result<ConnectionT
     Ok(ConnectionTarget { settings, identity: Some(identity), source })
 }
 
-/// The Backend at another address than that of the sign-in, with its token: if the Backend names the issuer of the token as its own.
-/// A token that came over TLS is not sent without.
+/// Uses the sign-in's token at another Backend if both trust the same issuer. A token that came over TLS is never sent without TLS.
 ///
 /// # Errors
 ///
 /// [`NotSignedIn`] if the Backend names another issuer; or why it does not answer.
-async fn of_cluster(session: Session, backend: String, ca: Option<&[u8]>) -> Result<ConnectionTarget> {
+async fn of_session_at(session: Session, backend: String, ca: Option<&[u8]>) -> Result<ConnectionTarget> {
     let (issuer, was_secure) = (session.issuer.clone(), session.backend.starts_with("https:"));
     let mut target = of_session(session, None)?;
     let is_downgrade = was_secure && !backend.starts_with("https:");

@@ -61,7 +61,7 @@ pub enum SecurityProtocol {
     /// Neither encryption nor authentication.
     #[serde(alias = "PLAINTEXT")]
     Plaintext,
-    /// TLS.
+    /// TLS without SASL.
     #[serde(alias = "SSL")]
     Ssl,
     /// Authentication by name and password, without encryption.

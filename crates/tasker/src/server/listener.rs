@@ -40,8 +40,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may leave what is sent to it unread; then the kernel closes the connection (`TCP_USER_TIMEOUT`, after RFC 5482).
-/// A client that reads slowly is not affected. No timer of ours could tell the two apart: for the process a write waits until
-/// a third of the socket's buffer, which may be megabytes, is free.
+/// A client that reads slowly is not affected. A timer in this process cannot distinguish the two: a write also blocks
+/// while a slow client empties a third of the socket's buffer, which may be megabytes.
 #[cfg(target_os = "linux")]
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -40,8 +40,8 @@ impl TicketConsumer {
         Self { slots, claim_client, subscription, tickets: VecDeque::new(), held }
     }
 
-    /// Claims tasks until the worker stops. Every answer is final for its tickets: a task that it does not grant belongs to
-    /// another worker or has ended, and if a ticket is lost all the same, the Backend publishes it again.
+    /// Claims tasks until the worker stops. Tickets are acknowledged whatever the answer is: a task that is not granted belongs
+    /// to another worker or has ended. The Backend republishes the ticket of a task that stays ready.
     pub(crate) async fn run(mut self) {
         while self.receive().await.is_some() && self.claim_next_batch().await.is_some() {}
     }

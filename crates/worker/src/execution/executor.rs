@@ -151,8 +151,8 @@ fn panic_failure(error: JoinError) -> Failure {
 }
 
 impl RunOutcome {
-    /// This outcome; a failure instead of a result that is too large to be sent. The Backend's own limit is lower as a
-    /// rule, and its refusal says so; this limit keeps a request within what any server reads.
+    /// Replaces a result that is too large to send by a failure. The Backend has a lower limit of its own; this limit keeps a
+    /// request within what any server reads.
     fn limit_size(self) -> Self {
         match self {
             Self::Result(result) if result.text().len() > MAX_SENT_RESULT_BYTES => {

@@ -85,7 +85,7 @@ impl HttpReporter {
                     self.delayed.extend(batch.into_iter().map(DelayedRetry::after_pause));
                     tokio::time::sleep(backoff.pause_after(&error)).await;
                 }
-                Err(error) if error.is_temporary() || error.is_about_the_caller() => {
+                Err(error) if error.is_temporary() || error.is_caller_refused() => {
                     self.outage_log.record_failure(BackendRequestKind::Report, &error);
                     self.retries.push_front(batch);
                     tokio::time::sleep(backoff.pause_after(&error)).await;
@@ -188,7 +188,7 @@ impl DelayedRetry {
 
 /// Whether the error concerns one report of the batch, rather than a temporary failure or our credentials.
 fn concerns_one_report(error: &ClientError) -> bool {
-    error.is_internal_server_error() || !(error.is_temporary() || error.is_about_the_caller())
+    error.is_internal_server_error() || !(error.is_temporary() || error.is_caller_refused())
 }
 
 /// Logs how a report was settled: the expected results at `debug`, reports without effect at `info` or `warn`.

@@ -40,7 +40,7 @@ struct UnconfirmedResult {
 }
 
 impl UnconfirmedResults {
-    /// None yet. What must be sent over HTTP after all is added to `http_queue`.
+    /// An empty set. Results that Kafka seems to have lost are added to `http_queue`.
     pub(crate) fn new(http_queue: ReportQueue) -> Self {
         Self { state: Arc::default(), http_queue }
     }
