@@ -69,7 +69,7 @@ impl Layers {
     fn add_text_in(mut self, directory: Option<&Path>, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
-            ConfigError::new(format!("{name}{position}: {}", redacted_with_suggestion(error.message())))
+            ConfigError::new(format!("{name}{position}: {}", redact_and_suggest(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines_of_settings(text);
@@ -129,7 +129,7 @@ impl Layers {
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
         let fitting = fitting.map_err(|refusal| {
-            ConfigError::new(format!("{origin}: {}", redacted_with_suggestion(refusal.message())))
+            ConfigError::new(format!("{origin}: {}", redact_and_suggest(refusal.message())))
         })?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
@@ -231,7 +231,7 @@ fn position(text: &str, offset: usize) -> String {
 }
 
 /// An error message of serde without values, followed by a suggestion.
-fn redacted_with_suggestion(message: &str) -> String {
+fn redact_and_suggest(message: &str) -> String {
     redact_value(message) + &suggestion(message)
 }
 
