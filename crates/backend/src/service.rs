@@ -17,7 +17,7 @@ use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
 use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher};
 use crate::batching::batch_consumer::BatchConsumer;
-use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::kafka::{result_consumer, ticket_republisher};
@@ -161,7 +161,7 @@ async fn register_builtin(store: &Store, builtin: &[Operation]) -> Result<(), Da
     Ok(())
 }
 
-fn spawn_writers<O: BatchOperation>(
+fn spawn_writers<O: BatchStatement>(
     supervisor: &mut Supervisor,
     name: &'static str,
     count: usize,

@@ -44,7 +44,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(app));
     let documented = document.paths.paths.keys().map(String::as_str);
     let templates = Templates::new(documented.chain(PAGES).chain([DOCUMENT_PATH]).chain(assets::urls()));
-    let names = from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown);
+    let names = from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown);
 
     let pages = pages(app).merge(assets::router());
     let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);

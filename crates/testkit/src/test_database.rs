@@ -53,7 +53,7 @@ impl TestDatabase {
     }
 
     /// Executes statements on a PostgreSQL database, on a connection of their own. Panics if one fails.
-    pub async fn execute(&self, statements: &str) {
+    pub async fn execute_on_postgres(&self, statements: &str) {
         let mut connection =
             PgConnection::connect(&self.url).await.expect("the PostgreSQL test server answers");
         let statements = sqlx::AssertSqlSafe(statements.to_owned());

@@ -18,7 +18,7 @@ pub struct QueryNames(Arc<BTreeMap<(String, String), Vec<String>>>);
 
 impl QueryNames {
     /// The query parameters of each operation of an OpenAPI document.
-    pub fn of(document: &OpenApi) -> Self {
+    pub fn from_document(document: &OpenApi) -> Self {
         let mut document = document.clone();
         let mut routes = BTreeMap::new();
         for (path, item) in &mut document.paths.paths {

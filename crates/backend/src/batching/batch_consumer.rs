@@ -9,7 +9,7 @@ use telemetry::error_chain;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_statement::BatchStatement;
 use crate::batching::splitting::{split_by_bytes, split_by_task};
 use crate::metrics;
 
@@ -24,7 +24,7 @@ const RETRY_PAUSES: ExponentialBuilder =
 const RETRY_WINDOW: Duration = Duration::from_secs(2);
 
 /// An item that waits for a writer.
-pub(crate) struct Queued<O: BatchOperation> {
+pub(crate) struct Queued<O: BatchStatement> {
     /// The item that the statement takes.
     pub(crate) input: O::Input,
     /// Where the answer goes.
@@ -34,12 +34,12 @@ pub(crate) struct Queued<O: BatchOperation> {
 }
 
 /// The queue of a batcher and the operation that its writers run.
-pub(crate) struct BatchConsumer<O: BatchOperation> {
+pub(crate) struct BatchConsumer<O: BatchStatement> {
     operation: Arc<O>,
     queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>,
 }
 
-impl<O: BatchOperation> BatchConsumer<O> {
+impl<O: BatchStatement> BatchConsumer<O> {
     /// Writers that run `operation` on what `queue` receives.
     pub(crate) fn new(operation: O, queue: mpsc::Receiver<Queued<O>>) -> Self {
         Self { operation: Arc::new(operation), queue: Arc::new(Mutex::new(queue)) }
@@ -53,7 +53,7 @@ impl<O: BatchOperation> BatchConsumer<O> {
 }
 
 /// While one batch is being committed the next one gathers in the queue, so no item waits for a timer.
-async fn run_writer<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
+async fn run_writer<O: BatchStatement>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
     loop {
         let mut received = Vec::new();
         if queue.lock().await.recv_many(&mut received, MAX_BATCH_ITEMS).await == 0 {
@@ -78,7 +78,7 @@ async fn run_writer<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc:
 
 /// Runs a batch. One that fails because of a row in it is halved until the failing item is alone, so that the others
 /// succeed.
-async fn run_batch<O: BatchOperation>(
+async fn run_batch<O: BatchStatement>(
     operation: &O,
     inputs: &[O::Input],
 ) -> Vec<Result<O::Output, Arc<DatabaseError>>> {
@@ -101,7 +101,7 @@ async fn run_batch<O: BatchOperation>(
     outputs
 }
 
-async fn run_with_retries<O: BatchOperation>(
+async fn run_with_retries<O: BatchStatement>(
     operation: &O,
     part: &[O::Input],
 ) -> Result<Vec<O::Output>, DatabaseError> {
@@ -110,7 +110,7 @@ async fn run_with_retries<O: BatchOperation>(
     loop {
         let sent = std::time::Instant::now();
         let result = operation.run(part).await;
-        metrics::statement(O::NAME, part.len(), sent);
+        metrics::statement(O::METRIC_LABEL, part.len(), sent);
         let error = match result {
             Ok(outputs) => return Ok(outputs),
             Err(error) => error,
@@ -134,8 +134,8 @@ mod tests {
     /// Doubles its items; refuses every batch that contains 13.
     struct FailingOnThirteen;
 
-    impl BatchOperation for FailingOnThirteen {
-        const NAME: &'static str = "failing on thirteen";
+    impl BatchStatement for FailingOnThirteen {
+        const METRIC_LABEL: &'static str = "failing on thirteen";
 
         type Input = u32;
         type Output = u32;

@@ -8,7 +8,7 @@ use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
 use store::{AttributedReport, Store};
 
 use crate::batching::batch_consumer::BatchConsumer;
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
@@ -74,8 +74,8 @@ pub(crate) struct SettleBatch {
     notifier: Arc<Notifier>,
 }
 
-impl BatchOperation for SettleBatch {
-    const NAME: &'static str = "settle";
+impl BatchStatement for SettleBatch {
+    const METRIC_LABEL: &'static str = "settle";
 
     type Input = AttributedReport;
     type Output = SettleResult;

@@ -9,7 +9,7 @@ use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceC
 use store::Store;
 
 use crate::batching::batch_consumer::BatchConsumer;
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
@@ -176,8 +176,8 @@ pub(crate) struct SubmitBatch {
     tickets: Option<TicketPublisher>,
 }
 
-impl BatchOperation for SubmitBatch {
-    const NAME: &'static str = "submit";
+impl BatchStatement for SubmitBatch {
+    const METRIC_LABEL: &'static str = "submit";
 
     type Input = Submission;
     type Output = ();

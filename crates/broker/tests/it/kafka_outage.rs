@@ -13,7 +13,7 @@ async fn a_process_starts_without_kafka_and_survives_its_outage() {
     kafka.kill();
     let settings =
         Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::new(&kafka.address()) };
-    let process = TestProcess::of(settings, Role::Backend);
+    let process = TestProcess::new(settings, Role::Backend);
     process.broker.declare_queues([&queue()]);
     let (mut tickets, mut results) = (process.tickets(8), process.results());
     process.until("the outage is reported", |broker| !broker.degraded_reasons().is_empty()).await;
@@ -86,8 +86,10 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_for_an_outage_names_the_address() {
-    let process =
-        TestProcess::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
+    let process = TestProcess::new(
+        Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() },
+        Role::Worker,
+    );
     process
         .until("the address is named", |broker| {
             broker.degraded_reasons().iter().any(|reason| reason.contains("127.0.0.1:1"))

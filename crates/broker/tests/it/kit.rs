@@ -42,7 +42,7 @@ pub(crate) fn queue() -> QueueName {
 
 impl TestProcess {
     /// A process with `settings` in `role`.
-    pub(crate) fn of(settings: Settings, role: Role) -> Self {
+    pub(crate) fn new(settings: Settings, role: Role) -> Self {
         let broker = Broker::open(settings.clone()).expect("valid settings");
         let (running, cancel) = (TaskTracker::new(), CancellationToken::new());
         running.spawn(broker.clone().manage_topics(role, cancel.clone()));
@@ -51,7 +51,7 @@ impl TestProcess {
 
     /// A Backend whose topics exist.
     pub(crate) async fn ready(settings: Settings) -> Self {
-        let process = Self::of(settings, Role::Backend);
+        let process = Self::new(settings, Role::Backend);
         process.broker.declare_queues([&queue()]);
         process.until("all topics exist", |broker| broker.degraded_reasons().is_empty()).await;
         process

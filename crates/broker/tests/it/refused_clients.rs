@@ -39,7 +39,7 @@ async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
     let settings =
         Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::new(&kafka.address()) };
     let owner = TestProcess::ready(settings).await;
-    let process = TestProcess::of(authenticated(&kafka, &prefix), Role::Worker);
+    let process = TestProcess::new(authenticated(&kafka, &prefix), Role::Worker);
     let has_failed = |reason: &String| reason.starts_with("Kafka's producer has failed: ");
     process.until("the producer has failed", |broker| broker.degraded_reasons().iter().any(has_failed)).await;
     assert!(!process.broker.publish_ticket(&queue(), &ticket(), None, None));

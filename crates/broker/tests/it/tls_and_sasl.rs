@@ -52,7 +52,7 @@ async fn wrong_credentials_are_reported_and_nothing_is_sent() {
         (wrong_authority, "ertificate"),
     ];
     for (settings, text) in wrong {
-        let process = TestProcess::of(settings, Role::Backend);
+        let process = TestProcess::new(settings, Role::Backend);
         process
             .until(text, |broker| broker.degraded_reasons().iter().any(|reason| reason.contains(text)))
             .await;

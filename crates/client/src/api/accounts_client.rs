@@ -67,7 +67,7 @@ struct NewUser<'a> {
 
 /// A change of an account; absent fields stay as they are.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Change<'a> {
+pub struct AccountChange<'a> {
     /// The new role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'a str>,
@@ -78,7 +78,7 @@ pub struct Change<'a> {
 
 impl AccountsClient {
     /// The accounts of `identity`.
-    pub fn of(identity: IdentityClient, token: SecretString) -> Self {
+    pub fn new(identity: IdentityClient, token: SecretString) -> Self {
         Self { identity, token }
     }
 
@@ -101,7 +101,7 @@ impl AccountsClient {
     }
 
     /// Changes the role of an account, or disables or enables it.
-    pub async fn change(&self, name: &str, change: Change<'_>) -> Result<(), ClientError> {
+    pub async fn change(&self, name: &str, change: AccountChange<'_>) -> Result<(), ClientError> {
         self.send(self.request(Method::PATCH, &["api", "User", name]).json(&change)).await.map(drop)
     }
 
@@ -123,7 +123,7 @@ impl AccountsClient {
     }
 
     /// Resets an account's password to a generated one, which is returned.
-    pub async fn reset(&self, name: &str) -> Result<NewPassword, ClientError> {
+    pub async fn reset_password(&self, name: &str) -> Result<NewPassword, ClientError> {
         self.send(self.request(Method::POST, &["api", "User", name, "reset"])).await?.read()
     }
 

@@ -47,7 +47,7 @@ pub struct UserInfo {
 impl IdentityClient {
     /// The Identity at `address`; nothing is sent yet. `ca` as in [`crate::client::Settings`]. Fails if the address is invalid
     /// or TLS cannot be set up.
-    pub fn at(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {
+    pub fn new(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {
         Ok(Self {
             address: transport::base_url(address)?,
             http: transport::http_client(ca, transport::is_https(address))?,

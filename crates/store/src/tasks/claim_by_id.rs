@@ -155,10 +155,10 @@ pub(crate) async fn claim_on_sqlite(
 pub(crate) fn decode_grants(rows: impl IntoIterator<Item = GrantRow>) -> Vec<Granted> {
     let log =
         |error: &DatabaseError| tracing::error!(%error, "a corrupt task was claimed; it ends by its TTL");
-    rows.into_iter().filter_map(|row| granted(row).inspect_err(log).ok()).collect()
+    rows.into_iter().filter_map(|row| decode_grant(row).inspect_err(log).ok()).collect()
 }
 
-fn granted(row: GrantRow) -> Result<Granted, DatabaseError> {
+fn decode_grant(row: GrantRow) -> Result<Granted, DatabaseError> {
     let id = row.id;
     let parameters = row.parameters.map(RawJson::parse).transpose();
     Ok(Granted {

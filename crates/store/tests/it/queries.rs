@@ -41,7 +41,7 @@ async fn a_list_is_read_page_by_page() {
             let rows = test.store.list(ANN, &TaskFilter::UNFILTERED, page).await.unwrap();
             let Some(last) = rows.last() else { break };
             assert!(rows.len() <= 6);
-            page = page.after(last.id);
+            page = page.next_page(last.id);
             seen.extend(rows.iter().map(|row| row.id));
             test.created().await;
         }
@@ -129,7 +129,7 @@ async fn a_list_has_the_tasks_that_pass_its_filter() {
             loop {
                 let rows = test.store.list(ANN, &filter, page).await.unwrap();
                 let Some(last) = rows.last() else { break };
-                page = page.after(last.id);
+                page = page.next_page(last.id);
                 found.extend(rows.iter().map(|row| (row.id, row.status)));
             }
             assert_eq!(found, expected, "{filter:?}");

@@ -244,7 +244,7 @@ async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker,
 async fn identity(config: &Config) -> ProbeResult {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
-    let identity = IdentityClient::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
+    let identity = IdentityClient::new(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
     match identity.issuer().await {
         Ok(issuer) if issuer == address => Ok(format!("Identity answers at {address}")),
         Ok(issuer) => Err(format!(

@@ -128,8 +128,8 @@ impl Layers {
             (Err(refusal), Err(_)) => Err(refusal),
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
-        let fitting = fitting.map_err(|refusal| {
-            ConfigError::new(format!("{origin}: {}", redact_and_suggest(refusal.message())))
+        let fitting = fitting.map_err(|error| {
+            ConfigError::new(format!("{origin}: {}", redact_and_suggest(error.message())))
         })?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)

@@ -85,7 +85,9 @@ async fn services_that_start_together_migrate_once_whatever_the_default_isolatio
     let (_, name) = database.url.rsplit_once('/').unwrap();
     let mut lock = PgConnection::connect(&database.url).await.unwrap();
     database
-        .execute(&format!("alter database {name} set default_transaction_isolation = 'repeatable read'"))
+        .execute_on_postgres(&format!(
+            "alter database {name} set default_transaction_isolation = 'repeatable read'"
+        ))
         .await;
     // Each process waits for the lock of the migration before one of them migrates.
     lock.execute("select pg_advisory_lock(hashtext('tasker: migrate'))").await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::workspace::{assert_none, crates, files_below, read, root};
+use crate::kit::workspace_files::{assert_none, crates, files_below, read, root};
 
 /// Renaming a test must not leave a guarantee without a test.
 #[test]

@@ -67,7 +67,7 @@ impl Login {
         let username = self.username()?;
         let password = self.password(&username)?;
         let requested_at = Timestamp(ProcessClock::System.now());
-        let client = IdentityClient::at(&identity, ca.as_deref())?;
+        let client = IdentityClient::new(&identity, ca.as_deref())?;
         let signed_in = client.sign_in(&username, &password).await?;
         let issuer = client.issuer().await?;
         // A Backend that does not answer now may be started later.
@@ -185,7 +185,7 @@ impl Server {
                 ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
             })?,
         };
-        let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
+        let identity = IdentityClient::new(&address, settings.ca.as_deref())?;
         let (token, is_local) = match settings.credentials {
             Credentials::Token(token) => (token, false),
             Credentials::Password { username, password, .. } => {

@@ -6,7 +6,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use crate::workspace::{assert_none, crates, entries, read, shortened};
+use crate::kit::workspace_files::{assert_none, crates, entries, read, shortened};
 
 use self::graph::{Evidence, cycles, edges, sibling_edges};
 use self::modules::{Modules, ReadFile};
