@@ -159,7 +159,7 @@ mod tests {
         ] {
             let refusal = refusal(url);
             assert!(
-                refusal.starts_with(&format!("a {character} in a name or a password")),
+                refusal.starts_with(&format!("write {character} in a user name or password")),
                 "{url}: {refusal}"
             );
             assert!(!refusal.contains("word") || refusal.matches("word").count() == 1, "{url}: {refusal}");

@@ -37,11 +37,11 @@ struct Node {
     guard: Option<Guard>,
     /// Schemas of members by name.
     members: HashMap<String, NodeId>,
-    /// Schemas that any member may be held against.
+    /// Schemas that any member may be validated against.
     any_member: Vec<NodeId>,
     /// Schemas of the first items.
     first_items: Vec<NodeId>,
-    /// Schemas that any item may be held against.
+    /// Schemas that any item may be validated against.
     any_item: Vec<NodeId>,
 }
 

@@ -69,7 +69,7 @@ impl Layers {
     fn add_text_in(mut self, directory: Option<&Path>, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
-            ConfigError::new(format!("{name}{position}: {}", redact_and_suggest(error.message())))
+            ConfigError::new(format!("{name}{position}: {}", redact_message(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines_of_settings(text);
@@ -128,9 +128,8 @@ impl Layers {
             (Err(refusal), Err(_)) => Err(refusal),
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
-        let fitting = fitting.map_err(|error| {
-            ConfigError::new(format!("{origin}: {}", redact_and_suggest(error.message())))
-        })?;
+        let fitting = fitting
+            .map_err(|error| ConfigError::new(format!("{origin}: {}", redact_message(error.message()))))?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
     }
@@ -231,7 +230,7 @@ fn position(text: &str, offset: usize) -> String {
 }
 
 /// An error message of serde without values, followed by a suggestion.
-fn redact_and_suggest(message: &str) -> String {
+fn redact_message(message: &str) -> String {
     redact_value(message) + &suggestion(message)
 }
 
