@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use database::{DatabaseError, Unavailability};
+use database::{DatabaseError, UnavailableCause};
 use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
@@ -86,7 +86,7 @@ pub(crate) enum ApiError {
     TimedOut,
     /// The database does not serve the request at the moment.
     #[error("{0}; try again later")]
-    Unavailable(Unavailability),
+    Unavailable(UnavailableCause),
     /// The keys of Identity are not known.
     #[error("Identity cannot be reached; try again shortly")]
     NoIdentity,
@@ -216,7 +216,7 @@ impl From<InvalidJson> for ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
-        if let Some(why) = error.unavailability() {
+        if let Some(why) = error.unavailable_cause() {
             tracing::debug!(error = %error_chain(&error), "the database is unavailable");
             return Self::Unavailable(why);
         }

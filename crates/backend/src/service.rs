@@ -16,8 +16,8 @@ use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
 use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher};
-use crate::batching::batch_operation::BatchOperation;
-use crate::batching::batch_writers::BatchWriters;
+use crate::batching::batch_consumer::BatchConsumer;
+use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::kafka::{result_consumer, ticket_republisher};
@@ -49,9 +49,9 @@ pub enum OpenError {
 /// The Backend, open but not yet running.
 pub struct Backend {
     app: Arc<AppState>,
-    submit_writers: BatchWriters<SubmitBatch>,
-    claim_writers: BatchWriters<ClaimBatch>,
-    settle_writers: BatchWriters<SettleBatch>,
+    submit_writers: BatchConsumer<SubmitBatch>,
+    claim_writers: BatchConsumer<ClaimBatch>,
+    settle_writers: BatchConsumer<SettleBatch>,
     long_poll_queue: LongPollQueue,
 }
 
@@ -161,14 +161,14 @@ async fn register_builtin(store: &Store, builtin: &[Operation]) -> Result<(), Da
     Ok(())
 }
 
-fn spawn_writers<O: BatchOperation>(
+fn spawn_writers<O: BatchStatement>(
     supervisor: &mut Supervisor,
     name: &'static str,
     count: usize,
-    writers: &BatchWriters<O>,
+    writers: &BatchConsumer<O>,
 ) {
     for _ in 0..count {
-        supervisor.spawn(name, writers.writer());
+        supervisor.spawn(name, writers.consume_loop());
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Settings {
     pub default_ttl: Option<Ttl>,
     /// The longest time to live.
     pub max_ttl: Ttl,
-    /// How long a task may wait for a claim.
+    /// How long a task may wait for a grant.
     pub start_within: Ttl,
     /// How long an ended task is stored, counted from its submission.
     pub keep_ended: Duration,

@@ -14,10 +14,10 @@ use crate::connection::Connection;
 use crate::connection::availability::BrokerAvailability;
 use crate::connection::topic_registry::{SHARED_TOPIC_HINT, TopicLayout};
 use crate::consumer::consume_loop::{ConsumeLoop, Source};
-use crate::consumer::subscription::Subscription;
+use crate::consumer::message_receiver::MessageReceiver;
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
-use crate::message::{ResultMessage, Ticket};
+use crate::message_formats::{ResultMessage, Ticket};
 use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 use crate::producer::recovery::ProducerRecovery;
@@ -55,7 +55,7 @@ impl Broker {
         })
     }
 
-    /// Declares the queues whose tickets are published or consumed here, so that their topics are looked after.
+    /// Declares the queues whose tickets are published or consumed here, so that the topic manager creates their topics or reports them as missing.
     pub fn declare_queues<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
         let names = &self.connection.topic_names;
         self.connection.topics.declare(queues.into_iter().map(|queue| names.tickets(queue)));
@@ -68,7 +68,7 @@ impl Broker {
         installation: InstallationId,
         queue: &QueueName,
         capacity: usize,
-    ) -> Result<(Subscription<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
+    ) -> Result<(MessageReceiver<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
         self.declare_queues([queue]);
         let names = &self.connection.topic_names;
         let source = Source {
@@ -84,7 +84,7 @@ impl Broker {
     pub fn results(
         &self,
         installation: InstallationId,
-    ) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
+    ) -> Result<(MessageReceiver<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
         let names = &self.connection.topic_names;
         let source =
             Source { installation, topic: names.results(), group: names.backend_group(installation) };
@@ -92,18 +92,18 @@ impl Broker {
         ConsumeLoop::new(connection, dead_letter_queue, source, MAX_BUFFERED_RESULTS)
     }
 
-    /// Publishes a ticket to the workers of its queue, without waiting. `true`: it is on its way to the brokers.
+    /// Publishes a ticket to the workers of its queue, without waiting. `true`: the ticket is on its way to the brokers.
     ///
-    /// `resend_round` numbers the republications of tickets: each round uses another partition than the first publication and
+    /// `republish_round` numbers the republications of tickets: each round uses another partition than the first publication and
     /// than the round before, in case the consumer of that partition is busy.
     pub fn publish_ticket(
         &self,
         queue: &QueueName,
         ticket: &Ticket,
         trace: Option<TraceContext>,
-        resend_round: Option<u64>,
+        republish_round: Option<u64>,
     ) -> bool {
-        self.publisher.publish_ticket(queue, ticket, trace, resend_round)
+        self.publisher.publish_ticket(queue, ticket, trace, republish_round)
     }
 
     /// Publishes a result. Returns when the brokers have it, or with the reason why they do not. If the future is dropped, the

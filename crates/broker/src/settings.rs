@@ -107,7 +107,7 @@ pub struct InvalidSetting {
 
 impl Settings {
     /// The default settings for these brokers, without encryption.
-    pub fn of(bootstrap_servers: &str) -> Self {
+    pub fn new(bootstrap_servers: &str) -> Self {
         let days = |days: u64| Duration::from_hours(24 * days);
         Self {
             bootstrap_servers: bootstrap_servers.to_owned(),
@@ -308,7 +308,7 @@ mod tests {
 
     fn with(key: &str, value: &str) -> Settings {
         let properties = [(key.to_owned(), SecretString::from(value))].into();
-        Settings { properties, ..Settings::of("127.0.0.1:9092") }
+        Settings { properties, ..Settings::new("127.0.0.1:9092") }
     }
 
     #[test]
@@ -321,13 +321,13 @@ mod tests {
 
     #[test]
     fn plain_text_is_warned_of_or_refused_outside_loopback_only() {
-        let warnings = |servers| Settings::of(servers).warnings().len();
+        let warnings = |servers| Settings::new(servers).warnings().len();
         assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3,kafka.localhost:4"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
         let password = SecretString::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };
         let security = Security { sasl: Some(sasl), ..Security::default() };
-        let plain_text = Settings { security, ..Settings::of("kafka.example.org:9092") };
+        let plain_text = Settings { security, ..Settings::new("kafka.example.org:9092") };
         assert!(plain_text.check().unwrap_err().to_string().starts_with("kafka.sasl_mechanism: "));
         assert!(!format!("{plain_text:?}").contains("hush"));
         assert!(!format!("{:?}", with("sasl.oauthbearer.client.secret", "hush")).contains("hush"));
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn each_group_protocol_sets_its_own_properties_only() {
-        let settings = |group_protocol| Settings { group_protocol, ..Settings::of("127.0.0.1:1") };
+        let settings = |group_protocol| Settings { group_protocol, ..Settings::new("127.0.0.1:1") };
         let classic = settings(GroupProtocol::Classic).consumer("g");
         assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
         let new = settings(GroupProtocol::Consumer).consumer("g");

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::ClientError;
 
-/// Each pause is random between the doubled previous one and twice that, so that clients do not retry in step.
+/// The base doubles each time; a pause is random between the base and twice the base, so that clients do not retry in step.
 const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(50))
     .with_max_delay(MAX_UNJITTERED_PAUSE)

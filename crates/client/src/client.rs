@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// A GET request with a query.
-    pub(crate) fn get_with_query(
+    pub(crate) fn request_with_query(
         &self,
         path: &[&str],
         query: impl IntoIterator<Item = (&'static str, String)>,

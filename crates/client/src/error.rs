@@ -29,7 +29,7 @@ pub enum ClientError {
     /// The server answered with a problem (RFC 9457).
     #[error("{}", problem.detail)]
     Refused {
-        /// The problem.
+        /// The problem document of the answer.
         problem: Box<Problem>,
         /// The server's `Retry-After`.
         retry_after: Option<Duration>,
@@ -94,7 +94,7 @@ impl ClientError {
     }
 
     /// Whether the caller is refused, not the request: its account does not exist, or lacks the role.
-    pub fn is_about_the_caller(&self) -> bool {
+    pub fn is_caller_refused(&self) -> bool {
         match self {
             Self::Token { .. } => !self.is_temporary(),
             Self::Refused { problem, .. } => matches!(problem.status, 401 | 403),
@@ -130,8 +130,8 @@ impl ClientError {
     }
 }
 
-/// Whether an HTTP status means a temporary condition of the server. 421 is one: the request is right, and the service or a proxy
-/// is not set up for its host name, which somebody mends.
+/// Whether an HTTP status means a temporary condition of the server. 421 too: the service or a proxy is not yet
+/// configured for the host name.
 fn is_temporary_status(status: u16) -> bool {
     matches!(status, 408 | 421 | 429 | 500..=599)
 }
@@ -158,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_account_is_about_the_caller() {
+    fn a_missing_account_is_caller_refused() {
         let token = |status| ClientError::Token {
             error: "invalid_client".to_owned(),
             description: Some("there is no client `rig`".to_owned()),
             status,
             retry_after: None,
         };
-        assert!(token(401).is_about_the_caller());
-        assert!(!token(503).is_about_the_caller());
-        assert!(refused(403).is_about_the_caller());
+        assert!(token(401).is_caller_refused());
+        assert!(!token(503).is_caller_refused());
+        assert!(refused(403).is_caller_refused());
         assert_eq!(
             token(401).to_string(),
             "Identity refused to issue a token: invalid_client, there is no client `rig`"

@@ -11,7 +11,9 @@ mod server_time;
 mod token_source;
 mod transport;
 
-pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+pub use crate::api::accounts_client::{
+    AccountChange, AccountsClient, Invitation, NewPassword, User, UserList,
+};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::api::tasks::NewTask;
 pub use crate::backend_issuer::issuer_of_backend;

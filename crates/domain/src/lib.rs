@@ -1,11 +1,11 @@
 //! The task: its state machine, its rules, and the JSON types of the API. No I/O and no clock.
 
-mod display_control;
+mod control_characters;
 mod host;
 mod id;
-mod json_object;
 pub mod limits;
 mod name;
+mod object_only;
 mod operation;
 mod raw_json;
 mod task;
@@ -13,18 +13,19 @@ mod timestamp;
 mod trace_context;
 mod wire;
 
-pub use display_control::is_display_control;
+pub use control_characters::is_control_or_invisible;
 pub use host::{is_ip_address, is_loopback_host};
 pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
-pub use json_object::ObjectOnly;
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
+pub use object_only::ObjectOnly;
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
 pub use task::attempt::Attempt;
+pub use task::attempt_budget::AttemptBudget;
 pub use task::options::TaskOptions;
 pub use task::priority::{InvalidPriority, Priority};
 pub use task::retry_policy::{BackoffFactor, InvalidFactor, RetryHint, RetryPolicy};
-pub use task::state_machine::{AttemptBudget, Event, InvalidTransition, State};
+pub use task::state_machine::{Event, InvalidTransition, State};
 pub use task::status::{AttemptEnd, Reason, Status};
 pub use task::submission::{NotBefore, Submission};
 pub use task::submission_limits::{RetryRequest, SubmissionDefaults, SubmissionMaxima};
@@ -34,8 +35,8 @@ pub use task::worker_process::WorkerProcess;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use trace_context::{InvalidTraceContext, TraceContext};
 pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant, Pull};
-pub use wire::error_text::ErrorText;
 pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
+pub use wire::lossy_string::LossyString;
 pub use wire::page_request::PageRequest;
 pub use wire::problem::{Fault, Problem};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};

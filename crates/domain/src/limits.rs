@@ -30,9 +30,8 @@ pub const MAX_RUNNING_PER_HEARTBEAT: usize = 20_000;
 /// Bytes of the JSON Schemas of an operation's parameters and of its result, together.
 pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 
-/// How long after its submission a task may become ready at most, and how long it may then wait for a claim, in milliseconds: a
-/// year.
-pub const MAX_DELAY_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+/// The longest delay of a task, and the longest `startWithin`, in milliseconds: a year.
+pub const MAX_DELAY_OR_START_WITHIN_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// Reports in one request.
 pub const MAX_REPORTS_PER_REQUEST: usize = 1000;

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::json_objects;
 use crate::name::{QueueName, TypeName};
+use crate::object_only;
 use crate::task::submission_limits::{SubmissionDefaults, SubmissionMaxima};
 use crate::task::ttl::Ttl;
 
-json_objects!(read and written: Operation, TtlBounds);
+object_only!(deserialize and serialize: Operation, TtlBounds);
 
 /// A registered operation. Its highest registered version checks the submissions of its type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
-use database::{DatabaseError, Unavailability};
+use database::{DatabaseError, UnavailableCause};
 use domain::Problem;
 use web::problem;
 use web::request_log::FailureCause;
@@ -59,7 +59,7 @@ pub(crate) enum ServiceFailure {
     Overloaded,
     /// The database does not answer.
     #[error("{0}: try again later")]
-    Unavailable(Unavailability, #[source] DatabaseError),
+    Unavailable(UnavailableCause, #[source] DatabaseError),
     /// The readiness check has failed.
     #[error("requests cannot be served: database of accounts: {0}")]
     NotReady(String),
@@ -138,7 +138,7 @@ impl ServiceFailure {
 
 impl From<DatabaseError> for ServiceFailure {
     fn from(error: DatabaseError) -> Self {
-        match error.unavailability() {
+        match error.unavailable_cause() {
             Some(why) => Self::Unavailable(why, error),
             None => Self::Internal(error),
         }

@@ -44,20 +44,20 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(app));
     let documented = document.paths.paths.keys().map(String::as_str);
     let templates = Templates::new(documented.chain(PAGES).chain([DOCUMENT_PATH]).chain(assets::urls()));
-    let names = from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown);
+    let names = from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown);
 
     let pages = pages(app).merge(assets::router());
     let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
     let pages = layers::guard_pages(with_state(pages), settings);
     let token = Router::from(token_endpoint()).method_not_allowed_fallback(async || TokenError::Method);
-    let token = layers::guard_api(with_state(token), layers::OAUTH, settings);
+    let token = layers::guard_api(with_state(token), layers::OAUTH_ERROR_RESPONSES, settings);
     let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
     let accounts = Router::from(account_operations());
     let accounts = accounts.layer(from_fn_with_state(Arc::clone(app), layers::run_to_end));
     let apis = accounts.merge(health).layer(names);
     let apis = apis.merge(standard_operations()).merge(document_route(&document));
     let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
-    let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
+    let apis = layers::guard_api(with_state(apis), layers::PROBLEM_RESPONSES, settings);
     normalize_path::apply(layers::observe(pages.merge(token).merge(apis), settings), templates)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-use database::{DatabaseError, Db, is_session_outdated};
+use database::{DatabaseError, Db, may_lead_to_standby};
 use domain::{Priority, TaskId, TypeName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
@@ -98,8 +98,8 @@ impl PeerChannel {
 
     /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
     /// connection may look healthy while no notification passes through it, or lead to a server that has become a standby.
-    pub async fn heartbeat(&mut self) -> Result<(), DatabaseError> {
-        if !std::mem::take(&mut self.received_own) || is_session_outdated(self.opened_at.elapsed()) {
+    pub async fn send_keepalive(&mut self) -> Result<(), DatabaseError> {
+        if !std::mem::take(&mut self.received_own) || may_lead_to_standby(self.opened_at.elapsed()) {
             return Err(DatabaseError::NotificationsLost);
         }
         self.publish(&PeerUpdate::default()).await
@@ -127,7 +127,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 }
 
 impl PeerUpdate {
-    /// The update after which nothing known of before can be relied on: any task may have ended, any type may have ready
+    /// An update that says: any task may have ended, and any type may have ready tasks: any task may have ended, any type may have ready
     /// tasks.
     pub const fn anything() -> Self {
         Self {

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 use domain::{Priority, TypeName};
 use parking_lot::Mutex;
 
-use crate::store::Store;
-
 /// A priority that other Backends use is noticed this long after its first use.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -72,14 +70,6 @@ impl PrioritiesInUse {
             is_due
         };
         types.iter().filter(|type_name| is_due(type_name)).collect()
-    }
-}
-
-impl Store {
-    /// A task of `type_name` has `priority`: claims by type look for it from now on. A priority that this process has not heard of
-    /// is looked for in the database every second.
-    pub fn add_priority(&self, type_name: &TypeName, priority: Priority) {
-        self.priorities().add(type_name, priority);
     }
 }
 

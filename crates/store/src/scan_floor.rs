@@ -1,4 +1,4 @@
-//! Lower bounds for index scans: below a floor an index holds only dead entries.
+//! Lower bounds for index scans: below a floor a scan has found only dead entries, so later scans begin there.
 //!
 //! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from
 //! the low end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::priorities_in_use::ScanKey;
 
-/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. Counted back
-/// from now and not from the last row found, because an old backlog may hold a hundred thousand tasks of one second.
+/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. It is
+/// subtracted from now, not from the last row found: in an old backlog one second may hold 100,000 tasks, which each scan would read
+/// again.
 const COMMIT_TIME: i64 = 250_000;
 
 /// How often a scan over ready tasks is a full one.

@@ -14,7 +14,7 @@ use crate::priorities_in_use::PrioritiesInUse;
 use crate::scan_floor::Floors;
 
 /// The tables of tasks, catalogue and workers.
-pub const TASKS: SchemaPart = SchemaPart {
+pub const TASKS_SCHEMA: SchemaPart = SchemaPart {
     name: "tasks",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_tasks.sql"),
@@ -35,7 +35,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// PostgreSQL's clock minus the steady clock of this process, in microseconds, when it was last read. The wall clock of
+    /// PostgreSQL's clock minus the monotonic clock of this process, in microseconds, when it was last read. The wall clock of
     /// this machine may be set meanwhile, and that must not move a floor.
     server_clock_offset: AtomicI64,
     id_counter: Mutex<ContextV7>,
@@ -55,15 +55,15 @@ impl Store {
             unreadable: Mutex::default(),
             floors: Floors::default(),
             priorities: PrioritiesInUse::default(),
-            write_check: WriteCheck::new(db.clone(), TASKS),
+            write_check: WriteCheck::new(db.clone(), TASKS_SCHEMA),
         };
         Self { db, clock, shared: Arc::new(shared) }
     }
 
     /// Brings the tables to this binary's version and reads the database's clock. Fails if the database is unreachable or a
-    /// newer Tasker has closed its schema to this one.
+    /// newer Tasker has changed the schema so that this version may not use it.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        TASKS.migrate(&self.db).await?;
+        TASKS_SCHEMA.migrate(&self.db).await?;
         self.read_database_clock().await
     }
 

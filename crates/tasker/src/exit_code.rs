@@ -86,7 +86,7 @@ impl Exit {
         match error {
             ClientError::BadAddress { .. } => Self::Usage,
             ClientError::Unreachable { .. } | ClientError::Untrusted { .. } => Self::Unreachable,
-            ClientError::Token { .. } if error.is_about_the_caller() => Self::NotSignedIn,
+            ClientError::Token { .. } if error.is_caller_refused() => Self::NotSignedIn,
             refusal => refusal.problem().map_or(Self::Error, |problem| match problem.task_status {
                 Some(Status::Cancelled) => Self::without_result(problem.reason),
                 Some(Status::Created | Status::Running) => Self::NotEnded,

@@ -1,5 +1,5 @@
-//! The hosts under whose names a listener is reached. A request that names another host is refused: a web page whose name was made
-//! to lead to the listener (DNS rebinding) would otherwise be of the same origin as the service, and no guard for origins would hold.
+//! The hosts under whose names a listener is reached. A request that names another host is refused: otherwise DNS
+//! rebinding would make a foreign page same-origin, and the checks of CORS and CSRF would pass.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ struct Hosts {
 }
 
 impl AllowedHosts {
-    /// The hosts `names`, of which `setting` has those that an operator can add.
+    /// Allows `names`. `setting` is the setting that error texts name for adding more.
     pub fn new(setting: &'static str, names: Vec<HostPattern>) -> Self {
         Self(Arc::new(Hosts { setting, names, certificate: None, is_logged: AtomicBool::new(false) }))
     }

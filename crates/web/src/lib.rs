@@ -1,4 +1,4 @@
-//! The HTTP edge that every HTTP service shares: layers around a router, and readers of request headers.
+//! The HTTP layers that every HTTP service shares: layers around a router, and readers of request headers.
 //!
 //! The crate depends on HTTP and problem documents (RFC 9457), and not on tasks, accounts, databases or Kafka. Layers are plain
 //! middleware functions for [`axum::middleware`], or a layer of `tower-http` with our settings.

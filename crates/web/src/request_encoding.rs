@@ -20,7 +20,7 @@ pub fn decode<S: Clone + Send + Sync + 'static>(routes: Router<S>, refused: fn()
 
 /// A problem document (RFC 9457) that refuses an encoding.
 pub fn problem() -> Response {
-    let detail = "Content-Encoding is gzip or identity";
+    let detail = "Content-Encoding must be gzip or identity";
     problem::response(Problem::new(415, "unsupported-encoding", "Unsupported encoding", detail))
 }
 

@@ -51,7 +51,7 @@ impl BackendOutageLog {
             warn!(
                 worker.name = worker,
                 error = cause,
-                "worker {worker} keeps trying to reach the Backend: {cause}"
+                "worker {worker}: requests to the Backend fail and are retried: {cause}"
             );
         }
     }
@@ -65,7 +65,7 @@ impl BackendOutageLog {
             info!(
                 worker.name = worker,
                 outage.ms = ms,
-                "worker {worker} reaches the Backend again after {lasted:.1?}"
+                "worker {worker}: requests to the Backend succeed again after {lasted:.1?}"
             );
         }
     }
@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// The kind of an error. Its text would not do: it names the request's address, which is another one for each kind.
+/// The kind of an error. The error's text cannot be used: it contains the URL, which differs for each kind of request.
 const fn kind(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "unreachable",

@@ -46,7 +46,7 @@ pub struct Worker {
     on_drain: DrainNotice,
 }
 
-/// Is told how many tasks run, and how long they may, when a worker begins to stop.
+/// Called when a worker begins to stop, with the number of running tasks and the drain time.
 type DrainNotice = Box<dyn Fn(usize, Duration) + Send + Sync>;
 
 /// The tasks that serve Kafka: they run until the reports are flushed, which is after the claiming of tasks has ended.
@@ -224,9 +224,9 @@ impl Worker {
         }
         executor.release.cancel();
         if timeout(ABORT_TIMEOUT, executor.tracker.wait()).await.is_err() {
-            // Not released, or another worker would run them while they still run here. The Backend ends them.
+            // These tasks are not released: another worker would run them a second time. The Backend ends them.
             let running = executor.running.count();
-            warn!(worker.name = %name, "worker {name} stops although {running} tasks do not: they end at their deadlines");
+            warn!(worker.name = %name, "worker {name} stops, but {running} operations did not; their tasks end at their deadlines");
         }
     }
 }

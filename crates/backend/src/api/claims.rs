@@ -118,7 +118,7 @@ pub(crate) async fn claim_tasks(
     let ClaimRequest { claim, worker, instance, wanted, wait_ms, declined } = body.parse()?;
     let wait = Duration::from_millis(wait_ms);
     if wait > MAX_WAIT {
-        let rule = format!("waitMs is 0 to {} milliseconds", MAX_WAIT.as_millis());
+        let rule = format!("waitMs must be 0 to {} milliseconds", MAX_WAIT.as_millis());
         return Err(ApiError::invalid("wait-out-of-range", "/waitMs", rule));
     }
     let worker = WorkerProcess { name: worker, subject, instance };

@@ -105,7 +105,8 @@ fn limited(route: UtoipaMethodRouter<Arc<AppState>>, bytes: usize) -> OpenApiRou
 /// The whole API with its layers, the outermost last.
 pub(crate) fn router(app: Arc<AppState>) -> Router {
     let (api, document) = routes().split_for_parts();
-    let api = api.layer(from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown));
+    let api =
+        api.layer(from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown));
     let documented = document.paths.paths.keys().map(String::as_str);
     let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
     let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");

@@ -160,7 +160,7 @@ fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
         return Err(ApiError::invalid("version-out-of-range", "/version", format!("1 to {MAX_VERSION}")));
     }
     if operation.description.chars().count() > MAX_DESCRIPTION_CHARS {
-        let rule = format!("a description has at most {MAX_DESCRIPTION_CHARS} characters");
+        let rule = format!("a description must have at most {MAX_DESCRIPTION_CHARS} characters");
         return Err(ApiError::invalid("description-too-long", "/description", rule));
     }
     if let (Some(default), Some(max)) = (operation.ttl.default, operation.ttl.max)

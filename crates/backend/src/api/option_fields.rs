@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{BackoffFactor, Fault, Priority, RawJson, Reason, RetryPolicy, RetryRequest, Ttl};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -50,7 +50,7 @@ impl OptionFields<'_> {
         };
         let priority = whole(self.priority, "priority", 0..=9);
         let max_attempts = whole(self.max_attempts, "maxAttempts", 1..=RetryPolicy::MAX_ATTEMPTS.into());
-        let total_ttl = whole(self.total_ttl_ms, "totalTtlMs", 1..=MAX_DELAY_MS);
+        let total_ttl = whole(self.total_ttl_ms, "totalTtlMs", 1..=MAX_DELAY_OR_START_WITHIN_MS);
         let retry = self.retry.map(|retry| read_retry(retry.text(), &mut faults));
         if !faults.is_empty() {
             return Err(ApiError::Invalid { slug: SLUG, faults });
@@ -73,7 +73,7 @@ fn read_retry(text: &str, faults: &mut Vec<Fault>) -> RetryRequest {
     let members: RetryMembers = serde_json::from_str(text).unwrap_or_default();
     let mut millis = |json: Option<&RawValue>, name: &str| {
         json.and_then(|json| {
-            read_whole(json.get(), &format!("/retry/{name}"), name, 0..=MAX_DELAY_MS, faults)
+            read_whole(json.get(), &format!("/retry/{name}"), name, 0..=MAX_DELAY_OR_START_WITHIN_MS, faults)
         })
     };
     let (backoff_ms, max_backoff_ms) =

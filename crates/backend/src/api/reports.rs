@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
-use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, json_objects};
+use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, object_only};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use store::AttributedReport;
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::lifecycle::settle_span::SettleSpan;
 use crate::metrics;
 
-json_objects!(read: ReceivedReports);
+object_only!(deserialize: ReceivedReports);
 
 /// The body, whose reports are read one by one: one that cannot be read does not affect the others.
 #[derive(Deserialize)]

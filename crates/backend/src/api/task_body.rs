@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{Fault, NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -26,7 +26,7 @@ pub(crate) struct TaskBody {
     /// The operation's parameters, as its JSON Schema describes them.
     #[schema(value_type = Option<serde_json::Value>)]
     parameters: Option<RawJson>,
-    /// The time to live in milliseconds, from the claim to the deadline.
+    /// The time to live in milliseconds, from the grant to the deadline.
     #[schema(value_type = Ttl, required = true)]
     ttl: Option<RawJson>,
     /// The task is ready, and may be claimed, from this instant on, at most a year from now. Instead of `delayMs`.
@@ -35,7 +35,7 @@ pub(crate) struct TaskBody {
     /// The task is ready, and may be claimed, this many milliseconds after its submission. Instead of `notBefore`.
     #[schema(value_type = Option<u64>, maximum = 31_622_400_000_u64)]
     delay_ms: Option<RawJson>,
-    /// How long the task may wait for a claim, in milliseconds from when it is ready; then it ends as `NOT_STARTED`. By default
+    /// How long the task may wait for a grant, in milliseconds from when it is ready; then it ends as `NOT_STARTED`. By default
     /// as long as the settings of the installation say.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
     start_within_ms: Option<RawJson>,
@@ -89,7 +89,9 @@ impl TaskBody {
     pub(crate) fn into_new_task(self) -> Result<NewTask, ApiError> {
         let name = match self.r#type.as_ref().map(RawJson::read::<String>) {
             Some(Ok(name)) => name,
-            Some(Err(_)) => return Err(ApiError::invalid("type-malformed", "/type", "type is a string")),
+            Some(Err(_)) => {
+                return Err(ApiError::invalid("type-malformed", "/type", "type must be a string"));
+            }
             None => return Err(ApiError::invalid("type-missing", "/type", "type is missing")),
         };
         let ttl = self.ttl.as_ref().map(|json| parse_ttl(json.text())).transpose();
@@ -116,7 +118,7 @@ impl TaskBody {
             (None, Some(delay)) => Ok(NotBefore::DelayMs(read_millis(delay, "delayMs", 0)?)),
             (Some(instant), None) => {
                 let instant = instant.read().map_err(|_| {
-                    invalid("notBefore is a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\"")
+                    invalid("notBefore must be a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\"")
                 })?;
                 Ok(NotBefore::Instant(instant))
             }
@@ -141,12 +143,18 @@ impl TaskBody {
     }
 }
 
-/// The field `name`, which is a whole number of milliseconds from `min` to [`MAX_DELAY_MS`].
+/// The field `name`, which is a whole number of milliseconds from `min` to [`MAX_DELAY_OR_START_WITHIN_MS`].
 fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
-    json.text().parse().ok().filter(|millis| (min..=MAX_DELAY_MS).contains(millis)).ok_or_else(|| {
-        let rule = format!("{name} is a whole number of milliseconds, {min} to {MAX_DELAY_MS}");
-        ApiError::invalid("duration-invalid", format!("/{name}"), rule)
-    })
+    json.text()
+        .parse()
+        .ok()
+        .filter(|millis| (min..=MAX_DELAY_OR_START_WITHIN_MS).contains(millis))
+        .ok_or_else(|| {
+            let rule = format!(
+                "{name} must be a whole number of milliseconds, {min} to {MAX_DELAY_OR_START_WITHIN_MS}"
+            );
+            ApiError::invalid("duration-invalid", format!("/{name}"), rule)
+        })
 }
 
 /// A whole number of milliseconds, or an error whose problem type says what is wrong with `text`.
@@ -155,17 +163,17 @@ fn parse_ttl(text: &str) -> Result<u64, ApiError> {
         return Ok(millis);
     }
     if serde_json::from_str::<serde_json::Number>(text).is_err() {
-        return Err(invalid_ttl("ttl-not-a-number", "ttl is a whole number of milliseconds"));
+        return Err(invalid_ttl("ttl-not-a-number", "ttl must be a whole number of milliseconds"));
     }
     if text == "-0" {
         return Ok(0);
     }
     if text.starts_with('-') {
-        return Err(invalid_ttl("ttl-negative", format!("ttl is {text} ms; it is at least 1")));
+        return Err(invalid_ttl("ttl-negative", format!("ttl is {text} ms; it must be at least 1")));
     }
     if text.contains(['.', 'e', 'E']) {
         let detail =
-            format!("ttl is {text}; it is a whole number of milliseconds, written with digits alone");
+            format!("ttl is {text}; it must be a whole number of milliseconds, written with digits alone");
         return Err(invalid_ttl("ttl-fractional", detail));
     }
     // A number beyond 64 bits is above every limit.

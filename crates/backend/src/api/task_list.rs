@@ -62,7 +62,7 @@ pub(crate) async fn list(
     let ListQuery { status, type_name, from, limit, before } = query;
     let page = PageRequest { before, limit: limit.unwrap_or(PageRequest::MAX_LIMIT) };
     if !(1..=PageRequest::MAX_LIMIT).contains(&page.limit) {
-        return Err(ApiError::Malformed(format!("limit is 1 to {}", PageRequest::MAX_LIMIT)));
+        return Err(ApiError::Malformed(format!("limit must be 1 to {}", PageRequest::MAX_LIMIT)));
     }
     if let Some(name) = &type_name {
         app.catalogue.check_known(name, &app.store).await?;
@@ -71,7 +71,7 @@ pub(crate) async fn list(
     let tasks = app.store.list(owner, &filter, page).await?;
     match tasks.last() {
         Some(last) if limit.is_none() && tasks.len() == page.limit as usize => {
-            let next = Some(page.after(last.id));
+            let next = Some(page.next_page(last.id));
             let body = stream_list(app.store.clone(), owner, filter, tasks, next);
             Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
         }
@@ -117,7 +117,7 @@ fn stream_list(
                 (None, None) => return None,
             };
             let next = next.filter(|_| tasks.len() == PageRequest::MAX_LIMIT as usize);
-            let next = next.and_then(|page| tasks.last().map(|last| page.after(last.id)));
+            let next = next.and_then(|page| tasks.last().map(|last| page.next_page(last.id)));
             let lines: Vec<String> =
                 tasks.iter().map(|task| serde_json::to_string(task).expect("a summary is JSON")).collect();
             let separator = if lines.is_empty() { "" } else { &separator };

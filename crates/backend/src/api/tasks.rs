@@ -62,7 +62,7 @@ pub(crate) async fn submit(
     // The task is accepted. From here on every failure is answered with the id: after an error the caller would submit the
     // task again.
     let task = if prefer.representation || wait_until.is_some() {
-        timeout_at(deadline.answer_by(), read_when_ended(&app, owner, id, wait_until))
+        timeout_at(deadline.answer_deadline(), read_when_ended(&app, owner, id, wait_until))
             .await
             .ok()
             .and_then(Result::ok)

@@ -15,7 +15,7 @@ use crate::lifecycle::worker_name;
 
 /// List the live workers
 ///
-/// Every worker that has sent a heartbeat lately, with its slots and the types that it runs.
+/// Every worker that is not lost, that is, whose heartbeats have not stopped, with its slots and the types that it runs.
 #[utoipa::path(get, path = "/api/Worker", operation_id = "listWorkers", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
     responses((status = 200, body = WorkerList, description = "The workers by name")))]
@@ -49,14 +49,18 @@ pub(crate) async fn heartbeat(
     let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
     let stop = worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
     if heartbeat.last {
-        app.store.free_name(&process).await?;
+        app.store.unregister(&process).await?;
     }
     Ok(Json(HeartbeatResponse { stop, installation: app.installation }))
 }
 
 fn check(Heartbeat { slots, types, running, .. }: &Heartbeat) -> Result<(), ApiError> {
     if *slots > MAX_SLOTS {
-        return Err(ApiError::invalid("slots-out-of-range", "/slots", format!("slots is 0 to {MAX_SLOTS}")));
+        return Err(ApiError::invalid(
+            "slots-out-of-range",
+            "/slots",
+            format!("slots must be 0 to {MAX_SLOTS}"),
+        ));
     }
     if types.len() > MAX_TYPES_PER_WORKER {
         let rule = format!("at most {MAX_TYPES_PER_WORKER} types");

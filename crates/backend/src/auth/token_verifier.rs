@@ -13,10 +13,10 @@ use crate::auth::jwks::Jwks;
 use crate::auth::revocations::Revocations;
 use crate::error::ApiError;
 
-/// A verified token is cached no longer than this, so that a withdrawn key stops counting.
+/// A verified token is cached no longer than this, so that a withdrawn key is no longer accepted.
 const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
 
-/// How many verified tokens are cached; beyond it those that are not used give way.
+/// How many verified tokens are cached; beyond it those that are not used are evicted.
 const CACHE_CAPACITY: usize = 20_000;
 
 /// By how many seconds the clocks of two machines may differ.
@@ -32,7 +32,7 @@ pub(crate) struct TokenVerifier {
     jwks: Arc<Jwks>,
     revocations: Arc<Revocations>,
     rules: Validation,
-    /// The callers of verified tokens, and until when each counts.
+    /// The callers of verified tokens, and the instant at which each entry expires.
     verified: Cache<TokenHash, (Instant, Caller)>,
 }
 
@@ -57,7 +57,7 @@ impl TokenVerifier {
 
     /// The URL of the issuer whose tokens are accepted.
     pub(crate) fn issuer(&self) -> &str {
-        self.issuer.url()
+        self.issuer.identifier()
     }
 
     /// The signing keys.
@@ -90,7 +90,7 @@ impl TokenVerifier {
         let mut rules = self.rules.clone();
         rules.algorithms = vec![header.alg];
         let claims = decode::<Claims>(token, &key, &rules).map_err(|_| ApiError::BadToken)?.claims;
-        if claims.iss != self.issuer.url() {
+        if claims.iss != self.issuer.identifier() {
             return Err(ApiError::BadToken);
         }
         let valid_s =

@@ -8,7 +8,7 @@ use domain::{ClaimId, Grant, TaskId, WorkerName, WorkerProcess};
 use store::{ClaimById, Granted, Store};
 use tokio::time::Instant;
 
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 
@@ -36,8 +36,8 @@ pub(crate) struct ClaimBatch {
     pub(crate) notifier: Arc<Notifier>,
 }
 
-impl BatchOperation for ClaimBatch {
-    const NAME: &'static str = "claim";
+impl BatchStatement for ClaimBatch {
+    const METRIC_LABEL: &'static str = "claim";
 
     type Input = ClaimById;
     type Output = Option<TimedGrant>;

@@ -7,8 +7,8 @@ use domain::limits::{refused_result, result_too_large, truncate_error, unreadabl
 use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
 use store::{AttributedReport, Store};
 
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
-use crate::batching::batch_writers::BatchWriters;
+use crate::batching::batch_consumer::BatchConsumer;
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
@@ -33,13 +33,13 @@ impl Settler {
         catalogue: Catalogue,
         notifier: Arc<Notifier>,
         max_result: usize,
-    ) -> (Self, BatchWriters<SettleBatch>) {
+    ) -> (Self, BatchConsumer<SettleBatch>) {
         let (batcher, writers) = Batcher::new(SettleBatch { store: store.clone(), notifier });
         (Self { store, catalogue, batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large, that not every JSON parser reads alike (half a character, two members of
-    /// one name), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
+    /// Settles one report. A result that is too large, that not every JSON parser reads alike (a lone surrogate, a
+    /// duplicate key), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
     /// cut.
     pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
         let AttributedReport { worker, subject, report } = attributed;
@@ -74,8 +74,8 @@ pub(crate) struct SettleBatch {
     notifier: Arc<Notifier>,
 }
 
-impl BatchOperation for SettleBatch {
-    const NAME: &'static str = "settle";
+impl BatchStatement for SettleBatch {
+    const METRIC_LABEL: &'static str = "settle";
 
     type Input = AttributedReport;
     type Output = SettleResult;

@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{
     InvalidTtl, NotBefore, Operation, OwnerId, Priority, RawJson, Submission, TaskId, TraceContext, Ttl,
 };
 use store::Store;
 
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
-use crate::batching::batch_writers::BatchWriters;
+use crate::batching::batch_consumer::BatchConsumer;
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
@@ -22,8 +22,8 @@ use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
 
-/// A task that becomes ready so soon, in microseconds, may count as ready for the database, whose clock is only estimated here: it
-/// is announced as ready at once, too.
+/// Tolerance in microseconds: a task that becomes ready within it is announced at once, since the database's clock may be ahead of
+/// the estimate.
 const CLOCK_TOLERANCE_US: i64 = 1_000_000;
 
 /// A task that somebody wants to run, before it is checked.
@@ -38,7 +38,7 @@ pub(crate) struct NewTask {
     pub(crate) ttl: Result<Option<u64>, ApiError>,
     /// From when on the task may be claimed.
     pub(crate) not_before: Result<NotBefore, ApiError>,
-    /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
+    /// How long the task may wait for a grant once it is ready; `None`: as the settings say.
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
     /// What only few submissions name.
     pub(crate) options: Result<RequestedOptions, ApiError>,
@@ -53,7 +53,7 @@ pub(crate) struct SubmissionLimits {
     pub(crate) default_ttl: Option<Ttl>,
     /// The longest time to live.
     pub(crate) max_ttl: Ttl,
-    /// How long a task may wait for a claim.
+    /// How long a task may wait for a grant.
     pub(crate) start_within: Ttl,
     /// How many unfinished tasks an owner may have; `None`: any number.
     pub(crate) max_unfinished_per_owner: Option<NonZeroU32>,
@@ -76,7 +76,7 @@ impl Submitter {
         notifier: Arc<Notifier>,
         tickets: Option<TicketPublisher>,
         limits: SubmissionLimits,
-    ) -> (Self, BatchWriters<SubmitBatch>) {
+    ) -> (Self, BatchConsumer<SubmitBatch>) {
         let (batcher, writers) = Batcher::new(SubmitBatch { store: store.clone(), notifier, tickets });
         let owner_limit = OwnerLimit::new(store.clone(), limits.max_unfinished_per_owner);
         (Self { store, catalogue, limits, owner_limit, batcher }, writers)
@@ -143,8 +143,8 @@ impl Submitter {
             let rule = format!("a task of {} must be ready at most {max} ms from now", operation.name);
             return Err(ApiError::invalid("not-before-invalid", field, rule));
         }
-        if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
-            let rule = "notBefore is at most a year from now";
+        if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_OR_START_WITHIN_MS).ready_at(now) {
+            let rule = "notBefore must be at most a year from now";
             return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
         }
         Ok(not_before)
@@ -208,8 +208,8 @@ pub(crate) struct SubmitBatch {
     tickets: Option<TicketPublisher>,
 }
 
-impl BatchOperation for SubmitBatch {
-    const NAME: &'static str = "submit";
+impl BatchStatement for SubmitBatch {
+    const METRIC_LABEL: &'static str = "submit";
 
     type Input = Submission;
     type Output = ();

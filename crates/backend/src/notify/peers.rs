@@ -96,7 +96,7 @@ impl PeerSession<'_> {
                     if self.peers.is_empty() {
                         self.notifier.peer_outbox.set_has_peers(false);
                     }
-                    self.channel.heartbeat().await?;
+                    self.channel.send_keepalive().await?;
                 }
             }
         }

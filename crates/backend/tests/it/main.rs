@@ -5,7 +5,7 @@
 
 mod cancel;
 mod catalogue;
-mod claim;
+mod claim_by_id;
 mod database_outage;
 mod deadline;
 mod declined_tickets;

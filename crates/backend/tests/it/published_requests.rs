@@ -84,7 +84,7 @@ async fn a_wait_that_the_settings_cut_is_named_in_the_answer_and_one_beyond_ever
         }
         let refused = claim(30_001).await;
         assert_eq!(refused.problem(), (422, "wait-out-of-range".to_owned()));
-        assert_eq!(refused.errors()["/waitMs"], "waitMs is 0 to 30000 milliseconds");
+        assert_eq!(refused.errors()["/waitMs"], "waitMs must be 0 to 30000 milliseconds");
     })
     .await;
 }

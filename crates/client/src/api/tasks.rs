@@ -32,7 +32,7 @@ pub struct NewTask<'a> {
     /// The operation's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<&'a RawJson>,
-    /// The time to live, counted from the claim.
+    /// The time to live, counted from the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     /// The task may be claimed from this instant on. Only one of this and `delay_ms` may be given.
@@ -41,7 +41,7 @@ pub struct NewTask<'a> {
     /// The task may be claimed this many milliseconds after its submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// How long the task may wait for a claim once it is ready, in milliseconds.
+    /// How long the task may wait for a grant once it is ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
     /// The priority among the ready tasks of the type.
@@ -84,7 +84,7 @@ impl Client {
 
     /// A page of the caller's tasks, newest first.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
-        self.list_filtered(&TaskFilter::ALL, page).await
+        self.list_filtered(&TaskFilter::UNFILTERED, page).await
     }
 
     /// A page of those of the caller's tasks that `filter` passes, newest first.
@@ -101,7 +101,7 @@ impl Client {
             ("before", page.before.map(|before| before.to_string())),
         ];
         let query = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        self.send(self.get_with_query(&TASKS, query)).await?.read()
+        self.send(self.request_with_query(&TASKS, query)).await?.read()
     }
 
     /// One task.

@@ -62,14 +62,14 @@ async fn a_wait_is_split_into_requests_of_whole_seconds_until_the_task_has_ended
 }
 
 #[tokio::test]
-async fn a_page_is_requested_by_its_limit_and_its_first_id() {
+async fn a_page_is_requested_by_its_limit_and_the_last_id_of_the_page_before() {
     let server = ScriptedServer::start().await;
     for _ in 0..2 {
         server.respond("/api/Task/", 200, &json!({ "tasks": [] }));
     }
     let page = PageRequest { before: None, limit: 3 };
     client(&server).list(page).await.unwrap();
-    client(&server).list(page.after(id())).await.unwrap();
+    client(&server).list(page.next_page(id())).await.unwrap();
     let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
     assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
 }

@@ -1,6 +1,7 @@
 //! The task: its submission, its attempts, its options, its state machine, its status, and its time to live.
 
 pub(crate) mod attempt;
+pub(crate) mod attempt_budget;
 pub(crate) mod options;
 pub(crate) mod priority;
 pub(crate) mod retry_policy;

@@ -51,7 +51,7 @@ text_enum! {
     Status {
         /// The task waits for a worker.
         Created = "CREATED",
-        /// A worker has claimed the task; its time to live is running.
+        /// The task is granted to a worker; its time to live is running.
         Running = "RUNNING",
         /// The task's result arrived before the deadline.
         Finished = "FINISHED",
@@ -67,7 +67,7 @@ text_enum! {
         TtlExpired = "TTL_EXPIRED",
         /// The result was reported after the deadline and was refused.
         LateResult = "LATE_RESULT",
-        /// No worker claimed the task within its `startWithin`.
+        /// The task was granted to no worker within its `startWithin`.
         NotStarted = "NOT_STARTED",
         /// The operation failed; `error` says how.
         OperationFailed = "OPERATION_FAILED",

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::json_objects;
+use crate::object_only;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::{BackoffFactor, RetryPolicy};
 use crate::task::status::Reason;
 use crate::task::ttl::Ttl;
 
-json_objects!(read and written: SubmissionDefaults, SubmissionMaxima, RetryRequest);
+object_only!(deserialize and serialize: SubmissionDefaults, SubmissionMaxima, RetryRequest);
 
 /// What a submission has that does not say otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{InstallationId, InstanceId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
-json_objects!(read and written: Heartbeat, GrantRef);
+object_only!(deserialize and serialize: Heartbeat, GrantRef);
 
 /// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,7 +33,7 @@ pub struct WorkerList {
 }
 
 /// A worker's heartbeat (`POST /api/Worker/heartbeat`), sent about every two seconds. A worker that sends none for too long
-/// is lost, and so are its tasks.
+/// is lost, and its running tasks end as CANCELLED (`WORKER_LOST`).
 ///
 /// The first heartbeat takes the worker's name. Until the worker has said that a heartbeat is its last, or is lost, the name
 /// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this

@@ -1,8 +1,8 @@
 //! The JSON types that clients, workers and the Backend exchange.
 
 pub(crate) mod claim;
-pub(crate) mod error_text;
 pub(crate) mod heartbeat;
+pub(crate) mod lossy_string;
 pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;

@@ -20,7 +20,7 @@ impl PageRequest {
 
     /// The page after the one that ended with the task `last`.
     #[must_use]
-    pub const fn after(self, last: TaskId) -> Self {
+    pub const fn next_page(self, last: TaskId) -> Self {
         Self { before: Some(last), ..self }
     }
 }

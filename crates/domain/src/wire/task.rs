@@ -36,13 +36,13 @@ pub struct Task {
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on. While it waits to be tried again: the end
     /// of the pause.
     pub not_before: Option<Timestamp>,
-    /// When a worker claimed the task.
+    /// When the task was granted to a worker, the last time.
     pub start_date: Option<Timestamp>,
     /// When the task ended.
     pub end_date: Option<Timestamp>,
     /// `startDate` + `ttl`, or the end of `totalTtlMs` if that is earlier: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
-    /// How long the task may run, in milliseconds from the claim.
+    /// How long an attempt may run, in milliseconds from its grant.
     pub ttl: Ttl,
     /// How long all attempts may take together, in milliseconds from the first claim; `null`: not limited.
     pub total_ttl_ms: Option<Ttl>,

@@ -1,4 +1,4 @@
-//! Which tasks of its owner a list has.
+//! Which of the owner's tasks a list contains.
 
 use crate::name::TypeName;
 use crate::task::status::Status;
@@ -17,5 +17,5 @@ pub struct TaskFilter {
 
 impl TaskFilter {
     /// The filter that every task passes.
-    pub const ALL: Self = Self { status: None, type_name: None, from: None };
+    pub const UNFILTERED: Self = Self { status: None, type_name: None, from: None };
 }

@@ -98,7 +98,7 @@ impl ApiError {
             Self::Challenge(_) => "the token is expired, revoked, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
             Self::NotOwnAccount => {
-                "only the account itself can change its password so; administrators reset it".to_owned()
+                "only the account itself can change its password with the current one; an administrator resets it".to_owned()
             }
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),
@@ -106,7 +106,7 @@ impl ApiError {
                 "this is the last administrator: give another account the role first".to_owned()
             }
             Self::AccountChanged => PasswordChangeError::Changed.to_string(),
-            Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
+            Self::InvalidQuery => "limit must be 1 to 1000, and after must be a name".to_owned(),
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
             Self::Body(error) => error.to_string(),
             Self::Json(error) => error.to_string(),

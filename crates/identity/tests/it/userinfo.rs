@@ -25,7 +25,7 @@ async fn challenge(service: &TestService, token: Option<&str>) -> (StatusCode, S
 }
 
 #[tokio::test]
-async fn it_returns_the_account_of_the_token() {
+async fn userinfo_returns_the_account_of_the_token() {
     each_database(|service| async move {
         service.register("Ann").await;
         let token = service.token("ann").await;

@@ -126,6 +126,12 @@ impl FromRow<'_, PgRow> for PulledRow {
 }
 
 impl Store {
+    /// A task of `type_name` has `priority`: claims by type look for it from now on. A priority that this process has not heard of
+    /// is looked for in the database every second.
+    pub fn add_priority(&self, type_name: &TypeName, priority: Priority) {
+        self.priorities().add(type_name, priority);
+    }
+
     /// Grants the ready tasks of `types` to `requests`, those of the highest priority first and of these the oldest, one each in
     /// turn until their slots or the tasks run out; only to claims under which nothing runs. Tasks whose priority is not above
     /// the default must have been ready for at least `min_age`. The claims of `requests` must differ.

@@ -10,7 +10,7 @@ use crate::priorities_in_use::ScanKey;
 use crate::store::Store;
 use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
-/// One statement: two might find a task that ends in between in neither table.
+/// In one statement, since a task that ends between two would be in neither table.
 const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
         case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error,
@@ -64,7 +64,7 @@ row_struct! {
 }
 
 row_struct! {
-    struct EndingRow {
+    struct StatusAndResultRow {
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -84,12 +84,12 @@ row_struct! {
 
 /// A task's status, and what it returned if it has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// The status.
+pub struct StatusAndResult {
+    /// The task's status when it was read.
     pub status: Status,
-    /// Why it was cancelled; `None` in every other status.
+    /// Why the task was cancelled; `None` in every other status.
     pub reason: Option<Reason>,
-    /// What it returned; `None` unless it has finished.
+    /// What the operation returned; `None` unless the task has finished.
     pub result: Option<RawJson>,
 }
 
@@ -109,11 +109,11 @@ impl Store {
     }
 
     /// The status and the result of the task `id` of `owner`; `None` if there is none or it is another owner's.
-    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<Ending>, DatabaseError> {
-        let row: Option<EndingRow> = on!(&self.db, read, pool =>
+    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<StatusAndResult>, DatabaseError> {
+        let row: Option<StatusAndResultRow> = on!(&self.db, read, pool =>
             sqlx::query_as(RESULT).bind(id.0).bind(owner.0).fetch_optional(pool).await)?;
         row.map(|row| {
-            Ok(Ending {
+            Ok(StatusAndResult {
                 status: status_of(id, row.phase, row.status.as_deref())?,
                 reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
                 result: row.result.map(|text| json(id, text)).transpose()?,

@@ -14,9 +14,9 @@ async fn no_owner_sees_the_tasks_of_another() {
             assert_eq!(test.store.get(BOB, id).await.unwrap(), None);
             assert_eq!(test.store.result(BOB, id).await.unwrap(), None);
         }
-        assert_eq!(test.store.list(BOB, &TaskFilter::ALL, PageRequest::FIRST).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, &TaskFilter::UNFILTERED, PageRequest::FIRST).await.unwrap(), []);
         let page = PageRequest { before: Some(grant.id), limit: 10 };
-        assert_eq!(test.store.list(BOB, &TaskFilter::ALL, page).await.unwrap(), []);
+        assert_eq!(test.store.list(BOB, &TaskFilter::UNFILTERED, page).await.unwrap(), []);
     })
     .await;
 }
@@ -38,16 +38,19 @@ async fn a_list_is_read_page_by_page() {
         let mut page = PageRequest { before: None, limit: 6 };
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
-            let rows = test.store.list(ANN, &TaskFilter::ALL, page).await.unwrap();
+            let rows = test.store.list(ANN, &TaskFilter::UNFILTERED, page).await.unwrap();
             let Some(last) = rows.last() else { break };
             assert!(rows.len() <= 6);
-            page = page.after(last.id);
+            page = page.next_page(last.id);
             seen.extend(rows.iter().map(|row| row.id));
             test.created().await;
         }
         assert_eq!(seen, mine);
         assert_eq!(
-            test.store.list(ANN, &TaskFilter::ALL, PageRequest { before: None, limit: 0 }).await.unwrap(),
+            test.store
+                .list(ANN, &TaskFilter::UNFILTERED, PageRequest { before: None, limit: 0 })
+                .await
+                .unwrap(),
             []
         );
     })
@@ -64,7 +67,7 @@ async fn a_list_shows_every_status() {
         test.report(&finished, result("1")).await;
         let cancelled = test.created().await;
         test.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let rows = test.store.list(ANN, &TaskFilter::ALL, PageRequest::FIRST).await.unwrap();
+        let rows = test.store.list(ANN, &TaskFilter::UNFILTERED, PageRequest::FIRST).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| (row.id, row.status)).collect();
         let expected = [
             (cancelled, Status::Cancelled),
@@ -126,7 +129,7 @@ async fn a_list_has_the_tasks_that_pass_its_filter() {
             loop {
                 let rows = test.store.list(ANN, &filter, page).await.unwrap();
                 let Some(last) = rows.last() else { break };
-                page = page.after(last.id);
+                page = page.next_page(last.id);
                 found.extend(rows.iter().map(|row| (row.id, row.status)));
             }
             assert_eq!(found, expected, "{filter:?}");
@@ -143,7 +146,7 @@ async fn a_page_has_at_most_a_thousand_tasks() {
         test.many(1001).await;
         let rows = test
             .store
-            .list(ANN, &TaskFilter::ALL, PageRequest { before: None, limit: u32::MAX })
+            .list(ANN, &TaskFilter::UNFILTERED, PageRequest { before: None, limit: u32::MAX })
             .await
             .unwrap();
         assert_eq!(rows.len(), 1000);
@@ -189,7 +192,7 @@ async fn a_corrupt_type_is_named_in_the_error() {
     each_database(|test| async move {
         test.created().await;
         test.execute("update unfinished_task set type = 'no type'").await.unwrap();
-        let error = test.store.type_backlogs().await.unwrap_err();
+        let error = test.store.type_loads().await.unwrap_err();
         let expected = "row of type \"no type\" of unfinished_task has an invalid value: ";
         assert!(error.to_string().starts_with(expected), "{error}");
     })

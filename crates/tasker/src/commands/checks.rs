@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use client::{Client, IdentityClient};
 use database::{DatabaseError, Db, ProcessClock, SchemaPart};
 use domain::QueueName;
-use identity::ACCOUNTS;
-use store::{Store, TASKS};
+use identity::IDENTITY_SCHEMA;
+use store::{Store, TASKS_SCHEMA};
 use telemetry::error_chain;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -155,13 +155,13 @@ pub async fn dependencies(
 
 /// Probes the database of tasks, and returns it open if it answers.
 pub async fn tasks_database(config: &Config) -> (ProbeResult, Option<Db>) {
-    database("tasks", TASKS, config.open_tasks(), config.database_url().ok()).await
+    database("tasks", TASKS_SCHEMA, config.open_tasks(), config.database_url().ok()).await
 }
 
 /// Probes the database of accounts, and returns it open if it answers.
 pub async fn accounts_database(config: &Config) -> (ProbeResult, Option<Db>) {
     let url = config.identity_database_url().ok();
-    database("accounts", ACCOUNTS, config.open_accounts(), url.as_deref()).await
+    database("accounts", IDENTITY_SCHEMA, config.open_accounts(), url.as_deref()).await
 }
 
 /// Probes a database of `contents`. A SQLite file that does not exist is not opened, because that would create it.
@@ -244,7 +244,7 @@ async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker,
 async fn identity(config: &Config) -> ProbeResult {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
-    let identity = IdentityClient::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
+    let identity = IdentityClient::new(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
     match identity.issuer().await {
         Ok(issuer) if issuer == address => Ok(format!("Identity answers at {address}")),
         Ok(issuer) => Err(format!(

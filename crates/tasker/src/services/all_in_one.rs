@@ -104,8 +104,8 @@ impl Up {
 /// The defaults of `tasker up` that differ from those of other services.
 pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
     let database = format!("sqlite:{}", data.file("tasks.db").display());
-    let layers = Layers::default().key("tasker up", "database.url", &database)?;
-    layers.key("tasker up", "log.level", "warn,audit=off")
+    let layers = Layers::default().add_setting("tasker up", "database.url", &database)?;
+    layers.add_setting("tasker up", "log.level", "warn,audit=off")
 }
 
 impl Prepared {

@@ -185,7 +185,7 @@ fn the_help_lists_the_commands_and_the_exit_codes() {
 fn an_invalid_database_url_or_log_level_is_named_with_its_setting() {
     let home = tempfile::tempdir().unwrap();
     for (setting, expected) in [
-        ("database.url=mysql://h/tasks", "database.url: the address of a database begins with"),
+        ("database.url=mysql://h/tasks", "database.url: the address of a database must begin with"),
         ("log.level=inof", "log.level = \"inof\": `inof` is not"),
         ("log.level=", "is not error, warn"),
     ] {

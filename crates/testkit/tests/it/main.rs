@@ -4,6 +4,6 @@ mod banned_words;
 mod book;
 mod boundaries;
 mod guarantees;
+mod kit;
 mod module_cycles;
 mod source_style;
-mod workspace;

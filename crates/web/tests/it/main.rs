@@ -1,4 +1,4 @@
-//! The HTTP edge around real routers.
+//! The HTTP layers around real routers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -115,7 +115,7 @@ impl TaskExecutor {
         let mut task = self.tracker.spawn(future.in_current_span());
         let outcome = tokio::select! {
             biased;
-            done = &mut task => return in_time(done, deadline),
+            done = &mut task => return outcome_of_return(done, deadline),
             () = stop.cancelled() => RunOutcome::Stopped,
             () = deadline.passed() => RunOutcome::DeadlineExceeded,
             () = self.release.cancelled() => RunOutcome::Released,
@@ -124,14 +124,14 @@ impl TaskExecutor {
         task.abort();
         match (task.await, outcome) {
             // The operation returned while it was being stopped.
-            (done @ Ok(_), RunOutcome::Released) => in_time(done, deadline),
+            (done @ Ok(_), RunOutcome::Released) => outcome_of_return(done, deadline),
             (_, outcome) => outcome,
         }
     }
 }
 
 /// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
-fn in_time(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
+fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
     if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
         return RunOutcome::DeadlineExceeded;
     }
@@ -154,8 +154,8 @@ fn panic_failure(error: JoinError) -> Failure {
 }
 
 impl RunOutcome {
-    /// This outcome; a failure instead of a result that is too large to be sent. The Backend's own limit is lower as a
-    /// rule, and its refusal says so; this limit keeps a request within what any server reads.
+    /// Replaces a result that is too large to send by a failure. The Backend has a lower limit of its own; this limit keeps a
+    /// request within what any server reads.
     fn limit_size(self) -> Self {
         match self {
             Self::Result(result) if result.text().len() > MAX_SENT_RESULT_BYTES => {

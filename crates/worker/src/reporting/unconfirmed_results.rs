@@ -40,7 +40,7 @@ struct UnconfirmedResult {
 }
 
 impl UnconfirmedResults {
-    /// None yet. What must be sent over HTTP after all is added to `http_queue`.
+    /// An empty set. Results that Kafka seems to have lost are added to `http_queue`.
     pub(crate) fn new(http_queue: ReportQueue) -> Self {
         Self { state: Arc::default(), http_queue }
     }
@@ -67,8 +67,8 @@ impl UnconfirmedResults {
         self.state().results.keys().copied().collect()
     }
 
-    /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended, so their results are
-    /// confirmed and dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
+    /// Applies the response to a heartbeat that named the grants `asked`: those in `stop` have ended or were granted anew, so their results
+    /// are dropped. What [`MAX_UNCONFIRMED_HEARTBEATS`] responses have not confirmed is sent over HTTP.
     pub(crate) fn apply_heartbeat_response(&self, asked: &[GrantRef], stop: &[GrantRef]) {
         let mut state = self.state();
         for ended in stop {

@@ -49,13 +49,13 @@ impl Context {
         self.deadline.remaining(SuspendAwareInstant::now())
     }
 
-    /// Whether the task has ended, so that any further work for it is in vain.
+    /// Whether this run must stop: its deadline has passed, its task was cancelled, or the worker stops.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled() || self.remaining().is_zero()
     }
 
-    /// Waits until the task has ended: by its deadline, a cancellation, or the stop of the worker. The operation's own
-    /// future is dropped then; await this in other async tasks that the operation has started.
+    /// Waits until this run must stop: at its deadline, at a cancellation, or at the stop of the worker, which releases the task.
+    /// The operation's own future is dropped then; await this in other async tasks that the operation has started.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
     }

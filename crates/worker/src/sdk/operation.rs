@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use domain::limits::MAX_DELAY_MS;
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::{RetryHint, SubmissionDefaults, SubmissionMaxima, TtlBounds};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -84,7 +84,7 @@ impl Failure {
     /// the pause is the one that the submission asks for.
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Self {
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_MS);
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_OR_START_WITHIN_MS);
         Self { retry: Some(RetryHint::AfterMs(millis)), ..self }
     }
 

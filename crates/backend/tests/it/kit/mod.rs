@@ -2,7 +2,7 @@
 
 pub(crate) mod fake_issuer;
 pub(crate) mod openapi_checked_client;
+pub(crate) mod step_observers;
 pub(crate) mod tcp_proxy;
 pub(crate) mod test_backend;
-pub(crate) mod test_signals;
 pub(crate) mod until;

@@ -69,7 +69,7 @@ pub(crate) async fn on_each_database_with_set_clock(
     test: impl AsyncFn(&TestBackend),
 ) {
     for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
-        let clock = ProcessClock::set_to(CLOCK_START);
+        let clock = ProcessClock::manual_at(CLOCK_START);
         let store = Store::new(database.open(), clock.clone());
         store.migrate().await.unwrap();
         if let Db::Postgres(pools) = database.open() {
@@ -146,7 +146,7 @@ impl TestBackend {
     /// Shuts it down, asserts that every accepted task is counted in one state, and drops the database.
     pub(crate) async fn finish(self) {
         let (store, database, _) = self.shut_down().await;
-        assert!(store.counts().await.unwrap().balance());
+        assert!(store.counts().await.unwrap().is_balanced());
         store.close().await;
         drop(database);
     }

@@ -60,7 +60,7 @@ impl TestStore {
     }
 
     async fn at(scratch: TestDatabase) -> Self {
-        let (db, clock) = (scratch.open(), ProcessClock::set_to(START));
+        let (db, clock) = (scratch.open(), ProcessClock::manual_at(START));
         let store = Store::new(db.clone(), clock.clone());
         store.migrate().await.unwrap();
         if let Db::Postgres(pools) = &db {
@@ -77,7 +77,7 @@ impl TestStore {
 
     /// Checks that every accepted task is in exactly one status, and drops the database.
     pub(crate) async fn finish(self) {
-        assert!(self.store.counts().await.unwrap().balance(), "{:?}", self.store.counts().await.unwrap());
+        assert!(self.store.counts().await.unwrap().is_balanced(), "{:?}", self.store.counts().await.unwrap());
         self.db.close().await;
     }
 

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
-use crate::commands::connection_target::{ConnectionTarget, Server, Source, Target};
+use crate::commands::connection_target::{ConnectionTarget, CredentialsSource, Server, Target};
 use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
@@ -67,7 +67,7 @@ impl Login {
         let username = self.username()?;
         let password = self.password(&username)?;
         let requested_at = Timestamp(ProcessClock::System.now());
-        let client = IdentityClient::at(&identity, ca.as_deref())?;
+        let client = IdentityClient::new(&identity, ca.as_deref())?;
         let signed_in = client.sign_in(&username, &password).await?;
         let issuer = client.issuer().await?;
         // A Backend that does not answer now may be started later.
@@ -168,7 +168,7 @@ pub struct TokenOwner {
     /// The URL of the Backend that the commands address.
     backend: String,
     /// Where the token comes from.
-    source: Source,
+    source: CredentialsSource,
 }
 
 impl Server {
@@ -185,7 +185,7 @@ impl Server {
                 ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
             })?,
         };
-        let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
+        let identity = IdentityClient::new(&address, settings.ca.as_deref())?;
         let (token, is_local) = match settings.credentials {
             Credentials::Token(token) => (token, false),
             Credentials::Password { username, password, .. } => {

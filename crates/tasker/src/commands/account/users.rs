@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr, stdin};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+use client::{AccountChange, AccountsClient, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
 use crate::commands::connection_target::Server;
@@ -131,24 +131,24 @@ impl Command {
             }
             Self::List { server } => list(&server, &server.accounts(environment).await?).await?,
             Self::Role { name, role, server } => {
-                let change = Change { role: Some(role.as_str()), ..Change::default() };
+                let change = AccountChange { role: Some(role.as_str()), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!("{name} has the role {}", role.as_str()));
             }
             Self::Disable(Named { name, server }) => {
-                let change = Change { disabled: Some(true), ..Change::default() };
+                let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!(
                     "{name} is disabled; a Backend may accept its tokens for another minute"
                 ));
             }
             Self::Enable(Named { name, server }) => {
-                let change = Change { disabled: Some(false), ..Change::default() };
+                let change = AccountChange { disabled: Some(false), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!("{name} is enabled"));
             }
             Self::Reset(Named { name, server }) => {
-                print_password(&server, &server.accounts(environment).await?.reset(&name).await?)?;
+                print_password(&server, &server.accounts(environment).await?.reset_password(&name).await?)?;
             }
             Self::Unlock(unlock) => unlock.run(environment).await?,
             Self::Delete(delete) => delete.run(environment).await?,
@@ -191,7 +191,9 @@ impl Delete {
 /// Asks on the terminal. Fails without one.
 fn is_confirmed(question: &str) -> Result<bool> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(ConfigError::new("a deletion is confirmed on a terminal; without one use --yes").into());
+        return Err(
+            ConfigError::new("a deletion must be confirmed on a terminal; without one use --yes").into()
+        );
     }
     terminal::print_prompt(question);
     let mut answer = String::new();
@@ -213,7 +215,7 @@ impl Server {
     /// A client of Identity's API of accounts.
     async fn accounts(&self, environment: &Environment) -> Result<AccountsClient> {
         let owner = self.token_owner(environment, None).await?;
-        Ok(AccountsClient::of(owner.identity, owner.token))
+        Ok(AccountsClient::new(owner.identity, owner.token))
     }
 }
 

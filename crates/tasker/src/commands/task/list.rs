@@ -84,7 +84,7 @@ impl List {
         }
         match found.tasks.last() {
             None if self.before.is_some() => terminal::print_note("no older tasks"),
-            None if filter != TaskFilter::ALL => terminal::print_note("no such tasks"),
+            None if filter != TaskFilter::UNFILTERED => terminal::print_note("no such tasks"),
             None => {
                 terminal::print_note("no tasks yet; to submit one: tasker submit GENERATE_LOGIN --ttl 5s");
             }

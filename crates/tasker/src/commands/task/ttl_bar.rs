@@ -16,7 +16,7 @@ pub struct TtlBar {
     start: Option<Timestamp>,
     /// The instant that is shown of a task that has not started: it starts no sooner.
     not_before: Option<Timestamp>,
-    /// That start by the clock of this machine.
+    /// When the task started, by the clock of this machine.
     started: Instant,
     ttl: Duration,
 }

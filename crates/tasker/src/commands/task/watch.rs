@@ -95,7 +95,7 @@ pub async fn wait_and_print(
 
 /// Whether a request was refused because its token is no longer valid and there is no other.
 fn is_sign_in_over(error: &ClientError) -> bool {
-    error.is_about_the_caller() && error.problem().is_none_or(|problem| problem.status == 401)
+    error.is_caller_refused() && error.problem().is_none_or(|problem| problem.status == 401)
 }
 
 async fn wait_and_print_end(
@@ -110,7 +110,7 @@ async fn wait_and_print_end(
         let task = client.get(id).await?;
         Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
     };
-    let task = match wait(client, id, limit, submitted).await? {
+    let task = match wait_for_end(client, id, limit, submitted).await? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
@@ -144,7 +144,7 @@ fn why_no_result(task: &Task) -> String {
 }
 
 /// Waits until the task has ended, the limit is reached or Ctrl-C is pressed. Short outages of the server are survived.
-async fn wait(
+async fn wait_for_end(
     client: &Client,
     id: TaskId,
     limit: Option<Duration>,
@@ -160,7 +160,7 @@ async fn wait(
         }
         let period = if bar.is_visible() { VISIBLE_WAIT } else { HIDDEN_WAIT };
         let period = left.map_or(period, |left| left.min(period));
-        // While nobody sees the start, or the start is shown, the next news is the end of the task.
+        // Without a bar, or once the bar shows the start, only the end of the task matters.
         let waits_for_end = !bar.is_visible() || bar.shows_start();
         let request =
             async { if waits_for_end { client.wait(id, period).await } else { client.get(id).await } };

@@ -23,18 +23,18 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
 }
 
 /// Implements `Deserialize` for structs that are read from JSON objects and from nothing else, by what
-/// `#[derive(Deserialize)]` with `#[serde(remote = "Self")]` made; with `read and written:` before them also `Serialize`.
+/// `#[derive(Deserialize)]` with `#[serde(remote = "Self")]` made; with `deserialize and serialize:` before them also `Serialize`.
 #[macro_export]
-macro_rules! json_objects {
-    (read and written: $($name:ident),+ $(,)?) => {
-        $crate::json_objects!(read: $($name),+);
+macro_rules! object_only {
+    (deserialize and serialize: $($name:ident),+ $(,)?) => {
+        $crate::object_only!(deserialize: $($name),+);
         $(impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 $name::serialize(self, serializer)
             }
         })+
     };
-    (read: $($name:ident),+ $(,)?) => {
+    (deserialize: $($name:ident),+ $(,)?) => {
         $(impl<'de> ::serde::Deserialize<'de> for $name {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $name::deserialize($crate::ObjectOnly(deserializer))
@@ -59,7 +59,7 @@ mod tests {
         inner: Vec<Inner>,
     }
 
-    crate::json_objects!(read: Inner, Outer);
+    crate::object_only!(deserialize: Inner, Outer);
 
     #[test]
     fn an_array_is_not_an_object_at_any_depth() {

@@ -1,8 +1,8 @@
-//! Characters that a text from elsewhere must not bring into a line of a log or onto a terminal.
+//! Characters that untrusted text must not put into a log line or onto a terminal.
 
 /// Whether `character` is not shown itself, or changes how the text around it is shown: control characters (C0, C1, DEL), line and
 /// paragraph separators, bidirectional controls, and characters without width such as tags. In a name they make two names look the same.
-pub fn is_display_control(character: char) -> bool {
+pub fn is_control_or_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -15,8 +15,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_reader_sees_is_no_display_control() {
-        assert!(!"rig 7 · Köln · я · 名前 · 🦀\u{fe0f} \u{fffd}".contains(is_display_control));
+    fn what_a_reader_sees_is_neither_control_nor_invisible() {
+        assert!(!"rig 7 · Köln · я · 名前 · 🦀\u{fe0f} \u{fffd}".contains(is_control_or_invisible));
         for hidden in [
             '\n',
             '\t',
@@ -29,7 +29,7 @@ mod tests {
             '\u{200b}',
             '\u{e0041}',
         ] {
-            assert!(is_display_control(hidden), "{hidden:?}");
+            assert!(is_control_or_invisible(hidden), "{hidden:?}");
         }
     }
 }

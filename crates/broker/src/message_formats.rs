@@ -1,7 +1,7 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
 use domain::{
-    Attempt, AttemptOutcome, ClaimId, ErrorText, InstallationId, RawJson, Report, RetryHint, TaskId,
+    Attempt, AttemptOutcome, ClaimId, InstallationId, LossyString, RawJson, Report, RetryHint, TaskId,
     TypeName, WorkerName,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -111,14 +111,14 @@ struct DecodedResult {
     claim: ClaimId,
     installation: InstallationId,
     worker: WorkerName,
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "deserialize_some")]
     result: Option<RawJson>,
-    error: Option<ErrorText>,
+    error: Option<LossyString>,
     retry: Option<RetryHint>,
 }
 
 /// Deserializes a field that is present, `null` included, as `Some`.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
+fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
     RawJson::deserialize(deserializer).map(Some)
 }
 
@@ -203,7 +203,7 @@ impl Message for ResultMessage {
         } = decoded;
         let reported = match (result, error) {
             (Some(result), None) => AttemptOutcome::Result(result),
-            (None, Some(ErrorText(error))) => AttemptOutcome::Error(error),
+            (None, Some(LossyString(error))) => AttemptOutcome::Error(error),
             _ => return Err(InvalidMessage::Ambiguous),
         };
         Ok(Self {

@@ -1,11 +1,11 @@
-//! Guards the alternatives of `oneOf` and `anyOf` by their tags. Of a tagged union (`{"op": "And", …}`) the validator then looks into
-//! the one alternative whose tag the document has, and not into all of them at every level, which takes exponential time.
+//! Guards the alternatives of tagged unions (`{"op": "And", …}`) in `oneOf` and `anyOf` by their tags. Without guards the validator
+//! tries all alternatives at every level, which takes exponential time. With them it tries the one whose tag the document has.
 
 use serde_json::{Map, Value, json};
 
 /// The schema with a guard around each alternative that requires members of a constant value: `if` they have it `then` the
 /// alternative, `else` nothing is valid. It accepts the same documents.
-pub(crate) fn guard_alternatives(schema: &Value) -> Value {
+pub(crate) fn select_alternatives_by_tag(schema: &Value) -> Value {
     match schema {
         Value::Object(keywords) => {
             let guard = |(keyword, value): (&String, &Value)| {
@@ -13,20 +13,20 @@ pub(crate) fn guard_alternatives(schema: &Value) -> Value {
                     "oneOf" | "anyOf" => guard_each(value),
                     // These hold data and not schemas.
                     "const" | "enum" | "default" | "examples" => value.clone(),
-                    _ => guard_alternatives(value),
+                    _ => select_alternatives_by_tag(value),
                 };
                 (keyword.clone(), value)
             };
             Value::Object(keywords.iter().map(guard).collect())
         }
-        Value::Array(schemas) => Value::Array(schemas.iter().map(guard_alternatives).collect()),
+        Value::Array(schemas) => Value::Array(schemas.iter().map(select_alternatives_by_tag).collect()),
         other => other.clone(),
     }
 }
 
 fn guard_each(alternatives: &Value) -> Value {
     let guard = |alternative: &Value| {
-        let guarded = guard_alternatives(alternative);
+        let guarded = select_alternatives_by_tag(alternative);
         let tags = alternative.as_object().map(tags).unwrap_or_default();
         if tags.is_empty() {
             return guarded;

@@ -1,4 +1,5 @@
-//! Missing rights, a full consumer group and a foreign member of it are reported as degraded, and recovered from once they are granted.
+//! Missing rights, a full consumer group, a member with another assignor, and a session timeout that the brokers refuse are reported
+//! as degraded. The first three recover once the cause is gone.
 
 use broker::{Role, Sasl, SaslMechanism, Security, Settings};
 use rdkafka::ClientConfig;
@@ -9,12 +10,18 @@ use crate::kit::{INSTALLATION, TEST_TIMEOUT, TestProcess, next, queue, result_me
 
 /// Settings of a user that authenticates by SASL.
 fn authenticated(kafka: &DedicatedKafka, topic_prefix: &str) -> Settings {
-    let listeners = kafka.listeners();
-    let (username, password) = (listeners.user, listeners.password.into());
+    let tls_access = kafka.tls_access();
+    let (username, password) = (tls_access.user, tls_access.password.into());
     let sasl = Some(Sasl { mechanism: SaslMechanism::ScramSha512, username, password });
-    let security = Security { tls: true, sasl, ca: Some(listeners.ca), ..Security::default() };
+    let security = Security { tls: true, sasl, ca: Some(tls_access.ca), ..Security::default() };
     let topic_prefix = topic_prefix.to_owned();
-    Settings { topic_prefix, partitions: 3, security, provision: false, ..Settings::of(&listeners.sasl_tls) }
+    Settings {
+        topic_prefix,
+        partitions: 3,
+        security,
+        provision: false,
+        ..Settings::new(&tls_access.sasl_tls)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,9 +36,10 @@ async fn a_producer_without_the_right_to_write_recovers_once_it_is_granted() {
     kafka.set_broker_property("super.users", "User:ANONYMOUS");
     kafka.start_again();
     let prefix = unique_prefix();
-    let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };
+    let settings =
+        Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::new(&kafka.address()) };
     let owner = TestProcess::ready(settings).await;
-    let process = TestProcess::of(authenticated(&kafka, &prefix), Role::Worker);
+    let process = TestProcess::new(authenticated(&kafka, &prefix), Role::Worker);
     let has_failed = |reason: &String| reason.starts_with("Kafka's producer has failed: ");
     process.until("the producer has failed", |broker| broker.degraded_reasons().iter().any(has_failed)).await;
     assert!(!process.broker.publish_ticket(&queue(), &ticket(), None, None));
@@ -58,7 +66,8 @@ async fn a_full_group_is_reported_and_joined_once_there_is_room() {
     kafka.set_broker_property("group.max.size", "1");
     kafka.start_again();
     let prefix = unique_prefix();
-    let settings = Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::of(&kafka.address()) };
+    let settings =
+        Settings { topic_prefix: prefix.clone(), partitions: 3, ..Settings::new(&kafka.address()) };
     let first = TestProcess::ready(settings.clone()).await;
     let mut member = first.tickets(1);
     let before = ticket();

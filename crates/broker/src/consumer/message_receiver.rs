@@ -10,7 +10,7 @@ pub struct Delivery<M> {
     pub message: M,
     /// The trace context from the message's headers.
     pub trace: Option<TraceContext>,
-    /// The message's position, for [`Subscription::ack`] and [`Subscription::reject`].
+    /// The message's position, for [`MessageReceiver::ack`] and [`MessageReceiver::reject`].
     pub position: MessagePosition,
 }
 
@@ -32,12 +32,12 @@ pub(crate) enum Disposition {
 
 /// A subscription to one topic, shared with the other members of a consumer group. Dropping it leaves the group.
 #[derive(Debug)]
-pub struct Subscription<M> {
+pub struct MessageReceiver<M> {
     pub(crate) deliveries: mpsc::Receiver<Delivery<M>>,
     pub(crate) dispositions: mpsc::UnboundedSender<Disposition>,
 }
 
-impl<M> Subscription<M> {
+impl<M> MessageReceiver<M> {
     /// The next message; `None` once the consume loop has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery<M>> {
         self.deliveries.recv().await

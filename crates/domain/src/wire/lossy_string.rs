@@ -5,12 +5,12 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The text of a failure. In JSON it may contain an escape of half a character (`\\ud83d` without its second half), which no
+/// The text of a failure. In JSON it may contain an escape of a lone surrogate (`\\ud83d` without its second half), which no
 /// `String` can hold: it is read as U+FFFD, since a text that is nearly right is better than a report that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorText(pub String);
+pub struct LossyString(pub String);
 
-impl<'de> Deserialize<'de> for ErrorText {
+impl<'de> Deserialize<'de> for LossyString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_bytes(TextVisitor)
     }
@@ -19,25 +19,25 @@ impl<'de> Deserialize<'de> for ErrorText {
 struct TextVisitor;
 
 impl Visitor<'_> for TextVisitor {
-    type Value = ErrorText;
+    type Value = LossyString;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text")
     }
 
-    /// Of a JSON string `serde_json` passes the bytes in which a lone surrogate is encoded like any other character (WTF-8).
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ErrorText, E> {
+    /// `serde_json` passes a JSON string as WTF-8: a lone surrogate is three bytes.
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<LossyString, E> {
         let mut bytes = bytes.to_vec();
         for at in 0..bytes.len().saturating_sub(2) {
             if matches!(bytes[at..at + 3], [0xed, 0xa0..=0xbf, 0x80..=0xbf]) {
                 bytes[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
             }
         }
-        Ok(ErrorText(String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(LossyString(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<ErrorText, E> {
-        Ok(ErrorText(text.to_owned()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<LossyString, E> {
+        Ok(LossyString(text.to_owned()))
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_is_replaced_and_everything_else_is_kept() {
-        let read = |json: &str| serde_json::from_str::<ErrorText>(json).map(|text| text.0);
+        let read = |json: &str| serde_json::from_str::<LossyString>(json).map(|text| text.0);
         assert_eq!(read(r#""cut \ud83d""#).unwrap(), "cut \u{fffd}");
         assert_eq!(read(r#""\udc00\ud800 end""#).unwrap(), "\u{fffd}\u{fffd} end");
         assert_eq!(read(r#""\ud83e\udd80 é 🦀 \ud7ff\n""#).unwrap(), "🦀 é 🦀 \u{d7ff}\n");

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// The schemas within one schema, each with what it applies to a document: [`Self::estimate`] walks both as a validator that tries
-/// every alternative would.
+/// The subschemas of one schema as a graph. [`Self::estimate`] walks the graph and the document as a validator would that tries
+/// every alternative.
 #[derive(Debug)]
-pub(crate) struct WorkEstimate {
+pub(crate) struct StepEstimator {
     nodes: Vec<Node>,
 }
 
@@ -22,7 +22,7 @@ const MAX_DEPTH: u32 = 1000;
 /// The index of a node.
 type NodeId = usize;
 
-/// One schema.
+/// One subschema of the schema.
 #[derive(Debug, Default)]
 struct Node {
     /// Steps whatever the document is: one, and one for each value in `enum` and `const`.
@@ -33,15 +33,15 @@ struct Node {
     visits: u64,
     /// Schemas of the same part of the document.
     same: Vec<NodeId>,
-    /// With an `if` that compares members with constants only: whether it holds decides between the two.
+    /// For an `if` that only compares members with constants: the condition and its two branches.
     guard: Option<Guard>,
     /// Schemas of members by name.
     members: HashMap<String, NodeId>,
-    /// Schemas that any member may be held against.
+    /// Schemas that any member may be validated against.
     any_member: Vec<NodeId>,
     /// Schemas of the first items.
     first_items: Vec<NodeId>,
-    /// Schemas that any item may be held against.
+    /// Schemas that any item may be validated against.
     any_item: Vec<NodeId>,
 }
 
@@ -53,9 +53,9 @@ struct Guard {
     or_else: Option<NodeId>,
 }
 
-impl WorkEstimate {
+impl StepEstimator {
     /// Reads a schema. Fails with the reason, for a person, if it has references that are not read here.
-    pub(crate) fn of(schema: &Value) -> Result<Self, String> {
+    pub(crate) fn of_schema(schema: &Value) -> Result<Self, String> {
         let mut reader =
             Reader { root: schema, nodes: Vec::new(), known: HashMap::new(), pending: Vec::new() };
         reader.add(schema);
@@ -215,14 +215,14 @@ impl<'a> Reader<'a> {
 
     /// The guard of `if` … `then` … `else`, if the condition compares members with constants only.
     fn guard(&mut self, keywords: &'a Map<String, Value>) -> Option<Guard> {
-        let constants = keywords.get("if").and_then(constants)?;
+        let constants = keywords.get("if").and_then(guard_constants)?;
         let mut branch = |keyword| keywords.get(keyword).map(|schema| self.add(schema));
         Some(Guard { constants, then: branch("then"), or_else: branch("else") })
     }
 }
 
-/// The members that `condition` compares with constants, if that is all it does, as [`crate::guarded_alternatives`] writes it.
-fn constants(condition: &Value) -> Option<Vec<(String, Value)>> {
+/// The members that `condition` compares with constants, if that is all it does, as [`crate::tagged_unions`] writes it.
+fn guard_constants(condition: &Value) -> Option<Vec<(String, Value)>> {
     let condition = condition.as_object().filter(|condition| condition.len() == 2)?;
     let required = condition.get("required")?.as_array()?;
     let properties = condition.get("properties")?.as_object()?;

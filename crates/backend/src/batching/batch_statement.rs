@@ -7,11 +7,11 @@ use domain::TaskId;
 pub(crate) const ITEM_OVERHEAD_BYTES: usize = 512;
 
 /// A repeatable statement over a batch of items, with one output per item, in the order of the items.
-pub(crate) trait BatchOperation: Send + Sync + 'static {
+pub(crate) trait BatchStatement: Send + Sync + 'static {
     /// The value of the label `verb` in the metrics.
-    const NAME: &'static str;
+    const METRIC_LABEL: &'static str;
 
-    /// One item.
+    /// What the statement takes for one item.
     type Input: Send + Sync + 'static;
 
     /// What becomes of one item.

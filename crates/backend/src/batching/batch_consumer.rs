@@ -9,14 +9,14 @@ use telemetry::error_chain;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::batching::batch_operation::BatchOperation;
+use crate::batching::batch_statement::BatchStatement;
 use crate::batching::splitting::{split_by_bytes, split_by_task};
 use crate::metrics;
 
 /// The most items that a writer takes at once.
 const MAX_BATCH_ITEMS: usize = 500;
 
-/// The pauses before a batch is run again that lost to another transaction, or whose commit is unknown.
+/// The pauses before a batch is retried after a serialization failure or an unknown commit.
 const RETRY_PAUSES: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(40)).with_factor(2.0).with_max_times(3);
 
@@ -24,8 +24,8 @@ const RETRY_PAUSES: ExponentialBuilder =
 const RETRY_WINDOW: Duration = Duration::from_secs(2);
 
 /// An item that waits for a writer.
-pub(crate) struct Queued<O: BatchOperation> {
-    /// The item.
+pub(crate) struct Queued<O: BatchStatement> {
+    /// The item that the statement takes.
     pub(crate) input: O::Input,
     /// Where the answer goes.
     pub(crate) answer: oneshot::Sender<Result<O::Output, Arc<DatabaseError>>>,
@@ -34,12 +34,12 @@ pub(crate) struct Queued<O: BatchOperation> {
 }
 
 /// The queue of a batcher and the operation that its writers run.
-pub(crate) struct BatchWriters<O: BatchOperation> {
+pub(crate) struct BatchConsumer<O: BatchStatement> {
     operation: Arc<O>,
     queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>,
 }
 
-impl<O: BatchOperation> BatchWriters<O> {
+impl<O: BatchStatement> BatchConsumer<O> {
     /// Writers that run `operation` on what `queue` receives.
     pub(crate) fn new(operation: O, queue: mpsc::Receiver<Queued<O>>) -> Self {
         Self { operation: Arc::new(operation), queue: Arc::new(Mutex::new(queue)) }
@@ -47,13 +47,13 @@ impl<O: BatchOperation> BatchWriters<O> {
 
     /// One writer. It returns when every clone of the batcher is dropped and all queued items are answered. Several
     /// writers may run at the same time; then as many commits are in flight.
-    pub(crate) fn writer(&self) -> impl Future<Output = ()> + Send + use<O> {
+    pub(crate) fn consume_loop(&self) -> impl Future<Output = ()> + Send + use<O> {
         run_writer(self.operation.clone(), self.queue.clone())
     }
 }
 
 /// While one batch is being committed the next one gathers in the queue, so no item waits for a timer.
-async fn run_writer<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
+async fn run_writer<O: BatchStatement>(operation: Arc<O>, queue: Arc<Mutex<mpsc::Receiver<Queued<O>>>>) {
     loop {
         let mut received = Vec::new();
         if queue.lock().await.recv_many(&mut received, MAX_BATCH_ITEMS).await == 0 {
@@ -78,7 +78,7 @@ async fn run_writer<O: BatchOperation>(operation: Arc<O>, queue: Arc<Mutex<mpsc:
 
 /// Runs a batch. One that fails because of a row in it is halved until the failing item is alone, so that the others
 /// succeed.
-async fn run_batch<O: BatchOperation>(
+async fn run_batch<O: BatchStatement>(
     operation: &O,
     inputs: &[O::Input],
 ) -> Vec<Result<O::Output, Arc<DatabaseError>>> {
@@ -101,7 +101,7 @@ async fn run_batch<O: BatchOperation>(
     outputs
 }
 
-async fn run_with_retries<O: BatchOperation>(
+async fn run_with_retries<O: BatchStatement>(
     operation: &O,
     part: &[O::Input],
 ) -> Result<Vec<O::Output>, DatabaseError> {
@@ -110,7 +110,7 @@ async fn run_with_retries<O: BatchOperation>(
     loop {
         let sent = std::time::Instant::now();
         let result = operation.run(part).await;
-        metrics::statement(O::NAME, part.len(), sent);
+        metrics::statement(O::METRIC_LABEL, part.len(), sent);
         let error = match result {
             Ok(outputs) => return Ok(outputs),
             Err(error) => error,
@@ -134,8 +134,8 @@ mod tests {
     /// Doubles its items; refuses every batch that contains 13.
     struct FailingOnThirteen;
 
-    impl BatchOperation for FailingOnThirteen {
-        const NAME: &'static str = "failing on thirteen";
+    impl BatchStatement for FailingOnThirteen {
+        const METRIC_LABEL: &'static str = "failing on thirteen";
 
         type Input = u32;
         type Output = u32;

@@ -37,7 +37,7 @@ const CURRENT_STATUS_SQLITE: &str = "
 row_struct! {
     /// How a task stands after a report; `late_us` is null where there is no deadline, `ready_at` where the task has ended.
     #[derive(serde::Deserialize)]
-    struct StandingRow {
+    struct CurrentStatusRow {
         id: Uuid,
         attempt: i32,
         status: String,
@@ -48,7 +48,7 @@ row_struct! {
 }
 
 /// How a task stands after a report.
-pub(crate) struct TaskStanding {
+pub(crate) struct CurrentStatus {
     attempt: Attempt,
     status: Status,
     /// Why the task was cancelled, or is tried again.
@@ -61,10 +61,10 @@ pub(crate) struct TaskStanding {
 
 impl Store {
     /// How tasks stand, each as far as its subject may see it.
-    pub(crate) async fn standings(
+    pub(crate) async fn current_statuses(
         &self,
         tasks: Vec<(Uuid, Option<Uuid>)>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => {
                 let (ids, subjects): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
@@ -80,25 +80,25 @@ impl Store {
     }
 }
 
-/// Adds the decoded rows to `standings`.
-pub(crate) fn add_standings(
-    standings: &mut HashMap<Uuid, TaskStanding>,
-    rows: Vec<StandingRow>,
+/// Adds the decoded rows to `statuses`.
+pub(crate) fn add_current_statuses(
+    statuses: &mut HashMap<Uuid, CurrentStatus>,
+    rows: Vec<CurrentStatusRow>,
 ) -> Result<(), DatabaseError> {
     for row in rows {
-        let standing = TaskStanding {
+        let status = CurrentStatus {
             attempt: row.attempt.cast_unsigned(),
             status: parse_column("outcome", row.id, &row.status)?,
             reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
             late_us: row.late_us.unwrap_or(0),
             ready_at: row.ready_at.map(Timestamp),
         };
-        standings.insert(row.id, standing);
+        statuses.insert(row.id, status);
     }
     Ok(())
 }
 
-impl From<EndedAttemptRow> for StandingRow {
+impl From<EndedAttemptRow> for CurrentStatusRow {
     fn from(row: EndedAttemptRow) -> Self {
         let status = if row.retry_at.is_some() { Status::Created } else { Status::Cancelled };
         Self {
@@ -112,7 +112,7 @@ impl From<EndedAttemptRow> for StandingRow {
     }
 }
 
-impl TaskStanding {
+impl CurrentStatus {
     /// The result of `report`, by how its task stands now.
     pub(crate) fn result_of(&self, report: &Report) -> SettleResult {
         if self.attempt != report.attempt {

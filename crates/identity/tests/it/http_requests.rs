@@ -1,4 +1,4 @@
-//! What programs get where no handler answers, pages of other origins, and text that is composed in different ways.
+//! What holds for every request: problems where no handler answers, methods, paths, sizes, other origins, outages.
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -89,21 +89,82 @@ async fn pages_of_the_origins_in_the_settings_may_get_tokens_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_password_is_the_same_however_its_characters_are_composed() {
+async fn no_response_allows_other_origins() {
     each_database(|service| async move {
-        let (composed, decomposed) = ("caf\u{e9} cr\u{e8}me", "cafe\u{301}\u{a0}cre\u{300}me");
-        let form = [("Username", " ann "), ("Password", composed), ("ConfirmPassword", composed)];
-        let registered = service.post("/Auth/Register", &form).send().await.unwrap();
-        assert_eq!(registered.status(), StatusCode::SEE_OTHER);
-        for (name, password) in [("ann", composed), ("ann", decomposed), (" ann", decomposed)] {
-            assert_eq!(service.request_token(name, password).await.status(), StatusCode::OK, "{password}");
+        for path in ["/Auth/Login", "/connect/userinfo", "/.well-known/openid-configuration", "/"] {
+            let answer = service.get(path).header("origin", "https://evil.example").send().await.unwrap();
+            assert!(!answer.headers().contains_key("access-control-allow-origin"), "{path}");
         }
-        assert_eq!(service.request_token("ann", "cafe creme").await.status(), StatusCode::BAD_REQUEST);
-        let request = service.request("POST", "/connect/token");
-        let body = "grant_type=password&client_id=tasker_backend&username=ann&password=%FF";
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
-        let answer: Value = request.send().await.unwrap().json().await.unwrap();
-        assert_eq!(answer["error"], "invalid_request", "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_token_endpoint_accepts_post_only() {
+    each_database(|service| async move {
+        for method in ["GET", "PUT", "DELETE", "PATCH"] {
+            let refused = service.request(method, "/connect/token").send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+            assert_eq!(refused.headers()["allow"], "POST");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_database_outage_reveal_nothing() {
+    each_database(|service| async move {
+        let answer = service.get("/no/such/page").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert!(!answer.headers().contains_key("server"));
+        service.db.close().await;
+        assert_eq!(service.get("/health/live").send().await.unwrap().status(), StatusCode::OK);
+        let unready = service.get("/health/ready").send().await.unwrap();
+        assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let problem: Value = unready.json().await.unwrap();
+        let why = "requests cannot be served: database of accounts: the database cannot be reached";
+        assert_eq!(problem["detail"], why);
+        let answer = service.post("/connect/token", &password_grant("ann", PASSWORD)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+        let body = answer.text().await.unwrap().to_lowercase();
+        assert!(!body.contains("sqlx") && !body.contains("pool"), "{body}");
+        let form = [("Username", "ann"), ("Password", PASSWORD)];
+        let answer = service.post("/Auth/Login", &form).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_above_the_size_limit_is_refused() {
+    each_database(|service| async move {
+        let large = "x".repeat(100_000);
+        for path in ["/connect/token", "/Auth/Login", "/Auth/Register"] {
+            let refused = service.post(path, &[("Username", &large)]).send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn paths_ignore_case_and_a_trailing_slash() {
+    each_database(|service| async move {
+        service.register("ann").await;
+        for path in [
+            "/auth/login",
+            "/AUTH/LOGIN/",
+            "/Auth/Register/?ReturnUrl=Login",
+            "/Health/Live",
+            "/.Well-Known/OpenID-Configuration/JWKS",
+        ] {
+            assert_eq!(service.get(path).send().await.unwrap().status(), StatusCode::OK, "{path}");
+        }
+        let response =
+            service.post("/Connect/Token/", &password_grant("ann", PASSWORD)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(service.get("/health/ready").send().await.unwrap().status(), StatusCode::OK);
     })
     .await;
 }

@@ -8,13 +8,13 @@ use sqlx::sqlite::SqliteError;
 /// Why a database does not serve a call that it may serve later. The texts are for callers: they name no address and no
 /// table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailability {
-    /// No connection comes about, or an open one breaks.
+pub enum UnavailableCause {
+    /// No connection can be opened, or an open one breaks.
     #[error("the database cannot be reached")]
     Unreachable,
     /// The pool has no free connection and opens none in time.
     #[error(
-        "no connection to the database came about in time: it is unreachable, or all connections are in use"
+        "no connection to the database could be opened in time: it is unreachable, or all connections are in use"
     )]
     NoConnection,
     /// The session may only read: the server has become a standby (SQLSTATE 25006).
@@ -30,15 +30,15 @@ pub enum Unavailability {
     #[error("the database has too many connections")]
     TooManyConnections,
     /// The server lacks memory or another resource.
-    #[error("the database is out of memory or of another resource")]
+    #[error("the database has run out of memory or of another resource")]
     OutOfResources,
     /// The statement took longer than a statement may take.
     #[error("the database did not answer in time")]
     TooSlow,
 }
 
-impl Unavailability {
-    /// After what time another attempt may succeed, in whole seconds: what only a person mends lasts longer.
+impl UnavailableCause {
+    /// After what time another attempt may succeed, in whole seconds: what only an operator can correct lasts longer.
     pub const fn retry_after(self) -> Duration {
         Duration::from_secs(match self {
             Self::Unreachable | Self::NoConnection | Self::ReadOnly => 1,
@@ -48,7 +48,7 @@ impl Unavailability {
     }
 
     /// The class of the driver's `error`; `None` if another attempt would fail, too.
-    pub(crate) fn of(error: &sqlx::Error) -> Option<Self> {
+    pub(crate) fn of_driver_error(error: &sqlx::Error) -> Option<Self> {
         match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -105,20 +105,24 @@ mod tests {
 
     #[test]
     fn a_full_file_system_beneath_sqlite_is_a_full_disk() {
-        assert_eq!(Unavailability::of_result_code("13"), Some(Unavailability::DiskFull));
-        assert_eq!(Unavailability::of_result_code("517"), Some(Unavailability::Locked), "an extended code");
+        assert_eq!(UnavailableCause::of_result_code("13"), Some(UnavailableCause::DiskFull));
+        assert_eq!(
+            UnavailableCause::of_result_code("517"),
+            Some(UnavailableCause::Locked),
+            "an extended code"
+        );
     }
 
     #[test]
     fn the_limits_of_a_postgres_server_are_told_apart() {
         for (code, class) in [
-            ("53100", Unavailability::DiskFull),
-            ("53200", Unavailability::OutOfResources),
-            ("53300", Unavailability::TooManyConnections),
-            ("57P01", Unavailability::Unreachable),
+            ("53100", UnavailableCause::DiskFull),
+            ("53200", UnavailableCause::OutOfResources),
+            ("53300", UnavailableCause::TooManyConnections),
+            ("57P01", UnavailableCause::Unreachable),
         ] {
-            assert_eq!(Unavailability::of_sqlstate(code), Some(class), "{code}");
+            assert_eq!(UnavailableCause::of_sqlstate(code), Some(class), "{code}");
         }
-        assert_eq!(Unavailability::of_sqlstate("42P01"), None);
+        assert_eq!(UnavailableCause::of_sqlstate("42P01"), None);
     }
 }
