@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
+use domain::problem_types::tasks::{NOT_BEFORE_INVALID, TTL_MISSING, TTL_TOO_LARGE, TTL_ZERO};
+use domain::{InvalidTtl, NotBefore, OwnerId, ProblemType, RawJson, Submission, TaskId, TraceContext, Ttl};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -129,7 +130,7 @@ impl Submitter {
         let now = self.store.now();
         if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_MS).ready_at(now) {
             let rule = "notBefore is at most a year from now";
-            return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
+            return Err(ApiError::invalid(&NOT_BEFORE_INVALID, "/notBefore", rule));
         }
         Ok(not_before)
     }
@@ -141,18 +142,18 @@ impl Submitter {
         let default = bounds.default.or(self.limits.default_ttl).map(|default| default.min(max));
         let Some(requested_ms) = requested_ms else {
             return default
-                .ok_or_else(|| invalid_ttl("ttl-missing", "ttl is missing: give it in milliseconds"));
+                .ok_or_else(|| invalid_ttl(&TTL_MISSING, "ttl is missing: give it in milliseconds"));
         };
         Ttl::within(requested_ms, max).map_err(|error| match error {
-            InvalidTtl::TooLong { .. } => invalid_ttl("ttl-too-large", error.to_string()),
-            InvalidTtl::Zero => invalid_ttl("ttl-zero", error.to_string()),
+            InvalidTtl::TooLong { .. } => invalid_ttl(&TTL_TOO_LARGE, error.to_string()),
+            InvalidTtl::Zero => invalid_ttl(&TTL_ZERO, error.to_string()),
         })
     }
 }
 
-/// A submission whose `ttl` breaks the rule that `slug` names.
-pub(crate) fn invalid_ttl(slug: &'static str, detail: impl Into<String>) -> ApiError {
-    ApiError::invalid(slug, "/ttl", detail)
+/// A submission whose `ttl` breaks the rule that `of` names.
+pub(crate) fn invalid_ttl(of: &'static ProblemType, detail: impl Into<String>) -> ApiError {
+    ApiError::invalid(of, "/ttl", detail)
 }
 
 /// Succeeds if both do. If both are invalid, the error lists the faults of both.
@@ -161,9 +162,9 @@ fn with_faults_of_both<T, U>(
     second: Result<U, ApiError>,
 ) -> Result<(T, U), ApiError> {
     match (first, second) {
-        (Err(ApiError::Invalid { slug, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
+        (Err(ApiError::Invalid { of, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
             faults.extend(more);
-            Err(ApiError::Invalid { slug, faults })
+            Err(ApiError::Invalid { of, faults })
         }
         (first, second) => Ok((first?, second?)),
     }

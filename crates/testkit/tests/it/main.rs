@@ -5,5 +5,6 @@ mod book;
 mod boundaries;
 mod guarantees;
 mod module_cycles;
+mod problem_types;
 mod source_style;
 mod workspace;
