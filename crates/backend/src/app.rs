@@ -18,6 +18,7 @@ use crate::lifecycle::submit::Submitter;
 use crate::long_poll::queue::LongPoll;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
+use crate::rate_limit::RateLimit;
 use crate::settings::Settings;
 
 /// The open service, shared as `Arc<AppState>`.
@@ -26,6 +27,7 @@ pub(crate) struct AppState {
     pub(crate) installation: InstallationId,
     pub(crate) settings: Settings,
     pub(crate) token_verifier: TokenVerifier,
+    pub(crate) rate_limit: RateLimit,
     pub(crate) catalogue: Catalogue,
     pub(crate) notifier: Arc<Notifier>,
     /// `None`: Kafka is not used, and workers claim by type only.

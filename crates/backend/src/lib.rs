@@ -13,6 +13,7 @@ mod lifecycle;
 mod long_poll;
 mod metrics;
 mod notify;
+mod rate_limit;
 mod service;
 mod settings;
 mod supervisor;

@@ -29,6 +29,7 @@ use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::peers;
 use crate::notify::ticket_publisher::TicketPublisher;
+use crate::rate_limit::RateLimit;
 use crate::settings::Settings;
 use crate::supervisor::{BackgroundTaskFailed, Supervisor};
 
@@ -96,11 +97,13 @@ impl Backend {
             settler.clone(),
             settings.slow_check,
         );
+        let rate_limit = RateLimit::new(settings.requests_per_minute);
         let app = Arc::new(AppState {
             store,
             installation,
             settings,
             token_verifier,
+            rate_limit,
             catalogue,
             notifier,
             broker,

@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_parameters: usize,
     /// How many unfinished tasks an owner may have; `None`: any number.
     pub max_unfinished_per_owner: Option<NonZeroU32>,
+    /// How many requests about tasks a caller may send to this Backend in a minute; `None`: any number.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// Whether the metrics that need queries of the database are sampled.
     pub is_sampled: bool,
     /// The largest result, in bytes.

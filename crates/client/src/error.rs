@@ -138,11 +138,13 @@ fn is_temporary_status(status: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use domain::problem_types::requests::INTERNAL;
+
     use super::*;
 
     fn refused(status: u16) -> ClientError {
         ClientError::Refused {
-            problem: Box::new(Problem::new(status, "x", "X", "because")),
+            problem: Box::new(Problem { status, ..Problem::new(&INTERNAL, "because") }),
             retry_after: Some(Duration::from_secs(3)),
         }
     }

@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use domain::Problem;
+use domain::problem_types::accounts::CROSS_SITE;
 use tracing::Instrument;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
@@ -55,7 +56,7 @@ pub(crate) const PROBLEM_RESPONSES: LayerResponses = LayerResponses {
     panicked: || ServiceFailure::Panicked.problem_response(),
     cross_site: || {
         let detail = "a browser sent this request from another site";
-        problem::response(Problem::new(403, "cross-site", "Cross-site request refused", detail))
+        problem::response(Problem::new(&CROSS_SITE, detail))
     },
     unsupported_encoding: request_encoding::problem,
 };

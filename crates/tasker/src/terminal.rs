@@ -178,6 +178,8 @@ fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
 #[cfg(test)]
 mod tests {
     use domain::Fault;
+    use domain::problem_types::accounts::INVALID;
+    use domain::problem_types::tasks::NO_SUCH_TASK;
 
     use super::*;
 
@@ -185,16 +187,16 @@ mod tests {
     fn a_problem_shows_every_fault_and_its_pointer() {
         let fault =
             |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
-        let mut problem = Problem::new(422, "invalid", "Broken rules", "2 rules are broken");
+        let mut problem = Problem::new(&INVALID, "2 rules are broken");
         problem.errors = vec![fault("/ttl", "ttl is 0 ms"), fault("/parameters/length", "0 is below 1")];
         let faults = "\n  /ttl: ttl is 0 ms\n  /parameters/length: 0 is below 1";
-        assert_eq!(problem_text(&problem), format!("Broken rules: 2 rules are broken{faults}"));
-        let no_task = Problem::new(404, "no-such-task", "No such task", "there is no such task");
+        assert_eq!(problem_text(&problem), format!("Invalid request: 2 rules are broken{faults}"));
+        let no_task = Problem::new(&NO_SUCH_TASK, "there is no such task");
         assert_eq!(problem_text(&no_task), "there is no such task");
-        let hostile = Problem::new(422, "x", "Title", "one\n  /ttl: forged\u{202e}");
-        assert_eq!(problem_text(&hostile), "Title: one\n        /ttl: forged\\u{202e}");
+        let hostile = Problem::new(&INVALID, "one\n  /ttl: forged\u{202e}");
+        assert_eq!(problem_text(&hostile), "Invalid request: one\n        /ttl: forged\\u{202e}");
         problem.detail = "ttl is 0 ms; 0 is below 1".to_owned();
-        assert_eq!(problem_text(&problem), format!("Broken rules{faults}"));
+        assert_eq!(problem_text(&problem), format!("Invalid request{faults}"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
+use domain::problem_types::requests::{MALFORMED, MISDIRECTED};
 use domain::{Problem, is_ip_address, is_loopback_host};
 use tokio::sync::watch;
 use tracing::warn;
@@ -106,7 +107,7 @@ impl AllowedHosts {
         let detail = format!(
             "this service is not reached under the host name {host}; if it should be, its operator adds the name to {setting}"
         );
-        problem::response(Problem::new(421, "misdirected", "Misdirected request", detail))
+        problem::response(Problem::new(&MISDIRECTED, detail))
     }
 }
 
@@ -119,7 +120,7 @@ pub async fn enforce(State(allowed): State<AllowedHosts>, request: Request, next
             Some(other) => allowed.refuse(other),
             None => next.run(request).await,
         },
-        Err(detail) => problem::response(Problem::new(400, "malformed", "Malformed request", detail)),
+        Err(detail) => problem::response(Problem::new(&MALFORMED, detail)),
     }
 }
 

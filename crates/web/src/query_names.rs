@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Query, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::Problem;
+use domain::problem_types::requests::MALFORMED;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::{OpenApi, RefOr};
 
@@ -56,5 +57,5 @@ pub async fn refuse_unknown(
         names => format!("there are {}", names.join(", ")),
     };
     let detail = format!("there is no query parameter {unknown:?}: {known}");
-    problem::response(Problem::new(400, "malformed", "Malformed request", detail))
+    problem::response(Problem::new(&MALFORMED, detail))
 }

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
+use domain::problem_types::workers::WORKER_NAME_TAKEN;
 use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, TypeName, WorkerName};
 use telemetry::error_chain;
 use tokio::sync::watch;
@@ -16,9 +17,6 @@ use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// How long a heartbeat waits for its response before the next one is tried.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The slug of the problem with which a heartbeat is refused whose name belongs to another process.
-const NAME_TAKEN: &str = "worker-name-taken";
 
 /// The heartbeat's thread. Names of threads are cut after 15 bytes.
 const THREAD_NAME: &str = "heartbeat";
@@ -130,7 +128,7 @@ impl HeartbeatSender {
 
 /// Whether the Backend refuses a heartbeat because the worker's name belongs to another process.
 fn is_name_taken(error: &ClientError) -> bool {
-    error.problem().is_some_and(|problem| problem.slug() == NAME_TAKEN)
+    error.problem().is_some_and(|problem| problem.is(&WORKER_NAME_TAKEN))
 }
 
 impl HeartbeatHandle {

@@ -32,7 +32,7 @@ use web::request_span::{self, TraceRoot};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
 use web::{
-    catch_panic, client_address, compression, cors, request_encoding, request_id, request_log,
+    catch_panic, client_address, compression, cors, problem_pages, request_encoding, request_id, request_log,
     request_metrics,
 };
 
@@ -45,6 +45,7 @@ use crate::app::AppState;
 use crate::error::ApiError;
 use crate::long_poll::queue::MAX_WAIT;
 use crate::metrics::REQUEST_SECONDS;
+use crate::rate_limit;
 
 /// What the body of a submission may contain beside the parameters, in bytes.
 const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
@@ -75,6 +76,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(tasks::submit))
         .routes(routes!(tasks::get))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
+    let users = rate_limited(users.merge(waiting_users));
     let workers = OpenApiRouter::new()
         .routes(routes!(workers::list))
         .routes(routes!(operations::register, operations::remove))
@@ -93,8 +95,18 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .layer(from_fn(request_log::log_at_debug));
+    let problems =
+        OpenApiRouter::new().routes(routes!(problem_pages::list)).routes(routes!(problem_pages::explain));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    document.merge(users).merge(waiting_users).merge(workers).merge(health)
+    document.merge(users).merge(workers).merge(health).merge(problems)
+}
+
+/// Routes whose requests count towards what each caller may send (`backend.requests_per_minute`). Those of workers do not: a report that
+/// waits may miss its deadline, and the number of a caller's workers is limited.
+fn rate_limited(routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
+    let mut routes = routes.layer(from_fn(rate_limit::announce));
+    web::openapi::document_rate_limit(routes.get_openapi_mut());
+    routes
 }
 
 /// A route whose bodies have at most `bytes` bytes.
@@ -108,17 +120,24 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let api =
         api.layer(from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown));
     let documented = document.paths.paths.keys().map(String::as_str);
-    let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
+    let templates = Templates::new(documented.chain([
+        DOCUMENT_PATH,
+        INDEX_PATH,
+        problem_pages::style_url(),
+        "/{file}",
+        "/",
+    ]));
     let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");
     let json = [(CONTENT_TYPE, "application/json")];
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
         .route("/{file}", get(swagger_ui::serve_file))
         .route("/", get(|| async { Redirect::to(INDEX_PATH) }))
-        .layer(compression::gzip());
+        .merge(problem_pages::style());
     let time_limit = TimeLimit::new(app.settings.request_timeout, timed_out);
-    let router = api
-        .merge(pages)
+    // A caller reads its own tasks, whose parameters and results never change: nobody can send one guess after the other beside a
+    // secret of them, and no page of another site has the caller's token.
+    let router = compression::gzip(api.merge(pages))
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoMethod });
     let router = request_encoding::decode(router, request_encoding::problem)

@@ -24,6 +24,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
         (name = "Operations", description = "The types that tasks can have. Workers register them."),
         (name = "Workers", description = "Claim tasks, report their results, send heartbeats. Requires the role Worker or Admin."),
         (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
+        (name = "Problems", description = "What the types of problem documents (RFC 9457) mean. No token is required."),
     )
 )]
 pub(crate) struct ApiDoc;

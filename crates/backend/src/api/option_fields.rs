@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::problem_types::tasks::OPTION_INVALID;
 use domain::{BackoffFactor, Fault, Priority, RawJson, Reason, RetryPolicy, RetryRequest, Ttl};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,9 +12,6 @@ use serde_json::value::RawValue;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submission_options::RequestedOptions;
-
-/// The problem type of these fields.
-const SLUG: &str = "option-invalid";
 
 /// The fields of `retry`.
 const RETRY_FIELDS: [&str; 4] = ["backoffMs", "factor", "maxBackoffMs", "on"];
@@ -53,7 +51,7 @@ impl OptionFields<'_> {
         let total_ttl = whole(self.total_ttl_ms, "totalTtlMs", 1..=MAX_DELAY_OR_START_WITHIN_MS);
         let retry = self.retry.map(|retry| read_retry(retry.text(), &mut faults));
         if !faults.is_empty() {
-            return Err(ApiError::Invalid { slug: SLUG, faults });
+            return Err(ApiError::Invalid { of: &OPTION_INVALID, faults });
         }
         Ok(RequestedOptions {
             priority: priority.and_then(|priority| u8::try_from(priority).ok()?.try_into().ok())

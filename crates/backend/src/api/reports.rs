@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
+use domain::problem_types::workers::TOO_MANY_REPORTS;
 use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, object_only};
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -44,7 +45,7 @@ pub(crate) async fn report(
     let ReceivedReports { worker, reports } = body.parse()?;
     if reports.len() > MAX_REPORTS_PER_REQUEST {
         let rule = format!("at most {MAX_REPORTS_PER_REQUEST} reports");
-        return Err(ApiError::invalid("too-many-reports", "/reports", rule));
+        return Err(ApiError::invalid(&TOO_MANY_REPORTS, "/reports", rule));
     }
     // If the database refuses one report the whole request fails, but not before the others are settled: sent again, those are
     // answered as before, and a worker that splits its batch finds the one that fails.

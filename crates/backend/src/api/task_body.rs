@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::problem_types::tasks::{
+    DURATION_INVALID, NOT_BEFORE_INVALID, TTL_FRACTIONAL, TTL_NEGATIVE, TTL_NOT_A_NUMBER, TYPE_MALFORMED,
+    TYPE_MISSING, UNKNOWN_FIELD,
+};
 use domain::{Fault, NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -82,17 +86,15 @@ impl TaskBody {
             };
             faults.push(Fault { pointer: pointer("", &name), detail });
         }
-        if faults.is_empty() { Ok(task) } else { Err(ApiError::Invalid { slug: "unknown-field", faults }) }
+        if faults.is_empty() { Ok(task) } else { Err(ApiError::Invalid { of: &UNKNOWN_FIELD, faults }) }
     }
 
     /// The task that the body describes. Fails if its type is missing or not a string.
     pub(crate) fn into_new_task(self) -> Result<NewTask, ApiError> {
         let name = match self.r#type.as_ref().map(RawJson::read::<String>) {
             Some(Ok(name)) => name,
-            Some(Err(_)) => {
-                return Err(ApiError::invalid("type-malformed", "/type", "type must be a string"));
-            }
-            None => return Err(ApiError::invalid("type-missing", "/type", "type is missing")),
+            Some(Err(_)) => return Err(ApiError::invalid(&TYPE_MALFORMED, "/type", "type must be a string")),
+            None => return Err(ApiError::invalid(&TYPE_MISSING, "/type", "type is missing")),
         };
         let ttl = self.ttl.as_ref().map(|json| parse_ttl(json.text())).transpose();
         let not_before = self.read_not_before();
@@ -112,7 +114,7 @@ impl TaskBody {
     }
 
     fn read_not_before(&self) -> Result<NotBefore, ApiError> {
-        let invalid = |detail| ApiError::invalid("not-before-invalid", "/notBefore", detail);
+        let invalid = |detail| ApiError::invalid(&NOT_BEFORE_INVALID, "/notBefore", detail);
         match (&self.not_before, &self.delay_ms) {
             (None, None) => Ok(NotBefore::Submission),
             (None, Some(delay)) => Ok(NotBefore::DelayMs(read_millis(delay, "delayMs", 0)?)),
@@ -153,7 +155,7 @@ fn read_millis(json: &RawJson, name: &str, min: u64) -> Result<u64, ApiError> {
             let rule = format!(
                 "{name} must be a whole number of milliseconds, {min} to {MAX_DELAY_OR_START_WITHIN_MS}"
             );
-            ApiError::invalid("duration-invalid", format!("/{name}"), rule)
+            ApiError::invalid(&DURATION_INVALID, format!("/{name}"), rule)
         })
 }
 
@@ -163,18 +165,18 @@ fn parse_ttl(text: &str) -> Result<u64, ApiError> {
         return Ok(millis);
     }
     if serde_json::from_str::<serde_json::Number>(text).is_err() {
-        return Err(invalid_ttl("ttl-not-a-number", "ttl must be a whole number of milliseconds"));
+        return Err(invalid_ttl(&TTL_NOT_A_NUMBER, "ttl must be a whole number of milliseconds"));
     }
     if text == "-0" {
         return Ok(0);
     }
     if text.starts_with('-') {
-        return Err(invalid_ttl("ttl-negative", format!("ttl is {text} ms; it must be at least 1")));
+        return Err(invalid_ttl(&TTL_NEGATIVE, format!("ttl is {text} ms; it must be at least 1")));
     }
     if text.contains(['.', 'e', 'E']) {
         let detail =
             format!("ttl is {text}; it must be a whole number of milliseconds, written with digits alone");
-        return Err(invalid_ttl("ttl-fractional", detail));
+        return Err(invalid_ttl(&TTL_FRACTIONAL, detail));
     }
     // A number beyond 64 bits is above every limit.
     Ok(u64::MAX)
@@ -223,7 +225,7 @@ mod tests {
     fn each_broken_rule_of_ttl_has_a_problem_type_of_its_own() {
         let slug = |text: &str| match parse_ttl(text) {
             Ok(millis) => millis.to_string(),
-            Err(ApiError::Invalid { slug, .. }) => slug.to_owned(),
+            Err(ApiError::Invalid { of, .. }) => of.slug.to_owned(),
             Err(other) => panic!("{other}"),
         };
         let beyond_64_bits = u64::MAX.to_string();

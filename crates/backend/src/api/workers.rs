@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::{MAX_RUNNING_PER_HEARTBEAT, MAX_SLOTS, MAX_TYPES_PER_WORKER};
+use domain::problem_types::workers::{SLOTS_OUT_OF_RANGE, TOO_MANY_RUNNING, TOO_MANY_TYPES};
 use domain::{Heartbeat, HeartbeatResponse, WorkerList, WorkerProcess};
 
 use crate::api::extract::authenticated::WorkerCaller;
@@ -57,18 +58,18 @@ pub(crate) async fn heartbeat(
 fn check(Heartbeat { slots, types, running, .. }: &Heartbeat) -> Result<(), ApiError> {
     if *slots > MAX_SLOTS {
         return Err(ApiError::invalid(
-            "slots-out-of-range",
+            &SLOTS_OUT_OF_RANGE,
             "/slots",
             format!("slots must be 0 to {MAX_SLOTS}"),
         ));
     }
     if types.len() > MAX_TYPES_PER_WORKER {
         let rule = format!("at most {MAX_TYPES_PER_WORKER} types");
-        return Err(ApiError::invalid("too-many-types", "/types", rule));
+        return Err(ApiError::invalid(&TOO_MANY_TYPES, "/types", rule));
     }
     if running.len() > MAX_RUNNING_PER_HEARTBEAT {
         let rule = format!("at most {MAX_RUNNING_PER_HEARTBEAT} tasks");
-        return Err(ApiError::invalid("too-many-running", "/running", rule));
+        return Err(ApiError::invalid(&TOO_MANY_RUNNING, "/running", rule));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use database::DatabaseError;
+use domain::problem_types::tasks::{TYPE_MALFORMED, UNKNOWN_TYPE};
 use domain::{Operation, RawJson, TypeName};
 use json_schema::Violation;
 use store::Store;
@@ -93,14 +94,14 @@ impl Catalogue {
     /// The operation of the type `name`. One that is not cached is read from the store, since another Backend may just have
     /// registered it. Fails if there is none, with a list of the existing types.
     pub(crate) async fn find(&self, name: &str, store: &Store) -> Result<Arc<CompiledOperation>, ApiError> {
-        let malformed = |_| ApiError::invalid("type-malformed", "/type", TypeName::RULE);
+        let malformed = |_| ApiError::invalid(&TYPE_MALFORMED, "/type", TypeName::RULE);
         let name: TypeName = name.parse().map_err(malformed)?;
         if let Some(compiled) = self.all().get(&name) {
             return Ok(compiled.clone());
         }
         self.reload(store).await?;
         let operations = self.all();
-        let unknown = || ApiError::invalid("unknown-type", "/type", unknown_type(&name, &operations));
+        let unknown = || ApiError::invalid(&UNKNOWN_TYPE, "/type", unknown_type(&name, &operations));
         operations.get(&name).cloned().ok_or_else(unknown)
     }
 

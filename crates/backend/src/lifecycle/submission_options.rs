@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use domain::problem_types::tasks::OPTION_INVALID;
 use domain::{Fault, Operation, Priority, RetryRequest, TaskOptions, Ttl};
 
 use crate::error::ApiError;
@@ -47,7 +48,7 @@ impl RequestedOptions {
             policy.backoff_ms = policy.backoff_ms.min(max);
         }
         if !faults.is_empty() {
-            return Err(ApiError::Invalid { slug: "option-invalid", faults });
+            return Err(ApiError::Invalid { of: &OPTION_INVALID, faults });
         }
         let retry = (max_attempts > 1).then_some(policy);
         Ok(TaskOptions { priority, retry, total_ttl_ms: total_ttl })

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::problem_types::tasks::{
+    DURATION_INVALID, NOT_BEFORE_INVALID, TTL_MISSING, TTL_TOO_LARGE, TTL_ZERO,
+};
 use domain::{
-    InvalidTtl, NotBefore, Operation, OwnerId, Priority, RawJson, Submission, TaskId, TraceContext, Ttl,
+    InvalidTtl, NotBefore, Operation, OwnerId, Priority, ProblemType, RawJson, Submission, TaskId,
+    TraceContext, Ttl,
 };
 use store::Store;
 
@@ -141,11 +145,11 @@ impl Submitter {
         {
             let field = if matches!(not_before, NotBefore::Instant(_)) { "/notBefore" } else { "/delayMs" };
             let rule = format!("a task of {} must be ready at most {max} ms from now", operation.name);
-            return Err(ApiError::invalid("not-before-invalid", field, rule));
+            return Err(ApiError::invalid(&NOT_BEFORE_INVALID, field, rule));
         }
         if not_before.ready_at(now) > NotBefore::DelayMs(MAX_DELAY_OR_START_WITHIN_MS).ready_at(now) {
             let rule = "notBefore must be at most a year from now";
-            return Err(ApiError::invalid("not-before-invalid", "/notBefore", rule));
+            return Err(ApiError::invalid(&NOT_BEFORE_INVALID, "/notBefore", rule));
         }
         Ok(not_before)
     }
@@ -156,7 +160,7 @@ impl Submitter {
         match (requested, max) {
             (Some(requested), Some(max)) if requested > max => {
                 let rule = format!("startWithinMs must be at most {} for {}", max.millis(), operation.name);
-                Err(ApiError::invalid("duration-invalid", "/startWithinMs", rule))
+                Err(ApiError::invalid(&DURATION_INVALID, "/startWithinMs", rule))
             }
             (Some(requested), _) => Ok(requested),
             (None, max) => {
@@ -173,18 +177,18 @@ impl Submitter {
         let default = bounds.default.or(self.limits.default_ttl).map(|default| default.min(max));
         let Some(requested_ms) = requested_ms else {
             return default
-                .ok_or_else(|| invalid_ttl("ttl-missing", "ttl is missing: give it in milliseconds"));
+                .ok_or_else(|| invalid_ttl(&TTL_MISSING, "ttl is missing: give it in milliseconds"));
         };
         Ttl::within(requested_ms, max).map_err(|error| match error {
-            InvalidTtl::TooLong { .. } => invalid_ttl("ttl-too-large", error.to_string()),
-            InvalidTtl::Zero => invalid_ttl("ttl-zero", error.to_string()),
+            InvalidTtl::TooLong { .. } => invalid_ttl(&TTL_TOO_LARGE, error.to_string()),
+            InvalidTtl::Zero => invalid_ttl(&TTL_ZERO, error.to_string()),
         })
     }
 }
 
-/// A submission whose `ttl` breaks the rule that `slug` names.
-pub(crate) fn invalid_ttl(slug: &'static str, detail: impl Into<String>) -> ApiError {
-    ApiError::invalid(slug, "/ttl", detail)
+/// A submission whose `ttl` breaks the rule that `of` names.
+pub(crate) fn invalid_ttl(of: &'static ProblemType, detail: impl Into<String>) -> ApiError {
+    ApiError::invalid(of, "/ttl", detail)
 }
 
 /// Succeeds if both do. If both are invalid, the error lists the faults of both.
@@ -193,9 +197,9 @@ fn with_faults_of_both<T, U>(
     second: Result<U, ApiError>,
 ) -> Result<(T, U), ApiError> {
     match (first, second) {
-        (Err(ApiError::Invalid { slug, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
+        (Err(ApiError::Invalid { of, mut faults }), Err(ApiError::Invalid { faults: more, .. })) => {
             faults.extend(more);
-            Err(ApiError::Invalid { slug, faults })
+            Err(ApiError::Invalid { of, faults })
         }
         (first, second) => Ok((first?, second?)),
     }

@@ -6,6 +6,7 @@
 mod cancel;
 mod catalogue;
 mod claim_by_id;
+mod compression;
 mod database_outage;
 mod deadline;
 mod declined_tickets;
@@ -23,7 +24,9 @@ mod owner_limit;
 mod path_normalization;
 mod peer_notifications;
 mod pruning;
+mod published_examples;
 mod published_requests;
+mod rate_limit;
 mod read;
 mod readiness;
 mod report;

@@ -38,8 +38,9 @@ async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_
         for (path, method, operation) in operations(&document()) {
             let path_with_ids =
                 path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
+            let path_with_ids = path_with_ids.replace("{slug}", "no-such-task");
             let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
-            let is_open = path.starts_with("/health/");
+            let is_open = path.starts_with("/health/") || path.starts_with("/errors");
             assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
             let security = operation["security"].as_array().unwrap();
             assert_eq!(security.contains(&json!({})), is_open, "{method} {path}");
@@ -63,6 +64,8 @@ fn the_document_lists_every_route() {
             "GET /api/Task/{id}/attempts",
             "GET /api/Task/{id}/result",
             "GET /api/Worker",
+            "GET /errors",
+            "GET /errors/{slug}",
             "GET /health/live",
             "GET /health/ready",
             "PATCH /api/Task/request/{id}",
@@ -91,9 +94,11 @@ fn every_operation_has_an_id_of_its_own() {
             "checkReadiness",
             "claimTask",
             "claimTasks",
+            "explainProblemType",
             "getTask",
             "getTaskResult",
             "listOperations",
+            "listProblemTypes",
             "listTaskAttempts",
             "listTasks",
             "listWorkers",

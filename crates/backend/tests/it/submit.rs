@@ -132,7 +132,7 @@ async fn a_request_that_exceeds_its_timeout_is_answered_503() {
             let mut answer = String::new();
             connection.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"), "{answer}");
-            assert!(answer.contains("urn:tasker:problem:timed-out"), "{answer}");
+            assert!(answer.contains("/errors/timed-out"), "{answer}");
         },
     )
     .await;

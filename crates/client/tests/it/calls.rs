@@ -104,7 +104,7 @@ async fn a_problem_is_returned_with_its_retry_after() {
     server.problem(&format!("/api/Task/{ID}/cancel"), 409, "the task has finished");
     server.problem(&format!("/api/Task/{ID}/result"), 503, "too many wait");
     let refused = client(&server).cancel(id()).await.unwrap_err();
-    assert_eq!(refused.problem().unwrap().slug(), "scripted");
+    assert_eq!(refused.problem().unwrap().slug(), "internal");
     assert_eq!(refused.to_string(), "the task has finished");
     assert!(!refused.is_temporary());
     let busy = client(&server).result(id()).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! What holds for every request: problems where no handler answers, methods, paths, sizes, other origins, outages.
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use serde_json::{Value, json};
 
 use crate::kit::{PASSWORD, each_database, each_database_with, password_grant};
@@ -22,7 +22,7 @@ async fn programs_get_problem_documents_and_browsers_get_pages() {
             assert_eq!(answer.status().as_u16(), status, "{method} {path}");
             assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json", "{method} {path}");
             let problem: Value = answer.json().await.unwrap();
-            assert_eq!(problem["type"], format!("urn:tasker:problem:{slug}"), "{method} {path}");
+            assert_eq!(problem["type"], format!("/errors/{slug}"), "{method} {path}");
         }
         let wrong_method = service.request("GET", "/connect/token").send().await.unwrap();
         assert_eq!(wrong_method.json::<Value>().await.unwrap()["error"], "invalid_request");
@@ -84,6 +84,29 @@ async fn pages_of_the_origins_in_the_settings_may_get_tokens_and_no_others() {
         let form = [("Username", "ann"), ("Password", PASSWORD)];
         let page = service.post("/Auth/Login", &form).header("origin", APP).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::FORBIDDEN, "a page is for no other origin");
+    })
+    .await;
+}
+
+/// The length of a compressed answer would reveal, guess by guess, a secret that stands beside text of a caller (BREACH).
+#[tokio::test]
+async fn answers_with_secrets_are_never_compressed() {
+    each_database(|service| async move {
+        service.register_admin("root").await;
+        let root = service.token("root").await;
+        let gzip = |request: reqwest::RequestBuilder| request.header(ACCEPT_ENCODING, "gzip").send();
+        let invitation = service.request("POST", "/api/Invitation").bearer_auth(&root);
+        for request in [
+            service.post("/connect/token", &password_grant("root", PASSWORD)),
+            invitation.body(json!({"role": "User"}).to_string()),
+            service.request("GET", "/Auth/Register?ReturnUrl=/"),
+        ] {
+            let answer = gzip(request).await.unwrap();
+            assert!(answer.status().is_success(), "{answer:?}");
+            assert!(!answer.headers().contains_key(CONTENT_ENCODING), "{answer:?}");
+        }
+        let document = gzip(service.request("GET", "/swagger/v1/swagger.json")).await.unwrap();
+        assert_eq!(document.headers()[CONTENT_ENCODING], "gzip");
     })
     .await;
 }

@@ -54,12 +54,14 @@ fn the_document_lists_every_operation_under_a_name_of_its_own() {
             "createInvitation = POST /api/Invitation",
             "createUser = POST /api/User",
             "deleteUser = DELETE /api/User/{name}",
+            "explainProblemType = GET /errors/{slug}",
             "getMetadata = GET /.well-known/openid-configuration",
             "getOAuthMetadata = GET /.well-known/oauth-authorization-server",
             "getPublicKeys = GET /.well-known/openid-configuration/jwks",
             "getUser = GET /api/User/{name}",
             "getUserInfo = GET /connect/userinfo",
             "issueToken = POST /connect/token",
+            "listProblemTypes = GET /errors",
             "listRevocations = GET /connect/revocations",
             "listUsers = GET /api/User",
             "postUserInfo = POST /connect/userinfo",
@@ -75,8 +77,11 @@ async fn the_document_is_served_and_every_operation_of_it_exists() {
         let served = service.json("/swagger/v1/swagger.json").await;
         assert_eq!(served, document());
         for (path, method, operation) in operations(&served) {
-            let answer =
-                service.request(method.as_str(), &path.replace("{name}", "ann")).send().await.unwrap();
+            let answer = service
+                .request(method.as_str(), &path.replace("{name}", "ann").replace("{slug}", "no-such-user"))
+                .send()
+                .await
+                .unwrap();
             let needs_token = !operation["security"].as_array().unwrap().contains(&json!({}));
             assert_eq!(answer.status() == 401, needs_token, "{method} {path}: {}", answer.status());
             assert!(![404, 405].contains(&answer.status().as_u16()), "{method} {path}: {}", answer.status());
@@ -117,6 +122,9 @@ async fn answers_are_those_that_the_document_describes() {
             ),
             ("GET", "/health/ready", "/health/ready", "", 200),
             ("GET", "/health/ready?x=1", "/health/ready", "", 400),
+            ("GET", "/errors", "/errors", "", 200),
+            ("GET", "/errors/last-administrator", "/errors/{slug}", "", 200),
+            ("GET", "/errors/nothing", "/errors/{slug}", "", 404),
         ] {
             let request = service.request(method, path).bearer_auth(&token);
             let request = request.header("content-type", "application/json").body(body);

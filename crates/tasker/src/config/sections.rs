@@ -95,6 +95,8 @@ pub struct Backend {
     pub max_result_bytes: NonZeroUsize,
     /// How many unfinished tasks an owner may have; 0: any number.
     pub max_unfinished_per_owner: u32,
+    /// How many requests a caller may send in a minute, those of workers aside; 0: any number.
+    pub requests_per_minute: u32,
 }
 
 impl Default for Backend {
@@ -120,6 +122,7 @@ impl Default for Backend {
             max_parameters_bytes: non_zero_usize(DEFAULT_MAX_PARAMETERS_BYTES),
             max_result_bytes: non_zero_usize(DEFAULT_MAX_RESULT_BYTES),
             max_unfinished_per_owner: 100_000,
+            requests_per_minute: 0,
         }
     }
 }

@@ -242,10 +242,7 @@ mod tests {
             listener.serve(router, stop.clone())
         );
         assert!(served.is_ok());
-        assert!(
-            answer.starts_with("HTTP/1.1 500 ") && answer.contains("urn:tasker:problem:internal"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("/errors/internal"), "{answer}");
         assert!(!answer.contains("a layer is broken"), "{answer}");
     }
 }

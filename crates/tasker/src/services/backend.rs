@@ -121,6 +121,7 @@ pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
         max_parameters: section.max_parameters_bytes.get(),
         max_result: section.max_result_bytes.get(),
         max_unfinished_per_owner: NonZeroU32::new(section.max_unfinished_per_owner),
+        requests_per_minute: NonZeroU32::new(section.requests_per_minute),
         is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })

@@ -55,6 +55,7 @@ const SETTINGS: &[SettingCase] = &[
     ("backend.max_parameters_bytes", "1000", "0"),
     ("backend.max_result_bytes", "1000", "8388609"),
     ("backend.max_unfinished_per_owner", "1000", "-1"),
+    ("backend.requests_per_minute", "600", "-1"),
     ("identity.listen", r#""127.0.0.1:8091""#, "here"),
     ("identity.tls_cert", r#""cert.pem""#, "/nowhere/cert.pem"),
     ("identity.tls_key", r#""key.pem""#, "/nowhere/key.pem"),

@@ -6,4 +6,5 @@ mod boundaries;
 mod guarantees;
 mod kit;
 mod module_cycles;
+mod problem_types;
 mod source_style;

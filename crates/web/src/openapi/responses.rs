@@ -5,8 +5,8 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder,
-    Responses, Schema, Type,
+    Components, ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response,
+    ResponseBuilder, Responses, Schema, Type,
 };
 
 /// Adds the header that every request may have. Parameters that may be left out are not `null` where they are given.
@@ -57,6 +57,10 @@ pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: b
         add(responses, "4XX", "The request cannot be read");
     }
     add(responses, "default", "Any other problem");
+    let is_rate_limited = matches!(
+        responses.responses.get("429"),
+        Some(RefOr::T(response)) if response.headers.contains_key("RateLimit")
+    );
     for (status, response) in &mut responses.responses {
         let RefOr::T(response) = response else { continue };
         let mut add_header = |name: &str, component: &str| {
@@ -70,11 +74,33 @@ pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: b
             "429" | "503" => add_header("Retry-After", "RetryAfter"),
             _ => {}
         }
+        // The caller of a request with 401 is not known.
+        if is_rate_limited && status != "401" {
+            add_header("RateLimit", "RateLimit");
+            add_header("RateLimit-Policy", "RateLimitPolicy");
+        }
         if !status.starts_with(['1', '2', '3']) && response.content.is_empty() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
         }
     }
+}
+
+/// Adds that the requests of each caller are limited.
+pub(super) fn add_rate_limit(operation: &mut Operation) {
+    let sentence = "The caller has sent as many requests as it may send in a minute";
+    let refusal = operation
+        .responses
+        .responses
+        .entry("429".to_owned())
+        .or_insert_with(|| RefOr::T(Response::default()));
+    let RefOr::T(refusal) = refusal else { return };
+    refusal.description = match refusal.description.as_str() {
+        "" => sentence.to_owned(),
+        other => format!("{other}; or: {sentence}"),
+    };
+    let header = RefOr::Ref(Ref::new("#/components/headers/RateLimit"));
+    refusal.headers.insert("RateLimit".to_owned(), header);
 }
 
 /// Adds the headers and the parameter that operations refer to, and what the types of bodies do not say.
@@ -101,6 +127,20 @@ pub(super) fn add_components(components: &mut Components) {
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));
     add("RetryAfter", retry_after.description(Some("After how many seconds to try again")).build());
+    add(
+        "RateLimit",
+        text_header(
+            "How many requests the caller may send now (`r`), and in how many seconds as many as ever (`t`): `\"requests\";r=599;t=1` \
+             (draft-ietf-httpapi-ratelimit-headers-11). Only where the service limits the requests of each caller",
+        ),
+    );
+    add(
+        "RateLimitPolicy",
+        text_header(
+            "How many requests the caller may send (`q`) in how many seconds (`w`): `\"requests\";q=600;w=60`. Only where the service limits \
+             the requests of each caller",
+        ),
+    );
 
     if let Some(RefOr::T(Schema::Object(problem))) = components.schemas.get_mut("Problem") {
         // The crate `web` writes this member.

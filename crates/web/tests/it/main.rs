@@ -10,6 +10,7 @@ mod csrf;
 mod exchange;
 mod normalize_path;
 mod problem;
+mod problem_pages;
 mod request_log;
 mod request_metrics;
 mod request_span;

@@ -41,6 +41,7 @@ impl FromRequestParts<Arc<AppState>> for Caller {
         })?;
         let caller = app.token_verifier.verify(token).await?;
         CallerId::set(&parts.extensions, caller.subject());
+        app.rate_limit.take(caller.id(), &parts.extensions)?;
         if caller.has_scope() { Ok(caller) } else { Err(ApiError::NoScope) }
     }
 }

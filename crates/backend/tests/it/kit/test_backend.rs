@@ -260,6 +260,7 @@ fn settings(identity_url: &str) -> Settings {
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
         max_unfinished_per_owner: None,
+        requests_per_minute: None,
         is_sampled: true,
         request_timeout: Duration::from_secs(10),
     }

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use client::{Client, Credentials, Settings};
 use domain::Problem;
+use domain::problem_types::requests::INTERNAL;
 use serde_json::{Value, json};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -87,7 +88,8 @@ impl ScriptedServer {
 
     /// Appends a problem with a `Retry-After` of 7 seconds.
     pub(crate) fn problem(&self, path: &str, status: u16, detail: &str) {
-        let problem = serde_json::to_value(Problem::new(status, "scripted", "As scripted", detail)).unwrap();
+        let problem = Problem { status, ..Problem::new(&INTERNAL, detail) };
+        let problem = serde_json::to_value(problem).unwrap();
         self.respond_with(path, status, Problem::MEDIA_TYPE, &problem);
     }
 

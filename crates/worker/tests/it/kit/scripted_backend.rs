@@ -13,9 +13,11 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{post, put};
 use client::{Client, Credentials};
+use domain::problem_types::requests::{BODY_TOO_LARGE, BUSY, INTERNAL};
+use domain::problem_types::workers::WORKER_NAME_TAKEN;
 use domain::{
     AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
-    HeartbeatResponse, InstallationId, Problem, Pull, Report, Reports, SettleResult, TaskId,
+    HeartbeatResponse, InstallationId, Problem, ProblemType, Pull, Report, Reports, SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
@@ -238,9 +240,9 @@ impl Script {
         let fault = self.state.lock().unwrap().faults.get_mut(path).and_then(VecDeque::pop_front);
         match fault {
             None => handled.await,
-            Some(Fault::Unavailable) => problem(503, "scripted"),
-            Some(Fault::Problem(status)) => problem(status, "scripted"),
-            Some(Fault::NameTaken) => problem(409, "worker-name-taken"),
+            Some(Fault::Unavailable) => problem(503, &BUSY),
+            Some(Fault::Problem(status)) => problem(status, &INTERNAL),
+            Some(Fault::NameTaken) => problem(409, &WORKER_NAME_TAKEN),
             Some(Fault::DelayedUntil(signal)) => {
                 let _ = signal.await;
                 handled.await
@@ -318,10 +320,10 @@ async fn report(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response 
         (state.max_result_bytes, state.failing_report)
     };
     if limit.is_some_and(|limit| longest > limit) {
-        return problem(413, "scripted");
+        return problem(413, &BODY_TOO_LARGE);
     }
     if failing.is_some_and(|failing| ids.contains(&failing)) {
-        return problem(500, "scripted");
+        return problem(500, &INTERNAL);
     }
     script
         .respond(RESULTS, async {
@@ -369,8 +371,8 @@ async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
     answer
 }
 
-fn problem(status: u16, slug: &str) -> Response {
-    let problem = Problem::new(status, slug, "Scripted", "the script of the test says so");
+fn problem(status: u16, of: &ProblemType) -> Response {
+    let problem = Problem { status, ..Problem::new(of, "the script of the test says so") };
     let body = serde_json::to_vec(&problem).unwrap();
     let headers = [(header::CONTENT_TYPE, Problem::MEDIA_TYPE)];
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
