@@ -43,6 +43,7 @@ ended_at       bigint not null
 ttl_ms         bigint
 worker         text
 subject        uuid
+cancelled_by   uuid
 result         text
 error          text
 CHECK (((status = 'CANCELLED'::text) = (reason IS NOT NULL)))

@@ -1,8 +1,12 @@
 //! The REST API: every route and every layer.
 
+pub(crate) mod admin;
+pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
+pub(crate) mod counts;
 pub(crate) mod extract;
 pub(crate) mod health;
+pub(crate) mod list_query;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod option_fields;
@@ -71,12 +75,20 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(tasks::result))
         .routes(routes!(tasks::attempts))
         .routes(routes!(tasks::cancel))
+        .routes(routes!(counts::count))
+        .routes(routes!(bulk_cancel::cancel))
         .routes(routes!(operations::list));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
         .routes(routes!(tasks::get))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
     let users = rate_limited(users.merge(waiting_users));
+    let admins = OpenApiRouter::new()
+        .routes(routes!(admin::list::list))
+        .routes(routes!(admin::tasks::count))
+        .routes(routes!(admin::tasks::get))
+        .routes(routes!(admin::tasks::cancel));
+    let admins = rate_limited(admins);
     let workers = OpenApiRouter::new()
         .routes(routes!(workers::list))
         .routes(routes!(operations::register, operations::remove))
@@ -98,7 +110,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let problems =
         OpenApiRouter::new().routes(routes!(problem_pages::list)).routes(routes!(problem_pages::explain));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    document.merge(users).merge(workers).merge(health).merge(problems)
+    document.merge(users).merge(admins).merge(workers).merge(health).merge(problems)
 }
 
 /// Routes whose requests count towards what each caller may send (`backend.requests_per_minute`). Those of workers do not: a report that

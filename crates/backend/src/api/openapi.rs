@@ -1,6 +1,6 @@
 //! The OpenAPI document, derived from the handlers and their types.
 
-use domain::Problem;
+use domain::{Problem, TaskOrder};
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 use utoipa::{Modify, OpenApi as _};
@@ -16,11 +16,12 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
         title = "Tasker",
         description = "A task queue: submit tasks that workers run. Each task has a time to live and is cancelled when it expires."
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, TaskOrder)),
     modifiers(&BearerScheme),
     servers((url = "/", description = "The Backend that serves this document")),
     tags(
         (name = "Tasks", description = "Submit tasks, follow them, read their results, cancel them. Requires the role User or Admin; callers see their own tasks only."),
+        (name = "Administration", description = "The tasks of all owners as they go, without parameters, results and texts of errors. Requires the role Admin."),
         (name = "Operations", description = "The types that tasks can have. Workers register them."),
         (name = "Workers", description = "Claim tasks, report their results, send heartbeats. Requires the role Worker or Admin."),
         (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
@@ -52,10 +53,12 @@ impl ApiDoc {
 /// Completes the document of the handlers.
 pub(crate) fn complete(document: OpenApi) -> OpenApi {
     let mut document = openapi::complete(document, |_| true);
-    // The body of a submission is parsed by hand, so its type does not say that unknown members are refused.
+    // These bodies are parsed by hand, so their types do not say that unknown members are refused.
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    if let Some(RefOr::T(Schema::Object(new_task))) = schemas.and_then(|schemas| schemas.get_mut("NewTask")) {
-        new_task.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    for (name, schema) in schemas.into_iter().flatten() {
+        if let (RefOr::T(Schema::Object(body)), "NewTask" | "CancelFilter") = (schema, &**name) {
+            body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
     }
     document
 }

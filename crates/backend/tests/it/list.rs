@@ -3,11 +3,28 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::kit::openapi_checked_client::ApiClient;
 use crate::kit::test_backend::on_each_database;
 
 fn ids(list: &Value) -> Vec<String> {
     let id = |task: &Value| task["id"].as_str().unwrap().to_owned();
     list["tasks"].as_array().unwrap().iter().map(id).collect()
+}
+
+/// The ids of all pages.
+async fn follow_links(user: &ApiClient<'_>, mut path: String) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let answer = user.get(&path).await;
+        let next = answer.header("link").map(|link| {
+            let (address, relation) = link.trim_start_matches('<').split_once('>').unwrap();
+            assert_eq!(relation, "; rel=\"next\"");
+            address.to_owned()
+        });
+        found.extend(ids(&answer.ok()));
+        let Some(next) = next else { return found };
+        path = next;
+    }
 }
 
 #[tokio::test]
@@ -61,19 +78,9 @@ async fn a_full_page_links_to_the_next_one() {
         for _ in 0..4 {
             all.insert(0, user.submit_echo().await);
         }
-        let (mut path, mut found) = ("/api/Task?limit=2".to_owned(), Vec::new());
-        loop {
-            let answer = user.get(&path).await;
-            let next = answer.header("link").map(|link| {
-                let (address, relation) = link.trim_start_matches('<').split_once('>').unwrap();
-                assert_eq!(relation, "; rel=\"next\"");
-                address.to_owned()
-            });
-            found.extend(ids(&answer.ok()));
-            let Some(next) = next else { break };
-            path = next;
-        }
-        assert_eq!(found, all);
+        assert_eq!(follow_links(&user, "/api/Task?limit=2".to_owned()).await, all);
+        let oldest = follow_links(&user, "/api/Task?limit=3&order=oldest".to_owned()).await;
+        assert_eq!(oldest.into_iter().rev().collect::<Vec<_>>(), all);
         assert_eq!(user.get("/api/Task").await.header("link"), None);
     })
     .await;
@@ -96,8 +103,15 @@ async fn an_invalid_query_of_a_list_is_malformed() {
             "status=",
             "type=no%20type",
             "type=NO_SUCH_TYPE",
-            "from=yesterday",
-            "from=2026-11-24",
+            "createdAfter=yesterday",
+            "createdAfter=2026-11-24",
+            "createdBefore=",
+            "order=sideways",
+            "cursor=x",
+            "cursor=01890a5d-ac96-774b-bcce-b302099a8057",
+            "from=2026-11-24T09:30:00Z",
+            "worker=w",
+            "owner=01890a5d-ac96-774b-bcce-b302099a8057",
             "status=RUNNING&status=FINISHED",
         ] {
             let answer = user.get(&format!("/api/Task?{query}")).await;
@@ -128,9 +142,14 @@ async fn an_unknown_value_in_the_query_of_a_list_is_named() {
     on_each_database(async |service| {
         let user = service.user();
         for (query, parts) in [
-            ("status=DONE", ["status", "`RUNNING`"]),
+            ("status=DONE", ["status: \"DONE\" is no status", "RUNNING"]),
+            ("limit=0", ["limit: a limit is a whole number", "1 to 1000"]),
+            ("order=up", ["order: an order is", "`newest` or `oldest`"]),
+            ("cursor=up", ["cursor: a cursor is", "Link"]),
+            ("before=up", ["before: \"up\" is not", "UUID"]),
+            ("limit=1&limit=2", ["limit: it occurs twice", ""]),
             ("type=ECO", ["type: there is no type ECO", "did you mean ECHO?"]),
-            ("from=yesterday", ["from: \"yesterday\" is no date", "2026-11-24T09:30:00Z"]),
+            ("createdAfter=yesterday", ["createdAfter: \"yesterday\" is no date", "2026-11-24T09:30:00Z"]),
             ("type=no%20type", ["type", "letters, digits"]),
         ] {
             let answer = user.get(&format!("/api/Task?{query}")).await;
@@ -157,10 +176,15 @@ async fn a_list_may_be_of_one_status_one_type_and_a_time() {
         assert!(list("status=FINISHED").await.is_empty());
         assert_eq!(list("type=ECHO").await, [waiting.clone(), running.clone(), ended.clone()]);
         let created = user.task(&running).await["creationDate"].as_str().unwrap().to_owned();
-        assert!(list(&format!("from={created}")).await.contains(&running));
-        assert_eq!(list(&format!("from={created}&status=RUNNING&type=ECHO")).await, [running]);
-        assert!(list("from=2100-01-01T00:00:00Z").await.is_empty());
-        assert_eq!(list("from=1970-01-01T01:00:00%2B01:00").await.len(), 3);
+        assert!(list(&format!("createdAfter={created}")).await.contains(&running));
+        assert_eq!(
+            list(&format!("createdAfter={created}&status=RUNNING&type=ECHO")).await,
+            [running.as_str()]
+        );
+        assert!(list("createdAfter=2100-01-01T00:00:00Z").await.is_empty());
+        assert_eq!(list("createdAfter=1970-01-01T01:00:00%2B01:00").await.len(), 3);
+        assert_eq!(list("createdBefore=2100-01-01T00:00:00Z&order=oldest").await, [ended, running, waiting]);
+        assert!(list("createdBefore=1970-01-01T01:00:00Z").await.is_empty());
     })
     .await;
 }
@@ -186,9 +210,10 @@ async fn the_next_page_has_the_conditions_of_the_first() {
     on_each_database(async |service| {
         let user = service.user();
         let submitted = [user.submit_echo().await, user.submit_echo().await];
-        let query = "type=ECHO&limit=1&from=2020-01-01T00:00:00%2B01:00&status=CREATED";
-        let first = user.get(&format!("/api/Task?before=ffffffff-ffff-7fff-bfff-ffffffffffff&{query}")).await;
-        let next = format!("</api/Task?{query}&before={}>; rel=\"next\"", submitted[1]);
+        let query = "type=ECHO&limit=1&createdAfter=2020-01-01T00:00:00%2B01:00&status=CREATED";
+        let first = user.get(&format!("/api/Task?cursor=ffffffffffff7fffbfffffffffffffff&{query}")).await;
+        let cursor = submitted[1].replace('-', "");
+        let next = format!("</api/Task?{query}&cursor={cursor}>; rel=\"next\"");
         assert_eq!(first.header("link"), Some(next.as_str()));
         let path = next.trim_start_matches('<').split_once('>').unwrap().0.to_owned();
         assert_eq!(ids(&user.get(&path).await.ok()), submitted[..1]);

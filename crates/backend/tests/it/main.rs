@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` is passed where it is written")]
 
+mod admin;
+mod bulk_cancel;
 mod cancel;
 mod catalogue;
 mod claim_by_id;
 mod compression;
+mod counts;
 mod database_outage;
 mod deadline;
 mod declined_tickets;

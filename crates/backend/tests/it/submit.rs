@@ -26,7 +26,7 @@ async fn a_submitted_task_is_created_and_can_be_read() {
             task,
             json!({
                 "id": id, "type": "ECHO", "parameters": {"say": "hi"}, "status": "CREATED", "reason": null,
-                "error": null, "creationDate": date, "notBefore": null, "startDate": null, "endDate": null, "deadline": null,
+                "error": null, "cancelledBy": null, "creationDate": date, "notBefore": null, "startDate": null, "endDate": null, "deadline": null,
                 "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "attempt": 0, "workerName": null,
             })
         );

@@ -3,15 +3,18 @@
 use std::time::{Duration, Instant};
 
 use domain::{
-    OperationList, PageRequest, Priority, RawJson, RetryRequest, Task, TaskAttemptList, TaskFilter, TaskId,
-    TaskList, TaskResult, Timestamp, Ttl, TypeName, WorkerList,
+    BulkCancellation, ListCursor, OperationList, PageRequest, Priority, RawJson, RetryRequest, Status, Task,
+    TaskAttemptList, TaskCountsResponse, TaskFilter, TaskId, TaskList, TaskOrder, TaskResult, Timestamp, Ttl,
+    TypeName, WorkerList,
 };
+use reqwest::header::LINK;
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::transport::REQUEST_TIMEOUT;
+use crate::transport::{REQUEST_TIMEOUT, Response};
 
 /// How long one request waits at the Backend; a longer wait is several requests.
 const MAX_WAIT_PER_REQUEST: Duration = Duration::from_secs(20);
@@ -76,32 +79,72 @@ impl<'a> NewTask<'a> {
     }
 }
 
+/// A page of a list of tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPage<L> {
+    /// The tasks.
+    pub list: L,
+    /// Where the next page begins; `None`: the list is complete.
+    pub next: Option<ListCursor>,
+}
+
+impl<L: DeserializeOwned> ListPage<L> {
+    /// Reads the page and the address of the next one.
+    pub(crate) fn read(answer: &Response) -> Result<Self, ClientError> {
+        Ok(Self { list: answer.read()?, next: next_page(answer.header(&LINK)) })
+    }
+}
+
+/// The conditions of a cancellation: the members of its body.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CancelFilter<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    type_name: Option<&'a TypeName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_after: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_before: Option<Timestamp>,
+}
+
 impl Client {
     /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
     pub async fn submit(&self, task: &NewTask<'_>) -> Result<TaskId, ClientError> {
         self.send(self.request(Method::POST, &TASKS).json(task)).await?.read()
     }
 
-    /// A page of the caller's tasks, newest first.
+    /// A page of the caller's tasks.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
-        self.list_filtered(&TaskFilter::UNFILTERED, page).await
+        Ok(self.list_filtered(&TaskFilter::UNFILTERED, page).await?.list)
     }
 
-    /// A page of those of the caller's tasks that `filter` passes, newest first.
+    /// A page of those of the caller's tasks that `filter` passes. It may have fewer tasks than requested, or none, and a next page.
     pub async fn list_filtered(
         &self,
         filter: &TaskFilter,
         page: PageRequest,
-    ) -> Result<TaskList, ClientError> {
-        let query = [
-            ("status", filter.status.map(|status| status.to_string())),
-            ("type", filter.type_name.as_ref().map(ToString::to_string)),
-            ("from", filter.from.map(|from| from.to_string())),
-            ("limit", Some(page.limit.to_string())),
-            ("before", page.before.map(|before| before.to_string())),
-        ];
-        let query = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        self.send(self.request_with_query(&TASKS, query)).await?.read()
+    ) -> Result<ListPage<TaskList>, ClientError> {
+        ListPage::read(&self.send(self.request_with_query(&TASKS, list_query(filter, page))).await?)
+    }
+
+    /// The numbers of the caller's tasks, by status and type.
+    pub async fn counts(&self) -> Result<TaskCountsResponse, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Task", "counts"])).await?.read()
+    }
+
+    /// Cancels those of the caller's tasks that have not ended and that `filter` passes, as many as one request cancels. Without a
+    /// condition it is refused.
+    pub async fn cancel_matching(&self, filter: &TaskFilter) -> Result<BulkCancellation, ClientError> {
+        let TaskFilter { status, type_name, created_after, created_before, .. } = filter;
+        let body = CancelFilter {
+            status: *status,
+            type_name: type_name.as_ref(),
+            created_after: *created_after,
+            created_before: *created_before,
+        };
+        self.send(self.request(Method::POST, &["api", "Task", "cancel"]).json(&body)).await?.read()
     }
 
     /// One task.
@@ -151,6 +194,31 @@ impl Client {
     pub async fn cancel(&self, id: TaskId) -> Result<Task, ClientError> {
         self.send(self.request(Method::POST, &["api", "Task", &id.to_string(), "cancel"])).await?.read()
     }
+}
+
+/// The parameters of a query that selects a page of tasks.
+pub(crate) fn list_query(
+    filter: &TaskFilter,
+    page: PageRequest,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let query = [
+        ("status", filter.status.map(|status| status.to_string())),
+        ("type", filter.type_name.as_ref().map(ToString::to_string)),
+        ("createdAfter", filter.created_after.map(|date| date.to_string())),
+        ("createdBefore", filter.created_before.map(|date| date.to_string())),
+        ("limit", Some(page.limit.to_string())),
+        ("before", page.before.map(|before| before.to_string())),
+        ("order", (page.order != TaskOrder::default()).then(|| page.order.as_str().to_owned())),
+        ("cursor", page.cursor.map(|cursor| cursor.to_string())),
+    ];
+    query.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// The cursor in the address of the next page (`Link`, RFC 8288).
+fn next_page(link: Option<&str>) -> Option<ListCursor> {
+    let (address, _) = link?.strip_prefix('<')?.split_once(">; rel=\"next\"")?;
+    let (_, query) = address.split_once('?')?;
+    query.split('&').find_map(|parameter| parameter.strip_prefix("cursor="))?.parse().ok()
 }
 
 /// Adds `Prefer: wait` (RFC 7240) in whole seconds, rounded up, and lengthens the request's timeout.

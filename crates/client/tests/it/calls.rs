@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use client::{Client, ClientError, Credentials, NewTask, Settings};
 use domain::{
-    ClaimId, ClaimRequest, ClaimTarget, InstanceId, PageRequest, Pull, RawJson, Status, TaskFilter, TaskId,
-    Timestamp, Ttl,
+    ClaimId, ClaimRequest, ClaimTarget, InstanceId, ListCursor, PageRequest, Pull, RawJson, Status,
+    TaskFilter, TaskId, Timestamp, Ttl,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,16 +62,16 @@ async fn a_wait_is_split_into_requests_of_whole_seconds_until_the_task_has_ended
 }
 
 #[tokio::test]
-async fn a_page_is_requested_by_its_limit_and_the_last_id_of_the_page_before() {
+async fn a_page_is_requested_by_its_limit_and_its_cursor() {
     let server = ScriptedServer::start().await;
     for _ in 0..2 {
         server.respond("/api/Task/", 200, &json!({ "tasks": [] }));
     }
-    let page = PageRequest { before: None, limit: 3 };
+    let page = PageRequest::newest(3);
     client(&server).list(page).await.unwrap();
-    client(&server).list(page.next_page(id())).await.unwrap();
+    client(&server).list(page.next_page(ListCursor(id()))).await.unwrap();
     let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
-    assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&before={ID}")]);
+    assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&cursor={}", ListCursor(id()))]);
 }
 
 #[tokio::test]
@@ -81,11 +81,12 @@ async fn the_conditions_of_a_list_are_in_the_query() {
     let filter = TaskFilter {
         status: Some(Status::Running),
         type_name: Some("ECHO".parse().unwrap()),
-        from: Some(Timestamp(0)),
+        created_after: Some(Timestamp(0)),
+        ..TaskFilter::UNFILTERED
     };
-    client(&server).list_filtered(&filter, PageRequest { before: None, limit: 3 }).await.unwrap();
+    client(&server).list_filtered(&filter, PageRequest::newest(3)).await.unwrap();
     let query = &server.requests("/api/Task/")[0].query;
-    assert_eq!(query, "status=RUNNING&type=ECHO&from=1970-01-01T00%3A00%3A00.000Z&limit=3");
+    assert_eq!(query, "status=RUNNING&type=ECHO&createdAfter=1970-01-01T00%3A00%3A00.000Z&limit=3");
 }
 
 #[tokio::test]

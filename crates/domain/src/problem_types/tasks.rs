@@ -80,6 +80,10 @@ problem_types! { "Tasks" &["Tasks"];
         "A duration is not a whole number of milliseconds, or is out of its range.",
         "Give a whole number within the range that the detail names.",
         "delayMs must be a whole number of milliseconds, 0 to 31622400000" at "/delayMs";
+    FILTER_INVALID = 422, "filter-invalid", INVALID_REQUEST,
+        "A condition that selects tasks is unknown or has no such value, or there is none at all.",
+        "Correct each place that errors lists. Without a condition every task would be cancelled, so give at least one.",
+        "status must be CREATED or RUNNING: other tasks have ended" at "/status";
     OPTION_INVALID = 422, "option-invalid", INVALID_REQUEST,
         "The priority, the attempts, the pauses between them or their time is no such value, or more than the type allows.",
         "Give a value within the range that the detail names; GET /api/Operation has the maxima of the type.",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::TaskId;
+use crate::id::{SubjectId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
@@ -31,6 +31,8 @@ pub struct Task {
     pub reason: Option<Reason>,
     /// The error that the failed operation reported.
     pub error: Option<String>,
+    /// The administrator who cancelled the task; `null` if its owner did.
+    pub cancelled_by: Option<SubjectId>,
     /// When the task was accepted.
     pub creation_date: Timestamp,
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on. While it waits to be tried again: the end

@@ -1,6 +1,6 @@
-//! Which of the owner's tasks a list contains.
+//! Which tasks a list has.
 
-use crate::name::TypeName;
+use crate::name::{TypeName, WorkerName};
 use crate::task::status::Status;
 use crate::timestamp::Timestamp;
 
@@ -11,11 +11,16 @@ pub struct TaskFilter {
     pub status: Option<Status>,
     /// The type of the tasks.
     pub type_name: Option<TypeName>,
+    /// The worker that runs or ran the tasks.
+    pub worker: Option<WorkerName>,
     /// The tasks were accepted at this instant or later.
-    pub from: Option<Timestamp>,
+    pub created_after: Option<Timestamp>,
+    /// The tasks were accepted before this instant.
+    pub created_before: Option<Timestamp>,
 }
 
 impl TaskFilter {
     /// The filter that every task passes.
-    pub const UNFILTERED: Self = Self { status: None, type_name: None, from: None };
+    pub const UNFILTERED: Self =
+        Self { status: None, type_name: None, worker: None, created_after: None, created_before: None };
 }

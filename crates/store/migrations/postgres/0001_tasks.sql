@@ -76,6 +76,7 @@ create table outcome (
     ttl_ms     bigint,
     worker     text,
     subject    uuid,   -- whose worker has run it last
+    cancelled_by uuid, -- the administrator who cancelled it; null: its owner did, or nobody
     result     text,
     error      text,
     check ((status = 'CANCELLED') = (reason is not null)),

@@ -72,6 +72,7 @@ create table outcome (
     ttl_ms     integer,
     worker     text,
     subject    blob,    -- whose worker has run it last
+    cancelled_by blob, -- the administrator who cancelled it; null: its owner did, or nobody
     result     text,
     error      text,
     check ((status = 'CANCELLED') = (reason is not null)),

@@ -1,45 +1,30 @@
-//! Pages of an owner's tasks, of all or of those that a filter passes.
-//!
-//! Each statement compares rows with its bounds as a whole (`(t.owner, t.id) < …`), and the order has the owner, too: only the index that
-//! begins with the owner fits. With `t.owner = $1 … order by t.id` PostgreSQL may walk the primary key through the tasks of all
-//! owners, and does where statistics know one owner only.
+//! Pages of lists of tasks: of one owner's or of all owners', of all tasks or of those that a filter passes.
 
 use database::{DatabaseError, on};
-use domain::{OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskSummary, Timestamp, TypeName};
+use domain::{
+    ListCursor, OwnerId, PageRequest, Status, TaskFilter, TaskId, TaskOrder, TaskSummary, Timestamp,
+    TypeName, WorkerName,
+};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
+use crate::tasks::list_statement::{ListStatement, Source};
 use crate::tasks::queries::{Phase, status_of};
 
-/// Of any status.
-const ANY: &str = "
-    select t.id, t.type as name, t.created_at, u.phase, o.status, o.reason
-    from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
-    where (t.owner, t.id) < ($1, $2) and (t.owner, t.id) >= ($1, $3)
-        and t.created_at >= $4 and t.type = coalesce($5, t.type)
-    order by t.owner desc, t.id desc limit $6";
+/// How many rows a page with conditions reads at most, in two steps: most pages are full after the first one.
+const WINDOWS: [u32; 2] = [1_000, 50_000];
 
-/// Of those that run, or with `$7` = false of those that do not run yet. An owner has a limited number of unfinished tasks (`backend.max_unfinished_per_owner`), so the phase needs
-/// no index; no index on the phase or the type fits the expressions.
-const UNFINISHED: &str = "
-    select t.id, t.type as name, t.created_at, u.phase, cast(null as text) as status, cast(null as text) as reason
-    from unfinished_task u join task t on t.id = u.id
-    where (u.owner, u.id) < ($1, $2) and (u.owner, u.id) >= ($1, $3)
-        and t.created_at >= $4 and u.type = coalesce($5, u.type) and (u.phase + 0 = 2) = $7
-    order by u.owner desc, u.id desc limit $6";
-
-/// Of one final status, `$7`.
-const ENDED: &str = "
-    select t.id, t.type as name, t.created_at, cast(null as smallint) as phase, o.status, o.reason
-    from outcome o join task t on t.id = o.id
-    where (o.owner, o.status, o.id) < ($1, $7, $2) and (o.owner, o.status, o.id) >= ($1, $7, $3)
-        and t.created_at >= $4 and o.type = coalesce($5, o.type)
-    order by o.owner desc, o.status desc, o.id desc limit $6";
-
-/// How much earlier than its acceptance a task's id may have been issued, by an estimate of the database's clock: an hour, in
-/// microseconds. The id bounds how far a page with `from` reads; whether a task is listed depends on its date alone.
+/// How much earlier than its acceptance a task's id may have been issued, and how much later, by an estimate of the database's
+/// clock, in microseconds: an hour and ten seconds. Ids bound how far a page with dates reads; whether a task is listed depends on its
+/// date alone.
 const ID_LEAD_US: i64 = 3_600_000_000;
+const ID_LAG_US: i64 = 10_000_000;
+
+const SUMMARY_COLUMNS: &str = "t.id, t.type as name, t.created_at, u.phase, o.status, o.reason";
 
 row_struct! {
     struct SummaryRow {
@@ -52,40 +37,192 @@ row_struct! {
     }
 }
 
+/// A row of a list.
+pub(crate) trait ListRow:
+    for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{
+    /// The task's id.
+    fn id(&self) -> Uuid;
+}
+
+impl ListRow for SummaryRow {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The tasks: fewer than requested, or none, where few of the tasks pass the filter.
+    pub tasks: Vec<T>,
+    /// Where the next page begins; `None`: the list is complete.
+    pub next: Option<ListCursor>,
+}
+
+impl<T> Page<T> {
+    /// The page with each row decoded.
+    pub(crate) fn decode<U>(
+        self,
+        decode: impl FnMut(T) -> Result<U, DatabaseError>,
+    ) -> Result<Page<U>, DatabaseError> {
+        let tasks = self.tasks.into_iter().map(decode).collect::<Result<_, _>>()?;
+        Ok(Page { tasks, next: self.next })
+    }
+}
+
+/// The least and the greatest id of what a list reads.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    least: Uuid,
+    greatest: Uuid,
+}
+
+/// The query of a statement of a list with its parameters, in the order that [`ListStatement`] documents.
+macro_rules! bind {
+    ($text:ident, $owner:ident, $filter:ident, $bounds:ident, $number:ident) => {
+        sqlx::query_as($text)
+            .bind($owner.map(|owner| owner.0))
+            .bind($bounds.least)
+            .bind($bounds.greatest)
+            .bind($number)
+            .bind($filter.created_after.map(|date| date.0))
+            .bind($filter.created_before.map(|date| date.0))
+            .bind($filter.type_name.as_ref().map(TypeName::as_str))
+            .bind($filter.status.map(Status::as_str))
+            .bind($filter.worker.as_ref().map(WorkerName::as_str))
+    };
+}
+
 impl Store {
-    /// A page of those tasks of `owner` that `filter` passes, newest first, of at most [`PageRequest::MAX_LIMIT`] tasks.
+    /// A page of those tasks of `owner` that `filter` passes, of at most [`PageRequest::MAX_LIMIT`] tasks. It reads a bounded
+    /// number of rows, and goes on at its cursor.
     pub async fn list(
         &self,
         owner: OwnerId,
         filter: &TaskFilter,
         page: PageRequest,
-    ) -> Result<Vec<TaskSummary>, DatabaseError> {
-        let before = page.before.map_or(Uuid::max(), |task| task.0);
-        let limit = i64::from(page.limit.min(PageRequest::MAX_LIMIT));
-        let from = filter.from.map_or(i64::MIN, |from| from.0);
-        let name = filter.type_name.as_ref().map(TypeName::as_str);
-        macro_rules! page {
-            ($sql:expr $(, $more:expr)?) => {
-                on!(&self.db, read, pool =>
-                    sqlx::query_as($sql).bind(owner.0).bind(before).bind(first_id(filter.from)).bind(from).bind(name)
-                        .bind(limit)$(.bind($more))?.fetch_all(pool).await)?
-            };
+    ) -> Result<Page<TaskSummary>, DatabaseError> {
+        let source = source_of(filter.status);
+        self.read_page::<SummaryRow>(source, Some(owner), filter, page, SUMMARY_COLUMNS)
+            .await?
+            .decode(summary)
+    }
+
+    /// A page of the rows that a list reads: those of `owner`, or of all owners.
+    pub(crate) async fn read_page<R: ListRow>(
+        &self,
+        source: Source,
+        owner: Option<OwnerId>,
+        filter: &TaskFilter,
+        page: PageRequest,
+        columns: &str,
+    ) -> Result<Page<R>, DatabaseError> {
+        let statement = ListStatement { source, is_of_owner: owner.is_some(), order: page.order, filter };
+        let limit = page.limit.min(PageRequest::MAX_LIMIT) as usize;
+        let mut bounds = Bounds::of(filter, page);
+        let text = statement.page(columns);
+        if statement.has_every_row() {
+            let tasks = self.read_rows(text, owner, filter, bounds, limit).await?;
+            return Ok(Page { next: end_of_full(&tasks, limit), tasks });
         }
-        let rows: Vec<SummaryRow> = match filter.status {
-            None => page!(ANY),
-            Some(Status::Created) => page!(UNFINISHED, false),
-            Some(Status::Running) => page!(UNFINISHED, true),
-            Some(ended @ (Status::Finished | Status::Cancelled)) => page!(ENDED, ended.as_str()),
-        };
-        rows.into_iter().map(summary).collect()
+        let (mut tasks, mut end) = (Vec::new(), None);
+        for window in WINDOWS {
+            end = self.window_end(statement.window_end(), owner, filter, bounds, window).await?;
+            let within = end.map_or(bounds, |end| bounds.until(end, page.order));
+            tasks.extend(self.read_rows(text.clone(), owner, filter, within, limit - tasks.len()).await?);
+            if tasks.len() == limit {
+                return Ok(Page { next: end_of_full(&tasks, limit), tasks });
+            }
+            match end {
+                Some(end) => bounds = bounds.after(end, page.order),
+                None => break,
+            }
+        }
+        Ok(Page { tasks, next: end.map(|end| ListCursor(TaskId(end))) })
+    }
+
+    async fn read_rows<R: ListRow>(
+        &self,
+        text: String,
+        owner: Option<OwnerId>,
+        filter: &TaskFilter,
+        bounds: Bounds,
+        limit: usize,
+    ) -> Result<Vec<R>, DatabaseError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let text = AssertSqlSafe(text);
+        Ok(on!(&self.db, read, pool => bind!(text, owner, filter, bounds, limit).fetch_all(pool).await)?)
+    }
+
+    /// The last of the next `window` rows; `None` if there are fewer.
+    async fn window_end(
+        &self,
+        text: String,
+        owner: Option<OwnerId>,
+        filter: &TaskFilter,
+        bounds: Bounds,
+        window: u32,
+    ) -> Result<Option<Uuid>, DatabaseError> {
+        let (text, offset) = (AssertSqlSafe(text), i64::from(window) - 1);
+        let row: Option<(Uuid,)> = on!(&self.db, read, pool =>
+            bind!(text, owner, filter, bounds, offset).fetch_optional(pool).await)?;
+        Ok(row.map(|(id,)| id))
     }
 }
 
-/// A lower bound of the ids of tasks that were accepted at `from` or later.
-fn first_id(from: Option<Timestamp>) -> Uuid {
-    let millis = from.map_or(0, |from| from.plus_micros(-ID_LEAD_US).0.max(0) / 1000);
-    // The first 48 bits of a UUID of version 7 are its time in milliseconds (RFC 9562, section 5.7).
-    Uuid::from_u128(u128::from(millis.cast_unsigned().min((1 << 48) - 1)) << 80)
+/// The table that has the tasks of a status.
+pub(crate) fn source_of(status: Option<Status>) -> Source {
+    match status {
+        None => Source::Every,
+        Some(Status::Created | Status::Running) => Source::Unfinished,
+        Some(Status::Finished | Status::Cancelled) => Source::Ended,
+    }
+}
+
+/// Where a full page ends.
+fn end_of_full<R: ListRow>(rows: &[R], limit: usize) -> Option<ListCursor> {
+    rows.last().filter(|_| rows.len() == limit).map(|row| ListCursor(TaskId(row.id())))
+}
+
+impl Bounds {
+    fn of(filter: &TaskFilter, page: PageRequest) -> Self {
+        let least = filter.created_after.map_or(Uuid::nil(), |date| id_at(date.plus_micros(-ID_LEAD_US)));
+        let greatest = filter.created_before.map_or(Uuid::max(), |date| id_at(date.plus_micros(ID_LAG_US)));
+        let before = page.before.map_or(Uuid::max(), |task| preceding(task.0));
+        let bounds = Self { least, greatest: greatest.min(before) };
+        page.cursor.map_or(bounds, |ListCursor(last)| bounds.after(last.0, page.order))
+    }
+
+    /// What follows `end` in this order.
+    fn after(self, end: Uuid, order: TaskOrder) -> Self {
+        match order {
+            TaskOrder::Newest => Self { greatest: self.greatest.min(preceding(end)), ..self },
+            TaskOrder::Oldest => Self { least: self.least.max(following(end)), ..self },
+        }
+    }
+
+    /// What comes until `end` in this order, `end` included.
+    fn until(self, end: Uuid, order: TaskOrder) -> Self {
+        match order {
+            TaskOrder::Newest => Self { least: end, ..self },
+            TaskOrder::Oldest => Self { greatest: end, ..self },
+        }
+    }
+}
+
+fn preceding(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128().saturating_sub(1))
+}
+
+fn following(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128().saturating_add(1))
+}
+
+/// The least id that may be issued at `at` or later: a UUID of version 7 begins with 48 bits of milliseconds (RFC 9562, section 5.7).
+fn id_at(at: Timestamp) -> Uuid {
+    let millis = (at.0.max(0) / 1000).cast_unsigned();
+    Uuid::from_u128(u128::from(millis.min((1 << 48) - 1)) << 80)
 }
 
 fn summary(row: SummaryRow) -> Result<TaskSummary, DatabaseError> {
@@ -101,91 +238,23 @@ fn summary(row: SummaryRow) -> Result<TaskSummary, DatabaseError> {
 
 #[cfg(test)]
 mod tests {
-    use database::{Db, ProcessClock};
-    use sqlx::{AssertSqlSafe, Executor};
-    use testkit::TestDatabase;
-
     use super::*;
 
-    /// The statements, the type and a value of `$7`, and the index that each must use.
-    const STATEMENTS: [(&str, &str, &str, &str); 3] = [
-        (ANY, "text", "''", "task_owner"),
-        (UNFINISHED, "boolean", "false", "unfinished_task_owner"),
-        (ENDED, "text", "'CANCELLED'", "outcome_owner"),
-    ];
-
     #[test]
-    fn the_first_id_is_an_hour_before_the_instant() {
-        let at = |micros| first_id(Some(Timestamp(micros)));
-        assert_eq!(first_id(None), Uuid::nil());
-        assert_eq!((at(i64::MIN), at(-1), at(ID_LEAD_US)), (Uuid::nil(), Uuid::nil(), Uuid::nil()));
-        let expected = "01890a5d-ac96-0000-0000-000000000000";
-        assert_eq!(at(ID_LEAD_US + 0x0189_0a5d_ac96 * 1000).to_string(), expected);
-        assert_eq!(at(i64::MAX).as_u128() & ((1 << 80) - 1), 0);
-    }
-
-    async fn migrated(scratch: &TestDatabase) -> Store {
-        let store = Store::new(scratch.open(), ProcessClock::default());
-        store.migrate().await.unwrap();
-        store
-    }
-
-    /// The plan that PostgreSQL keeps for all owners, on tables that hold the tasks of one.
-    #[tokio::test]
-    async fn on_postgres_a_page_reads_the_index_entries_of_its_owner_only() {
-        let scratch = TestDatabase::postgres().await;
-        let store = migrated(&scratch).await;
-        let Db::Postgres(pools) = &store.db else { panic!("{} is not PostgreSQL", scratch.url) };
-        pools
-            .write
-            .execute(
-                "
-                insert into task
-                select gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'ECHO', 'default', null, 1, 1, n, null
-                from generate_series(1, 3000) n;
-                insert into unfinished_task (
-                    id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left)
-                select id, owner, type, queue, 1, 4, 1, 1, 0, 0 from task;
-                insert into outcome (id, owner, type, status, reason, attempt, ended_at)
-                select id, owner, type, 'CANCELLED', 'REQUESTED', 0, 1 from task;
-                analyze",
-            )
-            .await
-            .unwrap();
-        let mut connection = pools.read.acquire().await.unwrap();
-        connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
-        for (sql, seventh_type, seventh, index) in STATEMENTS {
-            let parameters = format!("uuid, uuid, uuid, bigint, text, bigint, {seventh_type}");
-            let prepare = format!("deallocate all; prepare page ({parameters}) as {sql}");
-            connection.execute(AssertSqlSafe(prepare)).await.unwrap();
-            let [nil, max] = [Uuid::nil(), Uuid::max()];
-            let explain = format!("explain execute page ('{nil}', '{max}', '{nil}', 0, null, 50, {seventh})");
-            let plan: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(explain))
-                .persistent(false)
-                .fetch_all(&mut *connection)
-                .await
-                .unwrap();
-            let plan = plan.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
-            assert!(plan.contains(&format!("using {index} on")), "{index}: {plan}");
-            assert!(plan.contains("Index Cond: ((ROW(") && !plan.contains("Sort"), "{index}: {plan}");
+    fn dates_bound_the_ids_that_are_read() {
+        let bounds = |created_after, created_before| {
+            let filter = TaskFilter { created_after, created_before, ..TaskFilter::UNFILTERED };
+            let Bounds { least, greatest } = Bounds::of(&filter, PageRequest::FIRST);
+            (least, greatest)
+        };
+        assert_eq!(bounds(None, None), (Uuid::nil(), Uuid::max()));
+        for early in [i64::MIN, -1, ID_LEAD_US] {
+            assert_eq!(bounds(Some(Timestamp(early)), None).0, Uuid::nil());
         }
-    }
-
-    #[tokio::test]
-    async fn on_sqlite_a_page_reads_the_index_entries_of_its_owner_only() {
-        let scratch = TestDatabase::sqlite();
-        let store = migrated(&scratch).await;
-        let Db::Sqlite(pools) = &store.db else { panic!("{} is not SQLite", scratch.url) };
-        for (sql, _, _, index) in STATEMENTS {
-            let explain = AssertSqlSafe(format!("explain query plan {sql}"));
-            let plan: Vec<(i64, i64, i64, String)> =
-                sqlx::query_as(explain).fetch_all(&pools.read).await.unwrap();
-            let first = &plan[0].3;
-            assert!(first.contains(&format!("USING INDEX {index} ((owner,")), "{plan:?}");
-            assert!(
-                plan.iter().all(|(_, _, _, step)| !step.contains("SCAN") && !step.contains("B-TREE")),
-                "{plan:?}"
-            );
-        }
+        let millis: i64 = 0x0189_0a5d_ac96;
+        let expected: Uuid = "01890a5d-ac96-0000-0000-000000000000".parse().unwrap();
+        assert_eq!(bounds(Some(Timestamp(ID_LEAD_US + millis * 1000)), None).0, expected);
+        assert_eq!(bounds(None, Some(Timestamp(millis * 1000 - ID_LAG_US))).1, expected);
+        assert_eq!(bounds(Some(Timestamp(i64::MAX)), None).0.as_u128() & ((1 << 80) - 1), 0);
     }
 }

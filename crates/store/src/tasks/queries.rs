@@ -2,8 +2,10 @@
 
 use database::{DatabaseError, on};
 use domain::{
-    OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl, TypeName,
+    OwnerId, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl,
+    TypeName,
 };
+use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::priorities_in_use::ScanKey;
@@ -13,7 +15,7 @@ use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 /// In one statement, since a task that ends between two would be in neither table.
 const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
-        case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error,
+        case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error, o.cancelled_by,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
@@ -56,6 +58,7 @@ row_struct! {
         status: Option<String>,
         reason: Option<String>,
         error: Option<String>,
+        cancelled_by: Option<Uuid>,
         started_at: Option<i64>,
         ended_at: Option<i64>,
         attempt: i32,
@@ -179,6 +182,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         status: status_of(id, row.phase, row.status.as_deref())?,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
+        cancelled_by: row.cancelled_by.map(SubjectId),
         creation_date: Timestamp(row.created_at),
         not_before: delayed_until.or(row.not_before_at.map(Timestamp)),
         start_date: row.started_at.map(Timestamp),

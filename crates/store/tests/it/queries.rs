@@ -1,8 +1,26 @@
 //! Queries: an owner's own tasks, newest first, and ready tasks, oldest first (G11, G13, G18).
 
-use domain::{PageRequest, Status, Submission, TaskFilter, TaskId, Timestamp};
+use domain::{
+    OwnerId, PageRequest, Status, Submission, TaskFilter, TaskId, TaskOrder, TaskSummary, Timestamp,
+};
+use store::Page;
 
-use crate::kit::{ANN, BOB, SECOND, each_database, kind, result};
+use crate::kit::{ANN, BOB, SECOND, TestStore, each_database, kind, result};
+
+async fn list(test: &TestStore, owner: OwnerId, page: PageRequest) -> Vec<TaskSummary> {
+    test.store.list(owner, &TaskFilter::UNFILTERED, page).await.unwrap().tasks
+}
+
+/// Every page of a list of Ann's.
+async fn whole_list(test: &TestStore, filter: &TaskFilter, mut page: PageRequest) -> Vec<(TaskId, Status)> {
+    let mut found = Vec::new();
+    loop {
+        let Page { tasks, next } = test.store.list(ANN, filter, page).await.unwrap();
+        found.extend(tasks.iter().map(|row| (row.id, row.status)));
+        let Some(next) = next else { return found };
+        page = page.next_page(next);
+    }
+}
 
 /// G13: another owner's task looks like one that does not exist.
 #[tokio::test]
@@ -14,9 +32,9 @@ async fn no_owner_sees_the_tasks_of_another() {
             assert_eq!(test.store.get(BOB, id).await.unwrap(), None);
             assert_eq!(test.store.result(BOB, id).await.unwrap(), None);
         }
-        assert_eq!(test.store.list(BOB, &TaskFilter::UNFILTERED, PageRequest::FIRST).await.unwrap(), []);
-        let page = PageRequest { before: Some(grant.id), limit: 10 };
-        assert_eq!(test.store.list(BOB, &TaskFilter::UNFILTERED, page).await.unwrap(), []);
+        assert_eq!(list(&test, BOB, PageRequest::FIRST).await, []);
+        let page = PageRequest { before: Some(grant.id), ..PageRequest::newest(10) };
+        assert_eq!(list(&test, BOB, page).await, []);
     })
     .await;
 }
@@ -35,24 +53,18 @@ async fn a_list_is_read_page_by_page() {
             test.store.submit(&[task]).await.unwrap();
         }
         mine.reverse();
-        let mut page = PageRequest { before: None, limit: 6 };
+        let mut page = PageRequest::newest(6);
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
-            let rows = test.store.list(ANN, &TaskFilter::UNFILTERED, page).await.unwrap();
-            let Some(last) = rows.last() else { break };
-            assert!(rows.len() <= 6);
-            page = page.next_page(last.id);
-            seen.extend(rows.iter().map(|row| row.id));
+            let Page { tasks, next } = test.store.list(ANN, &TaskFilter::UNFILTERED, page).await.unwrap();
+            assert!(tasks.len() <= 6);
+            seen.extend(tasks.iter().map(|row| row.id));
+            let Some(next) = next else { break };
+            page = page.next_page(next);
             test.created().await;
         }
         assert_eq!(seen, mine);
-        assert_eq!(
-            test.store
-                .list(ANN, &TaskFilter::UNFILTERED, PageRequest { before: None, limit: 0 })
-                .await
-                .unwrap(),
-            []
-        );
+        assert_eq!(list(&test, ANN, PageRequest::newest(0)).await, []);
     })
     .await;
 }
@@ -67,7 +79,7 @@ async fn a_list_shows_every_status() {
         test.report(&finished, result("1")).await;
         let cancelled = test.created().await;
         test.store.cancel(ANN, &[cancelled]).await.unwrap();
-        let rows = test.store.list(ANN, &TaskFilter::UNFILTERED, PageRequest::FIRST).await.unwrap();
+        let rows = list(&test, ANN, PageRequest::FIRST).await;
         let rows: Vec<_> = rows.into_iter().map(|row| (row.id, row.status)).collect();
         let expected = [
             (cancelled, Status::Cancelled),
@@ -111,29 +123,64 @@ async fn a_list_has_the_tasks_that_pass_its_filter() {
                 tasks.insert(0, (id, status, name, test.now()));
             }
         }
-        let filters = |from| {
-            let statuses = [None].into_iter().chain(Status::ALL.iter().map(|status| Some(*status)));
-            statuses.flat_map(move |status| {
-                [None, Some(kind("a"))].map(move |type_name| TaskFilter { status, type_name, from })
-            })
-        };
-        for filter in [None, Some(Timestamp(began + 9 * SECOND))].into_iter().flat_map(filters) {
+        let middle = began + 9 * SECOND;
+        let dates = [
+            (None, None),
+            (Some(middle), None),
+            (None, Some(middle)),
+            (Some(middle), Some(began + 33 * SECOND)),
+        ];
+        let statuses = [None].into_iter().chain(Status::ALL.iter().map(|status| Some(*status)));
+        let filters = statuses.flat_map(|status| [None, Some(kind("a"))].map(|name| (status, name)));
+        let filters = filters.flat_map(|(status, name)| dates.map(|dates| (status, name.clone(), dates)));
+        let filters = filters
+            .flat_map(|filter| [TaskOrder::Newest, TaskOrder::Oldest].map(|order| (filter.clone(), order)));
+        for ((status, type_name, (after, before)), order) in filters {
+            let [created_after, created_before] = [after, before].map(|date| date.map(Timestamp));
+            let filter =
+                TaskFilter { status, type_name, created_after, created_before, ..TaskFilter::UNFILTERED };
             let passes = |(_, status, name, at): &&(TaskId, Status, &str, i64)| {
                 filter.status.is_none_or(|wanted| wanted == *status)
                     && filter.type_name.as_ref().is_none_or(|wanted| wanted.as_str() == *name)
-                    && filter.from.is_none_or(|from| from.0 <= *at)
+                    && after.is_none_or(|after| after <= *at)
+                    && before.is_none_or(|before| *at < before)
             };
-            let expected: Vec<(TaskId, Status)> =
+            let mut expected: Vec<(TaskId, Status)> =
                 tasks.iter().filter(passes).map(|(id, status, ..)| (*id, *status)).collect();
-            let (mut page, mut found) = (PageRequest { before: None, limit: 2 }, Vec::new());
-            loop {
-                let rows = test.store.list(ANN, &filter, page).await.unwrap();
-                let Some(last) = rows.last() else { break };
-                page = page.next_page(last.id);
-                found.extend(rows.iter().map(|row| (row.id, row.status)));
+            if order == TaskOrder::Oldest {
+                expected.reverse();
             }
-            assert_eq!(found, expected, "{filter:?}");
-            assert!(!expected.is_empty(), "{filter:?}");
+            let page = PageRequest { order, ..PageRequest::newest(2) };
+            assert_eq!(whole_list(&test, &filter, page).await, expected, "{filter:?}");
+        }
+    })
+    .await;
+}
+
+/// A page reads a bounded number of rows: of a rare type among many tasks it has fewer tasks than requested, or none, and goes on.
+#[tokio::test]
+async fn a_page_of_a_rare_type_ends_after_a_bounded_number_of_rows() {
+    each_database(|test| async move {
+        let rare = Submission { type_name: kind("rare"), ..test.submission() };
+        let first = rare.id;
+        test.store.submit(std::slice::from_ref(&rare)).await.unwrap();
+        test.advance(SECOND).await;
+        test.insert_ended(ANN, 60_000).await;
+        test.advance(SECOND).await;
+        let last = Submission { id: test.store.new_task_id(), ..rare };
+        test.store.submit(std::slice::from_ref(&last)).await.unwrap();
+        let filter = TaskFilter { type_name: Some(kind("rare")), ..TaskFilter::UNFILTERED };
+        for (order, expected) in
+            [(TaskOrder::Newest, [last.id, first]), (TaskOrder::Oldest, [first, last.id])]
+        {
+            let page = PageRequest { order, ..PageRequest::newest(10) };
+            let read = test.store.list(ANN, &filter, page).await.unwrap();
+            assert_eq!(read.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[..1]);
+            let rest = test.store.list(ANN, &filter, page.next_page(read.next.unwrap())).await.unwrap();
+            assert_eq!(rest.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[1..]);
+            assert_eq!(rest.next, None);
+            let filter = TaskFilter { type_name: Some(kind("none")), ..TaskFilter::UNFILTERED };
+            assert_eq!(whole_list(&test, &filter, page).await, []);
         }
     })
     .await;
@@ -144,11 +191,7 @@ async fn a_list_has_the_tasks_that_pass_its_filter() {
 async fn a_page_has_at_most_a_thousand_tasks() {
     each_database(|test| async move {
         test.many(1001).await;
-        let rows = test
-            .store
-            .list(ANN, &TaskFilter::UNFILTERED, PageRequest { before: None, limit: u32::MAX })
-            .await
-            .unwrap();
+        let rows = list(&test, ANN, PageRequest::newest(u32::MAX)).await;
         assert_eq!(rows.len(), 1000);
     })
     .await;

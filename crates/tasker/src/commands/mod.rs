@@ -1,9 +1,11 @@
 //! The commands that are not services: requests to a server, accounts, measurements, settings, checks.
 
 pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod bench;
 pub(crate) mod checks;
 pub(crate) mod config;
+pub(crate) mod confirmation;
 pub(crate) mod connection_target;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
@@ -21,6 +23,8 @@ use crate::commands::account::passwd::Passwd;
 use crate::commands::account::users::{self, Invite};
 use crate::commands::connection_target::Server;
 use crate::commands::operations_and_workers::{Operations, Workers};
+use crate::commands::task::cancel::Cancel;
+use crate::commands::task::counts::Counts;
 use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::list::List;
 use crate::commands::task::submit::Submit;
@@ -41,14 +45,19 @@ pub enum Command {
     Get(TaskArgs),
     /// Prints the result of a finished task
     Result(TaskArgs),
-    /// Cancels a task
-    Cancel(TaskArgs),
+    /// Counts your tasks by status and type
+    Counts(Counts),
+    /// Cancels a task, or all your tasks that meet conditions
+    Cancel(Cancel),
     /// Waits for the end of a task and prints its result; without an id prints every change of your tasks
     Watch(Watch),
     /// Lists the operations that a task may ask for, or shows one
     Operations(Operations),
     /// Lists the running workers; for administrators
     Workers(Workers),
+    /// Lists, shows, counts and cancels the tasks of all owners; for administrators
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Creates, lists, changes and deletes accounts; for administrators
     #[command(subcommand)]
     User(users::Command),
@@ -92,11 +101,9 @@ impl Command {
                 let table = |found: &TaskResult| terminal::escape_on_terminal(found.result.text());
                 server.output.print(&result, table, |_| vec![id.to_string()])?;
             }
-            Self::Cancel(TaskArgs { id, server }) => {
-                let client = server.connect(environment).await?;
-                let task = client.cancel(id.find(&client).await?).await?;
-                print(&server, &task, &View::of(environment))?;
-            }
+            Self::Counts(counts) => counts.run(environment).await?,
+            Self::Cancel(cancel) => cancel.run(environment).await?,
+            Self::Admin(command) => command.run(environment).await?,
             Self::Operations(operations) => operations.run(environment).await?,
             Self::Workers(workers) => workers.run(environment).await?,
             Self::User(command) => command.run(environment).await?,

@@ -24,6 +24,10 @@ pub(crate) struct WorkerCaller {
     pub(crate) is_admin: bool,
 }
 
+/// A caller who may see and cancel the tasks of all owners: the role Admin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdminCaller(pub(crate) SubjectId);
+
 impl WorkerCaller {
     /// The caller as one who registers operations and removes them.
     pub(crate) fn registrant(self) -> Registrant {
@@ -65,6 +69,19 @@ impl FromRequestParts<Arc<AppState>> for WorkerCaller {
             Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
         } else {
             Err(forbidden(&caller, parts, "the role Worker or Admin"))
+        }
+    }
+}
+
+impl FromRequestParts<Arc<AppState>> for AdminCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.is_admin() {
+            Ok(Self(caller.id()))
+        } else {
+            Err(forbidden(&caller, parts, "the role Admin"))
         }
     }
 }

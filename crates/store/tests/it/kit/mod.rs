@@ -33,6 +33,26 @@ const SET_CLOCK: &str = "
     insert into test_clock values (1800000000000000);
     create or replace function now_us() returns bigint language sql stable as $$ select at from test_clock $$";
 
+/// Tasks whose ids begin with the 6 bytes of milliseconds of `$1` and end with a number.
+const ENDED_POSTGRES: &str = "
+    with many as (
+        insert into task (id, owner, type, queue, ttl_ms, start_within_ms, created_at)
+        select (substr($1::uuid::text, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, $2, 'demo.echo', 'default', 1, 1, $4
+        from generate_series(1, $3) n
+        returning id, owner, type
+    )
+    insert into outcome (id, owner, type, status, reason, attempt, ended_at)
+    select id, owner, type, 'CANCELLED', 'REQUESTED', 0, $4 from many";
+
+const ENDED_SQLITE: &str = "
+    insert into task (id, owner, type, queue, ttl_ms, start_within_ms, created_at)
+    with recursive n (n) as (select 1 union all select n + 1 from n where n < ?3)
+    select unhex(substr(hex(?1), 1, 20) || printf('%012x', n)), ?2, 'demo.echo', 'default', 1, 1, ?4 from n;
+
+    insert into outcome (id, owner, type, status, reason, attempt, ended_at)
+    select id, owner, type, 'CANCELLED', 'REQUESTED', 0, ?4 from task t
+    where not exists (select 1 from unfinished_task u where u.id = t.id)";
+
 /// A store on a database of its own.
 #[derive(Clone)]
 pub(crate) struct TestStore {
@@ -135,6 +155,23 @@ impl TestStore {
         let batch: Vec<Submission> = (0..count).map(|_| self.submission()).collect();
         self.store.submit(&batch).await.unwrap();
         batch.into_iter().map(|task| task.id).collect()
+    }
+
+    /// Inserts `count` tasks that are CANCELLED, with ids of now.
+    pub(crate) async fn insert_ended(&self, owner: OwnerId, count: u32) {
+        let first = self.store.new_task_id().0;
+        match &self.db {
+            Db::Postgres(pools) => {
+                let insert = sqlx::query(ENDED_POSTGRES).bind(first).bind(owner.0).bind(i64::from(count));
+                insert.bind(self.now()).execute(&pools.write).await.map(drop)
+            }
+            Db::Sqlite(pools) => {
+                let mut connection = pools.write.acquire().await.unwrap();
+                let insert = sqlx::query(ENDED_SQLITE).bind(first).bind(owner.0).bind(i64::from(count));
+                insert.bind(self.now()).execute(&mut *connection).await.map(drop)
+            }
+        }
+        .unwrap();
     }
 
     /// A RUNNING task of Ann's.

@@ -1,16 +1,14 @@
 //! `tasker user` and `tasker invite`: the accounts of others, for administrators.
 
-use std::io::{IsTerminal, stderr, stdin};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use client::{AccountChange, AccountsClient, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
+use crate::commands::confirmation::is_confirmed;
 use crate::commands::connection_target::Server;
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
-use crate::config::error::ConfigError;
 use crate::config::layers::Layers;
 use crate::terminal;
 
@@ -186,19 +184,6 @@ impl Delete {
         ));
         Ok(())
     }
-}
-
-/// Asks on the terminal. Fails without one.
-fn is_confirmed(question: &str) -> Result<bool> {
-    if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(
-            ConfigError::new("a deletion must be confirmed on a terminal; without one use --yes").into()
-        );
-    }
-    terminal::print_prompt(question);
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).context("the answer cannot be read")?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
 impl Invite {

@@ -49,7 +49,8 @@ impl IdPrefix {
             return Ok(prefix.parse()?);
         }
         let greatest = format!("{prefix}{}", &GREATEST[prefix.len()..]).parse()?;
-        let newest = client.list(PageRequest { before: Some(greatest), limit: 2 }).await?.tasks;
+        let newest =
+            client.list(PageRequest { before: Some(greatest), ..PageRequest::newest(2) }).await?.tasks;
         let mut found = newest.iter().map(|task| task.id).filter(|id| id.to_string().starts_with(prefix));
         match (found.next(), found.next()) {
             (Some(id), None) => Ok(id),

@@ -1,5 +1,8 @@
 //! The commands about tasks.
 
+pub(crate) mod cancel;
+pub(crate) mod conditions;
+pub(crate) mod counts;
 pub(crate) mod id_prefix;
 pub(crate) mod list;
 pub(crate) mod parameters;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anstyle::{AnsiColor, Style};
-use domain::{RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
+use domain::{AdminTask, RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
 
 use crate::config::environment::Environment;
 use crate::terminal;
@@ -66,6 +66,7 @@ impl View {
             ("parameters", or_empty(parameters.map(|text: String| escape(&text)))),
             ("status", self.status(task.status, 0)),
             ("reason", or_empty(task.reason.map(|reason| reason.to_string()))),
+            ("by", or_empty(task.cancelled_by.map(|admin| admin.to_string()))),
             ("error", or_empty(task.error.as_deref().map(escape))),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
@@ -75,11 +76,27 @@ impl View {
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
         ];
-        let lines = lines.iter().filter(|(_, value)| !value.is_empty());
-        lines
-            .map(|(name, value)| format!("{name:<WIDTH$}  {value}", WIDTH = VALUE_COLUMN - 2))
-            .collect::<Vec<_>>()
-            .join("\n")
+        fields(&lines)
+    }
+
+    /// One line for each field of a task of any owner that has a value.
+    pub fn admin_task(&self, task: &AdminTask) -> String {
+        let date = |date: Option<Timestamp>| date.map(|date| date.to_string()).unwrap_or_default();
+        fields(&[
+            ("id", task.id.to_string()),
+            ("owner", task.owner.to_string()),
+            ("type", task.type_name.to_string()),
+            ("status", self.status(task.status, 0)),
+            ("reason", task.reason.map(|reason| reason.to_string()).unwrap_or_default()),
+            ("by", task.cancelled_by.map(|admin| admin.to_string()).unwrap_or_default()),
+            ("ttl", format!("{} ms", task.ttl.millis())),
+            ("created", task.creation_date.to_string()),
+            ("not before", date(task.not_before)),
+            ("started", date(task.start_date)),
+            ("deadline", date(task.deadline)),
+            ("ended", date(task.end_date)),
+            ("worker", task.worker_name.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ])
     }
 
     /// The status, padded to `width` characters.
@@ -97,6 +114,15 @@ impl View {
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{text}{style:#}")
     }
+}
+
+/// A line for each field that has a value.
+fn fields(lines: &[(&str, String)]) -> String {
+    let lines = lines.iter().filter(|(_, value)| !value.is_empty());
+    lines
+        .map(|(name, value)| format!("{name:<WIDTH$}  {value}", WIDTH = VALUE_COLUMN - 2))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The column in which the values of a task's fields begin.
@@ -144,6 +170,7 @@ mod tests {
             status: Status::Cancelled,
             reason: Some(Reason::Requested),
             error: None,
+            cancelled_by: None,
             creation_date: Timestamp(1_795_512_600_125_999),
             not_before: None,
             start_date: None,

@@ -205,7 +205,7 @@ async fn print_changes(server: &Server, client: &Client, view: &View) -> Result<
     let mut known: HashMap<TaskId, Status> = HashMap::new();
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut period = tokio::time::interval(LIST_PERIOD);
-    let (mut last_answer, page) = (Instant::now(), PageRequest { before: None, limit: WATCHED_TASKS });
+    let (mut last_answer, page) = (Instant::now(), PageRequest::newest(WATCHED_TASKS));
     loop {
         tokio::select! {
             _ = period.tick() => {}
