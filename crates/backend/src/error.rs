@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use database::{DatabaseError, Unavailability};
 use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
@@ -45,6 +45,12 @@ pub(crate) enum ApiError {
         "you have {limit} unfinished tasks, as many as an owner may have; try again when some have ended"
     )]
     TooManyUnfinished { limit: NonZeroU32 },
+    #[error(
+        "another request was sent with this Idempotency-Key: a key is for one request, which may be repeated unchanged"
+    )]
+    KeyReused,
+    #[error("a request with this Idempotency-Key is being processed; repeat the request to get its answer")]
+    SubmissionUnderWay,
     /// The catalogue has as many operations of the caller as it allows.
     #[error("{0}")]
     TooManyOperations(String),
@@ -103,6 +109,17 @@ impl ApiError {
         Self::Invalid { slug, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
     }
 
+    /// Whether the request is refused for what it asks, and not for how the service is.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid { .. }
+                | Self::ParametersTooLarge { .. }
+                | Self::TooManyUnfinished { .. }
+                | Self::NoTask
+        )
+    }
+
     const fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "No access token"),
@@ -119,6 +136,12 @@ impl ApiError {
             }
             Self::TooManyUnfinished { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-unfinished", "Too many unfinished tasks")
+            }
+            Self::KeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused")
+            }
+            Self::SubmissionUnderWay => {
+                (StatusCode::CONFLICT, "submission-under-way", "Submission under way")
             }
             Self::TooManyOperations(_) => {
                 (StatusCode::CONFLICT, "too-many-operations", "Too many operations")
@@ -197,6 +220,9 @@ impl IntoResponse for ApiError {
         }
         if let Self::Unavailable(why) = &self {
             response.headers_mut().insert(RETRY_AFTER, why.retry_after().as_secs().into());
+        }
+        if matches!(self, Self::SubmissionUnderWay) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Self::Internal(cause) = &self {
             FailureCause::attach(&mut response, cause.as_ref());

@@ -3,6 +3,7 @@
 mod display_control;
 mod host;
 mod id;
+mod idempotency_key;
 mod json_object;
 pub mod limits;
 mod name;
@@ -16,6 +17,7 @@ mod wire;
 pub use display_control::is_display_control;
 pub use host::{is_ip_address, is_loopback_host};
 pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
+pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use json_object::ObjectOnly;
 pub use name::{InvalidName, QueueName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
@@ -27,6 +29,7 @@ pub use task::retry_policy::{BackoffFactor, InvalidFactor, RetryHint, RetryPolic
 pub use task::state_machine::{AttemptBudget, Event, InvalidTransition, State};
 pub use task::status::{Reason, Status};
 pub use task::submission::{NotBefore, Submission};
+pub use task::submission_request::{RequestKey, SubmissionRequest};
 pub use task::task_counts::TaskCounts;
 pub use task::ttl::{InvalidTtl, Ttl};
 pub use task::worker_process::WorkerProcess;

@@ -1,4 +1,4 @@
-//! The body of `POST /api/Task`: parsed field by field, so that every fault is reported with its place.
+//! A task to submit, alone or in a batch: parsed field by field, so that every fault is reported with its place.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -14,6 +14,9 @@ use web::json_body::JsonBody;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
+
+/// What a submission may contain beside its parameters, in bytes.
+pub(crate) const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// A task to submit.
 #[derive(Debug, Default, ToSchema)]
@@ -49,7 +52,16 @@ static FIELD_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match TaskBody::sch
 impl TaskBody {
     /// Parses a body. The names of fields match in any case. Unknown and repeated fields are reported all at once.
     pub(crate) fn parse(body: &JsonBody<ApiError>) -> Result<Self, ApiError> {
-        let Members(members) = body.parse()?;
+        Self::of_members(body.parse()?)
+    }
+
+    /// Parses a task of a batch.
+    pub(crate) fn of_json(json: &RawJson) -> Result<Self, ApiError> {
+        let members = json.read();
+        Self::of_members(members.map_err(|error| ApiError::invalid("wrong-shape", "", error.to_string()))?)
+    }
+
+    fn of_members(Members(members): Members) -> Result<Self, ApiError> {
         let mut task = Self::default();
         let mut faults = Vec::new();
         for (name, value) in members {

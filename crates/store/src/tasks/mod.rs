@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;
+pub(crate) mod content;
 pub(crate) mod end_attempts;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
@@ -16,4 +17,5 @@ pub(crate) mod settle;
 pub(crate) mod slot_assignment;
 pub(crate) mod standing;
 pub(crate) mod submit;
+pub(crate) mod submit_requests;
 pub(crate) mod worker_lost;

@@ -295,7 +295,7 @@ impl ApiResponse {
             self.status,
             self.text
         );
-        if self.status == StatusCode::NO_CONTENT {
+        if matches!(self.status, 204 | 304) {
             assert!(
                 documented["content"].is_null() && self.text.is_empty(),
                 "{method} {template}: {}",
