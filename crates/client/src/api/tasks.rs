@@ -1,4 +1,4 @@
-//! The user's calls at the Backend: submit, list, wait, cancel.
+//! The user's calls at the Backend about tasks: list, wait, cancel.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const MAX_WAIT_PER_REQUEST: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The path of the task collection.
-const TASKS: [&str; 3] = ["api", "Task", ""];
+pub(crate) const TASKS: [&str; 3] = ["api", "Task", ""];
 
 /// A task to submit. What is `None` is left to the operation and to the Backend.
 #[derive(Debug, Clone, Serialize)]
@@ -61,11 +61,6 @@ impl<'a> NewTask<'a> {
 }
 
 impl Client {
-    /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
-    pub async fn submit(&self, task: &NewTask<'_>) -> Result<TaskId, ClientError> {
-        self.send(self.request(Method::POST, &TASKS).json(task)).await?.read()
-    }
-
     /// A page of the caller's tasks, newest first.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
         self.list_filtered(&TaskFilter::ALL, page).await

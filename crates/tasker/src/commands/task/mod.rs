@@ -3,7 +3,9 @@
 pub(crate) mod id_prefix;
 pub(crate) mod list;
 pub(crate) mod parameters;
+pub(crate) mod rerun;
 pub(crate) mod submit;
+pub(crate) mod submit_batch;
 pub(crate) mod ttl;
 pub(crate) mod ttl_bar;
 pub(crate) mod view;
