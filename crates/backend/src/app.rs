@@ -38,6 +38,8 @@ pub(crate) struct AppState {
     pub(crate) long_poll: LongPoll,
     /// The bytes that are left for the bodies of workers' requests.
     pub(crate) body_budget: Arc<Semaphore>,
+    /// The bytes that are left for batches of submissions.
+    pub(crate) batch_budget: Arc<Semaphore>,
     /// Cancelled when the service stops: then waiting requests are answered at once.
     pub(crate) stop: CancellationToken,
 }

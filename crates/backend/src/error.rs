@@ -52,6 +52,12 @@ pub(crate) enum ApiError {
         /// The time until the next request is answered.
         wait: Duration,
     },
+    #[error(
+        "another request was sent with this Idempotency-Key: a key is for one request, which may be repeated unchanged"
+    )]
+    KeyReused,
+    #[error("a request with this Idempotency-Key is being processed; repeat the request to get its answer")]
+    SubmissionUnderWay,
     /// The catalogue has as many operations of the caller as it allows.
     #[error("{0}")]
     TooManyOperations(String),
@@ -114,6 +120,17 @@ impl ApiError {
         Self::Invalid { of, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
     }
 
+    /// Whether the request is refused for what it asks, and not for how the service is.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid { .. }
+                | Self::ParametersTooLarge { .. }
+                | Self::TooManyUnfinished { .. }
+                | Self::NoTask
+        )
+    }
+
     const fn problem_type(&self) -> &'static ProblemType {
         match self {
             Self::NoToken => &requests::UNAUTHENTICATED,
@@ -128,6 +145,8 @@ impl ApiError {
             Self::ParametersTooLarge { .. } => &tasks::PARAMETERS_TOO_LARGE,
             Self::TooManyUnfinished { .. } => &tasks::TOO_MANY_UNFINISHED,
             Self::TooManyRequests { .. } => &requests::TOO_MANY_REQUESTS,
+            Self::KeyReused => &tasks::IDEMPOTENCY_KEY_REUSED,
+            Self::SubmissionUnderWay => &tasks::SUBMISSION_UNDER_WAY,
             Self::TooManyOperations(_) => &operations::TOO_MANY_OPERATIONS,
             Self::TooManyWorkers { .. } => &workers::TOO_MANY_WORKERS,
             Self::Body(InvalidBody::TooLarge) => &requests::BODY_TOO_LARGE,
@@ -174,6 +193,7 @@ impl ApiError {
         match self {
             Self::Unavailable(why) => Some(why.retry_after().as_secs()),
             Self::TooManyRequests { wait, .. } => Some(whole_seconds(*wait)),
+            Self::SubmissionUnderWay => Some(1),
             _ => None,
         }
     }

@@ -112,6 +112,7 @@ impl Backend {
             settler,
             long_poll,
             body_budget: budgeted_body::new_budget(),
+            batch_budget: budgeted_body::new_batch_budget(),
             stop,
         });
         Ok(Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue })

@@ -84,6 +84,26 @@ impl ClientError {
         }
     }
 
+    /// Whether the server may have done what the request asks: the answer is lost, or says that the server or a proxy before it was too
+    /// slow or was not available.
+    pub fn leaves_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => !source.is_connect(),
+            Self::Refused { problem, .. } => matches!(problem.status, 502..=504),
+            Self::Unexpected { status, .. } => matches!(status, 502..=504),
+            Self::Untrusted { .. }
+            | Self::Token { .. }
+            | Self::BadAddress { .. }
+            | Self::BadTls(_)
+            | Self::NoAuthority => false,
+        }
+    }
+
+    /// Whether another request with the same idempotency key is being processed.
+    pub fn is_submission_under_way(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.slug() == "submission-under-way")
+    }
+
     /// Whether the server failed internally (500) at this request: another request may succeed.
     pub fn is_internal_server_error(&self) -> bool {
         match self {
@@ -157,6 +177,12 @@ mod tests {
         assert!(refused(500).is_temporary() && refused(500).is_internal_server_error());
         assert!(!refused(503).is_internal_server_error(), "503 means overload, not an internal error");
         assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_or_late_leaves_the_outcome_unknown() {
+        assert!([502, 503, 504].into_iter().all(|status| refused(status).leaves_outcome_unknown()));
+        assert!(![409, 422, 429, 500].into_iter().any(|status| refused(status).leaves_outcome_unknown()));
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// Tasks that one claim request may name by id, ask slots for, or decline.
 pub const MAX_TASKS_PER_CLAIM: usize = 1000;
 
+/// Tasks that a user may submit in one batch.
+pub const MAX_TASKS_PER_BATCH: usize = 1000;
+
+/// Bytes of the body of a batch of submissions.
+pub const MAX_BATCH_BYTES: u32 = 8 << 20;
+
 /// Tasks that a worker can run at once.
 pub const MAX_SLOTS: u32 = 10_000;
 

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
-use web::request_span::{self, TraceRoot};
+use web::request_span::{self, TraceRoots};
 use web::{compression, problem_pages, request_log};
 
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
@@ -25,7 +25,7 @@ use crate::pages::{assets, error, home, invite, login, logout, password, registe
 use crate::{health, layers};
 
 /// No request to Identity begins a trace; it continues those that come with a request.
-const NO_TRACE_ROOT: TraceRoot = None;
+const NO_TRACE_ROOT: TraceRoots = &[];
 
 /// The paths of the pages.
 const PAGES: [&str; 6] =

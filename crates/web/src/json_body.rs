@@ -57,6 +57,13 @@ pub enum InvalidJson {
     Shape(serde_json::Error),
 }
 
+impl<E> JsonBody<E> {
+    /// The bytes of the body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl<E: From<InvalidJson>> JsonBody<E> {
     /// The body as a `T`.
     ///

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
 pub(crate) mod counts;
+pub(crate) mod entity_tag;
 pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod list_query;
@@ -11,10 +12,14 @@ pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod option_fields;
 pub(crate) mod reports;
+pub(crate) mod rerun;
+pub(crate) mod submission_answer;
 pub(crate) mod swagger_ui;
+pub(crate) mod task_batch;
 pub(crate) mod task_body;
 pub(crate) mod task_list;
 pub(crate) mod tasks;
+pub(crate) mod waiting_read;
 pub(crate) mod workers;
 
 use std::sync::Arc;
@@ -26,13 +31,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use domain::limits::MAX_BATCH_BYTES;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use web::bearer::{self, Realm};
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
-use web::request_span::{self, TraceRoot};
+use web::request_span::{self, TraceRoots};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
 use web::{
@@ -45,14 +51,12 @@ use crate::api::extract::prefer::Prefer;
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::operations::REGISTRATION_BODY_LIMIT;
 use crate::api::swagger_ui::INDEX_PATH;
+use crate::api::task_body::BODY_OVERHEAD_BYTES;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::long_poll::queue::MAX_WAIT;
 use crate::metrics::REQUEST_SECONDS;
 use crate::rate_limit;
-
-/// What the body of a submission may contain beside the parameters, in bytes.
-const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// The largest bodies of the requests of workers, in bytes: of a claim (1000 ids, 1000 types and 1000 declined tasks), of a heartbeat
 /// (20,000 grants and 1000 types) and of a batch of reports.
@@ -61,7 +65,8 @@ const HEARTBEAT_BODY_LIMIT: usize = 4 << 20;
 const REPORTS_BODY_LIMIT: usize = budgeted_body::MAX_BYTES as usize;
 
 /// A trace begins with a submission, unless its caller sends one.
-const TRACE_ROOT: TraceRoot = Some(("POST", "/api/Task"));
+const TRACE_ROOTS: TraceRoots =
+    &[("POST", "/api/Task"), ("POST", "/api/Task/batch"), ("POST", "/api/Task/{id}/rerun")];
 
 /// The OpenAPI document as it is published.
 pub fn openapi() -> OpenApi {
@@ -72,15 +77,17 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<Arc<AppState>> {
     let users = OpenApiRouter::new()
         .routes(routes!(task_list::list))
-        .routes(routes!(tasks::result))
         .routes(routes!(tasks::attempts))
         .routes(routes!(tasks::cancel))
         .routes(routes!(counts::count))
         .routes(routes!(bulk_cancel::cancel))
-        .routes(routes!(operations::list));
+        .routes(routes!(operations::list))
+        .merge(limited(routes!(task_batch::submit_batch), MAX_BATCH_BYTES as usize));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
+        .routes(routes!(rerun::rerun))
         .routes(routes!(tasks::get))
+        .routes(routes!(tasks::result))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
     let users = rate_limited(users.merge(waiting_users));
     let admins = OpenApiRouter::new()
@@ -155,7 +162,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let router = request_encoding::decode(router, request_encoding::problem)
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(catch_panic::layer(catch_panic::internal_error))
-        .layer(from_fn_with_state(TRACE_ROOT, request_span::record))
+        .layer(from_fn_with_state(TRACE_ROOTS, request_span::record))
         .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))

@@ -1,9 +1,10 @@
-//! The body of `POST /api/Task`: parsed field by field, so that every fault is reported with its place.
+//! A task to submit, alone or in a batch: parsed field by field, so that every fault is reported with its place.
 
 use std::fmt;
 use std::sync::LazyLock;
 
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::problem_types::requests::WRONG_SHAPE;
 use domain::problem_types::tasks::{
     DURATION_INVALID, NOT_BEFORE_INVALID, TTL_FRACTIONAL, TTL_NEGATIVE, TTL_NOT_A_NUMBER, TYPE_MALFORMED,
     TYPE_MISSING, UNKNOWN_FIELD,
@@ -19,6 +20,9 @@ use crate::api::option_fields::OptionFields;
 use crate::error::ApiError;
 use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
+
+/// What a submission may contain beside its parameters, in bytes.
+pub(crate) const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// A task to submit.
 #[derive(Debug, Default, ToSchema)]
@@ -68,7 +72,16 @@ static FIELD_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match TaskBody::sch
 impl TaskBody {
     /// Parses a body. The names of fields match in any case. Unknown and repeated fields are reported all at once.
     pub(crate) fn parse(body: &JsonBody<ApiError>) -> Result<Self, ApiError> {
-        let Members(members) = body.parse()?;
+        Self::of_members(body.parse()?)
+    }
+
+    /// Parses a task of a batch.
+    pub(crate) fn of_json(json: &RawJson) -> Result<Self, ApiError> {
+        let members = json.read();
+        Self::of_members(members.map_err(|error| ApiError::invalid(&WRONG_SHAPE, "", error.to_string()))?)
+    }
+
+    fn of_members(Members(members): Members) -> Result<Self, ApiError> {
         let mut task = Self::default();
         let mut faults = Vec::new();
         for (name, value) in members {

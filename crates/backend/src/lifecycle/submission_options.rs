@@ -51,7 +51,26 @@ impl RequestedOptions {
             return Err(ApiError::Invalid { of: &OPTION_INVALID, faults });
         }
         let retry = (max_attempts > 1).then_some(policy);
-        Ok(TaskOptions { priority, retry, total_ttl_ms: total_ttl })
+        Ok(TaskOptions { priority, retry, total_ttl_ms: total_ttl, rerun_of: None })
+    }
+}
+
+impl From<TaskOptions> for RequestedOptions {
+    /// The options with which a task is submitted again.
+    fn from(options: TaskOptions) -> Self {
+        let max_attempts = options.max_attempts();
+        let retry = options.retry.map(|policy| RetryRequest {
+            backoff_ms: Some(policy.backoff_ms),
+            factor: Some(policy.factor),
+            max_backoff_ms: Some(policy.max_backoff_ms),
+            on: Some(policy.on),
+        });
+        Self {
+            priority: Some(options.priority),
+            max_attempts: Some(max_attempts),
+            retry,
+            total_ttl: options.total_ttl_ms,
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
 use domain::problem_types::tasks::{
-    DURATION_INVALID, NOT_BEFORE_INVALID, TTL_MISSING, TTL_TOO_LARGE, TTL_ZERO,
+    DURATION_INVALID, NOT_BEFORE_INVALID, PARAMETERS_TOO_LARGE, TTL_MISSING, TTL_TOO_LARGE, TTL_ZERO,
 };
 use domain::{
-    InvalidTtl, NotBefore, Operation, OwnerId, Priority, ProblemType, RawJson, Submission, TaskId,
-    TraceContext, Ttl,
+    Fault, InvalidTtl, NotBefore, Operation, OwnerId, Priority, ProblemType, RawJson, RequestKey, Submission,
+    SubmissionRequest, TaskId, TaskOptions, TraceContext, Ttl,
 };
-use store::Store;
+use store::{Store, SubmissionOutcome};
 
 use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
@@ -46,6 +46,18 @@ pub(crate) struct NewTask {
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
     /// What only few submissions name.
     pub(crate) options: Result<RequestedOptions, ApiError>,
+}
+
+/// The most faults of a batch that are reported; of a batch with more, the first ones are.
+const MAX_BATCH_FAULTS: usize = 100;
+
+/// The tasks of an accepted request.
+#[derive(Debug)]
+pub(crate) struct AcceptedTasks {
+    /// Their ids, in the order of the request.
+    pub(crate) ids: Vec<TaskId>,
+    /// Whether an earlier request with the same idempotency key made them.
+    pub(crate) is_repeated: bool,
 }
 
 /// The limits of a submission.
@@ -86,20 +98,122 @@ impl Submitter {
         (Self { store, catalogue, limits, owner_limit, batcher }, writers)
     }
 
-    /// Accepts a task for `owner`; its steps become part of `trace`. When this returns, the task is committed.
+    /// Accepts a task for `owner`; its steps become part of `trace`. When this returns, the task is committed, now or by an earlier
+    /// request with the same `key`.
     pub(crate) async fn accept(
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
         task: NewTask,
-    ) -> Result<TaskId, ApiError> {
-        let submission = self.check(owner, trace, task).await?;
-        let id = submission.id;
-        self.owner_limit.take(owner).await?;
-        self.batcher.execute(submission).await?;
-        let trace = trace.map(|trace| tracing::field::display(trace.id()));
-        tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");
-        Ok(id)
+        key: Option<RequestKey>,
+    ) -> Result<AcceptedTasks, ApiError> {
+        let checked = async { Ok(vec![self.check(owner, trace, task).await?]) };
+        self.accept_checked(owner, trace, checked, key).await
+    }
+
+    /// Accepts all of `tasks` for `owner`, or none. The error of invalid ones lists the faults of each, at `/tasks/INDEX`.
+    pub(crate) async fn accept_batch(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        tasks: Vec<Result<NewTask, ApiError>>,
+        key: Option<RequestKey>,
+    ) -> Result<AcceptedTasks, ApiError> {
+        self.accept_checked(owner, trace, self.check_batch(owner, trace, tasks), key).await
+    }
+
+    /// Accepts a new task with the type, the parameters, the times and the options of the task `id` of `owner`, if the catalogue of today
+    /// allows it.
+    pub(crate) async fn accept_again(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        id: TaskId,
+        key: Option<RequestKey>,
+    ) -> Result<AcceptedTasks, ApiError> {
+        let checked = async {
+            let content = self.store.content(owner, id).await?.ok_or(ApiError::NoTask)?;
+            let task = NewTask {
+                name: content.type_name.to_string(),
+                parameters: content.parameters,
+                ttl: Ok(Some(content.ttl.millis())),
+                not_before: Ok(NotBefore::Submission),
+                start_within: Ok(Some(content.start_within)),
+                options: Ok(content.options.into()),
+            };
+            let submission = self.check(owner, trace, task).await?;
+            let options = TaskOptions { rerun_of: Some(id), ..submission.options };
+            Ok(vec![Submission { options, ..submission }])
+        };
+        self.accept_checked(owner, trace, checked, key).await
+    }
+
+    /// Stores the tasks that `checked` returns. If they are refused, or were not found, an earlier request with the same `key` decides:
+    /// its answer holds whatever has changed since.
+    async fn accept_checked(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        checked: impl Future<Output = Result<Vec<Submission>, ApiError>>,
+        key: Option<RequestKey>,
+    ) -> Result<AcceptedTasks, ApiError> {
+        let accepted = async {
+            let tasks = checked.await?;
+            self.owner_limit.take(owner, tasks.len()).await?;
+            let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+            let outcome = self.batcher.execute(SubmissionRequest { tasks, key }).await?;
+            if outcome == SubmissionOutcome::Accepted {
+                let trace = trace.map(|trace| tracing::field::display(trace.id()));
+                for id in &ids {
+                    tracing::debug!(task.id = %id, trace.id = trace, "a task was accepted");
+                }
+            }
+            accepted_tasks(outcome, ids)
+        };
+        match (accepted.await, key) {
+            (Err(error), Some(key)) if error.is_refusal() => {
+                match self.store.submitted_under(key).await {
+                    Ok(Some(outcome)) => accepted_tasks(outcome, Vec::new()),
+                    // A database that does not answer now changes nothing about the refusal.
+                    Ok(None) | Err(_) => Err(error),
+                }
+            }
+            (accepted, _) => accepted,
+        }
+    }
+
+    async fn check_batch(
+        &self,
+        owner: OwnerId,
+        trace: Option<TraceContext>,
+        tasks: Vec<Result<NewTask, ApiError>>,
+    ) -> Result<Vec<Submission>, ApiError> {
+        let (mut checked, mut first_type, mut faults) = (Vec::with_capacity(tasks.len()), None, Vec::new());
+        for (index, task) in tasks.into_iter().enumerate() {
+            let submission = match task {
+                Ok(task) => self.check(owner, trace, task).await,
+                Err(error) => Err(error),
+            };
+            let (of, of_task) = match submission {
+                Ok(submission) => {
+                    checked.push(submission);
+                    continue;
+                }
+                Err(ApiError::Invalid { of, faults }) => (of, faults),
+                Err(error @ ApiError::ParametersTooLarge { .. }) => {
+                    let fault = Fault { pointer: "/parameters".to_owned(), detail: error.to_string() };
+                    (&PARAMETERS_TOO_LARGE, vec![fault])
+                }
+                Err(error) => return Err(error),
+            };
+            first_type.get_or_insert(of);
+            let at = |fault: Fault| Fault { pointer: format!("/tasks/{index}{}", fault.pointer), ..fault };
+            faults.extend(of_task.into_iter().map(at));
+            if faults.len() >= MAX_BATCH_FAULTS {
+                break;
+            }
+        }
+        first_type.map_or(Ok(checked), |of| Err(ApiError::Invalid { of, faults }))
     }
 
     async fn check(
@@ -186,6 +300,16 @@ impl Submitter {
     }
 }
 
+/// The tasks of a request with this outcome: `ids` if it made them itself.
+fn accepted_tasks(outcome: SubmissionOutcome, ids: Vec<TaskId>) -> Result<AcceptedTasks, ApiError> {
+    match outcome {
+        SubmissionOutcome::Accepted => Ok(AcceptedTasks { ids, is_repeated: false }),
+        SubmissionOutcome::Repeated(ids) => Ok(AcceptedTasks { ids, is_repeated: true }),
+        SubmissionOutcome::KeyReused => Err(ApiError::KeyReused),
+        SubmissionOutcome::UnderWay => Err(ApiError::SubmissionUnderWay),
+    }
+}
+
 /// A submission whose `ttl` breaks the rule that `of` names.
 pub(crate) fn invalid_ttl(of: &'static ProblemType, detail: impl Into<String>) -> ApiError {
     ApiError::invalid(of, "/ttl", detail)
@@ -215,36 +339,42 @@ pub(crate) struct SubmitBatch {
 impl BatchStatement for SubmitBatch {
     const METRIC_LABEL: &'static str = "submit";
 
-    type Input = Submission;
-    type Output = ();
+    type Input = SubmissionRequest;
+    type Output = SubmissionOutcome;
 
-    fn task_id(submission: &Submission) -> TaskId {
-        submission.id
+    fn task_id(request: &SubmissionRequest) -> TaskId {
+        request.tasks[0].id
     }
 
-    fn memory_bytes(submission: &Submission) -> usize {
-        ITEM_OVERHEAD_BYTES + submission.parameters.as_ref().map_or(0, |json| json.text().len())
+    fn memory_bytes(request: &SubmissionRequest) -> usize {
+        let of_task = |task: &Submission| {
+            ITEM_OVERHEAD_BYTES + task.parameters.as_ref().map_or(0, |json| json.text().len())
+        };
+        request.tasks.iter().map(of_task).sum()
     }
 
-    async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
-        self.store.submit(batch).await?;
-        metrics::accepted(batch.len());
+    async fn run(&self, batch: &[SubmissionRequest]) -> Result<Vec<SubmissionOutcome>, DatabaseError> {
+        let outcomes = self.store.submit_requests(batch).await?;
+        let with_outcomes = batch.iter().zip(&outcomes);
+        let accepted = with_outcomes.filter(|(_, outcome)| **outcome == SubmissionOutcome::Accepted);
+        let accepted: Vec<&Submission> = accepted.flat_map(|(request, _)| &request.tasks).collect();
+        metrics::accepted(accepted.len());
         let now = self.store.now();
-        let delay = |task: &&Submission| task.not_before.ready_at(now).micros_since(now);
-        let ready = batch.iter().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
+        let delay = |task: &Submission| task.not_before.ready_at(now).micros_since(now);
+        let ready = accepted.iter().copied().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
         if let Some(tickets) = &self.tickets {
             ready.clone().for_each(|task| tickets.publish_accepted(task));
         }
-        let with_priority = batch.iter().filter(|task| task.options.priority != Priority::DEFAULT);
+        let with_priority = accepted.iter().filter(|task| task.options.priority != Priority::DEFAULT);
         let mut priorities =
             with_priority.map(|task| (task.type_name.clone(), task.options.priority)).peekable();
         if priorities.peek().is_some() {
             self.notifier.peer_outbox.add_priorities(priorities);
         }
         self.notifier.notify_ready(ready.map(|task| &task.type_name));
-        let delayed = batch.iter().filter(|task| task.not_before != NotBefore::Submission);
-        let delays_ms = delayed.map(|task| delay(&task).max(0).cast_unsigned().div_ceil(1000));
+        let delayed = accepted.iter().filter(|task| task.not_before != NotBefore::Submission);
+        let delays_ms = delayed.map(|task| delay(task).max(0).cast_unsigned().div_ceil(1000));
         self.notifier.delay_timer.schedule(delays_ms);
-        Ok(vec![(); batch.len()])
+        Ok(outcomes)
     }
 }

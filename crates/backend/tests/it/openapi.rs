@@ -76,9 +76,11 @@ fn the_document_lists_every_route() {
             "POST /api/Admin/Task/{id}/cancel",
             "POST /api/Task",
             "POST /api/Task/cancel",
+            "POST /api/Task/batch",
             "POST /api/Task/request",
             "POST /api/Task/results",
             "POST /api/Task/{id}/cancel",
+            "POST /api/Task/{id}/rerun",
             "POST /api/Worker/heartbeat",
             "PUT /api/Operation/{type}",
         ]
@@ -117,8 +119,10 @@ fn every_operation_has_an_id_of_its_own() {
             "registerOperation",
             "removeOperation",
             "reportResults",
+            "rerunTask",
             "sendHeartbeat",
             "submitTask",
+            "submitTasks",
         ]
     );
 }
@@ -130,7 +134,7 @@ fn operations_take_a_bearer_token_and_their_errors_are_problems() {
     assert_eq!((&bearer["type"], &bearer["scheme"]), (&json!("http"), &json!("bearer")));
     for (path, method, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
-            let is_error = !status.starts_with('2');
+            let is_error = !status.starts_with(['2', '3']);
             let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem == "#/components/schemas/Problem", is_error, "{method} {path} {status}");
         }

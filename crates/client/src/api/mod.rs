@@ -3,5 +3,6 @@
 pub(crate) mod accounts_client;
 pub(crate) mod admin;
 pub(crate) mod identity_client;
+pub(crate) mod submissions;
 pub(crate) mod tasks;
 pub(crate) mod worker_protocol;

@@ -1,4 +1,4 @@
-//! The user's calls at the Backend: submit, list, wait, cancel.
+//! The user's calls at the Backend about tasks: list, wait, cancel.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const MAX_WAIT_PER_REQUEST: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The path of the task collection.
-const TASKS: [&str; 3] = ["api", "Task", ""];
+pub(crate) const TASKS: [&str; 3] = ["api", "Task", ""];
 
 /// A task to submit. What is `None` is left to the operation and to the Backend.
 #[derive(Debug, Clone, Serialize)]
@@ -110,11 +110,6 @@ struct CancelFilter<'a> {
 }
 
 impl Client {
-    /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
-    pub async fn submit(&self, task: &NewTask<'_>) -> Result<TaskId, ClientError> {
-        self.send(self.request(Method::POST, &TASKS).json(task)).await?.read()
-    }
-
     /// A page of the caller's tasks.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
         Ok(self.list_filtered(&TaskFilter::UNFILTERED, page).await?.list)

@@ -22,7 +22,7 @@ fn task(status: &str) -> Value {
     json!({
         "id": ID, "type": "ECHO", "parameters": null, "status": status, "reason": null, "error": null,
         "creationDate": "2026-11-24T09:30:00.125Z", "startDate": null, "endDate": null, "deadline": null,
-        "ttl": 5000, "attempt": 0, "workerName": null
+        "ttl": 5000, "priority": 4, "maxAttempts": 1, "attempt": 0, "workerName": null
     })
 }
 
@@ -47,6 +47,50 @@ async fn a_submission_sends_the_parameters_byte_for_byte() {
     assert_eq!(requests[0].body, expected);
     assert_eq!(requests[1].body, r#"{"type":"ECHO"}"#);
     assert_eq!(requests[1].header("prefer"), "");
+    let keys = [0, 1].map(|index: usize| requests[index].header("idempotency-key").to_owned());
+    assert!(keys[0].starts_with('"') && keys[0] != keys[1], "each submission has a key of its own: {keys:?}");
+}
+
+#[tokio::test]
+async fn a_submission_whose_outcome_is_unknown_is_sent_again_with_its_key() {
+    let server = ScriptedServer::start().await;
+    let in_progress = json!({
+        "type": "urn:tasker:problem:submission-under-way", "title": "x", "status": 409, "detail": "x"
+    });
+    server.respond("/api/Task/", 502, &json!("a proxy has lost the answer"));
+    server.respond_with_headers("/api/Task/", 409, "application/problem+json", "0", &in_progress);
+    server.respond("/api/Task/", 201, &json!(ID));
+    let name = "ECHO".parse().unwrap();
+    let key = "order-17".parse().unwrap();
+    let submitted = client(&server).submit_with_key(&NewTask::of_type(&name), &key).await;
+    assert_eq!(submitted.unwrap(), id());
+    let requests = server.requests("/api/Task/");
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request.header("idempotency-key") == "\"order-17\""));
+}
+
+#[tokio::test]
+async fn a_submission_that_is_refused_is_not_sent_again() {
+    let server = ScriptedServer::start().await;
+    server.problem("/api/Task/", 422, "ttl is 0 ms");
+    server.problem("/api/Task/", 429, "too many");
+    let name = "ECHO".parse().unwrap();
+    for status in [422, 429] {
+        let refused = client(&server).submit(&NewTask::of_type(&name)).await.unwrap_err();
+        assert_eq!(refused.problem().unwrap().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_sends_its_tasks_byte_for_byte() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/batch", 201, &json!({ "ids": [ID] }));
+    let task = RawJson::parse(r#"{"type": "ECHO",  "ttl": 5e3}"#.to_owned()).unwrap();
+    let ids = client(&server).submit_batch(&[task], &"b".parse().unwrap()).await.unwrap();
+    assert_eq!(ids, [id()]);
+    let request = &server.requests("/api/Task/batch")[0];
+    assert_eq!(request.body, r#"{"tasks":[{"type": "ECHO",  "ttl": 5e3}]}"#);
+    assert_eq!(request.header("idempotency-key"), "\"b\"");
 }
 
 #[tokio::test]

@@ -80,6 +80,26 @@ problem_types! { "Tasks" &["Tasks"];
         "A duration is not a whole number of milliseconds, or is out of its range.",
         "Give a whole number within the range that the detail names.",
         "delayMs must be a whole number of milliseconds, 0 to 31622400000" at "/delayMs";
+    IDEMPOTENCY_KEY_REUSED = 422, "idempotency-key-reused", "Idempotency key reused",
+        "Another request was sent with this Idempotency-Key within the last 24 hours. A key is for one request, which may be repeated unchanged.",
+        "Send the new request with a new key.",
+        "another request was sent with this Idempotency-Key: a key is for one request, which may be repeated unchanged";
+    SUBMISSION_UNDER_WAY = 409, "submission-under-way", "Submission under way",
+        "A request with this Idempotency-Key is being processed at this moment.",
+        "Repeat the request unchanged to get its answer; the header Retry-After says when.",
+        "a request with this Idempotency-Key is being processed; repeat the request to get its answer";
+    TASKS_MISSING = 422, "tasks-missing", INVALID_REQUEST,
+        "The batch has no member tasks.",
+        "Give the tasks as a list in the member tasks.",
+        "tasks is missing" at "/tasks";
+    BATCH_SIZE = 422, "batch-size", INVALID_REQUEST,
+        "The batch has no task, or more than a batch may have.",
+        "Split the batch. Each part is accepted as a whole or not at all.",
+        "a batch must have 1 to 1000 tasks; this one has 1001" at "/tasks";
+    TASK_TOO_LARGE = 422, "task-too-large", INVALID_REQUEST,
+        "A task of the batch is larger than the body of a single submission may be.",
+        "Send less, or store the data elsewhere and send where it is.",
+        "the task is larger than 278528 bytes" at "/tasks/0";
     FILTER_INVALID = 422, "filter-invalid", INVALID_REQUEST,
         "A condition that selects tasks is unknown or has no such value, or there is none at all.",
         "Correct each place that errors lists. Without a condition every task would be cancelled, so give at least one.",

@@ -9,6 +9,7 @@ pub(crate) mod state_machine;
 pub(crate) mod status;
 pub(crate) mod submission;
 pub(crate) mod submission_limits;
+pub(crate) mod submission_request;
 pub(crate) mod task_counts;
 pub(crate) mod ttl;
 pub(crate) mod worker_process;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::TaskId;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
 use crate::task::ttl::Ttl;
@@ -19,6 +20,9 @@ pub struct TaskOptions {
     /// How long all attempts may take together, with the pauses between them, counted from the first grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ttl_ms: Option<Ttl>,
+    /// The task whose content was submitted again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<TaskId>,
 }
 
 impl TaskOptions {

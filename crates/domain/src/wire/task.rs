@@ -55,6 +55,8 @@ pub struct Task {
     pub max_attempts: u32,
     /// When the task is tried again; `null`: it is tried once.
     pub retry: Option<RetryPolicy>,
+    /// The task whose content was submitted again as this one; `null`: this one was submitted by itself.
+    pub rerun_of: Option<TaskId>,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
     pub attempt: Attempt,

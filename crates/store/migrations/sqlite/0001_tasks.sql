@@ -82,6 +82,18 @@ create table outcome (
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
+-- Submissions with an idempotency key, until they are forgotten. A row is inserted in the transaction that inserts the tasks, and
+-- never updated.
+create table idempotency (
+    owner        blob    not null,
+    key_hash     blob    not null, -- of the owner and the key
+    content_hash blob    not null, -- of what was submitted under the key
+    tasks        text    not null, -- the ids of the tasks, a JSON array
+    created_at   integer not null,
+    primary key (owner, key_hash)
+) strict, without rowid;
+create index idempotency_created on idempotency (created_at);
+
 -- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
 -- its own.
 create table installation (

@@ -193,6 +193,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         priority: options.priority,
         max_attempts: options.max_attempts(),
         retry: options.retry,
+        rerun_of: options.rerun_of,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
     })

@@ -2,13 +2,23 @@
 
 use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{NotBefore, RawJson, Submission, Ttl};
-use sqlx::PgPool;
+use serde::Serialize;
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use uuid::Uuid;
 
 use crate::store::Store;
 
-const POSTGRES: &str = "
-    with accepted as (
+/// The statement on PostgreSQL. What concerns idempotency keys is added to it by [`submit_requests`](crate::tasks::submit_requests):
+/// the insert of the keys before, a condition of the tasks, and around the last insert what makes the statement return the keys.
+macro_rules! postgres_statement {
+    ($keys:literal, $condition:literal, $before_last:literal, $after_last:literal) => {
+        concat!(
+            "
+    with ",
+            $keys,
+            "accepted as (
         insert into task (
             id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
             options)
@@ -18,19 +28,31 @@ const POSTGRES: &str = "
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
             $9::bigint[], $10::bigint[], $11::text[])
             as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at, options)
-        on conflict (id) do nothing
+        ",
+            $condition,
+            "on conflict (id) do nothing
         returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms,
             options::jsonb as options
     )
-    insert into unfinished_task (
+    ",
+            $before_last,
+            "insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
         coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
         coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
-    from accepted";
+    from accepted",
+            $after_last
+        )
+    };
+}
+
+pub(crate) use postgres_statement;
+
+const POSTGRES: &str = postgres_statement!("", "", "", "");
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
-const SQLITE: &str = "
+pub(crate) const SQLITE: &str = "
     insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3,
@@ -54,30 +76,19 @@ impl Store {
     /// Accepts `tasks`: once it returns, they are CREATED, durably. Repeated with the same ids it changes nothing, so a batch
     /// whose commit is unknown is simply repeated.
     pub async fn submit(&self, tasks: &[Submission]) -> Result<(), DatabaseError> {
-        let mut tasks: Vec<&Submission> = tasks.iter().collect();
+        self.submit_tasks(tasks.iter().collect()).await
+    }
+
+    pub(crate) async fn submit_tasks(&self, mut tasks: Vec<&Submission>) -> Result<(), DatabaseError> {
         tasks.sort_by_key(|task| task.id);
         tasks.iter().for_each(|task| self.priorities().add(&task.type_name, task.options.priority));
         match &self.db {
-            Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
+            Db::Postgres(pools) => {
+                bind_tasks(sqlx::query(POSTGRES), &tasks).execute(&pools.write).await?;
+                Ok(())
+            }
             Db::Sqlite(pools) => {
-                let rows = encode_batch(tasks.iter().map(|task| {
-                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } =
-                        task;
-                    let (delay_ms, not_before) = not_before(task);
-                    (
-                        id,
-                        owner,
-                        type_name,
-                        queue,
-                        parameters(task),
-                        ttl,
-                        start_within,
-                        trace,
-                        delay_ms,
-                        not_before,
-                        options.to_json(),
-                    )
-                }));
+                let rows = encode_batch(tasks.iter().map(|task| json_row(task)));
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
@@ -90,10 +101,14 @@ impl Store {
     }
 }
 
-async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), DatabaseError> {
+/// Binds the parameters `$1` to `$11` of the statement on PostgreSQL.
+pub(crate) fn bind_tasks<'q>(
+    statement: Query<'q, Postgres, PgArguments>,
+    tasks: &[&'q Submission],
+) -> Query<'q, Postgres, PgArguments> {
     let text = |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
     let traceparent = |task: &&Submission| task.trace.map(|trace| trace.to_string());
-    sqlx::query(POSTGRES)
+    statement
         .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<Uuid>>())
         .bind(tasks.iter().map(|task| task.owner.0).collect::<Vec<Uuid>>())
         .bind(text(|task| task.type_name.as_str()))
@@ -105,9 +120,13 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
         .bind(tasks.iter().map(|task| not_before(task).0).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).1).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| task.options.to_json()).collect::<Vec<_>>())
-        .execute(pool)
-        .await?;
-    Ok(())
+}
+
+/// The row of a task in the JSON array that the statement on SQLite reads.
+pub(crate) fn json_row(task: &Submission) -> impl Serialize {
+    let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } = task;
+    let ((delay_ms, not_before), options) = (not_before(task), options.to_json());
+    (id, owner, type_name, queue, parameters(task), ttl, start_within, trace, delay_ms, not_before, options)
 }
 
 fn parameters(task: &Submission) -> Option<&str> {

@@ -27,6 +27,7 @@ use crate::commands::task::cancel::Cancel;
 use crate::commands::task::counts::Counts;
 use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::list::List;
+use crate::commands::task::rerun::Rerun;
 use crate::commands::task::submit::Submit;
 use crate::commands::task::view::View;
 use crate::commands::task::watch::Watch;
@@ -49,6 +50,8 @@ pub enum Command {
     Counts(Counts),
     /// Cancels a task, or all your tasks that meet conditions
     Cancel(Cancel),
+    /// Submits the content of a task again, as a new task
+    Rerun(Rerun),
     /// Waits for the end of a task and prints its result; without an id prints every change of your tasks
     Watch(Watch),
     /// Lists the operations that a task may ask for, or shows one
@@ -88,6 +91,7 @@ impl Command {
         match self {
             Self::Submit(submit) => return submit.run(environment).await,
             Self::Watch(watch) => return watch.run(environment).await,
+            Self::Rerun(rerun) => return rerun.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
                 let client = server.connect(environment).await?;

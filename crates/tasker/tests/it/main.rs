@@ -20,6 +20,7 @@ mod file_trust;
 mod first_tasks;
 mod foreign_text;
 mod healthcheck;
+mod idempotency_kill;
 mod kit;
 mod logs;
 mod metrics;

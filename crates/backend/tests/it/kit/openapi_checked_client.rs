@@ -321,7 +321,7 @@ impl ApiResponse {
                 self.status
             );
         }
-        if self.status == StatusCode::NO_CONTENT {
+        if matches!(self.status, 204 | 304) {
             assert!(
                 documented["content"].is_null() && self.text.is_empty(),
                 "{method} {template}: {}",

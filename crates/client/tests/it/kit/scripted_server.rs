@@ -94,7 +94,21 @@ impl ScriptedServer {
     }
 
     fn respond_with(&self, path: &str, status: u16, media_type: &str, body: &Value) {
-        let headers = [(header::CONTENT_TYPE, media_type), (header::RETRY_AFTER, "7")];
+        // The status of a proxy comes without a time.
+        let retry_after = if status == 502 { "0" } else { "7" };
+        self.respond_with_headers(path, status, media_type, retry_after, body);
+    }
+
+    /// Appends a response with this media type and this `Retry-After`.
+    pub(crate) fn respond_with_headers(
+        &self,
+        path: &str,
+        status: u16,
+        media_type: &str,
+        retry_after: &str,
+        body: &Value,
+    ) {
+        let headers = [(header::CONTENT_TYPE, media_type), (header::RETRY_AFTER, retry_after)];
         let headers = headers.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect();
         let response = (StatusCode::from_u16(status).unwrap(), headers, body.to_string());
         self.script.responses.lock().unwrap().entry(path.to_owned()).or_default().push_back(response);

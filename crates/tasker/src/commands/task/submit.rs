@@ -1,14 +1,16 @@
-//! `tasker submit`: submits a task, and with `--wait` waits for its end.
+//! `tasker submit`: submits a task, and with `--wait` waits for its end; or the tasks of a file.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use client::NewTask;
-use domain::{RetryRequest, TaskId, Timestamp, Ttl, TypeName};
+use client::{Client, NewTask};
+use domain::{IdempotencyKey, RetryRequest, TaskId, Timestamp, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
+use crate::commands::task::submit_batch::submit_file;
 use crate::commands::task::watch::wait_and_print;
 use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;
@@ -19,8 +21,8 @@ use crate::terminal;
 #[derive(Debug, Args)]
 pub struct Submit {
     /// The type of the task: the operation to run, such as `GENERATE_LOGIN`
-    #[arg(value_name = "TYPE")]
-    name: TypeName,
+    #[arg(value_name = "TYPE", required_unless_present = "batch")]
+    name: Option<TypeName>,
     /// The parameters: JSON, `@FILE`, or `-` for standard input
     // Of JSON only a negative number begins with a hyphen; anything else that does is a misspelled option.
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
@@ -54,6 +56,14 @@ pub struct Submit {
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
     #[expect(clippy::option_option, reason = "absent, without a limit, with one: clap's form of that")]
     wait: Option<Option<Ttl>>,
+    /// Submit the tasks of a file (`-`: standard input), one JSON object a line as in the API: `{"type": "ECHO", "ttl": 5000}`. Up to 1000
+    /// lines are submitted at a time, all of them or none
+    #[arg(long, value_name = "FILE",
+        conflicts_with_all = ["name", "parameters", "ttl", "delay", "not_before", "start_within", "wait"])]
+    batch: Option<PathBuf>,
+    /// A key for this submission: repeated with the same key within 24 hours, the command submits nothing more and prints the same
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<IdempotencyKey>,
     #[command(flatten)]
     server: Server,
 }
@@ -69,6 +79,12 @@ impl Submit {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let parameters = self.parameters.as_deref().map(parameters::read).transpose()?;
         let client = self.server.connect(environment).await?;
+        let key = self.idempotency_key.clone().unwrap_or_else(IdempotencyKey::random);
+        let Some(name) = &self.name else {
+            let file = self.batch.as_deref().expect("without a type there is a batch");
+            submit_file(&self.server, &client, file, &key).await?;
+            return Ok(Exit::Done);
+        };
         let task = NewTask {
             parameters: parameters.as_ref(),
             ttl: self.ttl,
@@ -81,18 +97,29 @@ impl Submit {
                 .backoff
                 .map(|pause| RetryRequest { backoff_ms: Some(pause.millis()), ..RetryRequest::default() }),
             total_ttl_ms: self.total_ttl.map(Ttl::millis),
-            ..NewTask::of_type(&self.name)
+            ..NewTask::of_type(name)
         };
-        let id = client.submit(&task).await?;
-        let Some(limit) = self.wait else {
-            let text = |task: &Submitted| task.id.to_string();
-            self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
-            return Ok(Exit::Done);
-        };
-        let submitted = Instant::now();
-        // Printed first: whatever happens to the wait, the task can be found again.
-        terminal::print_note(&format!("submitted {id}"));
-        let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
-        wait_and_print(&self.server, &client, id, limit, Some(submitted)).await
+        let id = client.submit_with_key(&task, &key).await?;
+        print_or_wait(&self.server, &client, id, self.wait).await
     }
+}
+
+/// Prints the id of a submitted task, or waits for the end of the task as `--wait` says.
+#[expect(clippy::option_option, reason = "absent, without a limit, with one: clap's form of that")]
+pub async fn print_or_wait(
+    server: &Server,
+    client: &Client,
+    id: TaskId,
+    wait: Option<Option<Ttl>>,
+) -> Result<Exit> {
+    let Some(limit) = wait else {
+        let text = |task: &Submitted| task.id.to_string();
+        server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
+        return Ok(Exit::Done);
+    };
+    let submitted = Instant::now();
+    // Printed first: whatever happens to the wait, the task can be found again.
+    terminal::print_note(&format!("submitted {id}"));
+    let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
+    wait_and_print(server, client, id, limit, Some(submitted)).await
 }

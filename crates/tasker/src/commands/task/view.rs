@@ -68,6 +68,7 @@ impl View {
             ("reason", or_empty(task.reason.map(|reason| reason.to_string()))),
             ("by", or_empty(task.cancelled_by.map(|admin| admin.to_string()))),
             ("error", or_empty(task.error.as_deref().map(escape))),
+            ("rerun of", or_empty(task.rerun_of.map(|id| id.to_string()))),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
             ("not before", or_empty(task.not_before.map(|date| date.to_string()))),
@@ -181,6 +182,7 @@ mod tests {
             priority: domain::Priority::DEFAULT,
             max_attempts: 1,
             retry: None,
+            rerun_of: None,
             attempt: 0,
             worker_name: None,
         };

@@ -111,11 +111,27 @@ impl ApiClient {
 
     /// Submits a task again until a submission is accepted. A submission whose answer was lost may have made another task.
     pub async fn submit_until_accepted(&self, name: &str, parameters: &Value, ttl_ms: u64) -> TaskId {
+        self.send_until_accepted(|| self.submission(name, parameters, ttl_ms)).await
+    }
+
+    /// The same under an idempotency key: only one of the submissions makes a task.
+    pub async fn submit_with_key_until_accepted(
+        &self,
+        key: &str,
+        name: &str,
+        parameters: &Value,
+        ttl_ms: u64,
+    ) -> TaskId {
+        let submission = || self.submission(name, parameters, ttl_ms).header("Idempotency-Key", key);
+        self.send_until_accepted(submission).await
+    }
+
+    async fn send_until_accepted(&self, submission: impl Fn() -> RequestBuilder) -> TaskId {
         let submit = async {
             let mut retries = retries();
             loop {
                 retries.tick().await;
-                if let Ok(response) = self.submission(name, parameters, ttl_ms).send().await
+                if let Ok(response) = submission().send().await
                     && response.status() == StatusCode::CREATED
                     && let Ok(id) = response.json().await
                 {
