@@ -29,6 +29,10 @@ pub(crate) enum ApiError {
     NoRole(&'static str),
     #[error("there is no such task")]
     NoTask,
+    #[error("there is no such schedule")]
+    NoSchedule,
+    #[error("you have {limit} schedules, as many as an owner may have")]
+    TooManySchedules { limit: u32 },
     #[error("there is no such path")]
     NoRoute,
     #[error("this path does not support the method")]
@@ -103,6 +107,22 @@ impl ApiError {
         Self::Invalid { slug, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
     }
 
+    /// The same error of a part of the body, which is at the JSON Pointer `parent`.
+    pub(crate) fn below(mut self, parent: &str) -> Self {
+        if let Self::Invalid { faults, .. } = &mut self {
+            faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, parent));
+        }
+        self
+    }
+
+    /// Whether what is submitted is refused, or its owner may submit nothing now. Every other error is the service's.
+    pub(crate) const fn is_of_submission(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid { .. } | Self::ParametersTooLarge { .. } | Self::TooManyUnfinished { .. }
+        )
+    }
+
     const fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthenticated", "No access token"),
@@ -110,6 +130,10 @@ impl ApiError {
             Self::NoScope => (StatusCode::FORBIDDEN, "insufficient-scope", "Insufficient scope"),
             Self::NoRole(_) => (StatusCode::FORBIDDEN, "role-missing", "Role missing"),
             Self::NoTask => (StatusCode::NOT_FOUND, "no-such-task", "No such task"),
+            Self::NoSchedule => (StatusCode::NOT_FOUND, "no-such-schedule", "No such schedule"),
+            Self::TooManySchedules { .. } => {
+                (StatusCode::CONFLICT, "too-many-schedules", "Too many schedules")
+            }
             Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such path"),
             Self::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "Malformed request"),

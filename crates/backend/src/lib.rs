@@ -13,6 +13,7 @@ mod lifecycle;
 mod long_poll;
 mod metrics;
 mod notify;
+mod schedules;
 mod service;
 mod settings;
 mod supervisor;

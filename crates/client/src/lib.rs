@@ -13,6 +13,7 @@ mod transport;
 
 pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
+pub use crate::api::schedules::NewSchedule;
 pub use crate::api::tasks::NewTask;
 pub use crate::backend_issuer::issuer_of_backend;
 pub use crate::backoff::Backoff;

@@ -17,10 +17,11 @@ pub use display_control::is_display_control;
 pub use host::{is_ip_address, is_loopback_host};
 pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use json_object::ObjectOnly;
-pub use name::{InvalidName, QueueName, TypeName, WorkerName};
+pub use name::{InvalidName, QueueName, ScheduleName, TypeName, WorkerName};
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use raw_json::RawJson;
 pub use task::attempt::Attempt;
+pub use task::options::TaskOptions;
 pub use task::state_machine::{Event, InvalidTransition, State};
 pub use task::status::{Reason, Status};
 pub use task::submission::{NotBefore, Submission};
@@ -35,5 +36,9 @@ pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, Wo
 pub use wire::page_request::PageRequest;
 pub use wire::problem::{Fault, Problem};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
+pub use wire::schedule::{
+    MissedRuns, OverlappingRuns, Schedule, ScheduleError, ScheduleList, ScheduleSummary, ScheduledTask,
+    Timing,
+};
 pub use wire::task::{Task, TaskList, TaskResult, TaskSummary};
 pub use wire::task_filter::TaskFilter;

@@ -1,11 +1,14 @@
 //! The REST API: every route and every layer.
 
+pub(crate) mod body_fields;
 pub(crate) mod claims;
 pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod reports;
+pub(crate) mod schedule_body;
+pub(crate) mod schedules;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
 pub(crate) mod task_list;
@@ -68,7 +71,12 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(task_list::list))
         .routes(routes!(tasks::result))
         .routes(routes!(tasks::cancel))
-        .routes(routes!(operations::list));
+        .routes(routes!(operations::list))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::put, schedules::get, schedules::remove))
+        .routes(routes!(schedules::run))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
         .routes(routes!(tasks::get))

@@ -21,6 +21,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
     servers((url = "/", description = "The Backend that serves this document")),
     tags(
         (name = "Tasks", description = "Submit tasks, follow them, read their results, cancel them. Requires the role User or Admin; callers see their own tasks only."),
+        (name = "Schedules", description = "Tasks that are submitted again and again. Requires the role User or Admin; callers see their own schedules only."),
         (name = "Operations", description = "The types that tasks can have. Workers register them."),
         (name = "Workers", description = "Claim tasks, report their results, send heartbeats. Requires the role Worker or Admin."),
         (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
@@ -51,10 +52,12 @@ impl ApiDoc {
 /// Completes the document of the handlers.
 pub(crate) fn complete(document: OpenApi) -> OpenApi {
     let mut document = openapi::complete(document, |_| true);
-    // The body of a submission is parsed by hand, so its type does not say that unknown members are refused.
-    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    if let Some(RefOr::T(Schema::Object(new_task))) = schemas.and_then(|schemas| schemas.get_mut("NewTask")) {
-        new_task.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    // These bodies are parsed by hand, so their types do not say that unknown members are refused.
+    for name in ["NewTask", "NewSchedule"] {
+        let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+        if let Some(RefOr::T(Schema::Object(body))) = schemas.and_then(|schemas| schemas.get_mut(name)) {
+            body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
     }
     document
 }

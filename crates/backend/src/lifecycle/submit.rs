@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
+use domain::{
+    InvalidTtl, NotBefore, OwnerId, RawJson, ScheduleName, Submission, TaskId, TaskOptions, Timestamp,
+    TraceContext, Ttl,
+};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -14,14 +17,10 @@ use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
+use crate::lifecycle::announce_accepted::announce_accepted;
 use crate::lifecycle::owner_limit::OwnerLimit;
-use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
-
-/// A task that becomes ready so soon, in microseconds, may count as ready for the database, whose clock is only estimated here: it
-/// is announced as ready at once, too.
-const CLOCK_TOLERANCE_US: i64 = 1_000_000;
 
 /// A task that somebody wants to run, before it is checked.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub(crate) struct NewTask {
     pub(crate) not_before: Result<NotBefore, ApiError>,
     /// How long the task may wait for a claim once it is ready; `None`: as the settings say.
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
+    /// The schedule that submits it, and the time for which it does; without a time somebody runs the schedule by hand.
+    pub(crate) schedule: Option<(ScheduleName, Option<Timestamp>)>,
 }
 
 /// The limits of a submission.
@@ -93,11 +94,12 @@ impl Submitter {
         Ok(id)
     }
 
-    async fn check(
+    /// Checks a task against the catalogue and the limits, and gives it an id. It is not stored.
+    pub(crate) async fn check(
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
-        NewTask { name, parameters, ttl, not_before, start_within }: NewTask,
+        NewTask { name, parameters, ttl, not_before, start_within, schedule }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
         let limit = self.limits.max_parameters;
@@ -111,6 +113,8 @@ impl Submitter {
             with_faults_of_both(ttl, parameters_are_valid),
             with_faults_of_both(not_before, start_within),
         )?;
+        let (schedule, scheduled_for) = schedule.unzip();
+        let options = TaskOptions { schedule, scheduled_for: scheduled_for.flatten() };
         Ok(Submission {
             id: self.store.new_task_id(),
             owner,
@@ -120,8 +124,14 @@ impl Submitter {
             ttl,
             not_before,
             start_within: start_within.unwrap_or(self.limits.start_within),
+            options,
             trace,
         })
+    }
+
+    /// Counts one more task of `owner`. Fails if the owner has as many unfinished tasks as it may have.
+    pub(crate) async fn count(&self, owner: OwnerId) -> Result<(), ApiError> {
+        self.owner_limit.take(owner).await
     }
 
     /// Refuses an instant that is too far in the future, by an estimate of the database's clock.
@@ -156,7 +166,7 @@ pub(crate) fn invalid_ttl(slug: &'static str, detail: impl Into<String>) -> ApiE
 }
 
 /// Succeeds if both do. If both are invalid, the error lists the faults of both.
-fn with_faults_of_both<T, U>(
+pub(crate) fn with_faults_of_both<T, U>(
     first: Result<T, ApiError>,
     second: Result<U, ApiError>,
 ) -> Result<(T, U), ApiError> {
@@ -192,17 +202,7 @@ impl BatchOperation for SubmitBatch {
 
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
         self.store.submit(batch).await?;
-        metrics::accepted(batch.len());
-        let now = self.store.now();
-        let delay = |task: &&Submission| task.not_before.ready_at(now).micros_since(now);
-        let ready = batch.iter().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
-        if let Some(tickets) = &self.tickets {
-            ready.clone().for_each(|task| tickets.publish_accepted(task));
-        }
-        self.notifier.notify_ready(ready.map(|task| &task.type_name));
-        let delayed = batch.iter().filter(|task| task.not_before != NotBefore::Submission);
-        let delays_ms = delayed.map(|task| delay(&task).max(0).cast_unsigned().div_ceil(1000));
-        self.notifier.delay_timer.schedule(delays_ms);
+        announce_accepted(&self.store, &self.notifier, self.tickets.as_ref(), batch);
         Ok(vec![(); batch.len()])
     }
 }

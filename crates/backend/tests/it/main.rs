@@ -29,6 +29,8 @@ mod readiness;
 mod report;
 mod request_bodies;
 mod request_log;
+mod schedule_runs;
+mod schedules;
 mod shutdown;
 mod submit;
 mod token_verification;

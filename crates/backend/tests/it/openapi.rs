@@ -36,8 +36,10 @@ fn the_published_document_is_the_one_of_the_code() {
 async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_requests() {
     on_each_database(async |service| {
         for (path, method, operation) in operations(&document()) {
-            let path_with_ids =
-                path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
+            let path_with_ids = path
+                .replace("{id}", "0191e9a0-0000-7000-8000-000000000000")
+                .replace("{type}", "ECHO")
+                .replace("{name}", "nightly");
             let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
             let is_open = path.starts_with("/health/");
             assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
@@ -57,7 +59,10 @@ fn the_document_lists_every_route() {
         routes,
         [
             "DELETE /api/Operation/{type}",
+            "DELETE /api/Schedule/{name}",
             "GET /api/Operation",
+            "GET /api/Schedule",
+            "GET /api/Schedule/{name}",
             "GET /api/Task",
             "GET /api/Task/{id}",
             "GET /api/Task/{id}/result",
@@ -65,12 +70,16 @@ fn the_document_lists_every_route() {
             "GET /health/live",
             "GET /health/ready",
             "PATCH /api/Task/request/{id}",
+            "POST /api/Schedule/{name}/pause",
+            "POST /api/Schedule/{name}/resume",
+            "POST /api/Schedule/{name}/run",
             "POST /api/Task",
             "POST /api/Task/request",
             "POST /api/Task/results",
             "POST /api/Task/{id}/cancel",
             "POST /api/Worker/heartbeat",
             "PUT /api/Operation/{type}",
+            "PUT /api/Schedule/{name}",
         ]
     );
 }
@@ -90,14 +99,21 @@ fn every_operation_has_an_id_of_its_own() {
             "checkReadiness",
             "claimTask",
             "claimTasks",
+            "deleteSchedule",
+            "getSchedule",
             "getTask",
             "getTaskResult",
             "listOperations",
+            "listSchedules",
             "listTasks",
             "listWorkers",
+            "pauseSchedule",
+            "putSchedule",
             "registerOperation",
             "removeOperation",
             "reportResults",
+            "resumeSchedule",
+            "runSchedule",
             "sendHeartbeat",
             "submitTask",
         ]

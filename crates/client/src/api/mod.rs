@@ -2,5 +2,6 @@
 
 pub(crate) mod accounts_client;
 pub(crate) mod identity_client;
+pub(crate) mod schedules;
 pub(crate) mod tasks;
 pub(crate) mod worker_protocol;

@@ -6,5 +6,6 @@ pub(crate) mod heartbeat;
 pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;
+pub(crate) mod schedule;
 pub(crate) mod task;
 pub(crate) mod task_filter;

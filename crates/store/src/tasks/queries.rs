@@ -1,7 +1,9 @@
 //! Queries: one task, its result, ready tasks, and the number of tasks in each status.
 
 use database::{DatabaseError, on};
-use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
+use domain::{
+    OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl, TypeName,
+};
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
@@ -9,7 +11,7 @@ use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
 /// One statement: two might find a task that ends in between in neither table.
 const GET: &str = "
-    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
+    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, o.status, o.reason, o.error,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
@@ -45,6 +47,7 @@ row_struct! {
         created_at: i64,
         not_before_at: Option<i64>,
         ttl_ms: i64,
+        options: Option<String>,
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -158,6 +161,8 @@ impl Store {
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
+    let options = row.options.as_deref().map(serde_json::from_str).transpose();
+    let options: TaskOptions = options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default();
     Ok(Task {
         id,
         type_name: parse_column("task", id, &row.name)?,
@@ -173,6 +178,8 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         ttl,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
+        schedule: options.schedule,
+        scheduled_for: options.scheduled_for,
     })
 }
 

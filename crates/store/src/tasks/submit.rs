@@ -2,7 +2,7 @@
 
 use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{NotBefore, RawJson, Submission, Ttl};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, SqliteConnection};
 use uuid::Uuid;
 
 use crate::store::Store;
@@ -10,13 +10,14 @@ use crate::store::Store;
 const POSTGRES: &str = "
     with accepted as (
         insert into task (
-            id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
+            id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
+            options)
         select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl_ms, g.start_within_ms, (select now_us()), g.traceparent,
-            nullif(greatest((select now_us()) + g.delay_ms * 1000, g.not_before_at), (select now_us()))
+            nullif(greatest((select now_us()) + g.delay_ms * 1000, g.not_before_at), (select now_us())), g.options
         from unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
-            $9::bigint[], $10::bigint[])
-            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at)
+            $9::bigint[], $10::bigint[], $11::text[])
+            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at, options)
         on conflict (id) do nothing
         returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms
     )
@@ -35,9 +36,10 @@ const SQLITE: &str = "
     on conflict (id) do nothing;
 
     insert into task (
-        id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
+        id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
+        options)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2,
-        value->>7, nullif(max(?2 + (value->>8) * 1000, value->>9), ?2)
+        value->>7, nullif(max(?2 + (value->>8) * 1000, value->>9), ?2), value->>10
     from json_each(?1)
     where true
     on conflict (id) do nothing";
@@ -49,29 +51,11 @@ impl Store {
         let mut tasks: Vec<&Submission> = tasks.iter().collect();
         tasks.sort_by_key(|task| task.id);
         match &self.db {
-            Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
+            Db::Postgres(pools) => insert_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {
-                let rows = encode_batch(tasks.iter().map(|task| {
-                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, .. } = task;
-                    let (delay_ms, not_before) = not_before(task);
-                    (
-                        id,
-                        owner,
-                        type_name,
-                        queue,
-                        parameters(task),
-                        ttl,
-                        start_within,
-                        trace,
-                        delay_ms,
-                        not_before,
-                    )
-                }));
+                let rows = sqlite_rows(&tasks);
                 transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
-                        Ok(())
-                    })
+                    Box::pin(insert_on_sqlite(connection, rows, now))
                 })
                 .await
             }
@@ -79,7 +63,42 @@ impl Store {
     }
 }
 
-async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), DatabaseError> {
+/// The rows of tasks as [`insert_on_sqlite`] takes them.
+pub(crate) fn sqlite_rows(tasks: &[&Submission]) -> String {
+    encode_batch(tasks.iter().map(|task| {
+        let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } = task;
+        let (delay_ms, not_before) = not_before(task);
+        (
+            id,
+            owner,
+            type_name,
+            queue,
+            parameters(task),
+            ttl,
+            start_within,
+            trace,
+            delay_ms,
+            not_before,
+            options.to_json(),
+        )
+    }))
+}
+
+/// Inserts tasks, as a part of the transaction of `connection`.
+pub(crate) async fn insert_on_sqlite(
+    connection: &mut SqliteConnection,
+    rows: String,
+    now: i64,
+) -> Result<(), DatabaseError> {
+    sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
+    Ok(())
+}
+
+/// Inserts tasks with one statement, which may be a part of a transaction.
+pub(crate) async fn insert_on_postgres(
+    executor: impl PgExecutor<'_>,
+    tasks: &[&Submission],
+) -> Result<(), DatabaseError> {
     let text = |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
     let traceparent = |task: &&Submission| task.trace.map(|trace| trace.to_string());
     sqlx::query(POSTGRES)
@@ -93,7 +112,8 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
         .bind(tasks.iter().map(traceparent).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).0).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).1).collect::<Vec<_>>())
-        .execute(pool)
+        .bind(tasks.iter().map(|task| task.options.to_json()).collect::<Vec<_>>())
+        .execute(executor)
         .await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
+pub(crate) mod schedule;
 pub(crate) mod session_file;
 pub(crate) mod task;
 
@@ -45,6 +46,9 @@ pub enum Command {
     Cancel(TaskArgs),
     /// Waits for the end of a task and prints its result; without an id prints every change of your tasks
     Watch(Watch),
+    /// Creates, lists, runs, pauses and deletes schedules, which submit a task again and again
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Lists the operations that a task may ask for, or shows one
     Operations(Operations),
     /// Lists the running workers; for administrators
@@ -97,6 +101,7 @@ impl Command {
                 let task = client.cancel(id.find(&client).await?).await?;
                 print(&server, &task, &View::of(environment))?;
             }
+            Self::Schedule(command) => command.run(environment).await?,
             Self::Operations(operations) => operations.run(environment).await?,
             Self::Workers(workers) => workers.run(environment).await?,
             Self::User(command) => command.run(environment).await?,

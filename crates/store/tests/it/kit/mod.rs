@@ -117,6 +117,7 @@ impl TestStore {
             ttl: millis(5000),
             not_before: NotBefore::Submission,
             start_within: millis(60_000),
+            options: domain::TaskOptions::default(),
             trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
         }
     }

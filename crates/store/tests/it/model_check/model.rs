@@ -245,6 +245,7 @@ impl ModelTask {
             start_within,
             trace,
             not_before,
+            options: _,
         } = self.submission.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);

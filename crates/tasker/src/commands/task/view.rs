@@ -74,6 +74,8 @@ impl View {
             ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
+            ("schedule", or_empty(task.schedule.as_ref().map(ToString::to_string))),
+            ("for", or_empty(task.scheduled_for.map(|date| date.to_string()))),
         ];
         let lines = lines.iter().filter(|(_, value)| !value.is_empty());
         lines
@@ -152,6 +154,8 @@ mod tests {
             ttl: 5000.try_into().unwrap(),
             attempt: 0,
             worker_name: None,
+            schedule: None,
+            scheduled_for: None,
         };
         let expected = "\
 id          01890a5d-ac96-774b-bcce-b302099a8057

@@ -1,0 +1,30 @@
+//! What a submission may say beyond its type, its parameters and its times.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::ScheduleName;
+use crate::timestamp::Timestamp;
+
+/// What only few submissions say. It is stored as one JSON text, and costs nothing to a task that says none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskOptions {
+    /// The schedule that submitted the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleName>,
+    /// The time of the schedule for which the task was submitted; `None`: somebody ran the schedule by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_for: Option<Timestamp>,
+}
+
+impl TaskOptions {
+    /// Whether the submission says none of it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The options as they are stored; `None` if there are none.
+    pub fn to_json(&self) -> Option<String> {
+        (!self.is_empty()).then(|| serde_json::to_string(self).expect("options are JSON"))
+    }
+}
