@@ -114,7 +114,8 @@ impl Submitter {
             with_faults_of_both(not_before, start_within),
         )?;
         let (schedule, scheduled_for) = schedule.unzip();
-        let options = TaskOptions { schedule, scheduled_for: scheduled_for.flatten() };
+        let options =
+            TaskOptions { schedule, scheduled_for: scheduled_for.flatten(), ..TaskOptions::default() };
         Ok(Submission {
             id: self.store.new_task_id(),
             owner,

@@ -2,6 +2,8 @@
 
 pub(crate) mod attempt;
 pub(crate) mod options;
+pub(crate) mod priority;
+pub(crate) mod retry_policy;
 pub(crate) mod state_machine;
 pub(crate) mod status;
 pub(crate) mod submission;

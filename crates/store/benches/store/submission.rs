@@ -20,7 +20,7 @@ pub(crate) fn submission(store: &Store) -> Submission {
         not_before: domain::NotBefore::Submission,
         ttl: Ttl::try_from(3_600_000).unwrap(),
         start_within: Ttl::DEFAULT_MAX,
-        options: domain::TaskOptions::default(),
         trace: None,
+        options: domain::TaskOptions::default(),
     }
 }

@@ -19,19 +19,25 @@ const POSTGRES: &str = "
             $9::bigint[], $10::bigint[], $11::text[])
             as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at, options)
         on conflict (id) do nothing
-        returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms
+        returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms,
+            options::jsonb as options
     )
-    insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
-    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end, ready_at,
-        ready_at + start_within_ms * 1000, 0
+    insert into unfinished_task (
+        id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
+    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
+        coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
+        coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
     from accepted";
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
-    insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
+    insert into unfinished_task (
+        id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3,
-        case when ready_at > ?2 then 0 else 1 end, ready_at, ready_at + (value->>6) * 1000, 0
-    from (select value, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
+        case when ready_at > ?2 then 0 else 1 end, coalesce(options->>'priority', 4),
+        ready_at, ready_at + (value->>6) * 1000, 0,
+        coalesce(options->'retry'->>'maxAttempts' - 1, 0), options->'retry'->>'backoffMs'
+    from (select value, value->>10 as options, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
     on conflict (id) do nothing;
 

@@ -204,8 +204,8 @@ impl TestBackend {
             parameters: None,
             ttl: Ttl::DEFAULT_MAX,
             start_within: Ttl::DEFAULT_MAX,
-            options: domain::TaskOptions::default(),
             trace: None,
+            options: domain::TaskOptions::default(),
         };
         let batch: Vec<Submission> = (0..count).map(|_| submission()).collect();
         self.store.submit(&batch).await.unwrap();
