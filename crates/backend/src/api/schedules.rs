@@ -171,7 +171,8 @@ pub(crate) async fn resume(
             return Ok(Json(view(stored)));
         }
         let ScheduleDefinition { timing, anchor, .. } = &stored.definition;
-        let next = next_run(&app, timing, *anchor).map_err(invalid)?;
+        let (now, _) = app.store.next_scheduled().await?;
+        let next = next_run(timing, *anchor, now).map_err(invalid)?;
         // Another request may have changed the schedule since it was read.
         if let Some(resumed) = app.store.resume_schedule(&stored, Some(next)).await? {
             set_timer(&app, &resumed);
@@ -187,11 +188,21 @@ async fn definition(
     name: ScheduleName,
     NewSchedule { timing, missed, overlap, task }: NewSchedule,
 ) -> Result<ScheduleDefinition, ApiError> {
-    let anchor = app.store.now();
-    let next = next_run(app, &timing, anchor).map_err(invalid);
+    let (now, _) = app.store.next_scheduled().await?;
+    let next = next_run(&timing, now, now).map_err(invalid);
     let type_name = check_task(app, owner, &task).await.map_err(|error| error.below("/task"));
     let (next, type_name) = with_faults_of_both(next, type_name)?;
-    Ok(ScheduleDefinition { owner, name, timing, anchor, missed, overlap, type_name, task, next: Some(next) })
+    Ok(ScheduleDefinition {
+        owner,
+        name,
+        timing,
+        anchor: now,
+        missed,
+        overlap,
+        type_name,
+        task,
+        next: Some(next),
+    })
 }
 
 /// Checks the task of a schedule as a submission that is not stored. Its type.
@@ -216,9 +227,9 @@ fn own_time(name: &str) -> Fault {
     Fault { pointer: format!("/{name}"), detail }
 }
 
-/// The next run from now on, by an estimate of the database's clock.
-fn next_run(app: &AppState, timing: &Timing, anchor: Timestamp) -> Result<Timestamp, Fault> {
-    Recurrence::new(timing, anchor)?.next_after(app.store.now()).ok_or_else(|| Fault {
+/// The next run after `now`, the database's time.
+fn next_run(timing: &Timing, anchor: Timestamp, now: Timestamp) -> Result<Timestamp, Fault> {
+    Recurrence::new(timing, anchor)?.next_after(now).ok_or_else(|| Fault {
         pointer: "/cron".to_owned(),
         detail: "cron never matches: no date is as it says".to_owned(),
     })

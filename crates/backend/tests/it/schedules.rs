@@ -116,7 +116,7 @@ async fn a_broken_rule_is_reported_with_its_place() {
             (json!({"everyMs": 1000, "missed": "some", "task": task}), "/missed", "skip, one, all"),
             (json!({"everyMs": 1000, "overlap": 1, "task": task}), "/overlap", "allow, skip"),
             (json!({"everyMs": 1000}), "/task", "missing"),
-            (json!({"everyMs": 1000, "task": 5}), "/task", "an object with type"),
+            (json!({"everyMs": 1000, "task": 5}), "/task", "an object with"),
             (json!({"everyMs": 1000, "task": {"ttl": 5000}}), "/task/type", "missing"),
             (json!({"everyMs": 1000, "task": {"type": "ECO", "ttl": 5000}}), "/task/type", "did you mean ECHO?"),
             (json!({"everyMs": 1000, "task": {"type": "ECHO", "ttl": 0}}), "/task/ttl", "at least 1"),

@@ -27,7 +27,8 @@ async fn a_submitted_task_is_created_and_can_be_read() {
             json!({
                 "id": id, "type": "ECHO", "parameters": {"say": "hi"}, "status": "CREATED", "reason": null,
                 "error": null, "creationDate": date, "notBefore": null, "startDate": null, "endDate": null, "deadline": null,
-                "ttl": 5000, "attempt": 0, "workerName": null,
+                "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "attempt": 0, "workerName": null,
+                "schedule": null, "scheduledFor": null,
             })
         );
         assert!(is_rfc_3339_with_millis(&date), "{date}");
