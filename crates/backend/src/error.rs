@@ -110,7 +110,9 @@ impl ApiError {
     /// The same error of a part of the body, which is at the JSON Pointer `parent`.
     pub(crate) fn below(mut self, parent: &str) -> Self {
         if let Self::Invalid { faults, .. } = &mut self {
-            faults.iter_mut().for_each(|fault| fault.pointer.insert_str(0, parent));
+            for fault in faults {
+                fault.pointer.insert_str(0, parent);
+            }
         }
         self
     }

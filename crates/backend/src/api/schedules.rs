@@ -251,9 +251,8 @@ async fn find(
 
 /// Lets this Backend run the schedule when its time comes.
 fn set_timer(app: &AppState, stored: &StoredSchedule) {
-    let remaining_us = stored.definition.next.map(|next| next.micros_since(app.store.now()).max(0));
-    let remaining_ms = remaining_us.map(|remaining| remaining.cast_unsigned().div_ceil(1000));
-    app.notifier.schedule_timer.schedule(remaining_ms.into_iter());
+    let until = |next: Timestamp| next.micros_since(app.store.now()).max(0).cast_unsigned().div_ceil(1000);
+    app.notifier.schedule_timer.schedule(stored.definition.next.map(until).into_iter());
 }
 
 fn view(stored: StoredSchedule) -> Schedule {

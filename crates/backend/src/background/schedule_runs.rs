@@ -38,9 +38,9 @@ pub(super) enum RunError {
 pub(super) async fn run_due(app: &AppState) -> Result<(), RunError> {
     loop {
         let (now, next) = app.store.next_scheduled().await?;
-        let Some(remaining_us) = next.map(|next| next.micros_since(now)) else { return Ok(()) };
-        if remaining_us > 0 {
-            let remaining_ms = remaining_us.cast_unsigned().div_ceil(1000);
+        let Some(next) = next else { return Ok(()) };
+        if next > now {
+            let remaining_ms = next.micros_since(now).cast_unsigned().div_ceil(1000);
             if u128::from(remaining_ms) <= 2 * app.settings.check_period.as_millis() {
                 app.notifier.schedule_timer.schedule(std::iter::once(remaining_ms));
             }
