@@ -70,6 +70,32 @@ checked_at     text not null
 PRIMARY KEY (part)
 CREATE UNIQUE INDEX readiness_pkey ON public.readiness USING btree (part)
 
+-- schedule
+owner          uuid not null
+name           text not null
+created_at     bigint not null
+revision       integer not null
+cron           text
+time_zone      text
+every_ms       bigint
+anchor_at      bigint not null
+missed         text not null
+overlap        text not null
+type           text not null
+task           text not null
+is_paused      boolean not null default false
+next_at        bigint
+last_task      uuid
+last_for_at    bigint
+last_error     text
+last_error_at  bigint
+CHECK ((((cron IS NULL) = (time_zone IS NULL)) AND ((cron IS NULL) <> (every_ms IS NULL))))
+CHECK ((missed = ANY (ARRAY['skip'::text, 'one'::text, 'all'::text])))
+CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text])))
+PRIMARY KEY (owner, name)
+CREATE INDEX schedule_next ON public.schedule USING btree (next_at) WHERE (next_at IS NOT NULL)
+CREATE UNIQUE INDEX schedule_pkey ON public.schedule USING btree (owner, name)
+
 -- schema_version
 part           text not null
 version        bigint not null

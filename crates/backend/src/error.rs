@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use database::{DatabaseError, UnavailableCause};
-use domain::problem_types::{operations, requests, tasks, workers};
+use domain::problem_types::{operations, requests, schedules, tasks, workers};
 use domain::{Fault, Problem, ProblemType, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
@@ -30,6 +30,10 @@ pub(crate) enum ApiError {
     NoRole(&'static str),
     #[error("there is no such task")]
     NoTask,
+    #[error("there is no such schedule")]
+    NoSchedule,
+    #[error("you have {limit} schedules, as many as an owner may have")]
+    TooManySchedules { limit: u32 },
     #[error("there is no such path")]
     NoRoute,
     #[error("this path does not support the method")]
@@ -120,6 +124,24 @@ impl ApiError {
         Self::Invalid { of, faults: vec![Fault { pointer: pointer.into(), detail: detail.into() }] }
     }
 
+    /// The same error of a part of the body, which is at the JSON Pointer `parent`.
+    pub(crate) fn below(mut self, parent: &str) -> Self {
+        if let Self::Invalid { faults, .. } = &mut self {
+            for fault in faults {
+                fault.pointer.insert_str(0, parent);
+            }
+        }
+        self
+    }
+
+    /// Whether what is submitted is refused, or its owner may submit nothing now. Every other error is the service's.
+    pub(crate) const fn is_of_submission(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid { .. } | Self::ParametersTooLarge { .. } | Self::TooManyUnfinished { .. }
+        )
+    }
+
     /// Whether the request is refused for what it asks, and not for how the service is.
     pub(crate) const fn is_refusal(&self) -> bool {
         matches!(
@@ -138,6 +160,8 @@ impl ApiError {
             Self::NoScope => &requests::INSUFFICIENT_SCOPE,
             Self::NoRole(_) => &requests::ROLE_MISSING,
             Self::NoTask => &tasks::NO_SUCH_TASK,
+            Self::NoSchedule => &schedules::NO_SUCH_SCHEDULE,
+            Self::TooManySchedules { .. } => &schedules::TOO_MANY_SCHEDULES,
             Self::NoRoute => &requests::NO_SUCH_ADDRESS,
             Self::NoMethod => &requests::METHOD_NOT_ALLOWED,
             Self::Malformed(_) | Self::Body(InvalidBody::Unreadable(_)) => &requests::MALFORMED,

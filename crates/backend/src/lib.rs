@@ -14,6 +14,7 @@ mod long_poll;
 mod metrics;
 mod notify;
 mod rate_limit;
+mod schedules;
 mod service;
 mod settings;
 mod supervisor;

@@ -15,7 +15,7 @@ use crate::app::AppState;
 use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
-use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher};
+use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher, scheduler};
 use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
@@ -144,6 +144,7 @@ impl Backend {
         supervisor.spawn("delay promoter", delay_promoter::run(app.clone(), stop.clone()));
         supervisor.spawn("pruner", pruner::run(app.clone(), stop.clone()));
         supervisor.spawn("refresher", refresher::run(app.clone(), stop.clone()));
+        supervisor.spawn("scheduler", scheduler::run(app.clone(), stop.clone()));
         if let Some(tickets) = app.tickets() {
             spawn_kafka_tasks(&mut supervisor, &app, tickets, &stop);
         }

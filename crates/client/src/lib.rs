@@ -15,6 +15,7 @@ pub use crate::api::accounts_client::{
     AccountChange, AccountsClient, Invitation, NewPassword, User, UserList,
 };
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
+pub use crate::api::schedules::NewSchedule;
 pub use crate::api::tasks::{ListPage, NewTask};
 pub use crate::backend_issuer::issuer_of_backend;
 pub use crate::backoff::Backoff;

@@ -19,7 +19,7 @@ pub use control_characters::is_control_or_invisible;
 pub use host::{is_ip_address, is_loopback_host};
 pub use id::{ClaimId, InstallationId, InstanceId, OwnerId, SubjectId, TaskId};
 pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
-pub use name::{InvalidName, QueueName, TypeName, WorkerName};
+pub use name::{InvalidName, QueueName, ScheduleName, TypeName, WorkerName};
 pub use object_only::ObjectOnly;
 pub use operation::{ExecutionIsolation, Operation, OperationList, TtlBounds};
 pub use problem_types::problem_type::ProblemType;
@@ -48,5 +48,9 @@ pub use wire::lossy_string::LossyString;
 pub use wire::page_request::{InvalidCursor, InvalidOrder, ListCursor, PageRequest, TaskOrder};
 pub use wire::problem::{Fault, Problem};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
+pub use wire::schedule::{
+    MissedRuns, OverlappingRuns, Schedule, ScheduleError, ScheduleList, ScheduleSummary, ScheduledTask,
+    Timing,
+};
 pub use wire::task::{Task, TaskAttempt, TaskAttemptList, TaskList, TaskResult, TaskSummary};
 pub use wire::task_filter::TaskFilter;

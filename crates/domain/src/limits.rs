@@ -39,6 +39,12 @@ pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 /// The longest delay of a task, and the longest `startWithin`, in milliseconds: a year.
 pub const MAX_DELAY_OR_START_WITHIN_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
+/// The shortest period of a schedule, in milliseconds.
+pub const MIN_SCHEDULE_PERIOD_MS: u64 = 1000;
+
+/// Schedules that one account or client may have.
+pub const MAX_SCHEDULES_PER_OWNER: u32 = 1000;
+
 /// Reports in one request.
 pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
 

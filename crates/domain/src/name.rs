@@ -1,4 +1,4 @@
-//! The names of types, queues and workers, each with the rule that a valid name keeps.
+//! The names of types, schedules, queues and workers, each with the rule that a valid name keeps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -69,6 +69,17 @@ name! {
     "a type must be 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
     100, r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", "GENERATE_LOGIN",
     // Not `.` or `..`: as the last segment of a URL's path they mean another path (RFC 3986, 5.2.4).
+    |text| (1..=100).contains(&text.len())
+        && text.bytes().any(|b| b != b'.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+name! {
+    /// The name of a schedule, which its owner chooses. Upper and lower case are different.
+    ScheduleName,
+    "a schedule's name is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
+    100, r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", "nightly-report",
+    // Not `.` or `..`, for the reason of a type.
     |text| (1..=100).contains(&text.len())
         && text.bytes().any(|b| b != b'.')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))

@@ -1,6 +1,7 @@
 //! The REST API: every route and every layer.
 
 pub(crate) mod admin;
+pub(crate) mod body_fields;
 pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
 pub(crate) mod counts;
@@ -13,6 +14,8 @@ pub(crate) mod operations;
 pub(crate) mod option_fields;
 pub(crate) mod reports;
 pub(crate) mod rerun;
+pub(crate) mod schedule_body;
+pub(crate) mod schedules;
 pub(crate) mod submission_answer;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_batch;
@@ -81,8 +84,13 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(tasks::cancel))
         .routes(routes!(counts::count))
         .routes(routes!(bulk_cancel::cancel))
+        .merge(limited(routes!(task_batch::submit_batch), MAX_BATCH_BYTES as usize))
         .routes(routes!(operations::list))
-        .merge(limited(routes!(task_batch::submit_batch), MAX_BATCH_BYTES as usize));
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::put, schedules::get, schedules::remove))
+        .routes(routes!(schedules::run))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
         .routes(routes!(rerun::rerun))

@@ -93,7 +93,7 @@ fn parse(text: &RawJson, max_bytes: usize) -> Result<NewTask, ApiError> {
             format!("the task is larger than {max_bytes} bytes"),
         ));
     }
-    TaskBody::of_json(text)?.into_new_task()
+    TaskBody::read(text)?.into_new_task()
 }
 
 /// The most members that are reported as unknown.

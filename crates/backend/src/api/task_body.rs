@@ -1,24 +1,20 @@
 //! A task to submit, alone or in a batch: parsed field by field, so that every fault is reported with its place.
 
-use std::fmt;
 use std::sync::LazyLock;
 
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
-use domain::problem_types::requests::WRONG_SHAPE;
 use domain::problem_types::tasks::{
     DURATION_INVALID, NOT_BEFORE_INVALID, TTL_FRACTIONAL, TTL_NEGATIVE, TTL_NOT_A_NUMBER, TYPE_MALFORMED,
-    TYPE_MISSING, UNKNOWN_FIELD,
+    TYPE_MISSING,
 };
-use domain::{Fault, NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use domain::{NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
-use web::json_body::JsonBody;
+use web::json_body::{InvalidJson, JsonBody};
 
+use crate::api::body_fields::{BodyFields, Members};
 use crate::api::option_fields::OptionFields;
 use crate::error::ApiError;
-use crate::invalid_input_text::{did_you_mean, pointer};
 use crate::lifecycle::submit::{NewTask, invalid_ttl};
 
 /// What a submission may contain beside its parameters, in bytes.
@@ -72,34 +68,18 @@ static FIELD_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match TaskBody::sch
 impl TaskBody {
     /// Parses a body. The names of fields match in any case. Unknown and repeated fields are reported all at once.
     pub(crate) fn parse(body: &JsonBody<ApiError>) -> Result<Self, ApiError> {
-        Self::of_members(body.parse()?)
+        body.parse::<Members<Self>>()?.into_fields()
     }
 
-    /// Parses a task of a batch.
-    pub(crate) fn of_json(json: &RawJson) -> Result<Self, ApiError> {
-        let members = json.read();
-        Self::of_members(members.map_err(|error| ApiError::invalid(&WRONG_SHAPE, "", error.to_string()))?)
+    /// Parses a task that is a part of a body.
+    pub(crate) fn read(json: &RawJson) -> Result<Self, ApiError> {
+        json.read::<Members<Self>>().map_err(InvalidJson::Shape)?.into_fields()
     }
 
-    fn of_members(Members(members): Members) -> Result<Self, ApiError> {
-        let mut task = Self::default();
-        let mut faults = Vec::new();
-        for (name, value) in members {
-            let lower = name.to_ascii_lowercase();
-            let detail = match task.field(&lower) {
-                None => {
-                    let hint = did_you_mean(&lower, FIELD_NAMES.iter().map(String::as_str));
-                    format!("there is no field {name:?}{hint}")
-                }
-                Some(field) if field.is_some() => format!("{name} occurs twice"),
-                Some(field) => {
-                    *field = Some(value);
-                    continue;
-                }
-            };
-            faults.push(Fault { pointer: pointer("", &name), detail });
-        }
-        if faults.is_empty() { Ok(task) } else { Err(ApiError::Invalid { of: &UNKNOWN_FIELD, faults }) }
+    /// The members by which a task names an instant of its own.
+    pub(crate) fn times(&self) -> impl Iterator<Item = &'static str> {
+        let times = [("notBefore", &self.not_before), ("delayMs", &self.delay_ms)];
+        times.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name)
     }
 
     /// The task that the body describes. Fails if its type is missing or not a string.
@@ -123,7 +103,15 @@ impl TaskBody {
             total_ttl_ms: self.total_ttl_ms.as_ref(),
         };
         let options = options.read();
-        Ok(NewTask { name, parameters: self.parameters, ttl, not_before, start_within, options })
+        Ok(NewTask {
+            name,
+            parameters: self.parameters,
+            ttl,
+            not_before,
+            start_within,
+            options,
+            schedule: None,
+        })
     }
 
     fn read_not_before(&self) -> Result<NotBefore, ApiError> {
@@ -139,6 +127,12 @@ impl TaskBody {
             }
             (Some(_), Some(_)) => Err(invalid("give either notBefore or delayMs")),
         }
+    }
+}
+
+impl BodyFields for TaskBody {
+    fn names() -> Vec<&'static str> {
+        FIELD_NAMES.iter().map(String::as_str).collect()
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Option<RawJson>> {
@@ -193,33 +187,6 @@ fn parse_ttl(text: &str) -> Result<u64, ApiError> {
     }
     // A number beyond 64 bits is above every limit.
     Ok(u64::MAX)
-}
-
-/// The members of an object in their order: a map would hide that one occurs twice.
-struct Members(Vec<(String, RawJson)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "an object with {}", FIELD_NAMES.join(", "))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }
 
 #[cfg(test)]

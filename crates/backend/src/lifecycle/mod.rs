@@ -1,5 +1,6 @@
 //! What the Backend does with a task: one file per verb, which checks, commits, and announces what was committed.
 
+pub(crate) mod announce_accepted;
 pub(crate) mod announce_ended;
 pub(crate) mod cancel;
 pub(crate) mod claim;

@@ -51,7 +51,7 @@ impl RequestedOptions {
             return Err(ApiError::Invalid { of: &OPTION_INVALID, faults });
         }
         let retry = (max_attempts > 1).then_some(policy);
-        Ok(TaskOptions { priority, retry, total_ttl_ms: total_ttl, rerun_of: None })
+        Ok(TaskOptions { priority, retry, total_ttl_ms: total_ttl, ..TaskOptions::default() })
     }
 }
 

@@ -9,8 +9,8 @@ use domain::problem_types::tasks::{
     DURATION_INVALID, NOT_BEFORE_INVALID, PARAMETERS_TOO_LARGE, TTL_MISSING, TTL_TOO_LARGE, TTL_ZERO,
 };
 use domain::{
-    Fault, InvalidTtl, NotBefore, Operation, OwnerId, Priority, ProblemType, RawJson, RequestKey, Submission,
-    SubmissionRequest, TaskId, TaskOptions, TraceContext, Ttl,
+    Fault, InvalidTtl, NotBefore, Operation, OwnerId, ProblemType, RawJson, RequestKey, ScheduleName,
+    Submission, SubmissionRequest, TaskId, TaskOptions, Timestamp, TraceContext, Ttl,
 };
 use store::{Store, SubmissionOutcome};
 
@@ -20,15 +20,11 @@ use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
+use crate::lifecycle::announce_accepted::announce_accepted;
 use crate::lifecycle::owner_limit::OwnerLimit;
 use crate::lifecycle::submission_options::RequestedOptions;
-use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
-
-/// Tolerance in microseconds: a task that becomes ready within it is announced at once, since the database's clock may be ahead of
-/// the estimate.
-const CLOCK_TOLERANCE_US: i64 = 1_000_000;
 
 /// A task that somebody wants to run, before it is checked.
 #[derive(Debug)]
@@ -46,6 +42,8 @@ pub(crate) struct NewTask {
     pub(crate) start_within: Result<Option<Ttl>, ApiError>,
     /// What only few submissions name.
     pub(crate) options: Result<RequestedOptions, ApiError>,
+    /// The schedule that submits it, and the time for which it does; without a time somebody runs the schedule by hand.
+    pub(crate) schedule: Option<(ScheduleName, Option<Timestamp>)>,
 }
 
 /// The most faults of a batch that are reported; of a batch with more, the first ones are.
@@ -140,6 +138,7 @@ impl Submitter {
                 not_before: Ok(NotBefore::Submission),
                 start_within: Ok(Some(content.start_within)),
                 options: Ok(content.options.into()),
+                schedule: None,
             };
             let submission = self.check(owner, trace, task).await?;
             let options = TaskOptions { rerun_of: Some(id), ..submission.options };
@@ -216,11 +215,12 @@ impl Submitter {
         first_type.map_or(Ok(checked), |of| Err(ApiError::Invalid { of, faults }))
     }
 
-    async fn check(
+    /// Checks a task against the catalogue and the limits, and gives it an id. It is not stored.
+    pub(crate) async fn check(
         &self,
         owner: OwnerId,
         trace: Option<TraceContext>,
-        NewTask { name, parameters, ttl, not_before, start_within, options }: NewTask,
+        NewTask { name, parameters, ttl, not_before, start_within, options, schedule }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
         let limit = self.limits.max_parameters;
@@ -237,6 +237,8 @@ impl Submitter {
             with_faults_of_both(ttl, parameters_are_valid),
             with_faults_of_both(with_faults_of_both(not_before, start_within), options),
         )?;
+        let (schedule, scheduled_for) = schedule.unzip();
+        let options = TaskOptions { schedule, scheduled_for: scheduled_for.flatten(), ..options };
         Ok(Submission {
             id: self.store.new_task_id(),
             owner,
@@ -249,6 +251,11 @@ impl Submitter {
             options,
             trace,
         })
+    }
+
+    /// Counts one more task of `owner`. Fails if the owner has as many unfinished tasks as it may have.
+    pub(crate) async fn count(&self, owner: OwnerId) -> Result<(), ApiError> {
+        self.owner_limit.take(owner, 1).await
     }
 
     /// Refuses an instant that is too far in the future, by an estimate of the database's clock.
@@ -316,7 +323,7 @@ pub(crate) fn invalid_ttl(of: &'static ProblemType, detail: impl Into<String>) -
 }
 
 /// Succeeds if both do. If both are invalid, the error lists the faults of both.
-fn with_faults_of_both<T, U>(
+pub(crate) fn with_faults_of_both<T, U>(
     first: Result<T, ApiError>,
     second: Result<U, ApiError>,
 ) -> Result<(T, U), ApiError> {
@@ -358,23 +365,7 @@ impl BatchStatement for SubmitBatch {
         let with_outcomes = batch.iter().zip(&outcomes);
         let accepted = with_outcomes.filter(|(_, outcome)| **outcome == SubmissionOutcome::Accepted);
         let accepted: Vec<&Submission> = accepted.flat_map(|(request, _)| &request.tasks).collect();
-        metrics::accepted(accepted.len());
-        let now = self.store.now();
-        let delay = |task: &Submission| task.not_before.ready_at(now).micros_since(now);
-        let ready = accepted.iter().copied().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
-        if let Some(tickets) = &self.tickets {
-            ready.clone().for_each(|task| tickets.publish_accepted(task));
-        }
-        let with_priority = accepted.iter().filter(|task| task.options.priority != Priority::DEFAULT);
-        let mut priorities =
-            with_priority.map(|task| (task.type_name.clone(), task.options.priority)).peekable();
-        if priorities.peek().is_some() {
-            self.notifier.peer_outbox.add_priorities(priorities);
-        }
-        self.notifier.notify_ready(ready.map(|task| &task.type_name));
-        let delayed = accepted.iter().filter(|task| task.not_before != NotBefore::Submission);
-        let delays_ms = delayed.map(|task| delay(task).max(0).cast_unsigned().div_ceil(1000));
-        self.notifier.delay_timer.schedule(delays_ms);
+        announce_accepted(&self.store, &self.notifier, self.tickets.as_ref(), &accepted);
         Ok(outcomes)
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Notifier {
     pub(crate) deadline_timer: DeadlineTimer,
     /// When tasks become ready that this Backend has accepted, or whose attempts it has ended.
     pub(crate) delay_timer: DeadlineTimer,
+    /// When schedules run that this Backend knows.
+    pub(crate) schedule_timer: DeadlineTimer,
     /// What is still to be published to the other Backends.
     pub(crate) peer_outbox: PeerOutbox,
 }

@@ -39,6 +39,8 @@ mod request_bodies;
 mod request_log;
 mod rerun;
 mod retries;
+mod schedule_runs;
+mod schedules;
 mod shutdown;
 mod submit;
 mod task_batch;

@@ -36,9 +36,11 @@ fn the_published_document_is_the_one_of_the_code() {
 async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_requests() {
     on_each_database(async |service| {
         for (path, method, operation) in operations(&document()) {
-            let path_with_ids =
-                path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
-            let path_with_ids = path_with_ids.replace("{slug}", "no-such-task");
+            let path_with_ids = path
+                .replace("{id}", "0191e9a0-0000-7000-8000-000000000000")
+                .replace("{type}", "ECHO")
+                .replace("{name}", "nightly")
+                .replace("{slug}", "no-such-task");
             let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
             let is_open = path.starts_with("/health/") || path.starts_with("/errors");
             assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
@@ -58,10 +60,13 @@ fn the_document_lists_every_route() {
         routes,
         [
             "DELETE /api/Operation/{type}",
+            "DELETE /api/Schedule/{name}",
             "GET /api/Admin/Task",
             "GET /api/Admin/Task/counts",
             "GET /api/Admin/Task/{id}",
             "GET /api/Operation",
+            "GET /api/Schedule",
+            "GET /api/Schedule/{name}",
             "GET /api/Task",
             "GET /api/Task/counts",
             "GET /api/Task/{id}",
@@ -74,15 +79,19 @@ fn the_document_lists_every_route() {
             "GET /health/ready",
             "PATCH /api/Task/request/{id}",
             "POST /api/Admin/Task/{id}/cancel",
+            "POST /api/Schedule/{name}/pause",
+            "POST /api/Schedule/{name}/resume",
+            "POST /api/Schedule/{name}/run",
             "POST /api/Task",
-            "POST /api/Task/cancel",
             "POST /api/Task/batch",
+            "POST /api/Task/cancel",
             "POST /api/Task/request",
             "POST /api/Task/results",
             "POST /api/Task/{id}/cancel",
             "POST /api/Task/{id}/rerun",
             "POST /api/Worker/heartbeat",
             "PUT /api/Operation/{type}",
+            "PUT /api/Schedule/{name}",
         ]
     );
 }
@@ -104,22 +113,29 @@ fn every_operation_has_an_id_of_its_own() {
             "checkReadiness",
             "claimTask",
             "claimTasks",
-            "explainProblemType",
             "countTasks",
             "countTasksAsAdmin",
+            "deleteSchedule",
+            "explainProblemType",
+            "getSchedule",
             "getTask",
             "getTaskAsAdmin",
             "getTaskResult",
             "listOperations",
             "listProblemTypes",
+            "listSchedules",
             "listTaskAttempts",
             "listTasks",
             "listTasksAsAdmin",
             "listWorkers",
+            "pauseSchedule",
+            "putSchedule",
             "registerOperation",
             "removeOperation",
             "reportResults",
             "rerunTask",
+            "resumeSchedule",
+            "runSchedule",
             "sendHeartbeat",
             "submitTask",
             "submitTasks",

@@ -28,7 +28,7 @@ async fn a_submitted_task_is_created_and_can_be_read() {
                 "id": id, "type": "ECHO", "parameters": {"say": "hi"}, "status": "CREATED", "reason": null,
                 "error": null, "cancelledBy": null, "creationDate": date, "notBefore": null, "startDate": null, "endDate": null, "deadline": null,
                 "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "rerunOf": null, "attempt": 0,
-                "workerName": null,
+                "workerName": null, "schedule": null, "scheduledFor": null,
             })
         );
         assert!(is_rfc_3339_with_millis(&date), "{date}");

@@ -3,6 +3,7 @@
 pub(crate) mod accounts_client;
 pub(crate) mod admin;
 pub(crate) mod identity_client;
+pub(crate) mod schedules;
 pub(crate) mod submissions;
 pub(crate) mod tasks;
 pub(crate) mod worker_protocol;

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod operations;
 pub mod problem_type;
 pub mod requests;
+pub mod schedules;
 pub mod table;
 pub mod tasks;
 pub mod workers;

@@ -1,11 +1,17 @@
 //! The table of all problem types.
 
 use crate::problem_types::problem_type::{ProblemType, Section};
-use crate::problem_types::{accounts, operations, requests, tasks, workers};
+use crate::problem_types::{accounts, operations, requests, schedules, tasks, workers};
 
 /// Every type, section by section.
-pub static SECTIONS: [&Section; 5] =
-    [&requests::SECTION, &tasks::SECTION, &operations::SECTION, &workers::SECTION, &accounts::SECTION];
+pub static SECTIONS: [&Section; 6] = [
+    &requests::SECTION,
+    &tasks::SECTION,
+    &schedules::SECTION,
+    &operations::SECTION,
+    &workers::SECTION,
+    &accounts::SECTION,
+];
 
 /// Every type.
 pub fn all() -> impl Iterator<Item = &'static ProblemType> {

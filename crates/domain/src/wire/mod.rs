@@ -9,5 +9,6 @@ pub(crate) mod lossy_string;
 pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;
+pub(crate) mod schedule;
 pub(crate) mod task;
 pub(crate) mod task_filter;

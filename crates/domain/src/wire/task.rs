@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{SubjectId, TaskId};
-use crate::name::{TypeName, WorkerName};
+use crate::name::{ScheduleName, TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::priority::Priority;
@@ -62,6 +62,10 @@ pub struct Task {
     pub attempt: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
+    /// The schedule that submitted the task.
+    pub schedule: Option<ScheduleName>,
+    /// The time of the schedule for which the task was submitted; `null` if somebody ran the schedule by hand.
+    pub scheduled_for: Option<Timestamp>,
 }
 
 /// An attempt of a task. Members that have no value yet are `null`.

@@ -196,6 +196,8 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         rerun_of: options.rerun_of,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
+        schedule: options.schedule,
+        scheduled_for: options.scheduled_for,
     })
 }
 

@@ -3,9 +3,9 @@
 use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{NotBefore, RawJson, Submission, Ttl};
 use serde::Serialize;
-use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
+use sqlx::{PgExecutor, Postgres, SqliteConnection};
 use uuid::Uuid;
 
 use crate::store::Store;
@@ -83,22 +83,40 @@ impl Store {
         tasks.sort_by_key(|task| task.id);
         tasks.iter().for_each(|task| self.priorities().add(&task.type_name, task.options.priority));
         match &self.db {
-            Db::Postgres(pools) => {
-                bind_tasks(sqlx::query(POSTGRES), &tasks).execute(&pools.write).await?;
-                Ok(())
-            }
+            Db::Postgres(pools) => insert_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {
-                let rows = encode_batch(tasks.iter().map(|task| json_row(task)));
+                let rows = sqlite_rows(&tasks);
                 transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
-                        Ok(())
-                    })
+                    Box::pin(insert_on_sqlite(connection, rows, now))
                 })
                 .await
             }
         }
     }
+}
+
+/// The rows of tasks as [`insert_on_sqlite`] takes them.
+pub(crate) fn sqlite_rows(tasks: &[&Submission]) -> String {
+    encode_batch(tasks.iter().map(|task| json_row(task)))
+}
+
+/// Inserts tasks, as a part of the transaction of `connection`.
+pub(crate) async fn insert_on_sqlite(
+    connection: &mut SqliteConnection,
+    rows: String,
+    now: i64,
+) -> Result<(), DatabaseError> {
+    sqlx::query(SQLITE).bind(rows).bind(now).execute(connection).await?;
+    Ok(())
+}
+
+/// Inserts tasks with one statement, which may be a part of a transaction.
+pub(crate) async fn insert_on_postgres(
+    executor: impl PgExecutor<'_>,
+    tasks: &[&Submission],
+) -> Result<(), DatabaseError> {
+    bind_tasks(sqlx::query(POSTGRES), tasks).execute(executor).await?;
+    Ok(())
 }
 
 /// Binds the parameters `$1` to `$11` of the statement on PostgreSQL.

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
+pub(crate) mod schedule;
 pub(crate) mod session_file;
 pub(crate) mod task;
 
@@ -54,6 +55,9 @@ pub enum Command {
     Rerun(Rerun),
     /// Waits for the end of a task and prints its result; without an id prints every change of your tasks
     Watch(Watch),
+    /// Creates, lists, runs, pauses and deletes schedules, which submit a task again and again
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Lists the operations that a task may ask for, or shows one
     Operations(Operations),
     /// Lists the running workers; for administrators
@@ -108,6 +112,7 @@ impl Command {
             Self::Counts(counts) => counts.run(environment).await?,
             Self::Cancel(cancel) => cancel.run(environment).await?,
             Self::Admin(command) => command.run(environment).await?,
+            Self::Schedule(command) => command.run(environment).await?,
             Self::Operations(operations) => operations.run(environment).await?,
             Self::Workers(workers) => workers.run(environment).await?,
             Self::User(command) => command.run(environment).await?,

@@ -27,6 +27,8 @@ mod metrics;
 mod preconditions;
 mod process_kill;
 mod request_encoding;
+mod schedule_commands;
+mod schedule_kill;
 mod services;
 mod settings;
 mod tls;

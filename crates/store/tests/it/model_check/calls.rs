@@ -327,7 +327,7 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
         retry,
         total_ttl_ms: new.total_ttl.map(millis),
         priority: new.priority.try_into().unwrap(),
-        rerun_of: None,
+        ..TaskOptions::default()
     };
     Submission { owner, type_name, ttl, not_before, start_within, trace, options, ..usual }
 }

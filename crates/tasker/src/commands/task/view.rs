@@ -76,6 +76,8 @@ impl View {
             ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
+            ("schedule", or_empty(task.schedule.as_ref().map(ToString::to_string))),
+            ("for", or_empty(task.scheduled_for.map(|date| date.to_string()))),
         ];
         fields(&lines)
     }
@@ -185,6 +187,8 @@ mod tests {
             rerun_of: None,
             attempt: 0,
             worker_name: None,
+            schedule: None,
+            scheduled_for: None,
         };
         let expected = "\
 id          01890a5d-ac96-774b-bcce-b302099a8057
