@@ -52,6 +52,8 @@ pub(crate) enum ApiError {
         "{limit} workers are running under your account or client, as many as may run; a name is free when its worker has stopped"
     )]
     TooManyWorkers { limit: i64 },
+    #[error("{limit} event streams of your account or client are open, as many as may be; close one first")]
+    TooManyEventStreams { limit: usize },
     #[error(transparent)]
     Body(#[from] InvalidBody),
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -125,6 +127,9 @@ impl ApiError {
             }
             Self::TooManyWorkers { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-workers", "Too many workers")
+            }
+            Self::TooManyEventStreams { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-event-streams", "Too many event streams")
             }
             Self::Body(InvalidBody::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")

@@ -20,6 +20,7 @@ use crate::batching::batch_operation::BatchOperation;
 use crate::batching::batch_writers::BatchWriters;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
+use crate::events::dispatcher;
 use crate::kafka::{result_consumer, ticket_republisher};
 use crate::lifecycle::claim::ClaimBatch;
 use crate::lifecycle::settle::{SettleBatch, Settler};
@@ -134,6 +135,8 @@ impl Backend {
         supervisor.spawn("revoked token refresher", revocations);
         let peers = peers::run(app.store.clone(), app.notifier.clone(), stop.clone());
         supervisor.spawn("peer notifications", peers);
+        let dispatcher = dispatcher::run(app.store.clone(), app.notifier.events.clone(), stop.clone());
+        supervisor.spawn("event dispatcher", dispatcher);
         if app.settings.is_sampled {
             supervisor.spawn("database sampler", database_sampler::run(app.clone(), stop.clone()));
         }

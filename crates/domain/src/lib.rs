@@ -36,4 +36,5 @@ pub use wire::page_request::PageRequest;
 pub use wire::problem::{Fault, Problem};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
 pub use wire::task::{Task, TaskList, TaskResult, TaskSummary};
+pub use wire::task_event::{TaskEvent, TaskEventKind};
 pub use wire::task_filter::TaskFilter;

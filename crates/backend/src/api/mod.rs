@@ -1,6 +1,8 @@
 //! The REST API: every route and every layer.
 
 pub(crate) mod claims;
+pub(crate) mod event_stream;
+pub(crate) mod events;
 pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
@@ -68,6 +70,9 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(task_list::list))
         .routes(routes!(tasks::result))
         .routes(routes!(tasks::cancel))
+        .routes(routes!(events::of_owner))
+        .routes(routes!(events::of_task))
+        .routes(routes!(events::of_all))
         .routes(routes!(operations::list));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::{refused_result, result_too_large, truncate_error, unreadable_result};
-use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
-use store::{AttributedReport, Store};
+use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskEventKind, TaskId, TypeName};
+use store::{AttributedReport, Store, TaskChange};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
@@ -95,16 +95,20 @@ impl BatchOperation for SettleBatch {
 
     async fn run(&self, batch: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
-        let mut ended = Vec::new();
+        let (mut ended, mut released) = (Vec::new(), Vec::new());
         for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
             metrics::settled(settled);
             if has_ended(settled) {
                 ended.push(report.id);
+            } else if *settled == SettleResult::Released {
+                let attempt = report.attempt;
+                released.push(TaskChange { id: report.id, kind: TaskEventKind::AttemptEnded, attempt });
             }
         }
         self.notifier.notify_ended(&ended);
-        if settled.contains(&SettleResult::Released) {
+        if !released.is_empty() {
             self.notifier.notify_any_ready();
+            self.notifier.notify_changed(released.into_iter());
         }
         Ok(settled)
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
-use store::Store;
+use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskEventKind, TaskId, TraceContext, Ttl};
+use store::{Store, TaskChange};
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
 use crate::batching::batch_writers::BatchWriters;
@@ -193,6 +193,9 @@ impl BatchOperation for SubmitBatch {
     async fn run(&self, batch: &[Submission]) -> Result<Vec<()>, DatabaseError> {
         self.store.submit(batch).await?;
         metrics::accepted(batch.len());
+        let created =
+            |task: &Submission| TaskChange { id: task.id, kind: TaskEventKind::Created, attempt: 0 };
+        self.notifier.notify_changed(batch.iter().map(created));
         let now = self.store.now();
         let delay = |task: &&Submission| task.not_before.ready_at(now).micros_since(now);
         let ready = batch.iter().filter(|task| delay(task) < CLOCK_TOLERANCE_US);

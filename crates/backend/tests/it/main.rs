@@ -10,6 +10,7 @@ mod database_outage;
 mod deadline;
 mod declined_tickets;
 mod delayed_tasks;
+mod events;
 mod heartbeat;
 mod http_layers;
 mod isolation;

@@ -7,4 +7,5 @@ pub(crate) mod page_request;
 pub(crate) mod problem;
 pub(crate) mod report;
 pub(crate) mod task;
+pub(crate) mod task_event;
 pub(crate) mod task_filter;

@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;
+pub(crate) mod events;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
 pub(crate) mod list;

@@ -24,6 +24,10 @@ pub(crate) struct WorkerCaller {
     pub(crate) is_admin: bool,
 }
 
+/// A caller who may see the tasks of everybody: the role Admin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdminCaller(pub(crate) SubjectId);
+
 impl WorkerCaller {
     /// The caller as one who registers operations and removes them.
     pub(crate) fn registrant(self) -> Registrant {
@@ -52,6 +56,19 @@ impl FromRequestParts<Arc<AppState>> for UserCaller {
         let caller = Caller::from_request_parts(parts, app).await?;
         let owner = caller.owner().map(Self);
         owner.ok_or_else(|| forbidden(&caller, parts, "the role User or Admin"))
+    }
+}
+
+impl FromRequestParts<Arc<AppState>> for AdminCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.is_admin() {
+            Ok(Self(caller.id()))
+        } else {
+            Err(forbidden(&caller, parts, "the role Admin"))
+        }
     }
 }
 
