@@ -34,6 +34,7 @@ pub use wire::error_text::ErrorText;
 pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
 pub use wire::page_request::PageRequest;
 pub use wire::problem::{Fault, Problem};
+pub use wire::progress::{Progress, ProgressReport, ProgressReports};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
 pub use wire::task::{Task, TaskList, TaskResult, TaskSummary};
 pub use wire::task_event::{TaskEvent, TaskEventKind};

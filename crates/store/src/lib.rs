@@ -21,6 +21,7 @@ pub use crate::tasks::claim_by_id::{ClaimById, Granted};
 pub use crate::tasks::claim_by_type::PullResult;
 pub use crate::tasks::events::{EventOfOwner, TaskChange};
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
+pub use crate::tasks::progress::AttributedProgress;
 pub use crate::tasks::promote::PROMOTE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;
 pub use crate::tasks::rows::{EndedTask, ReadyTask};

@@ -180,6 +180,7 @@ fn encode_change(TaskChange { id, kind, attempt }: TaskChange) -> String {
     let letter = match kind {
         TaskEventKind::Created => 'c',
         TaskEventKind::Started => 's',
+        TaskEventKind::Progress => 'p',
         TaskEventKind::AttemptEnded => 'a',
         TaskEventKind::Ended => 'e',
     };
@@ -192,6 +193,7 @@ fn decode_change(text: &str) -> Option<TaskChange> {
     let kind = match letter {
         "c" => TaskEventKind::Created,
         "s" => TaskEventKind::Started,
+        "p" => TaskEventKind::Progress,
         "a" => TaskEventKind::AttemptEnded,
         "e" => TaskEventKind::Ended,
         _ => return None,
@@ -282,7 +284,7 @@ mod tests {
         for (tasks, types) in [(0, 0), (1, 1), (245, 70), (246, 78), (247, 79), (1000, 1000)] {
             let ended: Vec<TaskId> = (0..tasks).map(|n| TaskId(Uuid::from_u128(n << 64))).collect();
             let kinds = [TaskEventKind::Created, TaskEventKind::Started, TaskEventKind::AttemptEnded];
-            let kinds = kinds.into_iter().chain([TaskEventKind::Ended]).cycle();
+            let kinds = kinds.into_iter().chain([TaskEventKind::Progress, TaskEventKind::Ended]).cycle();
             let change = |(id, kind)| TaskChange { id, kind, attempt: i32::MAX.cast_unsigned() };
             let changes = ended.iter().copied().zip(kinds).map(change).collect();
             let long = "x".repeat(96);

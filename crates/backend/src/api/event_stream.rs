@@ -135,8 +135,7 @@ impl EventStream {
             }
             Reader::OfOwner => add_event(text, published, &published.event),
             Reader::OfAll => {
-                let event = TaskEvent { owner: Some(published.owner), ..published.event.clone() };
-                add_event(text, published, &event);
+                add_event(text, published, &published.event.for_operators(published.owner));
             }
         }
     }

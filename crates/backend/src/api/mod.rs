@@ -7,6 +7,7 @@ pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod operations;
+pub(crate) mod progress;
 pub(crate) mod reports;
 pub(crate) mod swagger_ui;
 pub(crate) mod task_body;
@@ -51,8 +52,9 @@ use crate::metrics::REQUEST_SECONDS;
 const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// The largest bodies of the requests of workers, in bytes: of a claim (1000 ids, 1000 types and 1000 declined tasks), of a heartbeat
-/// (20,000 grants and 1000 types) and of a batch of reports.
+/// (20,000 grants and 1000 types), of a batch of reports about progress and of a batch of reports.
 const CLAIM_BODY_LIMIT: usize = 1 << 20;
+const PROGRESS_BODY_LIMIT: usize = 2 << 20;
 const HEARTBEAT_BODY_LIMIT: usize = 4 << 20;
 const REPORTS_BODY_LIMIT: usize = budgeted_body::MAX_BYTES as usize;
 
@@ -86,6 +88,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
         .merge(limited(routes!(reports::report), REPORTS_BODY_LIMIT))
+        .merge(limited(routes!(progress::report), PROGRESS_BODY_LIMIT))
         .merge(limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT));
     let waiting_workers = OpenApiRouter::new()
         .merge(limited(routes!(claims::claim_tasks), CLAIM_BODY_LIMIT))

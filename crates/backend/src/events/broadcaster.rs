@@ -249,6 +249,7 @@ mod tests {
             creation_date: Timestamp(0),
             start_date: None,
             end_date: None,
+            progress: None,
         };
         EventOfOwner { owner, event }
     }

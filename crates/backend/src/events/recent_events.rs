@@ -65,6 +65,7 @@ mod tests {
             creation_date: Timestamp(0),
             start_date: None,
             end_date: None,
+            progress: None,
         };
         let owner = OwnerId(Uuid::from_u128(owner));
         Arc::new(PublishedEvent { id: Uuid::from_u128(n as u128), owner, event })

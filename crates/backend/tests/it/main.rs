@@ -23,6 +23,7 @@ mod openapi;
 mod owner_limit;
 mod path_normalization;
 mod peer_notifications;
+mod progress;
 mod pruning;
 mod published_requests;
 mod read;

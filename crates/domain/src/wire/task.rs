@@ -10,6 +10,7 @@ use crate::task::attempt::Attempt;
 use crate::task::status::{Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
+use crate::wire::progress::Progress;
 
 /// A task. Members that have no value yet are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,6 +47,8 @@ pub struct Task {
     pub attempt: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
+    /// What the operation has reported last of its progress.
+    pub progress: Option<Progress>,
 }
 
 /// A task in a list.

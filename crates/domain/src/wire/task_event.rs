@@ -10,6 +10,7 @@ use crate::name::{TypeName, WorkerName};
 use crate::task::attempt::Attempt;
 use crate::task::status::{Reason, Status};
 use crate::timestamp::Timestamp;
+use crate::wire::progress::Progress;
 use crate::wire::task::Task;
 
 /// What happened to a task. The order is that in which the events of one attempt come.
@@ -20,6 +21,8 @@ pub enum TaskEventKind {
     Created,
     /// A worker was granted the task: an attempt began.
     Started,
+    /// The operation reported its progress.
+    Progress,
     /// An attempt ended and the task did not: it waits for another grant.
     AttemptEnded,
     /// The task ended: its status is final.
@@ -55,6 +58,8 @@ pub struct TaskEvent {
     pub start_date: Option<Timestamp>,
     /// When the task ended.
     pub end_date: Option<Timestamp>,
+    /// What the operation has reported last of its progress; without `message` in the stream of all tasks.
+    pub progress: Option<Progress>,
 }
 
 impl TaskEventKind {
@@ -63,6 +68,7 @@ impl TaskEventKind {
         match self {
             Self::Created => "created",
             Self::Started => "started",
+            Self::Progress => "progress",
             Self::AttemptEnded => "attemptEnded",
             Self::Ended => "ended",
         }
@@ -81,6 +87,7 @@ impl TaskEvent {
         let event = match task.status {
             Status::Created if task.attempt == 0 => TaskEventKind::Created,
             Status::Created => TaskEventKind::AttemptEnded,
+            Status::Running if task.progress.is_some() => TaskEventKind::Progress,
             Status::Running => TaskEventKind::Started,
             Status::Finished | Status::Cancelled => TaskEventKind::Ended,
         };
@@ -96,11 +103,22 @@ impl TaskEvent {
             creation_date: task.creation_date,
             start_date: task.start_date,
             end_date: task.end_date,
+            progress: task.progress.clone(),
         }
+    }
+
+    /// The event as operators see it: with the owner, and without the text of the operation.
+    #[must_use]
+    pub fn for_operators(&self, owner: OwnerId) -> Self {
+        let progress = self.progress.clone().map(|progress| Progress { message: None, ..progress });
+        Self { owner: Some(owner), progress, ..self.clone() }
     }
 
     /// Whether this event comes after `other`, which is of the same task.
     pub fn follows(&self, other: &Self) -> bool {
-        (self.attempt, self.event) > (other.attempt, other.event)
+        let place = |event: &Self| {
+            (event.attempt, event.event, event.progress.as_ref().map(|progress| progress.date))
+        };
+        place(self) > place(other)
     }
 }

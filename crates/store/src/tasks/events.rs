@@ -8,16 +8,18 @@ use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
+use crate::tasks::queries::progress;
 
 macro_rules! select_tasks {
     ($ids:literal) => {
         concat!(
             "select t.id, t.owner, t.type as name, t.created_at, o.status, o.reason, o.ended_at,
                 coalesce(o.started_at, u.started_at) as started_at, coalesce(o.attempt, u.attempt) as attempt,
-                coalesce(o.worker, u.worker) as worker
+                coalesce(o.worker, u.worker) as worker, p.attempt as progress_attempt, p.percent, p.message, p.reported_at
             from ",
             $ids,
-            " left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id"
+            " left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+            left join progress p on p.id = t.id"
         )
     };
 }
@@ -39,6 +41,10 @@ row_struct! {
         started_at: Option<i64>,
         attempt: Option<i32>,
         worker: Option<String>,
+        progress_attempt: Option<i32>,
+        percent: Option<i16>,
+        message: Option<String>,
+        reported_at: Option<i64>,
     }
 }
 
@@ -88,13 +94,20 @@ fn event(change: TaskChange, row: &ChangedRow) -> Result<Option<EventOfOwner>, D
     let stored_attempt = row.attempt.unwrap_or(0).cast_unsigned();
     let (status, attempt) = match (kind, &row.status) {
         (TaskEventKind::Created | TaskEventKind::AttemptEnded, _) => (Status::Created, attempt),
-        (TaskEventKind::Started, _) => (Status::Running, attempt),
+        (TaskEventKind::Started | TaskEventKind::Progress, _) => (Status::Running, attempt),
         (TaskEventKind::Ended, Some(status)) => (parse_column("outcome", id, status)?, stored_attempt),
         (TaskEventKind::Ended, None) => return Ok(None),
     };
     let is_ended = kind == TaskEventKind::Ended;
     let is_of_stored_attempt = attempt > 0 && attempt == stored_attempt;
     let worker = row.worker.as_ref().filter(|_| is_of_stored_attempt);
+    let has_progress = is_ended || kind == TaskEventKind::Progress;
+    let is_of_attempt = row.progress_attempt.is_some_and(|of| of.cast_unsigned() == attempt);
+    let reported = if has_progress && is_of_attempt {
+        progress(row.percent, row.message.clone(), row.reported_at)
+    } else {
+        None
+    };
     let reason = row.reason.as_ref().filter(|_| is_ended);
     let event = TaskEvent {
         event: kind,
@@ -108,6 +121,7 @@ fn event(change: TaskChange, row: &ChangedRow) -> Result<Option<EventOfOwner>, D
         creation_date: Timestamp(row.created_at),
         start_date: row.started_at.filter(|_| is_of_stored_attempt).map(Timestamp),
         end_date: row.ended_at.filter(|_| is_ended).map(Timestamp),
+        progress: reported,
     };
     Ok(Some(EventOfOwner { owner: OwnerId(row.owner), event }))
 }

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
 pub(crate) mod list;
+pub(crate) mod progress;
 pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod queries;

@@ -1,7 +1,9 @@
 //! Queries: one task, its result, ready tasks, and the number of tasks in each status.
 
 use database::{DatabaseError, on};
-use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
+use domain::{
+    OwnerId, Progress, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName,
+};
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
@@ -11,8 +13,10 @@ use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
-        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
+        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker,
+        p.percent, p.message, p.reported_at
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+    left join progress p on p.id = t.id and p.attempt = coalesce(o.attempt, u.attempt)
     where t.id = $1 and t.owner = $2";
 
 const RESULT: &str = "
@@ -53,6 +57,9 @@ row_struct! {
         ended_at: Option<i64>,
         attempt: i32,
         worker: Option<String>,
+        percent: Option<i16>,
+        message: Option<String>,
+        reported_at: Option<i64>,
     }
 }
 
@@ -157,12 +164,14 @@ impl Store {
 }
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
+    let status = status_of(id, row.phase, row.status.as_deref())?;
+    let progress = progress(row.percent, row.message, row.reported_at).filter(|_| status != Status::Created);
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     Ok(Task {
         id,
         type_name: parse_column("task", id, &row.name)?,
         parameters: row.parameters.map(|text| json(id, text)).transpose()?,
-        status: status_of(id, row.phase, row.status.as_deref())?,
+        status,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         creation_date: Timestamp(row.created_at),
@@ -173,7 +182,18 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         ttl,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
+        progress,
     })
+}
+
+/// The progress in the columns of `progress`, which are null without a report.
+pub(crate) fn progress(
+    percent: Option<i16>,
+    message: Option<String>,
+    reported_at: Option<i64>,
+) -> Option<Progress> {
+    let percent = u32::try_from(percent?).ok()?;
+    Some(Progress { percent, message, date: Timestamp(reported_at?) })
 }
 
 /// The status of a task: that of its outcome, or else the one of its phase.

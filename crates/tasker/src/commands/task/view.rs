@@ -152,6 +152,7 @@ mod tests {
             ttl: 5000.try_into().unwrap(),
             attempt: 0,
             worker_name: None,
+            progress: None,
         };
         let expected = "\
 id          01890a5d-ac96-774b-bcce-b302099a8057
