@@ -64,6 +64,16 @@ PRIMARY KEY (id)
 CREATE INDEX outcome_owner ON public.outcome USING btree (owner, status, id)
 CREATE UNIQUE INDEX outcome_pkey ON public.outcome USING btree (id)
 
+-- progress
+id             uuid not null
+attempt        integer not null
+percent        smallint not null
+message        text
+reported_at    bigint not null
+CHECK (((percent >= 0) AND (percent <= 100)))
+PRIMARY KEY (id)
+CREATE UNIQUE INDEX progress_pkey ON public.progress USING btree (id)
+
 -- readiness
 part           text not null
 checked_at     text not null

@@ -64,6 +64,14 @@ CREATE TABLE outcome (
 
 CREATE INDEX outcome_owner on outcome (owner, status, id);
 
+CREATE TABLE progress (
+    id          blob     primary key,
+    attempt     integer  not null,
+    percent     integer  not null check (percent between 0 and 100),
+    message     text,
+    reported_at integer  not null
+) strict;
+
 CREATE TABLE readiness (part text primary key, checked_at text not null);
 
 CREATE TABLE schedule (

@@ -13,6 +13,7 @@ use crate::auth::token_verifier::TokenVerifier;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::lifecycle::claim::ClaimBatch;
+use crate::lifecycle::progress::ProgressBatch;
 use crate::lifecycle::settle::Settler;
 use crate::lifecycle::submit::Submitter;
 use crate::long_poll::queue::LongPoll;
@@ -35,6 +36,7 @@ pub(crate) struct AppState {
     pub(crate) submitter: Submitter,
     pub(crate) claims: Batcher<ClaimBatch>,
     pub(crate) settler: Settler,
+    pub(crate) progress: Batcher<ProgressBatch>,
     pub(crate) long_poll: LongPoll,
     /// The bytes that are left for the bodies of workers' requests.
     pub(crate) body_budget: Arc<Semaphore>,

@@ -69,6 +69,8 @@ pub(crate) enum ApiError {
         "{limit} workers are running under your account or client, as many as may run; a name is free when its worker has stopped"
     )]
     TooManyWorkers { limit: i64 },
+    #[error("{limit} event streams of your account or client are open, as many as may be; close one first")]
+    TooManyEventStreams { limit: usize },
     #[error(transparent)]
     Body(#[from] InvalidBody),
     #[error("the task has no result: it is {}", reason.map_or_else(|| status.to_string(), |reason| format!("{status} ({reason})")))]
@@ -169,6 +171,7 @@ impl ApiError {
             Self::ParametersTooLarge { .. } => &tasks::PARAMETERS_TOO_LARGE,
             Self::TooManyUnfinished { .. } => &tasks::TOO_MANY_UNFINISHED,
             Self::TooManyRequests { .. } => &requests::TOO_MANY_REQUESTS,
+            Self::TooManyEventStreams { .. } => &tasks::TOO_MANY_EVENT_STREAMS,
             Self::KeyReused => &tasks::IDEMPOTENCY_KEY_REUSED,
             Self::SubmissionUnderWay => &tasks::SUBMISSION_UNDER_WAY,
             Self::TooManyOperations(_) => &operations::TOO_MANY_OPERATIONS,

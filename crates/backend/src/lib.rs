@@ -7,6 +7,7 @@ mod background;
 mod batching;
 mod catalogue;
 mod error;
+mod events;
 mod invalid_input_text;
 mod kafka;
 mod lifecycle;

@@ -20,8 +20,10 @@ use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
+use crate::events::dispatcher;
 use crate::kafka::{result_consumer, ticket_republisher};
 use crate::lifecycle::claim::ClaimBatch;
+use crate::lifecycle::progress::ProgressBatch;
 use crate::lifecycle::settle::{SettleBatch, Settler};
 use crate::lifecycle::submit::{SubmissionLimits, SubmitBatch, Submitter};
 use crate::long_poll::queue::{LongPoll, LongPollQueue};
@@ -53,6 +55,7 @@ pub struct Backend {
     submit_writers: BatchConsumer<SubmitBatch>,
     claim_writers: BatchConsumer<ClaimBatch>,
     settle_writers: BatchConsumer<SettleBatch>,
+    progress_writers: BatchConsumer<ProgressBatch>,
     long_poll_queue: LongPollQueue,
 }
 
@@ -90,6 +93,8 @@ impl Backend {
             Batcher::new(ClaimBatch { store: store.clone(), notifier: notifier.clone() });
         let (settler, settle_writers) =
             Settler::new(store.clone(), catalogue.clone(), notifier.clone(), settings.max_result);
+        let (progress, progress_writers) =
+            Batcher::new(ProgressBatch { store: store.clone(), notifier: notifier.clone() });
         let (long_poll, long_poll_queue) = LongPoll::new(
             store.clone(),
             catalogue.clone(),
@@ -110,12 +115,13 @@ impl Backend {
             submitter,
             claims,
             settler,
+            progress,
             long_poll,
             body_budget: budgeted_body::new_budget(),
             batch_budget: budgeted_body::new_batch_budget(),
             stop,
         });
-        Ok(Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue })
+        Ok(Self { app, submit_writers, claim_writers, settle_writers, progress_writers, long_poll_queue })
     }
 
     /// The whole API, for a server to serve.
@@ -126,18 +132,22 @@ impl Backend {
     /// Runs all background tasks. Returns when `stop` is cancelled and every clone of the router is dropped, that is, after
     /// the last response. Returns early, with an error that names the task, if one ends before that.
     pub async fn run(self) -> Result<(), BackgroundTaskFailed> {
-        let Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue } = self;
+        let Self { app, submit_writers, claim_writers, settle_writers, progress_writers, long_poll_queue } =
+            self;
         let mut supervisor = Supervisor::default();
         let stop = app.stop.clone();
         spawn_writers(&mut supervisor, "submission writer", PARALLEL_WRITERS, &submit_writers);
         spawn_writers(&mut supervisor, "claim writer", 1, &claim_writers);
         spawn_writers(&mut supervisor, "report writer", PARALLEL_WRITERS, &settle_writers);
+        spawn_writers(&mut supervisor, "progress writer", 1, &progress_writers);
         supervisor.spawn("long poll queue", long_poll_queue.run(stop.clone()));
         supervisor.spawn("signing key refresher", jwks::run(app.token_verifier.jwks(), stop.clone()));
         let revocations = revocations::run(app.token_verifier.revocations(), stop.clone());
         supervisor.spawn("revoked token refresher", revocations);
         let peers = peers::run(app.store.clone(), app.notifier.clone(), stop.clone());
         supervisor.spawn("peer notifications", peers);
+        let dispatcher = dispatcher::run(app.store.clone(), app.notifier.events.clone(), stop.clone());
+        supervisor.spawn("event dispatcher", dispatcher);
         if app.settings.is_sampled {
             supervisor.spawn("database sampler", database_sampler::run(app.clone(), stop.clone()));
         }

@@ -47,10 +47,12 @@ pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, Wo
 pub use wire::lossy_string::LossyString;
 pub use wire::page_request::{InvalidCursor, InvalidOrder, ListCursor, PageRequest, TaskOrder};
 pub use wire::problem::{Fault, Problem};
+pub use wire::progress::{Progress, ProgressReport, ProgressReports};
 pub use wire::report::{AttemptOutcome, Report, Reports, SettleResult};
 pub use wire::schedule::{
     MissedRuns, OverlappingRuns, Schedule, ScheduleError, ScheduleList, ScheduleSummary, ScheduledTask,
     Timing,
 };
 pub use wire::task::{Task, TaskAttempt, TaskAttemptList, TaskList, TaskResult, TaskSummary};
+pub use wire::task_event::{TaskEvent, TaskEventKind};
 pub use wire::task_filter::TaskFilter;

@@ -48,6 +48,12 @@ pub const MAX_SCHEDULES_PER_OWNER: u32 = 1000;
 /// Reports in one request.
 pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
 
+/// Reports about progress in one request.
+pub const MAX_PROGRESS_REPORTS_PER_REQUEST: usize = 1000;
+
+/// Characters of the message of a report about progress.
+pub const MAX_PROGRESS_MESSAGE_CHARS: usize = 255;
+
 /// The marker at the start of a failure's text that says that the operation's result was larger than allowed.
 pub const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";
 

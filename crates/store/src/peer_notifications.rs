@@ -1,5 +1,5 @@
-//! Notifications between Backends on one PostgreSQL: which tasks have ended and which types have ready tasks, by LISTEN/NOTIFY
-//! on a connection of its own.
+//! Notifications between Backends on one PostgreSQL: which tasks have ended, which types have ready tasks and, for Backends that
+//! want them, what has happened to each task, by LISTEN/NOTIFY on a connection of its own.
 //!
 //! Notifications may be lost, late or repeated: only speed depends on them. They are never sent inside a transaction that
 //! writes, since PostgreSQL serializes the commits of all transactions that notify, to keep notifications in order.
@@ -9,12 +9,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use database::{DatabaseError, Db, may_lead_to_standby};
-use domain::{Priority, TaskId, TypeName};
+use domain::{Priority, TaskEventKind, TaskId, TypeName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::store::Store;
+use crate::tasks::events::TaskChange;
 
 /// The channel of LISTEN and NOTIFY. Each database has channels of its own.
 const CHANNEL: &str = "tasker";
@@ -27,6 +28,9 @@ const MAX_PAYLOAD: usize = 7_900;
 
 /// The length of an id in a payload, in bytes: 32 hexadecimal digits.
 const ID_LENGTH: usize = 32;
+
+/// The length of a change in a payload, in bytes: an id, a letter, and an attempt in 8 hexadecimal digits.
+const CHANGE_LENGTH: usize = ID_LENGTH + 9;
 
 /// How long a statement on this connection may take before the connection counts as broken.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,6 +52,14 @@ pub struct PeerUpdate {
     pub declined: BTreeSet<TypeName>,
     /// Priorities, other than the default, of tasks that were accepted.
     pub priorities: BTreeSet<(TypeName, Priority)>,
+    /// What has happened to tasks, for peers that want to know.
+    pub changes: Vec<TaskChange>,
+    /// Whether anything else may have happened to tasks.
+    pub any_change: bool,
+    /// Whether the sender has begun to publish changes, because a peer wants them. What was committed before was not published.
+    pub begins_changes: bool,
+    /// Whether the sender wants to be notified of changes; `None`: as it said before.
+    pub wants_changes: Option<bool>,
 }
 
 /// The random id of a [`PeerChannel`], which distinguishes one Backend's notifications from another's.
@@ -96,16 +108,16 @@ impl PeerChannel {
         in_time(notify).await.map(drop)
     }
 
-    /// Publishes an empty update. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
+    /// Publishes an empty update, which says whether this Backend wants to be notified of changes. Fails with [`DatabaseError::NotificationsLost`] if the last heartbeat has not arrived: a
     /// connection may look healthy while no notification passes through it, or lead to a server that has become a standby.
-    pub async fn send_keepalive(&mut self) -> Result<(), DatabaseError> {
+    pub async fn send_keepalive(&mut self, wants_changes: bool) -> Result<(), DatabaseError> {
         if !std::mem::take(&mut self.received_own) || may_lead_to_standby(self.opened_at.elapsed()) {
             return Err(DatabaseError::NotificationsLost);
         }
-        self.publish(&PeerUpdate::default()).await
+        self.publish(&PeerUpdate { wants_changes: Some(wants_changes), ..PeerUpdate::default() }).await
     }
 
-    /// Waits for the next notification of a peer; an empty update is its heartbeat. The future may be dropped without losing
+    /// Waits for the next notification of a peer; an update with nothing but `wants_changes` is its heartbeat. The future may be dropped without losing
     /// one. After an error the channel receives nothing more, and what was published meanwhile is lost: open another one.
     pub async fn recv(&mut self) -> Result<(PeerId, PeerUpdate), DatabaseError> {
         loop {
@@ -137,6 +149,10 @@ impl PeerUpdate {
             any_ready: true,
             declined: BTreeSet::new(),
             priorities: BTreeSet::new(),
+            changes: Vec::new(),
+            any_change: true,
+            begins_changes: false,
+            wants_changes: None,
         }
     }
 
@@ -149,6 +165,9 @@ impl PeerUpdate {
             let ids = part.iter().map(|task| task.0.simple().to_string());
             payloads.push(ids.fold(head('e'), |payload, id| payload + &id));
         }
+        for part in self.changes.chunks((MAX_PAYLOAD - ID_LENGTH - 1) / CHANGE_LENGTH) {
+            payloads.push(part.iter().fold(head('c'), |payload, change| payload + &encode_change(*change)));
+        }
         // Before the types that are ready: whoever scans for their tasks then knows where.
         let priorities = self.priorities.iter();
         let priorities = priorities.map(|(name, priority)| format!("{name}={}", priority.get()));
@@ -157,11 +176,38 @@ impl PeerUpdate {
         payloads.extend(encode_words(self.declined.iter().map(TypeName::to_string), &head('d')));
         payloads.extend(self.any_ended.then(|| head('E')));
         payloads.extend(self.any_ready.then(|| head('R')));
-        if payloads.is_empty() {
-            payloads.push(head('h'));
-        }
+        payloads.extend(self.any_change.then(|| head('C')));
+        payloads.extend(self.begins_changes.then(|| head('b')));
+        payloads.extend(self.wants_changes.map(|wants_changes| head(if wants_changes { 'w' } else { 'h' })));
         payloads
     }
+}
+
+fn encode_change(TaskChange { id, kind, attempt }: TaskChange) -> String {
+    let letter = match kind {
+        TaskEventKind::Created => 'c',
+        TaskEventKind::Started => 's',
+        TaskEventKind::Progress => 'p',
+        TaskEventKind::AttemptEnded => 'a',
+        TaskEventKind::Ended => 'e',
+    };
+    format!("{}{letter}{attempt:08x}", id.0.simple())
+}
+
+fn decode_change(text: &str) -> Option<TaskChange> {
+    let (id, rest) = text.split_at_checked(ID_LENGTH)?;
+    let (letter, attempt) = rest.split_at_checked(1)?;
+    let kind = match letter {
+        "c" => TaskEventKind::Created,
+        "s" => TaskEventKind::Started,
+        "p" => TaskEventKind::Progress,
+        "a" => TaskEventKind::AttemptEnded,
+        "e" => TaskEventKind::Ended,
+        _ => return None,
+    };
+    let attempt =
+        u32::from_str_radix(attempt, 16).ok().filter(|_| attempt.len() == CHANGE_LENGTH - ID_LENGTH - 1)?;
+    Some(TaskChange { id: TaskId(Uuid::try_parse(id).ok()?), kind, attempt })
 }
 
 /// Encodes words without blanks as payloads that begin with `head`.
@@ -201,7 +247,15 @@ fn decode(payload: &str) -> (PeerId, PeerUpdate) {
 fn decode_update(text: &str) -> Option<PeerUpdate> {
     let mut update = PeerUpdate::default();
     match (text.get(..1)?, text.get(1..)?) {
-        ("h", _) => {}
+        ("h", _) => update.wants_changes = Some(false),
+        ("w", _) => update.wants_changes = Some(true),
+        ("C", _) => update.any_change = true,
+        ("b", _) => update.begins_changes = true,
+        ("c", changes) => {
+            let changes = changes.as_bytes().chunks(CHANGE_LENGTH);
+            let changes = changes.map(|change| decode_change(str::from_utf8(change).ok()?));
+            update.changes = changes.collect::<Option<_>>()?;
+        }
         ("E", _) => update.any_ended = true,
         ("R", _) => update.any_ready = true,
         ("r", types) => update.ready = decode_types(types)?,
@@ -234,6 +288,10 @@ mod tests {
             all.priorities.extend(part.priorities);
             all.any_ended |= part.any_ended;
             all.any_ready |= part.any_ready;
+            all.changes.extend(part.changes);
+            all.any_change |= part.any_change;
+            all.begins_changes |= part.begins_changes;
+            all.wants_changes = part.wants_changes.or(all.wants_changes);
         }
         all
     }
@@ -241,14 +299,31 @@ mod tests {
     #[test]
     fn an_update_of_any_size_is_received_as_it_was_sent() {
         for (tasks, types) in [(0, 0), (1, 1), (245, 70), (246, 78), (247, 79), (1000, 1000)] {
-            let ended = (0..tasks).map(|n| TaskId(Uuid::from_u128(n << 64))).collect();
+            let ended: Vec<TaskId> = (0..tasks).map(|n| TaskId(Uuid::from_u128(n << 64))).collect();
+            let kinds = [TaskEventKind::Created, TaskEventKind::Started, TaskEventKind::AttemptEnded];
+            let kinds = kinds.into_iter().chain([TaskEventKind::Progress, TaskEventKind::Ended]).cycle();
+            let change = |(id, kind)| TaskChange { id, kind, attempt: i32::MAX.cast_unsigned() };
+            let changes = ended.iter().copied().zip(kinds).map(change).collect();
             let long = "x".repeat(96);
             let ready: BTreeSet<TypeName> =
                 (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
             let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
             let priorities =
                 ready.iter().map(|name| (name.clone(), Priority::try_from(9).unwrap())).collect();
-            let update = PeerUpdate { ended, any_ended, ready, any_ready, declined, priorities };
+            let (any_change, begins_changes) = (tasks == 245, tasks == 246);
+            let wants_changes = (types > 0).then_some(types == 1);
+            let update = PeerUpdate {
+                ended,
+                any_ended,
+                ready,
+                any_ready,
+                declined,
+                priorities,
+                changes,
+                any_change,
+                begins_changes,
+                wants_changes,
+            };
             assert_eq!(received(&update), update);
         }
         assert_eq!(received(&PeerUpdate::anything()), PeerUpdate::anything());
@@ -263,6 +338,8 @@ mod tests {
             id,
             &format!("{id}?"),
             &format!("{id}e123"),
+            &format!("{id}c{id}c0000000"),
+            &format!("{id}c{id}x00000001"),
             &format!("{id}rno/type"),
             &format!("{id}é"),
         ] {

@@ -25,6 +25,7 @@ use crate::execution::slots::Slots;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
+use crate::reporting::progress_reporter::ProgressReporter;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 use crate::sdk::registry::Operations;
@@ -114,6 +115,7 @@ impl Worker {
         let installation = watch::Sender::default();
         let reporter =
             Reporter::start(client, name.clone(), outage_log.clone(), broker, installation.subscribe());
+        let progress_reporter = ProgressReporter::start(self.client.clone(), name.clone());
         let unconfirmed = reporter.unconfirmed.clone();
         let sender =
             self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());
@@ -130,6 +132,7 @@ impl Worker {
             operations: Arc::clone(&self.operations),
             running,
             reports: reporter.queue.clone(),
+            progress: progress_reporter.queue.clone(),
             tracker: TaskTracker::new(),
             release: CancellationToken::new(),
         });

@@ -6,12 +6,15 @@ pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
 pub(crate) mod counts;
 pub(crate) mod entity_tag;
+pub(crate) mod event_stream;
+pub(crate) mod events;
 pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod list_query;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod option_fields;
+pub(crate) mod progress;
 pub(crate) mod reports;
 pub(crate) mod rerun;
 pub(crate) mod schedule_body;
@@ -62,8 +65,9 @@ use crate::metrics::REQUEST_SECONDS;
 use crate::rate_limit;
 
 /// The largest bodies of the requests of workers, in bytes: of a claim (1000 ids, 1000 types and 1000 declined tasks), of a heartbeat
-/// (20,000 grants and 1000 types) and of a batch of reports.
+/// (20,000 grants and 1000 types), of a batch of reports about progress and of a batch of reports.
 const CLAIM_BODY_LIMIT: usize = 1 << 20;
+const PROGRESS_BODY_LIMIT: usize = 2 << 20;
 const HEARTBEAT_BODY_LIMIT: usize = 4 << 20;
 const REPORTS_BODY_LIMIT: usize = budgeted_body::MAX_BYTES as usize;
 
@@ -90,7 +94,10 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(schedules::put, schedules::get, schedules::remove))
         .routes(routes!(schedules::run))
         .routes(routes!(schedules::pause))
-        .routes(routes!(schedules::resume));
+        .routes(routes!(schedules::resume))
+        .routes(routes!(events::of_owner))
+        .routes(routes!(events::of_task))
+        .routes(routes!(events::of_all));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
         .routes(routes!(rerun::rerun))
@@ -112,6 +119,7 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
         .merge(limited(routes!(reports::report), REPORTS_BODY_LIMIT))
+        .merge(limited(routes!(progress::report), PROGRESS_BODY_LIMIT))
         .merge(limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT));
     let waiting_workers = OpenApiRouter::new()
         .merge(limited(routes!(claims::claim_tasks), CLAIM_BODY_LIMIT))

@@ -24,6 +24,8 @@ pub(crate) struct Caller {
     is_admin: bool,
     has_scope: bool,
     token: TokenGeneration,
+    /// When the token expires, in seconds since 1970 (`exp`).
+    expires_at: u64,
 }
 
 /// The claims of an access token that matter here.
@@ -54,6 +56,11 @@ impl Caller {
     /// The generation of the token, by which it may be revoked.
     pub(crate) fn token(&self) -> &TokenGeneration {
         &self.token
+    }
+
+    /// When the token expires, in seconds since 1970.
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.expires_at
     }
 
     /// Whether the scope contains [`AUDIENCE`].
@@ -89,6 +96,7 @@ impl From<Claims> for Caller {
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
             token: TokenGeneration::new(&claims.sub, claims.generation),
             subject: claims.sub,
+            expires_at: claims.exp,
         }
     }
 }

@@ -77,6 +77,14 @@ impl TokenVerifier {
         if self.revocations.is_revoked(caller.token()) { Err(ApiError::BadToken) } else { Ok(caller) }
     }
 
+    /// For how long the token of `caller` is still valid, unless it is revoked; zero if it is revoked or has expired.
+    pub(crate) fn remaining(&self, caller: &Caller) -> Duration {
+        if self.revocations.is_revoked(caller.token()) {
+            return Duration::ZERO;
+        }
+        remaining(caller.expires_at())
+    }
+
     /// The bearer of `token`, whether or not it is revoked.
     async fn verify_claims(&self, token: &str) -> Result<Caller, ApiError> {
         let hash = digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
@@ -93,10 +101,8 @@ impl TokenVerifier {
         if claims.iss != self.issuer.identifier() {
             return Err(ApiError::BadToken);
         }
-        let valid_s =
-            claims.exp.saturating_add(CLOCK_LEEWAY_S).saturating_sub(jsonwebtoken::get_current_timestamp());
         let caller = Caller::from(claims);
-        let until = Instant::now() + MAX_CACHE_TIME.min(Duration::from_secs(valid_s));
+        let until = Instant::now() + MAX_CACHE_TIME.min(remaining(caller.expires_at()));
         self.cache(hash, until, caller.clone());
         Ok(caller)
     }
@@ -118,6 +124,13 @@ impl TokenVerifier {
     fn cache(&self, hash: TokenHash, until: Instant, caller: Caller) {
         self.verified.insert(hash, (until, caller));
     }
+}
+
+/// The time until a token expires, the leeway included.
+fn remaining(expires_at: u64) -> Duration {
+    let valid_s =
+        expires_at.saturating_add(CLOCK_LEEWAY_S).saturating_sub(jsonwebtoken::get_current_timestamp());
+    Duration::from_secs(valid_s)
 }
 
 #[cfg(test)]

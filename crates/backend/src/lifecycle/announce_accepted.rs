@@ -1,7 +1,7 @@
 //! What follows the commit of accepted tasks.
 
-use domain::{NotBefore, Priority, Submission};
-use store::Store;
+use domain::{NotBefore, Priority, Submission, TaskEventKind};
+use store::{Store, TaskChange};
 
 use crate::metrics;
 use crate::notify::notifier::Notifier;
@@ -19,6 +19,8 @@ pub(crate) fn announce_accepted(
     tasks: &[&Submission],
 ) {
     metrics::accepted(tasks.len());
+    let created = |task: &&Submission| TaskChange { id: task.id, kind: TaskEventKind::Created, attempt: 0 };
+    notifier.notify_changed(tasks.iter().map(created));
     let now = store.now();
     let delay = |task: &Submission| task.not_before.ready_at(now).micros_since(now);
     let ready = tasks.iter().copied().filter(|task| delay(task) < CLOCK_TOLERANCE_US);

@@ -1,7 +1,7 @@
 //! The one place that announces that attempts have ended without a report.
 
-use domain::{Reason, TaskId, Timestamp};
-use store::{EndedAttempts, EndedTask, RetriedTask};
+use domain::{Reason, TaskEventKind, TaskId, Timestamp};
+use store::{EndedAttempts, EndedTask, RetriedTask, TaskChange};
 
 use crate::metrics;
 use crate::notify::notifier::Notifier;
@@ -13,6 +13,12 @@ pub(crate) fn announce_attempts(notifier: &Notifier, attempts: &EndedAttempts, n
     }
     let ready_dates = attempts.retried.iter().map(|retried| retried.ready_at);
     notifier.schedule_retries(ready_dates, now);
+    let ended = |retried: &RetriedTask| TaskChange {
+        id: retried.id,
+        kind: TaskEventKind::AttemptEnded,
+        attempt: retried.attempt,
+    };
+    notifier.notify_changed(attempts.retried.iter().map(ended));
     for RetriedTask { id, attempt, reason, late_us, .. } in &attempts.retried {
         metrics::retried(*reason);
         tracing::debug!(task.id = %id, task.attempt = attempt, %reason, late_us, "an attempt has ended; its task is tried again");

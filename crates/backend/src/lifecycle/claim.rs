@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::{ClaimId, Grant, TaskId, WorkerName, WorkerProcess};
-use store::{ClaimById, Granted, Store};
+use domain::{ClaimId, Grant, TaskEventKind, TaskId, WorkerName, WorkerProcess};
+use store::{ClaimById, Granted, Store, TaskChange};
 use tokio::time::Instant;
 
 use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
@@ -69,6 +69,11 @@ pub(crate) fn record_granted(
 ) -> Vec<TimedGrant> {
     metrics::granted(by.label(), granted.len());
     notifier.deadline_timer.schedule(granted.iter().map(|granted| granted.grant.remaining_ms));
+    notifier.notify_changed(granted.iter().map(|Granted { grant, .. }| TaskChange {
+        id: grant.id,
+        kind: TaskEventKind::Started,
+        attempt: grant.attempt,
+    }));
     with_sent_time(granted, sent)
 }
 

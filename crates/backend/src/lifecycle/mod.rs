@@ -6,6 +6,7 @@ pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod expire;
 pub(crate) mod owner_limit;
+pub(crate) mod progress;
 pub(crate) mod settle;
 pub(crate) mod settle_span;
 pub(crate) mod submission_options;

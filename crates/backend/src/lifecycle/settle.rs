@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::{refused_result, result_too_large, truncate_error, unreadable_result};
-use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
-use store::{AttributedReport, Store};
+use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskEventKind, TaskId, TypeName};
+use store::{AttributedReport, Store, TaskChange};
 
 use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
@@ -95,17 +95,21 @@ impl BatchStatement for SettleBatch {
 
     async fn run(&self, batch: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
-        let mut ended = Vec::new();
+        let (mut ended, mut waiting) = (Vec::new(), Vec::new());
         for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
             metrics::settled(settled);
             if has_ended(settled) {
                 ended.push(report.id);
+            } else if matches!(settled, SettleResult::Released | SettleResult::Retried { .. }) {
+                let attempt = report.attempt;
+                waiting.push(TaskChange { id: report.id, kind: TaskEventKind::AttemptEnded, attempt });
             }
         }
         self.notifier.notify_ended(&ended);
         if settled.contains(&SettleResult::Released) {
             self.notifier.notify_any_ready();
         }
+        self.notifier.notify_changed(waiting.into_iter());
         let ready_dates = settled.iter().filter_map(|settled| match settled {
             SettleResult::Retried { ready_date, .. } => Some(*ready_date),
             _ => None,

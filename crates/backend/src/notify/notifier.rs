@@ -1,9 +1,14 @@
 //! Tells local waiters and the other Backends what was committed.
 
-use domain::{TaskId, Timestamp, TypeName};
-use store::PeerUpdate;
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
+use domain::{OwnerId, TaskEventKind, TaskId, Timestamp, TypeName};
+use store::{PeerUpdate, TaskChange};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::events::broadcaster::{Broadcaster, Subscription, Topic};
 use crate::notify::deadline_timer::DeadlineTimer;
 use crate::notify::peer_outbox::PeerOutbox;
 use crate::notify::ready_types::{ReadySet, ReadyTypes};
@@ -21,6 +26,8 @@ pub(crate) struct Notifier {
     pub(crate) delay_timer: DeadlineTimer,
     /// When schedules run that this Backend knows.
     pub(crate) schedule_timer: DeadlineTimer,
+    /// The events of tasks, for those who read them.
+    pub(crate) events: Arc<Broadcaster>,
     /// What is still to be published to the other Backends.
     pub(crate) peer_outbox: PeerOutbox,
 }
@@ -30,6 +37,17 @@ impl Notifier {
     pub(crate) fn notify_ended(&self, tasks: &[TaskId]) {
         self.task_waiters.wake(tasks);
         self.peer_outbox.add_ended(tasks);
+        self.notify_changed(tasks.iter().map(|id| TaskChange {
+            id: *id,
+            kind: TaskEventKind::Ended,
+            attempt: 0,
+        }));
+    }
+
+    /// These tasks have changed. Costs next to nothing while nobody reads events, here or at another Backend.
+    pub(crate) fn notify_changed(&self, changes: impl Iterator<Item = TaskChange> + Clone) {
+        self.events.pending.add(changes.clone());
+        self.peer_outbox.add_changes(changes);
     }
 
     /// Tasks of these types have become ready.
@@ -77,12 +95,33 @@ impl Notifier {
         if !update.declined.is_empty() {
             self.ready_types.mark_declined(update.declined.iter());
         }
+        if update.any_change {
+            self.events.pending.add_missed();
+        }
+        if !update.changes.is_empty() {
+            self.events.pending.add(update.changes.iter().copied());
+        }
     }
 
     /// A receiver that is woken once when `task` ends, or when it should be read again. Subscribe before reading the task:
     /// then an end between the two is not missed.
     pub(crate) fn subscribe_to_end(&self, task: TaskId) -> oneshot::Receiver<()> {
         self.task_waiters.subscribe(task)
+    }
+
+    /// Subscribes to the events of tasks, see [`Broadcaster::subscribe`]. The other Backends are asked for theirs.
+    pub(crate) fn subscribe_to_events(
+        &self,
+        reader: OwnerId,
+        topic: Topic,
+        after: Option<Uuid>,
+    ) -> Result<Subscription, ApiError> {
+        let is_first = !self.events.pending.has_interest();
+        let subscription = self.events.subscribe(reader, topic, after)?;
+        if is_first {
+            self.peer_outbox.request_changes();
+        }
+        Ok(subscription)
     }
 
     /// Waits until tasks have become ready; [`Notifier::take_ready`] says of which types.

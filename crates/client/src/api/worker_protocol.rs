@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, Operation, Reports, SettleResult};
+use domain::{
+    ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, Operation, ProgressReports, Reports,
+    SettleResult,
+};
 use reqwest::Method;
 
 use crate::client::Client;
@@ -21,6 +24,11 @@ impl Client {
     /// Reports the outcomes of grants; returns how each report was settled, in the same order.
     pub async fn report(&self, reports: &Reports) -> Result<Vec<SettleResult>, ClientError> {
         self.send(self.request(Method::POST, &["api", "Task", "results"]).json(reports)).await?.read()
+    }
+
+    /// Reports how far tasks are.
+    pub async fn report_progress(&self, reports: &ProgressReports) -> Result<(), ClientError> {
+        self.send(self.request(Method::POST, &["api", "Task", "progress"]).json(reports)).await.map(drop)
     }
 
     /// Registers an operation in the catalogue. Fails with a conflict if the same version is registered with another

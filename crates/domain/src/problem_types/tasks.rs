@@ -88,6 +88,10 @@ problem_types! { "Tasks" &["Tasks"];
         "A request with this Idempotency-Key is being processed at this moment.",
         "Repeat the request unchanged to get its answer; the header Retry-After says when.",
         "a request with this Idempotency-Key is being processed; repeat the request to get its answer";
+    TOO_MANY_EVENT_STREAMS = 429, "too-many-event-streams", "Too many event streams",
+        "The account or client, or all callers of this Backend together, read as many event streams as they may at once.",
+        "Close streams that are not needed; the header Retry-After says when to try again.",
+        "you read 100 event streams, as many as a caller may read at once";
     TASKS_MISSING = 422, "tasks-missing", INVALID_REQUEST,
         "The batch has no member tasks.",
         "Give the tasks as a list in the member tasks.",

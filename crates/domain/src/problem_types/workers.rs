@@ -23,6 +23,10 @@ problem_types! { "Workers" &["Workers"];
         "The request has more reports than one request may have.",
         "Send them in several requests.",
         "at most 1000 reports" at "/reports";
+    PROGRESS_INVALID = 422, "progress-invalid", INVALID_REQUEST,
+        "A report of progress has a value that it may not have.",
+        "Correct each place that errors lists.",
+        "percent must be a whole number from 0 to 100" at "/progress/0/percent";
     SLOTS_OUT_OF_RANGE = 422, "slots-out-of-range", INVALID_REQUEST,
         "The heartbeat names more slots than a worker may have.",
         "Give fewer slots, and start more workers.",

@@ -12,6 +12,7 @@ use crate::task::retry_policy::RetryPolicy;
 use crate::task::status::{AttemptEnd, Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
+use crate::wire::progress::Progress;
 
 /// A task. Members that have no value yet are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -66,6 +67,8 @@ pub struct Task {
     pub schedule: Option<ScheduleName>,
     /// The time of the schedule for which the task was submitted; `null` if somebody ran the schedule by hand.
     pub scheduled_for: Option<Timestamp>,
+    /// What the operation has reported last of its progress.
+    pub progress: Option<Progress>,
 }
 
 /// An attempt of a task. Members that have no value yet are `null`.

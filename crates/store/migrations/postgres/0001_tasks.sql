@@ -98,6 +98,16 @@ create table idempotency (
 );
 create index idempotency_created on idempotency (created_at);
 
+-- What operations have reported last of their progress: one row for each task of which there was a report. It counts for its attempt,
+-- and is deleted with the task.
+create table progress (
+    id          uuid     primary key,
+    attempt     integer  not null,
+    percent     smallint not null check (percent between 0 and 100),
+    message     text,
+    reported_at bigint   not null
+);
+
 -- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
 -- its own.
 create table installation (

@@ -94,6 +94,16 @@ create table idempotency (
 ) strict, without rowid;
 create index idempotency_created on idempotency (created_at);
 
+-- What operations have reported last of their progress: one row for each task of which there was a report. It counts for its attempt,
+-- and is deleted with the task.
+create table progress (
+    id          blob     primary key,
+    attempt     integer  not null,
+    percent     integer  not null check (percent between 0 and 100),
+    message     text,
+    reported_at integer  not null
+) strict;
+
 -- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
 -- its own.
 create table installation (

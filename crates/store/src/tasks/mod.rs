@@ -9,12 +9,14 @@ pub(crate) mod content;
 pub(crate) mod count;
 pub(crate) mod current_status;
 pub(crate) mod end_attempts;
+pub(crate) mod events;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
 pub(crate) mod list;
 #[cfg(test)]
 mod list_plans;
 pub(crate) mod list_statement;
+pub(crate) mod progress;
 pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod queries;

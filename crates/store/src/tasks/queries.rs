@@ -2,8 +2,8 @@
 
 use database::{DatabaseError, on};
 use domain::{
-    OwnerId, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl,
-    TypeName,
+    OwnerId, Progress, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, TaskOptions, Timestamp,
+    Ttl, TypeName,
 };
 use uuid::Uuid;
 
@@ -17,8 +17,10 @@ const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
         case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error, o.cancelled_by,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
-        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
+        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker,
+        p.percent, p.message, p.reported_at
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+    left join progress p on p.id = t.id and p.attempt = coalesce(o.attempt, u.attempt)
     where t.id = $1 and t.owner = $2";
 
 const RESULT: &str = "
@@ -63,6 +65,9 @@ row_struct! {
         ended_at: Option<i64>,
         attempt: i32,
         worker: Option<String>,
+        percent: Option<i16>,
+        message: Option<String>,
+        reported_at: Option<i64>,
     }
 }
 
@@ -171,6 +176,8 @@ impl Store {
 }
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
+    let status = status_of(id, row.phase, row.status.as_deref())?;
+    let progress = progress(row.percent, row.message, row.reported_at).filter(|_| status != Status::Created);
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     let options = row.options.as_deref().map(serde_json::from_str).transpose();
     let options: TaskOptions = options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default();
@@ -179,7 +186,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         id,
         type_name: parse_column("task", id, &row.name)?,
         parameters: row.parameters.map(|text| json(id, text)).transpose()?,
-        status: status_of(id, row.phase, row.status.as_deref())?,
+        status,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         cancelled_by: row.cancelled_by.map(SubjectId),
@@ -198,7 +205,18 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
         schedule: options.schedule,
         scheduled_for: options.scheduled_for,
+        progress,
     })
+}
+
+/// The progress in the columns of `progress`, which are null without a report.
+pub(crate) fn progress(
+    percent: Option<i16>,
+    message: Option<String>,
+    reported_at: Option<i64>,
+) -> Option<Progress> {
+    let percent = u32::try_from(percent?).ok()?;
+    Some(Progress { percent, message, date: Timestamp(reported_at?) })
 }
 
 /// The status of a task: that of its outcome, or else the one of its phase.

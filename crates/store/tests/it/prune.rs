@@ -11,6 +11,9 @@ async fn only_old_ended_tasks_are_deleted() {
         let waiting = test.created().await;
         let running = test.running().await;
         let finished = test.running().await;
+        for grant in [&running, &finished] {
+            test.report_progress(grant, 50).await;
+        }
         test.report(&finished, result("1")).await;
         let cancelled = test.created().await;
         test.store.cancel(ANN, &[cancelled]).await.unwrap();
@@ -24,6 +27,7 @@ async fn only_old_ended_tasks_are_deleted() {
             assert_eq!(test.store.get(ANN, gone).await.unwrap(), None);
         }
         assert_eq!(test.number("select count(*) from outcome").await, 1);
+        assert_eq!(test.number("select count(*) from progress").await, 1, "that of the running task");
         assert_eq!(test.status(waiting).await, Status::Created);
         assert_eq!(test.status(running.id).await, Status::Running);
         assert_eq!(test.status(young.id).await, Status::Finished);

@@ -14,6 +14,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::running_tasks::RunningTasks;
 use crate::metrics::RunMetrics;
+use crate::reporting::progress_reporter::ProgressQueue;
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
@@ -26,6 +27,8 @@ pub(crate) struct TaskExecutor {
     pub(crate) running: RunningTasks,
     /// The queue of the reporter.
     pub(crate) reports: ReportQueue,
+    /// What operations report of their progress.
+    pub(crate) progress: ProgressQueue,
     /// Tracks everything that executes a task.
     pub(crate) tracker: TaskTracker,
     /// Cancelled when the drain of a stopping worker is over: tasks that are still running are released.
@@ -110,7 +113,7 @@ impl TaskExecutor {
                 grant.type_name
             )));
         };
-        let context = Context::new(grant, deadline, stop.clone(), trace);
+        let context = Context::new(grant, deadline, stop.clone(), trace, self.progress.clone());
         let future = operation.start(grant.parameters.clone(), context);
         let mut task = self.tracker.spawn(future.in_current_span());
         let outcome = tokio::select! {

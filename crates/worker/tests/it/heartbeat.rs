@@ -24,7 +24,7 @@ async fn the_first_heartbeat_is_accepted_before_the_first_claim() {
             Request::Registration(_) => assert!(heartbeats.is_empty(), "registration comes first"),
             Request::Heartbeat(heartbeat) => heartbeats.push(heartbeat.instance),
             Request::Claim(claim) => break claim.instance,
-            Request::Reports(_) => panic!("no task has run"),
+            Request::Reports(_) | Request::Progress(_) => panic!("no task has run"),
         }
     };
     assert!(heartbeats.len() >= 3, "two heartbeats failed");

@@ -8,5 +8,6 @@ mod drain;
 mod heartbeat;
 mod kafka;
 mod kit;
+mod progress;
 mod reporting;
 mod startup;

@@ -60,19 +60,6 @@ impl FromRequestParts<Arc<AppState>> for UserCaller {
     }
 }
 
-impl FromRequestParts<Arc<AppState>> for WorkerCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.is_worker() {
-            Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
-        } else {
-            Err(forbidden(&caller, parts, "the role Worker or Admin"))
-        }
-    }
-}
-
 impl FromRequestParts<Arc<AppState>> for AdminCaller {
     type Rejection = ApiError;
 
@@ -82,6 +69,19 @@ impl FromRequestParts<Arc<AppState>> for AdminCaller {
             Ok(Self(caller.id()))
         } else {
             Err(forbidden(&caller, parts, "the role Admin"))
+        }
+    }
+}
+
+impl FromRequestParts<Arc<AppState>> for WorkerCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.is_worker() {
+            Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
+        } else {
+            Err(forbidden(&caller, parts, "the role Worker or Admin"))
         }
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use database::{Db, ProcessClock, on};
 use domain::{
-    AttemptOutcome, ClaimId, Grant, InstanceId, NotBefore, OwnerId, RawJson, Report, SettleResult, Status,
-    SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, ClaimId, Grant, InstanceId, NotBefore, OwnerId, ProgressReport, RawJson, Report,
+    SettleResult, Status, SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{AttributedReport, ClaimById, Granted, Store};
+use store::{AttributedProgress, AttributedReport, ClaimById, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -193,6 +193,14 @@ impl TestStore {
 
     pub(crate) async fn report(&self, grant: &Grant, reported: AttemptOutcome) -> SettleResult {
         self.settle(&[report(grant, reported)]).await.remove(0)
+    }
+
+    /// Reports the progress of a grant in the name of the worker `w1`.
+    pub(crate) async fn report_progress(&self, grant: &Grant, percent: u32) {
+        let Grant { id, attempt, claim, .. } = *grant;
+        let report = ProgressReport { id, attempt, claim, percent, message: None };
+        let by = AttributedProgress { worker: worker("w1"), subject: SUBJECT, report };
+        assert_eq!(self.store.store_progress(&[by]).await.unwrap(), [id]);
     }
 
     /// Settles reports in the name of the worker `w1`.

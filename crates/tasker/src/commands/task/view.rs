@@ -189,6 +189,7 @@ mod tests {
             worker_name: None,
             schedule: None,
             scheduled_for: None,
+            progress: None,
         };
         let expected = "\
 id          01890a5d-ac96-774b-bcce-b302099a8057

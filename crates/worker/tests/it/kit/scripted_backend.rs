@@ -17,7 +17,8 @@ use domain::problem_types::requests::{BODY_TOO_LARGE, BUSY, INTERNAL};
 use domain::problem_types::workers::WORKER_NAME_TAKEN;
 use domain::{
     AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
-    HeartbeatResponse, InstallationId, Problem, ProblemType, Pull, Report, Reports, SettleResult, TaskId,
+    HeartbeatResponse, InstallationId, Problem, ProblemType, ProgressReports, Pull, Report, Reports,
+    SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
@@ -47,6 +48,7 @@ pub(crate) enum Request {
     Claim(ClaimRequest),
     Reports(Reports),
     Heartbeat(Heartbeat),
+    Progress(ProgressReports),
 }
 
 pub(crate) struct Backend {
@@ -81,6 +83,7 @@ struct State {
 
 pub(crate) const CLAIMS: &str = "/api/Task/request";
 pub(crate) const RESULTS: &str = "/api/Task/results";
+pub(crate) const PROGRESS: &str = "/api/Task/progress";
 pub(crate) const HEARTBEATS: &str = "/api/Worker/heartbeat";
 pub(crate) const OPERATIONS: &str = "/api/Operation";
 pub(crate) const TOKENS: &str = "/connect/token";
@@ -102,6 +105,7 @@ impl Backend {
         let routes = Router::new()
             .route(CLAIMS, post(claim))
             .route(RESULTS, post(report))
+            .route(PROGRESS, post(progress))
             .route(HEARTBEATS, post(heartbeat))
             .route(&format!("{OPERATIONS}/{{name}}"), put(register))
             .route(TOKENS, post(token))
@@ -198,6 +202,11 @@ impl Backend {
 
     pub(crate) async fn heartbeat(&mut self) -> Heartbeat {
         let matching = |request| if let Request::Heartbeat(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
+    }
+
+    pub(crate) async fn progress(&mut self) -> ProgressReports {
+        let matching = |request| if let Request::Progress(it) = request { Some(it) } else { None };
         self.next_of(matching).await
     }
 
@@ -356,6 +365,11 @@ async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Respon
             Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
         })
         .await
+}
+
+async fn progress(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
+    script.record(Request::Progress(read(&body)));
+    script.respond(PROGRESS, async { StatusCode::NO_CONTENT.into_response() }).await
 }
 
 async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
