@@ -1,5 +1,5 @@
-//! Notifications between Backends on one PostgreSQL: which tasks have ended and which types have ready tasks, by LISTEN/NOTIFY
-//! on a connection of its own.
+//! Notifications between Backends on one PostgreSQL: which tasks have ended, which grants must be stopped and which types have
+//! ready tasks, by LISTEN/NOTIFY on a connection of its own.
 //!
 //! Notifications may be lost, late or repeated: only speed depends on them. They are never sent inside a transaction that
 //! writes, since PostgreSQL serializes the commits of all transactions that notify, to keep notifications in order.
@@ -9,12 +9,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use database::{DatabaseError, Db, is_session_outdated};
-use domain::{TaskId, TypeName};
+use domain::{Attempt, GrantRef, SubjectId, TaskId, TypeName, WorkerName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::store::Store;
+use crate::tasks::rows::{GrantHolder, StoppedGrant};
 
 /// The channel of LISTEN and NOTIFY. Each database has channels of its own.
 const CHANNEL: &str = "tasker";
@@ -40,6 +41,8 @@ pub struct PeerUpdate {
     pub ended: Vec<TaskId>,
     /// Whether any other task may have ended too.
     pub any_ended: bool,
+    /// Grants that have ended without a report.
+    pub stopped: Vec<StoppedGrant>,
     /// Types of which tasks have become ready.
     pub ready: BTreeSet<TypeName>,
     /// Whether tasks of any other type may have become ready too.
@@ -131,6 +134,7 @@ impl PeerUpdate {
         Self {
             ended: Vec::new(),
             any_ended: true,
+            stopped: Vec::new(),
             ready: BTreeSet::new(),
             any_ready: true,
             declined: BTreeSet::new(),
@@ -146,6 +150,7 @@ impl PeerUpdate {
             let ids = part.iter().map(|task| task.0.simple().to_string());
             payloads.push(ids.fold(head('e'), |payload, id| payload + &id));
         }
+        payloads.extend(encode_stopped(&self.stopped, &head('s')));
         payloads.extend(encode_types(&self.ready, &head('r')));
         payloads.extend(encode_types(&self.declined, &head('d')));
         payloads.extend(self.any_ended.then(|| head('E')));
@@ -172,6 +177,31 @@ fn encode_types(types: &BTreeSet<TypeName>, head: &str) -> Vec<String> {
     payloads
 }
 
+/// Encodes grants as payloads that begin with `head`: each is a line of JSON, an array of worker, subject, task and attempt.
+fn encode_stopped(stopped: &[StoppedGrant], head: &str) -> Vec<String> {
+    let mut payloads: Vec<String> = Vec::new();
+    for StoppedGrant { holder: GrantHolder { worker, subject }, grant: GrantRef { id, attempt } } in stopped {
+        let line = serde_json::json!([worker, subject, id, attempt]).to_string();
+        match payloads.last_mut() {
+            Some(payload) if payload.len() + 1 + line.len() <= MAX_PAYLOAD => {
+                payload.push('\n');
+                payload.push_str(&line);
+            }
+            _ => payloads.push(head.to_owned() + &line),
+        }
+    }
+    payloads
+}
+
+fn decode_stopped(lines: &str) -> Option<Vec<StoppedGrant>> {
+    let decode = |line: &str| {
+        let (worker, subject, id, attempt): (WorkerName, SubjectId, TaskId, Attempt) =
+            serde_json::from_str(line).ok()?;
+        Some(StoppedGrant { holder: GrantHolder { worker, subject }, grant: GrantRef { id, attempt } })
+    };
+    lines.lines().map(decode).collect()
+}
+
 fn decode_types(types: &str) -> Option<BTreeSet<TypeName>> {
     types.split(' ').map(|name| name.parse().ok()).collect()
 }
@@ -191,6 +221,7 @@ fn decode_update(text: &str) -> Option<PeerUpdate> {
         ("R", _) => update.any_ready = true,
         ("r", types) => update.ready = decode_types(types)?,
         ("d", types) => update.declined = decode_types(types)?,
+        ("s", lines) => update.stopped = decode_stopped(lines)?,
         ("e", tasks) => {
             let ids = tasks.as_bytes().chunks(ID_LENGTH).map(|id| Uuid::try_parse_ascii(id).ok().map(TaskId));
             update.ended = ids.collect::<Option<_>>()?;
@@ -213,6 +244,7 @@ mod tests {
             let (from, part) = decode(&payload);
             assert_eq!(from, sender);
             all.ended.extend(part.ended);
+            all.stopped.extend(part.stopped);
             all.ready.extend(part.ready);
             all.declined.extend(part.declined);
             all.any_ended |= part.any_ended;
@@ -229,7 +261,11 @@ mod tests {
             let ready: BTreeSet<TypeName> =
                 (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
             let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
-            let update = PeerUpdate { ended, any_ended, ready, any_ready, declined };
+            let holder = GrantHolder { worker: "é\"\\".parse().unwrap(), subject: SubjectId(Uuid::max()) };
+            let grant = |n| GrantRef { id: TaskId(Uuid::from_u128(n)), attempt: Attempt::MAX };
+            let stopped =
+                (0..tasks).map(|n| StoppedGrant { holder: holder.clone(), grant: grant(n) }).collect();
+            let update = PeerUpdate { ended, any_ended, stopped, ready, any_ready, declined };
             assert_eq!(received(&update), update);
         }
         assert_eq!(received(&PeerUpdate::anything()), PeerUpdate::anything());
@@ -244,6 +280,7 @@ mod tests {
             id,
             &format!("{id}?"),
             &format!("{id}e123"),
+            &format!("{id}s[]"),
             &format!("{id}rno/type"),
             &format!("{id}é"),
         ] {

@@ -1,7 +1,8 @@
-//! Sends heartbeats from a thread and a connection of their own, so that no load on the worker can delay them.
+//! Sends heartbeats from a thread and connections of their own, so that no load on the worker can delay them: one periodically,
+//! and one that the Backend holds until a task must stop.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{Backoff, Client, ClientError};
 use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, TypeName, WorkerName};
@@ -16,6 +17,16 @@ use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// How long a heartbeat waits for its response before the next one is tried.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the Backend holds a heartbeat that stops nothing.
+const HELD: Duration = Duration::from_millis(HELD_MS);
+
+/// The same in milliseconds.
+const HELD_MS: u64 = 20_000;
+
+/// The shortest pause between two held heartbeats if the first stopped nothing: a Backend that cannot hold one, or another heartbeat
+/// of this worker, must not be flooded.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The slug of the problem with which a heartbeat is refused whose name belongs to another process.
 const NAME_TAKEN: &str = "worker-name-taken";
@@ -59,7 +70,8 @@ impl HeartbeatSender {
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    stopped.run_until_cancelled(self.heartbeat_loop()).await;
+                    let loops = async { tokio::join!(self.heartbeat_loop(), self.held_loop()) };
+                    stopped.run_until_cancelled(loops).await;
                     if self.installation.borrow().is_some() {
                         self.send_last().await;
                     }
@@ -98,6 +110,35 @@ impl HeartbeatSender {
         }
     }
 
+    /// Keeps one heartbeat held at the Backend, once the name is this worker's, so that a task stops as soon as the Backend says
+    /// so. What it misses, the next periodic heartbeat finds.
+    async fn held_loop(&self) {
+        let mut backoff = Backoff::default();
+        // The sender lives as long as this loop.
+        let _ = self.installation.subscribe().wait_for(Option::is_some).await;
+        loop {
+            let sent = Instant::now();
+            let heartbeat = Heartbeat { wait_ms: HELD_MS, ..self.heartbeat(self.running.unstopped_grants()) };
+            let pause = match self.client.heartbeat(&heartbeat, HELD + RESPONSE_TIMEOUT).await {
+                Ok(response) => {
+                    self.apply(&response.stop, &[]);
+                    backoff.reset();
+                    self.outage_log.record_success(BackendRequestKind::HeldHeartbeat);
+                    let has_waited = !response.stop.is_empty() || sent.elapsed() > HELD_PAUSE;
+                    if has_waited { Duration::ZERO } else { HELD_PAUSE }
+                }
+                Err(error) => {
+                    if is_name_taken(&error) {
+                        self.apply(&heartbeat.running, &[]);
+                    }
+                    self.outage_log.record_failure(BackendRequestKind::HeldHeartbeat, &error);
+                    backoff.pause_after(&error)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Frees the worker's name, in one attempt: if it fails, the name is free once the worker is lost.
     async fn send_last(&self) {
         let heartbeat = Heartbeat { last: true, ..self.heartbeat(self.running.grants()) };
@@ -114,6 +155,7 @@ impl HeartbeatSender {
             types: self.types.clone(),
             running,
             last: false,
+            wait_ms: 0,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod expire;
 pub(crate) mod owner_limit;
 pub(crate) mod settle;
 pub(crate) mod settle_span;
+pub(crate) mod stopped_grants;
 pub(crate) mod submit;
 pub(crate) mod worker_lost;
 pub(crate) mod worker_name;

@@ -3,11 +3,14 @@
 use parking_lot::Mutex;
 
 use domain::{TaskId, TypeName};
-use store::PeerUpdate;
+use store::{PeerUpdate, StoppedGrant};
 use tokio::sync::Notify;
 
 /// The most ended tasks that are published by id. Beyond it one short message says that any task may have ended.
 const MAX_ENDED_IDS: usize = 10_000;
+
+/// The most grants to stop that are published together. The workers of further ones hear of them by their periodic heartbeats.
+const MAX_STOPPED: usize = 10_000;
 
 /// Collects updates while earlier ones are being published. Collects nothing while there is no other Backend.
 #[derive(Debug, Default)]
@@ -35,6 +38,17 @@ impl PeerOutbox {
             } else {
                 update.ended.extend_from_slice(tasks);
             }
+        });
+    }
+
+    /// Adds grants that have ended without a report.
+    pub(crate) fn add_stopped(&self, stopped: &[StoppedGrant]) {
+        if stopped.is_empty() {
+            return;
+        }
+        self.add(|update| {
+            let room = MAX_STOPPED.saturating_sub(update.stopped.len());
+            update.stopped.extend(stopped.iter().take(room).cloned());
         });
     }
 

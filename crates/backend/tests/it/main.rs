@@ -11,6 +11,7 @@ mod deadline;
 mod declined_tickets;
 mod delayed_tasks;
 mod heartbeat;
+mod held_heartbeats;
 mod http_layers;
 mod isolation;
 mod json_round_trip;

@@ -15,13 +15,13 @@ const POSTGRES: &str = concat!(
         returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at
     ) ",
     insert_outcome!(now: "(select now_us())", cancelled: "'REQUESTED'", from: "gone"),
-    " returning id, attempt, reason, ended_at, 0::bigint as late_us"
+    " returning id, attempt, reason, ended_at, 0::bigint as late_us, worker, subject"
 );
 
 const INSERT_OUTCOMES_SQLITE: &str = concat!(
     insert_outcome!(now: "?3", cancelled: "'REQUESTED'", from: "unfinished_task"),
     " where id in (select unhex(value, '-') from json_each(?1)) and owner = ?2
-    returning id, attempt, reason, ended_at, 0 as late_us"
+    returning id, attempt, reason, ended_at, 0 as late_us, worker, subject"
 );
 
 const DELETE_UNFINISHED_SQLITE: &str = "

@@ -31,7 +31,7 @@ const POSTGRES: &str = concat!(
     ),
     ")
     select id, attempt, case phase when 2 then 'TTL_EXPIRED' else 'NOT_STARTED' end as reason,
-        (select now_us()) as ended_at, (select now_us()) - due_at as late_us
+        (select now_us()) as ended_at, (select now_us()) - due_at as late_us, worker, subject
     from gone"
 );
 
@@ -43,7 +43,7 @@ const INSERT_OUTCOMES_SQLITE: &str = concat!(
     ),
     " where due_at < ?1
     order by due_at limit ?2
-    returning id, attempt, reason, ended_at, 0 as late_us"
+    returning id, attempt, reason, ended_at, 0 as late_us, worker, subject"
 );
 
 const DELETE_UNFINISHED_SQLITE: &str = "

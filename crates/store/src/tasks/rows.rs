@@ -1,7 +1,7 @@
 //! Rows that several operations return: tasks that a statement has ended, and tasks that are ready.
 
 use database::DatabaseError;
-use domain::{Attempt, QueueName, Reason, TaskId, Timestamp, TypeName};
+use domain::{Attempt, GrantRef, QueueName, Reason, SubjectId, TaskId, Timestamp, TypeName, WorkerName};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
@@ -20,6 +20,34 @@ pub struct EndedTask {
     /// Microseconds from its deadline (before its start: from the end of `startWithin`) to its end; negative if it ended
     /// earlier.
     pub late_us: i64,
+    /// The worker that was running it; `None` if no worker was.
+    pub holder: Option<GrantHolder>,
+}
+
+/// The worker to which a grant was given: its name, and the account or client to which the name belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GrantHolder {
+    /// The name of the worker.
+    pub worker: WorkerName,
+    /// The account or client.
+    pub subject: SubjectId,
+}
+
+/// A grant that has ended without a report, so that its worker must stop the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedGrant {
+    /// The worker.
+    pub holder: GrantHolder,
+    /// The grant.
+    pub grant: GrantRef,
+}
+
+impl EndedTask {
+    /// The grant that must be stopped; `None` if no worker was running the task.
+    pub fn stopped_grant(&self) -> Option<StoppedGrant> {
+        let grant = GrantRef { id: self.id, attempt: self.attempt };
+        self.holder.clone().map(|holder| StoppedGrant { holder, grant })
+    }
 }
 
 /// A task that is ready: created, and not claimed.
@@ -45,6 +73,8 @@ row_struct! {
         reason: Option<String>,
         ended_at: i64,
         late_us: i64,
+        worker: Option<String>,
+        subject: Option<Uuid>,
     }
 }
 
@@ -54,12 +84,16 @@ pub(crate) fn ended_tasks(rows: Vec<EndedRow>) -> Result<Vec<EndedTask>, Databas
 }
 
 fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
+    let worker = row.worker.map(|worker| parse_column("outcome", row.id, &worker)).transpose()?;
+    let holder =
+        worker.zip(row.subject).map(|(worker, subject)| GrantHolder { worker, subject: SubjectId(subject) });
     Ok(EndedTask {
         id: TaskId(row.id),
         attempt: row.attempt.cast_unsigned(),
         reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
         ended: Timestamp(row.ended_at),
         late_us: row.late_us,
+        holder,
     })
 }
 

@@ -35,7 +35,7 @@ macro_rules! end_tasks_on_postgres {
             insert_outcome!(now: "(select now_us())", cancelled: "'WORKER_LOST'", from: "gone"),
             ")
             select id, attempt, 'WORKER_LOST' as reason, (select now_us()) as ended_at,
-                (select now_us()) - due_at as late_us
+                (select now_us()) - due_at as late_us, worker, subject
             from gone"
         )
     };
@@ -48,7 +48,8 @@ macro_rules! end_tasks_on_sqlite {
             " where phase = 2 and ",
             $lost,
             "
-            returning id, attempt, reason, ended_at, ended_at - started_at - ttl_ms * 1000 as late_us"
+            returning id, attempt, reason, ended_at, ended_at - started_at - ttl_ms * 1000 as late_us,
+                worker, subject"
         )
     };
 }

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::{OwnerId, SubjectId};
 use store::Registrant;
+use tokio::time::Instant;
 use web::bearer::{self, BearerError};
 use web::request_log::CallerId;
 
@@ -22,6 +23,8 @@ pub(crate) struct UserCaller(pub(crate) OwnerId);
 pub(crate) struct WorkerCaller {
     pub(crate) subject: SubjectId,
     pub(crate) is_admin: bool,
+    /// When its token expires.
+    pub(crate) valid_until: Instant,
 }
 
 impl WorkerCaller {
@@ -61,7 +64,7 @@ impl FromRequestParts<Arc<AppState>> for WorkerCaller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.is_worker() {
-            Ok(Self { subject: caller.id(), is_admin: caller.is_admin() })
+            Ok(Self { subject: caller.id(), is_admin: caller.is_admin(), valid_until: caller.valid_until() })
         } else {
             Err(forbidden(&caller, parts, "the role Worker or Admin"))
         }

@@ -10,7 +10,7 @@ use domain::{
     SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{AttributedReport, ClaimById, Granted, Store};
+use store::{AttributedReport, ClaimById, GrantHolder, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -198,6 +198,11 @@ pub(crate) fn millis(millis: u64) -> Ttl {
 /// The one process of a worker.
 pub(crate) fn process(name: &str) -> WorkerProcess {
     WorkerProcess { name: worker(name), subject: SUBJECT, instance: INSTANCE }
+}
+
+/// Who holds the grants of [`process`].
+pub(crate) fn holder(name: &str) -> GrantHolder {
+    GrantHolder { worker: worker(name), subject: SUBJECT }
 }
 
 /// A report in the name of a worker of the subject of all workers.

@@ -8,6 +8,7 @@ use domain::{
 };
 use store::{ClaimById, EndedTask, Granted, PullRequest};
 
+use crate::kit::holder;
 use crate::kit::table_dump::{OutcomeRow, TaskRow, UnfinishedRow};
 
 /// The expected content of the database.
@@ -194,6 +195,10 @@ impl ModelTask {
     }
 
     fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
+        let holder = match &self.state {
+            State::Running { worker, .. } => Some(holder(worker.as_str())),
+            _ => None,
+        };
         if !self.apply(event, now) {
             return (Answer::Nothing, false);
         }
@@ -206,6 +211,7 @@ impl ModelTask {
                 reason: Some(reason),
                 ended,
                 late_us,
+                holder,
             }),
             true,
         )

@@ -45,6 +45,7 @@ pub(crate) enum Request {
     Claim(ClaimRequest),
     Reports(Reports),
     Heartbeat(Heartbeat),
+    HeldHeartbeat(Heartbeat),
 }
 
 pub(crate) struct Backend {
@@ -57,6 +58,7 @@ pub(crate) struct Backend {
 struct Script {
     state: Mutex<State>,
     task_added: Notify,
+    stop_added: Notify,
     requests: mpsc::UnboundedSender<Request>,
 }
 
@@ -66,6 +68,8 @@ struct State {
     claims: HashMap<ClaimId, Vec<Grant>>,
     faults: HashMap<&'static str, VecDeque<Fault>>,
     stop: Vec<GrantRef>,
+    /// How many of them the answers to held heartbeats have named.
+    pushed: usize,
     /// Pulls are granted all ready tasks, whatever their number of slots.
     ignores_slots: bool,
     /// Granted, and no report about them has been accepted.
@@ -95,8 +99,12 @@ impl Backend {
         listener.set_nonblocking(true).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (recorded, requests) = mpsc::unbounded_channel();
-        let script =
-            Arc::new(Script { state: Mutex::default(), task_added: Notify::new(), requests: recorded });
+        let script = Arc::new(Script {
+            state: Mutex::default(),
+            task_added: Notify::new(),
+            stop_added: Notify::new(),
+            requests: recorded,
+        });
         let routes = Router::new()
             .route(CLAIMS, post(claim))
             .route(RESULTS, post(report))
@@ -149,9 +157,10 @@ impl Backend {
         self.state().faults.entry(path).or_default().push_back(fault);
     }
 
-    /// Makes every response to a heartbeat say that `grant` must stop.
+    /// Makes every response to a heartbeat say that `grant` must stop, and the next response to one that is held.
     pub(crate) fn stop(&self, grant: GrantRef) {
         self.state().stop.push(grant);
+        self.script.stop_added.notify_waiters();
     }
 
     /// Grants all ready tasks to the next pull, whatever its number of slots.
@@ -196,6 +205,11 @@ impl Backend {
 
     pub(crate) async fn heartbeat(&mut self) -> Heartbeat {
         let matching = |request| if let Request::Heartbeat(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
+    }
+
+    pub(crate) async fn held_heartbeat(&mut self) -> Heartbeat {
+        let matching = |request| if let Request::HeldHeartbeat(it) = request { Some(it) } else { None };
         self.next_of(matching).await
     }
 
@@ -265,6 +279,30 @@ impl Script {
                 return ClaimResponse { held_ms, max_held_ms: request.wait_ms, tasks };
             }
         }
+    }
+
+    /// The grants that must stop.
+    fn stop(&self) -> Vec<GrantRef> {
+        self.state.lock().unwrap().stop.clone()
+    }
+
+    /// The same, for a heartbeat that is held: those that no answer to one has named, once there are any.
+    async fn stop_held(&self, wait: Duration) -> Vec<GrantRef> {
+        let next = async {
+            loop {
+                let more = self.stop_added.notified();
+                {
+                    let mut state = self.state.lock().unwrap();
+                    let added = state.stop.len();
+                    let pushed = std::mem::replace(&mut state.pushed, added);
+                    if pushed < state.stop.len() {
+                        return state.stop[pushed..].to_vec();
+                    }
+                }
+                more.await;
+            }
+        };
+        tokio::time::timeout(wait, next).await.unwrap_or_default()
     }
 
     fn grant(&self, request: &ClaimRequest) -> Vec<Grant> {
@@ -347,13 +385,18 @@ fn settle(report: &Report) -> SettleResult {
 }
 
 async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
-    script.record(Request::Heartbeat(read(&body)));
-    let stop = script.state.lock().unwrap().stop.clone();
-    script
-        .respond(HEARTBEATS, async {
-            Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
-        })
-        .await
+    let heartbeat: Heartbeat = read(&body);
+    let wait = Duration::from_millis(heartbeat.wait_ms);
+    script.record(if wait.is_zero() {
+        Request::Heartbeat(heartbeat)
+    } else {
+        Request::HeldHeartbeat(heartbeat)
+    });
+    let answer = async {
+        let stop = if wait.is_zero() { script.stop() } else { script.stop_held(wait).await };
+        Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
+    };
+    script.respond(HEARTBEATS, answer).await
 }
 
 async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
