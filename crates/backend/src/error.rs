@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use database::{DatabaseError, Unavailability};
-use domain::{Fault, Problem, Reason, Status, Timestamp, WorkerName};
+use domain::{Fault, InstallationId, Problem, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
 use web::json_body::{InvalidBody, InvalidJson};
@@ -80,6 +80,9 @@ pub(crate) enum ApiError {
     OperationAwaited(String),
     #[error("{0}")]
     Conflict(String),
+    /// The request names another installation than the Backend's.
+    #[error("this Backend belongs to another installation, {0}; send the request to a Backend of your own")]
+    OtherInstallation(InstallationId),
     #[error("too many requests are in progress; try again shortly")]
     Overloaded,
     #[error("the request took too long")]
@@ -146,6 +149,9 @@ impl ApiError {
             Self::ForeignOperation(_) => (StatusCode::FORBIDDEN, "foreign-operation", "Operation of another"),
             Self::OperationAwaited(_) => (StatusCode::CONFLICT, "operation-awaited", "Tasks wait"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Already exists"),
+            Self::OtherInstallation(_) => {
+                (StatusCode::MISDIRECTED_REQUEST, "another-installation", "Another installation")
+            }
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Service overloaded"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed-out", "Request timed out"),
             Self::Unavailable(_) | Self::NoIdentity => {

@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::limits::MAX_TASKS_PER_CLAIM;
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, WorkerName,
-    WorkerProcess,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstallationId, InstanceId, Pull,
+    TaskId, WorkerName, WorkerProcess,
 };
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -104,10 +104,12 @@ pub(crate) async fn claim_task(
 /// is answered with the grants that still run under that claim.
 #[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = ClaimRequest,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "Another request with this claim id is in progress, and this one is to be repeated; or the worker's name is another's"),
         (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::{MAX_RUNNING_PER_HEARTBEAT, MAX_SLOTS, MAX_TYPES_PER_WORKER};
-use domain::{Heartbeat, HeartbeatResponse, WorkerList, WorkerProcess};
+use domain::{Heartbeat, HeartbeatResponse, InstallationId, WorkerList, WorkerProcess};
 use tokio::time::Instant;
 
 use crate::api::extract::authenticated::WorkerCaller;
@@ -41,10 +41,12 @@ pub(crate) async fn list(
 /// A heartbeat with `waitMs` is answered when the worker must stop a task, or when that time is over.
 #[utoipa::path(post, path = "/api/Worker/heartbeat", operation_id = "sendHeartbeat", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Heartbeat,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = HeartbeatResponse, description = "The tasks that must stop"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "The worker's name belongs to another process, account or client"),
         (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place"),
         (status = 429, description = "1000 workers of the account or client are running")))]
 pub(crate) async fn heartbeat(

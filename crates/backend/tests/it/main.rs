@@ -13,6 +13,7 @@ mod delayed_tasks;
 mod heartbeat;
 mod held_heartbeats;
 mod http_layers;
+mod installation;
 mod isolation;
 mod json_round_trip;
 mod kit;

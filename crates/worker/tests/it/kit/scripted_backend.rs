@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{post, put};
 use client::{Client, Credentials};
@@ -22,7 +23,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
-/// The installation of the Backend.
+/// The installation of the Backends, except those of [`Backend::start_in`].
 pub(crate) const INSTALLATION: InstallationId = InstallationId(Uuid::from_u128(1));
 
 /// How one request fails.
@@ -59,6 +60,7 @@ struct Script {
     state: Mutex<State>,
     task_added: Notify,
     stop_added: Notify,
+    installation: InstallationId,
     requests: mpsc::UnboundedSender<Request>,
 }
 
@@ -95,6 +97,11 @@ pub(crate) async fn in_time<T>(awaited: impl Future<Output = T>) -> T {
 impl Backend {
     /// Serves from a thread of its own, so that a test that blocks its runtime does not block the Backend.
     pub(crate) fn start() -> Self {
+        Self::start_in(INSTALLATION)
+    }
+
+    /// A Backend of this installation. It refuses requests that are for another one, and does not record them.
+    pub(crate) fn start_in(installation: InstallationId) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -103,6 +110,7 @@ impl Backend {
             state: Mutex::default(),
             task_added: Notify::new(),
             stop_added: Notify::new(),
+            installation,
             requests: recorded,
         });
         let routes = Router::new()
@@ -111,6 +119,7 @@ impl Backend {
             .route(HEARTBEATS, post(heartbeat))
             .route(&format!("{OPERATIONS}/{{name}}"), put(register))
             .route(TOKENS, post(token))
+            .layer(from_fn_with_state(installation, refuse_other_installations))
             .with_state(Arc::clone(&script));
         let (stop, stopped) = oneshot::channel::<()>();
         thread::spawn(move || {
@@ -126,12 +135,19 @@ impl Backend {
         Self { address, requests, script, _stop: stop }
     }
 
+    /// A client of this Backend, and of `others` when this one is gone.
+    pub(crate) fn client_with(&self, others: &[&Self]) -> Client {
+        let backends = [self].iter().chain(others).map(|backend| backend.address.clone()).collect();
+        let credentials = Credentials::Token("a token".into());
+        Client::new(client::Settings { backends, credentials, ca: None }).unwrap()
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.client_as(Credentials::Token("a token".into()))
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(client::Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(client::Settings { backends: vec![self.address.clone()], credentials, ca: None }).unwrap()
     }
 
     /// Adds a ready task with the given time to live.
@@ -186,6 +202,11 @@ impl Backend {
     /// The largest number of grants that were open when a worker pulled.
     pub(crate) fn max_open_grants(&self) -> usize {
         self.state().max_open_grants
+    }
+
+    /// Whether it has received no request but those that it refused for their installation.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.requests.is_empty()
     }
 
     /// The next request.
@@ -334,6 +355,19 @@ impl Script {
     }
 }
 
+async fn refuse_other_installations(
+    Extract(installation): Extract<InstallationId>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    match request.headers().get("Tasker-Installation") {
+        Some(named) if named.to_str().unwrap() != installation.to_string() => {
+            problem(421, "another-installation")
+        }
+        _ => next.run(request).await,
+    }
+}
+
 async fn register(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
     script.record(Request::Registration(read(&body)));
     script.respond(OPERATIONS, async { StatusCode::CREATED.into_response() }).await
@@ -394,7 +428,7 @@ async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Respon
     });
     let answer = async {
         let stop = if wait.is_zero() { script.stop() } else { script.stop_held(wait).await };
-        Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
+        Json(HeartbeatResponse { stop, installation: script.installation }).into_response()
     };
     script.respond(HEARTBEATS, answer).await
 }
