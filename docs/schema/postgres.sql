@@ -1,3 +1,15 @@
+-- attempt
+id             uuid not null
+attempt        integer not null
+worker         text not null
+started_at     bigint not null
+ended_at       bigint not null
+due_at         bigint not null
+reason         text
+error          text
+PRIMARY KEY (id, attempt)
+CREATE UNIQUE INDEX attempt_pkey ON public.attempt USING btree (id, attempt)
+
 -- installation
 id             uuid not null
 PRIMARY KEY (id)
@@ -65,6 +77,7 @@ start_within_ms bigint not null
 created_at     bigint not null
 not_before_at  bigint
 traceparent    text
+options        text
 CHECK ((start_within_ms > 0))
 CHECK ((ttl_ms > 0))
 PRIMARY KEY (id)
@@ -114,7 +127,7 @@ owner          uuid not null
 type           text not null
 queue          text not null
 phase          smallint not null
-priority       smallint not null default 0
+priority       smallint not null
 ready_at       bigint not null
 due_at         bigint not null
 attempt        integer not null
@@ -123,6 +136,9 @@ worker         text
 subject        uuid
 instance       uuid
 started_at     bigint
+retries_left   smallint not null
+backoff_ms     bigint
+budget_end_at  bigint
 CHECK ((((phase = ANY (ARRAY[0, 1])) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
 PRIMARY KEY (id)
 CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)

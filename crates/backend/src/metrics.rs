@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Reason, SettleResult, Status, TypeName};
+use domain::{Reason, RetryPolicy, SettleResult, Status, TypeName};
 use metrics::{counter, gauge, histogram};
 use store::{EndedTask, Health, TypeBacklog};
 use telemetry::MetricDescriptor;
@@ -10,6 +10,7 @@ use telemetry::MetricDescriptor;
 const ACCEPTED: &str = "tasker_tasks_accepted_total";
 const GRANTED: &str = "tasker_tasks_granted_total";
 const ENDED: &str = "tasker_tasks_ended_total";
+const RETRIED: &str = "tasker_attempts_retried_total";
 const REPORTS_REFUSED: &str = "tasker_reports_refused_total";
 const CANCELLATION_LATENESS: &str = "tasker_cancellation_lateness_seconds";
 const REPORT_LATENESS: &str = "tasker_report_lateness_seconds";
@@ -44,6 +45,11 @@ pub const METRICS: &[MetricDescriptor] = &[
         ENDED,
         "status, reason",
         "tasks that this Backend has ended; a repeated report counts again",
+    ),
+    MetricDescriptor::counter(
+        RETRIED,
+        "reason",
+        "attempts that did not finish their tasks, which are tried again; a repeated report counts again",
     ),
     MetricDescriptor::counter(
         REPORTS_REFUSED,
@@ -107,6 +113,9 @@ pub(crate) fn start_counters() {
     for reason in Reason::ALL {
         count_ended(Status::Cancelled, Some(*reason), 0);
     }
+    for reason in RetryPolicy::REASONS {
+        counter!(RETRIED, "reason" => reason.as_str()).increment(0);
+    }
     for why in REFUSALS {
         counter!(REPORTS_REFUSED, "why" => why).increment(0);
     }
@@ -156,6 +165,7 @@ pub(crate) fn settled(settled: &SettleResult) {
         SettleResult::Stale => refused("stale"),
         SettleResult::Unknown => refused("unknown"),
         SettleResult::Invalid { .. } => refused("invalid"),
+        SettleResult::Retried { reason, .. } => retried(*reason),
         SettleResult::Released => {}
     }
 }
@@ -167,6 +177,11 @@ pub(crate) fn cancelled(task: &EndedTask) {
         histogram!(CANCELLATION_LATENESS)
             .record(Duration::from_micros(u64::try_from(task.late_us).unwrap_or(0)));
     }
+}
+
+/// An attempt has ended for `reason`, and its task is tried again.
+pub(crate) fn retried(reason: Reason) {
+    counter!(RETRIED, "reason" => reason.as_str()).increment(1);
 }
 
 fn ended(status: Status, reason: Option<Reason>) {

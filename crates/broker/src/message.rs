@@ -1,8 +1,8 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
 use domain::{
-    Attempt, AttemptOutcome, ClaimId, ErrorText, InstallationId, RawJson, Report, TaskId, TypeName,
-    WorkerName,
+    Attempt, AttemptOutcome, ClaimId, ErrorText, InstallationId, RawJson, Report, RetryHint, TaskId,
+    TypeName, WorkerName,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -98,6 +98,8 @@ struct EncodedResult<'a> {
     result: Option<&'a RawJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<RetryHint>,
 }
 
 /// A result message as it is decoded. A result of `null` differs from an absent one.
@@ -112,6 +114,7 @@ struct DecodedResult {
     #[serde(default, deserialize_with = "some")]
     result: Option<RawJson>,
     error: Option<ErrorText>,
+    retry: Option<RetryHint>,
 }
 
 /// Deserializes a field that is present, `null` included, as `Some`.
@@ -153,16 +156,26 @@ impl Message for Ticket {
 impl ResultMessage {
     /// Encodes the message as JSON; `None` for a release, for which there is no message.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let Report { id, type_name, attempt, claim, reported, .. } = &self.report;
+        let Report { id, type_name, attempt, claim, reported, retry, .. } = &self.report;
         let (result, error) = match reported {
             AttemptOutcome::Result(result) => (Some(result), None),
             AttemptOutcome::Error(error) => (None, Some(error.as_str())),
             AttemptOutcome::Released => return None,
         };
-        let (id, attempt, claim) = (*id, *attempt, *claim);
+        let (id, attempt, claim, retry) = (*id, *attempt, *claim, *retry);
         let (r#type, installation, worker) = (type_name, self.installation, &self.worker);
-        let encoded =
-            EncodedResult { v: VERSION, id, r#type, attempt, claim, installation, worker, result, error };
+        let encoded = EncodedResult {
+            v: VERSION,
+            id,
+            r#type,
+            attempt,
+            claim,
+            installation,
+            worker,
+            result,
+            error,
+            retry,
+        };
         Some(serde_json::to_vec(&encoded).expect("names and documents are JSON"))
     }
 }
@@ -176,8 +189,18 @@ impl Message for ResultMessage {
 
     fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         check(bytes, Self::MAX_BYTES)?;
-        let DecodedResult { id, r#type: type_name, attempt, claim, installation, worker, result, error } =
-            serde_json::from_slice(bytes)?;
+        let decoded: DecodedResult = serde_json::from_slice(bytes)?;
+        let DecodedResult {
+            id,
+            r#type: type_name,
+            attempt,
+            claim,
+            installation,
+            worker,
+            result,
+            error,
+            retry,
+        } = decoded;
         let reported = match (result, error) {
             (Some(result), None) => AttemptOutcome::Result(result),
             (None, Some(ErrorText(error))) => AttemptOutcome::Error(error),
@@ -186,7 +209,7 @@ impl Message for ResultMessage {
         Ok(Self {
             installation,
             worker,
-            report: Report { id, type_name, attempt, claim, reported, trace: None },
+            report: Report { id, type_name, attempt, claim, reported, retry, trace: None },
         })
     }
 }
@@ -207,7 +230,7 @@ mod tests {
     fn result_message(reported: AttemptOutcome) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
         let Ticket { id, type_name, attempt, installation } = ticket();
-        let report = Report { id, type_name, attempt, claim, reported, trace: None };
+        let report = Report { id, type_name, attempt, claim, reported, retry: None, trace: None };
         ResultMessage { installation, worker: "rig-7".parse().unwrap(), report }
     }
 

@@ -19,6 +19,7 @@ pub use crate::peer_notifications::{PeerChannel, PeerId, PeerUpdate};
 pub use crate::store::{Store, TASKS};
 pub use crate::tasks::claim_by_id::{ClaimById, Granted};
 pub use crate::tasks::claim_by_type::PullResult;
+pub use crate::tasks::end_attempts::{EndedAttempts, RetriedTask};
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::promote::PROMOTE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;

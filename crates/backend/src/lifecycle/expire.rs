@@ -3,15 +3,15 @@
 use database::DatabaseError;
 use store::Store;
 
-use crate::lifecycle::announce_ended::announce_ended;
+use crate::lifecycle::announce_ended::announce_attempts;
 use crate::notify::notifier::Notifier;
 
-/// Cancels every task whose deadline, or time to start, has passed.
+/// Ends every attempt whose deadline has passed, and cancels every task whose time to start has passed.
 pub(crate) async fn expire(store: &Store, notifier: &Notifier) -> Result<(), DatabaseError> {
     loop {
-        let ended = store.expire().await?;
-        announce_ended(notifier, &ended);
-        if ended.len() < store::EXPIRE_BATCH_SIZE {
+        let attempts = store.expire().await?;
+        announce_attempts(notifier, &attempts, store.now());
+        if attempts.len() < store::EXPIRE_BATCH_SIZE {
             return Ok(());
         }
     }

@@ -106,6 +106,11 @@ impl BatchOperation for SettleBatch {
         if settled.contains(&SettleResult::Released) {
             self.notifier.notify_any_ready();
         }
+        let ready_dates = settled.iter().filter_map(|settled| match settled {
+            SettleResult::Retried { ready_date, .. } => Some(*ready_date),
+            _ => None,
+        });
+        self.notifier.schedule_retries(ready_dates, self.store.now());
         Ok(settled)
     }
 }

@@ -36,6 +36,7 @@ impl SettleSpan {
             SettleResult::Finished => (Status::Finished, None),
             SettleResult::Cancelled { reason } => (Status::Cancelled, Some(*reason)),
             SettleResult::Late { .. } => (Status::Cancelled, Some(Reason::LateResult)),
+            SettleResult::Retried { reason, .. } => (Status::Created, Some(*reason)),
             SettleResult::Released => (Status::Created, None),
             SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid { .. } => {
                 return span.set_error("the report belongs to no current grant");
@@ -57,7 +58,10 @@ impl SettleSpan {
             SettleResult::Stale | SettleResult::Unknown | SettleResult::Invalid { .. } => {
                 warn!(task.id = %id, task.attempt = attempt, worker.name = %worker, trace.id = trace, "a report was refused because it belongs to no current grant");
             }
-            SettleResult::Finished | SettleResult::Cancelled { .. } | SettleResult::Released => {}
+            SettleResult::Finished
+            | SettleResult::Cancelled { .. }
+            | SettleResult::Retried { .. }
+            | SettleResult::Released => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::MAX_DELAY_MS;
-use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TraceContext, Ttl};
+use domain::{InvalidTtl, NotBefore, OwnerId, RawJson, Submission, TaskId, TaskOptions, TraceContext, Ttl};
 use store::Store;
 
 use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
@@ -120,6 +120,7 @@ impl Submitter {
             ttl,
             not_before,
             start_within: start_within.unwrap_or(self.limits.start_within),
+            options: TaskOptions::default(),
             trace,
         })
     }

@@ -66,7 +66,8 @@ pub(super) async fn answer_duplicates(store: &Store, duplicates: Vec<WaitingRequ
 pub(super) async fn release_undelivered(settler: &Settler, undelivered: Vec<TimedGrant>) {
     let releases = undelivered.into_iter().map(|TimedGrant { grant, worker, .. }| {
         let Grant { id, type_name, attempt, claim, trace, .. } = grant;
-        let report = Report { id, type_name, attempt, claim, reported: AttemptOutcome::Released, trace };
+        let reported = AttemptOutcome::Released;
+        let report = Report { id, type_name, attempt, claim, reported, retry: None, trace };
         settler.settle(AttributedReport { worker, subject: None, report })
     });
     for error in join_all(releases).await.into_iter().filter_map(Result::err) {

@@ -1,6 +1,6 @@
 //! Tells local waiters and the other Backends what was committed.
 
-use domain::{GrantRef, TaskId, TypeName};
+use domain::{GrantRef, TaskId, Timestamp, TypeName};
 use store::{GrantHolder, PeerUpdate, StoppedGrant};
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ pub(crate) struct Notifier {
     ready_types: ReadyTypes,
     /// The deadlines of tasks that this Backend has granted.
     pub(crate) deadline_timer: DeadlineTimer,
-    /// When tasks that this Backend has accepted become ready.
+    /// When tasks become ready that this Backend has accepted, or whose attempts it has ended.
     pub(crate) delay_timer: DeadlineTimer,
     /// What is still to be published to the other Backends.
     pub(crate) peer_outbox: PeerOutbox,
@@ -42,6 +42,13 @@ impl Notifier {
     pub(crate) fn notify_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName> + Clone) {
         self.ready_types.mark_ready(types.clone());
         self.peer_outbox.add_ready(types);
+    }
+
+    /// Tasks that are tried again become ready at these dates. `now` is an estimate of the database's clock.
+    pub(crate) fn schedule_retries(&self, ready_dates: impl Iterator<Item = Timestamp>, now: Timestamp) {
+        let delays_ms =
+            ready_dates.map(|ready| ready.micros_since(now).max(0).cast_unsigned().div_ceil(1000));
+        self.delay_timer.schedule(delays_ms);
     }
 
     /// Tickets of tasks of these types were declined, so the tasks may be pulled at once.

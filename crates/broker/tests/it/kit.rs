@@ -166,6 +166,6 @@ pub(crate) fn result_message(result: &str) -> ResultMessage {
     let reported = AttemptOutcome::Result(RawJson::parse(result.to_owned()).expect("JSON"));
     let (id, claim) = (TaskId(Uuid::new_v4()), ClaimId::random());
     let type_name = "DEMO".parse().expect("a type");
-    let report = Report { id, type_name, attempt: 1, claim, reported, trace: None };
+    let report = Report { id, type_name, attempt: 1, claim, reported, retry: None, trace: None };
     ResultMessage { installation: INSTALLATION, worker: "rig".parse().expect("a name"), report }
 }

@@ -1,6 +1,9 @@
-//! The task: its submission, its attempts, its state machine, its status, and its time to live.
+//! The task: its submission, its attempts, its options, its state machine, its status, and its time to live.
 
 pub(crate) mod attempt;
+pub(crate) mod options;
+pub(crate) mod priority;
+pub(crate) mod retry_policy;
 pub(crate) mod state_machine;
 pub(crate) mod status;
 pub(crate) mod submission;

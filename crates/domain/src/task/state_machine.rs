@@ -3,9 +3,9 @@
 use crate::id::ClaimId;
 use crate::name::WorkerName;
 use crate::task::attempt::Attempt;
+use crate::task::retry_policy::{RetryHint, RetryPolicy};
 use crate::task::status::{Reason, Status};
-use crate::task::submission::NotBefore;
-use crate::task::ttl::Ttl;
+use crate::task::submission::Submission;
 use crate::timestamp::Timestamp;
 
 /// The state of a task, with the data that exists only in that state. The transitions for each event, in time and late:
@@ -17,6 +17,8 @@ use crate::timestamp::Timestamp;
 pub enum State {
     /// The task is not ready yet: it cannot be claimed before an instant.
     Delayed {
+        /// What is left for further attempts.
+        budget: AttemptBudget,
         /// The number of grants so far.
         attempt: Attempt,
         /// When the task becomes ready.
@@ -26,6 +28,8 @@ pub enum State {
     },
     /// The task is ready, and waits for a claim.
     Created {
+        /// What is left for further attempts.
+        budget: AttemptBudget,
         /// The number of grants so far.
         attempt: Attempt,
         /// The task is cancelled if no worker has claimed it by then.
@@ -33,6 +37,8 @@ pub enum State {
     },
     /// The task is granted to a worker.
     Running {
+        /// What is left for further attempts.
+        budget: AttemptBudget,
         /// The number of this grant.
         attempt: Attempt,
         /// The claim id under which the task was granted.
@@ -62,6 +68,17 @@ pub enum State {
     },
 }
 
+/// What is left of a task's attempts and of their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptBudget {
+    /// How many more attempts there may be after one that fails.
+    pub retries_left: u32,
+    /// The pause after the next attempt that fails, before jitter, in milliseconds; `None`: the task is tried once.
+    pub backoff_ms: Option<u64>,
+    /// When the time of all attempts together is over; `None`: not limited, or not started.
+    pub ends_at: Option<Timestamp>,
+}
+
 /// An event that may change the state of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -71,8 +88,6 @@ pub enum Event {
         claim: ClaimId,
         /// The worker that claims.
         worker: WorkerName,
-        /// The time to live of the task.
-        ttl: Ttl,
     },
     /// A worker reports a result.
     Succeeded {
@@ -83,13 +98,13 @@ pub enum Event {
     Failed {
         /// The claim id in the report: only that of the current grant has an effect.
         claim: ClaimId,
+        /// What the operation says about another attempt.
+        hint: Option<RetryHint>,
     },
     /// A stopping worker releases the task.
     Released {
         /// The claim id in the report: only that of the current grant has an effect.
         claim: ClaimId,
-        /// How long the task may wait for another worker.
-        start_within: Ttl,
     },
     /// The promotion of delayed tasks checks the task against the clock.
     Promoted,
@@ -110,58 +125,59 @@ pub enum Event {
 pub struct InvalidTransition;
 
 impl State {
-    /// The state of a task that was accepted at `at`, may be claimed from `not_before` on, and may then wait for `start_within`.
-    pub fn at_submission(at: Timestamp, not_before: NotBefore, start_within: Ttl) -> Self {
-        let ready_at = not_before.ready_at(at);
-        let start_by = ready_at.plus_micros(start_within.micros());
-        if ready_at > at {
-            Self::Delayed { attempt: 0, ready_at, start_by }
-        } else {
-            Self::Created { attempt: 0, start_by }
-        }
+    /// The state of `task` when it is accepted at `at`.
+    pub fn at_submission(at: Timestamp, task: &Submission) -> Self {
+        let retry = task.options.retry.as_ref();
+        let budget = AttemptBudget {
+            retries_left: retry.map_or(0, |retry| retry.max_attempts - 1),
+            backoff_ms: retry.map(|retry| retry.backoff_ms),
+            ends_at: None,
+        };
+        let ready_at = task.not_before.ready_at(at);
+        waiting(budget, 0, ready_at, at, task)
     }
 
-    /// The state after `event` at the instant `now`; fails if the event has no effect. An event exactly at `start_by` or at
-    /// the deadline is in time.
-    pub fn apply(self, event: Event, now: Timestamp) -> Result<Self, InvalidTransition> {
+    /// The state of `task` after `event` at the instant `now`; fails if the event has no effect. An event exactly at `start_by` or
+    /// at the deadline is in time.
+    pub fn apply(self, event: Event, now: Timestamp, task: &Submission) -> Result<Self, InvalidTransition> {
         use Event::{CancelRequested, Claimed, Failed, Promoted, Released, Succeeded, Swept, WorkerLost};
         use State::{Cancelled, Created, Delayed, Running};
         let ended = now;
         Ok(match (self, event) {
-            (Created { attempt, start_by }, Claimed { claim, worker, ttl }) if now <= start_by => Running {
-                attempt: attempt + 1,
-                claim,
-                worker,
-                started: now,
-                deadline: now.plus_micros(ttl.micros()),
-            },
-            (Delayed { attempt, ready_at, start_by }, Promoted) if now >= ready_at => {
-                Created { attempt, start_by }
+            (Created { budget, attempt, start_by }, Claimed { claim, worker }) if now <= start_by => {
+                granted(budget, attempt + 1, claim, worker, now, task)
             }
-            (Created { attempt, start_by } | Delayed { attempt, start_by, .. }, Swept) if now > start_by => {
-                Cancelled { attempt, reason: Reason::NotStarted, ended }
+            (Delayed { budget, attempt, ready_at, start_by }, Promoted) if now >= ready_at => {
+                Created { budget, attempt, start_by }
             }
-            (Running { attempt, claim, deadline, .. }, Succeeded { claim: by }) if claim == by => {
+            (Created { budget, attempt, start_by } | Delayed { budget, attempt, start_by, .. }, Swept)
+                if now > start_by =>
+            {
+                let is_budget_over = budget.ends_at.is_some_and(|end| end < now);
+                let reason = if is_budget_over { Reason::TtlExpired } else { Reason::NotStarted };
+                Cancelled { attempt, reason, ended }
+            }
+            (Running { budget, attempt, claim, deadline, .. }, Succeeded { claim: by }) if claim == by => {
                 if now <= deadline {
                     Self::Finished { attempt, ended }
                 } else {
-                    Cancelled { attempt, reason: Reason::LateResult, ended }
+                    after_failure(budget, attempt, Reason::LateResult, None, now, task)
                 }
             }
-            (Running { attempt, claim, deadline, .. }, Failed { claim: by }) if claim == by => {
+            (Running { budget, attempt, claim, deadline, .. }, Failed { claim: by, hint }) if claim == by => {
                 let reason = if now <= deadline { Reason::OperationFailed } else { Reason::TtlExpired };
-                Cancelled { attempt, reason, ended }
+                after_failure(budget, attempt, reason, hint, now, task)
             }
-            (Running { attempt, claim, deadline, .. }, Released { claim: by, start_within })
+            (Running { budget, attempt, claim, deadline, .. }, Released { claim: by })
                 if claim == by && now <= deadline =>
             {
-                Created { attempt, start_by: now.plus_micros(start_within.micros()) }
+                waiting(budget, attempt, now, now, task)
             }
-            (Running { attempt, deadline, .. }, Swept) if now > deadline => {
-                Cancelled { attempt, reason: Reason::TtlExpired, ended }
+            (Running { budget, attempt, deadline, .. }, Swept) if now > deadline => {
+                after_failure(budget, attempt, Reason::TtlExpired, None, now, task)
             }
-            (Running { attempt, worker, .. }, WorkerLost { worker: lost }) if worker == lost => {
-                Cancelled { attempt, reason: Reason::WorkerLost, ended }
+            (Running { budget, attempt, worker, .. }, WorkerLost { worker: lost }) if worker == lost => {
+                after_failure(budget, attempt, Reason::WorkerLost, None, now, task)
             }
             (
                 Delayed { attempt, .. } | Created { attempt, .. } | Running { attempt, .. },
@@ -190,6 +206,82 @@ impl State {
     }
 }
 
+/// The state of a task that waits for a grant from `ready_at` on.
+fn waiting(
+    budget: AttemptBudget,
+    attempt: Attempt,
+    ready_at: Timestamp,
+    now: Timestamp,
+    task: &Submission,
+) -> State {
+    let start_by = start_by(budget, ready_at, task);
+    if ready_at > now {
+        State::Delayed { budget, attempt, ready_at, start_by }
+    } else {
+        State::Created { budget, attempt, start_by }
+    }
+}
+
+/// Until when a task waits for a grant that becomes ready at `ready_at`.
+fn start_by(budget: AttemptBudget, ready_at: Timestamp, task: &Submission) -> Timestamp {
+    let start_by = ready_at.plus_micros(task.start_within.micros());
+    budget.ends_at.map_or(start_by, |end| start_by.min(end))
+}
+
+/// The state of a task that is granted now: for its TTL, or for what is left of the time of all its attempts, in whole milliseconds.
+fn granted(
+    budget: AttemptBudget,
+    attempt: Attempt,
+    claim: ClaimId,
+    worker: WorkerName,
+    now: Timestamp,
+    task: &Submission,
+) -> State {
+    let first_end = || task.options.total_ttl_ms.map(|total| now.plus_micros(total.micros()));
+    let ends_at = budget.ends_at.or_else(first_end);
+    let left = ends_at.map_or(i64::MAX, |end| end.micros_since(now) / 1000 * 1000);
+    let deadline = now.plus_micros(task.ttl.micros().min(left));
+    State::Running {
+        budget: AttemptBudget { ends_at, ..budget },
+        attempt,
+        claim,
+        worker,
+        started: now,
+        deadline,
+    }
+}
+
+/// The state after an attempt that ended for `reason`: the task waits for another one, or is cancelled.
+fn after_failure(
+    budget: AttemptBudget,
+    attempt: Attempt,
+    reason: Reason,
+    hint: Option<RetryHint>,
+    now: Timestamp,
+    task: &Submission,
+) -> State {
+    let cancelled = State::Cancelled { attempt, reason, ended: now };
+    let (Some(policy), Some(backoff_ms)) = (&task.options.retry, budget.backoff_ms) else { return cancelled };
+    if budget.retries_left == 0 || !policy.on.contains(&reason) || hint == Some(RetryHint::Never) {
+        return cancelled;
+    }
+    let pause_ms = match hint {
+        Some(RetryHint::AfterMs(millis)) => millis,
+        _ => RetryPolicy::jittered_ms(backoff_ms, task.id, attempt),
+    };
+    let ready_at = now.plus_micros(pause_ms.cast_signed().saturating_mul(1000));
+    if budget.ends_at.is_some_and(|end| ready_at >= end) {
+        return cancelled;
+    }
+    let budget = AttemptBudget {
+        retries_left: budget.retries_left - 1,
+        backoff_ms: Some(policy.next_backoff_ms(backoff_ms)),
+        ..budget
+    };
+    // The promotion makes it ready and announces it, even if the pause is zero.
+    State::Delayed { budget, attempt, ready_at, start_by: start_by(budget, ready_at, task) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
@@ -197,6 +289,11 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::id::{OwnerId, TaskId};
+    use crate::task::options::TaskOptions;
+    use crate::task::retry_policy::BackoffFactor;
+    use crate::task::submission::NotBefore;
+    use crate::task::ttl::Ttl;
 
     const START: Timestamp = Timestamp(1_000_000);
     const LIMIT: Timestamp = Timestamp(2_000_000);
@@ -204,34 +301,63 @@ mod tests {
     const LATE: Timestamp = Timestamp(2_000_001);
     const MINE: ClaimId = ClaimId(Uuid::from_u128(1));
     const FOREIGN: ClaimId = ClaimId(Uuid::from_u128(2));
+    const ONCE: AttemptBudget = AttemptBudget { retries_left: 0, backoff_ms: None, ends_at: None };
+    const AGAIN: AttemptBudget = AttemptBudget { retries_left: 1, backoff_ms: Some(1000), ends_at: None };
 
     fn worker(name: &str) -> WorkerName {
         name.parse().unwrap()
     }
 
-    fn second() -> Ttl {
-        Ttl::try_from(1000).unwrap()
+    /// A task that is tried again for every reason, after pauses of a second and more.
+    fn task() -> Submission {
+        let retry = RetryPolicy {
+            max_attempts: 3,
+            backoff_ms: 1000,
+            factor: BackoffFactor::DEFAULT,
+            max_backoff_ms: 3000,
+            on: RetryPolicy::REASONS.to_vec(),
+        };
+        Submission {
+            id: TaskId(Uuid::nil()),
+            owner: OwnerId(Uuid::nil()),
+            type_name: "ECHO".parse().unwrap(),
+            queue: "default".parse().unwrap(),
+            parameters: None,
+            ttl: Ttl::try_from(1000).unwrap(),
+            not_before: NotBefore::Submission,
+            start_within: Ttl::try_from(1000).unwrap(),
+            trace: None,
+            options: TaskOptions { retry: Some(retry), ..TaskOptions::default() },
+        }
     }
 
-    fn states() -> [State; 5] {
+    fn running(budget: AttemptBudget) -> State {
+        let worker = worker("w");
+        State::Running { budget, attempt: 1, claim: MINE, worker, started: START, deadline: LIMIT }
+    }
+
+    fn states() -> [State; 6] {
         [
-            State::Delayed { attempt: 1, ready_at: START, start_by: LIMIT },
-            State::Created { attempt: 1, start_by: LIMIT },
-            State::Running { attempt: 1, claim: MINE, worker: worker("w"), started: START, deadline: LIMIT },
+            State::Delayed { budget: ONCE, attempt: 1, ready_at: START, start_by: LIMIT },
+            State::Created { budget: ONCE, attempt: 1, start_by: LIMIT },
+            running(ONCE),
+            running(AGAIN),
             State::Finished { attempt: 1, ended: START },
             State::Cancelled { attempt: 1, reason: Reason::Requested, ended: START },
         ]
     }
 
-    fn events() -> [(&'static str, Event); 12] {
+    fn events() -> [(&'static str, Event); 14] {
         [
-            ("claim", Event::Claimed { claim: MINE, worker: worker("w"), ttl: second() }),
+            ("claim", Event::Claimed { claim: MINE, worker: worker("w") }),
             ("result", Event::Succeeded { claim: MINE }),
             ("result by another claim", Event::Succeeded { claim: FOREIGN }),
-            ("failure", Event::Failed { claim: MINE }),
-            ("failure by another claim", Event::Failed { claim: FOREIGN }),
-            ("release", Event::Released { claim: MINE, start_within: second() }),
-            ("release by another claim", Event::Released { claim: FOREIGN, start_within: second() }),
+            ("failure", Event::Failed { claim: MINE, hint: None }),
+            ("permanent failure", Event::Failed { claim: MINE, hint: Some(RetryHint::Never) }),
+            ("failure, again at once", Event::Failed { claim: MINE, hint: Some(RetryHint::AfterMs(0)) }),
+            ("failure by another claim", Event::Failed { claim: FOREIGN, hint: None }),
+            ("release", Event::Released { claim: MINE }),
+            ("release by another claim", Event::Released { claim: FOREIGN }),
             ("promotion", Event::Promoted),
             ("sweep", Event::Swept),
             ("its worker lost", Event::WorkerLost { worker: worker("w") }),
@@ -246,6 +372,9 @@ mod tests {
         for state in states() {
             let header = match state {
                 State::Delayed { .. } => describe(&state),
+                State::Running { budget: AttemptBudget { retries_left: 1.., .. }, .. } => {
+                    "RUNNING (tries left)".to_owned()
+                }
                 _ => state.status().to_string(),
             };
             write!(table, "{header:<28}").unwrap();
@@ -255,8 +384,8 @@ mod tests {
             for (when, now) in [("in time", IN_TIME), ("late", LATE)] {
                 write!(table, "\n{name:<26}{when:<9}").unwrap();
                 for state in states() {
-                    let to =
-                        state.apply(event.clone(), now).map_or_else(|_| "-".to_owned(), |to| describe(&to));
+                    let to = state.apply(event.clone(), now, &task());
+                    let to = to.map_or_else(|_| "-".to_owned(), |to| describe(&to));
                     write!(table, "{to:<28}").unwrap();
                 }
                 table.truncate(table.trim_end().len());
@@ -292,11 +421,50 @@ mod tests {
         for state in states() {
             for (_, event) in events() {
                 let raises = matches!(event, Event::Claimed { .. });
-                if let Ok(to) = state.clone().apply(event, IN_TIME) {
+                if let Ok(to) = state.clone().apply(event, IN_TIME, &task()) {
                     assert_eq!(attempt(&to), attempt(&state) + Attempt::from(raises));
                 }
             }
         }
+    }
+
+    #[test]
+    fn pauses_grow_to_their_maximum_and_attempts_run_out() {
+        let task = task();
+        let mut state = State::at_submission(START, &task);
+        let mut now = START;
+        for pause_ms in [1000, 2000] {
+            state = state.apply(Event::Claimed { claim: MINE, worker: worker("w") }, now, &task).unwrap();
+            state = state.apply(Event::Failed { claim: MINE, hint: None }, now, &task).unwrap();
+            let State::Delayed { ready_at, start_by, .. } = state else { panic!("{state:?}") };
+            assert_eq!(ready_at, now.plus_micros(pause_ms * 1000), "no jitter: the id is all zeros");
+            assert_eq!(start_by, ready_at.plus_micros(1_000_000));
+            now = ready_at;
+            state = state.apply(Event::Promoted, now, &task).unwrap();
+        }
+        state = state.apply(Event::Claimed { claim: MINE, worker: worker("w") }, now, &task).unwrap();
+        state = state.apply(Event::Failed { claim: MINE, hint: None }, now, &task).unwrap();
+        assert_eq!((attempt(&state), state.reason()), (3, Some(Reason::OperationFailed)));
+    }
+
+    #[test]
+    fn the_time_of_all_attempts_bounds_the_grants_and_the_pauses() {
+        let mut task = task();
+        task.options.total_ttl_ms = Some(Ttl::try_from(1500).unwrap());
+        let created = State::at_submission(START, &task);
+        let claim = || Event::Claimed { claim: MINE, worker: worker("w") };
+        let first = created.apply(claim(), START, &task).unwrap();
+        let failed_at = START.plus_micros(100_000);
+        let hint = Some(RetryHint::AfterMs(900));
+        let delayed = first.clone().apply(Event::Failed { claim: MINE, hint }, failed_at, &task).unwrap();
+        let again_at = START.plus_micros(1_000_700);
+        let second = delayed.apply(Event::Promoted, again_at, &task).unwrap();
+        let second = second.apply(claim(), again_at, &task).unwrap();
+        let State::Running { deadline, .. } = second else { panic!("{second:?}") };
+        assert_eq!(deadline, again_at.plus_micros(499_000), "499.3 ms are left");
+        let too_late = Some(RetryHint::AfterMs(1400));
+        let over = first.apply(Event::Failed { claim: MINE, hint: too_late }, failed_at, &task).unwrap();
+        assert_eq!(over.reason(), Some(Reason::OperationFailed));
     }
 
     fn attempt(state: &State) -> Attempt {

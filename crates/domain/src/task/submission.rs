@@ -3,6 +3,7 @@
 use crate::id::{OwnerId, TaskId};
 use crate::name::{QueueName, TypeName};
 use crate::raw_json::RawJson;
+use crate::task::options::TaskOptions;
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
 use crate::trace_context::TraceContext;
@@ -50,6 +51,8 @@ pub struct Submission {
     pub not_before: NotBefore,
     /// How long the task may wait for a claim, counted from when it is ready.
     pub start_within: Ttl,
+    /// What only few submissions say.
+    pub options: TaskOptions,
     /// The span of the submission, parent of the task's other spans. `None`: the task is not traced.
     pub trace: Option<TraceContext>,
 }

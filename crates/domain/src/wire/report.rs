@@ -8,7 +8,9 @@ use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
+use crate::task::retry_policy::RetryHint;
 use crate::task::status::Reason;
+use crate::timestamp::Timestamp;
 use crate::trace_context::TraceContext;
 use crate::wire::error_text::ErrorText;
 
@@ -44,6 +46,9 @@ pub struct Report {
     pub claim: ClaimId,
     /// The outcome that is reported.
     pub reported: AttemptOutcome,
+    /// What a failed operation says about another attempt, for a task that may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryHint>,
     /// The span that sends the report (W3C Trace Context). In a Kafka message it is a header instead.
     #[serde(default, rename = "traceparent", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -85,6 +90,14 @@ pub enum SettleResult {
     },
     /// The task is released and waits for another claim.
     Released,
+    /// The attempt did not finish the task, which is tried again.
+    Retried {
+        /// Why the attempt did not finish the task.
+        reason: Reason,
+        /// When the task becomes ready again.
+        #[serde(rename = "readyDate")]
+        ready_date: Timestamp,
+    },
     /// The report cannot be read and has no effect on its task, nor on the other reports of the request.
     Invalid {
         /// Why the report cannot be read.

@@ -7,6 +7,8 @@ use crate::id::TaskId;
 use crate::name::{TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
+use crate::task::priority::Priority;
+use crate::task::retry_policy::RetryPolicy;
 use crate::task::status::{Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
@@ -31,16 +33,26 @@ pub struct Task {
     pub error: Option<String>,
     /// When the task was accepted.
     pub creation_date: Timestamp,
-    /// The task is ready, and may be claimed, from then on; `null`: from its submission on.
+    /// The task is ready, and may be claimed, from then on; `null`: from its submission on. While it waits to be tried again: the end
+    /// of the pause.
     pub not_before: Option<Timestamp>,
     /// When a worker claimed the task.
     pub start_date: Option<Timestamp>,
     /// When the task ended.
     pub end_date: Option<Timestamp>,
-    /// `startDate` + `ttl`: a result that is reported later is refused.
+    /// `startDate` + `ttl`, or the end of `totalTtlMs` if that is earlier: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
     /// How long the task may run, in milliseconds from the claim.
     pub ttl: Ttl,
+    /// How long all attempts may take together, in milliseconds from the first claim; `null`: not limited.
+    pub total_ttl_ms: Option<Ttl>,
+    /// The priority among the ready tasks of the type.
+    pub priority: Priority,
+    /// How many attempts may fail, the first one included.
+    #[schema(minimum = 1, maximum = 100)]
+    pub max_attempts: u32,
+    /// When the task is tried again; `null`: it is tried once.
+    pub retry: Option<RetryPolicy>,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
     pub attempt: Attempt,

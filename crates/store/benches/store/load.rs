@@ -154,6 +154,7 @@ fn report(grant: &Grant) -> Report {
         attempt: grant.attempt,
         claim: grant.claim,
         reported: AttemptOutcome::Result(result),
+        retry: None,
         trace: None,
     }
 }

@@ -21,5 +21,6 @@ pub(crate) fn submission(store: &Store) -> Submission {
         ttl: Ttl::try_from(3_600_000).unwrap(),
         start_within: Ttl::DEFAULT_MAX,
         trace: None,
+        options: domain::TaskOptions::default(),
     }
 }

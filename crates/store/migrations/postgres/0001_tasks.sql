@@ -15,7 +15,8 @@ create table task (
     start_within_ms bigint not null check (start_within_ms > 0),
     created_at      bigint not null,
     not_before_at   bigint, -- when it becomes ready, if that is after its submission
-    traceparent     text   -- the trace that the task belongs to (W3C Trace Context); null: none
+    traceparent     text,  -- the trace that the task belongs to (W3C Trace Context); null: none
+    options         text   -- what only few submissions say, as JSON: retries and the like; null: nothing
 );
 create index task_owner on task (owner, id);
 
@@ -26,7 +27,7 @@ create table unfinished_task (
     type       text     not null,
     queue      text     not null,
     phase      smallint not null,           -- 0 delayed (not ready yet), 1 ready, 2 running
-    priority   smallint not null default 0, -- 0 until a submission can name another
+    priority   smallint not null,           -- 0 to 9, the highest first
     ready_at   bigint   not null,           -- when it became ready; while delayed: when it becomes ready
     due_at     bigint   not null,           -- the end of startWithin until it runs, then the deadline
     attempt    integer  not null,           -- how often it has been granted
@@ -35,6 +36,9 @@ create table unfinished_task (
     subject    uuid,                        -- whose worker has run it last: the account or client of the claim's token
     instance   uuid,                        -- the worker's process; all zeros: the claim named none
     started_at bigint,
+    retries_left  smallint not null,        -- how many more attempts it may have after one that fails
+    backoff_ms    bigint,                   -- the pause after the next attempt that fails; null: it has no further one
+    budget_end_at bigint,                   -- when the time for all attempts together is over; null: not limited, or not started
     check (phase in (0, 1) and claim is null
         or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
             and started_at is not null)
@@ -45,6 +49,19 @@ create index unfinished_task_ready on unfinished_task (type, priority, ready_at)
 create index unfinished_task_due on unfinished_task (due_at);
 create index unfinished_task_owner on unfinished_task (owner, id);
 create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
+
+-- Attempts that ended without ending their task: it was tried again, or released by its worker. A row is inserted once and never updated.
+create table attempt (
+    id         uuid    not null, -- of the task
+    attempt    integer not null,
+    worker     text    not null,
+    started_at bigint  not null,
+    ended_at   bigint  not null,
+    due_at     bigint  not null, -- its deadline
+    reason     text,             -- null: released
+    error      text,
+    primary key (id, attempt)
+);
 
 -- How tasks ended. A row is inserted by the statement that deletes the row of unfinished_task, and never updated.
 create table outcome (

@@ -32,16 +32,31 @@ pub struct Granted {
     pub worker: WorkerName,
 }
 
-const POSTGRES: &str = "
-    update unfinished_task u
-    set phase = 2, attempt = u.attempt + 1, claim = a.claim, worker = a.worker,
-        subject = a.subject, instance = a.instance,
-        started_at = (select now_us()), due_at = (select now_us()) + t.ttl_ms * 1000
+/// The assignments that begin an attempt on PostgreSQL, of the row `u` of `unfinished_task` and the row `t` of its task. A task whose
+/// attempts are limited together runs for what is left of their time, in whole milliseconds, if that is less than its TTL. (`least`
+/// ignores null.)
+macro_rules! begin_attempt_on_postgres {
+    () => {
+        "phase = 2, attempt = u.attempt + 1, started_at = (select now_us()),
+        budget_end_at = coalesce(u.budget_end_at, (select now_us()) + (t.options::jsonb->>'totalTtlMs')::bigint * 1000),
+        due_at = (select now_us()) + 1000 * least(t.ttl_ms,
+            (u.budget_end_at - (select now_us())) / 1000, (t.options::jsonb->>'totalTtlMs')::bigint)"
+    };
+}
+
+pub(crate) use begin_attempt_on_postgres;
+
+const POSTGRES: &str = concat!(
+    "update unfinished_task u
+    set claim = a.claim, worker = a.worker, subject = a.subject, instance = a.instance, ",
+    begin_attempt_on_postgres!(),
+    "
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[]) as a (id, claim, worker, subject, instance)
     join task t on t.id = a.id
     where u.id = a.id and u.phase + 0 = 1 and u.due_at + 0 >= (select now_us())
     returning u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
-        u.due_at - (select now_us()) as remaining_us, t.traceparent";
+        u.due_at - (select now_us()) as remaining_us, t.traceparent"
+);
 
 /// What already runs under the same claim. It is a statement of its own after the first: a claim that raced its own repeat
 /// waited there for the row, and only a newer snapshot shows what the other one was granted.
@@ -59,7 +74,10 @@ const REPEATED_POSTGRES: &str = "
 const SQLITE: &str = "
     update unfinished_task
     set phase = 2, attempt = attempt + 1, claim = a.claim, worker = a.worker,
-        subject = a.subject, instance = a.instance, started_at = ?2, due_at = ?2 + t.ttl_ms * 1000
+        subject = a.subject, instance = a.instance, started_at = ?2,
+        budget_end_at = coalesce(budget_end_at, ?2 + (t.options->>'totalTtlMs') * 1000),
+        due_at = ?2 + 1000 * min(t.ttl_ms,
+            coalesce((budget_end_at - ?2) / 1000, t.options->>'totalTtlMs', t.ttl_ms))
     from (select unhex(value->>0, '-') as id, unhex(value->>1, '-') as claim, value->>2 as worker,
               unhex(value->>3, '-') as subject, unhex(value->>4, '-') as instance from json_each(?1)) a
     join task t on t.id = a.id

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use crate::scan_floor::TypeFloors;
 use crate::store::Store;
-use crate::tasks::claim_by_id::{GrantRow, Granted, claim_on_sqlite, decode_grants};
+use crate::tasks::claim_by_id::{
+    GrantRow, Granted, begin_attempt_on_postgres, claim_on_sqlite, decode_grants,
+};
 use crate::tasks::slot_assignment::{PullRequest, first_slots, slot_assignments};
 
 /// What a batch of pull requests was granted.
@@ -29,15 +31,15 @@ pub struct PullResult {
 /// Slots are ordered so that each request's first slot comes before any second one. A request is represented by its first
 /// slot's number. The claim of a request is checked once, if the request is new or there is a task for its first slot. A claim
 /// that is not free is returned as a row of attempt 0.
-const POSTGRES: &str = "
-    with picked as materialized (
+const POSTGRES: &str = concat!(
+    "with picked as materialized (
         select r.id, row_number() over (order by r.ready_at, r.id) as slot
         from (
             select ready.id, ready.ready_at
             from unnest($1::text[], $2::bigint[]) as wanted (type, floor)
             cross join lateral (
                 select u.id, u.ready_at from unfinished_task u
-                where u.type = wanted.type and u.priority = 0 and u.ready_at >= wanted.floor and u.phase = 1
+                where u.type = wanted.type and u.priority = 4 and u.ready_at >= wanted.floor and u.phase = 1
                     and u.ready_at <= case when $6::bigint > 0 then (select now_us()) - $6 else 9223372036854775807 end
                     and u.due_at + 0 >= (select now_us())
                 order by u.ready_at limit $3
@@ -53,9 +55,10 @@ const POSTGRES: &str = "
         from unnest($8::boolean[]) with ordinality as request (is_first_look, number)
     ), granted as (
         update unfinished_task u
-        set phase = 2, attempt = u.attempt + 1, claim = ($4::uuid[])[p.slot], worker = ($5::text[])[p.slot],
-            subject = ($9::uuid[])[p.slot], instance = ($10::uuid[])[p.slot],
-            started_at = (select now_us()), due_at = (select now_us()) + t.ttl_ms * 1000
+        set claim = ($4::uuid[])[p.slot], worker = ($5::text[])[p.slot],
+            subject = ($9::uuid[])[p.slot], instance = ($10::uuid[])[p.slot], ",
+    begin_attempt_on_postgres!(),
+    "
         from picked p join task t on t.id = p.id
         where u.id = p.id and (select free from checked)[($7::integer[])[p.slot]]
         returning u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
@@ -64,11 +67,12 @@ const POSTGRES: &str = "
     select * from granted
     union all
     select ($4::uuid[])[number], '', null, 0, ($4::uuid[])[number], '', 0, null, 0
-    from checked, unnest(free) with ordinality as request (is_free, number) where not request.is_free";
+    from checked, unnest(free) with ordinality as request (is_free, number) where not request.is_free"
+);
 
 const PICK_SQLITE: &str = "
     select id, ready_at from unfinished_task
-    where type = ?1 and priority = 0 and phase = 1 and due_at >= ?2 and ready_at <= ?4
+    where type = ?1 and priority = 4 and phase = 1 and due_at >= ?2 and ready_at <= ?4
     order by ready_at limit ?3";
 
 const REFUSED_SQLITE: &str = "

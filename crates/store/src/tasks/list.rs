@@ -143,8 +143,9 @@ mod tests {
                 insert into task
                 select gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', 'ECHO', 'default', null, 1, 1, n, null
                 from generate_series(1, 3000) n;
-                insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
-                select id, owner, type, queue, 1, 1, 1, 0 from task;
+                insert into unfinished_task (
+                    id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left)
+                select id, owner, type, queue, 1, 4, 1, 1, 0, 0 from task;
                 insert into outcome (id, owner, type, status, reason, attempt, ended_at)
                 select id, owner, type, 'CANCELLED', 'REQUESTED', 0, 1 from task;
                 analyze",

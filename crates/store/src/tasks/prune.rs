@@ -13,6 +13,8 @@ const POSTGRES: &str = "
         where t.id < $1 order by t.id limit $2
     ), deleted as (
         delete from outcome o using old where o.id = old.id
+    ), deleted_attempts as (
+        delete from attempt a using old where a.id = old.id
     )
     delete from task t using old where t.id = old.id";
 
@@ -24,6 +26,9 @@ const DELETE_TASKS_SQLITE: &str = "
 
 const DELETE_OUTCOMES_SQLITE: &str =
     "delete from outcome where id in (select unhex(value, '-') from json_each(?1))";
+
+const DELETE_ATTEMPTS_SQLITE: &str =
+    "delete from attempt where id in (select unhex(value, '-') from json_each(?1))";
 
 impl Store {
     /// Deletes at most `limit` ended tasks that were submitted before `before`, the oldest first, and returns their number.
@@ -40,7 +45,8 @@ impl Store {
                         let deleted = sqlx::query_as(DELETE_TASKS_SQLITE).bind(before).bind(limit);
                         let deleted: Vec<(Uuid,)> = deleted.fetch_all(&mut *connection).await?;
                         let ids = encode_batch(deleted.iter().map(|(id,)| id));
-                        sqlx::query(DELETE_OUTCOMES_SQLITE).bind(ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_OUTCOMES_SQLITE).bind(&ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
                         Ok(deleted.len() as u64)
                     })

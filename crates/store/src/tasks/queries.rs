@@ -1,7 +1,9 @@
 //! Queries: one task, its result, ready tasks, and the number of tasks in each status.
 
 use database::{DatabaseError, on};
-use domain::{OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, Timestamp, Ttl, TypeName};
+use domain::{
+    OwnerId, RawJson, Reason, Status, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl, TypeName,
+};
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
@@ -9,7 +11,8 @@ use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
 /// One statement: two might find a task that ends in between in neither table.
 const GET: &str = "
-    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, u.phase, o.status, o.reason, o.error,
+    select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
+        case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
@@ -22,7 +25,7 @@ const RESULT: &str = "
 
 const READY: &str = "
     select id, type as name, queue, attempt, ready_at from unfinished_task
-    where type = $1 and priority = 0 and ready_at <= $2 and phase = 1
+    where type = $1 and priority = 4 and ready_at <= $2 and phase = 1
     order by ready_at limit $3";
 
 const UNFINISHED: &str =
@@ -45,6 +48,9 @@ row_struct! {
         created_at: i64,
         not_before_at: Option<i64>,
         ttl_ms: i64,
+        options: Option<String>,
+        ready_at: Option<i64>,
+        deadline_at: Option<i64>,
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -158,6 +164,9 @@ impl Store {
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
+    let options = row.options.as_deref().map(serde_json::from_str).transpose();
+    let options: TaskOptions = options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default();
+    let delayed_until = row.ready_at.filter(|_| row.phase == Some(0)).map(Timestamp);
     Ok(Task {
         id,
         type_name: parse_column("task", id, &row.name)?,
@@ -166,11 +175,15 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         creation_date: Timestamp(row.created_at),
-        not_before: row.not_before_at.map(Timestamp),
+        not_before: delayed_until.or(row.not_before_at.map(Timestamp)),
         start_date: row.started_at.map(Timestamp),
         end_date: row.ended_at.map(Timestamp),
-        deadline: row.started_at.map(|started| Timestamp(started).plus_micros(ttl.micros())),
+        deadline: row.deadline_at.map(Timestamp),
         ttl,
+        total_ttl_ms: options.total_ttl_ms,
+        priority: options.priority,
+        max_attempts: options.max_attempts(),
+        retry: options.retry,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
     })

@@ -45,9 +45,28 @@ pub struct StoppedGrant {
 impl EndedTask {
     /// The grant that must be stopped; `None` if no worker was running the task.
     pub fn stopped_grant(&self) -> Option<StoppedGrant> {
-        let grant = GrantRef { id: self.id, attempt: self.attempt };
-        self.holder.clone().map(|holder| StoppedGrant { holder, grant })
+        stopped_grant(self.id, self.attempt, self.holder.as_ref())
     }
+}
+
+/// The grant of an attempt that has ended; `None` if no worker held it.
+pub(crate) fn stopped_grant(
+    id: TaskId,
+    attempt: Attempt,
+    holder: Option<&GrantHolder>,
+) -> Option<StoppedGrant> {
+    let grant = GrantRef { id, attempt };
+    holder.cloned().map(|holder| StoppedGrant { holder, grant })
+}
+
+/// Decodes the worker of an attempt; `None` if the task was not granted.
+pub(crate) fn holder(
+    id: Uuid,
+    worker: Option<String>,
+    subject: Option<Uuid>,
+) -> Result<Option<GrantHolder>, DatabaseError> {
+    let worker = worker.map(|worker| parse_column("unfinished_task", id, &worker)).transpose()?;
+    Ok(worker.zip(subject).map(|(worker, subject)| GrantHolder { worker, subject: SubjectId(subject) }))
 }
 
 /// A task that is ready: created, and not claimed.
@@ -84,16 +103,13 @@ pub(crate) fn ended_tasks(rows: Vec<EndedRow>) -> Result<Vec<EndedTask>, Databas
 }
 
 fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
-    let worker = row.worker.map(|worker| parse_column("outcome", row.id, &worker)).transpose()?;
-    let holder =
-        worker.zip(row.subject).map(|(worker, subject)| GrantHolder { worker, subject: SubjectId(subject) });
     Ok(EndedTask {
         id: TaskId(row.id),
         attempt: row.attempt.cast_unsigned(),
         reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
         ended: Timestamp(row.ended_at),
         late_us: row.late_us,
-        holder,
+        holder: holder(row.id, row.worker, row.subject)?,
     })
 }
 

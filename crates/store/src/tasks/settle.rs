@@ -5,14 +5,19 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use database::{DatabaseError, Db, decode_rows, encode_batch, transaction};
-use domain::{
-    Attempt, AttemptOutcome, Reason, Report, SettleResult, Status, SubjectId, TypeName, WorkerName,
-};
+use domain::{AttemptOutcome, Report, RetryHint, SettleResult, SubjectId, TypeName, WorkerName};
+use sqlx::FromRow;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::QueryAs;
 use uuid::Uuid;
 
-use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
+use crate::tasks::end_attempts::{
+    EndedAttemptRow, HeldRow, end_attempts_on_postgres, end_attempts_on_sqlite, held_columns_on_sqlite,
+    hint_columns,
+};
 use crate::tasks::insert_outcome::insert_outcome;
+use crate::tasks::standing::{StandingRow, TaskStanding, add_standings};
 
 macro_rules! insert_reported_outcome {
     (now: $now:literal, from: $from:literal) => {
@@ -28,6 +33,7 @@ macro_rules! insert_reported_outcome {
     };
 }
 
+/// Ends the tasks of reports: those that have a result in time, and those that are not tried again in any case.
 const POSTGRES: &str = concat!(
     "with reported as materialized (
         select * from unnest(
@@ -37,11 +43,12 @@ const POSTGRES: &str = concat!(
         delete from unfinished_task u using reported r
         where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
             and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject) and u.type = r.type
+            and (u.retries_left + 0 = 0 or r.succeeded and u.due_at + 0 >= (select now_us()))
         returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at,
             r.succeeded, r.content, u.due_at >= (select now_us()) as in_time
     ) ",
     insert_reported_outcome!(now: "(select now_us())", from: "gone"),
-    " returning id, attempt, status, reason, ended_at - started_at - ttl_ms * 1000 as late_us"
+    " returning id, attempt, status, reason, ended_at - started_at - ttl_ms * 1000 as late_us, null::bigint as ready_at"
 );
 
 /// When the second statement reads, the tasks that the first has just ended are in both tables, which distinguishes them
@@ -54,13 +61,13 @@ const SQLITE: &str = concat!(
             from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-')
             where u.phase = 2 and u.claim = unhex(value->>2, '-') and u.attempt = value->>1
                 and u.worker = value->>3 and u.subject = coalesce(unhex(value->>4, '-'), u.subject)
-                and u.type = value->>5
+                and u.type = value->>5 and (u.retries_left = 0 or value->>6 and u.due_at >= ?2)
         )"
     ),
     " where true;
 
     select json_group_array(json_array(
-        hex(o.id), o.attempt, o.status, o.reason, o.ended_at - o.started_at - o.ttl_ms * 1000))
+        hex(o.id), o.attempt, o.status, o.reason, o.ended_at - o.started_at - o.ttl_ms * 1000, null))
     from json_each(?1) join outcome o on o.id = unhex(value->>0, '-')
     where exists (select 1 from unfinished_task u where u.id = o.id);
 
@@ -69,61 +76,36 @@ const SQLITE: &str = concat!(
         and exists (select 1 from outcome o where o.id = unfinished_task.id)"
 );
 
-const RELEASE_POSTGRES: &str = "
-    update unfinished_task u
-    set phase = 1, ready_at = (select now_us()), due_at = (select now_us()) + t.start_within_ms * 1000,
-        claim = null, worker = null, instance = null, started_at = null
-    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::text[])
-        as r (id, attempt, claim, worker, subject, type)
-    join task t on t.id = r.id
-    where u.id = r.id and u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
+/// Ends the attempts of reports without a result in time, of tasks that may be tried again. The order of the ids is that in which all
+/// statements lock rows.
+const FAIL_POSTGRES: &str = end_attempts_on_postgres!(
+    "select u.*, r.is_permanent, r.retry_after_ms,
+        case when r.succeeded then 'LATE_RESULT' when u.due_at >= (select now_us()) then 'OPERATION_FAILED'
+            else 'TTL_EXPIRED' end as reason,
+        case when not r.succeeded and u.due_at >= (select now_us()) then r.content end as error
+    from unnest(
+            $1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::boolean[], $8::text[],
+            $9::boolean[], $10::bigint[])
+        as r (id, attempt, claim, worker, subject, type, succeeded, content, is_permanent, retry_after_ms)
+    join unfinished_task u on u.id = r.id
+    where u.phase + 0 = 2 and u.claim = r.claim and u.attempt = r.attempt
         and u.worker = r.worker and u.subject = coalesce(r.subject, u.subject) and u.type = r.type
-        and u.due_at + 0 >= (select now_us())
-    returning u.id, u.attempt, 'CREATED' as status, null::text as reason, 0::bigint as late_us";
+        and u.retries_left + 0 > 0 and not (r.succeeded and u.due_at + 0 >= (select now_us()))
+    order by u.id for update of u"
+);
 
-const RELEASE_SQLITE: &str = "
-    update unfinished_task
-    set phase = 1, ready_at = ?2, due_at = ?2 + r.start_within_ms * 1000,
-        claim = null, worker = null, instance = null, started_at = null
-    from (select t.id, t.start_within_ms, value->>1 as attempt, unhex(value->>2, '-') as claim,
-              value->>3 as worker, unhex(value->>4, '-') as subject, value->>5 as type
-          from json_each(?1) join task t on t.id = unhex(value->>0, '-')) r
-    where unfinished_task.id = r.id and phase = 2 and unfinished_task.claim = r.claim
-        and unfinished_task.attempt = r.attempt and unfinished_task.worker = r.worker
-        and unfinished_task.subject = coalesce(r.subject, unfinished_task.subject) and unfinished_task.type = r.type
-        and due_at >= ?2
-    returning unfinished_task.id, unfinished_task.attempt, 'CREATED' as status, null as reason, 0 as late_us";
-
-/// How the tasks of those reports stand that had no effect: they may have ended, or wait for a grant. A task that another
-/// subject was granted, or nobody yet, is absent to the subject of the report.
-const CURRENT_STATUS_POSTGRES: &str = "
-    select t.id, coalesce(o.attempt, u.attempt) as attempt,
-        coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
-        (select now_us()) - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
-    from unnest($1::uuid[], $2::uuid[]) as r (id, subject)
-    join task t on t.id = r.id left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
-    where r.subject is null or coalesce(o.subject, u.subject) = r.subject";
-
-const CURRENT_STATUS_SQLITE: &str = "
-    select t.id, coalesce(o.attempt, u.attempt) as attempt,
-        coalesce(o.status, case u.phase when 2 then 'RUNNING' else 'CREATED' end) as status, o.reason,
-        ?2 - coalesce(o.started_at + o.ttl_ms * 1000, u.due_at) as late_us
-    from json_each(?1) r
-    join task t on t.id = unhex(r.value->>0, '-')
-    left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
-    where r.value->>1 is null or coalesce(o.subject, u.subject) = unhex(r.value->>1, '-')";
-
-row_struct! {
-    /// How a task stands after a report; `late_us` is null where there is no deadline.
-    #[derive(serde::Deserialize)]
-    struct StandingRow {
-        id: Uuid,
-        attempt: i32,
-        status: String,
-        reason: Option<String>,
-        late_us: Option<i64>,
-    }
-}
+const FAIL_SQLITE: &str = concat!(
+    "select ",
+    held_columns_on_sqlite!(),
+    ", value->>8 as is_permanent, value->>9 as retry_after_ms,
+        case when value->>6 then 'LATE_RESULT' when u.due_at >= ?2 then 'OPERATION_FAILED'
+            else 'TTL_EXPIRED' end as reason,
+        case when not value->>6 and u.due_at >= ?2 then value->>7 end as error
+    from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-') join task t on t.id = u.id
+    where u.phase = 2 and u.claim = unhex(value->>2, '-') and u.attempt = value->>1
+        and u.worker = value->>3 and u.subject = coalesce(unhex(value->>4, '-'), u.subject) and u.type = value->>5
+        and u.retries_left > 0 and not (value->>6 and u.due_at >= ?2)"
+);
 
 /// A report, and who sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,31 +119,22 @@ pub struct AttributedReport {
     pub report: Report,
 }
 
-/// How a task stands after a report.
-struct TaskStanding {
-    attempt: Attempt,
-    status: Status,
-    reason: Option<Reason>,
-    /// Microseconds from the deadline to now, or to the end if the report has ended the task; negative before the deadline.
-    late_us: i64,
-}
-
 /// The key of a grant. If a batch holds several reports for one grant the first wins; reports of other grants for the same
 /// task do not affect it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct GrantKey {
-    id: Uuid,
-    attempt: i32,
-    claim: Uuid,
+pub(crate) struct GrantKey {
+    pub(crate) id: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) claim: Uuid,
 }
 
 /// Who reports a grant.
 #[derive(Debug, Clone, Copy)]
-struct ReportedBy<'a> {
-    worker: &'a WorkerName,
-    subject: Option<Uuid>,
+pub(crate) struct ReportedBy<'a> {
+    pub(crate) worker: &'a WorkerName,
+    pub(crate) subject: Option<Uuid>,
     /// The task's type, as the report names it.
-    type_name: &'a TypeName,
+    pub(crate) type_name: &'a TypeName,
 }
 
 /// What a grant reports of its end.
@@ -170,6 +143,8 @@ struct Completion<'a> {
     succeeded: bool,
     /// The result, or the message of the failure.
     content: Cow<'a, str>,
+    /// What a failed operation says about another attempt.
+    hint: Option<RetryHint>,
 }
 
 impl Store {
@@ -180,10 +155,14 @@ impl Store {
     /// it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
     /// subject's.
     pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
-        let (completed, released) = by_grant(reports);
+        let (mut completed, released) = by_grant(reports);
         let mut standings: HashMap<Uuid, TaskStanding> = HashMap::new();
         if !completed.is_empty() {
-            add_standings(&mut standings, self.complete(completed).await?)?;
+            add_standings(&mut standings, self.complete(&completed).await?)?;
+            completed.retain(|grant, _| !standings.contains_key(&grant.id));
+            if !completed.is_empty() {
+                add_standings(&mut standings, self.fail(&completed).await?)?;
+            }
         }
         if !released.is_empty() {
             add_standings(&mut standings, self.release(released).await?)?;
@@ -206,38 +185,15 @@ impl Store {
             .collect())
     }
 
+    /// Ends the tasks of the grants `completed`, but those that may be tried again.
     async fn complete(
         &self,
-        completed: BTreeMap<GrantKey, Completion<'_>>,
+        completed: &BTreeMap<GrantKey, Completion<'_>>,
     ) -> Result<Vec<StandingRow>, DatabaseError> {
         match &self.db {
-            Db::Postgres(pools) => Ok(sqlx::query_as(POSTGRES)
-                .bind(completed.keys().map(|grant| grant.id).collect::<Vec<_>>())
-                .bind(completed.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
-                .bind(completed.keys().map(|grant| grant.claim).collect::<Vec<_>>())
-                .bind(completed.values().map(|completion| completion.by.worker.as_str()).collect::<Vec<_>>())
-                .bind(completed.values().map(|completion| completion.by.subject).collect::<Vec<_>>())
-                .bind(
-                    completed.values().map(|completion| completion.by.type_name.as_str()).collect::<Vec<_>>(),
-                )
-                .bind(completed.values().map(|completion| completion.succeeded).collect::<Vec<_>>())
-                .bind(completed.values().map(|completion| &*completion.content).collect::<Vec<_>>())
-                .fetch_all(&pools.write)
-                .await?),
+            Db::Postgres(pools) => Ok(bind_completions(POSTGRES, completed).fetch_all(&pools.write).await?),
             Db::Sqlite(pools) => {
-                let reports =
-                    encode_batch(completed.iter().map(|(grant, Completion { by, succeeded, content })| {
-                        (
-                            grant.id,
-                            grant.attempt,
-                            grant.claim,
-                            by.worker,
-                            by.subject,
-                            by.type_name,
-                            succeeded,
-                            content,
-                        )
-                    }));
+                let reports = encode_completions(completed);
                 let settle = transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         decode_rows(
@@ -250,50 +206,61 @@ impl Store {
         }
     }
 
-    async fn release(
+    /// Ends the attempts of the grants `completed` whose tasks may be tried again.
+    async fn fail(
         &self,
-        released: BTreeMap<GrantKey, ReportedBy<'_>>,
+        completed: &BTreeMap<GrantKey, Completion<'_>>,
     ) -> Result<Vec<StandingRow>, DatabaseError> {
-        match &self.db {
-            Db::Postgres(pools) => Ok(sqlx::query_as(RELEASE_POSTGRES)
-                .bind(released.keys().map(|grant| grant.id).collect::<Vec<_>>())
-                .bind(released.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
-                .bind(released.keys().map(|grant| grant.claim).collect::<Vec<_>>())
-                .bind(released.values().map(|by| by.worker.as_str()).collect::<Vec<_>>())
-                .bind(released.values().map(|by| by.subject).collect::<Vec<_>>())
-                .bind(released.values().map(|by| by.type_name.as_str()).collect::<Vec<_>>())
-                .fetch_all(&pools.write)
-                .await?),
-            Db::Sqlite(pools) => {
-                let grants = encode_batch(released.iter().map(|(grant, by)| {
-                    (grant.id, grant.attempt, grant.claim, by.worker, by.subject, by.type_name)
-                }));
-                let release = transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        let query = sqlx::query_as(RELEASE_SQLITE).bind(grants).bind(now);
-                        Ok(query.fetch_all(connection).await?)
-                    })
-                });
-                release.await
-            }
-        }
-    }
-
-    /// How tasks stand, each as far as its subject may see it.
-    async fn standings(&self, tasks: Vec<(Uuid, Option<Uuid>)>) -> Result<Vec<StandingRow>, DatabaseError> {
-        match &self.db {
+        let rows: Vec<EndedAttemptRow> = match &self.db {
             Db::Postgres(pools) => {
-                let (ids, subjects): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-                let query = sqlx::query_as(CURRENT_STATUS_POSTGRES).bind(ids).bind(subjects);
-                Ok(query.fetch_all(&pools.read).await?)
+                let (pauses, permanent): (Vec<_>, Vec<_>) =
+                    completed.values().map(|completion| hint_columns(completion.hint)).unzip();
+                let fail = bind_completions(FAIL_POSTGRES, completed).bind(permanent).bind(pauses);
+                fail.fetch_all(&pools.write).await?
             }
-            Db::Sqlite(pools) => Ok(sqlx::query_as(CURRENT_STATUS_SQLITE)
-                .bind(encode_batch(tasks))
-                .bind(self.clock.now())
-                .fetch_all(&pools.read)
-                .await?),
-        }
+            Db::Sqlite(pools) => {
+                let reports = encode_completions(completed);
+                transaction(&pools.write, &self.clock, move |connection, now| {
+                    Box::pin(async move {
+                        let held = sqlx::query_as(FAIL_SQLITE).bind(reports).bind(now);
+                        let held: Vec<HeldRow> = held.fetch_all(&mut *connection).await?;
+                        end_attempts_on_sqlite(connection, held, now).await
+                    })
+                })
+                .await?
+            }
+        };
+        Ok(rows.into_iter().map(StandingRow::from).collect())
     }
+}
+
+/// Binds the grants and what is reported of them, as the parameters from $1 to $8.
+fn bind_completions<'q, T>(
+    statement: &'static str,
+    completed: &'q BTreeMap<GrantKey, Completion<'q>>,
+) -> QueryAs<'q, Postgres, T, PgArguments>
+where
+    T: for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_as(statement)
+        .bind(completed.keys().map(|grant| grant.id).collect::<Vec<_>>())
+        .bind(completed.keys().map(|grant| grant.attempt).collect::<Vec<_>>())
+        .bind(completed.keys().map(|grant| grant.claim).collect::<Vec<_>>())
+        .bind(completed.values().map(|completion| completion.by.worker.as_str()).collect::<Vec<_>>())
+        .bind(completed.values().map(|completion| completion.by.subject).collect::<Vec<_>>())
+        .bind(completed.values().map(|completion| completion.by.type_name.as_str()).collect::<Vec<_>>())
+        .bind(completed.values().map(|completion| completion.succeeded).collect::<Vec<_>>())
+        .bind(completed.values().map(|completion| &*completion.content).collect::<Vec<_>>())
+}
+
+/// The grants and what is reported of them, as a JSON array of arrays.
+fn encode_completions(completed: &BTreeMap<GrantKey, Completion<'_>>) -> String {
+    encode_batch(completed.iter().map(|(grant, Completion { by, succeeded, content, hint })| {
+        let (retry_after_ms, is_permanent) = hint_columns(*hint);
+        let grant = (grant.id, grant.attempt, grant.claim);
+        let by = (by.worker, by.subject, by.type_name);
+        (grant.0, grant.1, grant.2, by.0, by.1, by.2, succeeded, content, is_permanent, retry_after_ms)
+    }))
 }
 
 /// Sorts the reports into those that complete a grant and those that release one, each grant once.
@@ -315,7 +282,7 @@ fn by_grant(
                 continue;
             }
         };
-        completed.entry(grant).or_insert(Completion { by, succeeded, content });
+        completed.entry(grant).or_insert(Completion { by, succeeded, content, hint: report.retry });
     }
     (completed, released)
 }
@@ -323,42 +290,4 @@ fn by_grant(
 /// Replaces NUL, the one character that text on PostgreSQL cannot contain.
 fn storable(error: &str) -> Cow<'_, str> {
     if error.contains('\0') { error.replace('\0', "\u{fffd}").into() } else { error.into() }
-}
-
-fn add_standings(
-    standings: &mut HashMap<Uuid, TaskStanding>,
-    rows: Vec<StandingRow>,
-) -> Result<(), DatabaseError> {
-    for row in rows {
-        let standing = TaskStanding {
-            attempt: row.attempt.cast_unsigned(),
-            status: parse_column("outcome", row.id, &row.status)?,
-            reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
-            late_us: row.late_us.unwrap_or(0),
-        };
-        standings.insert(row.id, standing);
-    }
-    Ok(())
-}
-
-impl TaskStanding {
-    /// The result of `report`, by how its task stands now.
-    fn result_of(&self, report: &Report) -> SettleResult {
-        if self.attempt != report.attempt {
-            return SettleResult::Stale;
-        }
-        let by_time = self.status == Status::Running
-            || matches!(self.reason, Some(Reason::LateResult | Reason::TtlExpired));
-        match (self.status, &report.reported) {
-            (Status::Created, AttemptOutcome::Released) => SettleResult::Released,
-            (Status::Running | Status::Cancelled, _) if by_time && self.late_us > 0 => {
-                SettleResult::Late { late_by_ms: self.late_us.cast_unsigned().div_ceil(1000) }
-            }
-            (Status::Cancelled, _) => {
-                self.reason.map_or(SettleResult::Stale, |reason| SettleResult::Cancelled { reason })
-            }
-            (Status::Finished, AttemptOutcome::Result(_)) => SettleResult::Finished,
-            (Status::Created | Status::Running | Status::Finished, _) => SettleResult::Stale,
-        }
-    }
 }

@@ -10,34 +10,42 @@ use crate::store::Store;
 const POSTGRES: &str = "
     with accepted as (
         insert into task (
-            id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
+            id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
+            options)
         select g.id, g.owner, g.type, g.queue, g.parameters, g.ttl_ms, g.start_within_ms, (select now_us()), g.traceparent,
-            nullif(greatest((select now_us()) + g.delay_ms * 1000, g.not_before_at), (select now_us()))
+            nullif(greatest((select now_us()) + g.delay_ms * 1000, g.not_before_at), (select now_us())), g.options
         from unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
-            $9::bigint[], $10::bigint[])
-            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at)
+            $9::bigint[], $10::bigint[], $11::text[])
+            as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at, options)
         on conflict (id) do nothing
-        returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms
+        returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms,
+            options::jsonb as options
     )
-    insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
-    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end, ready_at,
-        ready_at + start_within_ms * 1000, 0
+    insert into unfinished_task (
+        id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
+    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
+        coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
+        coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
     from accepted";
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
-    insert into unfinished_task (id, owner, type, queue, phase, ready_at, due_at, attempt)
+    insert into unfinished_task (
+        id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3,
-        case when ready_at > ?2 then 0 else 1 end, ready_at, ready_at + (value->>6) * 1000, 0
-    from (select value, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
+        case when ready_at > ?2 then 0 else 1 end, coalesce(options->>'priority', 4),
+        ready_at, ready_at + (value->>6) * 1000, 0,
+        coalesce(options->'retry'->>'maxAttempts' - 1, 0), options->'retry'->>'backoffMs'
+    from (select value, value->>10 as options, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
     on conflict (id) do nothing;
 
     insert into task (
-        id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at)
+        id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
+        options)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3, value->>4, value->>5, value->>6, ?2,
-        value->>7, nullif(max(?2 + (value->>8) * 1000, value->>9), ?2)
+        value->>7, nullif(max(?2 + (value->>8) * 1000, value->>9), ?2), value->>10
     from json_each(?1)
     where true
     on conflict (id) do nothing";
@@ -52,7 +60,8 @@ impl Store {
             Db::Postgres(pools) => submit_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {
                 let rows = encode_batch(tasks.iter().map(|task| {
-                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, .. } = task;
+                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } =
+                        task;
                     let (delay_ms, not_before) = not_before(task);
                     (
                         id,
@@ -65,6 +74,7 @@ impl Store {
                         trace,
                         delay_ms,
                         not_before,
+                        options.to_json(),
                     )
                 }));
                 transaction(&pools.write, &self.clock, move |connection, now| {
@@ -93,6 +103,7 @@ async fn submit_on_postgres(pool: &PgPool, tasks: &[&Submission]) -> Result<(), 
         .bind(tasks.iter().map(traceparent).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).0).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).1).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| task.options.to_json()).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(())

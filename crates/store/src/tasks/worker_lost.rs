@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use database::{DatabaseError, Db, encode_batch, transaction};
+use database::{DatabaseError, Db, transaction};
 use domain::WorkerProcess;
-use sqlx::SqliteConnection;
 
 use crate::store::Store;
+use crate::tasks::end_attempts::{
+    EndedAttemptRow, EndedAttempts, HeldRow, decode_ended_attempts, end_attempts_on_postgres,
+    end_attempts_on_sqlite, held_columns_on_sqlite,
+};
 use crate::tasks::insert_outcome::insert_outcome;
-use crate::tasks::rows::{EndedRow, EndedTask, ended_tasks};
 
 /// How long a worker's row is kept after the worker has been declared lost, in microseconds. A claim request of the lost worker
 /// may still be waiting; tasks that are granted to that request are found, and ended, by means of the row.
@@ -21,62 +23,49 @@ const MARK_POSTGRES: &str =
 
 const MARK_SQLITE: &str = "update worker set is_lost = 1 where not is_lost and last_heartbeat_at < ?2 - ?1";
 
-/// Ends the running tasks that `$lost` selects, of the rows `u` of `unfinished_task`. A row that another statement has locked
-/// is skipped: the next call finds it if it still runs.
-macro_rules! end_tasks_on_postgres {
+/// The columns of running attempts of lost workers, of rows `u` of `unfinished_task`. Each statement skips a row that another one
+/// has locked: the next call finds it if it still runs.
+macro_rules! columns_on_postgres {
+    () => {
+        "u.*, 'WORKER_LOST' as reason, null::text as error, false as is_permanent, null::bigint as retry_after_ms"
+    };
+}
+
+macro_rules! running_on_sqlite {
     ($lost:literal) => {
         concat!(
-            "with running as materialized (",
-            $lost,
-            "), gone as (
-                delete from unfinished_task u using running where u.id = running.id
-                returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at
-            ), ended as (",
-            insert_outcome!(now: "(select now_us())", cancelled: "'WORKER_LOST'", from: "gone"),
-            ")
-            select id, attempt, 'WORKER_LOST' as reason, (select now_us()) as ended_at,
-                (select now_us()) - due_at as late_us, worker, subject
-            from gone"
+            "select ",
+            held_columns_on_sqlite!(),
+            ", 'WORKER_LOST' as reason, null as error, false as is_permanent, null as retry_after_ms
+            from unfinished_task u left join task t on u.retries_left > 0 and t.id = u.id
+            where u.phase = 2 and ",
+            $lost
         )
     };
 }
 
-macro_rules! end_tasks_on_sqlite {
-    (now: $now:literal, lost: $lost:literal) => {
-        concat!(
-            insert_outcome!(now: $now, cancelled: "'WORKER_LOST'", from: "unfinished_task"),
-            " where phase = 2 and ",
-            $lost,
-            "
-            returning id, attempt, reason, ended_at, ended_at - started_at - ttl_ms * 1000 as late_us,
-                worker, subject"
-        )
-    };
-}
-
-const LOST_POSTGRES: &str = end_tasks_on_postgres!(
-    "select locked.id from (select name, subject from worker where is_lost) lost cross join lateral (
-        select u.id from unfinished_task u
+const LOST_POSTGRES: &str = end_attempts_on_postgres!(concat!(
+    "select running.* from (select name, subject from worker where is_lost) lost cross join lateral (
+        select ",
+    columns_on_postgres!(),
+    " from unfinished_task u
         where u.worker = lost.name and u.phase = 2 and u.subject = lost.subject for update skip locked
-    ) locked"
+    ) running"
+));
+
+const LOST_SQLITE: &str = running_on_sqlite!(
+    "u.worker in (select name from worker where is_lost)
+        and u.subject = (select lost.subject from worker lost where lost.name = u.worker)"
 );
 
-const LOST_SQLITE: &str = end_tasks_on_sqlite!(
-    now: "?1",
-    lost: "worker in (select name from worker where is_lost)
-        and subject = (select lost.subject from worker lost where lost.name = unfinished_task.worker)"
-);
-
-const EARLIER_POSTGRES: &str = end_tasks_on_postgres!(
-    "select u.id from unfinished_task u
+const EARLIER_POSTGRES: &str = end_attempts_on_postgres!(concat!(
+    "select ",
+    columns_on_postgres!(),
+    " from unfinished_task u
     where u.worker = $1 and u.phase = 2 and u.subject = $2 and u.instance <> $3 for update skip locked"
-);
+));
 
-const EARLIER_SQLITE: &str =
-    end_tasks_on_sqlite!(now: "?4", lost: "worker = ?1 and subject = ?2 and instance <> ?3");
-
-const DELETE_UNFINISHED_SQLITE: &str =
-    "delete from unfinished_task where id in (select unhex(value, '-') from json_each(?1))";
+const EARLIER_SQLITE: &str = running_on_sqlite!("u.worker = ?1 and u.subject = ?2 and u.instance <> ?3");
 
 const DELETE_POSTGRES: &str = "
     delete from worker w
@@ -95,10 +84,10 @@ impl Store {
     pub async fn end_tasks_of_silent_workers(
         &self,
         silence: Duration,
-    ) -> Result<Vec<EndedTask>, DatabaseError> {
+    ) -> Result<EndedAttempts, DatabaseError> {
         let silence = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
         let retention = silence.saturating_add(ROW_RETENTION);
-        let rows: Vec<EndedRow> = match &self.db {
+        let rows: Vec<EndedAttemptRow> = match &self.db {
             Db::Postgres(pools) => {
                 sqlx::query(MARK_POSTGRES).bind(silence).execute(&pools.write).await?;
                 let lost = sqlx::query_as(LOST_POSTGRES).fetch_all(&pools.write).await?;
@@ -109,9 +98,9 @@ impl Store {
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         sqlx::query(MARK_SQLITE).bind(silence).bind(now).execute(&mut *connection).await?;
-                        let lost: Vec<EndedRow> =
-                            sqlx::query_as(LOST_SQLITE).bind(now).fetch_all(&mut *connection).await?;
-                        delete_on_sqlite(connection, &lost).await?;
+                        let lost: Vec<HeldRow> =
+                            sqlx::query_as(LOST_SQLITE).fetch_all(&mut *connection).await?;
+                        let lost = end_attempts_on_sqlite(connection, lost, now).await?;
                         sqlx::query(DELETE_SQLITE).bind(retention).bind(now).execute(connection).await?;
                         Ok(lost)
                     })
@@ -119,7 +108,7 @@ impl Store {
                 .await?
             }
         };
-        ended_tasks(rows)
+        decode_ended_attempts(rows)
     }
 
     /// Ends what runs under the name of `process` for the same subject and was granted to another process (`WORKER_LOST`). It is
@@ -127,9 +116,9 @@ impl Store {
     pub async fn end_tasks_of_earlier_processes(
         &self,
         process: &WorkerProcess,
-    ) -> Result<Vec<EndedTask>, DatabaseError> {
+    ) -> Result<EndedAttempts, DatabaseError> {
         let WorkerProcess { name, subject, instance } = process.clone();
-        let rows: Vec<EndedRow> = match &self.db {
+        let rows: Vec<EndedAttemptRow> = match &self.db {
             Db::Postgres(pools) => {
                 let lost =
                     sqlx::query_as(EARLIER_POSTGRES).bind(name.as_str()).bind(subject.0).bind(instance.0);
@@ -139,20 +128,13 @@ impl Store {
                 transaction(&pools.write, &self.clock, move |connection, now| {
                     Box::pin(async move {
                         let lost = sqlx::query_as(EARLIER_SQLITE).bind(name.as_str()).bind(subject.0);
-                        let lost = lost.bind(instance.0).bind(now).fetch_all(&mut *connection).await?;
-                        delete_on_sqlite(connection, &lost).await?;
-                        Ok(lost)
+                        let lost: Vec<HeldRow> = lost.bind(instance.0).fetch_all(&mut *connection).await?;
+                        end_attempts_on_sqlite(connection, lost, now).await
                     })
                 })
                 .await?
             }
         };
-        ended_tasks(rows)
+        decode_ended_attempts(rows)
     }
-}
-
-async fn delete_on_sqlite(connection: &mut SqliteConnection, lost: &[EndedRow]) -> Result<(), DatabaseError> {
-    let ids = encode_batch(lost.iter().map(|row| row.id));
-    sqlx::query(DELETE_UNFINISHED_SQLITE).bind(ids).execute(connection).await?;
-    Ok(())
 }

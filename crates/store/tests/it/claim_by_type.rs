@@ -330,7 +330,7 @@ async fn a_corrupt_task_does_not_fail_the_others() {
             .collect();
         assert_eq!(ids(&test.store.claim_by_id(&claims).await.unwrap()), HashSet::from([whole.id]));
         test.advance(5 * SECOND + 1).await;
-        assert_eq!(test.store.expire().await.unwrap().len(), 4, "they end by their TTL");
+        assert_eq!(test.store.expire().await.unwrap().ended.len(), 4, "they end by their TTL");
     })
     .await;
 }

@@ -14,16 +14,16 @@ async fn a_running_task_ends_after_its_deadline() {
     each_database(|test| async move {
         let grant = test.running().await;
         test.advance(5 * SECOND).await;
-        assert_eq!(test.store.expire().await.unwrap(), []);
+        assert_eq!(test.store.expire().await.unwrap().ended, []);
         test.advance(1).await;
         let now = Timestamp(test.now());
         let (reason, holder) = (Some(Reason::TtlExpired), Some(holder("w1")));
         let ended = EndedTask { id: grant.id, attempt: 1, reason, ended: now, late_us: 1, holder };
-        assert_eq!(test.store.expire().await.unwrap(), [ended]);
+        assert_eq!(test.store.expire().await.unwrap().ended, [ended]);
         let task = test.task(grant.id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::TtlExpired)));
         assert_eq!((task.end_date, task.start_date), (Some(now), Some(now.plus_micros(-5 * SECOND - 1))));
-        assert_eq!(test.store.expire().await.unwrap(), [], "once");
+        assert_eq!(test.store.expire().await.unwrap().ended, [], "once");
     })
     .await;
 }
@@ -34,12 +34,12 @@ async fn a_task_that_was_not_claimed_in_time_ends() {
     each_database(|test| async move {
         let id = test.created().await;
         test.advance(60 * SECOND).await;
-        assert_eq!(test.store.expire().await.unwrap(), []);
+        assert_eq!(test.store.expire().await.unwrap().ended, []);
         test.advance(7).await;
         let now = Timestamp(test.now());
         let reason = Some(Reason::NotStarted);
         let ended = EndedTask { id, attempt: 0, reason, ended: now, late_us: 7, holder: None };
-        assert_eq!(test.store.expire().await.unwrap(), [ended]);
+        assert_eq!(test.store.expire().await.unwrap().ended, [ended]);
         let task = test.task(id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::NotStarted)));
         assert_eq!((task.start_date, task.worker_name, task.attempt), (None, None, 0));
@@ -60,9 +60,9 @@ async fn the_longest_overdue_tasks_are_ended_first() {
         let ids =
             |ended: Vec<EndedTask>| ended.into_iter().map(|ended| ended.id).collect::<HashSet<TaskId>>();
         let expected = |tasks: &[Submission]| tasks.iter().map(|task| task.id).collect::<HashSet<TaskId>>();
-        assert_eq!(ids(test.store.expire().await.unwrap()), expected(&tasks[..500]));
-        assert_eq!(ids(test.store.expire().await.unwrap()), expected(&tasks[500..]));
-        assert_eq!(test.store.expire().await.unwrap(), []);
+        assert_eq!(ids(test.store.expire().await.unwrap().ended), expected(&tasks[..500]));
+        assert_eq!(ids(test.store.expire().await.unwrap().ended), expected(&tasks[500..]));
+        assert_eq!(test.store.expire().await.unwrap().ended, []);
     })
     .await;
 }
@@ -80,7 +80,7 @@ async fn racing_sweeps_end_each_task_once() {
         let mut race = JoinSet::new();
         for _ in 0..8 {
             let store = test.another();
-            race.spawn(async move { store.expire().await.unwrap() });
+            race.spawn(async move { store.expire().await.unwrap().ended });
         }
         let ended: Vec<TaskId> = race.join_all().await.into_iter().flatten().map(|ended| ended.id).collect();
         assert_eq!(ended.len(), 300);
@@ -94,14 +94,14 @@ async fn racing_sweeps_end_each_task_once() {
 async fn an_idle_sweep_hides_no_deadline() {
     each_database(|test| async move {
         for round in 0..3 {
-            assert_eq!(test.store.expire().await.unwrap(), []);
+            assert_eq!(test.store.expire().await.unwrap().ended, []);
             let task = Submission { ttl: millis(1), ..test.submission() };
             test.store.submit(std::slice::from_ref(&task)).await.unwrap();
             test.claim(task.id, "w1").await.unwrap();
             test.advance(MILLI).await;
-            assert_eq!(test.store.expire().await.unwrap(), []);
+            assert_eq!(test.store.expire().await.unwrap().ended, []);
             test.advance(1).await;
-            assert_eq!(test.store.expire().await.unwrap().len(), 1, "round {round}");
+            assert_eq!(test.store.expire().await.unwrap().ended.len(), 1, "round {round}");
             test.advance(10 * SECOND).await;
         }
     })

@@ -214,7 +214,7 @@ async fn a_late_release_is_refused() {
         test.advance(1).await;
         assert_eq!(test.report(&grant, AttemptOutcome::Released).await, SettleResult::Late { late_by_ms: 1 });
         assert_eq!(test.status(grant.id).await, Status::Running, "the sweep will end it");
-        assert_eq!(test.store.expire().await.unwrap()[0].reason, Some(Reason::TtlExpired));
+        assert_eq!(test.store.expire().await.unwrap().ended[0].reason, Some(Reason::TtlExpired));
     })
     .await;
 }

@@ -25,7 +25,7 @@ async fn heartbeat(test: &TestStore, name: &str, running: &[GrantRef]) -> Vec<Gr
 }
 
 async fn end_silent(test: &TestStore) -> Vec<EndedTask> {
-    test.store.end_tasks_of_silent_workers(SILENCE).await.unwrap()
+    test.store.end_tasks_of_silent_workers(SILENCE).await.unwrap().ended
 }
 
 /// A worker's row is that of its last heartbeat.
@@ -135,7 +135,7 @@ async fn a_claim_without_heartbeats_ends_by_its_deadline() {
         assert_eq!(test.status(grant.id).await, Status::Running);
         test.advance(60 * SECOND).await;
         assert_eq!(end_silent(&test).await, []);
-        assert_eq!(test.store.expire().await.unwrap().len(), 1);
+        assert_eq!(test.store.expire().await.unwrap().ended.len(), 1);
     })
     .await;
 }
@@ -220,16 +220,20 @@ async fn tasks_of_an_earlier_process_end_at_once() {
         let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..process("w1") };
         test.claim_with(ClaimById { worker: other, ..claim_by(foreign, "w1") }).await.unwrap();
         test.advance(SECOND).await;
-        assert_eq!(test.store.end_tasks_of_earlier_processes(&process("w1")).await.unwrap(), [], "its own");
+        assert_eq!(
+            test.store.end_tasks_of_earlier_processes(&process("w1")).await.unwrap().ended,
+            [],
+            "its own"
+        );
         let started = WorkerProcess { instance: InstanceId::random(), ..process("w1") };
         let (now, reason) = (Timestamp(test.now()), Some(Reason::WorkerLost));
         let (late_us, holder) = (-4 * SECOND, Some(holder("w1")));
         let ended = EndedTask { id: mine.id, attempt: 1, reason, ended: now, late_us, holder };
-        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap(), [ended]);
+        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap().ended, [ended]);
         assert_eq!(test.status(waiting).await, Status::Created);
         assert_eq!(test.status(theirs).await, Status::Running, "another worker's task");
         assert_eq!(test.status(foreign).await, Status::Running, "another account's task");
-        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap(), [], "once");
+        assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap().ended, [], "once");
         let answer = test.report(&mine, result("1")).await;
         assert_eq!(answer, SettleResult::Cancelled { reason: Reason::WorkerLost });
     })

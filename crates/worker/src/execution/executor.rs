@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::limits::{MAX_SENT_RESULT_BYTES, result_too_large, truncate_error};
-use domain::{AttemptOutcome, Grant, GrantRef, RawJson, Report, TaskId, TraceContext, WorkerName};
+use domain::{AttemptOutcome, Grant, GrantRef, RawJson, Report, RetryHint, TaskId, TraceContext, WorkerName};
 use telemetry::{Span, SpanKind};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -62,25 +62,28 @@ impl TaskExecutor {
         finish_span(span, &outcome);
         drop(running);
         log_span.in_scope(|| outcome.log(grant.id));
+        let retry = outcome.retry_hint();
         if let Some(reported) = outcome.into_report() {
-            self.report(&grant, reported, deadline, trace);
+            self.report(&grant, reported, retry, deadline, trace);
         }
     }
 
     /// Releases a granted task that this worker cannot run: other workers may claim it.
     pub(crate) fn release(&self, grant: &Grant, deadline: Deadline) {
-        self.report(grant, AttemptOutcome::Released, deadline, grant.trace);
+        self.report(grant, AttemptOutcome::Released, None, deadline, grant.trace);
     }
 
     fn report(
         &self,
         grant: &Grant,
         reported: AttemptOutcome,
+        retry: Option<RetryHint>,
         deadline: Deadline,
         trace: Option<TraceContext>,
     ) {
         let Grant { id, attempt, claim, .. } = *grant;
-        let report = Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, trace };
+        let report =
+            Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, retry, trace };
         self.reports.add(PendingReport::new(report, deadline));
     }
 
@@ -185,6 +188,14 @@ impl RunOutcome {
             Self::Released => info!("task {id} is released"),
             Self::DeadlineExceeded => info!("task {id} was stopped at its deadline"),
             Self::Stopped => info!("task {id} was stopped because the Backend said so"),
+        }
+    }
+
+    /// What the operation says about another attempt.
+    fn retry_hint(&self) -> Option<RetryHint> {
+        match self {
+            Self::Failed(failure) => failure.retry_hint(),
+            _ => None,
         }
     }
 

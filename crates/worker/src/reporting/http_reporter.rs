@@ -197,6 +197,9 @@ fn log_settled(pending: &PendingReport, result: &SettleResult, worker: &WorkerNa
     match result {
         SettleResult::Finished => debug!(task.id = %id, "task {id} finished"),
         SettleResult::Released => debug!(task.id = %id, "task {id} is ready for another worker"),
+        SettleResult::Retried { reason, ready_date } => {
+            debug!(task.id = %id, task.reason = %reason, "task {id} is tried again at {ready_date}: {reason}");
+        }
         SettleResult::Cancelled { reason } => {
             debug!(task.id = %id, task.reason = %reason, "task {id} is cancelled: {reason}");
         }

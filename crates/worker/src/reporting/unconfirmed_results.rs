@@ -154,6 +154,7 @@ mod tests {
             attempt: 1,
             claim: ClaimId::random(),
             reported,
+            retry: None,
             trace: None,
         };
         PendingReport::new(report, Deadline::of(SuspendAwareInstant::now(), 0, REMAINING_MS))

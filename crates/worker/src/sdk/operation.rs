@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
-use domain::TtlBounds;
+use domain::limits::MAX_DELAY_MS;
+use domain::{RetryHint, TtlBounds};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,30 +53,52 @@ pub trait Operation: Send + Sync + 'static {
 
 /// Why an operation failed, as a sentence that the task's owner can read. The operator `?` converts any error into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure(String);
+pub struct Failure {
+    sentence: String,
+    retry: Option<RetryHint>,
+}
 
 impl Failure {
     /// A failure with the text `sentence`.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+        Self { sentence: sentence.into(), retry: None }
+    }
+
+    /// The same failure, after which the task is not tried again: another attempt would fail the same way.
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        Self { retry: Some(RetryHint::Never), ..self }
+    }
+
+    /// The same failure, after which the task is tried again after `pause` if its submission allows another attempt. Without this
+    /// the pause is the one that the submission asks for.
+    #[must_use]
+    pub fn retry_after(self, pause: Duration) -> Self {
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_MS);
+        Self { retry: Some(RetryHint::AfterMs(millis)), ..self }
+    }
+
+    /// What the failure says about another attempt.
+    pub(crate) const fn retry_hint(&self) -> Option<RetryHint> {
+        self.retry
     }
 }
 
 /// The text of the error and its causes. (`Failure` does not implement `Error`: this implementation would conflict.)
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(error_chain(&error))
+        Self::new(error_chain(&error))
     }
 }
 
 impl From<Failure> for String {
     fn from(failure: Failure) -> Self {
-        failure.0
+        failure.sentence
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.sentence)
     }
 }

@@ -200,6 +200,7 @@ impl TestBackend {
             ttl: Ttl::DEFAULT_MAX,
             start_within: Ttl::DEFAULT_MAX,
             trace: None,
+            options: domain::TaskOptions::default(),
         };
         let batch: Vec<Submission> = (0..count).map(|_| submission()).collect();
         self.store.submit(&batch).await.unwrap();

@@ -118,6 +118,7 @@ impl TestStore {
             not_before: NotBefore::Submission,
             start_within: millis(60_000),
             trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
+            options: domain::TaskOptions::default(),
         }
     }
 
@@ -217,7 +218,7 @@ pub(crate) fn claim_by(id: TaskId, name: &str) -> ClaimById {
 
 pub(crate) fn report(grant: &Grant, reported: AttemptOutcome) -> Report {
     let Grant { id, attempt, claim, .. } = *grant;
-    Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, trace: None }
+    Report { id, type_name: grant.type_name.clone(), attempt, claim, reported, retry: None, trace: None }
 }
 
 pub(crate) fn result(text: &str) -> AttemptOutcome {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, ClaimId, GrantRef, InstanceId, NotBefore, OwnerId, Report, SettleResult, State,
-    Submission, TaskId, Timestamp, TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, BackoffFactor, ClaimId, GrantRef, InstanceId, NotBefore, OwnerId, Report, RetryPolicy,
+    SettleResult, State, Submission, TaskId, TaskOptions, Timestamp, TypeName, WorkerName, WorkerProcess,
 };
 use futures_util::future::join_all;
-use store::{AttributedReport, ClaimById, EndedTask, Granted, PullRequest, PullResult, ReadyTask, Store};
+use store::{AttributedReport, ClaimById, EndedAttempts, Granted, PullRequest, PullResult, ReadyTask, Store};
 use uuid::Uuid;
 
 use crate::kit::table_dump::Tables;
@@ -43,7 +43,7 @@ pub(crate) enum CallResult {
     PullResult(PullResult),
     SettleResult(Vec<SettleResult>),
     Promoted(Vec<ReadyTask>),
-    EndedTask(Vec<EndedTask>),
+    EndedAttempts(EndedAttempts),
 }
 
 /// What a call did to one task, and what its result says of that task.
@@ -166,16 +166,19 @@ impl Call {
             }
             Self::Settle(reports) => CallResult::SettleResult(store.settle(reports).await.unwrap()),
             Self::Promote => CallResult::Promoted(store.promote_delayed().await.unwrap()),
-            Self::Expire => CallResult::EndedTask(store.expire().await.unwrap()),
+            Self::Expire => CallResult::EndedAttempts(store.expire().await.unwrap()),
             Self::EndTasksOfSilent => {
                 let silence = Duration::from_micros(SILENCE.cast_unsigned());
-                CallResult::EndedTask(store.end_tasks_of_silent_workers(silence).await.unwrap())
+                CallResult::EndedAttempts(store.end_tasks_of_silent_workers(silence).await.unwrap())
             }
             Self::EndTasksOfWorker(worker) => {
                 let started = WorkerProcess { instance: InstanceId::random(), ..process(worker.as_str()) };
-                CallResult::EndedTask(store.end_tasks_of_earlier_processes(&started).await.unwrap())
+                CallResult::EndedAttempts(store.end_tasks_of_earlier_processes(&started).await.unwrap())
             }
-            Self::Cancel(owner, tasks) => CallResult::EndedTask(store.cancel(*owner, tasks).await.unwrap()),
+            Self::Cancel(owner, tasks) => {
+                let ended = store.cancel(*owner, tasks).await.unwrap();
+                CallResult::EndedAttempts(EndedAttempts { ended, retried: Vec::new() })
+            }
         }
     }
 
@@ -218,19 +221,19 @@ impl Call {
             }
             (_, CallResult::Promoted(promoted)) => {
                 let answer = |id: &TaskId| {
-                    let is_promoted = promoted
-                        .iter()
-                        .any(|task| task.id == *id && task.since.0 == now && task.attempt == 0);
+                    let is_promoted = promoted.iter().any(|task| task.id == *id && task.since.0 == now);
                     if is_promoted { Answer::Promoted } else { Answer::Nothing }
                 };
                 model.tasks.keys().map(|id| effect(*id, Act::Promote, answer(id))).collect()
             }
-            (_, CallResult::EndedTask(ended)) => {
+            (_, CallResult::EndedAttempts(EndedAttempts { ended, retried })) => {
                 let (act, ids) = self.ending(model, now);
-                let answer = |id| ended.iter().find(|ended| ended.id == id).cloned();
-                let ids = ids.into_iter();
-                ids.map(|id| effect(id, act.clone(), answer(id).map_or(Answer::Nothing, Answer::EndedTask)))
-                    .collect()
+                let ended_task =
+                    |id| ended.iter().find(|ended| ended.id == id).cloned().map(Answer::EndedTask);
+                let retried =
+                    |id| retried.iter().find(|retried| retried.id == id).cloned().map(Answer::Retried);
+                let answer = |id| ended_task(id).or_else(|| retried(id)).unwrap_or(Answer::Nothing);
+                ids.into_iter().map(|id| effect(id, act.clone(), answer(id))).collect()
             }
             _ => Vec::new(),
         };
@@ -333,7 +336,7 @@ impl CallResult {
             Self::Granted(granted) | Self::PullResult(PullResult { granted, .. }) => granted.len(),
             Self::SettleResult(settled) => settled.len(),
             Self::Promoted(promoted) => promoted.len(),
-            Self::EndedTask(ended) => ended.len(),
+            Self::EndedAttempts(ended) => ended.len(),
         }
     }
 }
@@ -376,7 +379,15 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
         instant => NotBefore::Instant(Timestamp(START - instant * MILLI)),
     };
     let (owner, type_name) = (owner(new.owner), typed(new.kind));
-    Submission { owner, type_name, ttl, not_before, start_within, trace, ..usual }
+    let retry = (new.max_attempts > 1).then(|| RetryPolicy {
+        max_attempts: new.max_attempts,
+        backoff_ms: 700,
+        factor: BackoffFactor::try_from(1.5).unwrap(),
+        max_backoff_ms: 1500,
+        on: RetryPolicy::REASONS.into_iter().filter(|reason| *reason != new.not_on).collect(),
+    });
+    let options = TaskOptions { retry, total_ttl_ms: new.total_ttl.map(millis), ..TaskOptions::default() };
+    Submission { owner, type_name, ttl, not_before, start_within, trace, options, ..usual }
 }
 
 fn claim_request(model: &Model, new: &NewClaim) -> Option<ClaimById> {
@@ -394,9 +405,13 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> AttributedRepor
         Reporter::Older => (current, task.attempt().saturating_sub(1)),
         Reporter::Claim(number) => (claim(number), task.attempt()),
     };
+    let retry = match reported {
+        Reported::Error(hint) => hint,
+        _ => None,
+    };
     let reported = match reported {
         Reported::Result => AttemptOutcome::Result(json(r#"{"n": 1e2}"#)),
-        Reported::Error => AttemptOutcome::Error("it broke".to_owned()),
+        Reported::Error(_) => AttemptOutcome::Error("it broke".to_owned()),
         Reported::Released => AttemptOutcome::Released,
     };
     let worker = match &task.state {
@@ -404,7 +419,8 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> AttributedRepor
         _ => named(0),
     };
     let Submission { id, type_name, .. } = &task.submission;
-    let report = Report { id: *id, type_name: type_name.clone(), attempt, claim, reported, trace: None };
+    let report =
+        Report { id: *id, type_name: type_name.clone(), attempt, claim, reported, retry, trace: None };
     AttributedReport { worker, subject: None, report }
 }
 

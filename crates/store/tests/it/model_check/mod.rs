@@ -14,7 +14,7 @@ use crate::model_check::calls::{Call, Effect, check_claims, heartbeat, run_all};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::steps::{Operation, Step, histories};
 
-const CLEAR: &str = "delete from unfinished_task; delete from outcome; delete from task; delete from worker";
+const CLEAR: &str = "delete from unfinished_task; delete from attempt; delete from outcome; delete from task; delete from worker";
 
 #[test]
 fn random_histories_on_sqlite_match_the_state_machine() {
@@ -165,13 +165,18 @@ fn explained(
 fn matches_rows(task: &ModelTask, found: &Tables) -> bool {
     let unfinished = found.unfinished.iter().find(|row| row.0 == task.submission.id.0);
     let ended = found.outcome.iter().find(|row| row.0 == task.submission.id.0);
-    task.unfinished_row().as_ref() == unfinished && task.outcome_row().as_ref() == ended
+    let attempts: Vec<_> =
+        found.attempt.iter().filter(|row| row.0 == task.submission.id.0).cloned().collect();
+    task.unfinished_row().as_ref() == unfinished
+        && task.outcome_row().as_ref() == ended
+        && task.attempts == attempts
 }
 
 fn expected(model: &Model) -> Tables {
     Tables {
         task: model.tasks.values().map(ModelTask::task_row).collect(),
         unfinished: model.tasks.values().filter_map(ModelTask::unfinished_row).collect(),
+        attempt: model.tasks.values().flat_map(|task| task.attempts.clone()).collect(),
         outcome: model.tasks.values().filter_map(ModelTask::outcome_row).collect(),
         worker: model.last_heartbeats.iter().map(|(name, at)| (name.as_str().to_owned(), *at)).collect(),
     }

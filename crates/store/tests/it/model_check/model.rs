@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status, Submission, TaskId,
-    Timestamp, WorkerName,
+    AttemptBudget, AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status,
+    Submission, TaskId, Timestamp, WorkerName,
 };
-use store::{ClaimById, EndedTask, Granted, PullRequest};
+use store::{ClaimById, EndedTask, GrantHolder, Granted, PullRequest, RetriedTask};
 
 use crate::kit::holder;
-use crate::kit::table_dump::{OutcomeRow, TaskRow, UnfinishedRow};
+use crate::kit::table_dump::{AttemptRow, OutcomeRow, TaskRow, UnfinishedRow};
 
 /// The expected content of the database.
 #[derive(Debug, Clone, Default)]
@@ -25,9 +25,20 @@ pub(crate) struct ModelTask {
     pub(crate) created: i64,
     pub(crate) ready_at: i64,
     pub(crate) state: State,
-    run: Option<(WorkerName, i64)>,
+    /// The last attempt, unless it was released or the task is tried again.
+    run: Option<Run>,
+    /// The rows of the attempts that did not end the task.
+    pub(crate) attempts: Vec<AttemptRow>,
     result: Option<String>,
     error: Option<String>,
+}
+
+/// An attempt: its worker, its start and its deadline.
+#[derive(Debug, Clone)]
+struct Run {
+    worker: WorkerName,
+    started: i64,
+    due: i64,
 }
 
 /// What an operation does to one task.
@@ -48,6 +59,7 @@ pub(crate) enum Answer {
     Granted(Granted),
     Promoted,
     EndedTask(EndedTask),
+    Retried(RetriedTask),
     SettleResult(SettleResult),
 }
 
@@ -65,8 +77,17 @@ impl ModelTask {
     pub(crate) fn new(submission: Submission, now: i64) -> Self {
         let submitted = Timestamp(now);
         let ready_at = submission.not_before.ready_at(submitted).0;
-        let state = State::at_submission(submitted, submission.not_before, submission.start_within);
-        Self { submission, created: now, ready_at, state, run: None, result: None, error: None }
+        let state = State::at_submission(submitted, &submission);
+        Self {
+            submission,
+            created: now,
+            ready_at,
+            state,
+            run: None,
+            attempts: Vec::new(),
+            result: None,
+            error: None,
+        }
     }
 
     /// Applies `act` to the task. Returns the answer and whether the state has changed.
@@ -88,7 +109,7 @@ impl ModelTask {
             Act::Expire => self.end(Event::Swept, self.due().map(|due| now - due), now),
             Act::WorkerLost(silent) => {
                 let worker =
-                    self.run.as_ref().map(|(worker, _)| worker).filter(|worker| silent.contains(*worker));
+                    self.run.as_ref().map(|run| &run.worker).filter(|worker| silent.contains(*worker));
                 let Some(worker) = worker.cloned() else { return (Answer::Nothing, false) };
                 self.end(Event::WorkerLost { worker }, self.due().map(|due| now - due), now)
             }
@@ -100,19 +121,15 @@ impl ModelTask {
     }
 
     fn apply(&mut self, event: Event, now: i64) -> bool {
-        let changed = self.state.clone().apply(event, Timestamp(now));
+        let changed = self.state.clone().apply(event, Timestamp(now), &self.submission);
         changed.map(|state| self.state = state).is_ok()
     }
 
     fn claim(&mut self, request: &ClaimById, now: i64) -> (Answer, bool) {
-        let event = Event::Claimed {
-            claim: request.claim,
-            worker: request.worker.name.clone(),
-            ttl: self.submission.ttl,
-        };
-        let changed = self.apply(event, now);
-        if changed {
-            self.run = Some((request.worker.name.clone(), now));
+        let worker = request.worker.name.clone();
+        let changed = self.apply(Event::Claimed { claim: request.claim, worker: worker.clone() }, now);
+        if let (true, State::Running { deadline, .. }) = (changed, &self.state) {
+            self.run = Some(Run { worker, started: now, due: deadline.0 });
         }
         (self.granted(request, now), changed)
     }
@@ -149,23 +166,59 @@ impl ModelTask {
         match &report.reported {
             AttemptOutcome::Result(result) => {
                 let changed = self.apply(Event::Succeeded { claim }, now);
+                if changed {
+                    self.keep_attempt(Some(Reason::LateResult), None, now);
+                }
                 self.result = (self.state.status() == Status::Finished).then(|| result.text().to_owned());
                 changed
             }
             AttemptOutcome::Error(error) => {
-                let changed = self.apply(Event::Failed { claim }, now);
-                self.error = (self.state.reason() == Some(Reason::OperationFailed)).then(|| error.clone());
+                let is_in_time = self.due().is_some_and(|due| now <= due);
+                let changed = self.apply(Event::Failed { claim, hint: report.retry }, now);
+                let error = is_in_time.then(|| error.clone());
+                let reason = if is_in_time { Reason::OperationFailed } else { Reason::TtlExpired };
+                if changed && !self.keep_attempt(Some(reason), error.clone(), now) {
+                    self.error = error;
+                }
                 changed
             }
             AttemptOutcome::Released => {
-                let changed =
-                    self.apply(Event::Released { claim, start_within: self.submission.start_within }, now);
+                let changed = self.apply(Event::Released { claim }, now);
                 if changed {
-                    (self.run, self.ready_at) = (None, now);
+                    self.keep_attempt(None, None, now);
                 }
                 changed
             }
         }
+    }
+
+    /// Adds the row of an attempt that has just ended for `reason`, if its task waits again.
+    fn keep_attempt(&mut self, reason: Option<Reason>, error: Option<String>, now: i64) -> bool {
+        self.ready_at = match self.state {
+            State::Delayed { ready_at, .. } => ready_at.0,
+            State::Created { .. } => now,
+            _ => return false,
+        };
+        let Run { worker, started, due } = self.run.take().expect("an attempt has ended");
+        let attempt = self.attempt().cast_signed();
+        let reason = reason.map(|reason| reason.to_string());
+        self.attempts.push((
+            self.submission.id.0,
+            attempt,
+            worker.to_string(),
+            started,
+            now,
+            due,
+            reason,
+            error,
+        ));
+        true
+    }
+
+    /// The reason of the last attempt, if it did not end the task and was not released.
+    fn retry_reason(&self) -> Option<Reason> {
+        let last = self.attempts.last().filter(|row| row.1 == self.attempt().cast_signed())?;
+        last.6.as_ref().map(|reason| reason.parse().unwrap())
     }
 
     /// The answer to a report, by how the task stands.
@@ -174,10 +227,13 @@ impl ModelTask {
             (State::Delayed { attempt, .. } | State::Created { attempt, .. }, _) => (*attempt, 0),
             (State::Running { attempt, deadline, .. }, _) => (*attempt, now - deadline.0),
             (State::Finished { attempt, .. } | State::Cancelled { attempt, .. }, run) => {
-                let deadline = run.as_ref().map(|(_, started)| started + self.submission.ttl.micros());
-                (*attempt, deadline.map_or(0, |deadline| now - deadline))
+                (*attempt, run.as_ref().map_or(0, |run| now - run.due))
             }
         };
+        let is_waiting = matches!(self.state, State::Delayed { .. } | State::Created { .. });
+        if let (true, true, Some(reason)) = (is_waiting, attempt == report.attempt, self.retry_reason()) {
+            return SettleResult::Retried { reason, ready_date: Timestamp(self.ready_at) };
+        }
         let late_by_ms = late.max(0).cast_unsigned().div_ceil(1000);
         match (&self.state, &report.reported) {
             _ if attempt != report.attempt => SettleResult::Stale,
@@ -194,16 +250,36 @@ impl ModelTask {
         }
     }
 
+    fn retried(&mut self, reason: Reason, late_us: i64, holder: Option<GrantHolder>, now: i64) -> Answer {
+        assert!(self.keep_attempt(Some(reason), None, now), "{:?}", self.state);
+        let Submission { id, type_name, queue, .. } = self.submission.clone();
+        Answer::Retried(RetriedTask {
+            id,
+            type_name,
+            queue,
+            attempt: self.attempt(),
+            reason,
+            ended: Timestamp(now),
+            ready_at: Timestamp(self.ready_at),
+            late_us,
+            holder,
+        })
+    }
+
     fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
         let holder = match &self.state {
             State::Running { worker, .. } => Some(holder(worker.as_str())),
             _ => None,
         };
+        let event_reason =
+            if matches!(event, Event::WorkerLost { .. }) { Reason::WorkerLost } else { Reason::TtlExpired };
         if !self.apply(event, now) {
             return (Answer::Nothing, false);
         }
-        let State::Cancelled { attempt, reason, ended } = self.state else { panic!("{:?}", self.state) };
         let late_us = late_us.expect("an unfinished task has a next instant");
+        let State::Cancelled { attempt, reason, ended } = self.state else {
+            return (self.retried(event_reason, late_us, holder, now), true);
+        };
         (
             Answer::EndedTask(EndedTask {
                 id: self.submission.id,
@@ -251,6 +327,7 @@ impl ModelTask {
             start_within,
             trace,
             not_before,
+            options,
         } = self.submission.clone();
         let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
         let parameters = parameters.map(String::from);
@@ -265,6 +342,7 @@ impl ModelTask {
             self.created,
             trace.map(|trace| trace.to_string()),
             Some(not_before.ready_at(Timestamp(self.created)).0).filter(|ready_at| *ready_at > self.created),
+            options.to_json(),
         )
     }
 
@@ -279,8 +357,32 @@ impl ModelTask {
             State::Delayed { .. } => (0, None, None, None),
             _ => (1, None, None, None),
         };
+        let (State::Delayed { budget, .. } | State::Created { budget, .. } | State::Running { budget, .. }) =
+            &self.state
+        else {
+            return None;
+        };
+        let AttemptBudget { retries_left, backoff_ms, ends_at } = *budget;
         let (name, queue) = (name.into(), queue.into());
-        Some((id.0, owner.0, name, queue, phase, self.ready_at, due, attempt, claim, worker, started))
+        let priority = self.submission.options.priority.get();
+        Some((
+            id.0,
+            owner.0,
+            name,
+            queue,
+            phase,
+            self.ready_at,
+            due,
+            attempt,
+            claim,
+            worker,
+            started,
+            format!(
+                "{priority} {retries_left} {} {}",
+                or_dash(backoff_ms),
+                or_dash(ends_at.map(|end| end.0))
+            ),
+        ))
     }
 
     /// Its row in `outcome`, once it has ended.
@@ -289,13 +391,13 @@ impl ModelTask {
         else {
             return None;
         };
-        let Submission { id, owner, type_name: name, ttl, .. } = self.submission.clone();
+        let Submission { id, owner, type_name: name, .. } = self.submission.clone();
         let status = self.state.status().to_string();
         let reason = self.state.reason().map(|reason| reason.to_string());
         let attempt = attempt.cast_signed();
-        let started = self.run.as_ref().map(|(_, started)| *started);
-        let worker = self.run.as_ref().map(|(worker, _)| worker.as_str().to_owned());
-        let ttl = started.map(|_| ttl.millis().cast_signed());
+        let started = self.run.as_ref().map(|run| run.started);
+        let worker = self.run.as_ref().map(|run| run.worker.as_str().to_owned());
+        let ttl = self.run.as_ref().map(|run| (run.due - run.started) / 1000);
         let (result, error) = (self.result.clone(), self.error.clone());
         Some((
             id.0,
@@ -312,4 +414,8 @@ impl ModelTask {
             error,
         ))
     }
+}
+
+fn or_dash(number: Option<impl ToString>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }

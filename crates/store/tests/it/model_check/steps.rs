@@ -1,5 +1,6 @@
 //! The steps of a history, made of small numbers, which shrink well.
 
+use domain::{Reason, RetryHint, RetryPolicy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -35,6 +36,10 @@ pub(crate) struct NewTask {
     pub(crate) start_within: u64,
     /// In milliseconds; negative: an instant so long after the start of all tests.
     pub(crate) delay: i64,
+    pub(crate) max_attempts: u32,
+    /// The reason for which it is not tried again.
+    pub(crate) not_on: Reason,
+    pub(crate) total_ttl: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +64,7 @@ pub(crate) enum Reporter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reported {
     Result,
-    Error,
+    Error(Option<RetryHint>),
     Released,
 }
 
@@ -100,8 +105,22 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn new_task() -> impl Strategy<Value = NewTask> {
     let delay = select(vec![0, 0, 0, 500, 1000, -1000, -3000]);
-    let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]), delay);
-    new.prop_map(|(owner, kind, ttl, start_within, delay)| NewTask { owner, kind, ttl, start_within, delay })
+    let retry = (
+        select(vec![1, 1, 2, 3]),
+        select(RetryPolicy::REASONS.to_vec()),
+        select(vec![None, None, Some(2500), Some(900)]),
+    );
+    let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]), delay, retry);
+    new.prop_map(|(owner, kind, ttl, start_within, delay, (max_attempts, not_on, total_ttl))| NewTask {
+        owner,
+        kind,
+        ttl,
+        start_within,
+        delay,
+        max_attempts,
+        not_on,
+        total_ttl,
+    })
 }
 
 fn new_claim() -> impl Strategy<Value = NewClaim> {
@@ -113,6 +132,16 @@ fn reporter() -> impl Strategy<Value = Reporter> {
     prop_oneof![5 => Just(Reporter::Current), 1 => Just(Reporter::Older), 1 => (0..4_u8).prop_map(Reporter::Claim)]
 }
 
+fn retry_hint() -> impl Strategy<Value = Option<RetryHint>> {
+    select(vec![
+        None,
+        None,
+        Some(RetryHint::Never),
+        Some(RetryHint::AfterMs(0)),
+        Some(RetryHint::AfterMs(1000)),
+    ])
+}
+
 fn reported() -> impl Strategy<Value = Reported> {
-    prop_oneof![3 => Just(Reported::Result), 1 => Just(Reported::Error), 2 => Just(Reported::Released)]
+    prop_oneof![3 => Just(Reported::Result), 2 => retry_hint().prop_map(Reported::Error), 2 => Just(Reported::Released)]
 }

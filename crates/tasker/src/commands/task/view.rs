@@ -150,6 +150,10 @@ mod tests {
             end_date: Some(Timestamp(1_795_512_601_000_000)),
             deadline: None,
             ttl: 5000.try_into().unwrap(),
+            total_ttl_ms: None,
+            priority: domain::Priority::DEFAULT,
+            max_attempts: 1,
+            retry: None,
             attempt: 0,
             worker_name: None,
         };

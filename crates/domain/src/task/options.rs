@@ -1,0 +1,39 @@
+//! What a submission may say beyond its type, its parameters and its times.
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::priority::Priority;
+use crate::task::retry_policy::RetryPolicy;
+use crate::task::ttl::Ttl;
+
+/// What only few submissions say. It is stored as one JSON text, and costs nothing to a task that says none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskOptions {
+    /// The priority among the ready tasks of the type.
+    #[serde(skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    /// How often, and when, the task is tried again; `None`: it is tried once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// How long all attempts may take together, with the pauses between them, counted from the first grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ttl_ms: Option<Ttl>,
+}
+
+impl TaskOptions {
+    /// Whether the submission says none of it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many attempts may fail, the first one included.
+    pub fn max_attempts(&self) -> u32 {
+        self.retry.as_ref().map_or(1, |retry| retry.max_attempts)
+    }
+
+    /// The options as they are stored; `None` if there are none.
+    pub fn to_json(&self) -> Option<String> {
+        (!self.is_empty()).then(|| serde_json::to_string(self).expect("options are JSON"))
+    }
+}
