@@ -10,7 +10,7 @@ use reqwest::Url;
 use crate::error::ClientError;
 use crate::transport;
 
-/// How long a Backend may answer every request with 503 before the client goes on at the next. It lives, and its database may
+/// How long a Backend may answer every request with 503, or no request in time, before the client goes on at the next. It lives, and its database may
 /// be back at once; a Backend that is cut off from its database alone is left in time, before a worker counts as lost.
 const UNAVAILABILITY_LIMIT: Duration = Duration::from_secs(2);
 
@@ -30,6 +30,8 @@ pub(crate) struct Backends {
 struct State {
     /// The index of the Backend that is used.
     current: usize,
+    /// When that Backend has last served a request.
+    served_at: Option<Instant>,
     /// When that Backend began to answer every request with 503.
     unavailable_since: Option<Instant>,
 }
@@ -40,6 +42,8 @@ enum Verdict {
     Serving,
     /// It is there, and does not serve at the moment.
     Unavailable,
+    /// It has not answered in time.
+    Silent,
     /// It is not there, or it is not one of the installation.
     Gone,
 }
@@ -84,16 +88,18 @@ impl Backends {
         }
         let is_over = match verdict(result) {
             Verdict::Serving => {
-                state.unavailable_since = None;
+                (state.served_at, state.unavailable_since) = (Some(Instant::now()), None);
                 false
             }
+            // A Backend that is slow and has served other requests meanwhile is not left.
+            Verdict::Silent => state.served_at.is_none_or(|at| at.elapsed() >= UNAVAILABILITY_LIMIT),
             Verdict::Unavailable => {
                 state.unavailable_since.get_or_insert_with(Instant::now).elapsed() >= UNAVAILABILITY_LIMIT
             }
             Verdict::Gone => true,
         };
         if is_over {
-            *state = State { current: (state.current + 1) % self.urls.len(), unavailable_since: None };
+            *state = State { current: (state.current + 1) % self.urls.len(), ..State::default() };
         }
     }
 }
@@ -104,9 +110,15 @@ fn is_below(url: &Url, base: &Url) -> bool {
 
 fn verdict<T>(result: &Result<T, ClientError>) -> Verdict {
     match result {
-        Err(ClientError::Unreachable { .. } | ClientError::Untrusted { .. }) => Verdict::Gone,
-        // A proxy whose Backend is gone answers so.
-        Err(ClientError::Unexpected { status: 502..=504, .. }) => Verdict::Gone,
+        Err(ClientError::Unreachable { source, .. }) if source.is_timeout() && !source.is_connect() => {
+            Verdict::Silent
+        }
+        // A proxy whose Backend is gone answers with 502 to 504 and without a problem.
+        Err(
+            ClientError::Unreachable { .. }
+            | ClientError::Untrusted { .. }
+            | ClientError::Unexpected { status: 502..=504, .. },
+        ) => Verdict::Gone,
         Err(ClientError::Refused { problem, .. }) if problem.slug() == ANOTHER_INSTALLATION => Verdict::Gone,
         Err(ClientError::Refused { problem, .. }) if problem.status == 503 => Verdict::Unavailable,
         _ => Verdict::Serving,

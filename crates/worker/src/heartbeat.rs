@@ -120,9 +120,11 @@ impl HeartbeatSender {
     async fn pause(&self) {
         let shortest = SHORTEST_INTERVAL.min(self.interval);
         sleep(shortest).await;
-        let Some(unconfirmed) = &self.unconfirmed else { return sleep(self.interval - shortest).await };
+        let Some(unconfirmed) = &self.unconfirmed else {
+            return sleep(self.interval.saturating_sub(shortest)).await;
+        };
         tokio::select! {
-            () = sleep(self.interval - shortest) => {}
+            () = sleep(self.interval.saturating_sub(shortest)) => {}
             () = unconfirmed.must_ask() => {}
         }
     }

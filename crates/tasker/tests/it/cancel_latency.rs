@@ -31,9 +31,9 @@ fn stopped(cluster: &mut Cluster) -> HashMap<TaskId, i64> {
     cluster.worker_output().iter().filter_map(stop).collect()
 }
 
-/// The figures that are printed depend on the machine; each is from the answer to the cancellation until the worker has stopped
+/// The figures depend on the machine; each is from the answer to the cancellation until the worker has stopped
 /// the operation and written that into its log.
-async fn cancel_running_tasks(kafka: Option<String>) {
+async fn cancel_running_tasks(kafka: Option<String>) -> String {
     let way = if kafka.is_some() { "Kafka" } else { "HTTP" };
     let settings = SETTINGS.map(str::to_owned).into();
     let config =
@@ -59,14 +59,14 @@ async fn cancel_running_tasks(kafka: Option<String>) {
     delays_us.sort_unstable();
     let permille = |share: usize| delays_us[(delays_us.len() - 1) * share / 1000];
     let (p50, p99, max) = (permille(500), permille(990), permille(1000));
-    println!(
-        "{way}: from the answer to a cancellation to the stop of the work, us: p50 {p50} p99 {p99} max {max}"
-    );
     cluster.stop();
+    format!(
+        "{way}: from the answer to a cancellation to the stop of the work, us: p50 {p50} p99 {p99} max {max}"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_work_of_cancelled_tasks_stops_without_a_periodic_heartbeat() {
-    cancel_running_tasks(None).await;
-    cancel_running_tasks(Some(kafka_address())).await;
+    println!("{}", cancel_running_tasks(None).await);
+    println!("{}", cancel_running_tasks(Some(kafka_address())).await);
 }
