@@ -23,7 +23,7 @@ pub use crate::tasks::end_attempts::{EndedAttempts, RetriedTask};
 pub use crate::tasks::expire::EXPIRE_BATCH_SIZE;
 pub use crate::tasks::promote::PROMOTE_BATCH_SIZE;
 pub use crate::tasks::queries::Ending;
-pub use crate::tasks::rows::{EndedTask, GrantHolder, ReadyTask, StoppedGrant};
+pub use crate::tasks::rows::{EndedTask, GrantWorker, ReadyTask, StoppedGrant};
 pub use crate::tasks::settle::AttributedReport;
 pub use crate::tasks::slot_assignment::PullRequest;
 pub use crate::workers::{MAX_WORKERS_OF_SUBJECT, NameOwner};

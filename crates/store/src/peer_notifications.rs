@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::store::Store;
-use crate::tasks::rows::{GrantHolder, StoppedGrant};
+use crate::tasks::rows::{GrantWorker, StoppedGrant};
 
 /// The channel of LISTEN and NOTIFY. Each database has channels of its own.
 const CHANNEL: &str = "tasker";
@@ -180,7 +180,9 @@ fn encode_types(types: &BTreeSet<TypeName>, head: &str) -> Vec<String> {
 /// Encodes grants as payloads that begin with `head`: each is a line of JSON, an array of worker, subject, task and attempt.
 fn encode_stopped(stopped: &[StoppedGrant], head: &str) -> Vec<String> {
     let mut payloads: Vec<String> = Vec::new();
-    for StoppedGrant { holder: GrantHolder { worker, subject }, grant: GrantRef { id, attempt } } in stopped {
+    for StoppedGrant { grant_worker: GrantWorker { worker, subject }, grant: GrantRef { id, attempt } } in
+        stopped
+    {
         let line = serde_json::json!([worker, subject, id, attempt]).to_string();
         match payloads.last_mut() {
             Some(payload) if payload.len() + 1 + line.len() <= MAX_PAYLOAD => {
@@ -197,7 +199,7 @@ fn decode_stopped(lines: &str) -> Option<Vec<StoppedGrant>> {
     let decode = |line: &str| {
         let (worker, subject, id, attempt): (WorkerName, SubjectId, TaskId, Attempt) =
             serde_json::from_str(line).ok()?;
-        Some(StoppedGrant { holder: GrantHolder { worker, subject }, grant: GrantRef { id, attempt } })
+        Some(StoppedGrant { grant_worker: GrantWorker { worker, subject }, grant: GrantRef { id, attempt } })
     };
     lines.lines().map(decode).collect()
 }
@@ -261,10 +263,12 @@ mod tests {
             let ready: BTreeSet<TypeName> =
                 (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
             let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
-            let holder = GrantHolder { worker: "é\"\\".parse().unwrap(), subject: SubjectId(Uuid::max()) };
+            let grant_worker =
+                GrantWorker { worker: "é\"\\".parse().unwrap(), subject: SubjectId(Uuid::max()) };
             let grant = |n| GrantRef { id: TaskId(Uuid::from_u128(n)), attempt: Attempt::MAX };
-            let stopped =
-                (0..tasks).map(|n| StoppedGrant { holder: holder.clone(), grant: grant(n) }).collect();
+            let stopped = (0..tasks)
+                .map(|n| StoppedGrant { grant_worker: grant_worker.clone(), grant: grant(n) })
+                .collect();
             let update = PeerUpdate { ended, any_ended, stopped, ready, any_ready, declined };
             assert_eq!(received(&update), update);
         }

@@ -2,7 +2,7 @@
 
 use database::DatabaseError;
 use domain::{GrantRef, WorkerProcess};
-use store::GrantHolder;
+use store::GrantWorker;
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::AppState;
@@ -16,7 +16,7 @@ pub(crate) async fn grants_to_stop(
     until: Option<Instant>,
 ) -> Result<Vec<GrantRef>, DatabaseError> {
     let held = until.map(|until| {
-        let worker = GrantHolder { worker: process.name.clone(), subject: process.subject };
+        let worker = GrantWorker { worker: process.name.clone(), subject: process.subject };
         (until, app.notifier.hold_heartbeat(worker))
     });
     let stop = app.store.grants_to_stop(process, &running).await?;

@@ -4,19 +4,19 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 
 use domain::GrantRef;
-use store::{GrantHolder, StoppedGrant};
+use store::{GrantWorker, StoppedGrant};
 use tokio::sync::oneshot;
 
 /// The heartbeats that are held at this Backend, one for each worker.
 #[derive(Debug, Default)]
 pub(crate) struct HeldHeartbeats {
-    by_worker: Mutex<HashMap<GrantHolder, oneshot::Sender<Vec<GrantRef>>>>,
+    by_worker: Mutex<HashMap<GrantWorker, oneshot::Sender<Vec<GrantRef>>>>,
 }
 
 impl HeldHeartbeats {
     /// A receiver of the grants that `worker` must stop from now on, once. An earlier receiver of the same worker fails.
     /// Subscribe before reading which grants have ended: then one that ends between the two is not missed.
-    pub(crate) fn subscribe(&self, worker: GrantHolder) -> oneshot::Receiver<Vec<GrantRef>> {
+    pub(crate) fn subscribe(&self, worker: GrantWorker) -> oneshot::Receiver<Vec<GrantRef>> {
         let (sender, receiver) = oneshot::channel();
         self.by_worker.lock().insert(worker, sender);
         receiver
@@ -28,9 +28,9 @@ impl HeldHeartbeats {
         if by_worker.is_empty() {
             return;
         }
-        let mut grants: HashMap<&GrantHolder, Vec<GrantRef>> = HashMap::new();
-        for StoppedGrant { holder, grant } in stopped {
-            grants.entry(holder).or_default().push(*grant);
+        let mut grants: HashMap<&GrantWorker, Vec<GrantRef>> = HashMap::new();
+        for StoppedGrant { grant_worker, grant } in stopped {
+            grants.entry(grant_worker).or_default().push(*grant);
         }
         for (worker, grants) in grants {
             if let Some(held) = by_worker.remove(worker) {
@@ -53,8 +53,8 @@ mod tests {
 
     use super::*;
 
-    fn worker(name: &str) -> GrantHolder {
-        GrantHolder { worker: name.parse().unwrap(), subject: SubjectId(Uuid::nil()) }
+    fn worker(name: &str) -> GrantWorker {
+        GrantWorker { worker: name.parse().unwrap(), subject: SubjectId(Uuid::nil()) }
     }
 
     #[tokio::test]
@@ -64,7 +64,7 @@ mod tests {
             (held.subscribe(worker("a")), held.subscribe(worker("a")), held.subscribe(worker("b")));
         assert!(replaced.await.is_err(), "a later heartbeat of the worker takes its place");
         let grant = |id| GrantRef { id: TaskId(Uuid::from_u128(id)), attempt: 1 };
-        let stopped = [1, 2].map(|id| StoppedGrant { holder: worker("a"), grant: grant(id) });
+        let stopped = [1, 2].map(|id| StoppedGrant { grant_worker: worker("a"), grant: grant(id) });
         held.answer(&stopped);
         held.answer(&stopped);
         assert_eq!(mine.await.unwrap(), [grant(1), grant(2)]);

@@ -1,7 +1,7 @@
 //! Tells local waiters and the other Backends what was committed.
 
 use domain::{GrantRef, TaskId, Timestamp, TypeName};
-use store::{GrantHolder, PeerUpdate, StoppedGrant};
+use store::{GrantWorker, PeerUpdate, StoppedGrant};
 use tokio::sync::oneshot;
 
 use crate::notify::deadline_timer::DeadlineTimer;
@@ -93,7 +93,7 @@ impl Notifier {
     }
 
     /// A receiver of the grants that `worker` must stop from now on, as [`HeldHeartbeats::subscribe`].
-    pub(crate) fn hold_heartbeat(&self, worker: GrantHolder) -> oneshot::Receiver<Vec<GrantRef>> {
+    pub(crate) fn hold_heartbeat(&self, worker: GrantWorker) -> oneshot::Receiver<Vec<GrantRef>> {
         self.held_heartbeats.subscribe(worker)
     }
 

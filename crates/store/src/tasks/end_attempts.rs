@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::tasks::insert_outcome::insert_outcome;
-use crate::tasks::rows::{EndedTask, GrantHolder, StoppedGrant, holder, stopped_grant};
+use crate::tasks::rows::{EndedTask, GrantWorker, StoppedGrant, grant_worker, stopped_grant};
 
 /// The statement that ends the attempts that `$held` selects and locks: columns of `unfinished_task`, and `reason`, `error`,
 /// `is_permanent` (no further attempt) and `retry_after_ms` (the pause that the operation asked for, or null).
@@ -148,13 +148,13 @@ pub struct RetriedTask {
     /// Microseconds from the attempt's deadline to its end; negative if it ended earlier.
     pub late_us: i64,
     /// The worker that was running it.
-    pub holder: Option<GrantHolder>,
+    pub grant_worker: Option<GrantWorker>,
 }
 
 impl RetriedTask {
     /// The grant that must be stopped.
     pub fn stopped_grant(&self) -> Option<StoppedGrant> {
-        stopped_grant(self.id, self.attempt, self.holder.as_ref())
+        stopped_grant(self.id, self.attempt, self.grant_worker.as_ref())
     }
 }
 
@@ -287,10 +287,17 @@ pub(crate) fn decode_ended_attempts(rows: Vec<EndedAttemptRow>) -> Result<EndedA
         let (id, attempt) = (TaskId(row.id), row.attempt.cast_unsigned());
         let reason = parse_column("outcome", id, &row.reason)?;
         let (ended, late_us) = (Timestamp(row.ended_at), row.late_us);
-        let holder = holder(row.id, row.worker, row.subject)?;
+        let grant_worker = grant_worker(row.id, row.worker, row.subject)?;
         match row.retry_at {
             None => {
-                attempts.ended.push(EndedTask { id, attempt, reason: Some(reason), ended, late_us, holder });
+                attempts.ended.push(EndedTask {
+                    id,
+                    attempt,
+                    reason: Some(reason),
+                    ended,
+                    late_us,
+                    grant_worker,
+                });
             }
             Some(ready_at) => attempts.retried.push(RetriedTask {
                 id,
@@ -301,7 +308,7 @@ pub(crate) fn decode_ended_attempts(rows: Vec<EndedAttemptRow>) -> Result<EndedA
                 ended,
                 ready_at: Timestamp(ready_at),
                 late_us,
-                holder,
+                grant_worker,
             }),
         }
     }

@@ -21,12 +21,12 @@ pub struct EndedTask {
     /// earlier.
     pub late_us: i64,
     /// The worker that was running it; `None` if no worker was.
-    pub holder: Option<GrantHolder>,
+    pub grant_worker: Option<GrantWorker>,
 }
 
 /// The worker to which a grant was given: its name, and the account or client to which the name belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GrantHolder {
+pub struct GrantWorker {
     /// The name of the worker.
     pub worker: WorkerName,
     /// The account or client.
@@ -37,7 +37,7 @@ pub struct GrantHolder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoppedGrant {
     /// The worker.
-    pub holder: GrantHolder,
+    pub grant_worker: GrantWorker,
     /// The grant.
     pub grant: GrantRef,
 }
@@ -45,7 +45,7 @@ pub struct StoppedGrant {
 impl EndedTask {
     /// The grant that must be stopped; `None` if no worker was running the task.
     pub fn stopped_grant(&self) -> Option<StoppedGrant> {
-        stopped_grant(self.id, self.attempt, self.holder.as_ref())
+        stopped_grant(self.id, self.attempt, self.grant_worker.as_ref())
     }
 }
 
@@ -53,20 +53,20 @@ impl EndedTask {
 pub(crate) fn stopped_grant(
     id: TaskId,
     attempt: Attempt,
-    holder: Option<&GrantHolder>,
+    grant_worker: Option<&GrantWorker>,
 ) -> Option<StoppedGrant> {
     let grant = GrantRef { id, attempt };
-    holder.cloned().map(|holder| StoppedGrant { holder, grant })
+    grant_worker.cloned().map(|grant_worker| StoppedGrant { grant_worker, grant })
 }
 
 /// Decodes the worker of an attempt; `None` if the task was not granted.
-pub(crate) fn holder(
+pub(crate) fn grant_worker(
     id: Uuid,
     worker: Option<String>,
     subject: Option<Uuid>,
-) -> Result<Option<GrantHolder>, DatabaseError> {
+) -> Result<Option<GrantWorker>, DatabaseError> {
     let worker = worker.map(|worker| parse_column("unfinished_task", id, &worker)).transpose()?;
-    Ok(worker.zip(subject).map(|(worker, subject)| GrantHolder { worker, subject: SubjectId(subject) }))
+    Ok(worker.zip(subject).map(|(worker, subject)| GrantWorker { worker, subject: SubjectId(subject) }))
 }
 
 /// A task that is ready: created, and not claimed.
@@ -109,7 +109,7 @@ fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
         ended: Timestamp(row.ended_at),
         late_us: row.late_us,
-        holder: holder(row.id, row.worker, row.subject)?,
+        grant_worker: grant_worker(row.id, row.worker, row.subject)?,
     })
 }
 

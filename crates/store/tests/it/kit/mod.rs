@@ -10,7 +10,7 @@ use domain::{
     SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{AttributedReport, ClaimById, GrantHolder, Granted, Store};
+use store::{AttributedReport, ClaimById, GrantWorker, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -202,8 +202,8 @@ pub(crate) fn process(name: &str) -> WorkerProcess {
 }
 
 /// Who holds the grants of [`process`].
-pub(crate) fn holder(name: &str) -> GrantHolder {
-    GrantHolder { worker: worker(name), subject: SUBJECT }
+pub(crate) fn grant_worker(name: &str) -> GrantWorker {
+    GrantWorker { worker: worker(name), subject: SUBJECT }
 }
 
 /// A report in the name of a worker of the subject of all workers.

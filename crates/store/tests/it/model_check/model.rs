@@ -6,9 +6,9 @@ use domain::{
     AttemptBudget, AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status,
     Submission, TaskId, Timestamp, WorkerName,
 };
-use store::{ClaimById, EndedTask, GrantHolder, Granted, PullRequest, RetriedTask};
+use store::{ClaimById, EndedTask, GrantWorker, Granted, PullRequest, RetriedTask};
 
-use crate::kit::holder;
+use crate::kit::grant_worker;
 use crate::kit::table_dump::{AttemptRow, OutcomeRow, TaskRow, UnfinishedRow};
 
 /// The expected content of the database.
@@ -250,7 +250,13 @@ impl ModelTask {
         }
     }
 
-    fn retried(&mut self, reason: Reason, late_us: i64, holder: Option<GrantHolder>, now: i64) -> Answer {
+    fn retried(
+        &mut self,
+        reason: Reason,
+        late_us: i64,
+        grant_worker: Option<GrantWorker>,
+        now: i64,
+    ) -> Answer {
         assert!(self.keep_attempt(Some(reason), None, now), "{:?}", self.state);
         let Submission { id, type_name, queue, .. } = self.submission.clone();
         Answer::Retried(RetriedTask {
@@ -262,13 +268,13 @@ impl ModelTask {
             ended: Timestamp(now),
             ready_at: Timestamp(self.ready_at),
             late_us,
-            holder,
+            grant_worker,
         })
     }
 
     fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
-        let holder = match &self.state {
-            State::Running { worker, .. } => Some(holder(worker.as_str())),
+        let grant_worker = match &self.state {
+            State::Running { worker, .. } => Some(grant_worker(worker.as_str())),
             _ => None,
         };
         let event_reason =
@@ -278,7 +284,7 @@ impl ModelTask {
         }
         let late_us = late_us.expect("an unfinished task has a next instant");
         let State::Cancelled { attempt, reason, ended } = self.state else {
-            return (self.retried(event_reason, late_us, holder, now), true);
+            return (self.retried(event_reason, late_us, grant_worker, now), true);
         };
         (
             Answer::EndedTask(EndedTask {
@@ -287,7 +293,7 @@ impl ModelTask {
                 reason: Some(reason),
                 ended,
                 late_us,
-                holder,
+                grant_worker,
             }),
             true,
         )
