@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_hears_of_its_own_grants_once() {
+    async fn a_worker_is_answered_with_its_own_grants_once() {
         let held = HeldHeartbeats::default();
         let (replaced, mine, mut theirs) =
             (held.subscribe(worker("a")), held.subscribe(worker("a")), held.subscribe(worker("b")));
