@@ -63,7 +63,7 @@ pub(crate) async fn heartbeat(
     // A heartbeat that is held keeps no body: there may be one of each worker.
     drop((body, reserved));
     let until = (wait_ms > 0 && !last).then(|| valid_until.min(arrived + Duration::from_millis(wait_ms)));
-    let stop = grants_to_stop(&app, &process, running, until).await?;
+    let stop = grants_to_stop(&app.store, &app.notifier, &process, running, until, &app.stop).await?;
     if last {
         app.store.free_name(&process).await?;
     }

@@ -15,7 +15,7 @@ use crate::auth::caller::Caller;
 use crate::error::ApiError;
 
 /// The header by which a worker that has several Backends says of which installation they are.
-pub(crate) const INSTALLATION_HEADER: &str = "Tasker-Installation";
+const INSTALLATION_HEADER: &str = "Tasker-Installation";
 
 /// A caller who may submit tasks and see its own: the role User or Admin.
 #[derive(Debug, Clone, Copy)]
