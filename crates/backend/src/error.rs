@@ -7,7 +7,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use database::{DatabaseError, UnavailableCause};
 use domain::problem_types::{operations, requests, schedules, tasks, workers};
-use domain::{Fault, Problem, ProblemType, Reason, Status, Timestamp, WorkerName};
+use domain::{Fault, InstallationId, Problem, ProblemType, Reason, Status, Timestamp, WorkerName};
 use telemetry::error_chain;
 use web::bearer::Challenge;
 use web::json_body::{InvalidBody, InvalidJson};
@@ -99,6 +99,9 @@ pub(crate) enum ApiError {
     OperationAwaited(String),
     #[error("{0}")]
     Conflict(String),
+    /// The request names another installation than the Backend's.
+    #[error("this Backend belongs to another installation, {0}; send the request to a Backend of your own")]
+    OtherInstallation(InstallationId),
     #[error("too many requests are in progress; try again shortly")]
     Overloaded,
     #[error("the request took too long")]
@@ -187,6 +190,7 @@ impl ApiError {
             Self::ForeignOperation(_) => &operations::FOREIGN_OPERATION,
             Self::OperationAwaited(_) => &operations::OPERATION_AWAITED,
             Self::Conflict(_) => &operations::CONFLICT,
+            Self::OtherInstallation(_) => &workers::ANOTHER_INSTALLATION,
             Self::Overloaded => &requests::BUSY,
             Self::TimedOut => &requests::TIMED_OUT,
             Self::Unavailable(_) | Self::NoIdentity | Self::NotReady(_) => &requests::UNAVAILABLE,

@@ -21,7 +21,7 @@ use crate::message_formats::{ResultMessage, Ticket};
 use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 use crate::producer::recovery::ProducerRecovery;
-use crate::settings::Settings;
+use crate::settings::{ConsumerGroup, Settings};
 use crate::topic_manager::{Role, TopicManager};
 
 /// Results that wait for the Backend to settle them before the consumer's partitions are paused.
@@ -74,7 +74,7 @@ impl Broker {
         let source = Source {
             installation,
             topic: names.tickets(queue),
-            group: names.worker_group(queue, installation),
+            group: ConsumerGroup::of_workers(names.worker_group(queue, installation)),
         };
         ConsumeLoop::new(self.connection.clone(), self.dead_letter_queue.clone(), source, capacity)
     }
@@ -86,8 +86,8 @@ impl Broker {
         installation: InstallationId,
     ) -> Result<(MessageReceiver<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
         let names = &self.connection.topic_names;
-        let source =
-            Source { installation, topic: names.results(), group: names.backend_group(installation) };
+        let group = ConsumerGroup::of_backends(names.backend_group(installation));
+        let source = Source { installation, topic: names.results(), group };
         let (connection, dead_letter_queue) = (self.connection.clone(), self.dead_letter_queue.clone());
         ConsumeLoop::new(connection, dead_letter_queue, source, MAX_BUFFERED_RESULTS)
     }
@@ -207,7 +207,7 @@ impl Broker {
 
 /// Creates a consumer and drops it, so that a property which no consumer accepts fails at the start.
 fn validate_consumer_settings(connection: &Connection) -> Result<(), BrokerError> {
-    let consumer = connection.settings.consumer("validation");
+    let consumer = connection.settings.consumer(&ConsumerGroup::of_backends("validation".to_owned()));
     let consumer: Result<BaseConsumer<BrokerAvailability>, _> =
         consumer.create_with_context(connection.availability.clone());
     consumer.map(drop).map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))

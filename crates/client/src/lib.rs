@@ -2,6 +2,7 @@
 
 mod api;
 mod backend_issuer;
+mod backends;
 mod backoff;
 mod client;
 mod error;

@@ -33,7 +33,7 @@ pub use crate::tasks::list::Page;
 pub use crate::tasks::progress::AttributedProgress;
 pub use crate::tasks::promote::PROMOTE_BATCH_SIZE;
 pub use crate::tasks::queries::StatusAndResult;
-pub use crate::tasks::rows::{EndedTask, ReadyTask};
+pub use crate::tasks::rows::{EndedTask, GrantWorker, ReadyTask, StoppedGrant};
 pub use crate::tasks::settle::AttributedReport;
 pub use crate::tasks::slot_assignment::PullRequest;
 pub use crate::tasks::submit_requests::SubmissionOutcome;

@@ -1,5 +1,5 @@
-//! Notifications between Backends on one PostgreSQL: which tasks have ended, which types have ready tasks and, for Backends that
-//! want them, what has happened to each task, by LISTEN/NOTIFY on a connection of its own.
+//! Notifications between Backends on one PostgreSQL: which tasks have ended, which grants must be stopped, which types have ready tasks
+//! and, for Backends that want them, what has happened to each task, by LISTEN/NOTIFY on a connection of its own.
 //!
 //! Notifications may be lost, late or repeated: only speed depends on them. They are never sent inside a transaction that
 //! writes, since PostgreSQL serializes the commits of all transactions that notify, to keep notifications in order.
@@ -9,13 +9,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use database::{DatabaseError, Db, may_lead_to_standby};
-use domain::{Priority, TaskEventKind, TaskId, TypeName};
+use domain::{Attempt, GrantRef, Priority, SubjectId, TaskEventKind, TaskId, TypeName, WorkerName};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::store::Store;
 use crate::tasks::events::TaskChange;
+use crate::tasks::rows::{GrantWorker, StoppedGrant};
 
 /// The channel of LISTEN and NOTIFY. Each database has channels of its own.
 const CHANNEL: &str = "tasker";
@@ -44,6 +45,8 @@ pub struct PeerUpdate {
     pub ended: Vec<TaskId>,
     /// Whether any other task may have ended too.
     pub any_ended: bool,
+    /// Grants that have ended without a report.
+    pub stopped: Vec<StoppedGrant>,
     /// Types of which tasks have become ready.
     pub ready: BTreeSet<TypeName>,
     /// Whether tasks of any other type may have become ready too.
@@ -145,6 +148,7 @@ impl PeerUpdate {
         Self {
             ended: Vec::new(),
             any_ended: true,
+            stopped: Vec::new(),
             ready: BTreeSet::new(),
             any_ready: true,
             declined: BTreeSet::new(),
@@ -168,6 +172,7 @@ impl PeerUpdate {
         for part in self.changes.chunks((MAX_PAYLOAD - ID_LENGTH - 1) / CHANGE_LENGTH) {
             payloads.push(part.iter().fold(head('c'), |payload, change| payload + &encode_change(*change)));
         }
+        payloads.extend(encode_stopped(&self.stopped, &head('s')));
         // Before the types that are ready: whoever scans for their tasks then knows where.
         let priorities = self.priorities.iter();
         let priorities = priorities.map(|(name, priority)| format!("{name}={}", priority.get()));
@@ -233,6 +238,33 @@ fn decode_priorities(words: &str) -> Option<BTreeSet<(TypeName, Priority)>> {
     words.split(' ').map(decode).collect()
 }
 
+/// Encodes grants as payloads that begin with `head`: each is a line of JSON, an array of worker, subject, task and attempt.
+fn encode_stopped(stopped: &[StoppedGrant], head: &str) -> Vec<String> {
+    let mut payloads: Vec<String> = Vec::new();
+    for StoppedGrant { grant_worker: GrantWorker { worker, subject }, grant: GrantRef { id, attempt } } in
+        stopped
+    {
+        let line = serde_json::json!([worker, subject, id, attempt]).to_string();
+        match payloads.last_mut() {
+            Some(payload) if payload.len() + 1 + line.len() <= MAX_PAYLOAD => {
+                payload.push('\n');
+                payload.push_str(&line);
+            }
+            _ => payloads.push(head.to_owned() + &line),
+        }
+    }
+    payloads
+}
+
+fn decode_stopped(lines: &str) -> Option<Vec<StoppedGrant>> {
+    let decode = |line: &str| {
+        let (worker, subject, id, attempt): (WorkerName, SubjectId, TaskId, Attempt) =
+            serde_json::from_str(line).ok()?;
+        Some(StoppedGrant { grant_worker: GrantWorker { worker, subject }, grant: GrantRef { id, attempt } })
+    };
+    lines.lines().map(decode).collect()
+}
+
 fn decode_types(types: &str) -> Option<BTreeSet<TypeName>> {
     types.split(' ').map(|name| name.parse().ok()).collect()
 }
@@ -261,6 +293,7 @@ fn decode_update(text: &str) -> Option<PeerUpdate> {
         ("r", types) => update.ready = decode_types(types)?,
         ("d", types) => update.declined = decode_types(types)?,
         ("p", words) => update.priorities = decode_priorities(words)?,
+        ("s", lines) => update.stopped = decode_stopped(lines)?,
         ("e", tasks) => {
             let ids = tasks.as_bytes().chunks(ID_LENGTH).map(|id| Uuid::try_parse_ascii(id).ok().map(TaskId));
             update.ended = ids.collect::<Option<_>>()?;
@@ -283,6 +316,7 @@ mod tests {
             let (from, part) = decode(&payload);
             assert_eq!(from, sender);
             all.ended.extend(part.ended);
+            all.stopped.extend(part.stopped);
             all.ready.extend(part.ready);
             all.declined.extend(part.declined);
             all.priorities.extend(part.priorities);
@@ -308,6 +342,12 @@ mod tests {
             let ready: BTreeSet<TypeName> =
                 (0..types).map(|n| format!("{long}{n:04}").parse().unwrap()).collect();
             let (any_ended, any_ready, declined) = (tasks == 1, types == 1, ready.clone());
+            let grant_worker =
+                GrantWorker { worker: "é\"\\".parse().unwrap(), subject: SubjectId(Uuid::max()) };
+            let grant = |n| GrantRef { id: TaskId(Uuid::from_u128(n)), attempt: Attempt::MAX };
+            let stopped = (0..tasks)
+                .map(|n| StoppedGrant { grant_worker: grant_worker.clone(), grant: grant(n) })
+                .collect();
             let priorities =
                 ready.iter().map(|name| (name.clone(), Priority::try_from(9).unwrap())).collect();
             let (any_change, begins_changes) = (tasks == 245, tasks == 246);
@@ -315,6 +355,7 @@ mod tests {
             let update = PeerUpdate {
                 ended,
                 any_ended,
+                stopped,
                 ready,
                 any_ready,
                 declined,
@@ -340,6 +381,7 @@ mod tests {
             &format!("{id}e123"),
             &format!("{id}c{id}c0000000"),
             &format!("{id}c{id}x00000001"),
+            &format!("{id}s[]"),
             &format!("{id}rno/type"),
             &format!("{id}é"),
         ] {

@@ -22,6 +22,8 @@ pub(crate) enum BackendRequestKind {
     Report,
     /// Sends heartbeats.
     Heartbeat,
+    /// Keeps a heartbeat held at the Backend.
+    HeldHeartbeat,
 }
 
 /// The log of outages of the Backend, shared by all activities of one worker.

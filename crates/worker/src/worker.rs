@@ -113,9 +113,9 @@ impl Worker {
         let running = RunningTasks::default();
         let (client, broker) = (self.client.clone(), self.broker.clone());
         let installation = watch::Sender::default();
-        let reporter =
-            Reporter::start(client, name.clone(), outage_log.clone(), broker, installation.subscribe());
         let progress_reporter = ProgressReporter::start(self.client.clone(), name.clone());
+        let (accepted, patience) = (installation.subscribe(), self.settings.heartbeat);
+        let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker, accepted, patience);
         let unconfirmed = reporter.unconfirmed.clone();
         let sender =
             self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());

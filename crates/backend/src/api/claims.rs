@@ -11,8 +11,8 @@ use domain::problem_types::workers::{
     IDS_OUT_OF_RANGE, MIN_AGE_OUT_OF_RANGE, PULL_OUT_OF_RANGE, TOO_MANY_DECLINED, WAIT_OUT_OF_RANGE,
 };
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, WorkerName,
-    WorkerProcess,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstallationId, InstanceId, Pull,
+    TaskId, WorkerName, WorkerProcess,
 };
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -107,10 +107,12 @@ pub(crate) async fn claim_task(
 /// is answered with the grants that still run under that claim.
 #[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = ClaimRequest,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "Another request with this claim id is in progress, and this one is to be repeated; or the worker's name is another's"),
         (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,

@@ -119,12 +119,14 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
         .merge(limited(routes!(reports::report), REPORTS_BODY_LIMIT))
-        .merge(limited(routes!(progress::report), PROGRESS_BODY_LIMIT))
-        .merge(limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT));
+        .merge(limited(routes!(progress::report), PROGRESS_BODY_LIMIT));
     let waiting_workers = OpenApiRouter::new()
         .merge(limited(routes!(claims::claim_tasks), CLAIM_BODY_LIMIT))
         .layer(from_fn_with_state(long_poll_wait as Wait, timeout::allow_wait));
-    let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::log_at_debug));
+    let heartbeats = limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT)
+        .layer(from_fn_with_state(heartbeat_wait as Wait, timeout::allow_wait));
+    let busy_workers =
+        busy_workers.merge(waiting_workers).merge(heartbeats).layer(from_fn(request_log::log_at_debug));
     let workers = workers.merge(busy_workers);
     let health = OpenApiRouter::new()
         .routes(routes!(health::live))
@@ -199,6 +201,11 @@ fn preferred_wait(request: &Request) -> Duration {
 /// How long a claim request may wait. Its body says how long, and is not read yet.
 fn long_poll_wait(_: &Request) -> Duration {
     MAX_WAIT
+}
+
+/// How long a heartbeat may be held. Its body says how long, and is not read yet.
+fn heartbeat_wait(_: &Request) -> Duration {
+    workers::MAX_HELD
 }
 
 fn timed_out() -> Response {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
 use domain::problem_types::workers::TOO_MANY_REPORTS;
-use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, object_only};
+use domain::{InstallationId, RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, object_only};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use store::AttributedReport;
@@ -34,8 +34,10 @@ struct ReceivedReports {
 /// then the same. A report that cannot be read is answered with `invalid`, and does not affect the others.
 #[utoipa::path(post, path = "/api/Task/results", operation_id = "reportResults", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Reports,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = Vec<SettleResult>, description = "What became of each report"),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,

@@ -16,7 +16,10 @@ use crate::error::ApiError;
 /// A verified token is cached no longer than this, so that a withdrawn key is no longer accepted.
 const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
 
-/// How many verified tokens are cached; beyond it those that are not used are evicted.
+/// A token that is valid for longer counts as valid for so long: the end is used for requests that wait.
+const MAX_VALIDITY: Duration = Duration::from_hours(24);
+
+/// How many verified tokens are cached; beyond it those that are not used give way.
 const CACHE_CAPACITY: usize = 20_000;
 
 /// By how many seconds the clocks of two machines may differ.
@@ -82,7 +85,7 @@ impl TokenVerifier {
         if self.revocations.is_revoked(caller.token()) {
             return Duration::ZERO;
         }
-        remaining(caller.expires_at())
+        caller.valid_until().saturating_duration_since(Instant::now().into())
     }
 
     /// The bearer of `token`, whether or not it is revoked.
@@ -101,8 +104,9 @@ impl TokenVerifier {
         if claims.iss != self.issuer.identifier() {
             return Err(ApiError::BadToken);
         }
-        let caller = Caller::from(claims);
-        let until = Instant::now() + MAX_CACHE_TIME.min(remaining(caller.expires_at()));
+        let (now, valid_for) = (Instant::now(), remaining(claims.exp).min(MAX_VALIDITY));
+        let caller = Caller::new(claims, (now + valid_for).into());
+        let until = now + MAX_CACHE_TIME.min(valid_for);
         self.cache(hash, until, caller.clone());
         Ok(caller)
     }
@@ -142,7 +146,7 @@ mod tests {
         let issuer = Issuer::new("http://127.0.0.1:1".to_owned(), None).unwrap();
         let verifier = TokenVerifier::with_capacity(issuer, 100);
         let claims = r#"{"iss": "x", "sub": "x", "exp": 0}"#;
-        let caller = Caller::from(serde_json::from_str::<Claims>(claims).unwrap());
+        let caller = Caller::new(serde_json::from_str::<Claims>(claims).unwrap(), Instant::now().into());
         let until = Instant::now() + MAX_CACHE_TIME;
         let hash = |n: u32| -> TokenHash { digest(&SHA256, &n.to_be_bytes()).as_ref().try_into().unwrap() };
         verifier.cache(hash(0), until, caller.clone());

@@ -9,6 +9,7 @@ pub(crate) mod owner_limit;
 pub(crate) mod progress;
 pub(crate) mod settle;
 pub(crate) mod settle_span;
+pub(crate) mod stopped_grants;
 pub(crate) mod submission_options;
 pub(crate) mod submit;
 pub(crate) mod worker_lost;

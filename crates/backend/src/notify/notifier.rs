@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::{OwnerId, TaskEventKind, TaskId, Timestamp, TypeName};
-use store::{PeerUpdate, TaskChange};
+use domain::{GrantRef, OwnerId, TaskEventKind, TaskId, Timestamp, TypeName};
+use store::{GrantWorker, PeerUpdate, StoppedGrant, TaskChange};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::events::broadcaster::{Broadcaster, Subscription, Topic};
 use crate::notify::deadline_timer::DeadlineTimer;
+use crate::notify::held_heartbeats::HeldHeartbeats;
 use crate::notify::peer_outbox::PeerOutbox;
 use crate::notify::ready_types::{ReadySet, ReadyTypes};
 use crate::notify::task_waiters::TaskWaiters;
@@ -19,6 +20,7 @@ use crate::notify::task_waiters::TaskWaiters;
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
     task_waiters: TaskWaiters,
+    held_heartbeats: HeldHeartbeats,
     ready_types: ReadyTypes,
     /// The deadlines of tasks that this Backend has granted.
     pub(crate) deadline_timer: DeadlineTimer,
@@ -48,6 +50,12 @@ impl Notifier {
     pub(crate) fn notify_changed(&self, changes: impl Iterator<Item = TaskChange> + Clone) {
         self.events.pending.add(changes.clone());
         self.peer_outbox.add_changes(changes);
+    }
+
+    /// These grants have ended without a report, so their workers must stop the work.
+    pub(crate) fn notify_stopped(&self, stopped: &[StoppedGrant]) {
+        self.held_heartbeats.answer(stopped);
+        self.peer_outbox.add_stopped(stopped);
     }
 
     /// Tasks of these types have become ready.
@@ -87,6 +95,7 @@ impl Notifier {
         } else if !update.ended.is_empty() {
             self.task_waiters.wake(&update.ended);
         }
+        self.held_heartbeats.answer(&update.stopped);
         if update.any_ready {
             self.ready_types.mark_all_ready();
         } else if !update.ready.is_empty() {
@@ -124,6 +133,11 @@ impl Notifier {
         Ok(subscription)
     }
 
+    /// A receiver of the grants that `worker` must stop from now on, as [`HeldHeartbeats::subscribe`].
+    pub(crate) fn hold_heartbeat(&self, worker: GrantWorker) -> oneshot::Receiver<Vec<GrantRef>> {
+        self.held_heartbeats.subscribe(worker)
+    }
+
     /// Waits until tasks have become ready; [`Notifier::take_ready`] says of which types.
     pub(crate) async fn ready_notified(&self) {
         self.ready_types.changed().await;
@@ -137,5 +151,6 @@ impl Notifier {
     /// Drops the entries of requests that wait no more.
     pub(crate) fn drop_closed_waiters(&self) {
         self.task_waiters.drop_closed();
+        self.held_heartbeats.drop_closed();
     }
 }

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 
 use domain::{Priority, TaskId, TypeName};
-use store::{PeerUpdate, TaskChange};
+use store::{PeerUpdate, StoppedGrant, TaskChange};
 use tokio::sync::Notify;
 
 /// The most ended tasks that are published by id. Beyond it one short message says that any task may have ended.
@@ -11,6 +11,9 @@ const MAX_ENDED_IDS: usize = 10_000;
 
 /// The most changes of tasks that are published. Beyond it one short message says that any task may have changed.
 const MAX_CHANGES: usize = 10_000;
+
+/// The most grants to stop that are published together. The workers of further ones hear of them by their periodic heartbeats.
+const MAX_STOPPED: usize = 10_000;
 
 /// Collects updates while earlier ones are being published. Collects nothing while there is no other Backend.
 #[derive(Debug, Default)]
@@ -64,6 +67,17 @@ impl PeerOutbox {
     /// This Backend has begun to read events: peers publish changes from now on.
     pub(crate) fn request_changes(&self) {
         self.add(|update| update.wants_changes = Some(true));
+    }
+
+    /// Adds grants that have ended without a report.
+    pub(crate) fn add_stopped(&self, stopped: &[StoppedGrant]) {
+        if stopped.is_empty() {
+            return;
+        }
+        self.add(|update| {
+            let room = MAX_STOPPED.saturating_sub(update.stopped.len());
+            update.stopped.extend(stopped.iter().take(room).cloned());
+        });
     }
 
     /// Tasks of these types have become ready.

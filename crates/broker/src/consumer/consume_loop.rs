@@ -24,6 +24,7 @@ use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
 use crate::message_formats::{InvalidMessage, Message};
 use crate::metrics;
+use crate::settings::ConsumerGroup;
 
 /// Bytes of undecided messages above which the partitions are paused, until half of them are decided.
 const MAX_UNDECIDED_BYTES: usize = 64 << 20;
@@ -61,7 +62,7 @@ pub(crate) struct Source {
     pub(crate) installation: InstallationId,
     pub(crate) topic: String,
     /// The consumer group, which no other installation has.
-    pub(crate) group: String,
+    pub(crate) group: ConsumerGroup,
 }
 
 /// The messages that were received and whose offsets are not stored.
@@ -381,7 +382,7 @@ impl<M: Message> ConsumeLoop<M> {
 
 fn create_consumer(
     connection: &Connection,
-    group: &str,
+    group: &ConsumerGroup,
 ) -> Result<StreamConsumer<ConsumerCallbacks>, BrokerError> {
     let callbacks = ConsumerCallbacks::new(connection.availability.clone());
     let consumer = connection.settings.consumer(group).create_with_context(callbacks);

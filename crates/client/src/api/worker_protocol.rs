@@ -39,13 +39,16 @@ impl Client {
     }
 
     /// Sends a heartbeat; the response names the tasks that must stop. Fails after `timeout`, so that a
-    /// slow response does not delay the next heartbeat.
+    /// slow response does not delay the next heartbeat. The first response decides to which installation all Backends must belong.
     pub async fn heartbeat(
         &self,
         heartbeat: &Heartbeat,
         timeout: Duration,
     ) -> Result<HeartbeatResponse, ClientError> {
         let path = ["api", "Worker", "heartbeat"];
-        self.send(self.request(Method::POST, &path).json(heartbeat).timeout(timeout)).await?.read()
+        let request = self.request(Method::POST, &path).json(heartbeat).timeout(timeout);
+        let response: HeartbeatResponse = self.send(request).await?.read()?;
+        self.set_installation(response.installation);
+        Ok(response)
     }
 }

@@ -178,7 +178,7 @@ async fn a_response_outside_the_contract_is_an_error_with_its_cause() {
 async fn a_refused_connection_is_temporary() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let credentials = Credentials::Token("t".into());
-    let settings = Settings { backend: format!("http://{unused}"), credentials, ca: None };
+    let settings = Settings { backends: vec![format!("http://{unused}")], credentials, ca: None };
     let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
     assert_eq!(error.to_string(), format!("no answer from http://{unused}/api/Task/{ID}"));
@@ -194,7 +194,7 @@ async fn a_response_that_ends_early_names_its_address() {
         connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
     };
     let settings =
-        Settings { backend: backend.clone(), credentials: Credentials::Token("t".into()), ca: None };
+        Settings { backends: vec![backend.clone()], credentials: Credentials::Token("t".into()), ca: None };
     let client = Client::new(settings).unwrap();
     let (answer, ()) = tokio::join!(client.get(id()), respond);
     assert_eq!(answer.unwrap_err().to_string(), format!("no answer from {backend}/api/Task/{ID}"));

@@ -23,6 +23,10 @@ problem_types! { "Workers" &["Workers"];
         "The request has more reports than one request may have.",
         "Send them in several requests.",
         "at most 1000 reports" at "/reports";
+    ANOTHER_INSTALLATION = 421, "another-installation", "Another installation",
+        "The request is for another installation than the one of this Backend: the addresses that the worker has lead to different installations.",
+        "Give the worker addresses of Backends of one installation.",
+        "this Backend belongs to another installation";
     PROGRESS_INVALID = 422, "progress-invalid", INVALID_REQUEST,
         "A report of progress has a value that it may not have.",
         "Correct each place that errors lists.",

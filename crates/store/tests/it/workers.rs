@@ -11,7 +11,9 @@ use sqlx::Executor;
 use store::{ClaimById, EndedTask, NameOwner};
 use uuid::Uuid;
 
-use crate::kit::{ANN, MILLI, SECOND, TestStore, claim_by, each_database, kind, process, report, result};
+use crate::kit::{
+    ANN, MILLI, SECOND, TestStore, claim_by, each_database, grant_worker, kind, process, report, result,
+};
 
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -225,7 +227,8 @@ async fn tasks_of_an_earlier_process_end_at_once() {
         );
         let started = WorkerProcess { instance: InstanceId::random(), ..process("w1") };
         let (now, reason) = (Timestamp(test.now()), Some(Reason::WorkerLost));
-        let ended = EndedTask { id: mine.id, attempt: 1, reason, ended: now, late_us: -4 * SECOND };
+        let (late_us, grant_worker) = (-4 * SECOND, Some(grant_worker("w1")));
+        let ended = EndedTask { id: mine.id, attempt: 1, reason, ended: now, late_us, grant_worker };
         assert_eq!(test.store.end_tasks_of_earlier_processes(&started).await.unwrap().ended, [ended]);
         assert_eq!(test.status(waiting).await, Status::Created);
         assert_eq!(test.status(theirs).await, Status::Running, "another worker's task");

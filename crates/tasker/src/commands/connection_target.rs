@@ -119,7 +119,8 @@ impl Server {
                 of_session(session, token)?
             }
             (Some(backend), _, Some(GivenToken { token, source })) => {
-                let settings = Settings { backend, credentials: Credentials::Token(token), ca: None };
+                let credentials = Credentials::Token(token);
+                let settings = Settings { backends: vec![backend], credentials, ca: None };
                 ConnectionTarget { settings, identity: None, source }
             }
             (Some(backend), Some(session), None) => of_session_at(session, backend, ca.as_deref()).await?,
@@ -168,7 +169,7 @@ impl Server {
             .tls_ca
             .map(|path| authorities("worker.tls_ca of that `tasker up`", &path))
             .transpose()?;
-        let settings = Settings { backend: addresses.backend, credentials, ca };
+        let settings = Settings { backends: vec![addresses.backend], credentials, ca };
         Ok(ConnectionTarget { settings, identity: Some(addresses.identity), source })
     }
 }
@@ -216,7 +217,7 @@ fn of_session(session: Session, given: Option<GivenToken>) -> Result<ConnectionT
     let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;
     let GivenToken { token, source } =
         given.unwrap_or_else(|| GivenToken { token: token.into(), source: CredentialsSource::Login });
-    let settings = Settings { backend, credentials: Credentials::Token(token), ca };
+    let settings = Settings { backends: vec![backend], credentials: Credentials::Token(token), ca };
     Ok(ConnectionTarget { settings, identity: Some(identity), source })
 }
 
@@ -233,6 +234,6 @@ async fn of_session_at(session: Session, backend: String, ca: Option<&[u8]>) -> 
     if is_downgrade || issuer_of_backend(&backend, ca).await?.as_ref() != Some(&issuer) {
         return Err(NotSignedIn::Nobody(backend).into());
     }
-    target.settings.backend = backend;
+    target.settings.backends = vec![backend];
     Ok(target)
 }

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::kafka::Kafka;
-use crate::config::values::{Address, Hosts, Proxies, Ratio, Rotate};
+use crate::config::values::{Address, AddressList, Hosts, Proxies, Ratio, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -209,8 +209,8 @@ pub struct Worker {
     pub delay_between_tasks_ms: u64,
     /// With Kafka: how long a task waits in another worker's partition before a free slot takes it. 0: never.
     pub steal_after_ms: u64,
-    /// The address of the Backend.
-    pub backend_url: Address,
+    /// The addresses of the Backends: the first is used until it is gone, then the next.
+    pub backend_url: AddressList,
     /// The address of Identity, which issues the worker's tokens.
     pub identity_url: Address,
     /// The authorities trusted for both. Absent: the platform's.
@@ -238,7 +238,7 @@ impl Default for Worker {
             slots: non_zero_u32(8),
             delay_between_tasks_ms: 0,
             steal_after_ms: 300,
-            backend_url: address("http://127.0.0.1:8080"),
+            backend_url: address("http://127.0.0.1:8080").into(),
             identity_url: address("http://127.0.0.1:8081"),
             tls_ca: None,
             username: None,

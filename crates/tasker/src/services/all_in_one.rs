@@ -178,8 +178,8 @@ impl Prepared {
             id: WORKER_CLIENT_ID.to_owned(),
             secret: self.worker_secret.clone().into(),
         };
-        let (backend, ca) = (self.listeners.backend.url(), self.config.worker.authorities()?);
-        let client = client::Settings { backend, credentials, ca };
+        let (backends, ca) = (vec![self.listeners.backend.url()], self.config.worker.authorities()?);
+        let client = client::Settings { backends, credentials, ca };
         let (operations, settings) =
             (worker_service::builtin(&self.config.worker)?, worker_service::settings(&self.config.worker)?);
         let worker = Worker::new(Client::new(client)?, operations, settings);

@@ -75,7 +75,7 @@ const SETTINGS: &[SettingCase] = &[
     ("worker.slots", "16", "10001"),
     ("worker.delay_between_tasks_ms", "10", "-1"),
     ("worker.steal_after_ms", "500", "60001"),
-    ("worker.backend_url", r#""https://tasker.example.org""#, "tasker.example.org"),
+    ("worker.backend_url", r#"["https://a.example.org", "https://b.example.org"]"#, "tasker.example.org"),
     ("worker.identity_url", r#""https://id.example.org""#, "id.example.org"),
     ("worker.tls_ca", r#""ca.pem""#, "/nowhere/ca.pem"),
     ("worker.client_id", r#""rig""#, "rig"),

@@ -8,7 +8,9 @@
 mod account_commands;
 mod all_in_one;
 mod allowed_hosts;
+mod backend_failover;
 mod backup;
+mod cancel_latency;
 mod cluster_chaos;
 mod commands;
 mod connection_limits;

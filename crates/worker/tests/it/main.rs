@@ -5,6 +5,7 @@
 mod claiming;
 mod deadlines;
 mod drain;
+mod failover;
 mod heartbeat;
 mod kafka;
 mod kit;

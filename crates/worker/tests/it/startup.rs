@@ -42,7 +42,7 @@ async fn a_conflict_at_registration_is_final() {
 #[tokio::test]
 async fn a_worker_that_waits_for_the_backend_can_be_stopped() {
     let client = client::Client::new(client::Settings {
-        backend: "http://127.0.0.1:9".to_owned(),
+        backends: vec!["http://127.0.0.1:9".to_owned()],
         credentials: Credentials::Token("t".into()),
         ca: None,
     });

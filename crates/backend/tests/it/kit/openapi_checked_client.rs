@@ -173,9 +173,14 @@ impl ApiClient<'_> {
 
     /// Sends a heartbeat of a worker that runs these tasks, each with its attempt.
     pub(crate) fn heartbeat(&self, worker: &str, running: &[(&str, u32)]) -> ApiRequest {
+        self.held_heartbeat(worker, running, 0)
+    }
+
+    /// The same, which is held for at most `wait_ms` milliseconds until a task must stop.
+    pub(crate) fn held_heartbeat(&self, worker: &str, running: &[(&str, u32)], wait_ms: u64) -> ApiRequest {
         let running: Vec<Value> =
             running.iter().map(|(id, attempt)| json!({"id": id, "attempt": attempt})).collect();
-        let body = json!({"worker": worker, "instance": self.instance, "slots": 8, "types": ["ECHO"], "running": running});
+        let body = json!({"worker": worker, "instance": self.instance, "slots": 8, "types": ["ECHO"], "running": running, "waitMs": wait_ms});
         self.post("/api/Worker/heartbeat").json(body)
     }
 }

@@ -103,10 +103,20 @@ impl LogCapture {
 
     /// Returns when a request waits for the end of the task `id`; wants the directive `backend=trace`.
     pub(crate) async fn request_waits_for_end_of(&self, id: &str) {
-        let is_wait = |line: &str| line.contains("waits for the end of its task") && line.contains(id);
+        self.line_with(&["waits for the end of its task", id], 1).await;
+    }
+
+    /// Returns when `times` heartbeats of `worker` have been held; wants the directive `backend=trace`.
+    pub(crate) async fn heartbeats_are_held(&self, worker: &str, times: usize) {
+        self.line_with(&[&format!("a heartbeat of worker {worker} is held")], times).await;
+    }
+
+    /// Returns when there are `times` lines that contain all of these parts.
+    async fn line_with(&self, parts: &[&str], times: usize) {
+        let is_match = |line: &&str| parts.iter().all(|part| line.contains(part));
         let mut written = self.written.subscribe();
-        let signal = timeout(SIGNAL_LIMIT, written.wait_for(|text| text.lines().any(is_wait))).await;
-        assert!(signal.is_ok(), "no request waits for the end of {id}");
+        let found = written.wait_for(|text| text.lines().filter(is_match).count() >= times);
+        assert!(timeout(SIGNAL_LIMIT, found).await.is_ok(), "no line with {parts:?}");
     }
 }
 

@@ -69,7 +69,7 @@ impl ScriptedServer {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(Settings { backends: vec![self.address.clone()], credentials, ca: None }).unwrap()
     }
 
     /// Appends a response to those for requests to `path`.

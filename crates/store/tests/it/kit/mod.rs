@@ -10,7 +10,7 @@ use domain::{
     SettleResult, Status, SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{AttributedProgress, AttributedReport, ClaimById, Granted, Store};
+use store::{AttributedProgress, AttributedReport, ClaimById, GrantWorker, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -244,6 +244,11 @@ pub(crate) fn millis(millis: u64) -> Ttl {
 /// The one process of a worker.
 pub(crate) fn process(name: &str) -> WorkerProcess {
     WorkerProcess { name: worker(name), subject: SUBJECT, instance: INSTANCE }
+}
+
+/// Who holds the grants of [`process`].
+pub(crate) fn grant_worker(name: &str) -> GrantWorker {
+    GrantWorker { worker: worker(name), subject: SUBJECT }
 }
 
 /// A report in the name of a worker of the subject of all workers.

@@ -6,8 +6,9 @@ use domain::{
     AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status, Submission, TaskId,
     Timestamp, WorkerName,
 };
-use store::{ClaimById, EndedTask, Granted, PullRequest, RetriedTask};
+use store::{ClaimById, EndedTask, GrantWorker, Granted, PullRequest, RetriedTask};
 
+use crate::kit::grant_worker;
 use crate::kit::table_dump::AttemptRow;
 
 /// The expected content of the database.
@@ -249,7 +250,13 @@ impl ModelTask {
         }
     }
 
-    fn retried(&mut self, reason: Reason, late_us: i64, now: i64) -> Answer {
+    fn retried(
+        &mut self,
+        reason: Reason,
+        late_us: i64,
+        grant_worker: Option<GrantWorker>,
+        now: i64,
+    ) -> Answer {
         assert!(self.keep_attempt(Some(reason), None, now), "{:?}", self.state);
         let Submission { id, type_name, queue, .. } = self.submission.clone();
         Answer::Retried(RetriedTask {
@@ -261,10 +268,15 @@ impl ModelTask {
             ended: Timestamp(now),
             ready_at: Timestamp(self.ready_at),
             late_us,
+            grant_worker,
         })
     }
 
     fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
+        let grant_worker = match &self.state {
+            State::Running { worker, .. } => Some(grant_worker(worker.as_str())),
+            _ => None,
+        };
         let event_reason =
             if matches!(event, Event::WorkerLost { .. }) { Reason::WorkerLost } else { Reason::TtlExpired };
         if !self.apply(event, now) {
@@ -272,7 +284,7 @@ impl ModelTask {
         }
         let late_us = late_us.expect("an unfinished task has a next instant");
         let State::Cancelled { attempt, reason, ended } = self.state else {
-            return (self.retried(event_reason, late_us, now), true);
+            return (self.retried(event_reason, late_us, grant_worker, now), true);
         };
         (
             Answer::EndedTask(EndedTask {
@@ -281,6 +293,7 @@ impl ModelTask {
                 reason: Some(reason),
                 ended,
                 late_us,
+                grant_worker,
             }),
             true,
         )

@@ -181,9 +181,11 @@ impl Server {
         let ConnectionTarget { settings, identity, source } = self.connection_target(environment).await?;
         let address = match identity_url.map(ToString::to_string).or(identity) {
             Some(address) => address,
-            None => issuer_of_backend(&settings.backend, settings.ca.as_deref()).await?.ok_or_else(|| {
-                ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
-            })?,
+            None => {
+                issuer_of_backend(&settings.backends[0], settings.ca.as_deref()).await?.ok_or_else(|| {
+                    ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
+                })?
+            }
         };
         let identity = IdentityClient::new(&address, settings.ca.as_deref())?;
         let (token, is_local) = match settings.credentials {
@@ -193,7 +195,7 @@ impl Server {
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Expired(id).into()),
         };
-        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backend, source })
+        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backends[0].clone(), source })
     }
 }
 
