@@ -12,6 +12,7 @@ mod token_source;
 mod transport;
 
 pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+pub use crate::api::events::{EventStream, StreamItem};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::api::tasks::NewTask;
 pub use crate::backend_issuer::issuer_of_backend;

@@ -1,6 +1,7 @@
 //! The calls of Backend and Identity, one file for each group.
 
 pub(crate) mod accounts_client;
+pub(crate) mod events;
 pub(crate) mod identity_client;
 pub(crate) mod tasks;
 pub(crate) mod worker_protocol;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use anstyle::{AnsiColor, Style};
-use domain::{RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
+use domain::{
+    Progress, RawJson, Reason, Status, Task, TaskEvent, TaskEventKind, TaskList, TaskSummary, Timestamp,
+};
 
 use crate::config::environment::Environment;
 use crate::terminal;
@@ -55,6 +57,15 @@ impl View {
         format!("{}  {}  {}{reason}", task.id, self.status(task.status, 9), task.type_name)
     }
 
+    /// One line: id, status, type, and the progress or the reason if there is one.
+    pub fn event(&self, event: &TaskEvent) -> String {
+        let reason = event.reason.map(|reason| format!("  {reason}"));
+        let shown = event.progress.as_ref().filter(|_| event.event == TaskEventKind::Progress);
+        let progress = shown.map(|progress| format!("  {}", progress_text(progress)));
+        let last = reason.or(progress).unwrap_or_default();
+        format!("{}  {}  {}{last}", event.id, self.status(event.status, 9), event.type_name)
+    }
+
     /// One line for each field of a task that has a value.
     pub fn task(&self, task: &Task) -> String {
         let or_empty = |value: Option<String>| value.unwrap_or_default();
@@ -74,6 +85,7 @@ impl View {
             ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
+            ("progress", or_empty(task.progress.as_ref().map(progress_text))),
         ];
         let lines = lines.iter().filter(|(_, value)| !value.is_empty());
         lines
@@ -97,6 +109,12 @@ impl View {
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{text}{style:#}")
     }
+}
+
+/// The percentage, and the message if there is one.
+pub fn progress_text(progress: &Progress) -> String {
+    let message = progress.message.as_deref().map(|message| format!(", {}", terminal::escape_line(message)));
+    format!("{} %{}", progress.percent, message.unwrap_or_default())
 }
 
 /// The column in which the values of a task's fields begin.
