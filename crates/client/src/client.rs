@@ -100,28 +100,36 @@ impl Client {
     /// Sends a request with the access token, and once more with a new one if the token was refused. If the Backend is gone, the
     /// next request is for another, if there is one.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let send = async |request| transport::send(request, MAX_BACKEND_RESPONSE_BYTES).await?.or_problem();
+        self.send_with(request, send).await
+    }
+
+    /// The same with `send`, which fails with the problem of an error response.
+    pub(crate) async fn send_with<T>(
+        &self,
+        request: RequestBuilder,
+        send: impl AsyncFn(RequestBuilder) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let url = self.inner.backends.are_several().then(|| url_of(&request)).flatten();
         let token = self.inner.token_source.token().await?;
-        let result = self.send_as(&token, request).await;
+        let result = self.send_as(&token, request, send).await;
         if let Some(url) = url {
             self.inner.backends.record(&url, &result);
         }
         result
     }
 
-    async fn send_as(&self, token: &SecretString, request: RequestBuilder) -> Result<Response, ClientError> {
+    async fn send_as<T>(
+        &self,
+        token: &SecretString,
+        request: RequestBuilder,
+        send: impl AsyncFn(RequestBuilder) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let retry = request.try_clone().expect("a body in memory can be cloned");
-        match transport::send(request.bearer_auth(token.expose_secret()), MAX_BACKEND_RESPONSE_BYTES)
-            .await?
-            .or_problem()
-        {
+        match send(request.bearer_auth(token.expose_secret())).await {
             Err(error) if error.problem().is_some_and(is_unauthorized) => {
                 match self.inner.token_source.replace(token).await? {
-                    Some(new) => {
-                        transport::send(retry.bearer_auth(new.expose_secret()), MAX_BACKEND_RESPONSE_BYTES)
-                            .await?
-                            .or_problem()
-                    }
+                    Some(new) => send(retry.bearer_auth(new.expose_secret())).await,
                     None => Err(error),
                 }
             }

@@ -15,6 +15,7 @@ mod transport;
 pub use crate::api::accounts_client::{
     AccountChange, AccountsClient, Invitation, NewPassword, User, UserList,
 };
+pub use crate::api::events::{EventStream, StreamItem};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::api::schedules::NewSchedule;
 pub use crate::api::tasks::{ListPage, NewTask};

@@ -40,6 +40,7 @@ const NOTIFY: &str = "select pg_notify($1, payload) from unnest($2::text[]) as p
 
 /// What one Backend publishes to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a message of its own")]
 pub struct PeerUpdate {
     /// Tasks that have ended.
     pub ended: Vec<TaskId>,

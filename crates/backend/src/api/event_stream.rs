@@ -50,7 +50,7 @@ pub(crate) struct EventStream {
 /// What a reader sees.
 pub(crate) enum Reader {
     /// The events of one task of `owner`.
-    OfTask {
+    Task {
         owner: OwnerId,
         id: TaskId,
         /// The task as it was read before the stream began, to be sent first.
@@ -59,9 +59,9 @@ pub(crate) enum Reader {
         last: Option<Box<TaskEvent>>,
     },
     /// The events of the reader's own tasks.
-    OfOwner,
+    Owner,
     /// The events of all tasks, as operators see them.
-    OfAll,
+    Operator,
 }
 
 impl EventStream {
@@ -78,7 +78,7 @@ impl EventStream {
 
     /// The next piece of the body; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        if let Reader::OfTask { now, last, .. } = &mut self.reader
+        if let Reader::Task { now, last, .. } = &mut self.reader
             && let Some(event) = now.take()
         {
             let text = text_of_task_event(&event);
@@ -125,7 +125,7 @@ impl EventStream {
 
     fn add(&mut self, published: &PublishedEvent, text: &mut String) {
         match &mut self.reader {
-            Reader::OfTask { last, .. } => {
+            Reader::Task { last, .. } => {
                 let event = &published.event;
                 if !self.is_over && last.as_ref().is_none_or(|last| event.follows(last)) {
                     self.is_over = event.event == TaskEventKind::Ended;
@@ -133,8 +133,8 @@ impl EventStream {
                     *last = Some(Box::new(event.clone()));
                 }
             }
-            Reader::OfOwner => add_event(text, published, &published.event),
-            Reader::OfAll => {
+            Reader::Owner => add_event(text, published, &published.event),
+            Reader::Operator => {
                 add_event(text, published, &published.event.for_operators(published.owner));
             }
         }
@@ -142,7 +142,7 @@ impl EventStream {
 
     /// Events may have been missed: a stream about one task is told how the task is now, the others that they must read the list.
     async fn add_missed(&mut self, text: &mut String) {
-        let Reader::OfTask { owner, id, last, .. } = &mut self.reader else { return text.push_str(RESET) };
+        let Reader::Task { owner, id, last, .. } = &mut self.reader else { return text.push_str(RESET) };
         match self.app.store.get(*owner, *id).await {
             Ok(Some(task)) => {
                 let event = TaskEvent::last_of(&task);

@@ -45,7 +45,7 @@ pub(crate) async fn of_task(
     if task.status.is_final() && last_event_id(&headers) == Some(END_OF_TASK) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let reader = Reader::OfTask { owner, id, now: Some(Box::new(TaskEvent::last_of(&task))), last: None };
+    let reader = Reader::Task { owner, id, now: Some(Box::new(TaskEvent::last_of(&task))), last: None };
     Ok(EventStream::new(app, caller, subscription, reader).into_response())
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn of_owner(
 ) -> Result<Response, ApiError> {
     let subscription =
         app.notifier.subscribe_to_events(owner, Topic::Owner(owner), continue_after(&headers))?;
-    Ok(EventStream::new(app, caller, subscription, Reader::OfOwner).into_response())
+    Ok(EventStream::new(app, caller, subscription, Reader::Owner).into_response())
 }
 
 /// Follow the tasks of everybody
@@ -89,7 +89,7 @@ pub(crate) async fn of_all(
 ) -> Result<Response, ApiError> {
     let after = continue_after(&headers);
     let subscription = app.notifier.subscribe_to_events(OwnerId(admin.0), Topic::All, after)?;
-    Ok(EventStream::new(app, caller, subscription, Reader::OfAll).into_response())
+    Ok(EventStream::new(app, caller, subscription, Reader::Operator).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<&str> {

@@ -229,6 +229,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use domain::{Status, TaskEvent, TaskEventKind, Timestamp};
+    use tokio::sync::mpsc::error::TryRecvError;
 
     use super::*;
 
@@ -254,42 +255,37 @@ mod tests {
         EventOfOwner { owner, event }
     }
 
-    /// How many messages a reader still receives before its subscription ends or has none left.
-    async fn received(subscription: &mut Subscription) -> (usize, bool) {
-        let mut count = 0;
+    /// How many messages wait for a reader, and whether its subscription has ended after them.
+    fn received(subscription: &mut Subscription) -> (usize, bool) {
+        let mut count = subscription.backlog.drain(..).count();
         loop {
-            match futures_util::poll!(Box::pin(subscription.next(64))) {
-                std::task::Poll::Ready(messages) if messages.is_empty() => return (count, true),
-                std::task::Poll::Ready(messages) => count += messages.len(),
-                std::task::Poll::Pending => return (count, false),
+            match subscription.queue.try_recv() {
+                Ok(_) => count += 1,
+                Err(error) => return (count, error == TryRecvError::Disconnected),
             }
         }
     }
 
-    #[tokio::test]
-    async fn a_slow_reader_is_cut_off_and_no_other_one() {
+    #[test]
+    fn a_slow_reader_is_cut_off_and_no_other_one() {
         let broadcaster = Arc::new(Broadcaster::default());
         let subscribe = |topic| broadcaster.subscribe(owner(1), topic, None).unwrap();
         let (mut slow, mut fast) = (subscribe(Topic::Owner(owner(1))), subscribe(Topic::Owner(owner(1))));
         let (mut all, mut other) = (subscribe(Topic::All), subscribe(Topic::Owner(owner(2))));
         for n in 0..MAX_WAITING_MESSAGES + 1 {
             broadcaster.publish(vec![event(n, owner(1))]);
-            assert_eq!(received(&mut fast).await, (if n == 0 { 2 } else { 1 }, false));
-            received(&mut all).await;
+            assert_eq!(received(&mut fast), (if n == 0 { 2 } else { 1 }, false));
+            received(&mut all);
         }
-        assert_eq!(
-            received(&mut slow).await,
-            (MAX_WAITING_MESSAGES + 1, true),
-            "the reset and all that waited"
-        );
-        assert_eq!(received(&mut other).await, (1, false));
+        assert_eq!(received(&mut slow), (MAX_WAITING_MESSAGES + 1, true), "the reset and all that waited");
+        assert_eq!(received(&mut other), (1, false));
         drop((slow, fast, all, other));
         let state = broadcaster.state.lock();
         assert!(state.by_owner.is_empty() && state.all.is_empty() && state.readers.is_empty());
     }
 
-    #[tokio::test]
-    async fn readers_are_limited_and_a_place_is_free_when_one_has_gone() {
+    #[test]
+    fn readers_are_limited_and_a_place_is_free_when_one_has_gone() {
         let broadcaster = Arc::new(Broadcaster::default());
         let mut readers = Vec::new();
         for n in 0..MAX_READERS {

@@ -297,6 +297,29 @@ fn watch_without_an_id_prints_the_ends_of_tasks() {
 }
 
 #[test]
+fn watch_prints_each_event_as_json_with_the_progress() {
+    let up = TaskerUp::start();
+    let mut watch = Process::start(&mut tasker_command(up.home(), ["watch", "-o", "json"]));
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let progress = watch.wait_for_line(r#"{"event":"progress","#);
+    assert!(progress.contains(&id) && progress.contains(r#""progress":{"percent":"#), "{progress}");
+    let task = up.run_command(["get", &id]).stdout;
+    assert!(task.contains("progress    ") && task.contains(" %, sleeping"), "{task}");
+    assert_eq!(up.run_command(["cancel", &id]).code, 0);
+    let ended = watch.wait_for_line(r#"{"event":"ended","#);
+    assert!(ended.contains(&id) && ended.contains(r#""reason":"REQUESTED""#), "{ended}");
+    watch.signal("INT");
+    assert_eq!(watch.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn the_progress_bar_shows_what_the_operation_reports() {
+    let up = TaskerUp::start();
+    let bar = run_in_terminal(&up, r#"tasker submit SLEEP '{"ms": 2500}' --ttl 60s --wait"#).stdout;
+    assert!(bar.contains(" %, sleeping"), "{bar}");
+}
+
+#[test]
 fn a_closed_pipe_ends_watch() {
     let up = TaskerUp::start();
     up.run_command(["submit", "ECHO", "--ttl", "60s", "--wait"]);

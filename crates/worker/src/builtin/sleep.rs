@@ -42,7 +42,7 @@ impl Operation for Sleep {
                 let percent = slept.as_millis() * 100 / time.as_millis();
                 context.progress(u32::try_from(percent).unwrap_or(100), "sleeping");
             }
-            tokio::time::sleep((time - slept).min(REPORT_PERIOD)).await;
+            tokio::time::sleep(time.saturating_sub(slept).min(REPORT_PERIOD)).await;
         }
     }
 }

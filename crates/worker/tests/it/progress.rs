@@ -13,7 +13,9 @@ async fn the_latest_report_of_each_task_is_sent_also_after_a_failed_request() {
     let (worker, mut probe) = run_worker(&backend, settings(2));
     let contexts = [probe.started().await, probe.started().await];
     for (percent, message) in [(1, "first"), (2, ""), (250, "two\nlines")] {
-        contexts.iter().for_each(|context| context.progress(percent, message));
+        for context in &contexts {
+            context.progress(percent, message);
+        }
     }
     let sent = [backend.progress().await, backend.progress().await];
     for request in &sent {
@@ -27,7 +29,9 @@ async fn the_latest_report_of_each_task_is_sent_also_after_a_failed_request() {
     let stopped = GrantRef { id: contexts[0].task(), attempt: 1 };
     backend.stop(stopped);
     contexts[0].stopped().await;
-    contexts.iter().for_each(|context| context.progress(50, ""));
+    for context in &contexts {
+        context.progress(50, "");
+    }
     let left = backend.progress().await.progress;
     assert_eq!(left.len(), 1, "a task that was stopped reports nothing: {left:?}");
     assert_eq!((left[0].id, left[0].message.as_deref()), (contexts[1].task(), None));

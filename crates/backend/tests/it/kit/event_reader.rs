@@ -55,13 +55,10 @@ impl EventReader {
     }
 
     /// The next event, which must be of this kind.
-    #[track_caller]
-    pub(crate) fn expect(&mut self, kind: &'static str) -> impl Future<Output = SentEvent> {
-        async move {
-            let event = self.next().await.expect("the stream goes on");
-            assert_eq!(event.kind, kind, "{event:?}");
-            event
-        }
+    pub(crate) async fn expect(&mut self, kind: &'static str) -> SentEvent {
+        let event = self.next().await.expect("the stream goes on");
+        assert_eq!(event.kind, kind, "{event:?}");
+        event
     }
 }
 

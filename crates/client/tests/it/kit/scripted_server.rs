@@ -77,6 +77,13 @@ impl ScriptedServer {
         self.respond_with(path, status, "application/json", body);
     }
 
+    /// Appends a response with server-sent events.
+    pub(crate) fn events(&self, path: &str, text: &str) {
+        let headers = [(header::CONTENT_TYPE, "text/event-stream".parse().unwrap())].into_iter().collect();
+        let response = (StatusCode::OK, headers, text.to_owned());
+        self.script.responses.lock().unwrap().entry(path.to_owned()).or_default().push_back(response);
+    }
+
     /// Appends a token response; `expires_in` in seconds.
     pub(crate) fn token(&self, token: &str, expires_in: u64) {
         self.respond(
