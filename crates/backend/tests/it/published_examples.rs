@@ -52,9 +52,8 @@ async fn path_and_query(document: &Value, client: &ApiClient<'_>, path: &str, op
             ("path", _) => {
                 path = path.replace(&place, &text(shown.expect("a part of a path has an example")))
             }
-            // A page after a task that never was is empty.
             ("query", _) => {
-                query.extend(shown.map(|shown| format!("{name}={}", text(shown).replace('+', "%2B"))))
+                query.extend(shown.map(|shown| format!("{name}={}", text(shown).replace('+', "%2B"))));
             }
             _ => {}
         }
