@@ -68,6 +68,10 @@ try {
   await check("signed-out", "You are signed out.");
   await page.goto(`${origin}/nothing`);
   await check("not-found", "There is no such page.");
+  await page.goto(`${origin}/errors`);
+  await check("problem-types", "Types of problems");
+  await page.getByRole("link", { name: "rate-limited" }).click();
+  await check("problem-type", "Too many attempts");
 
   for (const request of posted) {
     const headers = await request.allHeaders();

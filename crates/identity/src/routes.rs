@@ -36,7 +36,7 @@ pub fn openapi() -> OpenApi {
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
     let document = document.merge(token_endpoint()).merge(standard_operations());
     let document = document.merge(account_operations()).merge(health_operations());
-    complete(document.merge(problem_operations()).into_openapi())
+    complete(document.merge(problem_pages::routes()).into_openapi())
 }
 
 /// All routes with their layers.
@@ -57,9 +57,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
     let accounts = Router::from(account_operations());
     let accounts = accounts.layer(from_fn_with_state(Arc::clone(app), layers::run_to_end));
-    let apis = accounts.merge(health).merge(Router::from(problem_operations())).layer(names);
-    let apis =
-        apis.merge(standard_operations()).merge(document_route(&document)).merge(problem_pages::style());
+    let apis = accounts.merge(health).merge(Router::from(problem_pages::routes())).layer(names);
+    let apis = apis.merge(standard_operations()).merge(document_route(&document));
     let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
     let apis = layers::guard_api(with_state(apis), layers::PROBLEM_RESPONSES, settings);
     normalize_path::apply(layers::observe(pages.merge(token).merge(apis), settings), templates)
@@ -109,11 +108,6 @@ fn account_operations() -> OpenApiRouter<Arc<App>> {
 /// The probes of operators.
 fn health_operations() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
-}
-
-/// What the types of problems mean.
-fn problem_operations() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(problem_pages::list)).routes(routes!(problem_pages::explain))
 }
 
 /// The OpenAPI document as a file.

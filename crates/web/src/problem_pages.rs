@@ -4,17 +4,19 @@
 use std::sync::LazyLock;
 
 use askama::Template;
+use axum::Json;
 use axum::extract::Path;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{Html, IntoResponse, Response};
-use axum::{Json, Router};
 use domain::problem_types::problem_type::Section;
 use domain::problem_types::requests::NO_SUCH_ADDRESS;
 use domain::problem_types::table::{self, SECTIONS};
 use domain::{Problem, ProblemType};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::assets::{self, Asset};
 use crate::problem;
@@ -22,7 +24,7 @@ use crate::problem;
 /// What a type of problems means.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!(ProblemExplanation::of(&domain::problem_types::tasks::NO_SUCH_TASK))))]
-pub struct ProblemExplanation {
+pub(crate) struct ProblemExplanation {
     /// The `type` of such problems: the path of this explanation.
     #[serde(rename = "type")]
     kind: String,
@@ -36,12 +38,12 @@ pub struct ProblemExplanation {
     /// What the caller can do.
     remedy: &'static str,
     /// Such a problem.
-    example: Problem,
+    problem: Problem,
 }
 
 /// What every type of problems means.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemExplanationList {
+pub(crate) struct ProblemExplanationList {
     /// The types, part by part of the API.
     types: Vec<ProblemExplanation>,
 }
@@ -49,8 +51,8 @@ pub struct ProblemExplanationList {
 impl ProblemExplanation {
     fn of(of: &ProblemType) -> Self {
         let ProblemType { title, status, meaning, remedy, .. } = *of;
-        let example = Problem::example(of);
-        Self { kind: example.kind.clone(), title, status, meaning, remedy, example }
+        let problem = Problem::example(of);
+        Self { kind: problem.kind.clone(), title, status, meaning, remedy, problem }
     }
 }
 
@@ -88,9 +90,10 @@ pub fn style_url() -> &'static str {
     STYLE.url()
 }
 
-/// The route of the stylesheet.
-pub fn style<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    assets::router([&*STYLE])
+/// The routes, and that of the stylesheet.
+pub fn routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
+    let pages = OpenApiRouter::new().routes(routes!(list)).routes(routes!(explain));
+    pages.merge(OpenApiRouter::from(assets::router([&*STYLE])))
 }
 
 /// List the types of problems
@@ -98,7 +101,7 @@ pub fn style<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// What each `type` of a problem document (RFC 9457) means and what to do about it. Browsers get a page.
 #[utoipa::path(get, path = "/errors", operation_id = "listProblemTypes", tag = "Problems", security(()),
     responses((status = 200, description = "The types", content((ProblemExplanationList = "application/json"), (String = "text/html")))))]
-pub async fn list(headers: HeaderMap) -> Response {
+pub(crate) async fn list(headers: HeaderMap) -> Response {
     if wants_page(&headers) {
         return page(&ListPage { sections: &SECTIONS });
     }
@@ -114,7 +117,7 @@ pub async fn list(headers: HeaderMap) -> Response {
     responses(
         (status = 200, description = "What the type means", content((ProblemExplanation = "application/json"), (String = "text/html"))),
         (status = 404, description = "There is no such type")))]
-pub async fn explain(Path(slug): Path<String>, headers: HeaderMap) -> Response {
+pub(crate) async fn explain(Path(slug): Path<String>, headers: HeaderMap) -> Response {
     let Some(of) = table::find(&slug) else {
         let detail = "there is no such type of problems; GET /errors lists them";
         return problem::response(Problem::new(&NO_SUCH_ADDRESS, detail));

@@ -132,10 +132,8 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .layer(from_fn(request_log::log_at_debug));
-    let problems =
-        OpenApiRouter::new().routes(routes!(problem_pages::list)).routes(routes!(problem_pages::explain));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    document.merge(users).merge(admins).merge(workers).merge(health).merge(problems)
+    document.merge(users).merge(admins).merge(workers).merge(health).merge(problem_pages::routes())
 }
 
 /// Routes whose requests count towards what each caller may send (`backend.requests_per_minute`). Those of workers do not: a report that
@@ -169,8 +167,7 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
         .route("/{file}", get(swagger_ui::serve_file))
-        .route("/", get(|| async { Redirect::to(INDEX_PATH) }))
-        .merge(problem_pages::style());
+        .route("/", get(|| async { Redirect::to(INDEX_PATH) }));
     let time_limit = TimeLimit::new(app.settings.request_timeout, timed_out);
     // A caller reads its own tasks, whose parameters and results never change: nobody can send one guess after the other beside a
     // secret of them, and no page of another site has the caller's token.

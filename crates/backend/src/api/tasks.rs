@@ -40,7 +40,6 @@ use crate::lifecycle;
             description = "W3C Trace Context: the spans of the task become part of this trace")),
     responses((status = 201, body = SubmitTaskResponse, description = "The task is accepted and stored durably",
             headers(("Location" = String, description = "The task's path"),
-                ("Preference-Applied" = String, description = "The preferences that were honoured"),
                 ("Idempotent-Replayed" = String, description = "`true`: an earlier request with this key made the task"))),
         (status = 400, description = "The body is not JSON, or the key is malformed"),
         (status = 409, description = "A request with this key is being processed; repeat the request after `Retry-After`",

@@ -50,11 +50,10 @@ async fn path_and_query(document: &Value, client: &ApiClient<'_>, path: &str, op
         match (parameter["in"].as_str().unwrap(), name) {
             ("path", "id") => path = path.replace(&place, &client.submit_echo().await),
             ("path", _) => {
-                path = path.replace(&place, &text(shown.expect("a part of a path has an example")))
+                path = path.replace(&place, &text(shown.expect("a part of a path has an example")));
             }
-            // A page after a task that never was is empty.
             ("query", _) => {
-                query.extend(shown.map(|shown| format!("{name}={}", text(shown).replace('+', "%2B"))))
+                query.extend(shown.map(|shown| format!("{name}={}", text(shown).replace('+', "%2B"))));
             }
             _ => {}
         }

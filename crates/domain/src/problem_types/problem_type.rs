@@ -36,7 +36,7 @@ macro_rules! problem_types {
     ($heading:literal $tags:expr; $($name:ident = $status:literal, $slug:literal, $title:expr, $meaning:literal, $remedy:literal,
         $detail:literal $(at $pointer:literal)?;)+) => {
         $(
-            #[doc = $meaning]
+            #[doc = concat!("The type `", $slug, "`.")]
             pub static $name: crate::problem_types::problem_type::ProblemType = crate::problem_types::problem_type::ProblemType {
                 slug: $slug,
                 status: $status,

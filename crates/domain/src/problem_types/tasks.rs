@@ -5,7 +5,7 @@ use crate::problem_types::problem_type::{INVALID_REQUEST, problem_types};
 problem_types! { "Tasks" &["Tasks"];
     NO_SUCH_TASK = 404, "no-such-task", "No such task",
         "The caller has no task with this id. Tasks of others look the same as tasks that never existed, and ended tasks are deleted after some time \
-         (backend.keep_ended_ms).",
+         (backend.keep_ended_days).",
         "Check the id, and that you use the account or client that submitted the task.",
         "there is no such task";
     NO_RESULT = 404, "no-result", "No result",

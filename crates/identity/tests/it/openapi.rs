@@ -195,3 +195,59 @@ async fn a_form_in_another_encoding_is_refused_in_the_format_of_its_endpoint() {
     })
     .await;
 }
+
+/// The body of an operation as the document shows it, and its media type.
+fn example_body<'a>(document: &'a Value, operation: &'a Value) -> Option<(&'a str, &'a Value)> {
+    let (media_type, content) = operation["requestBody"]["content"].as_object()?.iter().next()?;
+    let schema = content["schema"]["$ref"].as_str().and_then(|reference| document.pointer(&reference[1..]));
+    Some((media_type, schema.and_then(|schema| schema["examples"].get(0)).expect("a body has an example")))
+}
+
+#[tokio::test]
+async fn the_example_of_every_request_is_answered_as_the_document_says() {
+    each_database(|service| async move {
+        service.register_admin("root").await;
+        let root = service.token("root").await;
+        let document = document();
+        // The accounts have the password of the examples.
+        let create = async |name: &str| {
+            let account = json!({"name": name, "password": "seven-green-herons"}).to_string();
+            let request = service.request("POST", "/api/User").bearer_auth(&root);
+            let created =
+                request.header(CONTENT_TYPE, "application/json").body(account).send().await.unwrap();
+            assert_eq!(created.status(), 201);
+        };
+        create("bea").await;
+        for (number, (path, method, operation)) in operations(&document).into_iter().enumerate() {
+            let (name, mut token) = (format!("ann{number}"), root.clone());
+            if path.contains("{name}") {
+                create(&name).await;
+            }
+            if operation["operationId"] == "changePassword" {
+                let own =
+                    service.request_token(&name, "seven-green-herons").await.json::<Value>().await.unwrap();
+                own["access_token"].as_str().unwrap().clone_into(&mut token);
+            }
+            let sent = path.replace("{name}", &name).replace("{slug}", "no-such-user");
+            let request = service.request(method.as_str(), &sent).bearer_auth(token);
+            let answer = match example_body(&document, &operation) {
+                None => request.send().await,
+                Some(("application/json", body)) => {
+                    request.header(CONTENT_TYPE, "application/json").body(body.to_string()).send().await
+                }
+                Some((_, form)) => {
+                    let fields = form.as_object().unwrap().iter();
+                    let fields = fields.map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+                    let fields: Vec<_> = fields
+                        .map(|field| if field.0 == "username" { ("username", "bea") } else { field })
+                        .collect();
+                    service.post(&sent, &fields).send().await
+                }
+            };
+            let status = answer.unwrap().status().as_u16();
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+            assert!(operation["responses"][status.to_string()].is_object(), "{method} {path}: {status}");
+        }
+    })
+    .await;
+}

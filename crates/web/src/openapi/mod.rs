@@ -16,6 +16,7 @@ pub fn complete(mut document: OpenApi, refuses_queries: impl Fn(&str) -> bool) -
         for (_, operation) in operations(item) {
             responses::add_common_parameters(operation);
             responses::add_common_responses(operation, refuses_queries(path));
+            responses::add_common_headers(operation);
             problem_examples::refer_to_examples(operation);
         }
     }
@@ -23,7 +24,17 @@ pub fn complete(mut document: OpenApi, refuses_queries: impl Fn(&str) -> bool) -
     responses::add_components(components);
     problem_examples::add_examples(components);
     unions::name_variants(components);
+    drop_unused(&mut document);
     document
+}
+
+/// Drops the headers and examples to which no operation of this service refers.
+fn drop_unused(document: &mut OpenApi) {
+    let paths = serde_json::to_string(&document.paths).expect("an OpenAPI document is JSON");
+    let is_used = |kind: &str, name: &str| paths.contains(&format!("\"#/components/{kind}/{name}\""));
+    let components = document.components.get_or_insert_default();
+    components.headers.retain(|name, _| is_used("headers", name));
+    components.examples.retain(|name, _| is_used("examples", name));
 }
 
 /// Adds to the operations of `document` that the requests of each caller are limited: the answer 429, and the headers that announce the

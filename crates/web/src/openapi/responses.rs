@@ -9,6 +9,9 @@ use utoipa::openapi::{
     ResponseBuilder, Responses, Schema, Type,
 };
 
+/// A header of requests, the header of successful answers by which the service answers it, and the name of that header's component.
+const ANSWERED_HEADERS: [(&str, &str, &str); 1] = [("Prefer", "Preference-Applied", "PreferenceApplied")];
+
 /// Adds the header that every request may have. Parameters that may be left out are not `null` where they are given.
 pub(super) fn add_common_parameters(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
@@ -23,8 +26,7 @@ pub(super) fn add_common_parameters(operation: &mut Operation) {
     parameters.push(RefOr::Ref(Ref::new("#/components/parameters/XRequestId")));
 }
 
-/// Adds the answers that every operation may give, makes the body of every refusal that has none a [`Problem`], and adds the headers
-/// that every answer has.
+/// Adds the answers that every operation may give, and makes the body of every refusal that has none a [`Problem`].
 pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: bool) {
     let has_body = operation.request_body.is_some();
     let anonymous = SecurityRequirement::default();
@@ -57,33 +59,51 @@ pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: b
         add(responses, "4XX", "The request cannot be read");
     }
     add(responses, "default", "Any other problem");
-    let is_rate_limited = matches!(
-        responses.responses.get("429"),
-        Some(RefOr::T(response)) if response.headers.contains_key("RateLimit")
-    );
     for (status, response) in &mut responses.responses {
         let RefOr::T(response) = response else { continue };
-        let mut add_header = |name: &str, component: &str| {
-            let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
-            response.headers.insert(name.to_owned(), header);
-        };
-        add_header("X-Request-Id", "XRequestId");
-        match status.as_str() {
-            "401" => add_header("WWW-Authenticate", "WwwAuthenticate"),
-            "415" => add_header("Accept-Encoding", "AcceptEncoding"),
-            "429" | "503" => add_header("Retry-After", "RetryAfter"),
-            _ => {}
-        }
-        // The caller of a request with 401 is not known.
-        if is_rate_limited && status != "401" {
-            add_header("RateLimit", "RateLimit");
-            add_header("RateLimit-Policy", "RateLimitPolicy");
-        }
         if !status.starts_with(['1', '2', '3']) && response.content.is_empty() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
         }
     }
+}
+
+/// Adds the headers that every answer has, and those of some statuses.
+pub(super) fn add_common_headers(operation: &mut Operation) {
+    let answered = ANSWERED_HEADERS.iter().filter(|(request, ..)| takes_header(operation, request));
+    let answered: Vec<_> = answered.map(|(_, name, component)| (*name, *component)).collect();
+    let responses = &mut operation.responses.responses;
+    let is_rate_limited = matches!(
+        responses.get("429"),
+        Some(RefOr::T(response)) if response.headers.contains_key("RateLimit")
+    );
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        let mut headers = vec![("X-Request-Id", "XRequestId")];
+        match status.as_str() {
+            "401" => headers.push(("WWW-Authenticate", "WwwAuthenticate")),
+            "415" => headers.push(("Accept-Encoding", "AcceptEncoding")),
+            "429" | "503" => headers.push(("Retry-After", "RetryAfter")),
+            status if status.starts_with('2') => headers.extend(&answered),
+            _ => {}
+        }
+        // The caller of a request with 401 is not known.
+        if is_rate_limited && status != "401" {
+            headers.extend([("RateLimit", "RateLimit"), ("RateLimit-Policy", "RateLimitPolicy")]);
+        }
+        for (name, component) in headers {
+            let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
+            response.headers.insert(name.to_owned(), header);
+        }
+    }
+}
+
+/// Whether the requests of an operation may have this header.
+fn takes_header(operation: &Operation, name: &str) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Header && parameter.name == name,
+        RefOr::Ref(_) => false,
+    })
 }
 
 /// Adds that the requests of each caller are limited.
@@ -123,6 +143,10 @@ pub(super) fn add_components(components: &mut Components) {
             "How to authenticate, and what is wrong with the credentials (RFC 9110, RFC 6750); a Backend's realm is the issuer whose tokens are \
              accepted",
         ),
+    );
+    add(
+        "PreferenceApplied",
+        text_header("The preferences that were honoured (RFC 7240); without it there were none"),
     );
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use axum::Router;
-use axum::routing::get;
 use domain::problem_types::table::{SECTIONS, all};
 use domain::{Problem, ProblemType};
 use web::problem_pages;
@@ -11,9 +10,7 @@ use web::problem_pages;
 use crate::exchange::{self, request, send};
 
 fn router() -> Router {
-    problem_pages::style()
-        .route("/errors", get(problem_pages::list))
-        .route("/errors/{slug}", get(problem_pages::explain))
+    problem_pages::routes().into()
 }
 
 #[tokio::test]
@@ -34,7 +31,7 @@ async fn every_type_is_explained_to_people_and_to_programs() {
             (&explanation["meaning"], &explanation["remedy"]),
             (&of.meaning.into(), &of.remedy.into())
         );
-        assert_eq!(explanation["example"]["type"], explanation["type"]);
+        assert_eq!(explanation["problem"]["type"], explanation["type"]);
         let page = request("GET", &path, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]);
         let page = send(&router(), page).await;
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));

@@ -299,12 +299,12 @@ impl ApiResponse {
     /// Asserts that the OpenAPI document allows this status, these headers, media type and body.
     #[track_caller]
     fn assert_documented(&self, method: &Method, path: &str) {
+        static DOCUMENT: OnceLock<Value> = OnceLock::new();
+        let document = DOCUMENT.get_or_init(|| serde_json::to_value(backend::openapi()).unwrap());
         let is_temporary = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
             .iter()
             .any(|status| self.status == *status);
         assert!(!is_temporary || self.headers.contains_key("retry-after"), "{method} {path}: {}", self.text);
-        static DOCUMENT: OnceLock<Value> = OnceLock::new();
-        let document = DOCUMENT.get_or_init(|| serde_json::to_value(backend::openapi()).unwrap());
         let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         let Some(template) = template(document, path) else { return };
         let operation = &document["paths"][template][method.as_str().to_lowercase()];
