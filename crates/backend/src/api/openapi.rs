@@ -51,10 +51,12 @@ impl ApiDoc {
 /// Completes the document of the handlers.
 pub(crate) fn complete(document: OpenApi) -> OpenApi {
     let mut document = openapi::complete(document, |_| true);
-    // The body of a submission is parsed by hand, so its type does not say that unknown members are refused.
-    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    if let Some(RefOr::T(Schema::Object(new_task))) = schemas.and_then(|schemas| schemas.get_mut("NewTask")) {
-        new_task.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    // The bodies of submissions are parsed by hand, so their types do not say that unknown members are refused.
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    for name in ["NewTask", "NewTaskBatch"] {
+        if let Some(RefOr::T(Schema::Object(body))) = schemas.get_mut(name) {
+            body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
     }
     document
 }
