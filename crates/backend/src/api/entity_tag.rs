@@ -27,8 +27,9 @@ impl TaggedTask {
     pub(crate) fn new(task: &Task) -> Self {
         let body = serde_json::to_vec(task).expect("a task serializes into memory");
         let digest = digest(&SHA256, &body);
-        let hex: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { body, tag: format!("W/\"{hex}\""), is_final: task.status.is_final() }
+        let half = digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
+        let tag = format!("W/\"{:032x}\"", u128::from_be_bytes(*half));
+        Self { body, tag, is_final: task.status.is_final() }
     }
 
     /// Whether a caller that has these tags waits no longer: the task has ended, or it is not as the caller knows it.

@@ -57,7 +57,7 @@ pub(crate) fn complete(document: OpenApi) -> OpenApi {
     // These bodies are parsed by hand, so their types do not say that unknown members are refused.
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
     for (name, schema) in schemas.into_iter().flatten() {
-        if let (RefOr::T(Schema::Object(body)), "NewTask" | "CancelFilter" | "NewSchedule") =
+        if let (RefOr::T(Schema::Object(body)), "NewTask" | "NewTaskBatch" | "CancelFilter" | "NewSchedule") =
             (schema, &**name)
         {
             body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));

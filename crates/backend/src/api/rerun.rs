@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use domain::TaskId;
-use tokio::time::Instant;
 use web::request_span::RequestTrace;
-use web::timeout::RequestDeadline;
 
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::idempotency_key::OptionalIdempotencyKey;
 use crate::api::extract::params::TaskIdPath;
-use crate::api::extract::prefer::Prefer;
-use crate::api::submission_answer::{self, SubmissionAnswer, SubmitTaskResponse};
+use crate::api::submission_answer::{self, SubmissionAnswer, SubmitTaskResponse, WantedAnswer};
 use crate::app::AppState;
 use crate::error::ApiError;
 
@@ -42,14 +38,12 @@ use crate::error::ApiError;
 pub(crate) async fn rerun(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(deadline): Extension<RequestDeadline>,
     RequestTrace(trace): RequestTrace,
     TaskIdPath(id): TaskIdPath,
-    prefer: Prefer,
+    wanted: WantedAnswer,
     key: OptionalIdempotencyKey,
 ) -> Result<SubmissionAnswer, ApiError> {
     let key = key.of_request(owner, &format!("/api/Task/{id}/rerun"), &[]);
-    let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
     let accepted = app.submitter.accept_again(owner, trace, id, key).await?;
-    submission_answer::answer(&app, owner, &deadline, prefer, wait_until, &accepted).await
+    submission_answer::answer(&app, owner, wanted, &accepted).await
 }

@@ -1,8 +1,12 @@
 //! The answer to a submission of one task: its id, or the task with `Prefer: return=representation` or `wait=N`.
 
-use axum::Json;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
 use axum::http::header::{HeaderName, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::{Extension, Json};
 use domain::{OwnerId, Task, TaskId};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -30,15 +34,32 @@ pub(crate) enum SubmitTaskResponse {
     Task(Box<Task>),
 }
 
-/// The answer to a request that was accepted, and that may wait until `wait_until` for the end of its task.
+/// What the answer should contain, how long the request may wait for it, and when it must be sent.
+pub(crate) struct WantedAnswer {
+    prefer: Prefer,
+    wait_until: Option<Instant>,
+    deadline: RequestDeadline,
+}
+
+impl FromRequestParts<Arc<AppState>> for WantedAnswer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<AppState>) -> Result<Self, ApiError> {
+        let Ok(prefer) = Prefer::from_request_parts(parts, app).await;
+        let deadline = Extension::<RequestDeadline>::from_request_parts(parts, app).await;
+        let Extension(deadline) = deadline.expect("every request has a time limit");
+        Ok(Self { prefer, wait_until: prefer.wait.map(|wait| Instant::now() + wait), deadline })
+    }
+}
+
+/// The answer to a request that was accepted.
 pub(crate) async fn answer(
     app: &AppState,
     owner: OwnerId,
-    deadline: &RequestDeadline,
-    prefer: Prefer,
-    wait_until: Option<Instant>,
+    wanted: WantedAnswer,
     accepted: &AcceptedTasks,
 ) -> Result<SubmissionAnswer, ApiError> {
+    let WantedAnswer { prefer, wait_until, deadline } = wanted;
     let [id] = accepted.ids[..] else {
         // The key was used for this endpoint and this body, so it was one task.
         return Err(ApiError::KeyReused);

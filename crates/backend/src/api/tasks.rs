@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Extension, Json};
 use domain::{Reason, Status, Task, TaskAttemptList, TaskId, TaskResult};
 use tokio::time::Instant;
 use web::json_body::JsonBody;
 use web::request_span::RequestTrace;
-use web::timeout::RequestDeadline;
 
 use crate::api::entity_tag::{KnownTags, TaggedTask};
 use crate::api::extract::authenticated::UserCaller;
 use crate::api::extract::idempotency_key::OptionalIdempotencyKey;
 use crate::api::extract::params::TaskIdPath;
 use crate::api::extract::prefer::Prefer;
-use crate::api::submission_answer::{self, SubmissionAnswer, SubmitTaskResponse};
+use crate::api::submission_answer::{self, SubmissionAnswer, SubmitTaskResponse, WantedAnswer};
 use crate::api::task_body::TaskBody;
 use crate::api::waiting_read::{read_when, read_when_ended};
 use crate::app::AppState;
@@ -50,17 +49,15 @@ use crate::lifecycle;
 pub(crate) async fn submit(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(deadline): Extension<RequestDeadline>,
     RequestTrace(trace): RequestTrace,
-    prefer: Prefer,
+    wanted: WantedAnswer,
     key: OptionalIdempotencyKey,
     body: JsonBody<ApiError>,
 ) -> Result<SubmissionAnswer, ApiError> {
     let key = key.of_request(owner, "/api/Task", body.bytes());
     let task = TaskBody::parse(&body)?.into_new_task()?;
-    let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
     let accepted = app.submitter.accept(owner, trace, task, key).await?;
-    submission_answer::answer(&app, owner, &deadline, prefer, wait_until, &accepted).await
+    submission_answer::answer(&app, owner, wanted, &accepted).await
 }
 
 /// Read one task

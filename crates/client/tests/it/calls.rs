@@ -82,6 +82,15 @@ async fn a_submission_that_is_refused_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_rerun_is_sent_with_a_key() {
+    let server = ScriptedServer::start().await;
+    let path = format!("/api/Task/{ID}/rerun");
+    server.respond(&path, 201, &json!(ID));
+    assert_eq!(client(&server).rerun(id(), &"r".parse().unwrap()).await.unwrap(), id());
+    assert_eq!(server.requests(&path)[0].header("idempotency-key"), "\"r\"");
+}
+
+#[tokio::test]
 async fn a_batch_sends_its_tasks_byte_for_byte() {
     let server = ScriptedServer::start().await;
     server.respond("/api/Task/batch", 201, &json!({ "ids": [ID] }));

@@ -9,9 +9,9 @@ use crate::kit::{ANN, BOB, TestStore, each_database};
 
 const CONTENT: u128 = 1;
 
-fn key(owner: OwnerId, key_hash: u128, content_hash: u128) -> Option<RequestKey> {
+fn key(owner: OwnerId, key_hash: u128, content_hash: u128) -> RequestKey {
     let (key_hash, content_hash) = (Uuid::from_u128(key_hash), Uuid::from_u128(content_hash));
-    Some(RequestKey { owner, key_hash, content_hash })
+    RequestKey { owner, key_hash, content_hash }
 }
 
 /// A request of Ann's with so many tasks.
@@ -28,7 +28,7 @@ fn ids(request: &SubmissionRequest) -> Vec<TaskId> {
 async fn a_repeated_batch_of_requests_changes_nothing() {
     each_database(|test| async move {
         let batch =
-            [request(&test, 1, None), request(&test, 3, key(ANN, 1, CONTENT)), request(&test, 1, None)];
+            [request(&test, 1, None), request(&test, 3, Some(key(ANN, 1, CONTENT))), request(&test, 1, None)];
         for round in 0..2 {
             let before = dump_tables(&test.db).await;
             let outcomes = test.store.submit_requests(&batch).await.unwrap();
@@ -43,16 +43,16 @@ async fn a_repeated_batch_of_requests_changes_nothing() {
 #[tokio::test]
 async fn requests_with_new_and_used_keys_and_without_any_share_a_statement() {
     each_database(|test| async move {
-        let first = request(&test, 2, key(ANN, 1, CONTENT));
+        let first = request(&test, 2, Some(key(ANN, 1, CONTENT)));
         test.store.submit_requests(std::slice::from_ref(&first)).await.unwrap();
         test.advance(1).await;
         let batch = [
             request(&test, 1, None),
-            request(&test, 2, key(ANN, 1, CONTENT)),
-            request(&test, 1, key(ANN, 1, CONTENT + 1)),
-            request(&test, 1, key(ANN, 2, CONTENT)),
-            request(&test, 1, key(ANN, 2, CONTENT)),
-            request(&test, 1, key(BOB, 101, CONTENT)),
+            request(&test, 2, Some(key(ANN, 1, CONTENT))),
+            request(&test, 1, Some(key(ANN, 1, CONTENT + 1))),
+            request(&test, 1, Some(key(ANN, 2, CONTENT))),
+            request(&test, 1, Some(key(ANN, 2, CONTENT))),
+            request(&test, 1, Some(key(BOB, 101, CONTENT))),
         ];
         let outcomes = test.store.submit_requests(&batch).await.unwrap();
         let expected = [
@@ -65,9 +65,9 @@ async fn requests_with_new_and_used_keys_and_without_any_share_a_statement() {
         ];
         assert_eq!(outcomes, expected);
         assert_eq!(test.store.counts().await.unwrap().created, 2 + 3);
-        let found = test.store.submitted_under(key(ANN, 2, CONTENT).unwrap()).await.unwrap();
+        let found = test.store.submitted_under(key(ANN, 2, CONTENT)).await.unwrap();
         assert_eq!(found, Some(SubmissionOutcome::Repeated(ids(&batch[3]))));
-        let absent = test.store.submitted_under(key(BOB, 2, CONTENT).unwrap()).await.unwrap();
+        let absent = test.store.submitted_under(key(BOB, 2, CONTENT)).await.unwrap();
         assert_eq!(absent, None, "the key of another owner");
     })
     .await;
@@ -78,7 +78,7 @@ async fn racing_requests_with_the_same_keys_are_accepted_once() {
     each_database(|test| async move {
         for round in 0..10 {
             let batch = |keys: &mut dyn Iterator<Item = u128>| -> Vec<SubmissionRequest> {
-                keys.map(|n| request(&test, 2, key(ANN, round * 100 + n, CONTENT))).collect()
+                keys.map(|n| request(&test, 2, Some(key(ANN, round * 100 + n, CONTENT)))).collect()
             };
             let (forward, backward) = (batch(&mut (0..20)), batch(&mut (0..20).rev()));
             let another = test.another();
@@ -107,7 +107,7 @@ async fn racing_requests_with_the_same_keys_are_accepted_once() {
 async fn the_oldest_keys_are_forgotten_a_few_at_a_time() {
     each_database(|test| async move {
         for number in 0..5 {
-            let request = request(&test, 1, key(ANN, number, CONTENT));
+            let request = request(&test, 1, Some(key(ANN, number, CONTENT)));
             test.store.submit_requests(&[request]).await.unwrap();
             test.advance(10).await;
         }
@@ -116,7 +116,7 @@ async fn the_oldest_keys_are_forgotten_a_few_at_a_time() {
         assert_eq!(test.store.prune_idempotency_keys(before, 3).await.unwrap(), 1);
         let mut left = Vec::new();
         for number in 0..5 {
-            let found = test.store.submitted_under(key(ANN, number, CONTENT).unwrap()).await.unwrap();
+            let found = test.store.submitted_under(key(ANN, number, CONTENT)).await.unwrap();
             left.extend(found.map(|_| number));
         }
         assert_eq!(left, [4], "the last one was used later");
