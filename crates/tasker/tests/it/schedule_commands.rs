@@ -40,6 +40,13 @@ fn a_schedule_is_set_listed_shown_run_paused_resumed_and_deleted() {
     let resumed = up.run_command(["schedule", "resume", "report", "-o", "json"]).stdout;
     let resumed: Value = serde_json::from_str(&resumed).unwrap();
     assert_eq!((&resumed["paused"], &resumed["task"]["parameters"]["n"]), (&false.into(), &1.into()));
+}
+
+#[test]
+fn a_schedule_is_replaced_by_one_with_a_period_and_deleted_and_a_broken_rule_is_explained() {
+    let up = TaskerUp::start();
+    let cron = ["schedule", "set", "report", "ECHO", "--cron", "@daily", "--ttl", "5s"];
+    assert_eq!(up.run_command(cron).code, 0);
     let every = up.run_command([
         "schedule",
         "set",
