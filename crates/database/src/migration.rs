@@ -74,7 +74,7 @@ impl SchemaPart {
     /// Applies the missing steps in one transaction.
     ///
     /// Processes that migrate at the same time wait for one another; the later ones find nothing left to do. (On PostgreSQL this
-    /// depends on the isolation level READ_VERSION COMMITTED, by which a statement sees what was committed while the one before it waited
+    /// depends on the isolation level READ COMMITTED, by which a statement sees what was committed while the one before it waited
     /// for the lock.) Fails with [`DatabaseError::SchemaTooNew`] when a newer Tasker has raised the oldest admissible version above
     /// this binary's.
     pub async fn migrate(&self, db: &Db) -> Result<(), DatabaseError> {

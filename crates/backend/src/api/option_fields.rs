@@ -95,7 +95,7 @@ fn check_members(text: &str) -> Result<(), Fault> {
     match members.keys().find(|name| !RETRY_FIELDS.contains(&name.as_str())) {
         None => Ok(()),
         Some(unknown) => {
-            let hint = did_you_mean(unknown, RETRY_FIELDS.into_iter());
+            let hint = did_you_mean(unknown, RETRY_FIELDS);
             Err(fault(&pointer("/retry", unknown), format_args!("there is no field {unknown:?}{hint}")))
         }
     }

@@ -272,7 +272,7 @@ mod tests {
         let subscribe = |topic| broadcaster.subscribe(owner(1), topic, None).unwrap();
         let (mut slow, mut fast) = (subscribe(Topic::Owner(owner(1))), subscribe(Topic::Owner(owner(1))));
         let (mut all, mut other) = (subscribe(Topic::All), subscribe(Topic::Owner(owner(2))));
-        for n in 0..MAX_WAITING_MESSAGES + 1 {
+        for n in 0..=MAX_WAITING_MESSAGES {
             broadcaster.publish(vec![event(n, owner(1))]);
             assert_eq!(received(&mut fast), (if n == 0 { 2 } else { 1 }, false));
             received(&mut all);

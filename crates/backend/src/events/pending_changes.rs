@@ -126,7 +126,8 @@ mod tests {
         pending.add_missed();
         assert!(pending.take().changes.is_empty() && !pending.take().has_missed);
         let task = TaskId(Uuid::from_u128(1));
-        (pending.want_task(task), pending.want_task(task));
+        pending.want_task(task);
+        pending.want_task(task);
         pending.forget_task(task);
         pending.add(changes(3));
         assert_eq!(pending.take().changes, changes(2).skip(1).collect::<Vec<_>>());

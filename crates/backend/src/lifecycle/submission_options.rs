@@ -74,10 +74,10 @@ impl From<TaskOptions> for RequestedOptions {
     }
 }
 
-fn exceeds<T: PartialOrd>(value: T, max: Option<T>) -> bool {
+fn exceeds<T: PartialOrd + Copy>(value: T, max: Option<T>) -> bool {
     max.is_some_and(|max| value > max)
 }
 
-fn text(max: Option<impl Display>) -> Option<String> {
+fn text(max: Option<impl Display + Copy>) -> Option<String> {
     max.map(|max| max.to_string())
 }

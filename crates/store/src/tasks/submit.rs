@@ -81,7 +81,9 @@ impl Store {
 
     pub(crate) async fn submit_tasks(&self, mut tasks: Vec<&Submission>) -> Result<(), DatabaseError> {
         tasks.sort_by_key(|task| task.id);
-        tasks.iter().for_each(|task| self.priorities().add(&task.type_name, task.options.priority));
+        for task in &tasks {
+            self.priorities().add(&task.type_name, task.options.priority);
+        }
         match &self.db {
             Db::Postgres(pools) => insert_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {

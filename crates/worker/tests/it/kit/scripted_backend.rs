@@ -45,7 +45,7 @@ pub(crate) enum Fault {
 
 /// A request that the Backend received.
 pub(crate) enum Request {
-    Registration(domain::Operation),
+    Registration(Box<domain::Operation>),
     Claim(ClaimRequest),
     Reports(Reports),
     Heartbeat(Heartbeat),
@@ -221,7 +221,7 @@ impl Backend {
     }
 
     pub(crate) async fn registration(&mut self) -> domain::Operation {
-        let matching = |request| if let Request::Registration(it) = request { Some(it) } else { None };
+        let matching = |request| if let Request::Registration(it) = request { Some(*it) } else { None };
         self.next_of(matching).await
     }
 
@@ -380,7 +380,7 @@ async fn refuse_other_installations(
 }
 
 async fn register(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
-    script.record(Request::Registration(read(&body)));
+    script.record(Request::Registration(Box::new(read(&body))));
     script.respond(OPERATIONS, async { StatusCode::CREATED.into_response() }).await
 }
 
