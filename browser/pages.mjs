@@ -45,7 +45,7 @@ try {
   assert.equal(await page.evaluate("isSecureContext"), false, "otherwise this shows nothing about plain HTTP");
   await check("register", "This link creates the first administrator");
   await submit("Create account", { "User name": "a name", ...twice("short") });
-  await check("register-errors", "A password has at least");
+  await check("register-errors", "A password must have at least");
   await submit("Create account", { "User name": "root", ...twice(password) });
   await check("registered", "The account root is created.");
   assert.equal(await page.getByLabel("User name").inputValue(), "root");
@@ -68,6 +68,10 @@ try {
   await check("signed-out", "You are signed out.");
   await page.goto(`${origin}/nothing`);
   await check("not-found", "There is no such page.");
+  await page.goto(`${origin}/errors`);
+  await check("problem-types", "Types of problems");
+  await page.getByRole("link", { name: "rate-limited" }).click();
+  await check("problem-type", "Too many attempts");
 
   for (const request of posted) {
     const headers = await request.allHeaders();

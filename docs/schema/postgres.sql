@@ -10,6 +10,16 @@ error          text
 PRIMARY KEY (id, attempt)
 CREATE UNIQUE INDEX attempt_pkey ON public.attempt USING btree (id, attempt)
 
+-- idempotency
+owner          uuid not null
+key_hash       uuid not null
+content_hash   uuid not null
+tasks          text not null
+created_at     bigint not null
+PRIMARY KEY (owner, key_hash)
+CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at)
+CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (owner, key_hash)
+
 -- installation
 id             uuid not null
 PRIMARY KEY (id)
@@ -54,11 +64,47 @@ PRIMARY KEY (id)
 CREATE INDEX outcome_owner ON public.outcome USING btree (owner, status, id)
 CREATE UNIQUE INDEX outcome_pkey ON public.outcome USING btree (id)
 
+-- progress
+id             uuid not null
+attempt        integer not null
+percent        smallint not null
+message        text
+reported_at    bigint not null
+CHECK (((percent >= 0) AND (percent <= 100)))
+PRIMARY KEY (id)
+CREATE UNIQUE INDEX progress_pkey ON public.progress USING btree (id)
+
 -- readiness
 part           text not null
 checked_at     text not null
 PRIMARY KEY (part)
 CREATE UNIQUE INDEX readiness_pkey ON public.readiness USING btree (part)
+
+-- schedule
+owner          uuid not null
+name           text not null
+created_at     bigint not null
+revision       integer not null
+cron           text
+time_zone      text
+every_ms       bigint
+anchor_at      bigint not null
+missed         text not null
+overlap        text not null
+type           text not null
+task           text not null
+is_paused      boolean not null default false
+next_at        bigint
+last_task      uuid
+last_for_at    bigint
+last_error     text
+last_error_at  bigint
+CHECK ((((cron IS NULL) = (time_zone IS NULL)) AND ((cron IS NULL) <> (every_ms IS NULL))))
+CHECK ((missed = ANY (ARRAY['skip'::text, 'one'::text, 'all'::text])))
+CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text])))
+PRIMARY KEY (owner, name)
+CREATE INDEX schedule_next ON public.schedule USING btree (next_at) WHERE (next_at IS NOT NULL)
+CREATE UNIQUE INDEX schedule_pkey ON public.schedule USING btree (owner, name)
 
 -- schema_version
 part           text not null

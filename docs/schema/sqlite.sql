@@ -10,6 +10,17 @@ CREATE TABLE attempt (
     primary key (id, attempt)
 ) strict, without rowid;
 
+CREATE TABLE idempotency (
+    owner        blob    not null,
+    key_hash     blob    not null, -- of the owner and the key
+    content_hash blob    not null, -- of what was submitted under the key
+    tasks        text    not null, -- the ids of the tasks, a JSON array
+    created_at   integer not null,
+    primary key (owner, key_hash)
+) strict, without rowid;
+
+CREATE INDEX idempotency_created on idempotency (created_at);
+
 CREATE TABLE installation (
     id blob primary key
 ) strict;
@@ -53,7 +64,40 @@ CREATE TABLE outcome (
 
 CREATE INDEX outcome_owner on outcome (owner, status, id);
 
+CREATE TABLE progress (
+    id          blob     primary key,
+    attempt     integer  not null,
+    percent     integer  not null check (percent between 0 and 100),
+    message     text,
+    reported_at integer  not null
+) strict;
+
 CREATE TABLE readiness (part text primary key, checked_at text not null);
+
+CREATE TABLE schedule (
+    owner         blob    not null,
+    name          text    not null,
+    created_at    integer not null,
+    revision      integer not null, -- raised by each change but those that a run makes
+    cron          text,
+    time_zone     text,             -- of cron
+    every_ms      integer,
+    anchor_at     integer not null, -- every_ms counts from then
+    missed        text    not null check (missed in ('skip', 'one', 'all')),
+    overlap       text    not null check (overlap in ('allow', 'skip')),
+    type          text    not null,
+    task          text    not null, -- the submission, as JSON
+    is_paused     integer not null default 0 check (is_paused in (0, 1)),
+    next_at       integer,          -- the next run; null: none, or paused
+    last_task     blob,
+    last_for_at   integer,          -- the time for which last_task was submitted
+    last_error    text,
+    last_error_at integer,
+    primary key (owner, name),
+    check ((cron is null) = (time_zone is null) and (cron is null) <> (every_ms is null))
+) strict;
+
+CREATE INDEX schedule_next on schedule (next_at) where next_at is not null;
 
 CREATE TABLE schema_version (part text primary key, version bigint not null, oldest bigint not null);
 

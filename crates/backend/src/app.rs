@@ -13,11 +13,13 @@ use crate::auth::token_verifier::TokenVerifier;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::lifecycle::claim::ClaimBatch;
+use crate::lifecycle::progress::ProgressBatch;
 use crate::lifecycle::settle::Settler;
 use crate::lifecycle::submit::Submitter;
 use crate::long_poll::queue::LongPoll;
 use crate::notify::notifier::Notifier;
 use crate::notify::ticket_publisher::TicketPublisher;
+use crate::rate_limit::RateLimit;
 use crate::settings::Settings;
 
 /// The open service, shared as `Arc<AppState>`.
@@ -26,6 +28,7 @@ pub(crate) struct AppState {
     pub(crate) installation: InstallationId,
     pub(crate) settings: Settings,
     pub(crate) token_verifier: TokenVerifier,
+    pub(crate) rate_limit: RateLimit,
     pub(crate) catalogue: Catalogue,
     pub(crate) notifier: Arc<Notifier>,
     /// `None`: Kafka is not used, and workers claim by type only.
@@ -33,9 +36,12 @@ pub(crate) struct AppState {
     pub(crate) submitter: Submitter,
     pub(crate) claims: Batcher<ClaimBatch>,
     pub(crate) settler: Settler,
+    pub(crate) progress: Batcher<ProgressBatch>,
     pub(crate) long_poll: LongPoll,
     /// The bytes that are left for the bodies of workers' requests.
     pub(crate) body_budget: Arc<Semaphore>,
+    /// The bytes that are left for batches of submissions.
+    pub(crate) batch_budget: Arc<Semaphore>,
     /// Cancelled when the service stops: then waiting requests are answered at once.
     pub(crate) stop: CancellationToken,
 }

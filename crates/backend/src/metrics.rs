@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Reason, RetryPolicy, SettleResult, Status, TypeName};
 use metrics::{counter, gauge, histogram};
-use store::{EndedTask, Health, TypeBacklog};
+use store::{EndedTask, Health, TypeLoad};
 use telemetry::MetricDescriptor;
 
 const ACCEPTED: &str = "tasker_tasks_accepted_total";
@@ -85,7 +85,7 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::gauge(READY, "type", "tasks that wait for a worker"),
     MetricDescriptor::gauge(READY_AGE, "type", "how long the oldest ready task has waited"),
     MetricDescriptor::gauge(RUNNING, "type", "tasks that run"),
-    MetricDescriptor::gauge(WORKERS, "", "workers that have sent a heartbeat lately"),
+    MetricDescriptor::gauge(WORKERS, "", "the live workers: those whose heartbeats have not stopped"),
     MetricDescriptor::gauge(
         SLOTS,
         "type",
@@ -202,12 +202,12 @@ pub(crate) fn live_workers(workers: usize) {
     gauge!(WORKERS).set(count_as_f64(workers));
 }
 
-/// Sets the gauges of one type: `depth` is `None` if it has no tasks; `slots` are those of the live workers.
-pub(crate) fn queue_depth(name: &TypeName, depth: Option<&TypeBacklog>, slots: u64) {
+/// Sets the gauges of one type: `load` is `None` if it has no tasks; `slots` are those of the live workers.
+pub(crate) fn type_load(name: &TypeName, load: Option<&TypeLoad>, slots: u64) {
     let name = name.to_string();
-    gauge!(READY, "type" => name.clone()).set(depth.map_or(0.0, |depth| as_f64(depth.ready)));
-    gauge!(READY_AGE, "type" => name.clone()).set(depth.map_or(0.0, |depth| depth.oldest.as_secs_f64()));
-    gauge!(RUNNING, "type" => name.clone()).set(depth.map_or(0.0, |depth| as_f64(depth.running)));
+    gauge!(READY, "type" => name.clone()).set(load.map_or(0.0, |load| as_f64(load.ready)));
+    gauge!(READY_AGE, "type" => name.clone()).set(load.map_or(0.0, |load| load.oldest.as_secs_f64()));
+    gauge!(RUNNING, "type" => name.clone()).set(load.map_or(0.0, |load| as_f64(load.running)));
     gauge!(SLOTS, "type" => name).set(as_f64(slots));
 }
 

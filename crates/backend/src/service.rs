@@ -15,13 +15,15 @@ use crate::app::AppState;
 use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
-use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher};
-use crate::batching::batch_operation::BatchOperation;
-use crate::batching::batch_writers::BatchWriters;
+use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher, scheduler};
+use crate::batching::batch_consumer::BatchConsumer;
+use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
+use crate::events::dispatcher;
 use crate::kafka::{result_consumer, ticket_republisher};
 use crate::lifecycle::claim::ClaimBatch;
+use crate::lifecycle::progress::ProgressBatch;
 use crate::lifecycle::settle::{SettleBatch, Settler};
 use crate::lifecycle::submit::{SubmissionLimits, SubmitBatch, Submitter};
 use crate::long_poll::queue::{LongPoll, LongPollQueue};
@@ -29,6 +31,7 @@ use crate::metrics;
 use crate::notify::notifier::Notifier;
 use crate::notify::peers;
 use crate::notify::ticket_publisher::TicketPublisher;
+use crate::rate_limit::RateLimit;
 use crate::settings::Settings;
 use crate::supervisor::{BackgroundTaskFailed, Supervisor};
 
@@ -49,9 +52,10 @@ pub enum OpenError {
 /// The Backend, open but not yet running.
 pub struct Backend {
     app: Arc<AppState>,
-    submit_writers: BatchWriters<SubmitBatch>,
-    claim_writers: BatchWriters<ClaimBatch>,
-    settle_writers: BatchWriters<SettleBatch>,
+    submit_writers: BatchConsumer<SubmitBatch>,
+    claim_writers: BatchConsumer<ClaimBatch>,
+    settle_writers: BatchConsumer<SettleBatch>,
+    progress_writers: BatchConsumer<ProgressBatch>,
     long_poll_queue: LongPollQueue,
 }
 
@@ -89,6 +93,8 @@ impl Backend {
             Batcher::new(ClaimBatch { store: store.clone(), notifier: notifier.clone() });
         let (settler, settle_writers) =
             Settler::new(store.clone(), catalogue.clone(), notifier.clone(), settings.max_result);
+        let (progress, progress_writers) =
+            Batcher::new(ProgressBatch { store: store.clone(), notifier: notifier.clone() });
         let (long_poll, long_poll_queue) = LongPoll::new(
             store.clone(),
             catalogue.clone(),
@@ -96,22 +102,26 @@ impl Backend {
             settler.clone(),
             settings.slow_check,
         );
+        let rate_limit = RateLimit::new(settings.requests_per_minute);
         let app = Arc::new(AppState {
             store,
             installation,
             settings,
             token_verifier,
+            rate_limit,
             catalogue,
             notifier,
             broker,
             submitter,
             claims,
             settler,
+            progress,
             long_poll,
             body_budget: budgeted_body::new_budget(),
+            batch_budget: budgeted_body::new_batch_budget(),
             stop,
         });
-        Ok(Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue })
+        Ok(Self { app, submit_writers, claim_writers, settle_writers, progress_writers, long_poll_queue })
     }
 
     /// The whole API, for a server to serve.
@@ -122,24 +132,29 @@ impl Backend {
     /// Runs all background tasks. Returns when `stop` is cancelled and every clone of the router is dropped, that is, after
     /// the last response. Returns early, with an error that names the task, if one ends before that.
     pub async fn run(self) -> Result<(), BackgroundTaskFailed> {
-        let Self { app, submit_writers, claim_writers, settle_writers, long_poll_queue } = self;
+        let Self { app, submit_writers, claim_writers, settle_writers, progress_writers, long_poll_queue } =
+            self;
         let mut supervisor = Supervisor::default();
         let stop = app.stop.clone();
         spawn_writers(&mut supervisor, "submission writer", PARALLEL_WRITERS, &submit_writers);
         spawn_writers(&mut supervisor, "claim writer", 1, &claim_writers);
         spawn_writers(&mut supervisor, "report writer", PARALLEL_WRITERS, &settle_writers);
+        spawn_writers(&mut supervisor, "progress writer", 1, &progress_writers);
         supervisor.spawn("long poll queue", long_poll_queue.run(stop.clone()));
         supervisor.spawn("signing key refresher", jwks::run(app.token_verifier.jwks(), stop.clone()));
         let revocations = revocations::run(app.token_verifier.revocations(), stop.clone());
         supervisor.spawn("revoked token refresher", revocations);
         let peers = peers::run(app.store.clone(), app.notifier.clone(), stop.clone());
         supervisor.spawn("peer notifications", peers);
+        let dispatcher = dispatcher::run(app.store.clone(), app.notifier.events.clone(), stop.clone());
+        supervisor.spawn("event dispatcher", dispatcher);
         if app.settings.is_sampled {
             supervisor.spawn("database sampler", database_sampler::run(app.clone(), stop.clone()));
         }
         supervisor.spawn("delay promoter", delay_promoter::run(app.clone(), stop.clone()));
         supervisor.spawn("pruner", pruner::run(app.clone(), stop.clone()));
         supervisor.spawn("refresher", refresher::run(app.clone(), stop.clone()));
+        supervisor.spawn("scheduler", scheduler::run(app.clone(), stop.clone()));
         if let Some(tickets) = app.tickets() {
             spawn_kafka_tasks(&mut supervisor, &app, tickets, &stop);
         }
@@ -161,14 +176,14 @@ async fn register_builtin(store: &Store, builtin: &[Operation]) -> Result<(), Da
     Ok(())
 }
 
-fn spawn_writers<O: BatchOperation>(
+fn spawn_writers<O: BatchStatement>(
     supervisor: &mut Supervisor,
     name: &'static str,
     count: usize,
-    writers: &BatchWriters<O>,
+    writers: &BatchConsumer<O>,
 ) {
     for _ in 0..count {
-        supervisor.spawn(name, writers.writer());
+        supervisor.spawn(name, writers.consume_loop());
     }
 }
 

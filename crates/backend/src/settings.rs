@@ -21,7 +21,7 @@ pub struct Settings {
     pub default_ttl: Option<Ttl>,
     /// The longest time to live.
     pub max_ttl: Ttl,
-    /// How long a task may wait for a claim.
+    /// How long a task may wait for a grant.
     pub start_within: Ttl,
     /// How long an ended task is stored, counted from its submission.
     pub keep_ended: Duration,
@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_parameters: usize,
     /// How many unfinished tasks an owner may have; `None`: any number.
     pub max_unfinished_per_owner: Option<NonZeroU32>,
+    /// How many requests about tasks a caller may send to this Backend in a minute; `None`: any number.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// Whether the metrics that need queries of the database are sampled.
     pub is_sampled: bool,
     /// The largest result, in bytes.

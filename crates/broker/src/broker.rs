@@ -14,14 +14,14 @@ use crate::connection::Connection;
 use crate::connection::availability::BrokerAvailability;
 use crate::connection::topic_registry::{SHARED_TOPIC_HINT, TopicLayout};
 use crate::consumer::consume_loop::{ConsumeLoop, Source};
-use crate::consumer::subscription::Subscription;
+use crate::consumer::message_receiver::MessageReceiver;
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
-use crate::message::{ResultMessage, Ticket};
+use crate::message_formats::{ResultMessage, Ticket};
 use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 use crate::producer::recovery::ProducerRecovery;
-use crate::settings::Settings;
+use crate::settings::{ConsumerGroup, Settings};
 use crate::topic_manager::{Role, TopicManager};
 
 /// Results that wait for the Backend to settle them before the consumer's partitions are paused.
@@ -55,7 +55,7 @@ impl Broker {
         })
     }
 
-    /// Declares the queues whose tickets are published or consumed here, so that their topics are looked after.
+    /// Declares the queues whose tickets are published or consumed here, so that the topic manager creates their topics or reports them as missing.
     pub fn declare_queues<'a>(&self, queues: impl IntoIterator<Item = &'a QueueName>) {
         let names = &self.connection.topic_names;
         self.connection.topics.declare(queues.into_iter().map(|queue| names.tickets(queue)));
@@ -68,13 +68,13 @@ impl Broker {
         installation: InstallationId,
         queue: &QueueName,
         capacity: usize,
-    ) -> Result<(Subscription<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
+    ) -> Result<(MessageReceiver<Ticket>, ConsumeLoop<Ticket>), BrokerError> {
         self.declare_queues([queue]);
         let names = &self.connection.topic_names;
         let source = Source {
             installation,
             topic: names.tickets(queue),
-            group: names.worker_group(queue, installation),
+            group: ConsumerGroup::of_workers(names.worker_group(queue, installation)),
         };
         ConsumeLoop::new(self.connection.clone(), self.dead_letter_queue.clone(), source, capacity)
     }
@@ -84,26 +84,26 @@ impl Broker {
     pub fn results(
         &self,
         installation: InstallationId,
-    ) -> Result<(Subscription<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
+    ) -> Result<(MessageReceiver<ResultMessage>, ConsumeLoop<ResultMessage>), BrokerError> {
         let names = &self.connection.topic_names;
-        let source =
-            Source { installation, topic: names.results(), group: names.backend_group(installation) };
+        let group = ConsumerGroup::of_backends(names.backend_group(installation));
+        let source = Source { installation, topic: names.results(), group };
         let (connection, dead_letter_queue) = (self.connection.clone(), self.dead_letter_queue.clone());
         ConsumeLoop::new(connection, dead_letter_queue, source, MAX_BUFFERED_RESULTS)
     }
 
-    /// Publishes a ticket to the workers of its queue, without waiting. `true`: it is on its way to the brokers.
+    /// Publishes a ticket to the workers of its queue, without waiting. `true`: the ticket is on its way to the brokers.
     ///
-    /// `resend_round` numbers the republications of tickets: each round uses another partition than the first publication and
+    /// `republish_round` numbers the republications of tickets: each round uses another partition than the first publication and
     /// than the round before, in case the consumer of that partition is busy.
     pub fn publish_ticket(
         &self,
         queue: &QueueName,
         ticket: &Ticket,
         trace: Option<TraceContext>,
-        resend_round: Option<u64>,
+        republish_round: Option<u64>,
     ) -> bool {
-        self.publisher.publish_ticket(queue, ticket, trace, resend_round)
+        self.publisher.publish_ticket(queue, ticket, trace, republish_round)
     }
 
     /// Publishes a result. Returns when the brokers have it, or with the reason why they do not. If the future is dropped, the
@@ -207,7 +207,7 @@ impl Broker {
 
 /// Creates a consumer and drops it, so that a property which no consumer accepts fails at the start.
 fn validate_consumer_settings(connection: &Connection) -> Result<(), BrokerError> {
-    let consumer = connection.settings.consumer("validation");
+    let consumer = connection.settings.consumer(&ConsumerGroup::of_backends("validation".to_owned()));
     let consumer: Result<BaseConsumer<BrokerAvailability>, _> =
         consumer.create_with_context(connection.availability.clone());
     consumer.map(drop).map_err(|error| BrokerError::rejected_settings(&error, &connection.settings))

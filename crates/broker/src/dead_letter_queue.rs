@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
+use telemetry::error_chain;
 use tokio::time::sleep;
 
 use crate::connection::Connection;
-use crate::message::InvalidMessage;
+use crate::message_formats::InvalidMessage;
 use crate::metrics;
 use crate::producer::publisher::{PublishError, Publisher};
 
@@ -31,7 +32,7 @@ pub(crate) struct DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// An empty count of dead letters that are published over `connection`.
+    /// Publishes over `connection`; the count begins at 0.
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
         let publisher = Publisher::new(connection.clone());
         Self { connection, publisher, count: AtomicU64::new(0), last_warning: Mutex::default() }
@@ -73,6 +74,7 @@ impl DeadLetterQueue {
         let (dead_letters, warn) = self.increment();
         match outcome {
             Err(error) => {
+                let error = error_chain(&error);
                 let queue = self.connection.topic_names.dead_letters();
                 tracing::error!(
                     topic,

@@ -46,6 +46,28 @@ pub struct Retention {
     pub dead_letters: Duration,
 }
 
+/// A consumer group.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsumerGroup {
+    name: String,
+    /// After how many milliseconds of silence a member's partitions go to the others, with the classic protocol.
+    session_timeout_ms: u32,
+}
+
+impl ConsumerGroup {
+    /// The group of the workers that consume the tickets of a queue. A ticket that waits for a lost worker is published again.
+    pub(crate) fn of_workers(name: String) -> Self {
+        Self { name, session_timeout_ms: 15_000 }
+    }
+
+    /// The group of the Backends, which consume the results: the results in the partitions of a lost Backend must count before
+    /// their workers, if those are lost too, have been silent for `backend.worker_lost_ms`. It is the shortest time that brokers allow
+    /// by default (`group.min.session.timeout.ms`).
+    pub(crate) fn of_backends(name: String) -> Self {
+        Self { name, session_timeout_ms: 6_000 }
+    }
+}
+
 /// The protocol by which a consumer group assigns its partitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,7 +129,7 @@ pub struct InvalidSetting {
 
 impl Settings {
     /// The default settings for these brokers, without encryption.
-    pub fn of(bootstrap_servers: &str) -> Self {
+    pub fn new(bootstrap_servers: &str) -> Self {
         let days = |days: u64| Duration::from_hours(24 * days);
         Self {
             bootstrap_servers: bootstrap_servers.to_owned(),
@@ -216,7 +238,7 @@ impl Settings {
 
     /// The properties of a consumer in `group`. It prefetches little, so that busy members hold few messages, and stores only
     /// offsets of messages that were decided.
-    pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
+    pub(crate) fn consumer(&self, group: &ConsumerGroup) -> ClientConfig {
         let mut consumer = self.client();
         consumer
             .set("auto.offset.reset", "earliest")
@@ -229,13 +251,14 @@ impl Settings {
             .set("max.poll.interval.ms", "60000");
         match self.group_protocol {
             GroupProtocol::Classic => consumer
-                .set("session.timeout.ms", "15000")
+                .set("session.timeout.ms", group.session_timeout_ms.to_string())
+                .set("heartbeat.interval.ms", (group.session_timeout_ms / 5).to_string())
                 .set("partition.assignment.strategy", "cooperative-sticky"),
             GroupProtocol::Consumer => consumer.set("group.protocol", "consumer"),
         };
         self.apply_properties(&mut consumer);
         consumer
-            .set("group.id", group)
+            .set("group.id", &group.name)
             .set("enable.auto.commit", "true")
             .set("enable.auto.offset.store", "false");
         consumer
@@ -308,7 +331,7 @@ mod tests {
 
     fn with(key: &str, value: &str) -> Settings {
         let properties = [(key.to_owned(), SecretString::from(value))].into();
-        Settings { properties, ..Settings::of("127.0.0.1:9092") }
+        Settings { properties, ..Settings::new("127.0.0.1:9092") }
     }
 
     #[test]
@@ -321,13 +344,13 @@ mod tests {
 
     #[test]
     fn plain_text_is_warned_of_or_refused_outside_loopback_only() {
-        let warnings = |servers| Settings::of(servers).warnings().len();
+        let warnings = |servers| Settings::new(servers).warnings().len();
         assert_eq!(warnings("127.0.0.1:1, [::1]:2,localhost:3,kafka.localhost:4"), 0);
         assert_eq!(warnings("127.0.0.1:1,kafka.example.org:9092"), 2);
         let password = SecretString::from("hush");
         let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "u".to_owned(), password };
         let security = Security { sasl: Some(sasl), ..Security::default() };
-        let plain_text = Settings { security, ..Settings::of("kafka.example.org:9092") };
+        let plain_text = Settings { security, ..Settings::new("kafka.example.org:9092") };
         assert!(plain_text.check().unwrap_err().to_string().starts_with("kafka.sasl_mechanism: "));
         assert!(!format!("{plain_text:?}").contains("hush"));
         assert!(!format!("{:?}", with("sasl.oauthbearer.client.secret", "hush")).contains("hush"));
@@ -335,10 +358,11 @@ mod tests {
 
     #[test]
     fn each_group_protocol_sets_its_own_properties_only() {
-        let settings = |group_protocol| Settings { group_protocol, ..Settings::of("127.0.0.1:1") };
-        let classic = settings(GroupProtocol::Classic).consumer("g");
+        let settings = |group_protocol| Settings { group_protocol, ..Settings::new("127.0.0.1:1") };
+        let group = ConsumerGroup::of_backends("g".to_owned());
+        let classic = settings(GroupProtocol::Classic).consumer(&group);
         assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
-        let new = settings(GroupProtocol::Consumer).consumer("g");
+        let new = settings(GroupProtocol::Consumer).consumer(&group);
         assert_eq!((new.get("group.protocol"), new.get("session.timeout.ms")), (Some("consumer"), None));
     }
 }

@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::ClientError;
 
-/// Each pause is random between the doubled previous one and twice that, so that clients do not retry in step.
+/// The base doubles each time; a pause is random between the base and twice the base, so that clients do not retry in step.
 const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(50))
     .with_max_delay(MAX_UNJITTERED_PAUSE)
@@ -52,6 +52,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use domain::Problem;
+    use domain::problem_types::requests::BUSY;
 
     use super::*;
 
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn retry_after_lengthens_a_pause_up_to_a_limit() {
         let busy = |seconds| ClientError::Refused {
-            problem: Box::new(Problem::new(503, "x", "X", "because")),
+            problem: Box::new(Problem::new(&BUSY, "because")),
             retry_after: Some(Duration::from_secs(seconds)),
         };
         assert_eq!(Backoff::default().pause_after(&busy(7)), Duration::from_secs(7));

@@ -29,7 +29,7 @@ pub enum ClientError {
     /// The server answered with a problem (RFC 9457).
     #[error("{}", problem.detail)]
     Refused {
-        /// The problem.
+        /// The problem document of the answer.
         problem: Box<Problem>,
         /// The server's `Retry-After`.
         retry_after: Option<Duration>,
@@ -84,6 +84,26 @@ impl ClientError {
         }
     }
 
+    /// Whether the server may have done what the request asks: the answer is lost, or says that the server or a proxy before it was too
+    /// slow or was not available.
+    pub fn leaves_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => !source.is_connect(),
+            Self::Refused { problem, .. } => matches!(problem.status, 502..=504),
+            Self::Unexpected { status, .. } => matches!(status, 502..=504),
+            Self::Untrusted { .. }
+            | Self::Token { .. }
+            | Self::BadAddress { .. }
+            | Self::BadTls(_)
+            | Self::NoAuthority => false,
+        }
+    }
+
+    /// Whether another request with the same idempotency key is being processed.
+    pub fn is_submission_under_way(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.slug() == "submission-under-way")
+    }
+
     /// Whether the server failed internally (500) at this request: another request may succeed.
     pub fn is_internal_server_error(&self) -> bool {
         match self {
@@ -94,7 +114,7 @@ impl ClientError {
     }
 
     /// Whether the caller is refused, not the request: its account does not exist, or lacks the role.
-    pub fn is_about_the_caller(&self) -> bool {
+    pub fn is_caller_refused(&self) -> bool {
         match self {
             Self::Token { .. } => !self.is_temporary(),
             Self::Refused { problem, .. } => matches!(problem.status, 401 | 403),
@@ -130,19 +150,21 @@ impl ClientError {
     }
 }
 
-/// Whether an HTTP status means a temporary condition of the server. 421 is one: the request is right, and the service or a proxy
-/// is not set up for its host name, which somebody mends.
+/// Whether an HTTP status means a temporary condition of the server. 421 too: the service or a proxy is not yet
+/// configured for the host name.
 fn is_temporary_status(status: u16) -> bool {
     matches!(status, 408 | 421 | 429 | 500..=599)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::problem_types::requests::INTERNAL;
+
     use super::*;
 
     fn refused(status: u16) -> ClientError {
         ClientError::Refused {
-            problem: Box::new(Problem::new(status, "x", "X", "because")),
+            problem: Box::new(Problem { status, ..Problem::new(&INTERNAL, "because") }),
             retry_after: Some(Duration::from_secs(3)),
         }
     }
@@ -158,16 +180,22 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_account_is_about_the_caller() {
+    fn an_answer_that_is_lost_or_late_leaves_the_outcome_unknown() {
+        assert!([502, 503, 504].into_iter().all(|status| refused(status).leaves_outcome_unknown()));
+        assert!(![409, 422, 429, 500].into_iter().any(|status| refused(status).leaves_outcome_unknown()));
+    }
+
+    #[test]
+    fn a_missing_account_is_caller_refused() {
         let token = |status| ClientError::Token {
             error: "invalid_client".to_owned(),
             description: Some("there is no client `rig`".to_owned()),
             status,
             retry_after: None,
         };
-        assert!(token(401).is_about_the_caller());
-        assert!(!token(503).is_about_the_caller());
-        assert!(refused(403).is_about_the_caller());
+        assert!(token(401).is_caller_refused());
+        assert!(!token(503).is_caller_refused());
+        assert!(refused(403).is_caller_refused());
         assert_eq!(
             token(401).to_string(),
             "Identity refused to issue a token: invalid_client, there is no client `rig`"

@@ -2,6 +2,7 @@
 
 mod api;
 mod backend_issuer;
+mod backends;
 mod backoff;
 mod client;
 mod error;
@@ -11,8 +12,12 @@ mod server_time;
 mod token_source;
 mod transport;
 
-pub use crate::api::accounts_client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+pub use crate::api::accounts_client::{
+    AccountChange, AccountsClient, Invitation, NewPassword, User, UserList,
+};
+pub use crate::api::events::{EventStream, StreamItem};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
+pub use crate::api::schedules::NewSchedule;
 pub use crate::api::tasks::{ListPage, NewTask};
 pub use crate::backend_issuer::issuer_of_backend;
 pub use crate::backoff::Backoff;

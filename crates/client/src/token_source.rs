@@ -70,7 +70,7 @@ impl TokenSource {
         let (identity, form) = match credentials {
             Credentials::Token(token) => return Ok(Self::Fixed(token)),
             Credentials::Password { identity, username, password } => {
-                (identity, password_grant(username.into(), password))
+                (identity, password_grant_form(username.into(), password))
             }
             Credentials::Client { identity, id, secret } => (
                 identity,
@@ -198,7 +198,7 @@ impl TokenCache {
 }
 
 /// The form of the password grant (RFC 6749, 4.3.2).
-pub(crate) fn password_grant(
+pub(crate) fn password_grant_form(
     username: SecretString,
     password: SecretString,
 ) -> Vec<(&'static str, SecretString)> {

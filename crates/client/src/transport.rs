@@ -101,11 +101,26 @@ pub(crate) struct Response {
 
 /// Sends a request and reads the complete response. Fails if its body exceeds `max_bytes`.
 pub(crate) async fn send(request: RequestBuilder, max_bytes: usize) -> Result<Response, ClientError> {
-    let mut response = request.send().await.map_err(unreachable)?;
+    let response = request.send().await.map_err(connection_error)?;
+    read(response, max_bytes).await
+}
+
+/// Sends a request and returns the response as soon as its head has arrived. Fails with the problem of an error response.
+pub(crate) async fn open(request: RequestBuilder) -> Result<reqwest::Response, ClientError> {
+    let response = request.send().await.map_err(connection_error)?;
+    if response.status() == StatusCode::OK {
+        return Ok(response);
+    }
+    let complete = read(response, MAX_BACKEND_RESPONSE_BYTES).await?.or_problem()?;
+    Err(complete.unexpected(None))
+}
+
+/// Reads the complete response.
+async fn read(mut response: reqwest::Response, max_bytes: usize) -> Result<Response, ClientError> {
     let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
     let mut complete = Response { url, status, headers, body: Vec::new() };
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| unreachable(error.with_url(complete.url.clone())))?
+        response.chunk().await.map_err(|error| connection_error(error.with_url(complete.url.clone())))?
     {
         if complete.body.len() + chunk.len() > max_bytes {
             return Err(complete.unexpected(None));
@@ -142,7 +157,8 @@ impl Response {
         Err(self.unexpected(None))
     }
 
-    /// Fails with the OAuth error of an error response, or with its problem: the listener of Identity answers with one itself.
+    /// Fails with the OAuth error of an error response, or with a problem document, which Identity's HTTP
+    /// layers send before the token endpoint is reached.
     pub(crate) fn or_token_error(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -179,7 +195,7 @@ impl Response {
     }
 }
 
-fn unreachable(error: reqwest::Error) -> ClientError {
+pub(crate) fn connection_error(error: reqwest::Error) -> ClientError {
     let url = error.url().map(ToString::to_string).unwrap_or_default();
     match certificate_error(&error) {
         Some(cause) => ClientError::Untrusted { url, source: cause.clone() },

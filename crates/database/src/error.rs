@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteError;
 
 use crate::postgres_url::InvalidPostgresUrl;
 use crate::preconditions::UnmetPrecondition;
-use crate::session_age::record_read_only_session;
-use crate::unavailability::{Unavailability, is_read_only_session};
+use crate::read_only_failover::record_read_only_session;
+use crate::unavailable_cause::{UnavailableCause, is_read_only_session};
 
 /// Why a call of the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum DatabaseError {
     /// A stored row has a value that no version of Tasker writes.
     #[error("row {row} of {table} has an invalid value: {what}")]
     Corrupt {
-        /// The table.
+        /// The table that has the row.
         table: &'static str,
         /// The row's key, as text: an id or a name.
         row: String,
@@ -28,7 +28,7 @@ pub enum DatabaseError {
         what: String,
     },
     /// The address is neither `postgres://…` nor `sqlite:PATH`.
-    #[error("the address of a database begins with postgres:// or is sqlite:PATH")]
+    #[error("the address of a database must begin with postgres:// or be sqlite:PATH")]
     Url,
     /// What follows `postgres://` cannot be used.
     #[error(transparent)]
@@ -100,22 +100,21 @@ impl From<sqlx::Error> for DatabaseError {
 impl DatabaseError {
     /// Whether the database is unreachable, busy or shutting down, so that the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        self.unavailability().is_some()
+        self.unavailable_cause().is_some()
     }
 
     /// Why the same call may succeed later; `None` if it would fail again.
-    pub fn unavailability(&self) -> Option<Unavailability> {
+    pub fn unavailable_cause(&self) -> Option<UnavailableCause> {
         match self {
-            Self::Database(DriverError(error)) => Unavailability::of(error),
-            Self::NotificationsLost => Some(Unavailability::Unreachable),
-            Self::NoAnswer => Some(Unavailability::TooSlow),
+            Self::Database(DriverError(error)) => UnavailableCause::of_driver_error(error),
+            Self::NotificationsLost => Some(UnavailableCause::Unreachable),
+            Self::NoAnswer => Some(UnavailableCause::TooSlow),
             _ => None,
         }
     }
 
-    /// Whether the error is in the address: in what it says, in whom the server lets in, or in the database behind it. Only a person
-    /// mends it.
-    pub fn is_wrong_address(&self) -> bool {
+    /// Whether an operator must change the URL, the credentials or the server.
+    pub fn is_misconfigured(&self) -> bool {
         match self {
             Self::Url
             | Self::PostgresUrl(_)

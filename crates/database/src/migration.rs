@@ -42,12 +42,13 @@ const CREATE_READINESS_TABLE: &str =
 /// A row of `schema_version`: the version of a part in the database, and the oldest version that may use it.
 type VersionRow = (i64, i64);
 
-const READ: &str = "select version, oldest from schema_version where part = $1";
+const READ_VERSION: &str = "select version, oldest from schema_version where part = $1";
 
-const WRITE: &str = "insert into schema_version (part, version, oldest) values ($1, $2, $3) \
+const WRITE_VERSION: &str = "insert into schema_version (part, version, oldest) values ($1, $2, $3) \
     on conflict (part) do update set version = excluded.version, oldest = excluded.oldest";
 
-/// Applies the missing steps of `$part` to the database that has what `$inventory` says; `$database` is the field of the steps.
+/// Applies the missing steps of `$part`. `$inventory` is what the database contains; `$database` is the field of a step that holds
+/// its SQL, `postgres` or `sqlite`.
 macro_rules! apply_missing {
     ($part:ident, $connection:ident, $inventory:ident, $database:ident) => {{
         $inventory.check()?;
@@ -56,7 +57,7 @@ macro_rules! apply_missing {
             $connection.execute(CREATE_READINESS_TABLE).await?;
         }
         let found: Option<VersionRow> =
-            sqlx::query_as(READ).bind($part.name).fetch_optional(&mut *$connection).await?;
+            sqlx::query_as(READ_VERSION).bind($part.name).fetch_optional(&mut *$connection).await?;
         if found.is_none() {
             $inventory.check_absent($part.steps.iter().map(|step| step.$database))?;
         }
@@ -64,7 +65,7 @@ macro_rules! apply_missing {
             sqlx::raw_sql(step.$database).execute(&mut *$connection).await?;
         }
         let (version, oldest) = $part.version_after(found);
-        sqlx::query(WRITE).bind($part.name).bind(version).bind(oldest).execute($connection).await?;
+        sqlx::query(WRITE_VERSION).bind($part.name).bind(version).bind(oldest).execute($connection).await?;
         Ok(())
     }};
 }
@@ -80,13 +81,13 @@ impl SchemaPart {
         match db {
             Db::Postgres(pools) => {
                 let mut transaction = pools.write.begin_with("begin isolation level read committed").await?;
-                self.on_postgres(&mut transaction).await?;
+                self.migrate_postgres(&mut transaction).await?;
                 transaction.commit().await?;
             }
             Db::Sqlite(pools) => {
                 create_private_file(pools.write.connect_options().get_filename());
                 let mut transaction = pools.write.begin_with("begin immediate").await?;
-                self.on_sqlite(&mut transaction).await?;
+                self.migrate_sqlite(&mut transaction).await?;
                 transaction.commit().await?;
             }
         }
@@ -95,7 +96,7 @@ impl SchemaPart {
 
     /// Reads the version of the part in the database and the oldest version that may use it; `None` before its first
     /// migration. Changes nothing.
-    pub async fn version_in(&self, db: &Db) -> Result<Option<(i64, i64)>, DatabaseError> {
+    pub async fn applied_version(&self, db: &Db) -> Result<Option<(i64, i64)>, DatabaseError> {
         let (tables,): (i64,) = match db {
             Db::Postgres(pools) => {
                 let query = "select count(*) from pg_tables where tablename = 'schema_version' and schemaname = any (current_schemas(false))";
@@ -109,7 +110,7 @@ impl SchemaPart {
         if tables == 0 {
             return Ok(None);
         }
-        Ok(on!(db, read, pool => sqlx::query_as(READ).bind(self.name).fetch_optional(pool).await)?)
+        Ok(on!(db, read, pool => sqlx::query_as(READ_VERSION).bind(self.name).fetch_optional(pool).await)?)
     }
 
     /// Fails with [`DatabaseError::UnmetPrecondition`] if [`SchemaPart::migrate`] would. Changes nothing.
@@ -119,7 +120,7 @@ impl SchemaPart {
             Db::Sqlite(pools) => Inventory::of_sqlite(&mut *pools.read.acquire().await?).await?,
         };
         inventory.check()?;
-        if self.version_in(db).await?.is_none() {
+        if self.applied_version(db).await?.is_none() {
             let statements = self.steps.iter().map(|step| match db {
                 Db::Postgres(_) => step.postgres,
                 Db::Sqlite(_) => step.sqlite,
@@ -129,26 +130,26 @@ impl SchemaPart {
         Ok(())
     }
 
-    async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
+    async fn migrate_postgres(&self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
         connection.execute("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         connection.execute("select pg_advisory_xact_lock(hashtext('tasker: migrate'))").await?;
         let inventory = Inventory::of_postgres(connection).await?;
         apply_missing!(self, connection, inventory, postgres)
     }
 
-    async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
+    async fn migrate_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), DatabaseError> {
         let inventory = Inventory::of_sqlite(connection).await?;
         apply_missing!(self, connection, inventory, sqlite)
     }
 
     fn missing(&self, in_database: Option<VersionRow>) -> Result<&'static [Migration], DatabaseError> {
         let (found, oldest) = in_database.unwrap_or((0, 0));
-        if oldest > self.version() {
+        if oldest > self.latest_version() {
             return Err(DatabaseError::SchemaTooNew {
                 part: self.name,
                 found,
                 oldest,
-                known: self.version(),
+                known: self.latest_version(),
             });
         }
         let done = usize::try_from(found).unwrap_or(0).min(self.steps.len());
@@ -157,12 +158,12 @@ impl SchemaPart {
 
     /// What `schema_version` holds after the migration. An older binary leaves the version of a newer one alone.
     fn version_after(&self, in_database: Option<VersionRow>) -> VersionRow {
-        let ours = (self.version(), self.steps.last().map_or(0, |step| step.oldest));
+        let ours = (self.latest_version(), self.steps.last().map_or(0, |step| step.oldest));
         in_database.map_or(ours, |theirs| theirs.max(ours))
     }
 
     /// The latest version of the schema in this binary: the number of its steps.
-    pub fn version(&self) -> i64 {
+    pub fn latest_version(&self) -> i64 {
         i64::try_from(self.steps.len()).expect("the steps are few")
     }
 }

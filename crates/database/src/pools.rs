@@ -11,15 +11,15 @@ use sqlx::{Database, Executor, Pool, Postgres, Sqlite};
 
 use crate::error::DatabaseError;
 use crate::postgres_url::{parse_postgres_url, with_files_in};
-use crate::session_age::is_session_outdated;
+use crate::read_only_failover::may_lead_to_standby;
 
 /// How long a caller waits for a connection (on SQLite also for the lock of the file) before the call fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of each connection. A statement must see what was committed before it began, also where it has waited for a lock, so the
-/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is. Rows of
-/// `unfinished_task` come and go so fast that its statistics are always wrong, and a reader must never sort all rows of which
-/// a page has the first, so every plan but the one by index is switched off.
+/// isolation level is PostgreSQL's own default, whatever the default of the database or of the account is. The
+/// planner's statistics of `unfinished_task` are always out of date, and a query for one page must never sort the whole table, so
+/// every plan but the one by index is switched off.
 const POSTGRES_SETTINGS: &str = "set default_transaction_isolation = 'read committed'; set jit = off; \
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_bitmapscan = off; \
     set statement_timeout = '20s'";
@@ -195,7 +195,7 @@ fn postgres(server: &PgConnectOptions, options: PoolOptions) -> Result<Pools<Pos
                 })
             })
             .before_acquire(|_, session| {
-                let is_outdated = is_session_outdated(session.age);
+                let is_outdated = may_lead_to_standby(session.age);
                 Box::pin(async move { Ok(!is_outdated) })
             })
             .connect_lazy_with(server.clone().application_name("tasker"))

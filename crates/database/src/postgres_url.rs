@@ -37,9 +37,7 @@ const FILES: [&str; 7] =
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPostgresUrl {
     /// A character that ends the name or the password stands in it unencoded.
-    #[error(
-        "a `{0}` in a name or a password is written {1} in a URL, since it ends the part of the URL in which it stands"
-    )]
+    #[error("write `{0}` in a user name or a password as {1}: it ends a part of a URL")]
     RawCharacter(char, &'static str),
     /// No parameter has this name.
     #[error(
@@ -161,7 +159,7 @@ mod tests {
         ] {
             let refusal = refusal(url);
             assert!(
-                refusal.starts_with(&format!("a {character} in a name or a password")),
+                refusal.starts_with(&format!("write {character} in a user name or password")),
                 "{url}: {refusal}"
             );
             assert!(!refusal.contains("word") || refusal.matches("word").count() == 1, "{url}: {refusal}");

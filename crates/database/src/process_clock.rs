@@ -1,10 +1,11 @@
-//! The clock of this process: the system's, or one that a test sets. The system clock is read here only.
+//! The clock of this process: the system's, or one that a test sets. Only the library that checks the dates in tokens
+//! reads the system clock elsewhere.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The instant at which the steady clock of this process reads zero.
+/// The instant at which the monotonic clock of this process reads zero.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A clock in microseconds since 1970: the system's, or one that a test sets.
@@ -14,13 +15,13 @@ pub enum ProcessClock {
     #[default]
     System,
     /// A clock that moves only by [`ProcessClock::advance`]. Clones share it.
-    Set(Arc<AtomicI64>),
+    Manual(Arc<AtomicI64>),
 }
 
 impl ProcessClock {
     /// A clock that reads `micros` (microseconds since 1970) until it is advanced.
-    pub fn set_to(micros: i64) -> Self {
-        Self::Set(Arc::new(AtomicI64::new(micros)))
+    pub fn manual_at(micros: i64) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(micros)))
     }
 
     /// The current time, in microseconds since 1970.
@@ -30,7 +31,7 @@ impl ProcessClock {
             Self::System => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
-            Self::Set(micros) => micros.load(Ordering::SeqCst),
+            Self::Manual(micros) => micros.load(Ordering::SeqCst),
         }
     }
 
@@ -39,13 +40,13 @@ impl ProcessClock {
     pub fn monotonic_micros(&self) -> i64 {
         match self {
             Self::System => i64::try_from(BEGINNING.elapsed().as_micros()).unwrap_or(i64::MAX),
-            Self::Set(_) => self.now(),
+            Self::Manual(_) => self.now(),
         }
     }
 
     /// Advances a set clock by `micros`, which may be negative. The system clock does not change.
     pub fn advance(&self, micros: i64) {
-        if let Self::Set(at) = self {
+        if let Self::Manual(at) = self {
             at.fetch_add(micros, Ordering::SeqCst);
         }
     }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steady_clock_counts_from_the_start_of_the_process() {
+    fn the_monotonic_clock_counts_from_the_start_of_the_process() {
         let (first, second) =
             (ProcessClock::System.monotonic_micros(), ProcessClock::System.monotonic_micros());
         assert!(0 <= first && first <= second);
@@ -68,7 +69,7 @@ mod tests {
 
     #[test]
     fn advancing_a_set_clock_moves_both_readings() {
-        let clock = ProcessClock::set_to(7);
+        let clock = ProcessClock::manual_at(7);
         clock.advance(1);
         assert_eq!((clock.now(), clock.monotonic_micros()), (8, 8));
     }

@@ -18,7 +18,7 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time limit of the connection that is opened to find out why the check had no answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const DIAGNOSTIC_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a check went; its callers share the error.
 type Answer = Result<(), Arc<DatabaseError>>;
@@ -49,7 +49,7 @@ impl WriteCheck {
         }
         let answer = match timeout(TIMEOUT, self.write_and_read()).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.reason_for_silence().await),
+            Err(_) => Err(self.diagnose_timeout().await),
         };
         let answer = answer.map_err(Arc::new);
         *last = Some((Instant::now(), answer.clone()));
@@ -79,14 +79,14 @@ impl WriteCheck {
         self.db.ping().await
     }
 
-    /// Why the check had no answer: the error of a new connection outside the pools, which hide it.
-    async fn reason_for_silence(&self) -> DatabaseError {
+    /// Why the check had no answer: the error of a new connection; the pools do not report it.
+    async fn diagnose_timeout(&self) -> DatabaseError {
         let Db::Postgres(pools) = &self.db else { return DatabaseError::NoAnswer };
         let connect = async {
             let mut connection = pools.write.connect_options().connect().await?;
             connection.execute("select 1").await
         };
-        match timeout(CONNECT_TIMEOUT, connect).await {
+        match timeout(DIAGNOSTIC_CONNECT_TIMEOUT, connect).await {
             Ok(Err(error)) => error.into(),
             Ok(Ok(_)) | Err(_) => DatabaseError::NoAnswer,
         }

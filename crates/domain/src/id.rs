@@ -47,8 +47,8 @@ id! {
 }
 
 id! {
-    /// Whom a token was issued to, an account or a client: who holds a worker's grants, and who has registered an operation.
-    /// An account's is its id, which is also the [`OwnerId`] of its tasks.
+    /// The account or client that a token was issued to (`sub`): it owns a worker's grants and registered operations. For an
+    /// account it is the account's id, which is also the [`OwnerId`] of its tasks.
     SubjectId
 }
 
@@ -70,7 +70,7 @@ impl InstanceId {
         Self(Uuid::new_v4())
     }
 
-    /// What a claim has that names no instance.
+    /// The instance of a claim without one.
     pub const NONE: Self = Self(Uuid::nil());
 }
 

@@ -18,6 +18,12 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// Tasks that one claim request may name by id, ask slots for, or decline.
 pub const MAX_TASKS_PER_CLAIM: usize = 1000;
 
+/// Tasks that a user may submit in one batch.
+pub const MAX_TASKS_PER_BATCH: usize = 1000;
+
+/// Bytes of the body of a batch of submissions.
+pub const MAX_BATCH_BYTES: u32 = 8 << 20;
+
 /// Tasks that a worker can run at once.
 pub const MAX_SLOTS: u32 = 10_000;
 
@@ -30,12 +36,23 @@ pub const MAX_RUNNING_PER_HEARTBEAT: usize = 20_000;
 /// Bytes of the JSON Schemas of an operation's parameters and of its result, together.
 pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 
-/// How long after its submission a task may become ready at most, and how long it may then wait for a claim, in milliseconds: a
-/// year.
-pub const MAX_DELAY_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+/// The longest delay of a task, and the longest `startWithin`, in milliseconds: a year.
+pub const MAX_DELAY_OR_START_WITHIN_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+
+/// The shortest period of a schedule, in milliseconds.
+pub const MIN_SCHEDULE_PERIOD_MS: u64 = 1000;
+
+/// Schedules that one account or client may have.
+pub const MAX_SCHEDULES_PER_OWNER: u32 = 1000;
 
 /// Reports in one request.
 pub const MAX_REPORTS_PER_REQUEST: usize = 1000;
+
+/// Reports about progress in one request.
+pub const MAX_PROGRESS_REPORTS_PER_REQUEST: usize = 1000;
+
+/// Characters of the message of a report about progress.
+pub const MAX_PROGRESS_MESSAGE_CHARS: usize = 255;
 
 /// The marker at the start of a failure's text that says that the operation's result was larger than allowed.
 pub const RESULT_TOO_LARGE: &str = "RESULT_TOO_LARGE";

@@ -1,4 +1,4 @@
-//! The names of types, queues and workers, each with the rule that a valid name keeps.
+//! The names of types, schedules, queues and workers, each with the rule that a valid name keeps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::display_control::is_display_control;
+use crate::control_characters::is_control_or_invisible;
 
 /// The text is not a valid name; the message is the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ macro_rules! name {
 name! {
     /// The type of a task: the name of the operation that runs it. Upper and lower case are different.
     TypeName,
-    "a type is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
+    "a type must be 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
     100, r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", "GENERATE_LOGIN",
     // Not `.` or `..`: as the last segment of a URL's path they mean another path (RFC 3986, 5.2.4).
     |text| (1..=100).contains(&text.len())
@@ -75,9 +75,20 @@ name! {
 }
 
 name! {
+    /// The name of a schedule, which its owner chooses. Upper and lower case are different.
+    ScheduleName,
+    "a schedule's name is 1 to 100 letters, digits, dots, underscores or hyphens, and not dots alone",
+    100, r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", "nightly-report",
+    // Not `.` or `..`, for the reason of a type.
+    |text| (1..=100).contains(&text.len())
+        && text.bytes().any(|b| b != b'.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+name! {
     /// The name of a queue: operations in the same queue share a Kafka topic and its consumer group.
     QueueName,
-    "a queue is 1 to 100 lower-case letters, digits or hyphens",
+    "a queue must be 1 to 100 lower-case letters, digits or hyphens",
     100, "^[a-z0-9-]+$", "default",
     |text| (1..=100).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -86,10 +97,10 @@ name! {
 name! {
     /// The name of a worker, which the worker chooses itself.
     WorkerName,
-    "a worker's name is 1 to 200 visible characters: no control character, line separator, character without width, or control of \
+    "a worker's name must be 1 to 200 visible characters: no control character, line separator, character without width, or control of \
      the direction of text",
     200, r"^[^\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$", "rig-7",
-    |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_display_control)
+    |text| (1..=200).contains(&text.chars().count()) && !text.contains(is_control_or_invisible)
 }
 
 name! {

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::json_objects;
 use crate::name::{QueueName, TypeName};
+use crate::object_only;
+use crate::task::submission_limits::{SubmissionDefaults, SubmissionMaxima};
 use crate::task::ttl::Ttl;
 
-json_objects!(read and written: Operation, TtlBounds);
+object_only!(deserialize and serialize: Operation, TtlBounds);
 
 /// A registered operation. Its highest registered version checks the submissions of its type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -41,6 +42,12 @@ pub struct Operation {
     /// The default and the longest time to live of the operation's tasks.
     #[serde(default)]
     pub ttl: TtlBounds,
+    /// What a submission has that does not say otherwise.
+    #[serde(default, skip_serializing_if = "SubmissionDefaults::is_empty")]
+    pub defaults: SubmissionDefaults,
+    /// The most that a submission may ask for.
+    #[serde(default, skip_serializing_if = "SubmissionMaxima::is_empty")]
+    pub maxima: SubmissionMaxima,
     /// How the operation is isolated from the worker, and so how reliably its code is stopped.
     #[serde(default)]
     pub isolation: ExecutionIsolation,

@@ -15,7 +15,9 @@ pub struct TraceContext {
 
 /// The text is not a valid `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a traceparent is 00-(32 hex digits)-(16 hex digits)-(2 hex digits), in lower case, no id all zeros")]
+#[error(
+    "a traceparent must be 00-(32 hex digits)-(16 hex digits)-(2 hex digits), in lower case, no id all zeros"
+)]
 pub struct InvalidTraceContext;
 
 impl TraceContext {

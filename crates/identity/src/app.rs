@@ -14,7 +14,7 @@ use crate::authentication::session_store::SessionStore;
 use crate::error::OpenError;
 use crate::keys::key_ring::KeyRing;
 use crate::metrics;
-use crate::schema::ACCOUNTS;
+use crate::schema::IDENTITY_SCHEMA;
 use crate::settings::{OpenRegistration, Settings};
 use crate::time::{SECOND, micros};
 
@@ -46,7 +46,7 @@ impl App {
             );
         }
         metrics::start_counters();
-        ACCOUNTS.migrate(&db).await?;
+        IDENTITY_SCHEMA.migrate(&db).await?;
         let token_ttl = micros(settings.access_token_ttl);
         let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
         let revocations = Revocations::new(db.clone(), clock.clone());
@@ -61,7 +61,7 @@ impl App {
             keys,
             revocations,
             running: TaskTracker::new(),
-            write_check: WriteCheck::new(db, ACCOUNTS),
+            write_check: WriteCheck::new(db, IDENTITY_SCHEMA),
             settings,
             clock,
         })

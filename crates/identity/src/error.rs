@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
-use database::{DatabaseError, Unavailability};
-use domain::Problem;
+use database::{DatabaseError, UnavailableCause};
+use domain::problem_types::accounts::RATE_LIMITED;
+use domain::problem_types::requests::{BUSY, INTERNAL, TIMED_OUT, UNAVAILABLE};
+use domain::{Problem, ProblemType};
 use web::problem;
 use web::request_log::FailureCause;
 
@@ -59,7 +61,7 @@ pub(crate) enum ServiceFailure {
     Overloaded,
     /// The database does not answer.
     #[error("{0}: try again later")]
-    Unavailable(Unavailability, #[source] DatabaseError),
+    Unavailable(UnavailableCause, #[source] DatabaseError),
     /// The readiness check has failed.
     #[error("requests cannot be served: database of accounts: {0}")]
     NotReady(String),
@@ -75,43 +77,25 @@ pub(crate) enum ServiceFailure {
 }
 
 impl ServiceFailure {
+    /// The type of the problem: its status, and its title for pages too.
+    pub(crate) const fn problem_type(&self) -> &'static ProblemType {
+        match self {
+            Self::RateLimited { .. } => &RATE_LIMITED,
+            Self::Overloaded => &BUSY,
+            Self::Unavailable(..) | Self::NotReady(_) => &UNAVAILABLE,
+            Self::TimedOut => &TIMED_OUT,
+            Self::Internal(_) | Self::Panicked => &INTERNAL,
+        }
+    }
+
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded | Self::Unavailable(..) | Self::NotReady(_) | Self::TimedOut => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Internal(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// The short name of the failure for people: the heading of a page, the title of a problem document.
-    pub(crate) fn title(&self) -> &'static str {
-        match self {
-            Self::RateLimited { .. } => "Too many attempts",
-            Self::Overloaded => "Too busy",
-            Self::Unavailable(..) => "A dependency is unavailable",
-            Self::NotReady(_) => "Not ready",
-            Self::TimedOut => "Out of time",
-            Self::Internal(_) | Self::Panicked => "Internal error",
-        }
-    }
-
-    /// The last part of the `type` of a problem document.
-    pub(crate) fn slug(&self) -> &'static str {
-        match self {
-            Self::RateLimited { .. } => "rate-limited",
-            Self::Overloaded => "busy",
-            Self::Unavailable(..) | Self::NotReady(_) => "unavailable",
-            Self::TimedOut => "timed-out",
-            Self::Internal(_) | Self::Panicked => "internal",
-        }
+        StatusCode::from_u16(self.problem_type().status).expect("the table has statuses of HTTP")
     }
 
     /// A problem document (RFC 9457) with status and `Retry-After`.
     pub(crate) fn problem_response(&self) -> Response {
-        let problem = Problem::new(self.status().as_u16(), self.slug(), self.title(), self.to_string());
+        let problem = Problem::new(self.problem_type(), self.to_string());
         self.annotate(problem::response(problem))
     }
 
@@ -138,7 +122,7 @@ impl ServiceFailure {
 
 impl From<DatabaseError> for ServiceFailure {
     fn from(error: DatabaseError) -> Self {
-        match error.unavailability() {
+        match error.unavailable_cause() {
             Some(why) => Self::Unavailable(why, error),
             None => Self::Internal(error),
         }

@@ -38,7 +38,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.write_check.run().await {
         Ok(()) => Json(Health { status: "ok" }).into_response(),
         Err(error) => {
-            let why = error.unavailability().map_or_else(|| error_chain(&*error), |why| why.to_string());
+            let why = error.unavailable_cause().map_or_else(|| error_chain(&*error), |why| why.to_string());
             ServiceFailure::NotReady(why).problem_response()
         }
     }

@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use domain::Problem;
+use domain::problem_types::accounts::CROSS_SITE;
 use tracing::Instrument;
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit};
@@ -34,7 +35,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 /// How the layers answer when a request does not reach its handler, or the handler does not answer.
 #[derive(Clone, Copy)]
-pub(crate) struct Answers {
+pub(crate) struct LayerResponses {
     timed_out: fn() -> Response,
     panicked: fn() -> Response,
     cross_site: fn() -> Response,
@@ -42,7 +43,7 @@ pub(crate) struct Answers {
 }
 
 /// Answers with error pages, for browsers.
-const PAGES: Answers = Answers {
+const PAGE_RESPONSES: LayerResponses = LayerResponses {
     timed_out: || PageError::from(ServiceFailure::TimedOut).into_response(),
     panicked: || PageError::from(ServiceFailure::Panicked).into_response(),
     cross_site: || PageError::CrossSite.into_response(),
@@ -50,18 +51,18 @@ const PAGES: Answers = Answers {
 };
 
 /// Answers with problem documents, for programs.
-pub(crate) const PROBLEMS: Answers = Answers {
+pub(crate) const PROBLEM_RESPONSES: LayerResponses = LayerResponses {
     timed_out: || ServiceFailure::TimedOut.problem_response(),
     panicked: || ServiceFailure::Panicked.problem_response(),
     cross_site: || {
         let detail = "a browser sent this request from another site";
-        problem::response(Problem::new(403, "cross-site", "Cross-site request refused", detail))
+        problem::response(Problem::new(&CROSS_SITE, detail))
     },
     unsupported_encoding: request_encoding::problem,
 };
 
 /// Answers with the errors of OAuth 2 (RFC 6749, section 5.2), for clients at the token endpoint.
-pub(crate) const OAUTH: Answers = Answers {
+pub(crate) const OAUTH_ERROR_RESPONSES: LayerResponses = LayerResponses {
     timed_out: || TokenError::Service(ServiceFailure::TimedOut).into_response(),
     panicked: || TokenError::Service(ServiceFailure::Panicked).into_response(),
     cross_site: || TokenError::CrossSite.into_response(),
@@ -69,17 +70,17 @@ pub(crate) const OAUTH: Answers = Answers {
 };
 
 /// Puts the layers around routes for programs, which pages of `cors_origins` may call too.
-pub(crate) fn guard_api(routes: Router, answers: Answers, settings: &Settings) -> Router {
+pub(crate) fn guard_api(routes: Router, answers: LayerResponses, settings: &Settings) -> Router {
     guard(routes, answers, settings, &settings.cors_origins).layer(cors::layer(&settings.cors_origins))
 }
 
 /// Puts the layers around pages, which only pages of Identity itself may post to.
 pub(crate) fn guard_pages(routes: Router, settings: &Settings) -> Router {
-    guard(routes, PAGES, settings, &[])
+    guard(routes, PAGE_RESPONSES, settings, &[])
 }
 
 /// Puts the layers that answer by themselves around routes of one kind.
-fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[String]) -> Router {
+fn guard(routes: Router, answers: LayerResponses, settings: &Settings, origins: &[String]) -> Router {
     let origins = iter::once(&settings.issuer).chain(origins).map(String::as_str);
     let csrf = csrf::layer(origins, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
@@ -90,7 +91,7 @@ fn guard(routes: Router, answers: Answers, settings: &Settings, origins: &[Strin
         .layer(catch_panic::layer(answers.panicked))
 }
 
-/// Runs a request to its end though its client hangs up: what was written then has its audit line, too.
+/// Completes a request even if its client disconnects, so that what it writes is audited.
 pub(crate) async fn run_to_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let running = app.running.spawn(next.run(request).in_current_span());
     running.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))

@@ -12,8 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
-use web::request_span::{self, TraceRoot};
-use web::{compression, request_log};
+use web::request_span::{self, TraceRoots};
+use web::{compression, problem_pages, request_log};
 
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::problem::ApiError;
@@ -25,7 +25,7 @@ use crate::pages::{assets, error, home, invite, login, logout, password, registe
 use crate::{health, layers};
 
 /// No request to Identity begins a trace; it continues those that come with a request.
-const NO_TRACE_ROOT: TraceRoot = None;
+const NO_TRACE_ROOT: TraceRoots = &[];
 
 /// The paths of the pages.
 const PAGES: [&str; 6] =
@@ -35,7 +35,8 @@ const PAGES: [&str; 6] =
 pub fn openapi() -> OpenApi {
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
     let document = document.merge(token_endpoint()).merge(standard_operations());
-    complete(document.merge(account_operations()).merge(health_operations()).into_openapi())
+    let document = document.merge(account_operations()).merge(health_operations());
+    complete(document.merge(problem_pages::routes()).into_openapi())
 }
 
 /// All routes with their layers.
@@ -43,21 +44,23 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let (settings, document) = (&app.settings, openapi());
     let with_state = |routes: Router<Arc<App>>| routes.with_state(Arc::clone(app));
     let documented = document.paths.paths.keys().map(String::as_str);
-    let templates = Templates::new(documented.chain(PAGES).chain([DOCUMENT_PATH]).chain(assets::urls()));
-    let names = from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown);
+    let templates = Templates::new(
+        documented.chain(PAGES).chain([DOCUMENT_PATH, problem_pages::style_url()]).chain(assets::urls()),
+    );
+    let names = from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown);
 
     let pages = pages(app).merge(assets::router());
     let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
     let pages = layers::guard_pages(with_state(pages), settings);
     let token = Router::from(token_endpoint()).method_not_allowed_fallback(async || TokenError::Method);
-    let token = layers::guard_api(with_state(token), layers::OAUTH, settings);
+    let token = layers::guard_api(with_state(token), layers::OAUTH_ERROR_RESPONSES, settings);
     let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
     let accounts = Router::from(account_operations());
     let accounts = accounts.layer(from_fn_with_state(Arc::clone(app), layers::run_to_end));
-    let apis = accounts.merge(health).layer(names);
+    let apis = accounts.merge(health).merge(Router::from(problem_pages::routes())).layer(names);
     let apis = apis.merge(standard_operations()).merge(document_route(&document));
     let apis = apis.method_not_allowed_fallback(async || ApiError::WrongMethod);
-    let apis = layers::guard_api(with_state(apis), layers::PROBLEMS, settings);
+    let apis = layers::guard_api(with_state(apis), layers::PROBLEM_RESPONSES, settings);
     normalize_path::apply(layers::observe(pages.merge(token).merge(apis), settings), templates)
 }
 
@@ -112,5 +115,5 @@ fn document_route(document: &OpenApi) -> Router<Arc<App>> {
     let document = serde_json::to_vec(document).expect("an OpenAPI document is JSON");
     let json = [(CONTENT_TYPE, "application/json")];
     let route = get(move || async move { (json, document).into_response() });
-    Router::new().route(DOCUMENT_PATH, route).layer(compression::gzip())
+    compression::gzip(Router::new().route(DOCUMENT_PATH, route))
 }

@@ -3,7 +3,7 @@
 use database::{Migration, SchemaPart};
 
 /// The tables of accounts, registration tokens, sessions, rate limits and signing keys.
-pub const ACCOUNTS: SchemaPart = SchemaPart {
+pub const IDENTITY_SCHEMA: SchemaPart = SchemaPart {
     name: "identity",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_identity.sql"),

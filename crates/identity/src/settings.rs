@@ -77,7 +77,7 @@ pub struct Client {
 pub enum InvalidSetting {
     /// The issuer is not a scheme, a host and a port.
     #[error(
-        "`identity.issuer` is an address like https://id.example.org, with nothing after the host and the port"
+        "`identity.issuer` must be an address like https://id.example.org, with nothing after the host and the port"
     )]
     Issuer,
     /// An origin for CORS is none.
@@ -88,7 +88,7 @@ pub enum InvalidSetting {
     TokenTtl,
     /// The id of a client is malformed, given twice, or could be mistaken for an account or a client of the original.
     #[error(
-        "`identity.clients`: the id `{0}` cannot be used: an id is visible ASCII without `:`, is not a UUID or one of \
+        "`identity.clients`: the id `{0}` cannot be used: an id must be visible ASCII without `:`, is not a UUID or one of \
          Tasker's own ids, and is given once"
     )]
     ClientId(String),

@@ -3,8 +3,8 @@
 //! The validator is a large generic library; this crate is compiled once, with little optimisation, instead of once in each
 //! crate that validates.
 
-mod guarded_alternatives;
-mod work_estimate;
+mod step_estimator;
+mod tagged_unions;
 
 use std::fmt;
 
@@ -12,35 +12,35 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use crate::guarded_alternatives::guard_alternatives;
-use crate::work_estimate::{WorkEstimate, size};
+use crate::step_estimator::{StepEstimator, size};
+use crate::tagged_unions::select_alternatives_by_tag;
 
 /// The most violations that are listed for one document.
 const MAX_VIOLATIONS: usize = 20;
 
 /// The description of a violation that is longer than this, in bytes, does not quote the value.
-const MAX_DETAIL_BYTES: usize = 300;
+const MAX_DETAIL_BYTES_WITH_VALUE: usize = 300;
 
 /// The keywords that describe a schema and check nothing.
 const ANNOTATIONS: [&str; 7] = ["$schema", "$id", "$comment", "title", "description", "default", "examples"];
 
-/// The most steps of a validation, whatever the size of the document.
-const MAX_STEPS: u64 = 50_000;
+/// The steps that every validation may take. Each value of the document adds [`EXTRA_STEPS_PER_VALUE`].
+const BASE_STEPS: u64 = 50_000;
 
-/// The most further steps for each value in the document.
-const MAX_STEPS_PER_VALUE: u64 = 16;
+/// The further steps that a validation may take for each value of the document.
+const EXTRA_STEPS_PER_VALUE: u64 = 16;
 
 /// The most steps of a validation that lists violations, each of which takes memory.
 const MAX_STEPS_OF_LIST: u64 = 250_000;
 
-/// The most steps for a document of one value: so many alternatives does a schema have for one place.
-const MAX_STEPS_OF_ONE_VALUE: u64 = 10_000;
+/// The most steps for a single value: it limits the alternatives that a schema has for one place.
+const MAX_STEPS_OF_SCHEMA: u64 = 10_000;
 
 /// The most patterns in a schema.
 const MAX_PATTERNS: usize = 50;
 
 /// The largest compiled pattern, in bytes. (`\pL{1,200}` has megabytes.)
-const MAX_PATTERN_BYTES: usize = 100 << 10;
+const MAX_COMPILED_PATTERN_BYTES: usize = 100 << 10;
 
 /// A compiled JSON Schema.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct JsonSchema {
 #[derive(Debug)]
 struct Checks {
     validator: Validator,
-    work: WorkEstimate,
+    work: StepEstimator,
 }
 
 /// The schema is not a valid JSON Schema, or takes too much work.
@@ -89,26 +89,27 @@ impl JsonSchema {
         if accepts_everything(source) {
             return Ok(Self { source: source.clone(), checks: None });
         }
-        let source = guard_alternatives(source);
+        let source = select_alternatives_by_tag(source);
         let patterns = count_patterns(&source);
         if patterns > MAX_PATTERNS {
             return Err(InvalidSchema(format!(
                 "it has {patterns} patterns; at most {MAX_PATTERNS} are allowed"
             )));
         }
-        let work = WorkEstimate::of(&source).map_err(InvalidSchema)?;
-        if work.estimate(&Value::Null, MAX_STEPS_OF_ONE_VALUE).is_err() {
+        let work = StepEstimator::of_schema(&source).map_err(InvalidSchema)?;
+        if work.estimate(&Value::Null, MAX_STEPS_OF_SCHEMA).is_err() {
             let cause =
                 "its references and alternatives (allOf, anyOf, oneOf, $ref) are too many for one value";
             return Err(InvalidSchema(cause.to_owned()));
         }
-        let patterns =
-            PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
+        let patterns = PatternOptions::regex()
+            .size_limit(MAX_COMPILED_PATTERN_BYTES)
+            .dfa_size_limit(MAX_COMPILED_PATTERN_BYTES);
         let validator = jsonschema::options().with_pattern_options(patterns).build(&source);
         let validator = validator.map_err(|error| match error.to_string() {
-            text if text.ends_with("\"regex\"") => {
-                InvalidSchema(format!("{text}, or its compiled form has more than {MAX_PATTERN_BYTES} bytes"))
-            }
+            text if text.ends_with("\"regex\"") => InvalidSchema(format!(
+                "{text}, or its compiled form has more than {MAX_COMPILED_PATTERN_BYTES} bytes"
+            )),
             text => InvalidSchema(text),
         })?;
         Ok(Self { source, checks: Some(Checks { validator, work }) })
@@ -119,21 +120,21 @@ impl JsonSchema {
         self.checks.is_none()
     }
 
-    /// The rules that `document` breaks, at most 20 of them; none if it is valid. A document for which the schema has too many
-    /// alternatives to try is invalid, too: the time is in proportion to its size.
+    /// The rules that `document` breaks, at most 20 of them; none if it is valid. A document that would take too many
+    /// steps is invalid, too: the time is in proportion to its size.
     pub fn violations(&self, document: &Value) -> Vec<Violation> {
         let Some(Checks { validator, work }) = &self.checks else { return Vec::new() };
         let whole =
             |detail: &str| vec![Violation::Rule { pointer: String::new(), detail: detail.to_owned() }];
-        let max = MAX_STEPS + MAX_STEPS_PER_VALUE * size(document);
+        let max = BASE_STEPS + EXTRA_STEPS_PER_VALUE * size(document);
         let Ok(steps) = work.estimate(document, max) else {
-            return whole("it is nested too deeply for the alternatives of its schema");
+            return whole("checking it against its schema would take too many steps");
         };
         if validator.is_valid(document) {
             return Vec::new();
         }
         if steps > MAX_STEPS_OF_LIST {
-            return whole("it breaks its schema (it is too large to say where)");
+            return whole("the document does not match its schema, and is too large to list the violations");
         }
         let errors = validator.iter_errors(document);
         errors.flat_map(|error| self.violations_of(&error)).take(MAX_VIOLATIONS).collect()
@@ -153,7 +154,8 @@ impl JsonSchema {
                 unexpected.iter().map(unknown).collect()
             }
             _ => {
-                let detail = Some(error.to_string()).filter(|detail| detail.len() <= MAX_DETAIL_BYTES);
+                let detail =
+                    Some(error.to_string()).filter(|detail| detail.len() <= MAX_DETAIL_BYTES_WITH_VALUE);
                 let detail = detail.unwrap_or_else(|| error.masked_with("this").to_string());
                 vec![Violation::Rule { pointer, detail }]
             }
@@ -247,7 +249,7 @@ mod tests {
     #[test]
     fn a_long_value_is_not_quoted_and_not_every_violation_is_listed() {
         let words = json!({"type": "array", "items": {"type": "integer"}});
-        let document = json!(vec!["x".repeat(MAX_DETAIL_BYTES); MAX_VIOLATIONS + 1]);
+        let document = json!(vec!["x".repeat(MAX_DETAIL_BYTES_WITH_VALUE); MAX_VIOLATIONS + 1]);
         let texts = texts(&words, &document);
         assert_eq!(texts.len(), MAX_VIOLATIONS);
         assert_eq!(texts[0], "/0: this is not of type \"integer\"");
@@ -295,16 +297,13 @@ mod tests {
     }
 
     #[test]
-    fn a_document_with_too_many_alternatives_is_refused() {
+    fn a_document_that_takes_too_many_steps_is_refused() {
         let lists = json!({"$ref": "#/$defs/L", "$defs": {"L": {"anyOf": [{"type": "string"},
             {"type": "array", "items": {"$ref": "#/$defs/L"}},
             {"type": "array", "maxItems": 5, "items": {"$ref": "#/$defs/L"}}]}}});
         let nested = |depth: usize| (0..depth).fold(json!("x"), |inner, _| json!([inner]));
         assert_eq!(texts(&lists, &nested(5)), [""; 0]);
-        assert_eq!(
-            texts(&lists, &nested(60)),
-            ["it is nested too deeply for the alternatives of its schema"]
-        );
+        assert_eq!(texts(&lists, &nested(60)), ["checking it against its schema would take too many steps"]);
     }
 
     #[test]
@@ -337,12 +336,12 @@ mod tests {
         assert_eq!(texts(&numbers, &json!(vec![1; 300_000])), [""; 0]);
         assert_eq!(
             texts(&numbers, &json!(vec![-1; 300_000])),
-            ["it breaks its schema (it is too large to say where)"]
+            ["the document does not match its schema, and is too large to list the violations"]
         );
         let listed = json!({"items": {"enum": vec![json!({"a": 1}); 10_000]}});
         assert_eq!(
             texts(&listed, &json!(vec![1; 1000])),
-            ["it is nested too deeply for the alternatives of its schema"]
+            ["checking it against its schema would take too many steps"]
         );
     }
 

@@ -8,7 +8,7 @@ use domain::TypeName;
 use crate::decode::{parse_column, row_struct};
 use crate::store::Store;
 
-const DEPTHS: &str = "
+const TYPE_LOADS: &str = "
     select type as name,
         sum(case when phase = 1 then 1 else 0 end) as ready,
         sum(case when phase = 2 then 1 else 0 end) as running,
@@ -23,7 +23,7 @@ const UNFINISHED_TABLE_HEALTH: &str = "
     from pg_stat_user_tables s where s.relid = 'unfinished_task'::regclass";
 
 row_struct! {
-    struct DepthRow {
+    struct TypeLoadRow {
         name: String,
         ready: i64,
         running: i64,
@@ -33,8 +33,8 @@ row_struct! {
 
 /// How many tasks of a type have not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TypeBacklog {
-    /// The type.
+pub struct TypeLoad {
+    /// The type of the tasks.
     pub name: TypeName,
     /// How many tasks wait for a worker.
     pub ready: u64,
@@ -65,19 +65,20 @@ pub struct UnfinishedTableHealth {
 impl Store {
     /// How many tasks of each type have not ended, by type. It reads every unfinished task, so call it every few seconds at
     /// most.
-    pub async fn type_backlogs(&self) -> Result<Vec<TypeBacklog>, DatabaseError> {
-        let rows: Vec<DepthRow> = on!(&self.db, read, pool => sqlx::query_as(DEPTHS).fetch_all(pool).await)?;
+    pub async fn type_loads(&self) -> Result<Vec<TypeLoad>, DatabaseError> {
+        let rows: Vec<TypeLoadRow> =
+            on!(&self.db, read, pool => sqlx::query_as(TYPE_LOADS).fetch_all(pool).await)?;
         let now = self.now().0;
-        let depth = |row: DepthRow| {
+        let type_load = |row: TypeLoadRow| {
             let waited = row.oldest_ready_at.map_or(0, |ready_at| now.saturating_sub(ready_at));
-            Ok(TypeBacklog {
+            Ok(TypeLoad {
                 name: parse_column("unfinished_task", format_args!("of type {:?}", row.name), &row.name)?,
                 ready: row.ready.cast_unsigned(),
                 running: row.running.cast_unsigned(),
                 oldest: Duration::from_micros(u64::try_from(waited).unwrap_or(0)),
             })
         };
-        rows.into_iter().map(depth).collect()
+        rows.into_iter().map(type_load).collect()
     }
 
     /// The state of the database, from its statistics.

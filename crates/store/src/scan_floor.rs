@@ -1,4 +1,4 @@
-//! Lower bounds for index scans: below a floor an index holds only dead entries.
+//! Lower bounds for index scans: below a floor a scan has found only dead entries, so later scans begin there.
 //!
 //! While a transaction holds a snapshot (a backup, a long query) PostgreSQL may not remove dead entries, and each scan from
 //! the low end of an index reads all of them again. Each scan therefore starts where the last one found a row, or a little before
@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use domain::TypeName;
+use crate::priorities_in_use::ScanKey;
 
-/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. Counted back
-/// from now and not from the last row found, because an old backlog may hold a hundred thousand tasks of one second.
+/// How long a commit may take, in microseconds: rows that are older have been found, or wait for a full scan. It is
+/// subtracted from now, not from the last row found: in an old backlog one second may hold 100,000 tasks, which each scan would read
+/// again.
 const COMMIT_TIME: i64 = 250_000;
 
 /// How often a scan over ready tasks is a full one.
@@ -41,46 +42,45 @@ impl Floor {
 /// The floors of every index that is scanned. Instants are microseconds since 1970.
 #[derive(Debug, Default)]
 pub(crate) struct Floors {
-    ready: TypeFloors,
+    ready: ReadyFloors,
     /// Floors of scans that skip young tasks. These scans stop at an earlier instant, and their full scans do not cover the
     /// rows after it.
-    aged: TypeFloors,
+    aged: ReadyFloors,
     due: Mutex<Option<Floor>>,
 }
 
-/// The floor of each type's ready tasks.
+/// The floors of scans for ready tasks.
 #[derive(Debug, Default)]
-pub(crate) struct TypeFloors(Mutex<HashMap<TypeName, Floor>>);
+pub(crate) struct ReadyFloors(Mutex<HashMap<ScanKey, Floor>>);
 
-impl TypeFloors {
-    /// Where a scan over each of `types` starts.
-    pub(crate) fn scan_starts(&self, types: &[TypeName], now: i64) -> Vec<i64> {
-        let mut floors = self.0.lock();
+impl ReadyFloors {
+    /// Where a scan starts.
+    pub(crate) fn scan_start(&self, key: &ScanKey, now: i64) -> i64 {
         let start = |floor: &mut Floor| floor.start(now, FULL_SCAN_OF_READY, Instant::now());
-        types.iter().map(|name| floors.get_mut(name).map_or(i64::MIN, start)).collect()
+        self.0.lock().get_mut(key).map_or(i64::MIN, start)
     }
 
-    /// Records that a scan found its first task of `name` at `ready_at`.
-    pub(crate) fn found(&self, name: &TypeName, ready_at: i64) {
-        self.set(name, ready_at, |_| ready_at);
+    /// Records that a scan found its first task at `ready_at`.
+    pub(crate) fn found(&self, key: &ScanKey, ready_at: i64) {
+        self.set(key, ready_at, |_| ready_at);
     }
 
-    /// Records that a scan found no task of `name` up to `end`. A concurrent scan may have come further.
-    pub(crate) fn scanned_to(&self, name: &TypeName, end: i64) {
-        self.set(name, end, |at| at.max(end));
+    /// Records that a scan found no task up to `end`. A concurrent scan may have come further.
+    pub(crate) fn scanned_to(&self, key: &ScanKey, end: i64) {
+        self.set(key, end, |at| at.max(end));
     }
 
-    fn set(&self, name: &TypeName, first: i64, next: impl FnOnce(i64) -> i64) {
+    fn set(&self, key: &ScanKey, first: i64, next: impl FnOnce(i64) -> i64) {
         let mut floors = self.0.lock();
         let floor =
-            floors.entry(name.clone()).or_insert_with(|| Floor { at: first, last_full_scan: Instant::now() });
+            floors.entry(key.clone()).or_insert_with(|| Floor { at: first, last_full_scan: Instant::now() });
         floor.at = next(floor.at);
     }
 }
 
 impl Floors {
     /// The floors of scans for tasks that have been ready for at least `min_age` microseconds.
-    pub(crate) fn for_min_age(&self, min_age: i64) -> &TypeFloors {
+    pub(crate) fn for_min_age(&self, min_age: i64) -> &ReadyFloors {
         if min_age > 0 { &self.aged } else { &self.ready }
     }
 

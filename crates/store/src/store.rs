@@ -10,10 +10,11 @@ use database::{DatabaseError, Db, Migration, ProcessClock, SchemaPart, WriteChec
 use domain::{InstallationId, TaskId, Timestamp};
 use uuid::{ContextV7, Uuid};
 
+use crate::priorities_in_use::PrioritiesInUse;
 use crate::scan_floor::Floors;
 
 /// The tables of tasks, catalogue and workers.
-pub const TASKS: SchemaPart = SchemaPart {
+pub const TASKS_SCHEMA: SchemaPart = SchemaPart {
     name: "tasks",
     steps: &[Migration {
         postgres: include_str!("../migrations/postgres/0001_tasks.sql"),
@@ -34,13 +35,14 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// PostgreSQL's clock minus the steady clock of this process, in microseconds, when it was last read. The wall clock of
+    /// PostgreSQL's clock minus the monotonic clock of this process, in microseconds, when it was last read. The wall clock of
     /// this machine may be set meanwhile, and that must not move a floor.
     server_clock_offset: AtomicI64,
     id_counter: Mutex<ContextV7>,
     /// The versions of operations whose unreadable definitions have been logged.
     unreadable: Mutex<HashSet<(String, i32)>>,
     floors: Floors,
+    priorities: PrioritiesInUse,
     write_check: WriteCheck,
 }
 
@@ -52,15 +54,16 @@ impl Store {
             id_counter: Mutex::new(ContextV7::new()),
             unreadable: Mutex::default(),
             floors: Floors::default(),
-            write_check: WriteCheck::new(db.clone(), TASKS),
+            priorities: PrioritiesInUse::default(),
+            write_check: WriteCheck::new(db.clone(), TASKS_SCHEMA),
         };
         Self { db, clock, shared: Arc::new(shared) }
     }
 
     /// Brings the tables to this binary's version and reads the database's clock. Fails if the database is unreachable or a
-    /// newer Tasker has closed its schema to this one.
+    /// newer Tasker has changed the schema so that this version may not use it.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        TASKS.migrate(&self.db).await?;
+        TASKS_SCHEMA.migrate(&self.db).await?;
         self.read_database_clock().await
     }
 
@@ -120,6 +123,11 @@ impl Store {
     /// Whether this is the first time that this version of the operation `name` is found unreadable.
     pub(crate) fn first_time_unreadable(&self, name: &str, version: i32) -> bool {
         self.shared.unreadable.lock().insert((name.to_owned(), version))
+    }
+
+    /// The priorities of ready tasks.
+    pub(crate) fn priorities(&self) -> &PrioritiesInUse {
+        &self.shared.priorities
     }
 
     /// Where index scans start.

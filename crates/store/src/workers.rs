@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
 
-/// Names of workers that are not lost, of one account or client.
+/// The most workers that one account or client may have; lost ones do not count.
 pub const MAX_WORKERS_OF_SUBJECT: i64 = 1000;
 
-/// The name stays with the process that has it until that process is lost, and with its subject until nothing runs that another
-/// subject was granted under the name. A subject takes no more names than [`MAX_WORKERS_OF_SUBJECT`].
+/// A process keeps its name until it is lost. Another account or client may take the name of a lost worker only when no task
+/// that was granted to anybody else under the name still runs. A subject takes no more names than [`MAX_WORKERS_OF_SUBJECT`].
 macro_rules! heartbeat {
     (now: $now:literal) => {
         concat!(
@@ -66,7 +66,8 @@ const STALE_GRANTS_SQLITE: &str = "
         where u.id = unhex(value->>0, '-') and u.phase = 2 and u.attempt = value->>1
             and u.worker = ?2 and u.subject = ?3 and u.instance = ?4)";
 
-const ALL: &str = "select name, slots, types, last_heartbeat_at from worker order by name";
+const LIST_WORKERS: &str =
+    "select name, slots, types, last_heartbeat_at from worker where not is_lost order by name";
 
 row_struct! {
     struct WorkerRow {
@@ -80,7 +81,7 @@ row_struct! {
 /// The process to which a worker's name belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameOwner {
-    /// The process.
+    /// The process that sends heartbeats under the name.
     pub process: WorkerProcess,
     /// When its first heartbeat arrived, by the database's clock.
     pub since: Timestamp,
@@ -168,21 +169,22 @@ impl Store {
 
     /// Frees the name of `process`, which stops, unless a task still runs under it: then the worker is lost some time later,
     /// and the task with it.
-    pub async fn free_name(&self, process: &WorkerProcess) -> Result<(), DatabaseError> {
+    pub async fn unregister(&self, process: &WorkerProcess) -> Result<(), DatabaseError> {
         let WorkerProcess { name, subject, instance } = process;
         on!(&self.db, write, pool => sqlx::query(FREE_NAME)
             .bind(name.as_str()).bind(subject.0).bind(instance.0).execute(pool).await.map(drop))?;
         Ok(())
     }
 
-    /// The workers whose heartbeats are stored, by name. Fails also on a row that cannot be read.
+    /// The live workers, that is, those that are not lost, by name. Fails also on a row that cannot be read.
     pub async fn workers(&self) -> Result<Vec<LiveWorker>, DatabaseError> {
-        let rows: Vec<WorkerRow> = on!(&self.db, read, pool => sqlx::query_as(ALL).fetch_all(pool).await)?;
-        rows.iter().map(worker).collect()
+        let rows: Vec<WorkerRow> =
+            on!(&self.db, read, pool => sqlx::query_as(LIST_WORKERS).fetch_all(pool).await)?;
+        rows.iter().map(decode_worker).collect()
     }
 }
 
-fn worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
+fn decode_worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
     let types = serde_json::from_str(&row.types).map_err(|error| corrupt("worker", &row.name, error))?;
     Ok(LiveWorker {
         name: parse_column("worker", &row.name, &row.name)?,

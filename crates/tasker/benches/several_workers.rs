@@ -47,7 +47,7 @@ fn main() {
 /// Two Backends, with or without Kafka.
 fn config(workers: usize, slots: usize, with_kafka: bool) -> ClusterConfig {
     let kafka = with_kafka.then(kafka_address);
-    ClusterConfig { backends: 2, workers, slots, kafka, settings: Vec::new() }
+    ClusterConfig { backends: 2, workers, slots, kafka, ..ClusterConfig::default() }
 }
 
 /// Measures tasks of 200 ms on 1, 2 and 4 workers of 4 slots, with 12 partitions.

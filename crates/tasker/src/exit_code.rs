@@ -86,7 +86,7 @@ impl Exit {
         match error {
             ClientError::BadAddress { .. } => Self::Usage,
             ClientError::Unreachable { .. } | ClientError::Untrusted { .. } => Self::Unreachable,
-            ClientError::Token { .. } if error.is_about_the_caller() => Self::NotSignedIn,
+            ClientError::Token { .. } if error.is_caller_refused() => Self::NotSignedIn,
             refusal => refusal.problem().map_or(Self::Error, |problem| match problem.task_status {
                 Some(Status::Cancelled) => Self::without_result(problem.reason),
                 Some(Status::Created | Status::Running) => Self::NotEnded,
@@ -110,6 +110,7 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use domain::Problem;
+    use domain::problem_types::requests::INTERNAL;
 
     use super::*;
 
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_refused_request_has_the_code_of_its_problem() {
         let refused = |status, task_status, reason| {
-            let problem = Problem { task_status, reason, ..Problem::new(status, "x", "X", "because") };
+            let problem = Problem { status, task_status, reason, ..Problem::new(&INTERNAL, "because") };
             Exit::of(&ClientError::Refused { problem: Box::new(problem), retry_after: None }.into())
         };
         assert_eq!(refused(422, None, None), Exit::Error);

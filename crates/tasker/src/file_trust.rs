@@ -1,7 +1,7 @@
 //! Whether a file may be trusted: whether no other user of this machine can have written it.
 //!
-//! Somebody else may have been first in a directory such as `/tmp`. Settings, addresses, secrets and databases of such a file would
-//! send tasks and passwords to that user's server.
+//! In a directory such as `/tmp` another user may have created the file first. Its settings, addresses, secrets and databases could
+//! then send tasks and passwords to that user's server.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o002;
 /// If it cannot be opened; [`ErrorKind::PermissionDenied`], with the rule that it breaks, if it may not be trusted.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
-    judge(&file.metadata()?, rustix::fs::fstatvfs(&file)?.f_flag)?;
+    check_metadata(&file.metadata()?, rustix::fs::fstatvfs(&file)?.f_flag)?;
     Ok(file)
 }
 
@@ -32,14 +32,14 @@ pub fn open(path: &Path) -> io::Result<File> {
 pub fn check(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        found => judge(&found?, rustix::fs::statvfs(path)?.f_flag),
+        found => check_metadata(&found?, rustix::fs::statvfs(path)?.f_flag),
     }
 }
 
 /// A file may be trusted if it belongs to the user of this process or to root and not every user may write it, or if its file system
 /// is mounted without write access, which is how containers get settings and secrets that belong to a user of the host. The
 /// group may have write access: the owner has chosen it, as the umask 002 of many systems and `fsGroup` of Kubernetes do.
-fn judge(file: &Metadata, mount: StatVfsMountFlags) -> io::Result<()> {
+fn check_metadata(file: &Metadata, mount: StatVfsMountFlags) -> io::Result<()> {
     let refuse = |why: String| Err(io::Error::new(ErrorKind::PermissionDenied, why));
     let user = rustix::process::geteuid().as_raw();
     if mount.contains(StatVfsMountFlags::RDONLY) {

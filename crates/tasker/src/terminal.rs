@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 
 use client::ClientError;
-use domain::{Problem, Status, is_display_control};
+use domain::{Problem, Status, is_control_or_invisible};
 
 use crate::config::environment::Environment;
 
@@ -65,18 +65,18 @@ pub fn columns() -> Option<usize> {
     Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// Text from elsewhere with its display controls escaped, so that it can neither command the terminal nor show other text than it has.
+/// Text from elsewhere with its display controls escaped, so that it cannot send control sequences or hide characters.
 /// Newlines and tabs stay: [`indent`] the lines of a text that stands beside others.
 pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
-    escape(text, |character| is_display_control(character) && !matches!(character, '\n' | '\t'))
+    escape(text, |character| is_control_or_invisible(character) && !matches!(character, '\n' | '\t'))
 }
 
 /// Text from elsewhere as a part of one line: every display control is escaped, newlines and tabs too.
 pub fn escape_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_display_control)
+    escape(text, is_control_or_invisible)
 }
 
-/// Text from elsewhere whose lines after the first begin with so many `blanks`, so that none of them looks like a line of Tasker's own.
+/// Text from elsewhere with every line after the first indented by `blanks` spaces, so that none looks like a line of Tasker's own.
 pub fn indent(text: &str, blanks: usize) -> String {
     escape_control_chars(text).replace('\n', &format!("\n{:blanks$}", ""))
 }
@@ -84,12 +84,12 @@ pub fn indent(text: &str, blanks: usize) -> String {
 /// JSON with the display controls escaped that it allows in a text as they are (RFC 8259, section 7): the values stay the same. It must
 /// have no line breaks between its tokens.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_display_control) {
+    if !json.contains(is_control_or_invisible) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_display_control(character) {
+        if is_control_or_invisible(character) {
             let mut units = [0; 2];
             escaped.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {
@@ -137,7 +137,7 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Untrusted { .. } => {
             Some("is its authority in the file that --tls-ca or TASKER_TLS_CA names?")
         }
-        ClientError::Token { .. } if error.is_about_the_caller() => Some("`tasker login` signs in"),
+        ClientError::Token { .. } if error.is_caller_refused() => Some("`tasker login` signs in"),
         ClientError::Refused { problem, .. } => match (problem.status, problem.task_status) {
             (401, _) => Some("`tasker login` signs in"),
             (403, _) => {
@@ -178,6 +178,8 @@ fn problem_text(Problem { title, detail, errors, .. }: &Problem) -> String {
 #[cfg(test)]
 mod tests {
     use domain::Fault;
+    use domain::problem_types::accounts::INVALID;
+    use domain::problem_types::tasks::NO_SUCH_TASK;
 
     use super::*;
 
@@ -185,16 +187,16 @@ mod tests {
     fn a_problem_shows_every_fault_and_its_pointer() {
         let fault =
             |pointer: &str, detail: &str| Fault { pointer: pointer.to_owned(), detail: detail.to_owned() };
-        let mut problem = Problem::new(422, "invalid", "Broken rules", "2 rules are broken");
+        let mut problem = Problem::new(&INVALID, "2 rules are broken");
         problem.errors = vec![fault("/ttl", "ttl is 0 ms"), fault("/parameters/length", "0 is below 1")];
         let faults = "\n  /ttl: ttl is 0 ms\n  /parameters/length: 0 is below 1";
-        assert_eq!(problem_text(&problem), format!("Broken rules: 2 rules are broken{faults}"));
-        let no_task = Problem::new(404, "no-such-task", "No such task", "there is no such task");
+        assert_eq!(problem_text(&problem), format!("Invalid request: 2 rules are broken{faults}"));
+        let no_task = Problem::new(&NO_SUCH_TASK, "there is no such task");
         assert_eq!(problem_text(&no_task), "there is no such task");
-        let hostile = Problem::new(422, "x", "Title", "one\n  /ttl: forged\u{202e}");
-        assert_eq!(problem_text(&hostile), "Title: one\n        /ttl: forged\\u{202e}");
+        let hostile = Problem::new(&INVALID, "one\n  /ttl: forged\u{202e}");
+        assert_eq!(problem_text(&hostile), "Invalid request: one\n        /ttl: forged\\u{202e}");
         problem.detail = "ttl is 0 ms; 0 is below 1".to_owned();
-        assert_eq!(problem_text(&problem), format!("Broken rules{faults}"));
+        assert_eq!(problem_text(&problem), format!("Invalid request{faults}"));
     }
 
     #[test]

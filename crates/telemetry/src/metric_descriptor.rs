@@ -11,7 +11,7 @@ pub enum MetricKind {
     Histogram,
 }
 
-/// The description of a metric. Its name ends in its unit, and a counter's in `_total`.
+/// The description of a metric. The name of a metric with a unit ends in the unit, and that of a counter in `_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricDescriptor {
     /// The name without labels.

@@ -1,4 +1,4 @@
-//! Logs an outage once when it begins and once when it is over, however often the failing step is repeated meanwhile.
+//! Logs each cause of an outage once, and its end, however often the failing step is repeated meanwhile.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ impl OutageLog {
     pub fn record_failure(&mut self, error: &(dyn Error + 'static)) {
         let cause = error_chain(error);
         if self.outage.record_failure(&cause) {
-            tracing::warn!(error = cause, "{}: failed, will be retried", self.what);
+            tracing::warn!(error = cause, "{}: failed; it will be retried", self.what);
         }
     }
 

@@ -14,7 +14,7 @@ const SERVICES_DIRECTORY_VARIABLE: &str = "TASKER_TEST_SERVICES";
 
 /// The listeners of a broker that use TLS, and the credentials that they accept.
 #[derive(Debug)]
-pub struct KafkaListeners {
+pub struct KafkaTlsAccess {
     /// The address of the listener with SASL over TLS (SCRAM-SHA-512, SCRAM-SHA-256, PLAIN).
     pub sasl_tls: String,
     /// The address of the listener with mutual TLS, which demands a client certificate.
@@ -37,11 +37,11 @@ pub fn kafka_address() -> String {
 }
 
 /// The TLS listeners of the shared broker.
-pub fn kafka_listeners() -> KafkaListeners {
-    KafkaListeners::from_variables(variable)
+pub fn kafka_tls_access() -> KafkaTlsAccess {
+    KafkaTlsAccess::from_variables(variable)
 }
 
-impl KafkaListeners {
+impl KafkaTlsAccess {
     /// Reads the listeners from the variables that `scripts/kafka` sets.
     fn from_variables(variable: impl Fn(&str) -> String) -> Self {
         let value = |suffix: &str| variable(&format!("{KAFKA}_{suffix}"));
@@ -83,15 +83,15 @@ impl DedicatedKafka {
 
     /// The plaintext address (host and port), which stays the same after a restart.
     pub fn address(&self) -> String {
-        self.variable(KAFKA)
+        self.variable_in_env_file(KAFKA)
     }
 
-    /// The TLS listeners.
-    pub fn listeners(&self) -> KafkaListeners {
-        KafkaListeners::from_variables(|name| self.variable(name))
+    /// How to reach the broker by TLS.
+    pub fn tls_access(&self) -> KafkaTlsAccess {
+        KafkaTlsAccess::from_variables(|name| self.variable_in_env_file(name))
     }
 
-    fn variable(&self, name: &str) -> String {
+    fn variable_in_env_file(&self, name: &str) -> String {
         let path = self.directory.join("env");
         let env = std::fs::read_to_string(path).expect("scripts/kafka wrote the broker's variables");
         let export = format!("export {name}=");

@@ -6,5 +6,5 @@ mod kafka;
 mod test_database;
 
 pub use certificate_authority::{CertificateAuthority, SignedCertificate};
-pub use kafka::{DedicatedKafka, KafkaListeners, kafka_address, kafka_listeners, unique_prefix};
+pub use kafka::{DedicatedKafka, KafkaTlsAccess, kafka_address, kafka_tls_access, unique_prefix};
 pub use test_database::{TestDatabase, postgres_ca_file, postgres_url};

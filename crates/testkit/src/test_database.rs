@@ -15,7 +15,7 @@ const POSTGRES: &str = "TASKER_TEST_POSTGRES";
 /// The variable with the path of the CA certificate that signed the PostgreSQL server's certificate.
 const POSTGRES_CA: &str = "TASKER_TEST_POSTGRES_CA";
 
-/// An empty database for one test, gone with this value.
+/// An empty database for one test, deleted when this value is dropped.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// The URL to open the database with: `sqlite:PATH` or `postgres://…`.
@@ -53,7 +53,7 @@ impl TestDatabase {
     }
 
     /// Executes statements on a PostgreSQL database, on a connection of their own. Panics if one fails.
-    pub async fn execute(&self, statements: &str) {
+    pub async fn execute_on_postgres(&self, statements: &str) {
         let mut connection =
             PgConnection::connect(&self.url).await.expect("the PostgreSQL test server answers");
         let statements = sqlx::AssertSqlSafe(statements.to_owned());

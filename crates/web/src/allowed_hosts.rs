@@ -1,5 +1,5 @@
-//! The hosts under whose names a listener is reached. A request that names another host is refused: a web page whose name was made
-//! to lead to the listener (DNS rebinding) would otherwise be of the same origin as the service, and no guard for origins would hold.
+//! The hosts under whose names a listener is reached. A request that names another host is refused: otherwise DNS
+//! rebinding would make a foreign page same-origin, and the checks of CORS and CSRF would pass.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
+use domain::problem_types::requests::{MALFORMED, MISDIRECTED};
 use domain::{Problem, is_ip_address, is_loopback_host};
 use tokio::sync::watch;
 use tracing::warn;
@@ -70,7 +71,7 @@ struct Hosts {
 }
 
 impl AllowedHosts {
-    /// The hosts `names`, of which `setting` has those that an operator can add.
+    /// Allows `names`. `setting` is the setting that error texts name for adding more.
     pub fn new(setting: &'static str, names: Vec<HostPattern>) -> Self {
         Self(Arc::new(Hosts { setting, names, certificate: None, is_logged: AtomicBool::new(false) }))
     }
@@ -106,7 +107,7 @@ impl AllowedHosts {
         let detail = format!(
             "this service is not reached under the host name {host}; if it should be, its operator adds the name to {setting}"
         );
-        problem::response(Problem::new(421, "misdirected", "Misdirected request", detail))
+        problem::response(Problem::new(&MISDIRECTED, detail))
     }
 }
 
@@ -119,7 +120,7 @@ pub async fn enforce(State(allowed): State<AllowedHosts>, request: Request, next
             Some(other) => allowed.refuse(other),
             None => next.run(request).await,
         },
-        Err(detail) => problem::response(Problem::new(400, "malformed", "Malformed request", detail)),
+        Err(detail) => problem::response(Problem::new(&MALFORMED, detail)),
     }
 }
 

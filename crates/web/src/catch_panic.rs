@@ -4,6 +4,7 @@ use std::any::Any;
 
 use axum::response::Response;
 use domain::Problem;
+use domain::problem_types::requests::INTERNAL;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 
 use crate::problem;
@@ -22,7 +23,7 @@ pub fn layer(answer: fn() -> Response) -> CatchPanicLayer<AnswerPanic> {
 /// The problem document for a panic, for services that answer with problems.
 pub fn internal_error() -> Response {
     let detail = "an internal error occurred; it has been logged";
-    problem::response(Problem::new(500, "internal", "Internal error", detail))
+    problem::response(Problem::new(&INTERNAL, detail))
 }
 
 impl ResponseForPanic for AnswerPanic {

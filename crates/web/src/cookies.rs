@@ -7,7 +7,7 @@ use cookie::{Cookie, SameSite};
 
 /// A value that a cookie cannot contain (RFC 6265, section 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a cookie's value is visible ASCII without quotes, commas, semicolons and backslashes")]
+#[error("a cookie's value must be visible ASCII without quotes, commas, semicolons and backslashes")]
 pub struct InvalidCookieValue;
 
 /// A cookie that is sent to this host only, is hidden from scripts (`HttpOnly`), is not sent when another site posts

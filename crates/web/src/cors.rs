@@ -1,16 +1,46 @@
 //! Which web pages of other origins may call the API (CORS).
 
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, LOCATION, RETRY_AFTER};
+use std::time::Duration;
+
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::CorsLayer;
 
 use crate::request_id::X_REQUEST_ID;
 
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// How long a browser may remember the answer to a preflight: the most that Chromium honours.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
+
+/// What pages may send beside what every page may.
+const REQUEST_HEADERS: [HeaderName; 10] = [
+    ACCEPT,
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    IF_NONE_MATCH,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    X_REQUEST_ID,
+];
+
+/// What pages may read of an answer beside what every page may.
+const ANSWER_HEADERS: [HeaderName; 9] = [
+    ETAG,
+    LINK,
+    LOCATION,
+    RETRY_AFTER,
+    HeaderName::from_static("preference-applied"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    WWW_AUTHENTICATE,
+    X_REQUEST_ID,
+];
 
 /// An invalid CORS origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +77,9 @@ pub fn layer(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, PREFER, TRACEPARENT, TRACESTATE, X_REQUEST_ID])
-        .expose_headers([LINK, LOCATION, RETRY_AFTER, PREFERENCE_APPLIED, X_REQUEST_ID])
+        .allow_headers(REQUEST_HEADERS)
+        .expose_headers(ANSWER_HEADERS)
+        .max_age(PREFLIGHT_MAX_AGE)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub use tower_http::csrf::ConfigError;
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerRefused(fn() -> Response);
 
-/// A layer that answers with `refused` whatever changes something and comes from another site: `Sec-Fetch-Site` says so, or,
+/// A layer that refuses requests from other sites with `refused`. A request is from another site if `Sec-Fetch-Site` says so, or,
 /// from browsers that do not send it, `Origin` is none of `origins` nor the request's own host. GET, HEAD and OPTIONS pass, and so
 /// do requests with neither header, which no browser sends.
 ///

@@ -25,7 +25,7 @@ pub struct JsonBody<E> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
     /// The `Content-Type` names another format.
-    #[error("the body is JSON: send it with Content-Type: application/json")]
+    #[error("the body must be JSON, sent with Content-Type: application/json")]
     NotJson,
     /// The body is larger than the route allows, after it was decompressed.
     #[error("the body is too large")]
@@ -57,13 +57,20 @@ pub enum InvalidJson {
     Shape(serde_json::Error),
 }
 
+impl<E> JsonBody<E> {
+    /// The bytes of the body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl<E: From<InvalidJson>> JsonBody<E> {
     /// The body as a `T`.
     ///
     /// # Errors
     ///
-    /// [`InvalidJson`], as an error of the service. Whether the body is JSON is asked of the parser of JSON alone: of a body that is neither
-    /// JSON nor of the right shape, a reader of `T` reports the fault that comes first.
+    /// [`InvalidJson`], as an error of the service. A failed body is parsed again as plain JSON, because the
+    /// deserializer of `T` may stop at a wrong shape before it reaches a syntax error.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, E> {
         serde_json::from_slice(&self.bytes).map_err(|shape| {
             let syntax = serde_json::from_slice::<&RawValue>(&self.bytes).err();

@@ -1,4 +1,4 @@
-//! The HTTP edge that every HTTP service shares: layers around a router, and readers of request headers.
+//! The HTTP layers that every HTTP service shares: layers around a router, and readers of request headers.
 //!
 //! The crate depends on HTTP and problem documents (RFC 9457), and not on tasks, accounts, databases or Kafka. Layers are plain
 //! middleware functions for [`axum::middleware`], or a layer of `tower-http` with our settings.
@@ -15,6 +15,8 @@
 //! use axum::routing::{get, post};
 //! use axum::Router;
 //! use domain::Problem;
+//! use domain::problem_types::accounts::CROSS_SITE;
+//! use domain::problem_types::requests::{NO_SUCH_ADDRESS, TIMED_OUT};
 //! use web::assets::{self, Asset};
 //! use web::normalize_path::{self, Templates};
 //! use web::security_headers::{self, SecurityHeaders};
@@ -25,15 +27,15 @@
 //!     LazyLock::new(|| Asset::new("site.css", "text/css; charset=utf-8", b"body { margin: 0 }"));
 //!
 //! async fn not_found() -> Response {
-//!     problem::response(Problem::new(404, "no-such-address", "No such address", "nothing is at this address"))
+//!     problem::response(Problem::new(&NO_SUCH_ADDRESS, "nothing is at this address"))
 //! }
 //!
 //! fn timed_out() -> Response {
-//!     problem::response(Problem::new(503, "timed-out", "Out of time", "the request took too long"))
+//!     problem::response(Problem::new(&TIMED_OUT, "the request took too long"))
 //! }
 //!
 //! fn cross_site() -> Response {
-//!     problem::response(Problem::new(403, "cross-site", "Cross-site request", "another site sent this request"))
+//!     problem::response(Problem::new(&CROSS_SITE, "another site sent this request"))
 //! }
 //!
 //! fn requested_wait(_request: &Request) -> Duration {
@@ -50,7 +52,7 @@
 //!     .route("/api/heartbeat", post(async || "noted"))
 //!     .layer(from_fn(request_log::log_at_debug));
 //! // Static files may be compressed: they hold no secret.
-//! let files = assets::router([&*STYLE]).layer(compression::gzip());
+//! let files = compression::gzip(assets::router([&*STYLE]));
 //!
 //! let router: Router = Router::new()
 //!     .route("/api/item", get(async || "the items").post(async || "made"))
@@ -89,6 +91,7 @@ pub mod network;
 pub mod normalize_path;
 pub mod openapi;
 pub mod problem;
+pub mod problem_pages;
 pub mod query_names;
 pub mod request_encoding;
 pub mod request_id;

@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Query, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::Problem;
+use domain::problem_types::requests::MALFORMED;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::{OpenApi, RefOr};
 
@@ -17,8 +18,8 @@ use crate::{openapi, problem};
 pub struct QueryNames(Arc<BTreeMap<(String, String), Vec<String>>>);
 
 impl QueryNames {
-    /// Those of each operation of an OpenAPI document.
-    pub fn of(document: &OpenApi) -> Self {
+    /// The query parameters of each operation of an OpenAPI document.
+    pub fn from_document(document: &OpenApi) -> Self {
         let mut document = document.clone();
         let mut routes = BTreeMap::new();
         for (path, item) in &mut document.paths.paths {
@@ -37,7 +38,7 @@ impl QueryNames {
 }
 
 /// Middleware that answers 400 to a query parameter that the route does not have. It must be a layer of the routes, which
-/// knows the template of the path. Upper and lower case are the same here; the route may distinguish them.
+/// knows the template of the path. Names are compared without regard to case; the route may distinguish them.
 pub async fn refuse_unknown(
     State(QueryNames(routes)): State<QueryNames>,
     path: Option<MatchedPath>,
@@ -56,5 +57,5 @@ pub async fn refuse_unknown(
         names => format!("there are {}", names.join(", ")),
     };
     let detail = format!("there is no query parameter {unknown:?}: {known}");
-    problem::response(Problem::new(400, "malformed", "Malformed request", detail))
+    problem::response(Problem::new(&MALFORMED, detail))
 }

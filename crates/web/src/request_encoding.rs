@@ -7,6 +7,7 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use domain::Problem;
+use domain::problem_types::requests::UNSUPPORTED_ENCODING;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::problem;
@@ -20,8 +21,8 @@ pub fn decode<S: Clone + Send + Sync + 'static>(routes: Router<S>, refused: fn()
 
 /// A problem document (RFC 9457) that refuses an encoding.
 pub fn problem() -> Response {
-    let detail = "Content-Encoding is gzip or identity";
-    problem::response(Problem::new(415, "unsupported-encoding", "Unsupported encoding", detail))
+    let detail = "Content-Encoding must be gzip or identity";
+    problem::response(Problem::new(&UNSUPPORTED_ENCODING, detail))
 }
 
 async fn refuse_others(

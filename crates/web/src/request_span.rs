@@ -11,9 +11,8 @@ use telemetry::{Span, SpanKind};
 
 use crate::request_metrics::method_label;
 
-/// Method and route template of the one request that begins a trace of its own when its caller sends none; `None`: no request
-/// does.
-pub type TraceRoot = Option<(&'static str, &'static str)>;
+/// Method and route template of the requests that begin a trace of their own when their caller sends none.
+pub type TraceRoots = &'static [(&'static str, &'static str)];
 
 /// The span of this request, as the parent of what follows; `None`: the request is not traced.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,14 +26,14 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestTrace {
     }
 }
 
-/// Middleware that records a span for a request that is part of a trace, and for every request of the [`TraceRoot`]. An
+/// Middleware that records a span for a request that is part of a trace, and for every request of the [`TraceRoots`]. An
 /// invalid `traceparent` is ignored (W3C Trace Context, section 3.2.2).
-pub async fn record(State(root): State<TraceRoot>, mut request: Request, next: Next) -> Response {
+pub async fn record(State(roots): State<TraceRoots>, mut request: Request, next: Next) -> Response {
     let parent = request.headers().get(TraceContext::HEADER).and_then(|value| value.to_str().ok());
     let parent: Option<TraceContext> = parent.and_then(|text| text.parse().ok());
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let method = method_label(request.method());
-    if parent.is_none() && root != Some((method, route)) {
+    if parent.is_none() && !roots.contains(&(method, route)) {
         return next.run(request).await;
     }
     let mut span = Span::begin(format!("{method} {route}"), SpanKind::Server, parent);

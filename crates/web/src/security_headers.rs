@@ -13,7 +13,7 @@ use axum::response::Response;
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The headers of one HTTP surface.
+/// The headers of one routes.
 #[derive(Debug, Clone)]
 pub struct SecurityHeaders(Arc<Vec<(HeaderName, HeaderValue)>>);
 

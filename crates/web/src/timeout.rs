@@ -42,7 +42,7 @@ impl RequestDeadline {
     }
 
     /// The latest instant at which a handler should return its answer: one tenth of the limit before the request times out.
-    pub fn answer_by(&self) -> Instant {
+    pub fn answer_deadline(&self) -> Instant {
         self.end() - self.limit / 10
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum BackendRequestKind {
     Report,
     /// Sends heartbeats.
     Heartbeat,
+    /// Keeps a heartbeat held at the Backend.
+    HeldHeartbeat,
 }
 
 /// The log of outages of the Backend, shared by all activities of one worker.
@@ -51,7 +53,7 @@ impl BackendOutageLog {
             warn!(
                 worker.name = worker,
                 error = cause,
-                "worker {worker} keeps trying to reach the Backend: {cause}"
+                "worker {worker}: requests to the Backend fail and are retried: {cause}"
             );
         }
     }
@@ -65,7 +67,7 @@ impl BackendOutageLog {
             info!(
                 worker.name = worker,
                 outage.ms = ms,
-                "worker {worker} reaches the Backend again after {lasted:.1?}"
+                "worker {worker}: requests to the Backend succeed again after {lasted:.1?}"
             );
         }
     }
@@ -91,7 +93,7 @@ impl State {
     }
 }
 
-/// The kind of an error. Its text would not do: it names the request's address, which is another one for each kind.
+/// The kind of an error. The error's text cannot be used: it contains the URL, which differs for each kind of request.
 const fn kind(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => "unreachable",

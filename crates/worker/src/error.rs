@@ -21,7 +21,7 @@ pub enum WorkerError {
     },
     /// The consumers of the operations' queues cannot be created: librdkafka refuses a setting.
     #[error("cannot subscribe to the queues of the operations")]
-    Subscription(#[from] BrokerError),
+    MessageReceiver(#[from] BrokerError),
     /// The heartbeat's own HTTP client cannot be created.
     #[error("cannot create the HTTP client of the heartbeat")]
     HeartbeatClient(#[source] ClientError),

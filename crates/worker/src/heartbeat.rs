@@ -1,13 +1,17 @@
-//! Sends heartbeats from a thread and a connection of their own, so that no load on the worker can delay them.
+//! Sends heartbeats from a thread and connections of their own, so that no load on the worker can delay them: one periodically,
+//! and one that the Backend holds until a task must stop.
 
 use std::thread;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
+use domain::problem_types::workers::WORKER_NAME_TAKEN;
 use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, TypeName, WorkerName};
 use telemetry::error_chain;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::warn;
 
 use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
@@ -17,8 +21,18 @@ use crate::reporting::unconfirmed_results::UnconfirmedResults;
 /// How long a heartbeat waits for its response before the next one is tried.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The slug of the problem with which a heartbeat is refused whose name belongs to another process.
-const NAME_TAKEN: &str = "worker-name-taken";
+/// The shortest interval between two heartbeats, however many results are to be asked about.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long the Backend holds a heartbeat that stops nothing.
+const HELD: Duration = Duration::from_millis(HELD_MS);
+
+/// The same in milliseconds.
+const HELD_MS: u64 = 20_000;
+
+/// The shortest pause between two held heartbeats if the first stopped nothing: a Backend that cannot hold one, or another heartbeat
+/// of this worker, must not be flooded.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The heartbeat's thread. Names of threads are cut after 15 bytes.
 const THREAD_NAME: &str = "heartbeat";
@@ -59,7 +73,8 @@ impl HeartbeatSender {
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    stopped.run_until_cancelled(self.heartbeat_loop()).await;
+                    let loops = async { tokio::join!(self.heartbeat_loop(), self.held_loop()) };
+                    stopped.run_until_cancelled(loops).await;
                     if self.installation.borrow().is_some() {
                         self.send_last().await;
                     }
@@ -71,30 +86,82 @@ impl HeartbeatSender {
 
     async fn heartbeat_loop(&self) {
         let mut backoff = Backoff::default();
+        let mut backend = self.client.current_backend().to_owned();
         loop {
+            let sent = Instant::now();
             // Store which unconfirmed results this heartbeat asked about: its response says nothing about results that were
             // added after it was sent.
             let running = self.running.grants();
             let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
             let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat());
-            let pause = match self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
+            match self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
                 Ok(response) => {
-                    self.apply(&response.stop, &asked);
+                    self.apply(sent, &response.stop, &asked);
                     backoff.reset();
                     self.outage_log.record_success(BackendRequestKind::Heartbeat);
+                    self.log_failover(&mut backend);
                     self.installation.send_replace(Some(response.installation));
-                    self.interval
+                    self.pause().await;
+                }
+                Err(error) => {
+                    // If another process has the name, this one was lost, and its tasks have ended.
+                    let stop = if is_name_taken(&error) { running } else { Vec::new() };
+                    self.apply(sent, &stop, &asked);
+                    self.outage_log.record_failure(BackendRequestKind::Heartbeat, &error);
+                    sleep(backoff.pause_after(&error).min(self.interval)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the next heartbeat is due: after the interval, or sooner if it must ask about an unconfirmed result.
+    async fn pause(&self) {
+        let shortest = SHORTEST_INTERVAL.min(self.interval);
+        sleep(shortest).await;
+        let Some(unconfirmed) = &self.unconfirmed else {
+            return sleep(self.interval.saturating_sub(shortest)).await;
+        };
+        tokio::select! {
+            () = sleep(self.interval.saturating_sub(shortest)) => {}
+            () = unconfirmed.must_ask() => {}
+        }
+    }
+
+    /// Logs that the worker uses another Backend than before.
+    fn log_failover(&self, before: &mut String) {
+        let (worker, now) = (&self.worker, self.client.current_backend());
+        if *before != now {
+            warn!(worker.name = %worker, "the Backend {before} is gone, and worker {worker} goes on at {now}");
+            now.clone_into(before);
+        }
+    }
+
+    /// Keeps one heartbeat held at the Backend, once the name is this worker's, so that a task stops as soon as the Backend says
+    /// so. What it misses, the next periodic heartbeat finds.
+    async fn held_loop(&self) {
+        let mut backoff = Backoff::default();
+        // The sender lives as long as this loop.
+        let _ = self.installation.subscribe().wait_for(Option::is_some).await;
+        loop {
+            let sent = Instant::now();
+            let heartbeat = Heartbeat { wait_ms: HELD_MS, ..self.heartbeat(self.running.unstopped_grants()) };
+            let pause = match self.client.heartbeat(&heartbeat, HELD + RESPONSE_TIMEOUT).await {
+                Ok(response) => {
+                    self.apply(sent, &response.stop, &[]);
+                    backoff.reset();
+                    self.outage_log.record_success(BackendRequestKind::HeldHeartbeat);
+                    let has_waited = !response.stop.is_empty() || sent.elapsed() > HELD_PAUSE;
+                    if has_waited { Duration::ZERO } else { HELD_PAUSE }
                 }
                 Err(error) => {
                     if is_name_taken(&error) {
-                        // Another process has the name: this one was lost, and its tasks have ended.
-                        self.apply(&running, &asked);
+                        self.apply(sent, &heartbeat.running, &[]);
                     }
-                    self.outage_log.record_failure(BackendRequestKind::Heartbeat, &error);
-                    backoff.pause_after(&error).min(self.interval)
+                    self.outage_log.record_failure(BackendRequestKind::HeldHeartbeat, &error);
+                    backoff.pause_after(&error)
                 }
             };
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
         }
     }
 
@@ -114,23 +181,25 @@ impl HeartbeatSender {
             types: self.types.clone(),
             running,
             last: false,
+            wait_ms: 0,
         }
     }
 
-    /// Applies a response: stops the grants in `stop`, and updates the unconfirmed results that the heartbeat `asked` about.
-    fn apply(&self, stop: &[GrantRef], asked: &[GrantRef]) {
+    /// Applies the response to a heartbeat that was sent at `sent`: stops the grants in `stop`, and updates the unconfirmed results
+    /// that the heartbeat `asked` about.
+    fn apply(&self, sent: Instant, stop: &[GrantRef], asked: &[GrantRef]) {
         for grant in stop {
             self.running.stop(grant);
         }
         if let Some(unconfirmed) = &self.unconfirmed {
-            unconfirmed.apply_heartbeat_response(asked, stop);
+            unconfirmed.apply_heartbeat_response(sent, asked, stop);
         }
     }
 }
 
 /// Whether the Backend refuses a heartbeat because the worker's name belongs to another process.
 fn is_name_taken(error: &ClientError) -> bool {
-    error.problem().is_some_and(|problem| problem.slug() == NAME_TAKEN)
+    error.problem().is_some_and(|problem| problem.is(&WORKER_NAME_TAKEN))
 }
 
 impl HeartbeatHandle {

@@ -32,7 +32,7 @@
 //! /// Runs tasks until `stop` is cancelled.
 //! async fn serve(secret: String, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
 //!     let client = Client::new(client::Settings {
-//!         backend: "http://127.0.0.1:8080".to_owned(),
+//!         backends: vec!["http://127.0.0.1:8080".to_owned()],
 //!         // A client that Identity's setting `identity.clients` lists with the role Worker.
 //!         credentials: Credentials::Client {
 //!             identity: "http://127.0.0.1:8081".to_owned(),

@@ -26,11 +26,11 @@ pub const METRICS: &[MetricDescriptor] = &[
 ];
 
 /// The values of the label `end`.
-const ENDS: [&str; 5] = ["result", "failed", "out_of_time", "stopped", "released"];
+const RUN_END_LABEL_VALUES: [&str; 5] = ["result", "failed", "out_of_time", "stopped", "released"];
 
 /// Starts the counters of the runs of an operation at 0: the rate of a series that begins with its first event is not known.
 pub(crate) fn start_counters(name: &TypeName) {
-    for end in ENDS {
+    for end in RUN_END_LABEL_VALUES {
         counter!(RUNS, "type" => name.to_string(), "end" => end).increment(0);
     }
 }

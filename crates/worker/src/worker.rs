@@ -25,6 +25,7 @@ use crate::execution::slots::Slots;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
+use crate::reporting::progress_reporter::ProgressReporter;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 use crate::sdk::registry::Operations;
@@ -46,7 +47,7 @@ pub struct Worker {
     on_drain: DrainNotice,
 }
 
-/// Is told how many tasks run, and how long they may, when a worker begins to stop.
+/// Called when a worker begins to stop, with the number of running tasks and the drain time.
 type DrainNotice = Box<dyn Fn(usize, Duration) + Send + Sync>;
 
 /// The tasks that serve Kafka: they run until the reports are flushed, which is after the claiming of tasks has ended.
@@ -112,8 +113,9 @@ impl Worker {
         let running = RunningTasks::default();
         let (client, broker) = (self.client.clone(), self.broker.clone());
         let installation = watch::Sender::default();
-        let reporter =
-            Reporter::start(client, name.clone(), outage_log.clone(), broker, installation.subscribe());
+        let progress_reporter = ProgressReporter::start(self.client.clone(), name.clone());
+        let (accepted, patience) = (installation.subscribe(), self.settings.heartbeat);
+        let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker, accepted, patience);
         let unconfirmed = reporter.unconfirmed.clone();
         let sender =
             self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());
@@ -130,6 +132,7 @@ impl Worker {
             operations: Arc::clone(&self.operations),
             running,
             reports: reporter.queue.clone(),
+            progress: progress_reporter.queue.clone(),
             tracker: TaskTracker::new(),
             release: CancellationToken::new(),
         });
@@ -224,9 +227,9 @@ impl Worker {
         }
         executor.release.cancel();
         if timeout(ABORT_TIMEOUT, executor.tracker.wait()).await.is_err() {
-            // Not released, or another worker would run them while they still run here. The Backend ends them.
+            // These tasks are not released: another worker would run them a second time. The Backend ends them.
             let running = executor.running.count();
-            warn!(worker.name = %name, "worker {name} stops although {running} tasks do not: they end at their deadlines");
+            warn!(worker.name = %name, "worker {name} stops, but {running} operations did not; their tasks end at their deadlines");
         }
     }
 }

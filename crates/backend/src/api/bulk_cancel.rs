@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use domain::problem_types::tasks::{FILTER_INVALID, UNKNOWN_TYPE};
 use domain::{BulkCancellation, Fault, Label, Labels, RawJson, Status, TaskFilter, Timestamp, TypeName};
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -51,7 +52,7 @@ pub(crate) async fn cancel(
     let filter = parse(&body)?;
     if let Some(name) = &filter.type_name {
         app.catalogue.check_known(name, &app.store).await.map_err(|error| match error {
-            ApiError::Malformed(detail) => ApiError::invalid("unknown-type", "/type", detail),
+            ApiError::Malformed(detail) => ApiError::invalid(&UNKNOWN_TYPE, "/type", detail),
             other => other,
         })?;
     }
@@ -82,10 +83,10 @@ fn parse(body: &JsonBody<ApiError>) -> Result<TaskFilter, ApiError> {
         let is_final = name == "status" && filter.status.is_some_and(Status::is_final);
         if !is_read || is_final {
             let rule = match &*name {
-                "status" => "is CREATED or RUNNING: other tasks have ended",
-                "type" => "is a text: a type is 1 to 100 letters, digits, dots, underscores or hyphens",
+                "status" => "must be CREATED or RUNNING: other tasks have ended",
+                "type" => "must be a text: a type is 1 to 100 letters, digits, dots, underscores or hyphens",
                 "createdAfter" | "createdBefore" => {
-                    "is a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\""
+                    "must be a date and time of RFC 3339, like \"2026-11-24T09:30:00Z\""
                 }
                 _ => "is no condition; there are status, type, labels, createdAfter and createdBefore",
             };
@@ -97,11 +98,11 @@ fn parse(body: &JsonBody<ApiError>) -> Result<TaskFilter, ApiError> {
         faults.push(Fault { pointer: String::new(), detail: rule.to_owned() });
     }
     if !faults.is_empty() {
-        return Err(ApiError::Invalid { slug: "filter-invalid", faults });
+        return Err(ApiError::Invalid { of: &FILTER_INVALID, faults });
     }
     let CancelFilter { status, r#type: type_name, labels, created_after, created_before } = filter;
     let labels = labels.unwrap_or_default().0.into_iter().map(|(key, value)| Label { key, value }).collect();
-    Ok(TaskFilter { status, type_name, labels, created_after, created_before, ..TaskFilter::ALL })
+    Ok(TaskFilter { status, type_name, labels, created_after, created_before, ..TaskFilter::UNFILTERED })
 }
 
 /// Reads the value of a condition; false if it is not one.

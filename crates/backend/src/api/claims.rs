@@ -7,9 +7,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::limits::MAX_TASKS_PER_CLAIM;
+use domain::problem_types::workers::{
+    IDS_OUT_OF_RANGE, MIN_AGE_OUT_OF_RANGE, PULL_OUT_OF_RANGE, TOO_MANY_DECLINED, WAIT_OUT_OF_RANGE,
+};
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, WorkerName,
-    WorkerProcess,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstallationId, InstanceId, Pull,
+    TaskId, WorkerName, WorkerProcess,
 };
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -104,10 +107,12 @@ pub(crate) async fn claim_task(
 /// is answered with the grants that still run under that claim.
 #[utoipa::path(post, path = "/api/Task/request", operation_id = "claimTasks", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = ClaimRequest,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = ClaimResponse, description = "The grants; possibly none"),
         (status = 400, description = "The body is not JSON"),
         (status = 409, description = "Another request with this claim id is in progress, and this one is to be repeated; or the worker's name is another's"),
         (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn claim_tasks(
     State(app): State<Arc<AppState>>,
@@ -118,8 +123,8 @@ pub(crate) async fn claim_tasks(
     let ClaimRequest { claim, worker, instance, wanted, wait_ms, declined } = body.parse()?;
     let wait = Duration::from_millis(wait_ms);
     if wait > MAX_WAIT {
-        let rule = format!("waitMs is 0 to {} milliseconds", MAX_WAIT.as_millis());
-        return Err(ApiError::invalid("wait-out-of-range", "/waitMs", rule));
+        let rule = format!("waitMs must be 0 to {} milliseconds", MAX_WAIT.as_millis());
+        return Err(ApiError::invalid(&WAIT_OUT_OF_RANGE, "/waitMs", rule));
     }
     let worker = WorkerProcess { name: worker, subject, instance };
     check_name(&app.store, &worker).await?;
@@ -145,7 +150,7 @@ fn wake_workers_for_declined(
 ) -> Result<(), ApiError> {
     if declined.len() > MAX_TASKS_PER_CLAIM {
         let rule = format!("at most {MAX_TASKS_PER_CLAIM} tasks");
-        return Err(ApiError::invalid("too-many-declined", "/declined", rule));
+        return Err(ApiError::invalid(&TOO_MANY_DECLINED, "/declined", rule));
     }
     if !declined.is_empty() {
         tracing::debug!(worker.name = %worker, tasks = declined.len(), "a worker declined tasks of types that it does not run");
@@ -164,7 +169,7 @@ async fn claim_by_ids(
     ids.dedup();
     if ids.is_empty() || ids.len() > MAX_TASKS_PER_CLAIM {
         let rule = format!("1 to {MAX_TASKS_PER_CLAIM} ids");
-        return Err(ApiError::invalid("ids-out-of-range", "/wanted/ids", rule));
+        return Err(ApiError::invalid(&IDS_OUT_OF_RANGE, "/wanted/ids", rule));
     }
     let claims = ids.into_iter().map(|id| ClaimById { id, claim, worker: worker.clone(), by_name: false });
     let granted = try_join_all(claims.map(|claim| app.claims.execute(claim))).await?;
@@ -181,11 +186,11 @@ async fn claim_by_types(
     let max_slots = u32::try_from(MAX_TASKS_PER_CLAIM).unwrap_or(u32::MAX);
     if !(1..=MAX_TASKS_PER_CLAIM).contains(&types.len()) || !(1..=max_slots).contains(&slots) {
         let rule = format!("1 to {MAX_TASKS_PER_CLAIM} types, and 1 to {max_slots} slots");
-        return Err(ApiError::invalid("pull-out-of-range", "/wanted/pull", rule));
+        return Err(ApiError::invalid(&PULL_OUT_OF_RANGE, "/wanted/pull", rule));
     }
     if min_age_ms > MAX_MIN_AGE_MS {
         let rule = format!("0 to {MAX_MIN_AGE_MS} milliseconds");
-        return Err(ApiError::invalid("min-age-out-of-range", "/wanted/pull/minAgeMs", rule));
+        return Err(ApiError::invalid(&MIN_AGE_OUT_OF_RANGE, "/wanted/pull/minAgeMs", rule));
     }
     let pull = PullRequest { claim, worker: worker.clone(), slots, is_first_look: true };
     let granted = app.long_poll.wait(pull, types, Duration::from_millis(min_age_ms), until).await?;

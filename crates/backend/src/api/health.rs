@@ -48,7 +48,7 @@ pub(crate) async fn ready(State(app): State<Arc<AppState>>) -> Result<Json<Healt
     let (database, no_keys) = tokio::join!(app.store.check_writes(), jwks.reason_for_no_keys());
     let mut missing = Vec::new();
     if let Err(error) = database {
-        let why = error.unavailability().map_or_else(|| error_chain(&*error), |why| why.to_string());
+        let why = error.unavailable_cause().map_or_else(|| error_chain(&*error), |why| why.to_string());
         missing.push(format!("database of tasks: {why}"));
     }
     if let Some(why) = no_keys {

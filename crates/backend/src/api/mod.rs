@@ -1,19 +1,31 @@
 //! The REST API: every route and every layer.
 
 pub(crate) mod admin;
+pub(crate) mod body_fields;
 pub(crate) mod bulk_cancel;
 pub(crate) mod claims;
 pub(crate) mod counts;
+pub(crate) mod entity_tag;
+pub(crate) mod event_stream;
+pub(crate) mod events;
 pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod list_query;
 pub(crate) mod openapi;
 pub(crate) mod operations;
+pub(crate) mod option_fields;
+pub(crate) mod progress;
 pub(crate) mod reports;
+pub(crate) mod rerun;
+pub(crate) mod schedule_body;
+pub(crate) mod schedules;
+pub(crate) mod submission_answer;
 pub(crate) mod swagger_ui;
+pub(crate) mod task_batch;
 pub(crate) mod task_body;
 pub(crate) mod task_list;
 pub(crate) mod tasks;
+pub(crate) mod waiting_read;
 pub(crate) mod workers;
 
 use std::sync::Arc;
@@ -25,17 +37,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use domain::limits::MAX_BATCH_BYTES;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use web::bearer::{self, Realm};
 use web::normalize_path::{self, Templates};
 use web::query_names::{self, QueryNames};
-use web::request_span::{self, TraceRoot};
+use web::request_span::{self, TraceRoots};
 use web::security_headers::{self, SecurityHeaders};
 use web::timeout::{self, TimeLimit, Wait};
 use web::{
-    catch_panic, client_address, compression, cors, request_encoding, request_id, request_log,
+    catch_panic, client_address, compression, cors, problem_pages, request_encoding, request_id, request_log,
     request_metrics,
 };
 
@@ -44,22 +57,23 @@ use crate::api::extract::prefer::Prefer;
 use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::operations::REGISTRATION_BODY_LIMIT;
 use crate::api::swagger_ui::INDEX_PATH;
+use crate::api::task_body::BODY_OVERHEAD_BYTES;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::long_poll::queue::MAX_WAIT;
 use crate::metrics::REQUEST_SECONDS;
-
-/// What the body of a submission may contain beside the parameters, in bytes.
-const BODY_OVERHEAD_BYTES: usize = 16 * 1024;
+use crate::rate_limit;
 
 /// The largest bodies of the requests of workers, in bytes: of a claim (1000 ids, 1000 types and 1000 declined tasks), of a heartbeat
-/// (20,000 grants and 1000 types) and of a batch of reports.
+/// (20,000 grants and 1000 types), of a batch of reports about progress and of a batch of reports.
 const CLAIM_BODY_LIMIT: usize = 1 << 20;
+const PROGRESS_BODY_LIMIT: usize = 2 << 20;
 const HEARTBEAT_BODY_LIMIT: usize = 4 << 20;
 const REPORTS_BODY_LIMIT: usize = budgeted_body::MAX_BYTES as usize;
 
 /// A trace begins with a submission, unless its caller sends one.
-const TRACE_ROOT: TraceRoot = Some(("POST", "/api/Task"));
+const TRACE_ROOTS: TraceRoots =
+    &[("POST", "/api/Task"), ("POST", "/api/Task/batch"), ("POST", "/api/Task/{id}/rerun")];
 
 /// The OpenAPI document as it is published.
 pub fn openapi() -> OpenApi {
@@ -70,20 +84,33 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<Arc<AppState>> {
     let users = OpenApiRouter::new()
         .routes(routes!(task_list::list))
-        .routes(routes!(tasks::result))
+        .routes(routes!(tasks::attempts))
         .routes(routes!(tasks::cancel))
         .routes(routes!(counts::count))
         .routes(routes!(bulk_cancel::cancel))
-        .routes(routes!(operations::list));
+        .merge(limited(routes!(task_batch::submit_batch), MAX_BATCH_BYTES as usize))
+        .routes(routes!(operations::list))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::put, schedules::get, schedules::remove))
+        .routes(routes!(schedules::run))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(events::of_owner))
+        .routes(routes!(events::of_task))
+        .routes(routes!(events::of_all));
     let waiting_users = OpenApiRouter::new()
         .routes(routes!(tasks::submit))
+        .routes(routes!(rerun::rerun))
         .routes(routes!(tasks::get))
+        .routes(routes!(tasks::result))
         .layer(from_fn_with_state(preferred_wait as Wait, timeout::allow_wait));
+    let users = rate_limited(users.merge(waiting_users));
     let admins = OpenApiRouter::new()
         .routes(routes!(admin::list::list))
         .routes(routes!(admin::tasks::count))
         .routes(routes!(admin::tasks::get))
         .routes(routes!(admin::tasks::cancel));
+    let admins = rate_limited(admins);
     let workers = OpenApiRouter::new()
         .routes(routes!(workers::list))
         .routes(routes!(operations::register, operations::remove))
@@ -92,18 +119,29 @@ fn routes() -> OpenApiRouter<Arc<AppState>> {
     let busy_workers = OpenApiRouter::new()
         .routes(routes!(claims::claim_task))
         .merge(limited(routes!(reports::report), REPORTS_BODY_LIMIT))
-        .merge(limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT));
+        .merge(limited(routes!(progress::report), PROGRESS_BODY_LIMIT));
     let waiting_workers = OpenApiRouter::new()
         .merge(limited(routes!(claims::claim_tasks), CLAIM_BODY_LIMIT))
         .layer(from_fn_with_state(long_poll_wait as Wait, timeout::allow_wait));
-    let busy_workers = busy_workers.merge(waiting_workers).layer(from_fn(request_log::log_at_debug));
+    let heartbeats = limited(routes!(workers::heartbeat), HEARTBEAT_BODY_LIMIT)
+        .layer(from_fn_with_state(heartbeat_wait as Wait, timeout::allow_wait));
+    let busy_workers =
+        busy_workers.merge(waiting_workers).merge(heartbeats).layer(from_fn(request_log::log_at_debug));
     let workers = workers.merge(busy_workers);
     let health = OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .layer(from_fn(request_log::log_at_debug));
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    document.merge(users).merge(waiting_users).merge(admins).merge(workers).merge(health)
+    document.merge(users).merge(admins).merge(workers).merge(health).merge(problem_pages::routes())
+}
+
+/// Routes whose requests count towards what each caller may send (`backend.requests_per_minute`). Those of workers do not: a report that
+/// waits may miss its deadline, and the number of a caller's workers is limited.
+fn rate_limited(routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
+    let mut routes = routes.layer(from_fn(rate_limit::announce));
+    web::openapi::document_rate_limit(routes.get_openapi_mut());
+    routes
 }
 
 /// A route whose bodies have at most `bytes` bytes.
@@ -114,25 +152,32 @@ fn limited(route: UtoipaMethodRouter<Arc<AppState>>, bytes: usize) -> OpenApiRou
 /// The whole API with its layers, the outermost last.
 pub(crate) fn router(app: Arc<AppState>) -> Router {
     let (api, document) = routes().split_for_parts();
-    let api = api.layer(from_fn_with_state(QueryNames::of(&document), query_names::refuse_unknown));
+    let api =
+        api.layer(from_fn_with_state(QueryNames::from_document(&document), query_names::refuse_unknown));
     let documented = document.paths.paths.keys().map(String::as_str);
-    let templates = Templates::new(documented.chain([DOCUMENT_PATH, INDEX_PATH, "/{file}", "/"]));
+    let templates = Templates::new(documented.chain([
+        DOCUMENT_PATH,
+        INDEX_PATH,
+        problem_pages::style_url(),
+        "/{file}",
+        "/",
+    ]));
     let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");
     let json = [(CONTENT_TYPE, "application/json")];
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))
         .route("/{file}", get(swagger_ui::serve_file))
-        .route("/", get(|| async { Redirect::to(INDEX_PATH) }))
-        .layer(compression::gzip());
+        .route("/", get(|| async { Redirect::to(INDEX_PATH) }));
     let time_limit = TimeLimit::new(app.settings.request_timeout, timed_out);
-    let router = api
-        .merge(pages)
+    // A caller reads its own tasks, whose parameters and results never change: nobody can send one guess after the other beside a
+    // secret of them, and no page of another site has the caller's token.
+    let router = compression::gzip(api.merge(pages))
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoMethod });
     let router = request_encoding::decode(router, request_encoding::problem)
         .layer(from_fn_with_state(time_limit, timeout::enforce))
         .layer(catch_panic::layer(catch_panic::internal_error))
-        .layer(from_fn_with_state(TRACE_ROOT, request_span::record))
+        .layer(from_fn_with_state(TRACE_ROOTS, request_span::record))
         .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
         .layer(from_fn(request_log::record))
         .layer(from_fn(request_id::assign))
@@ -153,6 +198,11 @@ fn preferred_wait(request: &Request) -> Duration {
 /// How long a claim request may wait. Its body says how long, and is not read yet.
 fn long_poll_wait(_: &Request) -> Duration {
     MAX_WAIT
+}
+
+/// How long a heartbeat may be held. Its body says how long, and is not read yet.
+fn heartbeat_wait(_: &Request) -> Duration {
+    workers::MAX_HELD
 }
 
 fn timed_out() -> Response {

@@ -22,9 +22,11 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
     tags(
         (name = "Tasks", description = "Submit tasks, follow them, read their results, cancel them. Requires the role User or Admin; callers see their own tasks only."),
         (name = "Administration", description = "The tasks of all owners as they go, without parameters, results and texts of errors. Requires the role Admin."),
+        (name = "Schedules", description = "Tasks that are submitted again and again. Requires the role User or Admin; callers see their own schedules only."),
         (name = "Operations", description = "The types that tasks can have. Workers register them."),
         (name = "Workers", description = "Claim tasks, report their results, send heartbeats. Requires the role Worker or Admin."),
         (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
+        (name = "Problems", description = "What the types of problem documents (RFC 9457) mean. No token is required."),
     )
 )]
 pub(crate) struct ApiDoc;
@@ -55,7 +57,9 @@ pub(crate) fn complete(document: OpenApi) -> OpenApi {
     // These bodies are parsed by hand, so their types do not say that unknown members are refused.
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
     for (name, schema) in schemas.into_iter().flatten() {
-        if let (RefOr::T(Schema::Object(body)), "NewTask" | "CancelFilter") = (schema, &**name) {
+        if let (RefOr::T(Schema::Object(body)), "NewTask" | "NewTaskBatch" | "CancelFilter" | "NewSchedule") =
+            (schema, &**name)
+        {
             body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }

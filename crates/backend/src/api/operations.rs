@@ -6,6 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::limits::MAX_SCHEMA_BYTES;
+use domain::problem_types::operations::{
+    DESCRIPTION_TOO_LONG, SCHEMA_REFUSED, SCHEMAS_TOO_LARGE, TTL_BOUNDS_CROSSED, TYPE_DIFFERS,
+    VERSION_OUT_OF_RANGE,
+};
 use domain::{Operation, OperationList, RawJson, TypeName};
 use json_schema::JsonSchema;
 use serde::Deserialize;
@@ -51,7 +55,7 @@ pub(crate) async fn list(
 /// as do those of the types that come with Tasker. An account or client may have 1000 types, 20 queues and 4 MiB of definitions; a type may
 /// have 100 versions.
 #[utoipa::path(put, path = "/api/Operation/{type}", operation_id = "registerOperation", tag = "Operations",
-    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), params(("type" = String, Path, description = "The operation's type")),
+    security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), params(("type" = String, Path, description = "The operation's type", example = "REVERSE")),
     request_body = Operation,
     responses((status = 200, body = Operation, description = "The operation is registered, now or earlier"),
         (status = 400, description = "The body is not JSON"),
@@ -108,8 +112,8 @@ pub(crate) struct RemoveOperationQuery {
 /// starts registers its operations again, and a removed type then belongs to that worker's account or client.
 #[utoipa::path(delete, path = "/api/Operation/{type}", operation_id = "removeOperation", tag = "Operations",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])),
-    params(("type" = String, Path, description = "The operation's type"),
-        ("version" = Option<u32>, Query, description = "The version to remove")),
+    params(("type" = String, Path, description = "The operation's type", example = "REVERSE"),
+        ("version" = Option<u32>, Query, description = "The version to remove", example = 1)),
     responses((status = 204, description = "The operation is removed"),
         (status = 400, description = "The version is not a number"),
         (status = 404, description = "There is no such operation, or it has no such version"),
@@ -154,20 +158,20 @@ impl From<RemoveError> for ApiError {
 fn check(operation: &Operation, path_name: &str) -> Result<(), ApiError> {
     if operation.name.as_str() != path_name {
         let detail = format!("the type in the path is {path_name}");
-        return Err(ApiError::invalid("type-differs", "/type", detail));
+        return Err(ApiError::invalid(&TYPE_DIFFERS, "/type", detail));
     }
     if !(1..=MAX_VERSION).contains(&operation.version) {
-        return Err(ApiError::invalid("version-out-of-range", "/version", format!("1 to {MAX_VERSION}")));
+        return Err(ApiError::invalid(&VERSION_OUT_OF_RANGE, "/version", format!("1 to {MAX_VERSION}")));
     }
     if operation.description.chars().count() > MAX_DESCRIPTION_CHARS {
-        let rule = format!("a description has at most {MAX_DESCRIPTION_CHARS} characters");
-        return Err(ApiError::invalid("description-too-long", "/description", rule));
+        let rule = format!("a description must have at most {MAX_DESCRIPTION_CHARS} characters");
+        return Err(ApiError::invalid(&DESCRIPTION_TOO_LONG, "/description", rule));
     }
     if let (Some(default), Some(max)) = (operation.ttl.default, operation.ttl.max)
         && default > max
     {
         let detail = "the default is above the maximum";
-        return Err(ApiError::invalid("ttl-bounds-crossed", "/ttl/default", detail));
+        return Err(ApiError::invalid(&TTL_BOUNDS_CROSSED, "/ttl/default", detail));
     }
     Ok(())
 }
@@ -178,7 +182,7 @@ async fn check_schemas(operation: &Operation) -> Result<(), ApiError> {
         let schema = schema.clone();
         on_own_thread(move || JsonSchema::compile(&schema)).await.map_err(|error| {
             let detail = format!("not a JSON Schema that is supported: {error}");
-            ApiError::invalid("schema-refused", pointer, detail)
+            ApiError::invalid(&SCHEMA_REFUSED, pointer, detail)
         })?;
     }
     Ok(())
@@ -191,11 +195,11 @@ fn check_texts(SchemaTexts { parameters, result }: &SchemaTexts) -> Result<(), A
         let pointer = if parameters.text().len() > result.text().len() { "/parameters" } else { "/result" };
         let rule =
             format!("both schemas have {bytes} bytes together; at most {MAX_SCHEMA_BYTES} are allowed");
-        return Err(ApiError::invalid("schemas-too-large", pointer, rule));
+        return Err(ApiError::invalid(&SCHEMAS_TOO_LARGE, pointer, rule));
     }
     for (pointer, schema) in [("/parameters", parameters), ("/result", result)] {
         schema.read::<NoDuplicateMembers>().map_err(|error| {
-            ApiError::invalid("schema-refused", pointer, format!("the schema cannot be read: {error}"))
+            ApiError::invalid(&SCHEMA_REFUSED, pointer, format!("the schema cannot be read: {error}"))
         })?;
     }
     Ok(())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::limits::MAX_REPORTS_PER_REQUEST;
-use domain::{RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, json_objects};
+use domain::problem_types::workers::TOO_MANY_REPORTS;
+use domain::{InstallationId, RawJson, Report, Reports, SettleResult, SubjectId, WorkerName, object_only};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use store::AttributedReport;
@@ -17,7 +18,7 @@ use crate::error::ApiError;
 use crate::lifecycle::settle_span::SettleSpan;
 use crate::metrics;
 
-json_objects!(read: ReceivedReports);
+object_only!(deserialize: ReceivedReports);
 
 /// The body, whose reports are read one by one: one that cannot be read does not affect the others.
 #[derive(Deserialize)]
@@ -33,8 +34,10 @@ struct ReceivedReports {
 /// then the same. A report that cannot be read is answered with `invalid`, and does not affect the others.
 #[utoipa::path(post, path = "/api/Task/results", operation_id = "reportResults", tag = "Workers",
     security(("bearer" = ["Worker"]), ("bearer" = ["Admin"])), request_body = Reports,
+    params(("Tasker-Installation" = Option<InstallationId>, Header, description = "The installation for which the request is, as a heartbeat's answer names it")),
     responses((status = 200, body = Vec<SettleResult>, description = "What became of each report"),
         (status = 400, description = "The body is not JSON"), (status = 413, description = "The body is too large"),
+        (status = 421, description = "The Backend belongs to another installation than the request names"),
         (status = 422, description = "The request is invalid; `errors` lists each fault and its place")))]
 pub(crate) async fn report(
     State(app): State<Arc<AppState>>,
@@ -44,7 +47,7 @@ pub(crate) async fn report(
     let ReceivedReports { worker, reports } = body.parse()?;
     if reports.len() > MAX_REPORTS_PER_REQUEST {
         let rule = format!("at most {MAX_REPORTS_PER_REQUEST} reports");
-        return Err(ApiError::invalid("too-many-reports", "/reports", rule));
+        return Err(ApiError::invalid(&TOO_MANY_REPORTS, "/reports", rule));
     }
     // If the database refuses one report the whole request fails, but not before the others are settled: sent again, those are
     // answered as before, and a worker that splits its batch finds the one that fails.

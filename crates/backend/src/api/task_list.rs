@@ -42,7 +42,7 @@ pub(crate) async fn list(
     let Page { tasks, next } = app.store.list(owner, &filter, page).await?;
     match next {
         Some(next) if query.is_whole() => {
-            let body = stream_list(app.store.clone(), owner, filter, tasks, page.after(next));
+            let body = stream_list(app.store.clone(), owner, filter, tasks, page.next_page(next));
             Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
         }
         Some(next) => {
@@ -85,7 +85,7 @@ fn stream_list(
             let Some(page) = next else { return Some((Ok(chunk + "]}"), None)) };
             match store.list(owner, &filter, page).await {
                 Ok(Page { tasks, next }) => {
-                    let next = next.map(|next| page.after(next));
+                    let next = next.map(|next| page.next_page(next));
                     Some((Ok(chunk), Some(Unsent { tasks, separator, next })))
                 }
                 Err(error) => {

@@ -2,88 +2,78 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::{Extension, Json};
-use domain::{OwnerId, Reason, Status, Task, TaskId, TaskResult};
-use serde::Serialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use domain::{Reason, Status, Task, TaskAttemptList, TaskId, TaskResult};
+use tokio::time::Instant;
 use web::json_body::JsonBody;
 use web::request_span::RequestTrace;
-use web::timeout::RequestDeadline;
 
+use crate::api::entity_tag::{KnownTags, TaggedTask};
 use crate::api::extract::authenticated::UserCaller;
+use crate::api::extract::idempotency_key::OptionalIdempotencyKey;
 use crate::api::extract::params::TaskIdPath;
 use crate::api::extract::prefer::Prefer;
+use crate::api::submission_answer::{self, SubmissionAnswer, SubmitTaskResponse, WantedAnswer};
 use crate::api::task_body::TaskBody;
+use crate::api::waiting_read::{read_when, read_when_ended};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::lifecycle;
-
-/// The answer to a submission: the task's id, or the task with `Prefer: return=representation` or `wait=N`.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(untagged)]
-pub(crate) enum SubmitTaskResponse {
-    /// The task's id.
-    Id(TaskId),
-    /// The task as it is now.
-    Task(Box<Task>),
-}
 
 /// Submit a task
 ///
 /// The answer is the task's id, or the task itself with `Prefer: return=representation` or `Prefer: wait=N`. If an accepted
 /// task cannot be read within the time limit, the answer is its id, without `Preference-Applied`.
+///
+/// With an `Idempotency-Key` the request may be repeated, for at least 24 hours: the same body under the same key is answered with
+/// the same task, which is made once.
 #[utoipa::path(post, path = "/api/Task", operation_id = "submitTask", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     request_body = TaskBody,
     params(("Prefer" = Option<String>, Header, description = "`return=representation`, `wait=N` (seconds, at most 60)"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "A key of your own for this request, 1 to 255 printable ASCII characters, such as a UUID: a string in quotes (RFC 9651), or without quotes"),
         ("traceparent" = Option<String>, Header,
             description = "W3C Trace Context: the spans of the task become part of this trace")),
     responses((status = 201, body = SubmitTaskResponse, description = "The task is accepted and stored durably",
             headers(("Location" = String, description = "The task's path"),
-                ("Preference-Applied" = String, description = "The preferences that were honoured"))),
-        (status = 400, description = "The body is not JSON"),
+                ("Idempotent-Replayed" = String, description = "`true`: an earlier request with this key made the task"))),
+        (status = 400, description = "The body is not JSON, or the key is malformed"),
+        (status = 409, description = "A request with this key is being processed; repeat the request after `Retry-After`",
+            headers(("Retry-After" = u32, description = "After how many seconds to try again"))),
         (status = 413, description = "The body or the parameters are too large"),
-        (status = 422, description = "The request is invalid; `errors` lists each fault and its place"),
+        (status = 422, description = "The request is invalid, and `errors` lists each fault and its place; or the key was used for another request"),
         (status = 429, description = "The caller has as many unfinished tasks as an owner may have")))]
 pub(crate) async fn submit(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
-    Extension(deadline): Extension<RequestDeadline>,
     RequestTrace(trace): RequestTrace,
-    prefer: Prefer,
+    wanted: WantedAnswer,
+    key: OptionalIdempotencyKey,
     body: JsonBody<ApiError>,
-) -> Result<(StatusCode, HeaderMap, Json<SubmitTaskResponse>), ApiError> {
+) -> Result<SubmissionAnswer, ApiError> {
+    let key = key.of_request(owner, "/api/Task", body.bytes());
     let task = TaskBody::parse(&body)?.into_new_task()?;
-    let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
-    let id = app.submitter.accept(owner, trace, task).await?;
-    let location = HeaderValue::from_str(&format!("/api/Task/{id}")).expect("an id is ASCII");
-    // The task is accepted. From here on every failure is answered with the id: after an error the caller would submit the
-    // task again.
-    let task = if prefer.representation || wait_until.is_some() {
-        timeout_at(deadline.answer_by(), read_when_ended(&app, owner, id, wait_until))
-            .await
-            .ok()
-            .and_then(Result::ok)
-    } else {
-        None
-    };
-    let (mut headers, answer) = match task {
-        Some(task) => (prefer.applied(), SubmitTaskResponse::Task(Box::new(task))),
-        None => (HeaderMap::new(), SubmitTaskResponse::Id(id)),
-    };
-    headers.insert(LOCATION, location);
-    Ok((StatusCode::CREATED, headers, Json(answer)))
+    let accepted = app.submitter.accept(owner, trace, task, key).await?;
+    submission_answer::answer(&app, owner, wanted, &accepted).await
 }
 
 /// Read one task
 ///
-/// With `Prefer: wait=N` the answer comes when the task has ended, or after N seconds.
+/// With `Prefer: wait=N` the answer comes when the task has ended, or after N seconds. With `If-None-Match` too, it comes as soon as
+/// the task is not as the tag says any more: at once if it ended, else within a second.
 #[utoipa::path(get, path = "/api/Task/{id}", operation_id = "getTask", tag = "Tasks", security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     params(("id" = TaskId, Path, description = "The task"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer: if the task is as it was then, the answer is 304"),
         ("Prefer" = Option<String>, Header, description = "`wait=N` (seconds, at most 60)")),
-    responses((status = 200, body = Task, description = "The task"),
+    responses((status = 200, body = Task, description = "The task",
+            headers(("ETag" = String, description = "A weak tag of the task as it is"),
+                ("Preference-Applied" = String, description = "The preferences that were honoured"))),
+        (status = 304, description = "The task is as the tag in `If-None-Match` says",
+            headers(("ETag" = String, description = "The tag"),
+                ("Preference-Applied" = String, description = "The preferences that were honoured"))),
         (status = 400, description = "The id is not a UUID"),
         (status = 404, description = "The caller has no such task")))]
 pub(crate) async fn get(
@@ -91,28 +81,56 @@ pub(crate) async fn get(
     UserCaller(owner): UserCaller,
     TaskIdPath(id): TaskIdPath,
     prefer: Prefer,
-) -> Result<(HeaderMap, Json<Task>), ApiError> {
+    known: KnownTags,
+) -> Result<Response, ApiError> {
     let wait_until = prefer.wait.map(|wait| Instant::now() + wait);
-    let task = read_when_ended(&app, owner, id, wait_until).await?;
-    Ok((Prefer { representation: false, ..prefer }.applied(), Json(task)))
+    let task =
+        read_when(&app, owner, id, wait_until, |task| TaggedTask::new(task).ends_wait_of(&known)).await?;
+    Ok(TaggedTask::new(&task).answer(&known, Prefer { representation: false, ..prefer }.applied()))
 }
 
 /// Read the result of a finished task
 ///
-/// A task that is not `FINISHED` has no result: the answer is 404 with the task's status and reason.
+/// A task that is not `FINISHED` has no result: the answer is 404 with the task's status and reason. With `Prefer: wait=N` the answer
+/// comes when the task has ended, or after N seconds.
 #[utoipa::path(get, path = "/api/Task/{id}/result", operation_id = "getTaskResult", tag = "Tasks",
-    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task")),
-    responses((status = 200, body = TaskResult, description = "The result"),
+    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` (seconds, at most 60)")),
+    responses((status = 200, body = TaskResult, description = "The result",
+            headers(("Preference-Applied" = String, description = "The preferences that were honoured"))),
         (status = 400, description = "The id is not a UUID"),
         (status = 404, description = "The caller has no such task, or it has no result")))]
 pub(crate) async fn result(
     State(app): State<Arc<AppState>>,
     UserCaller(owner): UserCaller,
     TaskIdPath(id): TaskIdPath,
-) -> Result<Json<TaskResult>, ApiError> {
+    prefer: Prefer,
+) -> Result<(HeaderMap, Json<TaskResult>), ApiError> {
+    if let Some(wait) = prefer.wait {
+        read_when_ended(&app, owner, id, Some(Instant::now() + wait)).await?;
+    }
     let ending = app.store.result(owner, id).await?.ok_or(ApiError::NoTask)?;
     let no_result = ApiError::NoResult { status: ending.status, reason: ending.reason };
-    ending.result.map(|result| Json(TaskResult { result })).ok_or(no_result)
+    let result = ending.result.ok_or(no_result)?;
+    Ok((Prefer { representation: false, ..prefer }.applied(), Json(TaskResult { result })))
+}
+
+/// Read the attempts of a task
+///
+/// Every attempt is kept with the task: those after which it was tried again, those that their workers released, the one that ended
+/// it, and the one that runs.
+#[utoipa::path(get, path = "/api/Task/{id}/attempts", operation_id = "listTaskAttempts", tag = "Tasks",
+    security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("id" = TaskId, Path, description = "The task")),
+    responses((status = 200, body = TaskAttemptList, description = "The attempts, the first one first"),
+        (status = 400, description = "The id is not a UUID"),
+        (status = 404, description = "The caller has no such task")))]
+pub(crate) async fn attempts(
+    State(app): State<Arc<AppState>>,
+    UserCaller(owner): UserCaller,
+    TaskIdPath(id): TaskIdPath,
+) -> Result<Json<TaskAttemptList>, ApiError> {
+    let attempts = app.store.attempts(owner, id).await?.ok_or(ApiError::NoTask)?;
+    Ok(Json(TaskAttemptList { attempts }))
 }
 
 /// Cancel a task
@@ -135,29 +153,5 @@ pub(crate) async fn cancel(
     match (task.status, task.reason) {
         (Status::Cancelled, Some(Reason::Requested)) => Ok(Json(task)),
         (status, reason) => Err(ApiError::Ended { status, reason }),
-    }
-}
-
-/// The owner's task: at once, or when it has ended, but not later than `wait_until` and the stop of the service.
-async fn read_when_ended(
-    app: &AppState,
-    owner: OwnerId,
-    id: TaskId,
-    wait_until: Option<Instant>,
-) -> Result<Task, ApiError> {
-    let read = async || app.store.get(owner, id).await?.ok_or(ApiError::NoTask);
-    let Some(wait_until) = wait_until else { return read().await };
-    loop {
-        let ended = app.notifier.subscribe_to_end(id);
-        let task = read().await?;
-        let left = wait_until.saturating_duration_since(Instant::now());
-        if task.status.is_final() || left.is_zero() || app.stop.is_cancelled() {
-            return Ok(task);
-        }
-        tracing::trace!(task.id = %id, "a request waits for the end of its task");
-        tokio::select! {
-            _ = timeout(left.min(app.settings.slow_check), ended) => {}
-            () = app.stop.cancelled() => {}
-        }
     }
 }

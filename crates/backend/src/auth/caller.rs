@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use domain::{OwnerId, SubjectId};
 use serde::Deserialize;
+use tokio::time::Instant;
 use uuid::{Builder, Uuid};
 
 use crate::auth::revocations::TokenGeneration;
@@ -24,6 +25,7 @@ pub(crate) struct Caller {
     is_admin: bool,
     has_scope: bool,
     token: TokenGeneration,
+    valid_until: Instant,
 }
 
 /// The claims of an access token that matter here.
@@ -56,6 +58,11 @@ impl Caller {
         &self.token
     }
 
+    /// When the token expires, the leeway between clocks included.
+    pub(crate) fn valid_until(&self) -> Instant {
+        self.valid_until
+    }
+
     /// Whether the scope contains [`AUDIENCE`].
     pub(crate) fn has_scope(&self) -> bool {
         self.has_scope
@@ -78,8 +85,9 @@ impl Caller {
     }
 }
 
-impl From<Claims> for Caller {
-    fn from(claims: Claims) -> Self {
+impl Caller {
+    /// The bearer of a token with these claims, which expires at `valid_until`.
+    pub(crate) fn new(claims: Claims, valid_until: Instant) -> Self {
         let has = |role: &str| claims.roles.iter().any(|other| other == role);
         Self {
             id: subject_id(&claims),
@@ -88,6 +96,7 @@ impl From<Claims> for Caller {
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
             token: TokenGeneration::new(&claims.sub, claims.generation),
+            valid_until,
             subject: claims.sub,
         }
     }
@@ -118,7 +127,8 @@ mod tests {
             let claims = format!(
                 r#"{{"iss": "https://id.example.org", "sub": "{sub}", "exp": 0, "roles": ["User"]}}"#
             );
-            Caller::from(serde_json::from_str::<Claims>(&claims).unwrap()).owner().unwrap().to_string()
+            let claims = serde_json::from_str::<Claims>(&claims).unwrap();
+            Caller::new(claims, Instant::now()).owner().unwrap().to_string()
         };
         assert_eq!(owner("reports"), "3165cd61-e12b-56ed-90ba-ccd81a0d8045");
         let account = "0195f5a2-7a3c-4b7e-8d1f-2f9c6a1b3d4e";

@@ -1,4 +1,4 @@
-//! Identity over HTTP, as the issuer of tokens: its discovery document and the documents that this one names.
+//! Identity over HTTP, as the issuer of tokens: its discovery document and the documents that the discovery document names.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Issuer {
     }
 
     /// The URL, as the tokens must name it (`iss`).
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn identifier(&self) -> &str {
         &self.url
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::issuer::{FetchError, Issuer};
 use crate::error::ApiError;
 
-/// How often the keys are fetched, so that a withdrawn one stops counting.
+/// How often the keys are fetched, so that a withdrawn key is no longer accepted.
 const REFRESH_PERIOD: Duration = Duration::from_mins(5);
 
 /// How often the keys are fetched while Identity is unavailable.

@@ -14,7 +14,7 @@ use web::revocation::{RevocationList, subject_digest};
 
 use crate::auth::issuer::{FetchError, Fetched, Issuer};
 
-/// How often the list is fetched. A revoked token is refused after this time and that of one request, if Identity answers.
+/// How often the list is fetched. While Identity answers, a revoked token is refused at the latest after this time and one request.
 const REFRESH_PERIOD: Duration = Duration::from_secs(10);
 
 /// How often the list is fetched while Identity is unavailable.
@@ -45,11 +45,11 @@ impl TokenGeneration {
 impl Revocations {
     /// The list of `issuer`, empty until it is fetched.
     pub(crate) fn new(issuer: Arc<Issuer>) -> Self {
-        // Not out of date before the first fetch has failed.
+        // The list counts as current until a fetch fails.
         Self { issuer, valid_from: RwLock::default(), is_current: AtomicBool::new(true) }
     }
 
-    /// Whether a token is revoked, as far as the list says that was fetched last.
+    /// Whether a token is revoked, according to the list that was fetched last.
     pub(crate) fn is_revoked(&self, token: &TokenGeneration) -> bool {
         self.valid_from.read().get(&token.subject).is_some_and(|valid_from| token.generation < *valid_from)
     }

@@ -13,8 +13,11 @@ use crate::auth::jwks::Jwks;
 use crate::auth::revocations::Revocations;
 use crate::error::ApiError;
 
-/// A verified token is cached no longer than this, so that a withdrawn key stops counting.
+/// A verified token is cached no longer than this, so that a withdrawn key is no longer accepted.
 const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
+
+/// A token that is valid for longer counts as valid for so long: the end is used for requests that wait.
+const MAX_VALIDITY: Duration = Duration::from_hours(24);
 
 /// How many verified tokens are cached; beyond it those that are not used give way.
 const CACHE_CAPACITY: usize = 20_000;
@@ -32,7 +35,7 @@ pub(crate) struct TokenVerifier {
     jwks: Arc<Jwks>,
     revocations: Arc<Revocations>,
     rules: Validation,
-    /// The callers of verified tokens, and until when each counts.
+    /// The callers of verified tokens, and the instant at which each entry expires.
     verified: Cache<TokenHash, (Instant, Caller)>,
 }
 
@@ -57,7 +60,7 @@ impl TokenVerifier {
 
     /// The URL of the issuer whose tokens are accepted.
     pub(crate) fn issuer(&self) -> &str {
-        self.issuer.url()
+        self.issuer.identifier()
     }
 
     /// The signing keys.
@@ -77,6 +80,14 @@ impl TokenVerifier {
         if self.revocations.is_revoked(caller.token()) { Err(ApiError::BadToken) } else { Ok(caller) }
     }
 
+    /// For how long the token of `caller` is still valid, unless it is revoked; zero if it is revoked or has expired.
+    pub(crate) fn remaining(&self, caller: &Caller) -> Duration {
+        if self.revocations.is_revoked(caller.token()) {
+            return Duration::ZERO;
+        }
+        caller.valid_until().saturating_duration_since(Instant::now().into())
+    }
+
     /// The bearer of `token`, whether or not it is revoked.
     async fn verify_claims(&self, token: &str) -> Result<Caller, ApiError> {
         let hash = digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
@@ -90,13 +101,12 @@ impl TokenVerifier {
         let mut rules = self.rules.clone();
         rules.algorithms = vec![header.alg];
         let claims = decode::<Claims>(token, &key, &rules).map_err(|_| ApiError::BadToken)?.claims;
-        if claims.iss != self.issuer.url() {
+        if claims.iss != self.issuer.identifier() {
             return Err(ApiError::BadToken);
         }
-        let valid_s =
-            claims.exp.saturating_add(CLOCK_LEEWAY_S).saturating_sub(jsonwebtoken::get_current_timestamp());
-        let caller = Caller::from(claims);
-        let until = Instant::now() + MAX_CACHE_TIME.min(Duration::from_secs(valid_s));
+        let (now, valid_for) = (Instant::now(), remaining(claims.exp).min(MAX_VALIDITY));
+        let caller = Caller::new(claims, (now + valid_for).into());
+        let until = now + MAX_CACHE_TIME.min(valid_for);
         self.cache(hash, until, caller.clone());
         Ok(caller)
     }
@@ -120,6 +130,13 @@ impl TokenVerifier {
     }
 }
 
+/// The time until a token expires, the leeway included.
+fn remaining(expires_at: u64) -> Duration {
+    let valid_s =
+        expires_at.saturating_add(CLOCK_LEEWAY_S).saturating_sub(jsonwebtoken::get_current_timestamp());
+    Duration::from_secs(valid_s)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +146,7 @@ mod tests {
         let issuer = Issuer::new("http://127.0.0.1:1".to_owned(), None).unwrap();
         let verifier = TokenVerifier::with_capacity(issuer, 100);
         let claims = r#"{"iss": "x", "sub": "x", "exp": 0}"#;
-        let caller = Caller::from(serde_json::from_str::<Claims>(claims).unwrap());
+        let caller = Caller::new(serde_json::from_str::<Claims>(claims).unwrap(), Instant::now().into());
         let until = Instant::now() + MAX_CACHE_TIME;
         let hash = |n: u32| -> TokenHash { digest(&SHA256, &n.to_be_bytes()).as_ref().try_into().unwrap() };
         verifier.cache(hash(0), until, caller.clone());

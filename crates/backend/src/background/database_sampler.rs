@@ -42,13 +42,13 @@ async fn sample(app: &AppState, slots_by_type: &mut BTreeMap<TypeName, u64>) -> 
             *slots_by_type.entry(name).or_default() += u64::from(worker.slots);
         }
     }
-    let depths = app.store.type_backlogs().await?;
-    for depth in &depths {
-        slots_by_type.entry(depth.name.clone()).or_default();
+    let loads = app.store.type_loads().await?;
+    for load in &loads {
+        slots_by_type.entry(load.name.clone()).or_default();
     }
     for (name, slots) in slots_by_type {
-        let depth = depths.iter().find(|depth| depth.name == *name);
-        metrics::queue_depth(name, depth, *slots);
+        let load = loads.iter().find(|load| load.name == *name);
+        metrics::type_load(name, load, *slots);
     }
     metrics::database_health(&app.store.health().await?);
     Ok(())

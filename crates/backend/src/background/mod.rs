@@ -5,3 +5,5 @@ pub(crate) mod deadline_sweeper;
 pub(crate) mod delay_promoter;
 pub(crate) mod pruner;
 pub(crate) mod refresher;
+mod schedule_runs;
+pub(crate) mod scheduler;

@@ -1,4 +1,4 @@
-//! Deletes tasks that ended long ago.
+//! Deletes tasks that ended long ago, and forgets idempotency keys that were used long ago.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,34 +13,45 @@ use crate::app::AppState;
 /// The time between two prunings.
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// The most tasks that one statement deletes.
+/// The most rows that one statement deletes.
 const MAX_BATCH: u32 = 500;
+
+/// How long an idempotency key counts, at least.
+const KEEP_KEYS: Duration = Duration::from_hours(24);
 
 /// Prunes until `stop`.
 pub(crate) async fn run(app: Arc<AppState>, stop: CancellationToken) {
     let mut period = interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = OutageLog::new("pruning ended tasks");
+    let mut tasks_outage = OutageLog::new("pruning ended tasks");
+    let mut keys_outage = OutageLog::new("pruning idempotency keys");
     while stop.run_until_cancelled(period.tick()).await.is_some() {
-        outage.record(&prune(&app, &stop).await);
+        let before = app.ago(app.settings.keep_ended);
+        let pruned = prune(&stop, || app.store.prune(before, MAX_BATCH)).await;
+        tasks_outage.record(&pruned);
+        if let Ok(tasks @ 1..) = pruned {
+            tracing::info!(tasks, "pruned ended tasks");
+        }
+        let before = app.ago(KEEP_KEYS);
+        let keys = || app.store.prune_idempotency_keys(before, MAX_BATCH);
+        keys_outage.record(&prune(&stop, keys).await);
     }
 }
 
-async fn prune(app: &AppState, stop: &CancellationToken) -> Result<(), DatabaseError> {
-    let before = app.ago(app.settings.keep_ended);
+/// Deletes batch after batch until one is not full, and returns the number of deleted rows.
+async fn prune<F: Future<Output = Result<u64, DatabaseError>>>(
+    stop: &CancellationToken,
+    delete_batch: impl Fn() -> F,
+) -> Result<u64, DatabaseError> {
     let mut pruned = 0;
     loop {
         let began = Instant::now();
-        let deleted = app.store.prune(before, MAX_BATCH).await?;
+        let deleted = delete_batch().await?;
         pruned += deleted;
         // Pause as long as the batch took, so pruning uses at most half of a connection's time.
         let pause = stop.run_until_cancelled(sleep(began.elapsed()));
         if deleted < u64::from(MAX_BATCH) || pause.await.is_none() {
-            break;
+            return Ok(pruned);
         }
     }
-    if pruned > 0 {
-        tracing::info!(tasks = pruned, "pruned ended tasks");
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::batching::batch_operation::BatchOperation;
-use crate::batching::batch_writers::{BatchWriters, Queued};
+use crate::batching::batch_consumer::{BatchConsumer, Queued};
+use crate::batching::batch_statement::BatchStatement;
 use crate::error::ApiError;
 use crate::metrics;
 
@@ -16,28 +16,28 @@ const MAX_QUEUED_ITEMS: usize = 10_000;
 const MAX_QUEUED_BYTES: usize = 256 * 1024 * 1024;
 
 /// A handle that executes items in batches. The writers end when every clone of it is dropped and the queue is empty.
-pub(crate) struct Batcher<O: BatchOperation> {
+pub(crate) struct Batcher<O: BatchStatement> {
     queue: mpsc::Sender<Queued<O>>,
     memory_permits: Arc<Semaphore>,
 }
 
-impl<O: BatchOperation> Clone for Batcher<O> {
+impl<O: BatchStatement> Clone for Batcher<O> {
     fn clone(&self) -> Self {
         Self { queue: self.queue.clone(), memory_permits: self.memory_permits.clone() }
     }
 }
 
-impl<O: BatchOperation> Batcher<O> {
+impl<O: BatchStatement> Batcher<O> {
     /// A batcher, and the writers that must run for its items to be answered.
-    pub(crate) fn new(operation: O) -> (Self, BatchWriters<O>) {
+    pub(crate) fn new(operation: O) -> (Self, BatchConsumer<O>) {
         Self::with_limits(operation, MAX_QUEUED_ITEMS, MAX_QUEUED_BYTES)
     }
 
-    fn with_limits(operation: O, items: usize, bytes: usize) -> (Self, BatchWriters<O>) {
-        metrics::start_batcher_counter(O::NAME);
+    fn with_limits(operation: O, items: usize, bytes: usize) -> (Self, BatchConsumer<O>) {
+        metrics::start_batcher_counter(O::METRIC_LABEL);
         let (queue, receiver) = mpsc::channel(items);
         let memory_permits = Arc::new(Semaphore::new(bytes));
-        (Self { queue, memory_permits }, BatchWriters::new(operation, receiver))
+        (Self { queue, memory_permits }, BatchConsumer::new(operation, receiver))
     }
 
     /// Executes one item as a part of some batch. Fails at once, with [`ApiError::Overloaded`], if the queue is full.
@@ -45,14 +45,14 @@ impl<O: BatchOperation> Batcher<O> {
         let (answer, answered) = oneshot::channel();
         let bytes = u32::try_from(O::memory_bytes(&input)).unwrap_or(u32::MAX);
         let full = || {
-            metrics::batcher_full(O::NAME);
+            metrics::batcher_full(O::METRIC_LABEL);
             ApiError::Overloaded
         };
         let memory = self.memory_permits.clone().try_acquire_many_owned(bytes).map_err(|_| full())?;
         self.queue.try_send(Queued { input, answer, memory }).map_err(|_| full())?;
         answered.await.map_err(|_| ApiError::Overloaded)?.map_err(|error| match Arc::try_unwrap(error) {
             Ok(error) => error.into(),
-            Err(shared) => match shared.unavailability() {
+            Err(shared) => match shared.unavailable_cause() {
                 Some(why) => ApiError::Unavailable(why),
                 None if shared.is_transaction_rollback() => ApiError::Overloaded,
                 None => ApiError::Internal(Box::new(shared)),
@@ -79,8 +79,8 @@ mod tests {
         recorded: Arc<Mutex<Vec<Vec<u32>>>>,
     }
 
-    impl BatchOperation for PermitGatedOperation {
-        const NAME: &'static str = "blocked";
+    impl BatchStatement for PermitGatedOperation {
+        const METRIC_LABEL: &'static str = "blocked";
 
         type Input = u32;
         type Output = u32;
@@ -107,7 +107,7 @@ mod tests {
         let (batcher, writers) = Batcher::with_limits(operation, 3, 100);
         let tracker = TaskTracker::new();
         let first = execute(&batcher, &tracker, 1).await;
-        let writer = tracker.spawn(writers.writer());
+        let writer = tracker.spawn(writers.consume_loop());
         while batcher.queue.capacity() < 3 {
             tokio::task::yield_now().await;
         }
@@ -142,7 +142,7 @@ mod tests {
         tokio::pin!(large);
         assert!(futures_util::poll!(&mut large).is_pending());
         assert!(matches!(batcher.execute(41).await, Err(ApiError::Overloaded)));
-        TaskTracker::new().spawn(writers.writer());
+        TaskTracker::new().spawn(writers.consume_loop());
         assert_eq!(large.await.ok(), Some(60));
         assert_eq!(batcher.execute(41).await.ok(), Some(41), "the memory is free again");
     }

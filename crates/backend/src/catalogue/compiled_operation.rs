@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::problem_types::tasks::{PARAMETERS_REFUSED, PARAMETERS_UNREADABLE};
 use domain::{Fault, Operation, RawJson};
 use json_schema::{InvalidSchema, JsonSchema, Violation};
 use serde_json::Value;
@@ -69,11 +70,11 @@ impl CompiledOperation {
             None => Value::Object(serde_json::Map::new()),
             Some(json) => json.read::<NoDuplicateMembers>().and_then(|_| json.read()).map_err(|error| {
                 let detail = format!("the parameters cannot be read: {error}");
-                ApiError::invalid("parameters-unreadable", "/parameters", detail)
+                ApiError::invalid(&PARAMETERS_UNREADABLE, "/parameters", detail)
             })?,
         };
         let faults: Vec<Fault> = self.parameters.violations(&value).into_iter().map(fault).collect();
-        if faults.is_empty() { Ok(()) } else { Err(ApiError::Invalid { slug: "parameters-refused", faults }) }
+        if faults.is_empty() { Ok(()) } else { Err(ApiError::Invalid { of: &PARAMETERS_REFUSED, faults }) }
     }
 
     /// The rules of the result's schema that `result` breaks; none if it is valid. `result` must be JSON that can be read.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use database::DatabaseError;
+use domain::problem_types::tasks::{TYPE_MALFORMED, UNKNOWN_TYPE};
 use domain::{Operation, RawJson, TypeName};
 use json_schema::Violation;
 use store::Store;
@@ -39,7 +40,7 @@ struct Content {
     /// The number of the read.
     read: u64,
     operations: Arc<OperationMap>,
-    /// The operations whose schemas do not compile, which is not tried again.
+    /// The operations whose schemas do not compile. They are not compiled again.
     refused: Arc<BTreeMap<TypeName, Operation>>,
     known_types: Arc<BTreeSet<TypeName>>,
 }
@@ -57,7 +58,7 @@ impl Catalogue {
             cached(operation).is_some_and(|cached| cached.operation == *operation)
                 || refused_before.get(&operation.name) == Some(operation)
         };
-        // What is cached stays where the registered version does not compile.
+        // If the registered version does not compile, the cached one is kept.
         let mut operations: OperationMap = registered
             .iter()
             .filter_map(cached)
@@ -91,20 +92,20 @@ impl Catalogue {
     }
 
     /// The operation of the type `name`. One that is not cached is read from the store, since another Backend may just have
-    /// registered it. Fails if there is none, with a list of those that there are.
+    /// registered it. Fails if there is none, with a list of the existing types.
     pub(crate) async fn find(&self, name: &str, store: &Store) -> Result<Arc<CompiledOperation>, ApiError> {
-        let malformed = |_| ApiError::invalid("type-malformed", "/type", TypeName::RULE);
+        let malformed = |_| ApiError::invalid(&TYPE_MALFORMED, "/type", TypeName::RULE);
         let name: TypeName = name.parse().map_err(malformed)?;
         if let Some(compiled) = self.all().get(&name) {
             return Ok(compiled.clone());
         }
         self.reload(store).await?;
         let operations = self.all();
-        let unknown = || ApiError::invalid("unknown-type", "/type", unknown_type(&name, &operations));
+        let unknown = || ApiError::invalid(&UNKNOWN_TYPE, "/type", unknown_type(&name, &operations));
         operations.get(&name).cloned().ok_or_else(unknown)
     }
 
-    /// Fails, with a list of the types that there are, if there can be no tasks of the type `name`, which is a value of the query
+    /// Fails, with a list of the existing types, if there can be no tasks of the type `name`, which is a value of the query
     /// parameter `type`.
     pub(crate) async fn check_known(&self, name: &TypeName, store: &Store) -> Result<(), ApiError> {
         if self.known_types().contains(name) {

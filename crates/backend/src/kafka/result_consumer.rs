@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use broker::{Delivery, ResultMessage, Subscription};
+use broker::{Delivery, MessageReceiver, ResultMessage};
 use database::DatabaseError;
 use futures_util::future::join_all;
 use store::AttributedReport;
@@ -32,7 +32,7 @@ const RETRY_PAUSES: ExponentialBuilder = ExponentialBuilder::new()
 /// Settles results until `stop`. What is not settled by then is delivered again, to another Backend or after the restart.
 pub(crate) async fn run(
     app: Arc<AppState>,
-    mut results: Subscription<ResultMessage>,
+    mut results: MessageReceiver<ResultMessage>,
     stop: CancellationToken,
 ) {
     let mut outage = OutageLog::new("settling results from Kafka");
@@ -58,7 +58,7 @@ pub(crate) async fn run(
 /// be granted again. Only a result that the database will never take is rejected, with its cause.
 async fn settle_batch(
     app: &AppState,
-    results: &Subscription<ResultMessage>,
+    results: &MessageReceiver<ResultMessage>,
     batch: Vec<Delivery<ResultMessage>>,
     outage: &mut OutageLog,
 ) -> Vec<Delivery<ResultMessage>> {

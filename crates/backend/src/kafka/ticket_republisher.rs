@@ -1,4 +1,4 @@
-//! Publishes the tickets of tasks again that have been ready for long: a ticket may have been lost on its way.
+//! Publishes again the tickets of tasks that have been ready for long: a ticket may have been lost on its way.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,11 +49,10 @@ async fn republish_waiting(app: &AppState, tickets: &TicketPublisher) -> Result<
     Ok(())
 }
 
-/// The types that a live worker runs. Tasks of other types would take the places of those that somebody can run.
+/// The types that a live worker runs. Tasks of other types would use up [`MAX_TICKETS_PER_PERIOD`].
 async fn types_with_live_workers(app: &AppState) -> Result<Vec<TypeName>, DatabaseError> {
-    let alive_since = app.ago(app.settings.worker_lost);
-    let workers = app.store.workers().await?.into_iter().filter(|worker| worker.seen_date >= alive_since);
-    let types: BTreeSet<TypeName> = workers.flat_map(|worker| worker.types).collect();
+    let workers = app.store.workers().await?;
+    let types: BTreeSet<TypeName> = workers.into_iter().flat_map(|worker| worker.types).collect();
     Ok(types.into_iter().collect())
 }
 

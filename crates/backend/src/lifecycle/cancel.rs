@@ -52,7 +52,7 @@ pub(crate) async fn cancel_matching(
         if cancelled >= MAX_TASKS || began.elapsed() >= MAX_TIME {
             return Ok(BulkCancellation { cancelled, has_more: true });
         }
-        page = page.after(next);
+        page = page.next_page(next);
     }
 }
 

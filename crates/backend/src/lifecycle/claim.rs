@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use database::DatabaseError;
-use domain::{ClaimId, Grant, TaskId, WorkerName, WorkerProcess};
-use store::{ClaimById, Granted, Store};
+use domain::{ClaimId, Grant, TaskEventKind, TaskId, WorkerName, WorkerProcess};
+use store::{ClaimById, Granted, Store, TaskChange};
 use tokio::time::Instant;
 
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::metrics;
 use crate::notify::notifier::Notifier;
 
@@ -36,8 +36,8 @@ pub(crate) struct ClaimBatch {
     pub(crate) notifier: Arc<Notifier>,
 }
 
-impl BatchOperation for ClaimBatch {
-    const NAME: &'static str = "claim";
+impl BatchStatement for ClaimBatch {
+    const METRIC_LABEL: &'static str = "claim";
 
     type Input = ClaimById;
     type Output = Option<TimedGrant>;
@@ -69,6 +69,11 @@ pub(crate) fn record_granted(
 ) -> Vec<TimedGrant> {
     metrics::granted(by.label(), granted.len());
     notifier.deadline_timer.schedule(granted.iter().map(|granted| granted.grant.remaining_ms));
+    notifier.notify_changed(granted.iter().map(|Granted { grant, .. }| TaskChange {
+        id: grant.id,
+        kind: TaskEventKind::Started,
+        attempt: grant.attempt,
+    }));
     with_sent_time(granted, sent)
 }
 

@@ -49,23 +49,24 @@ impl OwnerLimit {
         Self { store, limit, counts: Cache::new(CACHE_CAPACITY) }
     }
 
-    /// Counts one more task of `owner`. Fails if the owner has as many unfinished tasks as the limit allows.
-    pub(crate) async fn take(&self, owner: OwnerId) -> Result<(), ApiError> {
+    /// Counts `new` more tasks of `owner`. Fails if the owner would have more unfinished tasks than the limit allows.
+    pub(crate) async fn take(&self, owner: OwnerId, new: usize) -> Result<(), ApiError> {
         let Some(limit) = self.limit else { return Ok(()) };
-        let new = || Ok::<_, Infallible>(Arc::default());
-        let Ok(count) = self.counts.get_or_insert_with(&owner, new);
-        if count.lock().begin_count(limit) {
+        let empty = || Ok::<_, Infallible>(Arc::default());
+        let Ok(count) = self.counts.get_or_insert_with(&owner, empty);
+        let new = new as u64;
+        if count.lock().begin_count(new, limit) {
             let tasks = self.store.unfinished_tasks_of(owner, limit.get()).await?;
             count.lock().end_count(tasks);
         }
-        count.lock().take(limit).inspect_err(|_| metrics::over_limit())
+        count.lock().take(new, limit).inspect_err(|_| metrics::over_limit())
     }
 }
 
 impl OwnerCount {
     /// Whether the caller must count: the last count is too old. Others go on with the last count meanwhile.
-    fn begin_count(&mut self, limit: NonZeroU32) -> bool {
-        let max_age = if self.tasks < limit.get().into() { MAX_COUNT_AGE } else { MAX_AGE_TO_REFUSE };
+    fn begin_count(&mut self, new: u64, limit: NonZeroU32) -> bool {
+        let max_age = if self.has_room(new, limit) { MAX_COUNT_AGE } else { MAX_AGE_TO_REFUSE };
         if self.counted_at.is_some_and(|at| at.elapsed() < max_age) {
             return false;
         }
@@ -78,12 +79,16 @@ impl OwnerCount {
         self.tasks = tasks + self.accepted_since;
     }
 
-    fn take(&mut self, limit: NonZeroU32) -> Result<(), ApiError> {
-        if self.tasks >= limit.get().into() {
+    fn take(&mut self, new: u64, limit: NonZeroU32) -> Result<(), ApiError> {
+        if !self.has_room(new, limit) {
             return Err(ApiError::TooManyUnfinished { limit });
         }
-        self.tasks += 1;
-        self.accepted_since += 1;
+        self.tasks += new;
+        self.accepted_since += new;
         Ok(())
+    }
+
+    fn has_room(&self, new: u64, limit: NonZeroU32) -> bool {
+        self.tasks + new <= limit.get().into()
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use database::DatabaseError;
 use domain::limits::{refused_result, result_too_large, truncate_error, unreadable_result};
-use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskId, TypeName};
-use store::{AttributedReport, Store};
+use domain::{AttemptOutcome, RawJson, Report, SettleResult, TaskEventKind, TaskId, TypeName};
+use store::{AttributedReport, Store, TaskChange};
 
-use crate::batching::batch_operation::{BatchOperation, ITEM_OVERHEAD_BYTES};
-use crate::batching::batch_writers::BatchWriters;
+use crate::batching::batch_consumer::BatchConsumer;
+use crate::batching::batch_statement::{BatchStatement, ITEM_OVERHEAD_BYTES};
 use crate::batching::batcher::Batcher;
 use crate::catalogue::Catalogue;
 use crate::catalogue::duplicate_members::NoDuplicateMembers;
@@ -33,13 +33,13 @@ impl Settler {
         catalogue: Catalogue,
         notifier: Arc<Notifier>,
         max_result: usize,
-    ) -> (Self, BatchWriters<SettleBatch>) {
+    ) -> (Self, BatchConsumer<SettleBatch>) {
         let (batcher, writers) = Batcher::new(SettleBatch { store: store.clone(), notifier });
         (Self { store, catalogue, batcher, max_result }, writers)
     }
 
-    /// Settles one report. A result that is too large, that not every JSON parser reads alike (half a character, two members of
-    /// one name), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
+    /// Settles one report. A result that is too large, that not every JSON parser reads alike (a lone surrogate, a
+    /// duplicate key), or that its schema does not allow, is settled as a failure of its task; an error text that is too long is
     /// cut.
     pub(crate) async fn settle(&self, attributed: AttributedReport) -> Result<SettleResult, ApiError> {
         let AttributedReport { worker, subject, report } = attributed;
@@ -74,8 +74,8 @@ pub(crate) struct SettleBatch {
     notifier: Arc<Notifier>,
 }
 
-impl BatchOperation for SettleBatch {
-    const NAME: &'static str = "settle";
+impl BatchStatement for SettleBatch {
+    const METRIC_LABEL: &'static str = "settle";
 
     type Input = AttributedReport;
     type Output = SettleResult;
@@ -95,17 +95,21 @@ impl BatchOperation for SettleBatch {
 
     async fn run(&self, batch: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let settled = self.store.settle(batch).await?;
-        let mut ended = Vec::new();
+        let (mut ended, mut waiting) = (Vec::new(), Vec::new());
         for (AttributedReport { report, .. }, settled) in batch.iter().zip(&settled) {
             metrics::settled(settled);
             if has_ended(settled) {
                 ended.push(report.id);
+            } else if matches!(settled, SettleResult::Released | SettleResult::Retried { .. }) {
+                let attempt = report.attempt;
+                waiting.push(TaskChange { id: report.id, kind: TaskEventKind::AttemptEnded, attempt });
             }
         }
         self.notifier.notify_ended(&ended);
         if settled.contains(&SettleResult::Released) {
             self.notifier.notify_any_ready();
         }
+        self.notifier.notify_changed(waiting.into_iter());
         let ready_dates = settled.iter().filter_map(|settled| match settled {
             SettleResult::Retried { ready_date, .. } => Some(*ready_date),
             _ => None,

@@ -5,7 +5,7 @@ use telemetry::{Span, SpanKind};
 use tracing::field::display;
 use tracing::warn;
 
-/// A span that is a child of the report's. Dropped without [`SettleSpan::end`] it says that the report was not settled.
+/// A span that is a child of the report's. If it is dropped without [`SettleSpan::end`], its status becomes an error.
 pub(crate) struct SettleSpan {
     id: TaskId,
     attempt: Attempt,

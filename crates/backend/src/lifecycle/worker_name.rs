@@ -1,21 +1,20 @@
 //! Whose a worker's name is: heartbeats take it, and claims are made under it.
 
-use domain::{GrantRef, Heartbeat, WorkerProcess};
+use domain::{Heartbeat, WorkerProcess};
 use store::{MAX_WORKERS_OF_SUBJECT, NameOwner, Store};
 
 use crate::error::ApiError;
 use crate::lifecycle::worker_lost::end_tasks_of_earlier_processes;
 use crate::notify::notifier::Notifier;
 
-/// Stores a heartbeat of `process`, and ends the tasks of earlier processes of its name. Returns those of the grants `running`
-/// that the process must stop. Fails if the name is another process's, or
+/// Stores a heartbeat of `process`, and ends the tasks of earlier processes of its name. Fails if the name is another process's, or
 /// if the account or client has as many workers as it may have.
 pub(crate) async fn heartbeat(
     store: &Store,
     notifier: &Notifier,
     process: &WorkerProcess,
     heartbeat: &Heartbeat,
-) -> Result<Vec<GrantRef>, ApiError> {
+) -> Result<(), ApiError> {
     if !store.heartbeat(process, heartbeat.slots, &heartbeat.types).await? {
         check_name(store, process).await?;
         if store.has_max_workers(process.subject).await? {
@@ -24,8 +23,7 @@ pub(crate) async fn heartbeat(
         // The name has just become free, or waits until the tasks of a lost worker have ended.
         return Err(ApiError::WorkerNameTaken { name: process.name.clone(), since: None });
     }
-    end_tasks_of_earlier_processes(store, notifier, process).await?;
-    Ok(store.grants_to_stop(process, &heartbeat.running).await?)
+    Ok(end_tasks_of_earlier_processes(store, notifier, process).await?)
 }
 
 /// Fails if the name of `process` belongs to another one. A name under which no worker sends heartbeats is anyone's.

@@ -259,7 +259,7 @@ impl From<WaitError> for ApiError {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::Duplicate => Self::DuplicateClaim,
-            WaitError::Query(error) => match error.unavailability() {
+            WaitError::Query(error) => match error.unavailable_cause() {
                 Some(why) => Self::Unavailable(why),
                 None => Self::Internal(Box::new(error)),
             },

@@ -34,7 +34,7 @@ impl DeadlineTimer {
         let now = self.elapsed_ms();
         let mut deadlines = self.deadlines.lock();
         let earliest = deadlines.first().copied();
-        // `now` and the remaining time were both rounded down to a millisecond, hence the two more.
+        // `now` and the remaining time were both rounded down to a millisecond, so 2 ms are added.
         deadlines.extend(
             remaining_ms.map(|left| now.saturating_add(left).saturating_add(2).div_ceil(RESOLUTION_MS)),
         );

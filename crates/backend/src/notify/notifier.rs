@@ -1,10 +1,16 @@
 //! Tells local waiters and the other Backends what was committed.
 
-use domain::{TaskId, Timestamp, TypeName};
-use store::PeerUpdate;
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
+use domain::{GrantRef, OwnerId, TaskEventKind, TaskId, Timestamp, TypeName};
+use store::{GrantWorker, PeerUpdate, StoppedGrant, TaskChange};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::events::broadcaster::{Broadcaster, Subscription, Topic};
 use crate::notify::deadline_timer::DeadlineTimer;
+use crate::notify::held_heartbeats::HeldHeartbeats;
 use crate::notify::peer_outbox::PeerOutbox;
 use crate::notify::ready_types::{ReadySet, ReadyTypes};
 use crate::notify::task_waiters::TaskWaiters;
@@ -14,11 +20,16 @@ use crate::notify::task_waiters::TaskWaiters;
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
     task_waiters: TaskWaiters,
+    held_heartbeats: HeldHeartbeats,
     ready_types: ReadyTypes,
     /// The deadlines of tasks that this Backend has granted.
     pub(crate) deadline_timer: DeadlineTimer,
     /// When tasks become ready that this Backend has accepted, or whose attempts it has ended.
     pub(crate) delay_timer: DeadlineTimer,
+    /// When schedules run that this Backend knows.
+    pub(crate) schedule_timer: DeadlineTimer,
+    /// The events of tasks, for those who read them.
+    pub(crate) events: Arc<Broadcaster>,
     /// What is still to be published to the other Backends.
     pub(crate) peer_outbox: PeerOutbox,
 }
@@ -28,6 +39,23 @@ impl Notifier {
     pub(crate) fn notify_ended(&self, tasks: &[TaskId]) {
         self.task_waiters.wake(tasks);
         self.peer_outbox.add_ended(tasks);
+        self.notify_changed(tasks.iter().map(|id| TaskChange {
+            id: *id,
+            kind: TaskEventKind::Ended,
+            attempt: 0,
+        }));
+    }
+
+    /// These tasks have changed. Costs next to nothing while nobody reads events, here or at another Backend.
+    pub(crate) fn notify_changed(&self, changes: impl Iterator<Item = TaskChange> + Clone) {
+        self.events.pending.add(changes.clone());
+        self.peer_outbox.add_changes(changes);
+    }
+
+    /// These grants have ended without a report, so their workers must stop the work.
+    pub(crate) fn notify_stopped(&self, stopped: &[StoppedGrant]) {
+        self.held_heartbeats.answer(stopped);
+        self.peer_outbox.add_stopped(stopped);
     }
 
     /// Tasks of these types have become ready.
@@ -67,6 +95,7 @@ impl Notifier {
         } else if !update.ended.is_empty() {
             self.task_waiters.wake(&update.ended);
         }
+        self.held_heartbeats.answer(&update.stopped);
         if update.any_ready {
             self.ready_types.mark_all_ready();
         } else if !update.ready.is_empty() {
@@ -75,12 +104,38 @@ impl Notifier {
         if !update.declined.is_empty() {
             self.ready_types.mark_declined(update.declined.iter());
         }
+        if update.any_change {
+            self.events.pending.add_missed();
+        }
+        if !update.changes.is_empty() {
+            self.events.pending.add(update.changes.iter().copied());
+        }
     }
 
     /// A receiver that is woken once when `task` ends, or when it should be read again. Subscribe before reading the task:
     /// then an end between the two is not missed.
     pub(crate) fn subscribe_to_end(&self, task: TaskId) -> oneshot::Receiver<()> {
         self.task_waiters.subscribe(task)
+    }
+
+    /// Subscribes to the events of tasks, see [`Broadcaster::subscribe`]. The other Backends are asked for theirs.
+    pub(crate) fn subscribe_to_events(
+        &self,
+        reader: OwnerId,
+        topic: Topic,
+        after: Option<Uuid>,
+    ) -> Result<Subscription, ApiError> {
+        let is_first = !self.events.pending.has_interest();
+        let subscription = self.events.subscribe(reader, topic, after)?;
+        if is_first {
+            self.peer_outbox.request_changes();
+        }
+        Ok(subscription)
+    }
+
+    /// A receiver of the grants that `worker` must stop from now on, as [`HeldHeartbeats::subscribe`].
+    pub(crate) fn hold_heartbeat(&self, worker: GrantWorker) -> oneshot::Receiver<Vec<GrantRef>> {
+        self.held_heartbeats.subscribe(worker)
     }
 
     /// Waits until tasks have become ready; [`Notifier::take_ready`] says of which types.
@@ -96,5 +151,6 @@ impl Notifier {
     /// Drops the entries of requests that wait no more.
     pub(crate) fn drop_closed_waiters(&self) {
         self.task_waiters.drop_closed();
+        self.held_heartbeats.drop_closed();
     }
 }

@@ -2,12 +2,18 @@
 
 use parking_lot::Mutex;
 
-use domain::{TaskId, TypeName};
-use store::PeerUpdate;
+use domain::{Priority, TaskId, TypeName};
+use store::{PeerUpdate, StoppedGrant, TaskChange};
 use tokio::sync::Notify;
 
 /// The most ended tasks that are published by id. Beyond it one short message says that any task may have ended.
 const MAX_ENDED_IDS: usize = 10_000;
+
+/// The most changes of tasks that are published. Beyond it one short message says that any task may have changed.
+const MAX_CHANGES: usize = 10_000;
+
+/// The most grants to stop that are published together. The workers of further ones hear of them by their periodic heartbeats.
+const MAX_STOPPED: usize = 10_000;
 
 /// Collects updates while earlier ones are being published. Collects nothing while there is no other Backend.
 #[derive(Debug, Default)]
@@ -20,6 +26,8 @@ pub(crate) struct PeerOutbox {
 struct Pending {
     update: PeerUpdate,
     has_peers: bool,
+    /// Whether a peer wants to be notified of changes.
+    has_reading_peers: bool,
 }
 
 impl PeerOutbox {
@@ -38,6 +46,40 @@ impl PeerOutbox {
         });
     }
 
+    /// Adds changes of tasks, if a peer wants to know them.
+    pub(crate) fn add_changes(&self, changes: impl Iterator<Item = TaskChange>) {
+        let mut pending = self.pending.lock();
+        if !pending.has_reading_peers {
+            return;
+        }
+        let update = &mut pending.update;
+        if !update.any_change {
+            update.changes.extend(changes);
+        }
+        if update.changes.len() > MAX_CHANGES {
+            update.changes.clear();
+            update.any_change = true;
+        }
+        drop(pending);
+        self.changed.notify_one();
+    }
+
+    /// This Backend has begun to read events: peers publish changes from now on.
+    pub(crate) fn request_changes(&self) {
+        self.add(|update| update.wants_changes = Some(true));
+    }
+
+    /// Adds grants that have ended without a report.
+    pub(crate) fn add_stopped(&self, stopped: &[StoppedGrant]) {
+        if stopped.is_empty() {
+            return;
+        }
+        self.add(|update| {
+            let room = MAX_STOPPED.saturating_sub(update.stopped.len());
+            update.stopped.extend(stopped.iter().take(room).cloned());
+        });
+    }
+
     /// Tasks of these types have become ready.
     pub(crate) fn add_ready<'a>(&self, types: impl Iterator<Item = &'a TypeName>) {
         self.add(|update| {
@@ -47,6 +89,11 @@ impl PeerOutbox {
                 }
             }
         });
+    }
+
+    /// Tasks with these priorities, other than the default, were accepted.
+    pub(crate) fn add_priorities(&self, priorities: impl Iterator<Item = (TypeName, Priority)>) {
+        self.add(|update| update.priorities.extend(priorities));
     }
 
     /// Tickets of tasks of these types were declined.
@@ -65,7 +112,13 @@ impl PeerOutbox {
         pending.has_peers = has_peers;
         if !has_peers {
             pending.update = PeerUpdate::default();
+            pending.has_reading_peers = false;
         }
+    }
+
+    /// Says whether a peer wants to be notified of changes. One that begins to read may have missed some.
+    pub(crate) fn set_has_reading_peers(&self, has_reading_peers: bool) {
+        self.pending.lock().has_reading_peers = has_reading_peers;
     }
 
     /// Waits until something is pending. There may be one waiter only.

@@ -59,15 +59,25 @@ async fn run_session(
 ) -> Result<Infallible, DatabaseError> {
     let Some(channel) = store.peer_channel().await? else { return std::future::pending().await };
     outage.record_success();
-    PeerSession { channel, notifier, peers: HashMap::new() }.run().await
+    PeerSession { channel, store, notifier, peers: HashMap::new() }.run().await
 }
 
 /// One connection to the other Backends.
 struct PeerSession<'a> {
     channel: PeerChannel,
+    store: &'a Store,
     notifier: &'a Notifier,
-    /// The other Backends, and when each was last received from.
-    peers: HashMap<PeerId, Instant>,
+    peers: HashMap<PeerId, Peer>,
+}
+
+/// Another Backend.
+struct Peer {
+    /// When something of it was received last.
+    received_at: Instant,
+    /// Whether it wants to be notified of changes of tasks.
+    wants_changes: bool,
+    /// Whether it publishes its changes of tasks since this Backend wants them.
+    publishes_changes: bool,
 }
 
 impl PeerSession<'_> {
@@ -91,19 +101,58 @@ impl PeerSession<'_> {
                     }
                 }
                 _ = heartbeat.tick() => {
-                    self.peers.retain(|_, received_at| received_at.elapsed() < PEER_TIMEOUT);
-                    if self.peers.is_empty() {
-                        self.notifier.peer_outbox.set_has_peers(false);
+                    self.drop_silent_peers();
+                    let wants_changes = self.notifier.events.pending.has_interest();
+                    if !wants_changes {
+                        self.peers.values_mut().for_each(|peer| peer.publishes_changes = false);
                     }
-                    self.channel.heartbeat().await?;
+                    self.channel.send_keepalive(wants_changes).await?;
                 }
             }
         }
     }
 
+    fn drop_silent_peers(&mut self) {
+        let before = self.peers.len();
+        self.peers.retain(|_, peer| peer.received_at.elapsed() < PEER_TIMEOUT);
+        if self.peers.len() < before {
+            // It may have been killed between a commit and its notification.
+            self.notifier.events.pending.add_missed();
+            self.update_reading_peers();
+        }
+        if self.peers.is_empty() {
+            self.notifier.peer_outbox.set_has_peers(false);
+        }
+    }
+
+    fn update_reading_peers(&self) {
+        let has_reading_peers = self.peers.values().any(|peer| peer.wants_changes);
+        self.notifier.peer_outbox.set_has_reading_peers(has_reading_peers);
+    }
+
     async fn receive(&mut self, from: PeerId, update: &PeerUpdate) -> Result<(), DatabaseError> {
+        for (type_name, priority) in &update.priorities {
+            self.store.add_priority(type_name, *priority);
+        }
         self.notifier.apply_peer_update(update);
-        if self.peers.insert(from, Instant::now()).is_none() {
+        let is_new = !self.peers.contains_key(&from);
+        let now = Instant::now();
+        let unknown = Peer { received_at: now, wants_changes: false, publishes_changes: false };
+        let peer = self.peers.entry(from).or_insert(unknown);
+        peer.received_at = now;
+        if update.begins_changes && !std::mem::replace(&mut peer.publishes_changes, true) {
+            self.notifier.events.pending.add_missed();
+        }
+        let begins = update.wants_changes == Some(true) && !peer.wants_changes;
+        if let Some(wants_changes) = update.wants_changes {
+            peer.wants_changes = wants_changes;
+            self.update_reading_peers();
+        }
+        if begins {
+            let begins_changes = PeerUpdate { begins_changes: true, ..PeerUpdate::default() };
+            self.channel.publish(&begins_changes).await?;
+        }
+        if is_new {
             // A peer seen for the first time: what was committed since it began to listen was not published to it.
             self.notifier.peer_outbox.set_has_peers(true);
             self.channel.publish(&PeerUpdate::anything()).await?;

@@ -20,11 +20,11 @@ impl TicketPublisher {
         self.broker.publish_ticket(&task.queue, &ticket, task.trace, None);
     }
 
-    /// Publishes a ticket of a task that is ready. `resend_round`: it has been published before, and this is the round of its
+    /// Publishes a ticket of a task that is ready. `republish_round`: it has been published before, and this is the round of its
     /// republication. `true`: it is on its way.
-    pub(crate) fn publish_ready(&self, task: &ReadyTask, resend_round: Option<u64>) -> bool {
+    pub(crate) fn publish_ready(&self, task: &ReadyTask, republish_round: Option<u64>) -> bool {
         let (id, type_name, installation) = (task.id, task.type_name.clone(), self.installation);
         let ticket = Ticket { id, type_name, attempt: task.attempt + 1, installation };
-        self.broker.publish_ticket(&task.queue, &ticket, None, resend_round)
+        self.broker.publish_ticket(&task.queue, &ticket, None, republish_round)
     }
 }

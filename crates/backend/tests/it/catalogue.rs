@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::kit::openapi_checked_client::{ApiClient, ApiRequest};
+use crate::kit::step_observers::LogCapture;
 use crate::kit::test_backend::on_each_database;
-use crate::kit::test_signals::LogCapture;
 
 /// The operation `image.resize`; a width below `version` breaks its schema.
 fn resize(version: u32) -> Value {

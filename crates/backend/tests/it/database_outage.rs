@@ -10,9 +10,9 @@ use testkit::TestDatabase;
 use tokio_util::task::TaskTracker;
 
 use crate::kit::fake_issuer::FakeIssuer;
+use crate::kit::step_observers::LogCapture;
 use crate::kit::tcp_proxy::TcpProxy;
 use crate::kit::test_backend::TestBackend;
-use crate::kit::test_signals::LogCapture;
 use crate::kit::until::until;
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn requests_are_answered_503_during_a_database_outage_and_all_works_again_
     assert!(!claimed.grants().is_empty());
     user.cancel(&submitted).await.expect_status(200);
     let (store, database, _) = service.shut_down().await;
-    assert!(store.counts().await.unwrap().balance());
+    assert!(store.counts().await.unwrap().is_balanced());
     store.close().await;
     drop(database);
     assert_eq!(log.lines_with("the sweep of overdue tasks failed").len(), 1, "{}", log.text());

@@ -3,8 +3,8 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::kit::step_observers::ClaimQueries;
 use crate::kit::test_backend::on_each_database;
-use crate::kit::test_signals::ClaimQueries;
 
 #[tokio::test]
 async fn declined_tasks_wake_the_workers_that_wait_for_their_types_and_no_others() {

@@ -71,6 +71,8 @@ async fn a_worker_whose_heartbeats_end_loses_its_tasks_and_one_that_never_sent_a
         let task = user.wait_for_end(&lost).await;
         assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("WORKER_LOST")));
         assert_eq!(user.task(&kept).await["status"], "RUNNING");
+        let live: Value = worker.get("/api/Worker").await.ok();
+        assert_eq!(live["workers"], json!([]), "a lost worker is not listed");
         let response: Value = worker.heartbeat("silent", &[(&lost, 1)]).await.ok();
         assert_eq!(response["stop"][0]["id"], *lost);
         assert_eq!(worker.report_as("silent", &grant, json!({"result": 1})).await["reason"], "WORKER_LOST");

@@ -51,6 +51,7 @@ async fn another_users_task_is_answered_like_one_that_does_not_exist() {
                     (Method::GET, "/result", None),
                     (Method::HEAD, "/result", None),
                     (Method::POST, "/cancel", None),
+                    (Method::GET, "/events", None),
                 ] {
                     let of_another_user =
                         whole_answer(caller, method.clone(), &format!("/api/Task/{id}{suffix}"), preference)

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use domain::Task;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+use testkit::TestDatabase;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::kit::openapi_checked_client::ApiResponse;
+use crate::kit::step_observers::ClaimQueries;
 use crate::kit::test_backend::{TestBackend, on_each_database, on_each_database_with};
-use crate::kit::test_signals::ClaimQueries;
 
 #[tokio::test]
 async fn a_claim_by_type_takes_the_oldest_tasks_and_no_more_than_its_slots() {
@@ -306,4 +308,23 @@ async fn claim_requests_with_different_minimum_ages_are_served_apart() {
         assert_eq!(busy.grants()[0].id.to_string(), submitted[0]);
     })
     .await;
+}
+
+/// On PostgreSQL only: in SQLite no lock can make a read wait.
+#[tokio::test]
+async fn a_wait_that_a_caller_prefers_lengthens_no_request_that_does_not_wait() {
+    let short = |settings: &mut backend::Settings| settings.request_timeout = Duration::from_millis(300);
+    let service = TestBackend::start(TestDatabase::postgres().await, short).await;
+    let user = service.user();
+    user.get("/api/Task").await.expect_status(200);
+    let mut other = PgConnection::connect(&service.database().url).await.unwrap();
+    other.execute("begin").await.unwrap();
+    other.execute("lock table task in access exclusive mode").await.unwrap();
+    let began = Instant::now();
+    let answer = user.get("/api/Task").prefer("wait=60").await;
+    let took = began.elapsed();
+    other.execute("rollback").await.unwrap();
+    assert_eq!(answer.problem(), (503, "timed-out".to_owned()));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    service.finish().await;
 }

@@ -36,10 +36,13 @@ fn the_published_document_is_the_one_of_the_code() {
 async fn every_documented_operation_exists_and_only_health_is_open_to_anonymous_requests() {
     on_each_database(async |service| {
         for (path, method, operation) in operations(&document()) {
-            let path_with_ids =
-                path.replace("{id}", "0191e9a0-0000-7000-8000-000000000000").replace("{type}", "ECHO");
+            let path_with_ids = path
+                .replace("{id}", "0191e9a0-0000-7000-8000-000000000000")
+                .replace("{type}", "ECHO")
+                .replace("{name}", "nightly")
+                .replace("{slug}", "no-such-task");
             let answer = service.anonymous().call(method.clone(), &path_with_ids).await;
-            let is_open = path.starts_with("/health/");
+            let is_open = path.starts_with("/health/") || path.starts_with("/errors");
             assert_eq!(answer.status, if is_open { 200 } else { 401 }, "{method} {path}");
             let security = operation["security"].as_array().unwrap();
             assert_eq!(security.contains(&json!({})), is_open, "{method} {path}");
@@ -57,26 +60,42 @@ fn the_document_lists_every_route() {
         routes,
         [
             "DELETE /api/Operation/{type}",
+            "DELETE /api/Schedule/{name}",
             "GET /api/Admin/Task",
             "GET /api/Admin/Task/counts",
+            "GET /api/Admin/Task/events",
             "GET /api/Admin/Task/{id}",
             "GET /api/Operation",
+            "GET /api/Schedule",
+            "GET /api/Schedule/{name}",
             "GET /api/Task",
             "GET /api/Task/counts",
+            "GET /api/Task/events",
             "GET /api/Task/{id}",
+            "GET /api/Task/{id}/attempts",
+            "GET /api/Task/{id}/events",
             "GET /api/Task/{id}/result",
             "GET /api/Worker",
+            "GET /errors",
+            "GET /errors/{slug}",
             "GET /health/live",
             "GET /health/ready",
             "PATCH /api/Task/request/{id}",
             "POST /api/Admin/Task/{id}/cancel",
+            "POST /api/Schedule/{name}/pause",
+            "POST /api/Schedule/{name}/resume",
+            "POST /api/Schedule/{name}/run",
             "POST /api/Task",
+            "POST /api/Task/batch",
             "POST /api/Task/cancel",
+            "POST /api/Task/progress",
             "POST /api/Task/request",
             "POST /api/Task/results",
             "POST /api/Task/{id}/cancel",
+            "POST /api/Task/{id}/rerun",
             "POST /api/Worker/heartbeat",
             "PUT /api/Operation/{type}",
+            "PUT /api/Schedule/{name}",
         ]
     );
 }
@@ -100,18 +119,34 @@ fn every_operation_has_an_id_of_its_own() {
             "claimTasks",
             "countTasks",
             "countTasksAsAdmin",
+            "deleteSchedule",
+            "explainProblemType",
+            "followAllTasks",
+            "followTask",
+            "followTasks",
+            "getSchedule",
             "getTask",
             "getTaskAsAdmin",
             "getTaskResult",
             "listOperations",
+            "listProblemTypes",
+            "listSchedules",
+            "listTaskAttempts",
             "listTasks",
             "listTasksAsAdmin",
             "listWorkers",
+            "pauseSchedule",
+            "putSchedule",
             "registerOperation",
             "removeOperation",
+            "reportProgress",
             "reportResults",
+            "rerunTask",
+            "resumeSchedule",
+            "runSchedule",
             "sendHeartbeat",
             "submitTask",
+            "submitTasks",
         ]
     );
 }
@@ -123,7 +158,7 @@ fn operations_take_a_bearer_token_and_their_errors_are_problems() {
     assert_eq!((&bearer["type"], &bearer["scheme"]), (&json!("http"), &json!("bearer")));
     for (path, method, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
-            let is_error = !status.starts_with('2');
+            let is_error = !status.starts_with(['2', '3']);
             let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem == "#/components/schemas/Problem", is_error, "{method} {path} {status}");
         }

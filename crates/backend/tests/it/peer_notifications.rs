@@ -15,9 +15,9 @@ use testkit::TestDatabase;
 use uuid::Uuid;
 
 use crate::kit::openapi_checked_client::{ApiClient, ApiResponse};
+use crate::kit::step_observers::{ClaimQueries, LogCapture};
 use crate::kit::tcp_proxy::TcpProxy;
 use crate::kit::test_backend::TestBackend;
-use crate::kit::test_signals::{ClaimQueries, LogCapture};
 use crate::kit::until::until;
 
 /// Ends the connections on which Backends notify each other.

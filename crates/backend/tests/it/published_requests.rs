@@ -25,7 +25,8 @@ fn requests(page: &str) -> Vec<(Method, String, String)> {
 
 async fn send(worker: &ApiClient<'_>, (method, path, body): &(Method, String, String), id: &str) -> Value {
     let body = body.replace(TASK_OF_THE_PAGES, id);
-    worker.call(method.clone(), path).body(body).await.ok()
+    let answer = worker.call(method.clone(), path).body(body).await;
+    if answer.status == 204 { Value::Null } else { answer.ok() }
 }
 
 /// Submits a task to the operation that the first request of the book registers.
@@ -44,12 +45,15 @@ async fn the_requests_of_the_book_register_an_operation_and_run_a_task() {
         for request in &requests(BOOK) {
             answers.push(send(&worker, request, &id).await);
         }
-        let [operation, first, claimed, running, reported] = &answers[..] else { panic!("{answers:?}") };
+        let [operation, first, claimed, running, _progress, reported] = &answers[..] else {
+            panic!("{answers:?}")
+        };
         assert_eq!((&operation["type"], &first["stop"]), (&json!("REVERSE"), &json!([])));
         assert_eq!(claimed["tasks"][0]["id"], json!(id));
         assert!(claimed["maxHeldMs"].as_u64().unwrap() <= 20_000);
         assert_eq!((&running["stop"], &reported[0]["became"]), (&json!([]), &json!("finished")));
         assert_eq!(user.result(&id).await.ok::<Value>(), json!({"result": "olleh"}));
+        assert_eq!(user.task(&id).await["progress"]["message"], "2 of 5 letters");
     })
     .await;
 }
@@ -84,7 +88,7 @@ async fn a_wait_that_the_settings_cut_is_named_in_the_answer_and_one_beyond_ever
         }
         let refused = claim(30_001).await;
         assert_eq!(refused.problem(), (422, "wait-out-of-range".to_owned()));
-        assert_eq!(refused.errors()["/waitMs"], "waitMs is 0 to 30000 milliseconds");
+        assert_eq!(refused.errors()["/waitMs"], "waitMs must be 0 to 30000 milliseconds");
     })
     .await;
 }

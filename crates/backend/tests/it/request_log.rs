@@ -1,14 +1,10 @@
-//! The log and the answer of a failed request name the same request id.
-
-use std::time::Duration;
+//! The log of requests: its levels, and the request id that a failed request's line and answer share.
 
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
-use testkit::TestDatabase;
 use uuid::Uuid;
 
-use crate::kit::test_backend::{TestBackend, on_each_database};
-use crate::kit::test_signals::LogCapture;
+use crate::kit::step_observers::LogCapture;
+use crate::kit::test_backend::on_each_database;
 
 #[tokio::test]
 async fn a_failed_request_is_logged_with_its_route_its_caller_its_cause_and_the_id_that_its_answer_has() {
@@ -67,23 +63,4 @@ async fn a_list_that_ends_in_the_middle_is_logged_with_its_owner_and_the_cause()
         service.execute_sql("update task set type = 'ECHO' where type = ''".to_owned()).await;
     })
     .await;
-}
-
-/// On PostgreSQL only: in SQLite no lock can make a read wait.
-#[tokio::test]
-async fn a_wait_that_a_caller_prefers_lengthens_no_request_that_does_not_wait() {
-    let short = |settings: &mut backend::Settings| settings.request_timeout = Duration::from_millis(300);
-    let service = TestBackend::start(TestDatabase::postgres().await, short).await;
-    let user = service.user();
-    user.get("/api/Task").await.expect_status(200);
-    let mut other = PgConnection::connect(&service.database().url).await.unwrap();
-    other.execute("begin").await.unwrap();
-    other.execute("lock table task in access exclusive mode").await.unwrap();
-    let began = std::time::Instant::now();
-    let answer = user.get("/api/Task").prefer("wait=60").await;
-    let took = began.elapsed();
-    other.execute("rollback").await.unwrap();
-    assert_eq!(answer.problem(), (503, "timed-out".to_owned()));
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    service.finish().await;
 }

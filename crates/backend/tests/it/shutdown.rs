@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::kit::step_observers::{ClaimQueries, LogCapture};
 use crate::kit::test_backend::on_each_database;
-use crate::kit::test_signals::{ClaimQueries, LogCapture};
 use crate::kit::until::until;
 
 #[tokio::test]

@@ -27,7 +27,8 @@ async fn a_submitted_task_is_created_and_can_be_read() {
             json!({
                 "id": id, "type": "ECHO", "parameters": {"say": "hi"}, "status": "CREATED", "reason": null,
                 "error": null, "cancelledBy": null, "labels": {}, "creationDate": date, "notBefore": null, "startDate": null, "endDate": null, "deadline": null,
-                "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "attempt": 0, "workerName": null,
+                "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "rerunOf": null, "attempt": 0,
+                "workerName": null, "schedule": null, "scheduledFor": null,
             })
         );
         assert!(is_rfc_3339_with_millis(&date), "{date}");
@@ -132,7 +133,7 @@ async fn a_request_that_exceeds_its_timeout_is_answered_503() {
             let mut answer = String::new();
             connection.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"), "{answer}");
-            assert!(answer.contains("urn:tasker:problem:timed-out"), "{answer}");
+            assert!(answer.contains("/errors/timed-out"), "{answer}");
         },
     )
     .await;

@@ -49,7 +49,7 @@ impl DeliveryReports {
             tracing::warn!(
                 topic,
                 error = %error,
-                "the topic {topic} does not accept messages: {error}; its circuit breaker opens, and single messages are tried"
+                "the topic {topic} does not accept messages: {error}; its circuit breaker is open: only single test messages are sent"
             );
         }
     }

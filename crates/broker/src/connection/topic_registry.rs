@@ -12,8 +12,8 @@ use crate::connection::circuit_breaker::CircuitBreaker;
 /// What to do about a topic that two installations use.
 pub(crate) const SHARED_TOPIC_HINT: &str = "give each installation its own kafka.topic_prefix";
 
-/// How long a topic counts as shared after a message of another installation.
-const SHARED_FOR: Duration = Duration::from_mins(1);
+/// How long a topic counts as used by two installations after a message of the other one.
+const FOREIGN_MESSAGE_WINDOW: Duration = Duration::from_mins(1);
 
 /// The declared topics, as the brokers' metadata last showed them.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct TopicRegistry {
     /// Topics that cannot be read, with the cause.
     unreadable: watch::Sender<BTreeMap<String, String>>,
     /// Topics with messages of another installation.
-    shared: Mutex<BTreeMap<String, ForeignMessage>>,
+    foreign_messages: Mutex<BTreeMap<String, ForeignMessage>>,
 }
 
 /// The last message of another installation in a topic.
@@ -74,13 +74,13 @@ impl TopicRegistry {
             topic_added: Notify::new(),
             present: watch::Sender::default(),
             unreadable: watch::Sender::default(),
-            shared: Mutex::default(),
+            foreign_messages: Mutex::default(),
         }
     }
 
-    /// Declares that this process uses these topics, so the topic manager looks after them.
+    /// Declares that this process uses these topics, so that the topic manager creates them or reports them as missing.
     pub(crate) fn declare(&self, topics: impl IntoIterator<Item = String>) {
-        let mut declared = self.declared();
+        let mut declared = self.lock_declared();
         let before = declared.len();
         for topic in topics {
             declared.entry(topic).or_default();
@@ -98,7 +98,7 @@ impl TopicRegistry {
     /// The number of partitions of a topic to which a message may be sent now. It is an error to send to a topic that does
     /// not exist: librdkafka would queue the message and fill the queue that all topics share.
     pub(crate) fn check_writable(&self, topic: &str) -> Result<i32, NotWritable> {
-        let mut declared = self.declared();
+        let mut declared = self.lock_declared();
         let topic = declared.get_mut(topic).filter(|topic| topic.exists()).ok_or(NotWritable::Missing)?;
         if topic.breaker.allows(Instant::now()) {
             Ok(topic.layout.partitions)
@@ -109,17 +109,17 @@ impl TopicRegistry {
 
     /// Records a message that was delivered to a topic. `true`: this closes the topic's circuit breaker.
     pub(crate) fn record_success(&self, topic: &str) -> bool {
-        self.declared().get_mut(topic).is_some_and(|topic| topic.breaker.record_success())
+        self.lock_declared().get_mut(topic).is_some_and(|topic| topic.breaker.record_success())
     }
 
     /// Records a message that was not delivered to a topic. `true`: this opens the topic's circuit breaker.
     pub(crate) fn record_failure(&self, topic: &str) -> bool {
-        self.declared().get_mut(topic).is_some_and(|topic| topic.breaker.record_failure(Instant::now()))
+        self.lock_declared().get_mut(topic).is_some_and(|topic| topic.breaker.record_failure(Instant::now()))
     }
 
     /// Takes over the layouts of all topics that the brokers' metadata shows.
     pub(crate) fn update(&self, layouts: &BTreeMap<String, TopicLayout>) {
-        let mut declared = self.declared();
+        let mut declared = self.lock_declared();
         for (name, topic) in declared.iter_mut() {
             topic.layout = layouts.get(name).copied().unwrap_or_default();
         }
@@ -136,19 +136,23 @@ impl TopicRegistry {
 
     /// Closes all circuit breakers: after an outage of the brokers earlier failures say nothing about the topics.
     pub(crate) fn reset_breakers(&self) {
-        for topic in self.declared().values_mut() {
+        for topic in self.lock_declared().values_mut() {
             topic.breaker.record_success();
         }
     }
 
     /// The declared topics that do not exist.
     pub(crate) fn missing(&self) -> Vec<String> {
-        self.declared().iter().filter(|(_, topic)| !topic.exists()).map(|(name, _)| name.clone()).collect()
+        self.lock_declared()
+            .iter()
+            .filter(|(_, topic)| !topic.exists())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// The layouts of the declared topics that exist.
     pub(crate) fn layouts(&self) -> BTreeMap<String, TopicLayout> {
-        let declared = self.declared();
+        let declared = self.lock_declared();
         let existing = declared.iter().filter(|(_, topic)| topic.exists());
         existing.map(|(name, topic)| (name.clone(), topic.layout)).collect()
     }
@@ -156,7 +160,7 @@ impl TopicRegistry {
     /// The topics whose circuit breakers are open.
     pub(crate) fn open_breakers(&self) -> Vec<String> {
         let now = Instant::now();
-        self.declared()
+        self.lock_declared()
             .iter()
             .filter(|(_, topic)| topic.breaker.is_open(now))
             .map(|(name, _)| name.clone())
@@ -168,7 +172,7 @@ impl TopicRegistry {
         self.present.subscribe()
     }
 
-    /// Records that a topic cannot be read, for a reason that retrying does not remove. `true`: it could be read before.
+    /// Records that a topic cannot be read, for a reason that retrying does not remove. `true`: the topic could be read before.
     pub(crate) fn mark_unreadable(&self, topic: &str, cause: &str) -> bool {
         self.unreadable
             .send_if_modified(|unreadable| unreadable.insert(topic.to_owned(), cause.to_owned()).is_none())
@@ -187,18 +191,20 @@ impl TopicRegistry {
     /// Records a message of another installation in a topic. `true`: it is the first one of that installation.
     pub(crate) fn record_foreign_message(&self, topic: &str, installation: InstallationId) -> bool {
         let message = ForeignMessage { installation, received: Instant::now() };
-        let before = self.shared.lock().insert(topic.to_owned(), message);
+        let before = self.foreign_messages.lock().insert(topic.to_owned(), message);
         before.is_none_or(|before| before.installation != installation)
     }
 
     /// The topics in which messages of another installation were received lately, with that installation.
     pub(crate) fn foreign_installations(&self) -> Vec<(String, InstallationId)> {
-        let shared = self.shared.lock();
-        let lately = shared.iter().filter(|(_, message)| message.received.elapsed() < SHARED_FOR);
+        let foreign_messages = self.foreign_messages.lock();
+        let lately = foreign_messages
+            .iter()
+            .filter(|(_, message)| message.received.elapsed() < FOREIGN_MESSAGE_WINDOW);
         lately.map(|(topic, message)| (topic.clone(), message.installation)).collect()
     }
 
-    fn declared(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
+    fn lock_declared(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
         self.declared.lock()
     }
 }

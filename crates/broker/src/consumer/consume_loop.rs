@@ -17,13 +17,14 @@ use tokio::time::{sleep, timeout};
 use crate::connection::topic_registry::SHARED_TOPIC_HINT;
 use crate::connection::{CLOSE_TIMEOUT, Connection, RECREATE_DELAY};
 use crate::consumer::callbacks::ConsumerCallbacks;
+use crate::consumer::message_metadata::{memory_bytes, trace_context};
+use crate::consumer::message_receiver::{Delivery, Disposition, MessagePosition, MessageReceiver};
 use crate::consumer::offset_tracker::OffsetTracker;
-use crate::consumer::received_message::{size, trace};
-use crate::consumer::subscription::{Delivery, Disposition, MessagePosition, Subscription};
 use crate::dead_letter_queue::DeadLetterQueue;
 use crate::error::BrokerError;
-use crate::message::{InvalidMessage, Message};
+use crate::message_formats::{InvalidMessage, Message};
 use crate::metrics;
+use crate::settings::ConsumerGroup;
 
 /// Bytes of undecided messages above which the partitions are paused, until half of them are decided.
 const MAX_UNDECIDED_BYTES: usize = 64 << 20;
@@ -41,7 +42,7 @@ const PERSISTENT_ERRORS: [RDKafkaErrorCode; 9] = [
     RDKafkaErrorCode::UnsupportedVersion,
 ];
 
-/// Polls one topic as a member of a consumer group and delivers its messages to a [`Subscription`].
+/// Polls one topic as a member of a consumer group and delivers its messages to a [`MessageReceiver`].
 pub struct ConsumeLoop<M> {
     connection: Arc<Connection>,
     dead_letter_queue: Arc<DeadLetterQueue>,
@@ -61,7 +62,7 @@ pub(crate) struct Source {
     pub(crate) installation: InstallationId,
     pub(crate) topic: String,
     /// The consumer group, which no other installation has.
-    pub(crate) group: String,
+    pub(crate) group: ConsumerGroup,
 }
 
 /// The messages that were received and whose offsets are not stored.
@@ -102,7 +103,7 @@ impl<M: Message> ConsumeLoop<M> {
         dead_letter_queue: Arc<DeadLetterQueue>,
         source: Source,
         capacity: usize,
-    ) -> Result<(Subscription<M>, Self), BrokerError> {
+    ) -> Result<(MessageReceiver<M>, Self), BrokerError> {
         let consumer = create_consumer(&connection, &source.group)?;
         let (deliveries, receiver) = mpsc::channel(capacity.max(1));
         let (sender, dispositions) = mpsc::unbounded_channel();
@@ -117,7 +118,7 @@ impl<M: Message> ConsumeLoop<M> {
             paused: false,
             unreadable: false,
         };
-        Ok((Subscription { deliveries: receiver, dispositions: sender }, consume_loop))
+        Ok((MessageReceiver { deliveries: receiver, dispositions: sender }, consume_loop))
     }
 
     /// Polls until the subscription is dropped; then commits the acknowledged offsets and leaves the group. A consumer with a
@@ -246,16 +247,16 @@ impl<M: Message> ConsumeLoop<M> {
                 "a message was received again"
             );
         }
-        self.in_flight.bytes += size(&message);
+        self.in_flight.bytes += memory_bytes(&message);
         match M::decode(message.payload().unwrap_or_default()) {
             Ok(decoded) if decoded.installation() != self.source.installation => {
-                self.in_flight.bytes -= size(&message);
+                self.in_flight.bytes -= memory_bytes(&message);
                 self.skip_foreign(decoded.installation(), position);
             }
             Ok(decoded) => {
-                let trace = trace(&message);
+                let trace = trace_context(&message);
                 let before = self.in_flight.undecided.insert((position.partition, position.offset), message);
-                self.in_flight.bytes -= before.as_ref().map_or(0, size);
+                self.in_flight.bytes -= before.as_ref().map_or(0, memory_bytes);
                 self.in_flight.buffered.push_back(Delivery { message: decoded, trace, position });
                 self.deliver_buffered();
             }
@@ -281,7 +282,7 @@ impl<M: Message> ConsumeLoop<M> {
                 self.send_to_dead_letter_queue(message, InvalidMessage::Unsettled(cause), position);
             }
             (_, message) => {
-                self.in_flight.bytes -= message.as_ref().map_or(0, size);
+                self.in_flight.bytes -= message.as_ref().map_or(0, memory_bytes);
                 self.store_decided(position);
             }
         }
@@ -294,7 +295,7 @@ impl<M: Message> ConsumeLoop<M> {
         cause: InvalidMessage,
         position: MessagePosition,
     ) {
-        let (dead_letter_queue, bytes) = (self.dead_letter_queue.clone(), size(&message));
+        let (dead_letter_queue, bytes) = (self.dead_letter_queue.clone(), memory_bytes(&message));
         self.in_flight.dead_letters.spawn(async move {
             dead_letter_queue.send(&message, &cause).await;
             (position, bytes)
@@ -359,7 +360,7 @@ impl<M: Message> ConsumeLoop<M> {
         if error.rdkafka_error_code().is_some_and(|code| PERSISTENT_ERRORS.contains(&code)) {
             self.mark_unreadable(error);
         } else {
-            tracing::debug!(topic = self.source.topic, error = %error, "receiving failed, will be retried");
+            tracing::debug!(topic = self.source.topic, error = %error, "receiving failed; it will be retried");
         }
     }
 
@@ -381,7 +382,7 @@ impl<M: Message> ConsumeLoop<M> {
 
 fn create_consumer(
     connection: &Connection,
-    group: &str,
+    group: &ConsumerGroup,
 ) -> Result<StreamConsumer<ConsumerCallbacks>, BrokerError> {
     let callbacks = ConsumerCallbacks::new(connection.availability.clone());
     let consumer = connection.settings.consumer(group).create_with_context(callbacks);

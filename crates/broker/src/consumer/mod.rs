@@ -2,6 +2,6 @@
 
 pub(crate) mod callbacks;
 pub(crate) mod consume_loop;
+pub(crate) mod message_metadata;
+pub(crate) mod message_receiver;
 pub(crate) mod offset_tracker;
-pub(crate) mod received_message;
-pub(crate) mod subscription;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::connection::Connection;
 use crate::connection::delivery_reports::{self, InFlightMessage};
-use crate::message::{ResultMessage, Ticket};
+use crate::message_formats::{ResultMessage, Ticket};
 
 /// A result whose message is longer, in bytes, is reported over HTTP.
 const MAX_RESULT_BYTES: usize = 256 << 10;
@@ -22,14 +22,14 @@ pub(crate) struct Publisher {
     connection: Arc<Connection>,
 }
 
-/// Why the brokers do not have a result; it is reported over HTTP then.
+/// Why the brokers do not have a message. A result is then reported over HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The brokers are unavailable, the topic does not exist, or its circuit breaker is open.
-    #[error("Kafka accepts no results at the moment")]
+    #[error("Kafka accepts no messages for this topic at the moment")]
     Unavailable,
     /// The report is too long for a message, or is a release, for which there is no message.
-    #[error("the report cannot be sent as a message")]
+    #[error("the report is too long for a message, or is a release")]
     NotSendable,
     /// The brokers or librdkafka rejected the message, or did not confirm it in time.
     #[error("the brokers did not accept the message")]
@@ -53,13 +53,13 @@ impl Publisher {
         Self { connection }
     }
 
-    /// Enqueues a ticket without waiting. `true`: it is on its way to the brokers.
+    /// Enqueues a ticket without waiting. `true`: the ticket is on its way to the brokers.
     pub(crate) fn publish_ticket(
         &self,
         queue: &QueueName,
         ticket: &Ticket,
         trace: Option<TraceContext>,
-        resend_round: Option<u64>,
+        republish_round: Option<u64>,
     ) -> bool {
         let topic = self.connection.topic_names.tickets(queue);
         let Some(partitions) = self.writable_partitions(&topic) else { return false };
@@ -69,7 +69,7 @@ impl Publisher {
         let record = BaseRecord::with_opaque_to(&topic, Box::new(InFlightMessage { outcome: None, span }))
             .key(key.as_str())
             .payload(payload.as_slice())
-            .partition(partition(ticket.id, resend_round, partitions))
+            .partition(partition(ticket.id, republish_round, partitions))
             .headers(headers);
         self.enqueue(record).is_ok()
     }
@@ -146,11 +146,11 @@ fn publish_span(topic: &str, trace: Option<TraceContext>) -> Option<Span> {
 
 /// The partition of a ticket. The first one depends on the task's id; every resend goes to another partition than the first
 /// one and than the round before, if there are enough.
-fn partition(id: TaskId, resend_round: Option<u64>, partitions: i32) -> i32 {
+fn partition(id: TaskId, republish_round: Option<u64>, partitions: i32) -> i32 {
     let count = u64::from(partitions.cast_unsigned());
     let others = count.saturating_sub(1).max(1);
     let first = id.0.as_u64_pair().1 % count.max(1);
-    let index = (first + resend_round.map_or(0, |round| 1 + round % others)) % count.max(1);
+    let index = (first + republish_round.map_or(0, |round| 1 + round % others)) % count.max(1);
     i32::try_from(index).expect("an index is less than the number of partitions")
 }
 

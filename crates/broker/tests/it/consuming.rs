@@ -118,7 +118,7 @@ async fn a_paused_consumer_resumes_after_a_rebalance() {
 }
 
 async fn ack_next(
-    subscription: &mut broker::Subscription<broker::Ticket>,
+    subscription: &mut broker::MessageReceiver<broker::Ticket>,
     seen: &mut HashSet<domain::TaskId>,
 ) -> usize {
     let delivery = next(subscription).await;

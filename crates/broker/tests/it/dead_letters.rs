@@ -50,7 +50,7 @@ async fn invalid_messages_go_to_the_dead_letter_queue_with_their_cause_and_block
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_waits_for_its_topic() {
-    let process = TestProcess::of(Settings { provision: false, ..settings() }, Role::Backend);
+    let process = TestProcess::new(Settings { provision: false, ..settings() }, Role::Backend);
     let prefix = process.settings.topic_prefix.clone();
     let (results, dead) = (format!("{prefix}.results"), format!("{prefix}.dlq"));
     create_topic(&process, &results).await;

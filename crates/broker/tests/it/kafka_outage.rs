@@ -12,8 +12,8 @@ async fn a_process_starts_without_kafka_and_survives_its_outage() {
     let kafka = DedicatedKafka::start();
     kafka.kill();
     let settings =
-        Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka.address()) };
-    let process = TestProcess::of(settings, Role::Backend);
+        Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::new(&kafka.address()) };
+    let process = TestProcess::new(settings, Role::Backend);
     process.broker.declare_queues([&queue()]);
     let (mut tickets, mut results) = (process.tickets(8), process.results());
     process.until("the outage is reported", |broker| !broker.degraded_reasons().is_empty()).await;
@@ -64,7 +64,7 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
     let process = TestProcess::ready(Settings {
         topic_prefix: unique_prefix(),
         group_protocol: GroupProtocol::Consumer,
-        ..Settings::of(&kafka.address())
+        ..Settings::new(&kafka.address())
     })
     .await;
     let mut subscription = process.tickets(1);
@@ -86,8 +86,10 @@ async fn a_consumer_with_a_fatal_error_is_reported_and_replaced_until_one_works(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_for_an_outage_names_the_address() {
-    let process =
-        TestProcess::of(Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() }, Role::Worker);
+    let process = TestProcess::new(
+        Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..settings() },
+        Role::Worker,
+    );
     process
         .until("the address is named", |broker| {
             broker.degraded_reasons().iter().any(|reason| reason.contains("127.0.0.1:1"))

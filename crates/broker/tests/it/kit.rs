@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{Broker, ConsumeLoop, Message, ResultMessage, Role, Settings, Subscription, Ticket};
+use broker::{Broker, ConsumeLoop, Message, MessageReceiver, ResultMessage, Role, Settings, Ticket};
 use domain::{AttemptOutcome, ClaimId, InstallationId, QueueName, RawJson, Report, TaskId};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -29,7 +29,7 @@ pub(crate) struct TestProcess {
 
 /// Settings for the shared Kafka, with a topic prefix that no other test uses.
 pub(crate) fn settings() -> Settings {
-    Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::of(&kafka_address()) }
+    Settings { topic_prefix: unique_prefix(), partitions: 3, ..Settings::new(&kafka_address()) }
 }
 
 /// The installation of all processes, unless a test has two.
@@ -42,7 +42,7 @@ pub(crate) fn queue() -> QueueName {
 
 impl TestProcess {
     /// A process with `settings` in `role`.
-    pub(crate) fn of(settings: Settings, role: Role) -> Self {
+    pub(crate) fn new(settings: Settings, role: Role) -> Self {
         let broker = Broker::open(settings.clone()).expect("valid settings");
         let (running, cancel) = (TaskTracker::new(), CancellationToken::new());
         running.spawn(broker.clone().manage_topics(role, cancel.clone()));
@@ -51,7 +51,7 @@ impl TestProcess {
 
     /// A Backend whose topics exist.
     pub(crate) async fn ready(settings: Settings) -> Self {
-        let process = Self::of(settings, Role::Backend);
+        let process = Self::new(settings, Role::Backend);
         process.broker.declare_queues([&queue()]);
         process.until("all topics exist", |broker| broker.degraded_reasons().is_empty()).await;
         process
@@ -69,29 +69,33 @@ impl TestProcess {
     }
 
     /// Subscribes as a worker of the tests' queue.
-    pub(crate) fn tickets(&self, capacity: usize) -> Subscription<Ticket> {
+    pub(crate) fn tickets(&self, capacity: usize) -> MessageReceiver<Ticket> {
         self.tickets_of(INSTALLATION, capacity)
     }
 
     /// The same as a worker of this installation.
-    pub(crate) fn tickets_of(&self, installation: InstallationId, capacity: usize) -> Subscription<Ticket> {
+    pub(crate) fn tickets_of(
+        &self,
+        installation: InstallationId,
+        capacity: usize,
+    ) -> MessageReceiver<Ticket> {
         self.run_loop(self.broker.tickets(installation, &queue(), capacity).expect("valid settings"))
     }
 
     /// Subscribes as a Backend.
-    pub(crate) fn results(&self) -> Subscription<ResultMessage> {
+    pub(crate) fn results(&self) -> MessageReceiver<ResultMessage> {
         self.results_of(INSTALLATION)
     }
 
     /// The same as a Backend of this installation.
-    pub(crate) fn results_of(&self, installation: InstallationId) -> Subscription<ResultMessage> {
+    pub(crate) fn results_of(&self, installation: InstallationId) -> MessageReceiver<ResultMessage> {
         self.run_loop(self.broker.results(installation).expect("valid settings"))
     }
 
     fn run_loop<M: Message>(
         &self,
-        (subscription, consume_loop): (Subscription<M>, ConsumeLoop<M>),
-    ) -> Subscription<M> {
+        (subscription, consume_loop): (MessageReceiver<M>, ConsumeLoop<M>),
+    ) -> MessageReceiver<M> {
         self.running.spawn(consume_loop.run());
         subscription
     }
@@ -151,7 +155,7 @@ pub(crate) async fn create_topic(process: &TestProcess, topic: &str) {
 }
 
 /// The next message of a subscription.
-pub(crate) async fn next<M>(subscription: &mut Subscription<M>) -> broker::Delivery<M> {
+pub(crate) async fn next<M>(subscription: &mut MessageReceiver<M>) -> broker::Delivery<M> {
     timeout(TEST_TIMEOUT, subscription.next()).await.expect("a message is received").expect("the loop runs")
 }
 

@@ -4,7 +4,7 @@ mod consuming;
 mod dead_letters;
 mod kafka_outage;
 mod kit;
-mod refused_members;
+mod refused_clients;
 mod shared_topics;
 mod tls_and_sasl;
 mod topics;

@@ -1,6 +1,6 @@
 //! Two installations with the same topics: neither takes the other's messages, and both say that the topics are shared.
 
-use broker::{Message, Subscription};
+use broker::{Message, MessageReceiver};
 use domain::InstallationId;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ async fn publish(
 
 /// Receives one message, acknowledges it, and asserts that no other one is there.
 async fn receive_only<M: Message + PartialEq + std::fmt::Debug>(
-    subscription: &mut Subscription<M>,
+    subscription: &mut MessageReceiver<M>,
     expected: &M,
 ) {
     let delivery = next(subscription).await;

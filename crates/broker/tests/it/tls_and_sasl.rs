@@ -1,27 +1,27 @@
 //! TLS, SASL and client certificates; and how wrong credentials are reported.
 
 use broker::{Broker, Role, Sasl, SaslMechanism, Security, Settings};
-use testkit::kafka_listeners;
+use testkit::kafka_tls_access;
 
 use crate::kit::{TestProcess, next, queue, settings, ticket};
 
 fn by_password(mechanism: SaslMechanism, password: &str) -> Settings {
-    let listeners = kafka_listeners();
-    let sasl = Sasl { mechanism, username: listeners.user, password: password.to_owned().into() };
-    let security = Security { tls: true, sasl: Some(sasl), ca: Some(listeners.ca), ..Security::default() };
-    Settings { bootstrap_servers: listeners.sasl_tls, security, ..settings() }
+    let tls_access = kafka_tls_access();
+    let sasl = Sasl { mechanism, username: tls_access.user, password: password.to_owned().into() };
+    let security = Security { tls: true, sasl: Some(sasl), ca: Some(tls_access.ca), ..Security::default() };
+    Settings { bootstrap_servers: tls_access.sasl_tls, security, ..settings() }
 }
 
 fn by_certificate() -> Settings {
-    let listeners = kafka_listeners();
-    let certificate = Some((listeners.certificate, listeners.key));
-    let security = Security { tls: true, ca: Some(listeners.ca), certificate, ..Security::default() };
-    Settings { bootstrap_servers: listeners.mutual_tls, security, ..settings() }
+    let tls_access = kafka_tls_access();
+    let certificate = Some((tls_access.certificate, tls_access.key));
+    let security = Security { tls: true, ca: Some(tls_access.ca), certificate, ..Security::default() };
+    Settings { bootstrap_servers: tls_access.mutual_tls, security, ..settings() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_authentication_method_is_accepted() {
-    let password = kafka_listeners().password;
+    let password = kafka_tls_access().password;
     let mechanisms = [SaslMechanism::ScramSha512, SaslMechanism::ScramSha256, SaslMechanism::Plain];
     let by_password = mechanisms.map(|mechanism| by_password(mechanism, &password));
     for settings in by_password.into_iter().chain([by_certificate()]) {
@@ -40,8 +40,8 @@ async fn wrong_credentials_are_reported_and_nothing_is_sent() {
         security: Security { certificate: None, ..no_certificate.security.clone() },
         ..no_certificate
     };
-    let wrong_authority = by_password(SaslMechanism::ScramSha512, &kafka_listeners().password);
-    let own = kafka_listeners().certificate;
+    let wrong_authority = by_password(SaslMechanism::ScramSha512, &kafka_tls_access().password);
+    let own = kafka_tls_access().certificate;
     let wrong_authority = Settings {
         security: Security { ca: Some(own), ..wrong_authority.security.clone() },
         ..wrong_authority
@@ -52,7 +52,7 @@ async fn wrong_credentials_are_reported_and_nothing_is_sent() {
         (wrong_authority, "ertificate"),
     ];
     for (settings, text) in wrong {
-        let process = TestProcess::of(settings, Role::Backend);
+        let process = TestProcess::new(settings, Role::Backend);
         process
             .until(text, |broker| broker.degraded_reasons().iter().any(|reason| reason.contains(text)))
             .await;

@@ -30,7 +30,7 @@ async fn missing_topics_are_created_as_the_settings_say() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_provision_a_missing_topic_is_reported_and_served_once_it_exists() {
-    let process = TestProcess::of(Settings { provision: false, ..settings() }, Role::Backend);
+    let process = TestProcess::new(Settings { provision: false, ..settings() }, Role::Backend);
     process.broker.declare_queues([&queue()]);
     let tickets = format!("{}.tasks.default", process.settings.topic_prefix);
     let reason = format!("the topic {tickets} does not exist");

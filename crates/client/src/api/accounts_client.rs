@@ -67,7 +67,7 @@ struct NewUser<'a> {
 
 /// A change of an account; absent fields stay as they are.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Change<'a> {
+pub struct AccountChange<'a> {
     /// The new role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'a str>,
@@ -78,13 +78,13 @@ pub struct Change<'a> {
 
 impl AccountsClient {
     /// The accounts of `identity`.
-    pub fn of(identity: IdentityClient, token: SecretString) -> Self {
+    pub fn new(identity: IdentityClient, token: SecretString) -> Self {
         Self { identity, token }
     }
 
     /// A page of accounts, ordered by name, beginning after the name `after`.
     pub async fn list(&self, after: Option<&str>) -> Result<UserList, ClientError> {
-        let mut url = self.identity.url(&["api", "User"]);
+        let mut url = self.identity.url_of(&["api", "User"]);
         url.query_pairs_mut().extend_pairs(after.map(|after| ("after", after)));
         self.send(self.identity.http.get(url)).await?.read()
     }
@@ -101,7 +101,7 @@ impl AccountsClient {
     }
 
     /// Changes the role of an account, or disables or enables it.
-    pub async fn change(&self, name: &str, change: Change<'_>) -> Result<(), ClientError> {
+    pub async fn change(&self, name: &str, change: AccountChange<'_>) -> Result<(), ClientError> {
         self.send(self.request(Method::PATCH, &["api", "User", name]).json(&change)).await.map(drop)
     }
 
@@ -110,7 +110,7 @@ impl AccountsClient {
         self.send(self.request(Method::DELETE, &["api", "User", name])).await.map(drop)
     }
 
-    /// Gives the own account, whose name is `name`, another password. The token is revoked.
+    /// Changes the caller's own password; `name` is the name of the account. The token is revoked.
     pub async fn change_password(
         &self,
         name: &str,
@@ -123,7 +123,7 @@ impl AccountsClient {
     }
 
     /// Resets an account's password to a generated one, which is returned.
-    pub async fn reset(&self, name: &str) -> Result<NewPassword, ClientError> {
+    pub async fn reset_password(&self, name: &str) -> Result<NewPassword, ClientError> {
         self.send(self.request(Method::POST, &["api", "User", name, "reset"])).await?.read()
     }
 
@@ -139,7 +139,7 @@ impl AccountsClient {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.identity.http.request(method, self.identity.url(path))
+        self.identity.http.request(method, self.identity.url_of(path))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {

@@ -22,7 +22,9 @@ impl Client {
         let worker = filter.worker.as_ref().map(ToString::to_string);
         let whose = [("owner", owner.map(|owner| owner.to_string())), ("worker", worker)];
         let whose = whose.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        ListPage::read(&self.send(self.get_with_query(&TASKS, whose.chain(list_query(filter, page)))).await?)
+        ListPage::read(
+            &self.send(self.request_with_query(&TASKS, whose.chain(list_query(filter, page)))).await?,
+        )
     }
 
     /// One task of any owner.
@@ -41,6 +43,6 @@ impl Client {
     pub async fn counts_as_admin(&self, owner: Option<OwnerId>) -> Result<TaskCountsResponse, ClientError> {
         let [api, admin, task] = TASKS;
         let owner = owner.map(|owner| ("owner", owner.to_string()));
-        self.send(self.get_with_query(&[api, admin, task, "counts"], owner)).await?.read()
+        self.send(self.request_with_query(&[api, admin, task, "counts"], owner)).await?.read()
     }
 }

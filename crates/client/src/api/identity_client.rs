@@ -47,7 +47,7 @@ pub struct UserInfo {
 impl IdentityClient {
     /// The Identity at `address`; nothing is sent yet. `ca` as in [`crate::client::Settings`]. Fails if the address is invalid
     /// or TLS cannot be set up.
-    pub fn at(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {
+    pub fn new(address: &str, ca: Option<&[u8]>) -> Result<Self, ClientError> {
         Ok(Self {
             address: transport::base_url(address)?,
             http: transport::http_client(ca, transport::is_https(address))?,
@@ -56,10 +56,10 @@ impl IdentityClient {
 
     /// Requests a token by the password grant (RFC 6749, 4.3).
     pub async fn sign_in(&self, username: &str, password: &SecretString) -> Result<AccessToken, ClientError> {
-        let form = token_source::password_grant(username.into(), password.clone());
+        let form = token_source::password_grant_form(username.into(), password.clone());
         let form: Vec<(&str, &str)> =
             form.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
-        let request = self.http.post(self.url(&token_source::TOKEN_ENDPOINT)).form(&form);
+        let request = self.http.post(self.url_of(&token_source::TOKEN_ENDPOINT)).form(&form);
         let token: TokenResponse = transport::send(request, MAX_IDENTITY_RESPONSE_BYTES)
             .await
             .and_then(Response::or_token_error)?
@@ -73,7 +73,7 @@ impl IdentityClient {
         struct Discovery {
             issuer: String,
         }
-        let url = self.url(&[".well-known", "openid-configuration"]);
+        let url = self.url_of(&[".well-known", "openid-configuration"]);
         let response = transport::send(self.http.get(url), MAX_IDENTITY_RESPONSE_BYTES)
             .await
             .and_then(Response::or_token_error)?;
@@ -82,7 +82,7 @@ impl IdentityClient {
 
     /// The account of `token`; fails if the token is no longer valid.
     pub async fn user_info(&self, token: &SecretString) -> Result<UserInfo, ClientError> {
-        let request = self.http.get(self.url(&["connect", "userinfo"]));
+        let request = self.http.get(self.url_of(&["connect", "userinfo"]));
         transport::send(request.bearer_auth(token.expose_secret()), MAX_IDENTITY_RESPONSE_BYTES)
             .await
             .and_then(Response::or_problem)?
@@ -90,7 +90,7 @@ impl IdentityClient {
     }
 
     /// The URL of `path` at this Identity.
-    pub(crate) fn url(&self, path: &[&str]) -> Url {
+    pub(crate) fn url_of(&self, path: &[&str]) -> Url {
         transport::join_path(&self.address, path)
     }
 }

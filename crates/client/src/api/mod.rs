@@ -2,6 +2,9 @@
 
 pub(crate) mod accounts_client;
 pub(crate) mod admin;
+pub(crate) mod events;
 pub(crate) mod identity_client;
+pub(crate) mod schedules;
+pub(crate) mod submissions;
 pub(crate) mod tasks;
 pub(crate) mod worker_protocol;

@@ -1,11 +1,11 @@
-//! The user's calls at the Backend: submit, list, wait, cancel.
+//! The user's calls at the Backend about tasks: list, wait, cancel.
 
 use std::time::{Duration, Instant};
 
 use domain::{
-    BulkCancellation, Labels, ListCursor, OperationList, PageRequest, RawJson, Status, Task,
-    TaskCountsResponse, TaskFilter, TaskId, TaskList, TaskOrder, TaskResult, Timestamp, Ttl, TypeName,
-    WorkerList,
+    BulkCancellation, Labels, ListCursor, OperationList, PageRequest, Priority, RawJson, RetryRequest,
+    Status, Task, TaskAttemptList, TaskCountsResponse, TaskFilter, TaskId, TaskList, TaskOrder, TaskResult,
+    Timestamp, Ttl, TypeName, WorkerList,
 };
 use reqwest::header::LINK;
 use reqwest::{Method, RequestBuilder};
@@ -23,7 +23,7 @@ const MAX_WAIT_PER_REQUEST: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The path of the task collection.
-const TASKS: [&str; 3] = ["api", "Task", ""];
+pub(crate) const TASKS: [&str; 3] = ["api", "Task", ""];
 
 /// A task to submit. What is `None` is left to the operation and to the Backend.
 #[derive(Debug, Clone, Serialize)]
@@ -35,7 +35,7 @@ pub struct NewTask<'a> {
     /// The operation's parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<&'a RawJson>,
-    /// The time to live, counted from the claim.
+    /// The time to live, counted from the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     /// The task may be claimed from this instant on. Only one of this and `delay_ms` may be given.
@@ -44,12 +44,24 @@ pub struct NewTask<'a> {
     /// The task may be claimed this many milliseconds after its submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// How long the task may wait for a claim once it is ready, in milliseconds.
+    /// How long the task may wait for a grant once it is ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
     /// Labels, to find the task by.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+    /// The priority among the ready tasks of the type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// How many attempts may fail, the first one included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// When the task is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryRequest>,
+    /// How long all attempts may take together, in milliseconds from the first claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ttl_ms: Option<u64>,
 }
 
 impl<'a> NewTask<'a> {
@@ -63,6 +75,10 @@ impl<'a> NewTask<'a> {
             delay_ms: None,
             start_within_ms: None,
             labels: Labels::default(),
+            priority: None,
+            max_attempts: None,
+            retry: None,
+            total_ttl_ms: None,
         }
     }
 }
@@ -100,14 +116,9 @@ struct CancelFilter<'a> {
 }
 
 impl Client {
-    /// Submits a task and returns its id. Not retried if the response is lost, since that could create a second task.
-    pub async fn submit(&self, task: &NewTask<'_>) -> Result<TaskId, ClientError> {
-        self.send(self.request(Method::POST, &TASKS).json(task)).await?.read()
-    }
-
     /// A page of the caller's tasks.
     pub async fn list(&self, page: PageRequest) -> Result<TaskList, ClientError> {
-        Ok(self.list_filtered(&TaskFilter::ALL, page).await?.list)
+        Ok(self.list_filtered(&TaskFilter::UNFILTERED, page).await?.list)
     }
 
     /// A page of those of the caller's tasks that `filter` passes. It may have fewer tasks than requested, or none, and a next page.
@@ -116,7 +127,7 @@ impl Client {
         filter: &TaskFilter,
         page: PageRequest,
     ) -> Result<ListPage<TaskList>, ClientError> {
-        ListPage::read(&self.send(self.get_with_query(&TASKS, list_query(filter, page))).await?)
+        ListPage::read(&self.send(self.request_with_query(&TASKS, list_query(filter, page))).await?)
     }
 
     /// The numbers of the caller's tasks, by status and type.
@@ -164,6 +175,11 @@ impl Client {
     /// the task was cancelled.
     pub async fn result(&self, id: TaskId) -> Result<TaskResult, ClientError> {
         self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "result"])).await?.read()
+    }
+
+    /// The attempts of a task, the first one first.
+    pub async fn attempts(&self, id: TaskId) -> Result<TaskAttemptList, ClientError> {
+        self.send(self.request(Method::GET, &["api", "Task", &id.to_string(), "attempts"])).await?.read()
     }
 
     /// All registered operations, that is, every type that a task may have.

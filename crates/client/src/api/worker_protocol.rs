@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, Operation, Reports, SettleResult};
+use domain::{
+    ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, Operation, ProgressReports, Reports,
+    SettleResult,
+};
 use reqwest::Method;
 
 use crate::client::Client;
@@ -23,6 +26,11 @@ impl Client {
         self.send(self.request(Method::POST, &["api", "Task", "results"]).json(reports)).await?.read()
     }
 
+    /// Reports how far tasks are.
+    pub async fn report_progress(&self, reports: &ProgressReports) -> Result<(), ClientError> {
+        self.send(self.request(Method::POST, &["api", "Task", "progress"]).json(reports)).await.map(drop)
+    }
+
     /// Registers an operation in the catalogue. Fails with a conflict if the same version is registered with another
     /// definition.
     pub async fn register_operation(&self, operation: &Operation) -> Result<(), ClientError> {
@@ -31,13 +39,16 @@ impl Client {
     }
 
     /// Sends a heartbeat; the response names the tasks that must stop. Fails after `timeout`, so that a
-    /// slow response does not delay the next heartbeat.
+    /// slow response does not delay the next heartbeat. The first response decides to which installation all Backends must belong.
     pub async fn heartbeat(
         &self,
         heartbeat: &Heartbeat,
         timeout: Duration,
     ) -> Result<HeartbeatResponse, ClientError> {
         let path = ["api", "Worker", "heartbeat"];
-        self.send(self.request(Method::POST, &path).json(heartbeat).timeout(timeout)).await?.read()
+        let request = self.request(Method::POST, &path).json(heartbeat).timeout(timeout);
+        let response: HeartbeatResponse = self.send(request).await?.read()?;
+        self.set_installation(response.installation);
+        Ok(response)
     }
 }

@@ -47,6 +47,59 @@ async fn a_submission_sends_the_parameters_byte_for_byte() {
     assert_eq!(requests[0].body, expected);
     assert_eq!(requests[1].body, r#"{"type":"ECHO"}"#);
     assert_eq!(requests[1].header("prefer"), "");
+    let keys = [0, 1].map(|index: usize| requests[index].header("idempotency-key").to_owned());
+    assert!(keys[0].starts_with('"') && keys[0] != keys[1], "each submission has a key of its own: {keys:?}");
+}
+
+#[tokio::test]
+async fn a_submission_whose_outcome_is_unknown_is_sent_again_with_its_key() {
+    let server = ScriptedServer::start().await;
+    let in_progress = json!({
+        "type": "urn:tasker:problem:submission-under-way", "title": "x", "status": 409, "detail": "x"
+    });
+    server.respond("/api/Task/", 502, &json!("a proxy has lost the answer"));
+    server.respond_with_headers("/api/Task/", 409, "application/problem+json", "0", &in_progress);
+    server.respond("/api/Task/", 201, &json!(ID));
+    let name = "ECHO".parse().unwrap();
+    let key = "order-17".parse().unwrap();
+    let submitted = client(&server).submit_with_key(&NewTask::of_type(&name), &key).await;
+    assert_eq!(submitted.unwrap(), id());
+    let requests = server.requests("/api/Task/");
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request.header("idempotency-key") == "\"order-17\""));
+}
+
+#[tokio::test]
+async fn a_submission_that_is_refused_is_not_sent_again() {
+    let server = ScriptedServer::start().await;
+    server.problem("/api/Task/", 422, "ttl is 0 ms");
+    server.problem("/api/Task/", 429, "too many");
+    let name = "ECHO".parse().unwrap();
+    for status in [422, 429] {
+        let refused = client(&server).submit(&NewTask::of_type(&name)).await.unwrap_err();
+        assert_eq!(refused.problem().unwrap().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_rerun_is_sent_with_a_key() {
+    let server = ScriptedServer::start().await;
+    let path = format!("/api/Task/{ID}/rerun");
+    server.respond(&path, 201, &json!(ID));
+    assert_eq!(client(&server).rerun(id(), &"r".parse().unwrap()).await.unwrap(), id());
+    assert_eq!(server.requests(&path)[0].header("idempotency-key"), "\"r\"");
+}
+
+#[tokio::test]
+async fn a_batch_sends_its_tasks_byte_for_byte() {
+    let server = ScriptedServer::start().await;
+    server.respond("/api/Task/batch", 201, &json!({ "ids": [ID] }));
+    let task = RawJson::parse(r#"{"type": "ECHO",  "ttl": 5e3}"#.to_owned()).unwrap();
+    let ids = client(&server).submit_batch(&[task], &"b".parse().unwrap()).await.unwrap();
+    assert_eq!(ids, [id()]);
+    let request = &server.requests("/api/Task/batch")[0];
+    assert_eq!(request.body, r#"{"tasks":[{"type": "ECHO",  "ttl": 5e3}]}"#);
+    assert_eq!(request.header("idempotency-key"), "\"b\"");
 }
 
 #[tokio::test]
@@ -69,7 +122,7 @@ async fn a_page_is_requested_by_its_limit_and_its_cursor() {
     }
     let page = PageRequest::newest(3);
     client(&server).list(page).await.unwrap();
-    client(&server).list(page.after(ListCursor(id()))).await.unwrap();
+    client(&server).list(page.next_page(ListCursor(id()))).await.unwrap();
     let queries: Vec<_> = server.requests("/api/Task/").into_iter().map(|request| request.query).collect();
     assert_eq!(queries, ["limit=3".to_owned(), format!("limit=3&cursor={}", ListCursor(id()))]);
 }
@@ -82,7 +135,7 @@ async fn the_conditions_of_a_list_are_in_the_query() {
         status: Some(Status::Running),
         type_name: Some("ECHO".parse().unwrap()),
         created_after: Some(Timestamp(0)),
-        ..TaskFilter::ALL
+        ..TaskFilter::UNFILTERED
     };
     client(&server).list_filtered(&filter, PageRequest::newest(3)).await.unwrap();
     let query = &server.requests("/api/Task/")[0].query;
@@ -105,7 +158,7 @@ async fn a_problem_is_returned_with_its_retry_after() {
     server.problem(&format!("/api/Task/{ID}/cancel"), 409, "the task has finished");
     server.problem(&format!("/api/Task/{ID}/result"), 503, "too many wait");
     let refused = client(&server).cancel(id()).await.unwrap_err();
-    assert_eq!(refused.problem().unwrap().slug(), "scripted");
+    assert_eq!(refused.problem().unwrap().slug(), "internal");
     assert_eq!(refused.to_string(), "the task has finished");
     assert!(!refused.is_temporary());
     let busy = client(&server).result(id()).await.unwrap_err();
@@ -134,7 +187,7 @@ async fn a_response_outside_the_contract_is_an_error_with_its_cause() {
 async fn a_refused_connection_is_temporary() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let credentials = Credentials::Token("t".into());
-    let settings = Settings { backend: format!("http://{unused}"), credentials, ca: None };
+    let settings = Settings { backends: vec![format!("http://{unused}")], credentials, ca: None };
     let error = Client::new(settings).unwrap().get(id()).await.unwrap_err();
     assert!(error.is_temporary() && std::error::Error::source(&error).is_some(), "{error:?}");
     assert_eq!(error.to_string(), format!("no answer from http://{unused}/api/Task/{ID}"));
@@ -150,7 +203,7 @@ async fn a_response_that_ends_early_names_its_address() {
         connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
     };
     let settings =
-        Settings { backend: backend.clone(), credentials: Credentials::Token("t".into()), ca: None };
+        Settings { backends: vec![backend.clone()], credentials: Credentials::Token("t".into()), ca: None };
     let client = Client::new(settings).unwrap();
     let (answer, ()) = tokio::join!(client.get(id()), respond);
     assert_eq!(answer.unwrap_err().to_string(), format!("no answer from {backend}/api/Task/{ID}"));

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod calls;
+mod events;
 mod kit;
 mod token_source;

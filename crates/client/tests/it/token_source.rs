@@ -38,7 +38,7 @@ async fn fifty_concurrent_requests_share_one_failure() {
     let client = server.client();
     for answer in join_all((0..50).map(|_| client.list(PageRequest::FIRST))).await {
         let error = answer.unwrap_err();
-        assert!(error.is_about_the_caller() && !error.is_temporary());
+        assert!(error.is_caller_refused() && !error.is_temporary());
         assert_eq!(
             error.to_string(),
             "Identity refused to issue a token: invalid_client, there is no client `rig`"
@@ -92,7 +92,7 @@ async fn a_fixed_token_is_not_replaced() {
     let server = ScriptedServer::start().await;
     server.problem(TASKS, 401, "the token is invalid");
     let client = server.client_as(Credentials::Token("fixed".into()));
-    assert!(client.list(PageRequest::FIRST).await.unwrap_err().is_about_the_caller());
+    assert!(client.list(PageRequest::FIRST).await.unwrap_err().is_caller_refused());
     assert_eq!(server.requests(TASKS).len(), 1);
     assert!(server.requests(TOKEN).is_empty());
 }
@@ -138,5 +138,5 @@ async fn a_problem_in_the_place_of_a_token_is_the_error() {
     server.problem(TOKEN, 421, "this service is not reached under the host name id");
     let error = server.client().list(PageRequest::FIRST).await.unwrap_err();
     assert_eq!(error.problem().unwrap().detail, "this service is not reached under the host name id");
-    assert!(error.is_temporary() && !error.is_about_the_caller());
+    assert!(error.is_temporary() && !error.is_caller_refused());
 }

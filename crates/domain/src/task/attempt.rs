@@ -10,7 +10,7 @@ pub type Attempt = u32;
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attempt, D::Error> {
     let attempt = Attempt::deserialize(deserializer)?;
     if i32::try_from(attempt).is_err() {
-        return Err(D::Error::custom(format!("an attempt is at most {}", i32::MAX)));
+        return Err(D::Error::custom(format!("an attempt must be at most {}", i32::MAX)));
     }
     Ok(attempt)
 }

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::TaskId;
+use crate::name::ScheduleName;
 use crate::task::label::Labels;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
 use crate::task::ttl::Ttl;
+use crate::timestamp::Timestamp;
 
 /// What only few submissions say. It is stored as one JSON text, and costs nothing to a task that says none of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,15 @@ pub struct TaskOptions {
     /// How long all attempts may take together, with the pauses between them, counted from the first grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ttl_ms: Option<Ttl>,
+    /// The task whose content was submitted again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<TaskId>,
+    /// The schedule that submitted the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleName>,
+    /// The time of the schedule for which the task was submitted; `None`: somebody ran the schedule by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_for: Option<Timestamp>,
 }
 
 impl TaskOptions {

@@ -3,7 +3,8 @@
 use crate::id::ClaimId;
 use crate::name::WorkerName;
 use crate::task::attempt::Attempt;
-use crate::task::retry_policy::{RetryHint, RetryPolicy};
+use crate::task::attempt_budget::AttemptBudget;
+use crate::task::retry_policy::RetryHint;
 use crate::task::status::{Reason, Status};
 use crate::task::submission::Submission;
 use crate::timestamp::Timestamp;
@@ -26,7 +27,7 @@ pub enum State {
         /// The task is cancelled if no worker has claimed it by then.
         start_by: Timestamp,
     },
-    /// The task is ready, and waits for a claim.
+    /// The task is ready, and waits for a grant.
     Created {
         /// What is left for further attempts.
         budget: AttemptBudget,
@@ -66,17 +67,6 @@ pub enum State {
         /// When the task ended.
         ended: Timestamp,
     },
-}
-
-/// What is left of a task's attempts and of their time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttemptBudget {
-    /// How many more attempts there may be after one that fails.
-    pub retries_left: u32,
-    /// The pause after the next attempt that fails, before jitter, in milliseconds; `None`: the task is tried once.
-    pub backoff_ms: Option<u64>,
-    /// When the time of all attempts together is over; `None`: not limited, or not started.
-    pub ends_at: Option<Timestamp>,
 }
 
 /// An event that may change the state of a task.
@@ -127,12 +117,7 @@ pub struct InvalidTransition;
 impl State {
     /// The state of `task` when it is accepted at `at`.
     pub fn at_submission(at: Timestamp, task: &Submission) -> Self {
-        let retry = task.options.retry.as_ref();
-        let budget = AttemptBudget {
-            retries_left: retry.map_or(0, |retry| retry.max_attempts - 1),
-            backoff_ms: retry.map(|retry| retry.backoff_ms),
-            ends_at: None,
-        };
+        let budget = AttemptBudget::of(&task.options);
         let ready_at = task.not_before.ready_at(at);
         waiting(budget, 0, ready_at, at, task)
     }
@@ -145,7 +130,8 @@ impl State {
         let ended = now;
         Ok(match (self, event) {
             (Created { budget, attempt, start_by }, Claimed { claim, worker }) if now <= start_by => {
-                granted(budget, attempt + 1, claim, worker, now, task)
+                let (budget, deadline) = budget.at_grant(now, task);
+                Running { budget, attempt: attempt + 1, claim, worker, started: now, deadline }
             }
             (Delayed { budget, attempt, ready_at, start_by }, Promoted) if now >= ready_at => {
                 Created { budget, attempt, start_by }
@@ -214,40 +200,11 @@ fn waiting(
     now: Timestamp,
     task: &Submission,
 ) -> State {
-    let start_by = start_by(budget, ready_at, task);
+    let start_by = budget.start_by(ready_at, task.start_within);
     if ready_at > now {
         State::Delayed { budget, attempt, ready_at, start_by }
     } else {
         State::Created { budget, attempt, start_by }
-    }
-}
-
-/// Until when a task waits for a grant that becomes ready at `ready_at`.
-fn start_by(budget: AttemptBudget, ready_at: Timestamp, task: &Submission) -> Timestamp {
-    let start_by = ready_at.plus_micros(task.start_within.micros());
-    budget.ends_at.map_or(start_by, |end| start_by.min(end))
-}
-
-/// The state of a task that is granted now: for its TTL, or for what is left of the time of all its attempts, in whole milliseconds.
-fn granted(
-    budget: AttemptBudget,
-    attempt: Attempt,
-    claim: ClaimId,
-    worker: WorkerName,
-    now: Timestamp,
-    task: &Submission,
-) -> State {
-    let first_end = || task.options.total_ttl_ms.map(|total| now.plus_micros(total.micros()));
-    let ends_at = budget.ends_at.or_else(first_end);
-    let left = ends_at.map_or(i64::MAX, |end| end.micros_since(now) / 1000 * 1000);
-    let deadline = now.plus_micros(task.ttl.micros().min(left));
-    State::Running {
-        budget: AttemptBudget { ends_at, ..budget },
-        attempt,
-        claim,
-        worker,
-        started: now,
-        deadline,
     }
 }
 
@@ -260,26 +217,14 @@ fn after_failure(
     now: Timestamp,
     task: &Submission,
 ) -> State {
-    let cancelled = State::Cancelled { attempt, reason, ended: now };
-    let (Some(policy), Some(backoff_ms)) = (&task.options.retry, budget.backoff_ms) else { return cancelled };
-    if budget.retries_left == 0 || !policy.on.contains(&reason) || hint == Some(RetryHint::Never) {
-        return cancelled;
+    match budget.after_failure(attempt, reason, hint, now, task) {
+        None => State::Cancelled { attempt, reason, ended: now },
+        // The promotion makes the task ready and announces it, even if the pause is zero.
+        Some((budget, ready_at)) => {
+            let start_by = budget.start_by(ready_at, task.start_within);
+            State::Delayed { budget, attempt, ready_at, start_by }
+        }
     }
-    let pause_ms = match hint {
-        Some(RetryHint::AfterMs(millis)) => millis,
-        _ => RetryPolicy::jittered_ms(backoff_ms, task.id, attempt),
-    };
-    let ready_at = now.plus_micros(pause_ms.cast_signed().saturating_mul(1000));
-    if budget.ends_at.is_some_and(|end| ready_at >= end) {
-        return cancelled;
-    }
-    let budget = AttemptBudget {
-        retries_left: budget.retries_left - 1,
-        backoff_ms: Some(policy.next_backoff_ms(backoff_ms)),
-        ..budget
-    };
-    // The promotion makes it ready and announces it, even if the pause is zero.
-    State::Delayed { budget, attempt, ready_at, start_by: start_by(budget, ready_at, task) }
 }
 
 #[cfg(test)]
@@ -291,7 +236,7 @@ mod tests {
     use super::*;
     use crate::id::{OwnerId, TaskId};
     use crate::task::options::TaskOptions;
-    use crate::task::retry_policy::BackoffFactor;
+    use crate::task::retry_policy::{BackoffFactor, RetryPolicy};
     use crate::task::submission::NotBefore;
     use crate::task::ttl::Ttl;
 
@@ -426,45 +371,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn pauses_grow_to_their_maximum_and_attempts_run_out() {
-        let task = task();
-        let mut state = State::at_submission(START, &task);
-        let mut now = START;
-        for pause_ms in [1000, 2000] {
-            state = state.apply(Event::Claimed { claim: MINE, worker: worker("w") }, now, &task).unwrap();
-            state = state.apply(Event::Failed { claim: MINE, hint: None }, now, &task).unwrap();
-            let State::Delayed { ready_at, start_by, .. } = state else { panic!("{state:?}") };
-            assert_eq!(ready_at, now.plus_micros(pause_ms * 1000), "no jitter: the id is all zeros");
-            assert_eq!(start_by, ready_at.plus_micros(1_000_000));
-            now = ready_at;
-            state = state.apply(Event::Promoted, now, &task).unwrap();
-        }
-        state = state.apply(Event::Claimed { claim: MINE, worker: worker("w") }, now, &task).unwrap();
-        state = state.apply(Event::Failed { claim: MINE, hint: None }, now, &task).unwrap();
-        assert_eq!((attempt(&state), state.reason()), (3, Some(Reason::OperationFailed)));
-    }
-
-    #[test]
-    fn the_time_of_all_attempts_bounds_the_grants_and_the_pauses() {
-        let mut task = task();
-        task.options.total_ttl_ms = Some(Ttl::try_from(1500).unwrap());
-        let created = State::at_submission(START, &task);
-        let claim = || Event::Claimed { claim: MINE, worker: worker("w") };
-        let first = created.apply(claim(), START, &task).unwrap();
-        let failed_at = START.plus_micros(100_000);
-        let hint = Some(RetryHint::AfterMs(900));
-        let delayed = first.clone().apply(Event::Failed { claim: MINE, hint }, failed_at, &task).unwrap();
-        let again_at = START.plus_micros(1_000_700);
-        let second = delayed.apply(Event::Promoted, again_at, &task).unwrap();
-        let second = second.apply(claim(), again_at, &task).unwrap();
-        let State::Running { deadline, .. } = second else { panic!("{second:?}") };
-        assert_eq!(deadline, again_at.plus_micros(499_000), "499.3 ms are left");
-        let too_late = Some(RetryHint::AfterMs(1400));
-        let over = first.apply(Event::Failed { claim: MINE, hint: too_late }, failed_at, &task).unwrap();
-        assert_eq!(over.reason(), Some(Reason::OperationFailed));
     }
 
     fn attempt(state: &State) -> Attempt {

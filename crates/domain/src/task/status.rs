@@ -51,7 +51,7 @@ text_enum! {
     Status {
         /// The task waits for a worker.
         Created = "CREATED",
-        /// A worker has claimed the task; its time to live is running.
+        /// The task is granted to a worker; its time to live is running.
         Running = "RUNNING",
         /// The task's result arrived before the deadline.
         Finished = "FINISHED",
@@ -67,13 +67,33 @@ text_enum! {
         TtlExpired = "TTL_EXPIRED",
         /// The result was reported after the deadline and was refused.
         LateResult = "LATE_RESULT",
-        /// No worker claimed the task within its `startWithin`.
+        /// The task was granted to no worker within its `startWithin`.
         NotStarted = "NOT_STARTED",
         /// The operation failed; `error` says how.
         OperationFailed = "OPERATION_FAILED",
         /// The worker that ran the task sent no more heartbeats, or was restarted.
         WorkerLost = "WORKER_LOST",
         /// The owner of the task cancelled it.
+        Requested = "REQUESTED",
+    }
+}
+
+text_enum! {
+    /// How an attempt ended.
+    AttemptEnd {
+        /// Its result finished the task.
+        Finished = "FINISHED",
+        /// Its worker stopped and released the task.
+        Released = "RELEASED",
+        /// The deadline passed, and no result was reported by then.
+        TtlExpired = "TTL_EXPIRED",
+        /// The result was reported after the deadline and was refused.
+        LateResult = "LATE_RESULT",
+        /// The operation failed; `error` says how.
+        OperationFailed = "OPERATION_FAILED",
+        /// The worker sent no more heartbeats, or was restarted.
+        WorkerLost = "WORKER_LOST",
+        /// The task was cancelled.
         Requested = "REQUESTED",
     }
 }

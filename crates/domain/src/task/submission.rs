@@ -1,4 +1,4 @@
-//! An accepted submission.
+//! A validated submission, which can be stored.
 
 use crate::id::{OwnerId, TaskId};
 use crate::name::{QueueName, TypeName};
@@ -37,7 +37,7 @@ impl NotBefore {
 pub struct Submission {
     /// The task's id. It is chosen before the insert, so that a repeated insert has no effect.
     pub id: TaskId,
-    /// The account that submits the task.
+    /// The account or the client that submits the task.
     pub owner: OwnerId,
     /// The type of the task.
     pub type_name: TypeName,
@@ -45,11 +45,11 @@ pub struct Submission {
     pub queue: QueueName,
     /// The operation's parameters, as they were received.
     pub parameters: Option<RawJson>,
-    /// How long an attempt may run, counted from its claim.
+    /// How long an attempt may run, counted from its grant.
     pub ttl: Ttl,
     /// From when on the task may be claimed.
     pub not_before: NotBefore,
-    /// How long the task may wait for a claim, counted from when it is ready.
+    /// How long the task may wait for a grant, counted from when it is ready.
     pub start_within: Ttl,
     /// What only few submissions say.
     pub options: TaskOptions,

@@ -17,7 +17,7 @@ pub struct TaskCounts {
 
 impl TaskCounts {
     /// Whether no task is missing or counted twice: `accepted = created + running + finished + cancelled`.
-    pub const fn balance(&self) -> bool {
+    pub const fn is_balanced(&self) -> bool {
         self.accepted == self.created + self.running + self.finished + self.cancelled
     }
 }

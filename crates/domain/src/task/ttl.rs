@@ -1,4 +1,4 @@
-//! The time to live of a task: how long it may run, counted in milliseconds from its claim.
+//! The time to live of a task: how long an attempt may run, counted in milliseconds from its grant.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Ttl(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTtl {
     /// 0 ms: no task could finish.
-    #[error("ttl is 0 ms; it is at least 1")]
+    #[error("ttl is 0 ms; it must be at least 1")]
     Zero,
     /// Longer than the settings allow.
     #[error("ttl is above {max} ms, the longest that is allowed here")]

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, InstanceId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::trace_context::TraceContext;
 
-json_objects!(read and written: ClaimRequest, DeclinedTask, Pull);
+object_only!(deserialize and serialize: ClaimRequest, DeclinedTask, Pull);
 
 /// A worker's request for tasks (`POST /api/Task/request`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

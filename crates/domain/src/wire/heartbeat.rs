@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{InstallationId, InstanceId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
-json_objects!(read and written: Heartbeat, GrantRef);
+object_only!(deserialize and serialize: Heartbeat, GrantRef);
 
 /// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,11 +33,14 @@ pub struct WorkerList {
 }
 
 /// A worker's heartbeat (`POST /api/Worker/heartbeat`), sent about every two seconds. A worker that sends none for too long
-/// is lost, and so are its tasks.
+/// is lost, and its running tasks end as CANCELLED (`WORKER_LOST`).
 ///
 /// The first heartbeat takes the worker's name. Until the worker has said that a heartbeat is its last, or is lost, the name
 /// is refused to every other process. Tasks that were granted to an earlier process of the same account or client under this
 /// name end as `WORKER_LOST`.
+///
+/// A heartbeat with `waitMs` is held: it is answered when the worker must stop a grant, at once if it must already. A worker
+/// keeps one such heartbeat at the Backend beside those that it sends periodically, and sends the next when it is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(examples(json!({"worker": "rig-7", "instance": "c1a7e0f2-3b64-4f0a-9c55-7d2f6e8b1a90", "slots": 2, "types": ["GENERATE_LOGIN"],
     "running": [{"id": "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1", "attempt": 1}]})))]
@@ -59,6 +62,12 @@ pub struct Heartbeat {
     /// The worker stops and sends no heartbeat after this one: its name is free at once, unless tasks still run under it.
     #[serde(default)]
     pub last: bool,
+    /// For how many milliseconds the answer may wait until there is a grant to stop. A later heartbeat of the worker that is held
+    /// takes the place of an earlier one, which is answered then. 0: the answer does not wait, and neither does that of the
+    /// last heartbeat.
+    #[serde(default)]
+    #[schema(maximum = 30_000)]
+    pub wait_ms: u64,
 }
 
 /// A reference to a grant: a task and the number of the grant.
@@ -76,7 +85,8 @@ pub struct GrantRef {
 /// The response to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatResponse {
-    /// The grants of the heartbeat's `running` that the worker must stop: the task has ended, or is granted anew.
+    /// The grants that the worker must stop: the task has ended, or is granted anew. They are of the heartbeat's `running`; in the
+    /// answer to a heartbeat that was held, also of what the worker was granted since it sent the heartbeat.
     pub stop: Vec<GrantRef>,
     /// The id of the Backend's installation, which names the consumer groups of workers and is in every Kafka message.
     pub installation: InstallationId,

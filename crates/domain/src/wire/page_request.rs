@@ -95,7 +95,7 @@ impl PageRequest {
 
     /// The page that goes on where another has ended.
     #[must_use]
-    pub const fn after(self, cursor: ListCursor) -> Self {
+    pub const fn next_page(self, cursor: ListCursor) -> Self {
         Self { cursor: Some(cursor), ..self }
     }
 }

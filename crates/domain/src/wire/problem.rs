@@ -3,17 +3,20 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::problem_types::problem_type::ProblemType;
+use crate::problem_types::tasks::{ALREADY_ENDED, NO_RESULT};
 use crate::task::status::{Reason, Status};
 
 /// Why a request failed (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// The kind of problem: `urn:tasker:problem:` followed by a name that never changes.
+    /// The type of the problem: the path of the page that explains it, `/errors/` followed by a name that never changes. It is relative
+    /// to the service that answers.
     #[serde(rename = "type")]
-    #[schema(examples("urn:tasker:problem:ttl-zero"))]
+    #[schema(examples("/errors/ttl-zero"))]
     pub kind: String,
-    /// The kind of problem in a few words.
+    /// The type of the problem in a few words.
     pub title: String,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
@@ -45,15 +48,16 @@ impl Problem {
     /// The media type of a problem (RFC 9457, 6.1).
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// The prefix of `type`, before the slug.
-    pub const PREFIX: &'static str = "urn:tasker:problem:";
+    /// The prefix of `type`, before the slug: a whole path, as RFC 9457 (section 3.1.1) wants of a relative reference. A service cannot
+    /// know all the addresses under which it is reached, and programs compare `type` with one text.
+    pub const PREFIX: &'static str = "/errors/";
 
-    /// A problem of the kind `slug` with the given HTTP status, title and detail.
-    pub fn new(status: u16, slug: &str, title: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// A problem of a type of the table.
+    pub fn new(of: &ProblemType, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("{}{slug}", Self::PREFIX),
-            title: title.into(),
-            status,
+            kind: format!("{}{}", Self::PREFIX, of.slug),
+            title: of.title.to_owned(),
+            status: of.status,
             detail: detail.into(),
             errors: Vec::new(),
             task_status: None,
@@ -61,7 +65,23 @@ impl Problem {
         }
     }
 
-    /// The slug of the kind: `type` without [`Problem::PREFIX`].
+    /// A problem of this type as it may occur, for documents.
+    pub fn example(of: &ProblemType) -> Self {
+        let fault = |pointer: &str| Fault { pointer: pointer.to_owned(), detail: of.detail.to_owned() };
+        let task_status = match of {
+            of if *of == NO_RESULT => Some(Status::Running),
+            of if *of == ALREADY_ENDED => Some(Status::Finished),
+            _ => None,
+        };
+        Self { errors: of.pointer.map(fault).into_iter().collect(), task_status, ..Self::new(of, of.detail) }
+    }
+
+    /// Whether it is a problem of this type.
+    pub fn is(&self, of: &ProblemType) -> bool {
+        self.slug() == of.slug
+    }
+
+    /// The slug of the type: `type` without [`Problem::PREFIX`].
     pub fn slug(&self) -> &str {
         self.kind.strip_prefix(Self::PREFIX).unwrap_or(&self.kind)
     }

@@ -4,17 +4,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{ClaimId, TaskId};
-use crate::json_objects;
 use crate::name::{TypeName, WorkerName};
+use crate::object_only;
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::retry_policy::RetryHint;
 use crate::task::status::Reason;
 use crate::timestamp::Timestamp;
 use crate::trace_context::TraceContext;
-use crate::wire::error_text::ErrorText;
+use crate::wire::lossy_string::LossyString;
 
-json_objects!(read and written: Reports, Report);
+object_only!(deserialize and serialize: Reports, Report);
 
 /// A worker's reports about tasks that it was granted (`POST /api/Task/results`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,7 +35,7 @@ pub struct Reports {
 pub struct Report {
     /// The id of the task.
     pub id: TaskId,
-    /// The task's type, as it was granted: the result is held against the type's schema.
+    /// The task's type, as it was granted: the result is validated against the type's schema.
     #[serde(rename = "type")]
     pub type_name: TypeName,
     /// The number of the grant, as it was granted.
@@ -62,13 +62,13 @@ pub enum AttemptOutcome {
     /// The result that the operation returned.
     Result(RawJson),
     /// The error with which the operation failed. Half a character (a lone surrogate) is read as U+FFFD.
-    Error(#[serde(deserialize_with = "error_text")] String),
+    Error(#[serde(deserialize_with = "lossy_string")] String),
     /// The worker stops and releases the task, so that another worker can claim it.
     Released,
 }
 
-fn error_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    ErrorText::deserialize(deserializer).map(|text| text.0)
+fn lossy_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    LossyString::deserialize(deserializer).map(|text| text.0)
 }
 
 /// How a report was settled.
@@ -103,7 +103,7 @@ pub enum SettleResult {
         /// Why the report cannot be read.
         detail: String,
     },
-    /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a claim.
+    /// The report is not about the task's current grant and was refused: the task was granted anew, or waits for a grant.
     Stale,
     /// There is no task with this id that was last granted to the account or client that reports.
     Unknown,

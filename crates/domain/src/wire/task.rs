@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{SubjectId, TaskId};
-use crate::name::{TypeName, WorkerName};
+use crate::name::{ScheduleName, TypeName, WorkerName};
 use crate::raw_json::RawJson;
 use crate::task::attempt::Attempt;
 use crate::task::label::Labels;
 use crate::task::priority::Priority;
 use crate::task::retry_policy::RetryPolicy;
-use crate::task::status::{Reason, Status};
+use crate::task::status::{AttemptEnd, Reason, Status};
 use crate::task::ttl::Ttl;
 use crate::timestamp::Timestamp;
+use crate::wire::progress::Progress;
 
 /// A task. Members that have no value yet are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,13 +42,13 @@ pub struct Task {
     /// The task is ready, and may be claimed, from then on; `null`: from its submission on. While it waits to be tried again: the end
     /// of the pause.
     pub not_before: Option<Timestamp>,
-    /// When a worker claimed the task.
+    /// When the task was granted to a worker, the last time.
     pub start_date: Option<Timestamp>,
     /// When the task ended.
     pub end_date: Option<Timestamp>,
     /// `startDate` + `ttl`, or the end of `totalTtlMs` if that is earlier: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
-    /// How long the task may run, in milliseconds from the claim.
+    /// How long an attempt may run, in milliseconds from its grant.
     pub ttl: Ttl,
     /// How long all attempts may take together, in milliseconds from the first claim; `null`: not limited.
     pub total_ttl_ms: Option<Ttl>,
@@ -58,11 +59,49 @@ pub struct Task {
     pub max_attempts: u32,
     /// When the task is tried again; `null`: it is tried once.
     pub retry: Option<RetryPolicy>,
+    /// The task whose content was submitted again as this one; `null`: this one was submitted by itself.
+    pub rerun_of: Option<TaskId>,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
     pub attempt: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
+    /// The schedule that submitted the task.
+    pub schedule: Option<ScheduleName>,
+    /// The time of the schedule for which the task was submitted; `null` if somebody ran the schedule by hand.
+    pub scheduled_for: Option<Timestamp>,
+    /// What the operation has reported last of its progress.
+    pub progress: Option<Progress>,
+}
+
+/// An attempt of a task. Members that have no value yet are `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskAttempt {
+    /// The number of the attempt: 1 for the first.
+    #[schema(value_type = u32, minimum = 1, maximum = 2_147_483_647)]
+    pub attempt: Attempt,
+    /// The worker that runs or ran it.
+    pub worker_name: WorkerName,
+    /// When the worker claimed the task.
+    pub start_date: Timestamp,
+    /// A result that is reported later is refused.
+    pub deadline: Timestamp,
+    /// When the attempt ended.
+    pub end_date: Option<Timestamp>,
+    /// How the attempt ended.
+    pub end: Option<AttemptEnd>,
+    /// The error that the failed operation reported.
+    pub error: Option<String>,
+    /// How long after the deadline the result was reported, in milliseconds; only for `LATE_RESULT`.
+    pub late_by_ms: Option<u64>,
+}
+
+/// The attempts of a task, the first one first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskAttemptList {
+    /// The attempts.
+    pub attempts: Vec<TaskAttempt>,
 }
 
 /// A task in a list.

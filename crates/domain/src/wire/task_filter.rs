@@ -24,7 +24,7 @@ pub struct TaskFilter {
 
 impl TaskFilter {
     /// The filter that every task passes.
-    pub const ALL: Self = Self {
+    pub const UNFILTERED: Self = Self {
         status: None,
         type_name: None,
         labels: Vec::new(),

@@ -36,8 +36,8 @@ const FORGET_FAILURES: &str = "delete from failed_sign_in where account = $1";
 /// The right by which a password is replaced. The statement that replaces it checks the right once more.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PasswordRight {
-    /// The account itself, whose current password was checked while its tokens had this generation. Every other password begins
-    /// another one.
+    /// The account itself. `generation`: its token generation when the current password was checked; each password change raises
+    /// it.
     Own { generation: i64 },
     /// An administrator, whatever has happened to the account meanwhile.
     Admin(ActingAdmin),

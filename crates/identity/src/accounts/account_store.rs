@@ -69,7 +69,7 @@ on conflict do nothing"
 );
 
 /// Creates the operator's account unless an account has the name.
-const ENSURE: &str = "\
+const CREATE_BY_OPERATOR: &str = "\
 insert into account (id, name, lower_name, password_hash, has_generated_password, role, origin, created_at)
 values ($1, $2, $3, $4, true, 'User', 'operator', $5)
 on conflict do nothing";
@@ -91,7 +91,7 @@ select id, name, role, origin, created_at, disabled_at
 from account
 where lower_name = $1";
 
-const IS_ACTING: &str = concat!(
+const IS_STILL_ADMIN: &str = concat!(
     "\
 select 1 from account acting
 where ",
@@ -235,7 +235,7 @@ impl AccountStore {
             return Ok(CreateResult::Created(id));
         }
         if let CreationRight::Admin(_, acting) = right
-            && !self.is_acting(*acting).await?
+            && !self.is_still_admin(*acting).await?
         {
             return Ok(CreateResult::NotAdmin);
         }
@@ -301,7 +301,7 @@ impl AccountStore {
         hash: &str,
     ) -> Result<bool, DatabaseError> {
         let (id, now) = (Uuid::new_v4(), self.clock.now());
-        let created = on!(&self.db, write, pool => sqlx::query(ENSURE)
+        let created = on!(&self.db, write, pool => sqlx::query(CREATE_BY_OPERATOR)
             .bind(id).bind(name.as_str()).bind(name.lower_case()).bind(hash).bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(created == 1)
@@ -331,10 +331,9 @@ impl AccountStore {
         row.map(summary).transpose()
     }
 
-    /// Whether the administrator still is one, and no request of this generation was revoked. It tells why a statement that has checked
-    /// so has changed nothing.
-    pub(crate) async fn is_acting(&self, acting: ActingAdmin) -> Result<bool, DatabaseError> {
-        let found = on!(&self.db, read, pool => sqlx::query(IS_ACTING)
+    /// Whether the administrator still has the role and this token generation. Called to explain why a statement changed nothing.
+    pub(crate) async fn is_still_admin(&self, acting: ActingAdmin) -> Result<bool, DatabaseError> {
+        let found = on!(&self.db, read, pool => sqlx::query(IS_STILL_ADMIN)
             .bind(acting.id).bind(acting.generation).fetch_optional(pool).await.map(|row| row.is_some()))?;
         Ok(found)
     }
@@ -345,7 +344,7 @@ impl AccountStore {
         lower_name: &str,
         acting: ActingAdmin,
     ) -> Result<Unchanged, DatabaseError> {
-        Ok(if !self.is_acting(acting).await? {
+        Ok(if !self.is_still_admin(acting).await? {
             Unchanged::NotAdmin
         } else if self.find(lower_name).await?.is_some() {
             Unchanged::LastAdmin

@@ -10,13 +10,13 @@ const COMMON: &str = include_str!("../../assets/common-passwords.txt");
 /// Why the policy refuses a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPassword {
-    #[error("a password has at least {0} characters")]
+    #[error("a password must have at least {0} characters")]
     TooShort(usize),
-    #[error("a password has at most 1024 bytes")]
+    #[error("a password must have at most 1024 bytes")]
     TooLong,
     #[error("this password is too common and would be guessed early")]
     Common,
-    #[error("a password is more than one character, repeated, and more than blanks")]
+    #[error("a password must be more than one repeated character, and more than blanks")]
     Repetition,
     #[error("the password must not be the user name")]
     IsName,

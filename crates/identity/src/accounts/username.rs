@@ -19,11 +19,11 @@ pub enum InvalidName {
     #[error("choose a user name")]
     Empty,
     /// The text has more than 100 characters.
-    #[error("a user name has at most 100 characters")]
+    #[error("a user name must have at most 100 characters")]
     TooLong,
     /// The text has characters that look like others or cannot be seen, or begins with a punctuation mark.
     #[error(
-        "a user name is made of the letters a to z, digits and . _ - + @, and begins with a letter or a digit"
+        "a user name must be made of the letters a to z, digits and . _ - + @, and begin with a letter or a digit"
     )]
     Characters,
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use domain::json_objects;
+use domain::object_only;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ use crate::api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
 
-json_objects!(read: NewInvitation);
+object_only!(deserialize: NewInvitation);
 
 /// An invitation to create.
 #[derive(Deserialize, ToSchema)]

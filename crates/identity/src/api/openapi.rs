@@ -23,6 +23,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
         (name = "Tokens", description = "The endpoints of OAuth 2 and OpenID Connect: get a token, ask whose it is, verify it."),
         (name = "Accounts", description = "Manage accounts. The role is that of the account at the moment of the request; the one in the token does not count."),
         (name = "Health", description = "Probes for load balancers and orchestrators. No token is required."),
+        (name = "Problems", description = "What the types of problem documents (RFC 9457) mean. No token is required."),
     )
 )]
 pub(crate) struct ApiDoc;

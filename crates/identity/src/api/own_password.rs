@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::json_objects;
+use domain::object_only;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use web::client_address::ClientAddress;
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::authentication::lockout::SignInSource;
 use crate::password_change::{PasswordChangeError, change_password};
 
-json_objects!(read: PasswordChange);
+object_only!(deserialize: PasswordChange);
 
 /// Another password for the own account.
 #[derive(Deserialize, ToSchema)]

@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
-use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
-use domain::{Fault, Problem};
+use domain::problem_types::{accounts, requests};
+use domain::{Fault, Problem, ProblemType};
 use web::bearer::{BearerError, Challenge};
 use web::json_body::{InvalidBody, InvalidJson};
 use web::problem;
@@ -53,35 +53,26 @@ impl ApiError {
         Self::Field { pointer, rule: rule.to_string() }
     }
 
-    /// The HTTP status, the last part of the problem's `type`, and its title.
-    fn status_slug_title(&self) -> (StatusCode, &'static str, &'static str) {
+    const fn problem_type(&self) -> &'static ProblemType {
         match self {
-            Self::Challenge(Challenge::TokenMissing) => {
-                (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in")
-            }
-            Self::Challenge(Challenge::InsufficientScope(_)) => {
-                (StatusCode::FORBIDDEN, "insufficient-scope", "Insufficient scope")
-            }
-            Self::NoRoute => (StatusCode::NOT_FOUND, "no-such-address", "No such path"),
-            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-            Self::Challenge(_) => (StatusCode::UNAUTHORIZED, "invalid-token", "The token is not valid"),
-            Self::NotAdmin => (StatusCode::FORBIDDEN, "role-missing", "The role is missing"),
-            Self::NotOwnAccount => (StatusCode::FORBIDDEN, "not-own-account", "Not your account"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "no-such-user", "No such user"),
-            Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
-            Self::LastAdmin => (StatusCode::CONFLICT, "last-administrator", "The last administrator"),
-            Self::AccountChanged => (StatusCode::CONFLICT, "account-changed", "The account was changed"),
-            Self::InvalidQuery | Self::Json(InvalidJson::Syntax(_)) => {
-                (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
-            }
-            Self::Body(InvalidBody::NotJson) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
-            }
-            Self::Body(error) => (error.status(), "malformed", "The request cannot be read"),
-            Self::EmptyUpdate | Self::Json(InvalidJson::Shape(_)) | Self::Field { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request")
-            }
-            Self::Service(failure) => (failure.status(), failure.slug(), failure.title()),
+            Self::Challenge(Challenge::TokenMissing) => &requests::UNAUTHENTICATED,
+            Self::Challenge(Challenge::InsufficientScope(_)) => &requests::INSUFFICIENT_SCOPE,
+            Self::Challenge(_) => &requests::INVALID_TOKEN,
+            Self::NoRoute => &requests::NO_SUCH_ADDRESS,
+            Self::WrongMethod => &requests::METHOD_NOT_ALLOWED,
+            Self::NotAdmin => &requests::ROLE_MISSING,
+            Self::NotOwnAccount => &accounts::NOT_OWN_ACCOUNT,
+            Self::NotFound => &accounts::NO_SUCH_USER,
+            Self::NameTaken => &accounts::NAME_TAKEN,
+            Self::LastAdmin => &accounts::LAST_ADMINISTRATOR,
+            Self::AccountChanged => &accounts::ACCOUNT_CHANGED,
+            Self::InvalidQuery
+            | Self::Json(InvalidJson::Syntax(_))
+            | Self::Body(InvalidBody::Unreadable(_)) => &requests::MALFORMED,
+            Self::Body(InvalidBody::NotJson) => &requests::UNSUPPORTED_MEDIA_TYPE,
+            Self::Body(InvalidBody::TooLarge) => &requests::BODY_TOO_LARGE,
+            Self::EmptyUpdate | Self::Json(InvalidJson::Shape(_)) | Self::Field { .. } => &accounts::INVALID,
+            Self::Service(failure) => failure.problem_type(),
         }
     }
 
@@ -98,7 +89,7 @@ impl ApiError {
             Self::Challenge(_) => "the token is expired, revoked, malformed or of another issuer".to_owned(),
             Self::NotAdmin => "the token must be that of an account with the role Admin".to_owned(),
             Self::NotOwnAccount => {
-                "only the account itself can change its password so; administrators reset it".to_owned()
+                "only the account itself can change its password with the current one; an administrator resets it".to_owned()
             }
             Self::NotFound => "there is no account with this name".to_owned(),
             Self::NameTaken => "there is already an account with this name".to_owned(),
@@ -106,7 +97,7 @@ impl ApiError {
                 "this is the last administrator: give another account the role first".to_owned()
             }
             Self::AccountChanged => PasswordChangeError::Changed.to_string(),
-            Self::InvalidQuery => "the parameters are limit (1 to 1000) and after (a name)".to_owned(),
+            Self::InvalidQuery => "limit must be 1 to 1000, and after must be a name".to_owned(),
             Self::EmptyUpdate => "set role, disabled, or both".to_owned(),
             Self::Body(error) => error.to_string(),
             Self::Json(error) => error.to_string(),
@@ -151,9 +142,8 @@ impl<E: Into<ServiceFailure>> From<E> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, slug, title) = self.status_slug_title();
         let detail = self.detail();
-        let mut problem = Problem::new(status.as_u16(), slug, title, detail.clone());
+        let mut problem = Problem::new(self.problem_type(), detail.clone());
         let fault = self.pointer().map(|pointer| Fault { pointer: pointer.to_owned(), detail });
         problem.errors.extend(fault);
         let mut response = problem::response(problem);

@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use domain::json_objects;
+use domain::object_only;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::role::Role;
 use crate::secret_token::SecretToken;
 
-json_objects!(read: NewUser, UserChange);
+object_only!(deserialize: NewUser, UserChange);
 
 /// The most accounts on one page of the list, and the default.
 const MAX_PAGE_SIZE: i64 = 1000;
@@ -248,7 +248,7 @@ pub(crate) async fn unlock(
 ) -> Result<StatusCode, ApiError> {
     let (account, _) = app.accounts.find(name.lower_case()).await?.ok_or(ApiError::NotFound)?;
     app.lockout.unlock(account.id, Some(acting)).await?;
-    if !app.accounts.is_acting(acting).await? {
+    if !app.accounts.is_still_admin(acting).await? {
         return Err(REVOKED_MEANWHILE);
     }
     info!(target: "audit", { audit.event = "account_unlocked", account.id = %account.id, by.id = %acting.id }, "{} unlocked the account {}", acting.id, account.id);
@@ -274,7 +274,7 @@ pub(crate) async fn reset_password(
     let permit = app.password_hasher.acquire(client_address, name.lower_case()).await?;
     let hash = permit.hash(password.clone()).await;
     if app.accounts.set_password(account.id, &hash, PasswordRight::Admin(acting)).await?.is_none() {
-        let is_acting = app.accounts.is_acting(acting).await?;
+        let is_acting = app.accounts.is_still_admin(acting).await?;
         return Err(if is_acting { ApiError::NotFound } else { REVOKED_MEANWHILE });
     }
     info!(target: "audit", { audit.event = "password_reset", account.id = %account.id, by.id = %acting.id }, "{} reset the password of the account {}", acting.id, account.id);

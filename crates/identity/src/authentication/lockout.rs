@@ -16,10 +16,10 @@ use crate::secret_token::TokenDigest;
 use crate::time::{DAY, HOUR, SECOND};
 
 /// This many failures in a row from one source lock the account for that source for the first time.
-const MAX_FREE_FAILURES: u32 = 5;
+const LOCKOUT_THRESHOLD: u32 = 5;
 
 /// This many failures in a row from sources that are not known lock the account for all such sources.
-const MAX_FREE_FAILURES_UNKNOWN: u32 = 20;
+const LOCKOUT_THRESHOLD_UNKNOWN: u32 = 20;
 
 /// The first delay in microseconds; each further failure doubles it.
 const FIRST_DELAY: i64 = 30 * SECOND;
@@ -28,12 +28,12 @@ const FIRST_DELAY: i64 = 30 * SECOND;
 const MAX_DELAY: i64 = HOUR;
 
 /// A count is forgotten after this long without a failure, in microseconds.
-const FAILURES_TTL: i64 = DAY;
+const FAILURES_RETENTION: i64 = DAY;
 
 /// A source is known for this long after the last sign-in from it, in microseconds. The cookie of a device lives as long.
-pub(crate) const SOURCE_TTL: i64 = 180 * DAY;
+pub(crate) const SOURCE_RETENTION: i64 = 180 * DAY;
 
-/// So many sources of an account are known, those with the latest sign-ins: a sign-in without the cookie of a device adds one.
+/// The most known sources of an account; those with the latest sign-ins are kept. A sign-in without the cookie of a device adds one.
 const MAX_KNOWN_SOURCES: i64 = 64;
 
 /// The source of failures that stands for all sources that are not known.
@@ -155,8 +155,8 @@ impl Lockout {
         Self { db, clock }
     }
 
-    /// Whether the account is locked out now for this source. A known device counts for itself; without one a known network does,
-    /// and any other source counts for itself and among all that are not known.
+    /// Whether the account is locked out now for this source. Failures are counted for the known device, else for the known
+    /// network, else for the network and for all unknown sources together.
     pub(crate) async fn status(
         &self,
         account: &Account,
@@ -165,7 +165,7 @@ impl Lockout {
         let Account { id: account, token_generation: generation, .. } = *account;
         let (device, network, now) = (source.device_name(), source.network_name(), self.clock.now());
         let known: Vec<(String,)> = on!(&self.db, read, pool => sqlx::query_as(FIND_KNOWN)
-            .bind(account).bind(&device).bind(&network).bind(now - SOURCE_TTL).fetch_all(pool).await)?;
+            .bind(account).bind(&device).bind(&network).bind(now - SOURCE_RETENTION).fetch_all(pool).await)?;
         let is_known = |source: &String| known.iter().any(|(known,)| known == source);
         let sources = if is_known(&device) {
             [Some(device), None]
@@ -178,8 +178,8 @@ impl Lockout {
         let failures: Vec<(String, i64, i64)> = on!(&self.db, read, pool => sqlx::query_as(FIND_FAILURES)
             .bind(account).bind(one).bind(other).fetch_all(pool).await)?;
         let is_locked = |(source, count, last_at): &(String, i64, i64)| {
-            let free = if source == UNKNOWN { MAX_FREE_FAILURES_UNKNOWN } else { MAX_FREE_FAILURES };
-            now < last_at + delay(*count, free)
+            let threshold = if source == UNKNOWN { LOCKOUT_THRESHOLD_UNKNOWN } else { LOCKOUT_THRESHOLD };
+            now < last_at + delay(*count, threshold)
         };
         let is_locked_out = failures.iter().any(is_locked);
         Ok(LockoutStatus { account, generation, sources, is_locked_out })
@@ -194,7 +194,7 @@ impl Lockout {
         if source.device.is_none() {
             return Ok(false);
         }
-        let since = self.clock.now() - SOURCE_TTL;
+        let since = self.clock.now() - SOURCE_RETENTION;
         let found = on!(&self.db, read, pool => sqlx::query(FIND_DEVICE)
             .bind(lower_name).bind(source.device_name()).bind(since)
             .fetch_optional(pool).await.map(|row| row.is_some()))?;
@@ -202,7 +202,7 @@ impl Lockout {
     }
 
     /// Counts a failed sign-in. The count of an account that is locked out is not raised. Whatever the status, two rows are
-    /// written, so that the duration of a refusal does not tell it.
+    /// written, so that the time of a refusal does not reveal whether the account is locked.
     pub(crate) async fn record_failure(&self, status: &LockoutStatus) -> Result<(), DatabaseError> {
         let now = self.clock.now();
         for source in &status.sources {
@@ -211,7 +211,7 @@ impl Lockout {
                 _ => (UNKNOWN_ACCOUNT_ID, UNKNOWN),
             };
             on!(&self.db, write, pool => sqlx::query(RECORD_FAILURE)
-                .bind(account).bind(source).bind(now).bind(now - FAILURES_TTL).execute(pool).await.map(drop))?;
+                .bind(account).bind(source).bind(now).bind(now - FAILURES_RETENTION).execute(pool).await.map(drop))?;
         }
         Ok(())
     }
@@ -283,7 +283,7 @@ impl Lockout {
     pub(crate) async fn delete_expired(&self) -> Result<(), DatabaseError> {
         let now = self.clock.now();
         for (delete, before) in
-            [(DELETE_EXPIRED, now - FAILURES_TTL), (DELETE_EXPIRED_SOURCES, now - SOURCE_TTL)]
+            [(DELETE_EXPIRED, now - FAILURES_RETENTION), (DELETE_EXPIRED_SOURCES, now - SOURCE_RETENTION)]
         {
             on!(&self.db, write, pool => sqlx::query(delete).bind(before).execute(pool).await.map(drop))?;
         }
@@ -291,10 +291,10 @@ impl Lockout {
     }
 }
 
-/// How long an account is locked after this many failures in a row, of which `free` have no consequence, in microseconds.
-fn delay(failures: i64, free: u32) -> i64 {
+/// How long an account is locked after this many failures in a row, in microseconds; zero below `threshold`.
+fn delay(failures: i64, threshold: u32) -> i64 {
     let failures = u32::try_from(failures).unwrap_or(u32::MAX);
-    let Some(doublings) = failures.checked_sub(free) else { return 0 };
+    let Some(doublings) = failures.checked_sub(threshold) else { return 0 };
     FIRST_DELAY.checked_shl(doublings.min(16)).unwrap_or(MAX_DELAY).min(MAX_DELAY)
 }
 

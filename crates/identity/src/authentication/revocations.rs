@@ -16,7 +16,7 @@ use crate::time::{MINUTE, micros};
 /// For how long a revocation is published after the last token that it refuses has expired, in microseconds.
 const CLOCK_TOLERANCE: i64 = 5 * MINUTE;
 
-const LIST_ACCOUNTS: &str = "\
+const LIST_REVOKED_ACCOUNTS: &str = "\
 select id, token_generation from account where token_generation > $1
 union all
 select id, token_generation from deleted_account where token_generation > $1
@@ -96,7 +96,7 @@ impl Revocations {
     pub(crate) async fn list(&self) -> Result<RevocationList, DatabaseError> {
         let after = self.published_since();
         let accounts: Vec<(uuid::Uuid, i64)> = on!(&self.db, read, pool =>
-            sqlx::query_as(LIST_ACCOUNTS).bind(after).fetch_all(pool).await)?;
+            sqlx::query_as(LIST_REVOKED_ACCOUNTS).bind(after).fetch_all(pool).await)?;
         let accounts = accounts.into_iter().map(|(id, generation)| (id.to_string(), generation));
         let clients = self.clients().await?.into_iter().map(|(id, _, generation)| (id, generation));
         let clients = clients.filter(|(_, generation)| *generation > after);

@@ -75,7 +75,7 @@ pub fn check_key_file(path: &Path) -> Result<(), KeyError> {
 
 /// The state of the signing keys, for `tasker doctor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyFileState {
+pub struct SigningKeyState {
     /// The number of keys: next, current, previous.
     pub keys: usize,
     /// How long the current key has signed.
@@ -84,7 +84,7 @@ pub struct KeyFileState {
     pub period: Duration,
 }
 
-impl KeyFileState {
+impl SigningKeyState {
     /// Decrypts every key with the file at `path`. `None` if there are no keys yet; nothing is created.
     pub async fn read(db: Db, path: &Path, clock: ProcessClock) -> Result<Option<Self>, KeyError> {
         if KeyStore::new(db.clone()).list().await?.is_empty() {

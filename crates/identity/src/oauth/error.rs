@@ -31,7 +31,7 @@ pub(crate) enum TokenError {
     InvalidRequest(&'static str),
     #[error("a browser sent this request from a page of another site")]
     CrossSite,
-    #[error("Content-Encoding is gzip or identity")]
+    #[error("Content-Encoding must be gzip or identity")]
     Encoding,
     #[error("the token endpoint takes POST requests only")]
     Method,

@@ -114,7 +114,7 @@ async fn grant(
     }
 }
 
-/// The client of the request. Failures count against a rate limit of the network, and are told nothing while it is exhausted. A right secret is accepted even then: others with the same address may have exhausted it, and a secret that a
+/// The client of the request. Failures count against a rate limit of the network, and are answered with 429 while it is exhausted. A right secret is accepted even then: others with the same address may have exhausted it, and a secret that a
 /// program has is too long to be guessed.
 async fn authenticate_client<'a>(
     app: &'a App,

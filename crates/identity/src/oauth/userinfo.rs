@@ -33,7 +33,7 @@ pub(crate) struct UserInfo {
     roles: Option<Vec<Role>>,
 }
 
-/// Read whose token this is
+/// Read the account of a token
 ///
 /// The account of the token, which needs the scope `openid` (OpenID Connect Core 1.0, section 5.3).
 #[utoipa::path(get, path = "/connect/userinfo", operation_id = "getUserInfo", tag = "Tokens",
@@ -47,7 +47,7 @@ pub(crate) async fn show(
     user_info(&app, &headers, &extensions).await
 }
 
-/// Read whose token this is, by POST
+/// Read the account of a token, by POST
 ///
 /// The same as GET: a provider of OpenID Connect supports both.
 #[utoipa::path(post, path = "/connect/userinfo", operation_id = "postUserInfo", tag = "Tokens",

@@ -50,7 +50,7 @@ impl PageError {
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),
             Self::UnknownRole => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown role"),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "Registration is closed"),
-            Self::Service(failure) => (failure.status(), failure.title()),
+            Self::Service(failure) => (failure.status(), failure.problem_type().title),
         }
     }
 }

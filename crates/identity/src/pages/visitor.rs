@@ -15,7 +15,7 @@ use web::request_log::CallerId;
 use crate::accounts::account_store::Account;
 use crate::accounts::acting_admin::ActingAdmin;
 use crate::app::App;
-use crate::authentication::lockout::SOURCE_TTL;
+use crate::authentication::lockout::SOURCE_RETENTION;
 use crate::pages::error::PageError;
 use crate::pages::notice::{self, Notice};
 use crate::secret_token::{SecretToken, TokenDigest};
@@ -109,7 +109,7 @@ fn session_cookie(settings: &Settings) -> HostCookie {
 /// failures of strangers.
 fn device_cookie(settings: &Settings) -> HostCookie {
     HostCookie::new("tasker-device", settings.is_https())
-        .lasting(Duration::from_micros(SOURCE_TTL.unsigned_abs()))
+        .lasting(Duration::from_micros(SOURCE_RETENTION.unsigned_abs()))
 }
 
 /// The header that sets the cookie of a device.

@@ -102,8 +102,8 @@ pub(crate) struct Bearer {
     pub(crate) account: Option<Account>,
 }
 
-/// The bearer of a token that this Identity has issued, that has not expired, and whose account or client has not revoked it by
-/// another password, another role, disabling or removal since; else `None`. Every endpoint that takes a token asks here.
+/// The bearer of a token that this Identity has issued, that has not expired, and that was not revoked by a change of password or
+/// role, by disabling or by removal; else `None`. Every endpoint that takes a token calls this.
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Bearer>, DatabaseError> {
     let Some(claims) = verify(app, token) else { return Ok(None) };
     // The `sub` of a client's own token is no account id.

@@ -95,7 +95,7 @@ impl FirstKey {
     async fn create() -> Self {
         let (scratch, directory) = (TestDatabase::sqlite(), TempDir::new().unwrap());
         let (db, settings) = (scratch.open(), settings("http://127.0.0.1:1", directory.path().join("key")));
-        Identity::open(db.clone(), settings.clone(), ProcessClock::set_to(START)).await.unwrap();
+        Identity::open(db.clone(), settings.clone(), ProcessClock::manual_at(START)).await.unwrap();
         let row = on!(&db, read, pool =>
             sqlx::query_as("select kid, encrypted from signing_key").fetch_one(pool).await);
         Self { file: fs::read(settings.key_file).unwrap(), row: row.unwrap() }
@@ -134,7 +134,7 @@ impl TestService {
         change(&mut settings);
         let db = scratch.open();
         FIRST_KEY.get_or_init(FirstKey::create).await.install(&db, &settings.key_file).await;
-        Self::start(db, settings, ProcessClock::set_to(START), listener, scratch, key_directory).await
+        Self::start(db, settings, ProcessClock::manual_at(START), listener, scratch, key_directory).await
     }
 
     /// Another Identity with the same database and key file, as after a restart or beside this one.

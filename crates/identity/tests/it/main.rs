@@ -5,7 +5,7 @@
 mod client_credentials;
 mod deletion;
 mod discovery;
-mod edge;
+mod http_requests;
 mod keys;
 mod kit;
 mod lockout_by_source;
@@ -15,6 +15,7 @@ mod logs;
 mod openapi;
 mod own_password;
 mod pages;
+mod password_normalization;
 mod races;
 mod rate_limit_and_lockout;
 mod register;

@@ -54,12 +54,14 @@ fn the_document_lists_every_operation_under_a_name_of_its_own() {
             "createInvitation = POST /api/Invitation",
             "createUser = POST /api/User",
             "deleteUser = DELETE /api/User/{name}",
+            "explainProblemType = GET /errors/{slug}",
             "getMetadata = GET /.well-known/openid-configuration",
             "getOAuthMetadata = GET /.well-known/oauth-authorization-server",
             "getPublicKeys = GET /.well-known/openid-configuration/jwks",
             "getUser = GET /api/User/{name}",
             "getUserInfo = GET /connect/userinfo",
             "issueToken = POST /connect/token",
+            "listProblemTypes = GET /errors",
             "listRevocations = GET /connect/revocations",
             "listUsers = GET /api/User",
             "postUserInfo = POST /connect/userinfo",
@@ -75,8 +77,11 @@ async fn the_document_is_served_and_every_operation_of_it_exists() {
         let served = service.json("/swagger/v1/swagger.json").await;
         assert_eq!(served, document());
         for (path, method, operation) in operations(&served) {
-            let answer =
-                service.request(method.as_str(), &path.replace("{name}", "ann")).send().await.unwrap();
+            let answer = service
+                .request(method.as_str(), &path.replace("{name}", "ann").replace("{slug}", "no-such-user"))
+                .send()
+                .await
+                .unwrap();
             let needs_token = !operation["security"].as_array().unwrap().contains(&json!({}));
             assert_eq!(answer.status() == 401, needs_token, "{method} {path}: {}", answer.status());
             assert!(![404, 405].contains(&answer.status().as_u16()), "{method} {path}: {}", answer.status());
@@ -117,6 +122,9 @@ async fn answers_are_those_that_the_document_describes() {
             ),
             ("GET", "/health/ready", "/health/ready", "", 200),
             ("GET", "/health/ready?x=1", "/health/ready", "", 400),
+            ("GET", "/errors", "/errors", "", 200),
+            ("GET", "/errors/last-administrator", "/errors/{slug}", "", 200),
+            ("GET", "/errors/nothing", "/errors/{slug}", "", 404),
         ] {
             let request = service.request(method, path).bearer_auth(&token);
             let request = request.header("content-type", "application/json").body(body);
@@ -183,6 +191,62 @@ async fn a_form_in_another_encoding_is_refused_in_the_format_of_its_endpoint() {
             assert_eq!(refused.status(), 415, "{path}");
             assert_eq!(refused.headers()["content-type"], media_type, "{path}");
             assert_eq!(refused.headers()["accept-encoding"], "gzip, identity", "{path}");
+        }
+    })
+    .await;
+}
+
+/// The body of an operation as the document shows it, and its media type.
+fn example_body<'a>(document: &'a Value, operation: &'a Value) -> Option<(&'a str, &'a Value)> {
+    let (media_type, content) = operation["requestBody"]["content"].as_object()?.iter().next()?;
+    let schema = content["schema"]["$ref"].as_str().and_then(|reference| document.pointer(&reference[1..]));
+    Some((media_type, schema.and_then(|schema| schema["examples"].get(0)).expect("a body has an example")))
+}
+
+#[tokio::test]
+async fn the_example_of_every_request_is_answered_as_the_document_says() {
+    each_database(|service| async move {
+        service.register_admin("root").await;
+        let root = service.token("root").await;
+        let document = document();
+        // The accounts have the password of the examples.
+        let create = async |name: &str| {
+            let account = json!({"name": name, "password": "seven-green-herons"}).to_string();
+            let request = service.request("POST", "/api/User").bearer_auth(&root);
+            let created =
+                request.header(CONTENT_TYPE, "application/json").body(account).send().await.unwrap();
+            assert_eq!(created.status(), 201);
+        };
+        create("bea").await;
+        for (number, (path, method, operation)) in operations(&document).into_iter().enumerate() {
+            let (name, mut token) = (format!("ann{number}"), root.clone());
+            if path.contains("{name}") {
+                create(&name).await;
+            }
+            if operation["operationId"] == "changePassword" {
+                let own =
+                    service.request_token(&name, "seven-green-herons").await.json::<Value>().await.unwrap();
+                own["access_token"].as_str().unwrap().clone_into(&mut token);
+            }
+            let sent = path.replace("{name}", &name).replace("{slug}", "no-such-user");
+            let request = service.request(method.as_str(), &sent).bearer_auth(token);
+            let answer = match example_body(&document, &operation) {
+                None => request.send().await,
+                Some(("application/json", body)) => {
+                    request.header(CONTENT_TYPE, "application/json").body(body.to_string()).send().await
+                }
+                Some((_, form)) => {
+                    let fields = form.as_object().unwrap().iter();
+                    let fields = fields.map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+                    let fields: Vec<_> = fields
+                        .map(|field| if field.0 == "username" { ("username", "bea") } else { field })
+                        .collect();
+                    service.post(&sent, &fields).send().await
+                }
+            };
+            let status = answer.unwrap().status().as_u16();
+            assert!((200..300).contains(&status), "{method} {path}: {status}");
+            assert!(operation["responses"][status.to_string()].is_object(), "{method} {path}: {status}");
         }
     })
     .await;

@@ -24,7 +24,7 @@ async fn the_own_password_is_changed_with_the_current_one() {
         for (current, new, again, sentence) in [
             ("a guess", NEW, NEW, "This is not the current password"),
             (PASSWORD, "short", "short", "at least 8 characters"),
-            (PASSWORD, "zzzzzzzzzz", "zzzzzzzzzz", "more than one character, repeated"),
+            (PASSWORD, "zzzzzzzzzz", "zzzzzzzzzz", "more than one repeated character"),
             (PASSWORD, NEW, "another", "The two passwords differ."),
         ] {
             let refused = change(&service, &session, current, new, again).await;

@@ -25,7 +25,7 @@ async fn challenge(service: &TestService, token: Option<&str>) -> (StatusCode, S
 }
 
 #[tokio::test]
-async fn it_returns_the_account_of_the_token() {
+async fn userinfo_returns_the_account_of_the_token() {
     each_database(|service| async move {
         service.register("Ann").await;
         let token = service.token("ann").await;
@@ -114,7 +114,7 @@ async fn a_database_outage_says_when_to_try_again_and_an_error_of_the_database_d
         assert_eq!(unavailable.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(unavailable.headers()[RETRY_AFTER], "1");
         let problem: Value = unavailable.json().await.unwrap();
-        assert_eq!(problem["type"], "urn:tasker:problem:unavailable");
+        assert_eq!(problem["type"], "/errors/unavailable");
     })
     .await;
 }

@@ -259,7 +259,7 @@ async fn a_refusal_names_the_field_and_the_rule() {
         service.register_admin("root").await;
         let root = service.token("root").await;
         for (body, pointer, rule) in [
-            (json!({"name": "a b"}), "/name", "a user name is made of"),
+            (json!({"name": "a b"}), "/name", "a user name must be made of"),
             (json!({"name": "ann", "password": "short"}), "/password", "8 characters"),
             (json!({"name": "ann", "role": "King"}), "", "unknown variant `King`"),
             (json!({"name": "ann", "admin": true}), "", "unknown field `admin`"),

@@ -1,8 +1,8 @@
 //! The cases that are measured, and their names.
 
-/// The database.
+/// The database server or library that a case measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum DatabaseKind {
     Postgres,
     Sqlite,
 }
@@ -19,7 +19,7 @@ pub(crate) enum ClaimBy {
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
-    pub(crate) kind: Kind,
+    pub(crate) kind: DatabaseKind,
     pub(crate) claim_by: ClaimBy,
     /// How many tasks each call of the store carries.
     pub(crate) batch: usize,
@@ -36,7 +36,7 @@ impl Case {
     pub(crate) fn all(quick: bool) -> Vec<Self> {
         let mut cases = Vec::new();
         let batches: &[usize] = if quick { &[10, 100] } else { &[1, 10, 100, 500] };
-        for kind in [Kind::Postgres, Kind::Sqlite] {
+        for kind in [DatabaseKind::Postgres, DatabaseKind::Sqlite] {
             for waiting in [false, true] {
                 for claim_by in [ClaimBy::Id, ClaimBy::Type] {
                     for &batch in batches {
@@ -45,7 +45,7 @@ impl Case {
                     }
                 }
                 for claim_by in [ClaimBy::Id, ClaimBy::Type] {
-                    if kind == Kind::Postgres || !quick && !waiting {
+                    if kind == DatabaseKind::Postgres || !quick && !waiting {
                         let writers = writers(kind, 100);
                         cases.push(Self { kind, claim_by, batch: 100, writers, waiting, snapshot: true });
                     }
@@ -58,8 +58,8 @@ impl Case {
     /// The name by which a word of the command line chooses the case.
     pub(crate) fn name(&self) -> String {
         let kind = match self.kind {
-            Kind::Postgres => "postgres",
-            Kind::Sqlite => "sqlite",
+            DatabaseKind::Postgres => "postgres",
+            DatabaseKind::Sqlite => "sqlite",
         };
         let claim_by = match self.claim_by {
             ClaimBy::Id => "by-id",
@@ -72,10 +72,10 @@ impl Case {
 }
 
 /// As many loops as the database can use: SQLite writes one batch at a time, and two loops with big batches keep two cores busy.
-fn writers(kind: Kind, batch: usize) -> usize {
+fn writers(kind: DatabaseKind, batch: usize) -> usize {
     match (kind, batch) {
-        (Kind::Sqlite, _) => 1,
-        (Kind::Postgres, 500..) => 2,
-        (Kind::Postgres, _) => 4,
+        (DatabaseKind::Sqlite, _) => 1,
+        (DatabaseKind::Postgres, 500..) => 2,
+        (DatabaseKind::Postgres, _) => 4,
     }
 }

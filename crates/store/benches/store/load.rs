@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::cases::{Case, ClaimBy};
 use crate::host_usage::Usage;
+use crate::sample_task::{sample_submission, task_type};
 use crate::setup::Setup;
-use crate::submission::{kind, submission};
 
 /// The figures of one window of time.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Writer {
 
     /// Takes a batch from submission to result; returns how many tasks finished.
     async fn round(&self) -> u64 {
-        let tasks: Vec<Submission> = (0..self.batch).map(|_| submission(&self.store)).collect();
+        let tasks: Vec<Submission> = (0..self.batch).map(|_| sample_submission(&self.store)).collect();
         self.store.submit(&tasks).await.unwrap();
         let granted = self.claim(&tasks).await;
         let reports = granted.iter().map(|Granted { grant, worker }| AttributedReport {
@@ -140,7 +140,7 @@ impl Writer {
                     slots,
                     is_first_look: true,
                 };
-                self.store.claim_by_type(&[request], &[kind()], Duration::ZERO).await.unwrap().granted
+                self.store.claim_by_type(&[request], &[task_type()], Duration::ZERO).await.unwrap().granted
             }
         }
     }

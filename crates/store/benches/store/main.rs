@@ -10,12 +10,12 @@
 mod cases;
 mod host_usage;
 mod load;
+mod sample_task;
 mod setup;
-mod submission;
 
 use std::time::Duration;
 
-use crate::cases::{Case, Kind};
+use crate::cases::{Case, DatabaseKind};
 use crate::load::Sample;
 use crate::setup::Setup;
 
@@ -70,7 +70,7 @@ async fn run(cases: &[Case], plan: Plan) {
     println!("120 B of parameters, 20 B of result, {} waiting where many wait", plan.waiting);
     println!("{}", host_usage::describe());
     println!("\n{HEAD}");
-    for kind in [Kind::Postgres, Kind::Sqlite] {
+    for kind in [DatabaseKind::Postgres, DatabaseKind::Sqlite] {
         for waiting in [false, true] {
             let here: Vec<&Case> = cases.iter().filter(|c| c.kind == kind && c.waiting == waiting).collect();
             let mut shared = None;

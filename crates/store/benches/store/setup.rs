@@ -11,8 +11,8 @@ use store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::cases::Kind;
-use crate::submission::submission;
+use crate::cases::DatabaseKind;
+use crate::sample_task::sample_submission;
 
 /// A database that is dropped after the measurement.
 pub(crate) struct Setup {
@@ -40,11 +40,13 @@ fn server() -> String {
 
 impl Setup {
     /// Creates a database with `waiting` waiting tasks.
-    pub(crate) async fn create(kind: Kind, waiting: usize) -> Self {
+    pub(crate) async fn create(kind: DatabaseKind, waiting: usize) -> Self {
         let directory = TempDir::new().unwrap();
         let (url, postmaster) = match kind {
-            Kind::Sqlite => (format!("sqlite:{}", directory.path().join("tasker.db").display()), None),
-            Kind::Postgres => {
+            DatabaseKind::Sqlite => {
+                (format!("sqlite:{}", directory.path().join("tasker.db").display()), None)
+            }
+            DatabaseKind::Postgres => {
                 let server = server();
                 let name = format!("tasker_bench_{}", std::process::id());
                 let mut admin = PgConnection::connect(&server).await.unwrap();
@@ -71,7 +73,7 @@ impl Setup {
             let store = self.store.clone();
             fillers.spawn(async move {
                 for _ in 0..waiting / 3000 {
-                    let batch: Vec<_> = (0..1000).map(|_| submission(&store)).collect();
+                    let batch: Vec<_> = (0..1000).map(|_| sample_submission(&store)).collect();
                     store.submit(&batch).await.unwrap();
                 }
             });

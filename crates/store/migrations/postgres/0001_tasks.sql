@@ -95,6 +95,28 @@ create table outcome (
 );
 create index outcome_owner on outcome (owner, status, id);
 
+-- Submissions with an idempotency key, until they are forgotten. A row is inserted by the statement that inserts the tasks, and
+-- never updated.
+create table idempotency (
+    owner        uuid   not null,
+    key_hash     uuid   not null, -- of the owner and the key
+    content_hash uuid   not null, -- of what was submitted under the key
+    tasks        text   not null, -- the ids of the tasks, a JSON array
+    created_at   bigint not null,
+    primary key (owner, key_hash)
+);
+create index idempotency_created on idempotency (created_at);
+
+-- What operations have reported last of their progress: one row for each task of which there was a report. It counts for its attempt,
+-- and is deleted with the task.
+create table progress (
+    id          uuid     primary key,
+    attempt     integer  not null,
+    percent     smallint not null check (percent between 0 and 100),
+    message     text,
+    reported_at bigint   not null
+);
+
 -- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
 -- its own.
 create table installation (
@@ -131,6 +153,31 @@ create table worker (
     is_lost            boolean not null default false
 );
 create index worker_subject on worker (subject);
+
+-- Schedules: tasks that are submitted again and again. A run moves next_at on in the transaction that inserts its task.
+create table schedule (
+    owner         uuid    not null,
+    name          text    not null,
+    created_at    bigint  not null,
+    revision      integer not null, -- raised by each change but those that a run makes
+    cron          text,
+    time_zone     text,             -- of cron
+    every_ms      bigint,
+    anchor_at     bigint  not null, -- every_ms counts from then
+    missed        text    not null check (missed in ('skip', 'one', 'all')),
+    overlap       text    not null check (overlap in ('allow', 'skip')),
+    type          text    not null,
+    task          text    not null, -- the submission, as JSON
+    is_paused     boolean not null default false,
+    next_at       bigint,           -- the next run; null: none, or paused
+    last_task     uuid,
+    last_for_at   bigint,           -- the time for which last_task was submitted
+    last_error    text,
+    last_error_at bigint,
+    primary key (owner, name),
+    check ((cron is null) = (time_zone is null) and (cron is null) <> (every_ms is null))
+);
+create index schedule_next on schedule (next_at) where next_at is not null;
 
 -- Whether tasks may be granted under a claim: no other statement is granting under it at this moment, and nothing runs
 -- under it. A volatile function, because its second query must see what was committed before the lock was free: the

@@ -91,6 +91,28 @@ create table outcome (
 ) strict;
 create index outcome_owner on outcome (owner, status, id);
 
+-- Submissions with an idempotency key, until they are forgotten. A row is inserted in the transaction that inserts the tasks, and
+-- never updated.
+create table idempotency (
+    owner        blob    not null,
+    key_hash     blob    not null, -- of the owner and the key
+    content_hash blob    not null, -- of what was submitted under the key
+    tasks        text    not null, -- the ids of the tasks, a JSON array
+    created_at   integer not null,
+    primary key (owner, key_hash)
+) strict, without rowid;
+create index idempotency_created on idempotency (created_at);
+
+-- What operations have reported last of their progress: one row for each task of which there was a report. It counts for its attempt,
+-- and is deleted with the task.
+create table progress (
+    id          blob     primary key,
+    attempt     integer  not null,
+    percent     integer  not null check (percent between 0 and 100),
+    message     text,
+    reported_at integer  not null
+) strict;
+
 -- The id of this installation, in every Kafka message: one row. A copy of the database that runs beside the original needs an id of
 -- its own.
 create table installation (
@@ -128,6 +150,31 @@ create table worker (
     is_lost            integer not null default 0 check (is_lost in (0, 1))
 ) strict;
 create index worker_subject on worker (subject);
+
+-- Schedules: tasks that are submitted again and again. A run moves next_at on in the transaction that inserts its task.
+create table schedule (
+    owner         blob    not null,
+    name          text    not null,
+    created_at    integer not null,
+    revision      integer not null, -- raised by each change but those that a run makes
+    cron          text,
+    time_zone     text,             -- of cron
+    every_ms      integer,
+    anchor_at     integer not null, -- every_ms counts from then
+    missed        text    not null check (missed in ('skip', 'one', 'all')),
+    overlap       text    not null check (overlap in ('allow', 'skip')),
+    type          text    not null,
+    task          text    not null, -- the submission, as JSON
+    is_paused     integer not null default 0 check (is_paused in (0, 1)),
+    next_at       integer,          -- the next run; null: none, or paused
+    last_task     blob,
+    last_for_at   integer,          -- the time for which last_task was submitted
+    last_error    text,
+    last_error_at integer,
+    primary key (owner, name),
+    check ((cron is null) = (time_zone is null) and (cron is null) <> (every_ms is null))
+) strict;
+create index schedule_next on schedule (next_at) where next_at is not null;
 
 -- Every task with its status, for people; Tasker does not read it. Ids and instants are text. The deadline and ran_seconds
 -- belong to the last attempt, waited_seconds lasts from the submission to its start. Of a task that has not ended, durations

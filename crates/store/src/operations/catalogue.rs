@@ -24,8 +24,7 @@ const TYPES: &str = "select type from operation_type";
 const LOCK_TYPE: &str =
     "update operation_type set is_removed = is_removed where type = $1 and not is_removed returning subject";
 
-const IS_AWAITED: &str =
-    "select 1 from unfinished_task where type = $1 and priority = 4 and phase = 1 limit 1";
+const IS_AWAITED: &str = "select 1 from unfinished_task where type = $1 and phase = 1 limit 1";
 
 const REMOVE: &str = "delete from operation where type = $1 and version = coalesce($2, version)";
 

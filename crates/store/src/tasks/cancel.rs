@@ -26,7 +26,7 @@ macro_rules! cancel_on_postgres {
             " returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at
             ) ",
             insert_outcome!(now: "(select now_us())", cancelled: "'REQUESTED'", by: $by, from: "gone"),
-            " returning id, attempt, reason, ended_at, 0::bigint as late_us"
+            " returning id, attempt, reason, ended_at, 0::bigint as late_us, worker, subject"
         )
     };
 }
@@ -37,7 +37,7 @@ macro_rules! cancel_on_sqlite {
             insert_outcome!(now: "?2", cancelled: "'REQUESTED'", by: $by, from: "unfinished_task"),
             " where id in (select unhex(value, '-') from json_each(?1)) and ",
             $condition,
-            " returning id, attempt, reason, ended_at, 0 as late_us"
+            " returning id, attempt, reason, ended_at, 0 as late_us, worker, subject"
         )
     };
 }

@@ -13,7 +13,7 @@ use crate::store::Store;
 /// A claim for one task. A batch names each task at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimById {
-    /// The task.
+    /// The task that is claimed.
     pub id: TaskId,
     /// The claim's id; a repeated claim has the same one.
     pub claim: ClaimId,
@@ -28,7 +28,7 @@ pub struct ClaimById {
 pub struct Granted {
     /// What the worker receives. For a claim that is repeated by name, `claim` is the first one's.
     pub grant: Grant,
-    /// The worker.
+    /// The worker that claims the task.
     pub worker: WorkerName,
 }
 
@@ -58,8 +58,9 @@ const POSTGRES: &str = concat!(
         u.due_at - (select now_us()) as remaining_us, t.traceparent"
 );
 
-/// What already runs under the same claim. It is a statement of its own after the first: a claim that raced its own repeat
-/// waited there for the row, and only a newer snapshot shows what the other one was granted.
+/// What already runs under the same claim. It is a statement of its own after the first: if two requests with one
+/// claim id run at once, the second waits in the first statement for the row lock, and only a later statement sees what the first
+/// request was granted.
 const REPEATED_POSTGRES: &str = "
     select u.id, u.type as name, t.parameters, u.attempt, u.claim, u.worker,
         u.due_at - (select now_us()) as remaining_us, t.traceparent
@@ -108,7 +109,7 @@ row_struct! {
 }
 
 impl Store {
-    /// Grants each ready task to its claim. What already runs under the same claim is granted again, with the time that is
+    /// Grants each ready task to its claim. What already runs under the same claim is returned again, with the time that is
     /// left. Tasks that are missing from the answer are granted to others, have ended, or are unknown.
     pub async fn claim_by_id(&self, claims: &[ClaimById]) -> Result<Vec<Granted>, DatabaseError> {
         let mut claims: Vec<&ClaimById> = claims.iter().collect();
@@ -172,10 +173,10 @@ pub(crate) async fn claim_on_sqlite(
 pub(crate) fn decode_grants(rows: impl IntoIterator<Item = GrantRow>) -> Vec<Granted> {
     let log =
         |error: &DatabaseError| tracing::error!(%error, "a corrupt task was claimed; it ends by its TTL");
-    rows.into_iter().filter_map(|row| granted(row).inspect_err(log).ok()).collect()
+    rows.into_iter().filter_map(|row| decode_grant(row).inspect_err(log).ok()).collect()
 }
 
-fn granted(row: GrantRow) -> Result<Granted, DatabaseError> {
+fn decode_grant(row: GrantRow) -> Result<Granted, DatabaseError> {
     let id = row.id;
     let parameters = row.parameters.map(RawJson::parse).transpose();
     Ok(Granted {

@@ -67,7 +67,7 @@ impl Store {
         let rows: Vec<CountRow> = on!(&self.db, read, pool =>
             sqlx::query_as(text).bind(id).bind(Uuid::nil()).bind(Uuid::max()).bind(i64::from(limit))
                 .fetch_all(pool).await)?;
-        let mut types = rows.into_iter().map(type_count).collect::<Result<Vec<_>, _>>()?;
+        let mut types = rows.into_iter().map(|row| type_count(&row)).collect::<Result<Vec<_>, _>>()?;
         types.sort_by(|a, b| {
             (a.type_name.as_str(), a.status as u8).cmp(&(b.type_name.as_str(), b.status as u8))
         });
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-fn type_count(row: CountRow) -> Result<TypeCount, DatabaseError> {
+fn type_count(row: &CountRow) -> Result<TypeCount, DatabaseError> {
     let type_name: TypeName = parse_column("task", format_args!("of type {:?}", row.name), &row.name)?;
     let status = parse_column("outcome", &type_name, &row.status)?;
     Ok(TypeCount { type_name, status, count: row.tasks.cast_unsigned() })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::tasks::insert_outcome::insert_outcome;
-use crate::tasks::rows::EndedTask;
+use crate::tasks::rows::{EndedTask, GrantWorker, StoppedGrant, grant_worker, stopped_grant};
 
 /// The statement that ends the attempts that `$held` selects and locks: columns of `unfinished_task`, and `reason`, `error`,
 /// `is_permanent` (no further attempt) and `retry_after_ms` (the pause that the operation asked for, or null).
@@ -60,7 +60,7 @@ macro_rules! end_attempts_on_postgres {
             ),
             ")
             select id, type as name, queue, attempt, reason, greatest((select now_us()), started_at) as ended_at,
-                (select now_us()) - due_at as late_us, retry_at
+                (select now_us()) - due_at as late_us, retry_at, worker, subject
             from decided"
         )
     };
@@ -72,7 +72,7 @@ pub(crate) use end_attempts_on_postgres;
 /// tried again. The statement adds `reason`, `error`, `is_permanent` and `retry_after_ms`.
 macro_rules! held_columns_on_sqlite {
     () => {
-        "u.id, u.type as name, u.queue, u.attempt, u.started_at, u.due_at, u.retries_left, u.backoff_ms, u.budget_end_at,
+        "u.id, u.type as name, u.queue, u.attempt, u.worker, u.subject, u.started_at, u.due_at, u.retries_left, u.backoff_ms, u.budget_end_at,
         t.start_within_ms, t.options"
     };
 }
@@ -147,6 +147,15 @@ pub struct RetriedTask {
     pub ready_at: Timestamp,
     /// Microseconds from the attempt's deadline to its end; negative if it ended earlier.
     pub late_us: i64,
+    /// The worker that was running it.
+    pub grant_worker: Option<GrantWorker>,
+}
+
+impl RetriedTask {
+    /// The grant that must be stopped.
+    pub fn stopped_grant(&self) -> Option<StoppedGrant> {
+        stopped_grant(self.id, self.attempt, self.grant_worker.as_ref())
+    }
 }
 
 row_struct! {
@@ -160,6 +169,8 @@ row_struct! {
         ended_at: i64,
         late_us: i64,
         retry_at: Option<i64>,
+        worker: Option<String>,
+        subject: Option<Uuid>,
     }
 }
 
@@ -170,6 +181,8 @@ row_struct! {
         name: String,
         queue: String,
         attempt: i32,
+        worker: Option<String>,
+        subject: Option<Uuid>,
         started_at: Option<i64>,
         due_at: i64,
         retries_left: i32,
@@ -252,6 +265,8 @@ impl HeldRow {
             ended_at: self.started_at.map_or(now, |started| now.max(started)),
             late_us: now - self.due_at,
             retry_at,
+            worker: self.worker,
+            subject: self.subject,
         }
     }
 }
@@ -272,9 +287,17 @@ pub(crate) fn decode_ended_attempts(rows: Vec<EndedAttemptRow>) -> Result<EndedA
         let (id, attempt) = (TaskId(row.id), row.attempt.cast_unsigned());
         let reason = parse_column("outcome", id, &row.reason)?;
         let (ended, late_us) = (Timestamp(row.ended_at), row.late_us);
+        let grant_worker = grant_worker(row.id, row.worker, row.subject)?;
         match row.retry_at {
             None => {
-                attempts.ended.push(EndedTask { id, attempt, reason: Some(reason), ended, late_us });
+                attempts.ended.push(EndedTask {
+                    id,
+                    attempt,
+                    reason: Some(reason),
+                    ended,
+                    late_us,
+                    grant_worker,
+                });
             }
             Some(ready_at) => attempts.retried.push(RetriedTask {
                 id,
@@ -285,6 +308,7 @@ pub(crate) fn decode_ended_attempts(rows: Vec<EndedAttemptRow>) -> Result<EndedA
                 ended,
                 ready_at: Timestamp(ready_at),
                 late_us,
+                grant_worker,
             }),
         }
     }

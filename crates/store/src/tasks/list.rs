@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn dates_bound_the_ids_that_are_read() {
         let bounds = |created_after, created_before| {
-            let filter = TaskFilter { created_after, created_before, ..TaskFilter::ALL };
+            let filter = TaskFilter { created_after, created_before, ..TaskFilter::UNFILTERED };
             let Bounds { least, greatest } = Bounds::of(&filter, PageRequest::FIRST);
             (least, greatest)
         };

@@ -36,7 +36,7 @@ fn statements(is_postgres: bool) -> Vec<(String, String, &'static str, &'static 
     let plain = |source| TaskFilter {
         status: status(source),
         labels: if source == Source::Labelled { label.clone() } else { Vec::new() },
-        ..TaskFilter::ALL
+        ..TaskFilter::UNFILTERED
     };
     let full = |source| TaskFilter {
         type_name: "ECHO".parse().ok(),

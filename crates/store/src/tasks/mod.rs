@@ -1,17 +1,22 @@
 //! The statements over tasks, one file for each operation on them.
 
 pub(crate) mod admin;
+pub(crate) mod attempts;
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;
+pub(crate) mod content;
 pub(crate) mod count;
+pub(crate) mod current_status;
 pub(crate) mod end_attempts;
+pub(crate) mod events;
 pub(crate) mod expire;
 pub(crate) mod insert_outcome;
 pub(crate) mod list;
 #[cfg(test)]
 mod list_plans;
 pub(crate) mod list_statement;
+pub(crate) mod progress;
 pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod queries;
@@ -19,6 +24,6 @@ pub(crate) mod release;
 pub(crate) mod rows;
 pub(crate) mod settle;
 pub(crate) mod slot_assignment;
-pub(crate) mod standing;
 pub(crate) mod submit;
+pub(crate) mod submit_requests;
 pub(crate) mod worker_lost;

@@ -18,6 +18,8 @@ const POSTGRES: &str = "
     ), deleted_labels as (
         delete from task_label l using old, json_each_text(old.options::json->'labels') label
         where l.owner = old.owner and l.key = label.key and l.value = label.value and l.id = old.id
+    ), deleted_progress as (
+        delete from progress p using old where p.id = old.id
     )
     delete from task t using old where t.id = old.id";
 
@@ -32,6 +34,8 @@ const DELETE_OUTCOMES_SQLITE: &str =
 
 const DELETE_ATTEMPTS_SQLITE: &str =
     "delete from attempt where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_PROGRESS_SQLITE: &str =
+    "delete from progress where id in (select unhex(value, '-') from json_each(?1))";
 
 const DELETE_LABELS_SQLITE: &str = "
     delete from task_label where (owner, key, value, id) in (
@@ -55,7 +59,8 @@ impl Store {
                             deleted.fetch_all(&mut *connection).await?;
                         let ids = encode_batch(deleted.iter().map(|(id, ..)| id));
                         sqlx::query(DELETE_OUTCOMES_SQLITE).bind(&ids).execute(&mut *connection).await?;
-                        sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(&ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_PROGRESS_SQLITE).bind(ids).execute(&mut *connection).await?;
                         let with_options: Vec<_> =
                             deleted.iter().filter(|(.., options)| options.is_some()).collect();
                         if !with_options.is_empty() {

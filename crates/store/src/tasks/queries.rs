@@ -2,22 +2,25 @@
 
 use database::{DatabaseError, on};
 use domain::{
-    OwnerId, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, TaskOptions, Timestamp, Ttl,
-    TypeName,
+    OwnerId, Progress, RawJson, Reason, Status, SubjectId, Task, TaskCounts, TaskId, TaskOptions, Timestamp,
+    Ttl, TypeName,
 };
 use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
+use crate::priorities_in_use::ScanKey;
 use crate::store::Store;
 use crate::tasks::rows::{ReadyRow, ReadyTask, ready_task};
 
-/// One statement: two might find a task that ends in between in neither table.
+/// In one statement, since a task that ends between two would be in neither table.
 const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
         case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error, o.cancelled_by,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
-        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker
+        coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker,
+        p.percent, p.message, p.reported_at
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
+    left join progress p on p.id = t.id and p.attempt = coalesce(o.attempt, u.attempt)
     where t.id = $1 and t.owner = $2";
 
 const RESULT: &str = "
@@ -27,7 +30,7 @@ const RESULT: &str = "
 
 const READY: &str = "
     select id, type as name, queue, attempt, ready_at from unfinished_task
-    where type = $1 and priority = 4 and ready_at <= $2 and phase = 1
+    where type = $1 and priority = $4 and ready_at <= $2 and phase = 1
     order by ready_at limit $3";
 
 const UNFINISHED: &str =
@@ -62,11 +65,14 @@ row_struct! {
         ended_at: Option<i64>,
         attempt: i32,
         worker: Option<String>,
+        percent: Option<i16>,
+        message: Option<String>,
+        reported_at: Option<i64>,
     }
 }
 
 row_struct! {
-    struct EndingRow {
+    struct StatusAndResultRow {
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -86,12 +92,12 @@ row_struct! {
 
 /// A task's status, and what it returned if it has finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// The status.
+pub struct StatusAndResult {
+    /// The task's status when it was read.
     pub status: Status,
-    /// Why it was cancelled; `None` in every other status.
+    /// Why the task was cancelled; `None` in every other status.
     pub reason: Option<Reason>,
-    /// What it returned; `None` unless it has finished.
+    /// What the operation returned; `None` unless the task has finished.
     pub result: Option<RawJson>,
 }
 
@@ -111,11 +117,11 @@ impl Store {
     }
 
     /// The status and the result of the task `id` of `owner`; `None` if there is none or it is another owner's.
-    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<Ending>, DatabaseError> {
-        let row: Option<EndingRow> = on!(&self.db, read, pool =>
+    pub async fn result(&self, owner: OwnerId, id: TaskId) -> Result<Option<StatusAndResult>, DatabaseError> {
+        let row: Option<StatusAndResultRow> = on!(&self.db, read, pool =>
             sqlx::query_as(RESULT).bind(id.0).bind(owner.0).fetch_optional(pool).await)?;
         row.map(|row| {
-            Ok(Ending {
+            Ok(StatusAndResult {
                 status: status_of(id, row.phase, row.status.as_deref())?,
                 reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
                 result: row.result.map(|text| json(id, text)).transpose()?,
@@ -132,10 +138,14 @@ impl Store {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<ReadyTask>, DatabaseError> {
+        self.discover_priorities(types).await?;
         let mut ready = Vec::new();
-        for name in types {
-            let rows: Vec<ReadyRow> = on!(&self.db, read, pool =>
-                sqlx::query_as(READY).bind(name.as_str()).bind(since.0).bind(i64::from(limit)).fetch_all(pool).await)?;
+        for ScanKey { type_name, priority } in self.priorities().scan_keys(types) {
+            let (type_name, priority) = (type_name.as_str(), i16::from(priority.get()));
+            let rows: Vec<ReadyRow> = on!(&self.db, read, pool => {
+                let ready = sqlx::query_as(READY).bind(type_name).bind(since.0).bind(i64::from(limit));
+                ready.bind(priority).fetch_all(pool).await
+            })?;
             for row in rows {
                 ready.push(ready_task(&row)?);
             }
@@ -166,6 +176,8 @@ impl Store {
 }
 
 fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
+    let status = status_of(id, row.phase, row.status.as_deref())?;
+    let progress = progress(row.percent, row.message, row.reported_at).filter(|_| status != Status::Created);
     let ttl = Ttl::try_from(row.ttl_ms.cast_unsigned()).map_err(|error| corrupt("task", id, error))?;
     let options = read_options(id, row.options.as_deref())?;
     let max_attempts = options.max_attempts();
@@ -174,7 +186,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         id,
         type_name: parse_column("task", id, &row.name)?,
         parameters: row.parameters.map(|text| json(id, text)).transpose()?,
-        status: status_of(id, row.phase, row.status.as_deref())?,
+        status,
         reason: row.reason.map(|reason| parse_column("outcome", id, &reason)).transpose()?,
         error: row.error,
         cancelled_by: row.cancelled_by.map(SubjectId),
@@ -189,8 +201,12 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         priority: options.priority,
         max_attempts,
         retry: options.retry,
+        rerun_of: options.rerun_of,
         attempt: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
+        schedule: options.schedule,
+        scheduled_for: options.scheduled_for,
+        progress,
     })
 }
 
@@ -198,6 +214,16 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
 pub(crate) fn read_options(id: TaskId, options: Option<&str>) -> Result<TaskOptions, DatabaseError> {
     let options = options.map(serde_json::from_str).transpose();
     Ok(options.map_err(|error| corrupt("task", id, error))?.unwrap_or_default())
+}
+
+/// The progress in the columns of `progress`, which are null without a report.
+pub(crate) fn progress(
+    percent: Option<i16>,
+    message: Option<String>,
+    reported_at: Option<i64>,
+) -> Option<Progress> {
+    let percent = u32::try_from(percent?).ok()?;
+    Some(Progress { percent, message, date: Timestamp(reported_at?) })
 }
 
 /// The status of a task: that of its outcome, or else the one of its phase.

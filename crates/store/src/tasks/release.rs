@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use database::{DatabaseError, Db, encode_batch, transaction};
 
 use crate::store::Store;
+use crate::tasks::current_status::CurrentStatusRow;
 use crate::tasks::settle::{GrantKey, ReportedBy};
-use crate::tasks::standing::StandingRow;
 
 const POSTGRES: &str = "
     with held as materialized (
@@ -62,7 +62,7 @@ impl Store {
     pub(crate) async fn release(
         &self,
         released: BTreeMap<GrantKey, ReportedBy<'_>>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(sqlx::query_as(POSTGRES)
                 .bind(released.keys().map(|grant| grant.id).collect::<Vec<_>>())

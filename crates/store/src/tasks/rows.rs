@@ -1,7 +1,7 @@
 //! Rows that several operations return: tasks that a statement has ended, and tasks that are ready.
 
 use database::DatabaseError;
-use domain::{Attempt, QueueName, Reason, TaskId, Timestamp, TypeName};
+use domain::{Attempt, GrantRef, QueueName, Reason, SubjectId, TaskId, Timestamp, TypeName, WorkerName};
 use uuid::Uuid;
 
 use crate::decode::{parse_column, row_struct};
@@ -20,6 +20,53 @@ pub struct EndedTask {
     /// Microseconds from its deadline (before its start: from the end of `startWithin`) to its end; negative if it ended
     /// earlier.
     pub late_us: i64,
+    /// The worker that was running it; `None` if no worker was.
+    pub grant_worker: Option<GrantWorker>,
+}
+
+/// The worker to which a grant was given: its name, and the account or client to which the name belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GrantWorker {
+    /// The name of the worker.
+    pub worker: WorkerName,
+    /// The account or client.
+    pub subject: SubjectId,
+}
+
+/// A grant that has ended without a report, so that its worker must stop the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedGrant {
+    /// The worker.
+    pub grant_worker: GrantWorker,
+    /// The grant.
+    pub grant: GrantRef,
+}
+
+impl EndedTask {
+    /// The grant that must be stopped; `None` if no worker was running the task.
+    pub fn stopped_grant(&self) -> Option<StoppedGrant> {
+        stopped_grant(self.id, self.attempt, self.grant_worker.as_ref())
+    }
+}
+
+/// The grant of an attempt that has ended; `None` if no worker held it.
+pub(crate) fn stopped_grant(
+    id: TaskId,
+    attempt: Attempt,
+    grant_worker: Option<&GrantWorker>,
+) -> Option<StoppedGrant> {
+    let grant = GrantRef { id, attempt };
+    grant_worker.cloned().map(|grant_worker| StoppedGrant { grant_worker, grant })
+}
+
+/// Decodes the worker of an attempt; `None` if the task was not granted.
+pub(crate) fn grant_worker(
+    id: Uuid,
+    worker: Option<String>,
+    subject: Option<Uuid>,
+) -> Result<Option<GrantWorker>, DatabaseError> {
+    let worker = worker.map(|worker| parse_column("unfinished_task", id, &worker)).transpose()?;
+    Ok(worker.zip(subject).map(|(worker, subject)| GrantWorker { worker, subject: SubjectId(subject) }))
 }
 
 /// A task that is ready: created, and not claimed.
@@ -45,6 +92,8 @@ row_struct! {
         reason: Option<String>,
         ended_at: i64,
         late_us: i64,
+        worker: Option<String>,
+        subject: Option<Uuid>,
     }
 }
 
@@ -60,6 +109,7 @@ fn ended_task(row: EndedRow) -> Result<EndedTask, DatabaseError> {
         reason: row.reason.map(|reason| parse_column("outcome", row.id, &reason)).transpose()?,
         ended: Timestamp(row.ended_at),
         late_us: row.late_us,
+        grant_worker: grant_worker(row.id, row.worker, row.subject)?,
     })
 }
 

@@ -12,12 +12,12 @@ use sqlx::query::QueryAs;
 use uuid::Uuid;
 
 use crate::store::Store;
+use crate::tasks::current_status::{CurrentStatus, CurrentStatusRow, add_current_statuses};
 use crate::tasks::end_attempts::{
     EndedAttemptRow, HeldRow, end_attempts_on_postgres, end_attempts_on_sqlite, held_columns_on_sqlite,
     hint_columns,
 };
 use crate::tasks::insert_outcome::insert_outcome;
-use crate::tasks::standing::{StandingRow, TaskStanding, add_standings};
 
 macro_rules! insert_reported_outcome {
     (now: $now:literal, from: $from:literal) => {
@@ -52,7 +52,7 @@ const POSTGRES: &str = concat!(
 );
 
 /// When the second statement reads, the tasks that the first has just ended are in both tables, which distinguishes them
-/// from those that ended before. The elements of the JSON array are in the order of the fields of [`StandingRow`].
+/// from those that ended before. The elements of the JSON array are in the order of the fields of [`CurrentStatusRow`].
 const SQLITE: &str = concat!(
     insert_reported_outcome!(
         now: "?2",
@@ -112,10 +112,10 @@ const FAIL_SQLITE: &str = concat!(
 pub struct AttributedReport {
     /// The worker: a report counts only in the name of the worker that was granted the task.
     pub worker: WorkerName,
-    /// The account or client that reports, which must be the subject of the grant. `None`: the way by which the report came
-    /// does not tell (Kafka), and the claim id alone proves the grant.
+    /// The account or client that reports, which must be the subject of the grant. `None`: a Kafka
+    /// message does not authenticate its sender, and the claim id alone proves the grant.
     pub subject: Option<SubjectId>,
-    /// The report.
+    /// What the worker says of the task.
     pub report: Report,
 }
 
@@ -152,35 +152,33 @@ impl Store {
     ///
     /// A report counts if its attempt, claim, worker and type, and its subject if it names one, are those of the grant. In time
     /// it makes its task FINISHED with the result, CANCELLED with the error, or CREATED again when released. A late one makes
-    /// it CANCELLED, and its content is dropped. The result of a report that has no effect says how its task stands, unless the task is another
+    /// it CANCELLED, and its content is dropped. The result of a report that has no effect says the current status of its task, unless the task is another
     /// subject's.
     pub async fn settle(&self, reports: &[AttributedReport]) -> Result<Vec<SettleResult>, DatabaseError> {
         let (mut completed, released) = by_grant(reports);
-        let mut standings: HashMap<Uuid, TaskStanding> = HashMap::new();
+        let mut statuses: HashMap<Uuid, CurrentStatus> = HashMap::new();
         if !completed.is_empty() {
-            add_standings(&mut standings, self.complete(&completed).await?)?;
-            completed.retain(|grant, _| !standings.contains_key(&grant.id));
+            add_current_statuses(&mut statuses, self.complete(&completed).await?)?;
+            completed.retain(|grant, _| !statuses.contains_key(&grant.id));
             if !completed.is_empty() {
-                add_standings(&mut standings, self.fail(&completed).await?)?;
+                add_current_statuses(&mut statuses, self.fail(&completed).await?)?;
             }
         }
         if !released.is_empty() {
-            add_standings(&mut standings, self.release(released).await?)?;
+            add_current_statuses(&mut statuses, self.release(released).await?)?;
         }
         let without_effect: Vec<(Uuid, Option<Uuid>)> = reports
             .iter()
             .map(|AttributedReport { subject, report, .. }| (report.id.0, subject.map(|subject| subject.0)))
-            .filter(|(id, _)| !standings.contains_key(id))
+            .filter(|(id, _)| !statuses.contains_key(id))
             .collect();
         if !without_effect.is_empty() {
-            add_standings(&mut standings, self.standings(without_effect).await?)?;
+            add_current_statuses(&mut statuses, self.current_statuses(without_effect).await?)?;
         }
         Ok(reports
             .iter()
             .map(|AttributedReport { report, .. }| {
-                standings
-                    .get(&report.id.0)
-                    .map_or(SettleResult::Unknown, |standing| standing.result_of(report))
+                statuses.get(&report.id.0).map_or(SettleResult::Unknown, |current| current.result_of(report))
             })
             .collect())
     }
@@ -189,7 +187,7 @@ impl Store {
     async fn complete(
         &self,
         completed: &BTreeMap<GrantKey, Completion<'_>>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         match &self.db {
             Db::Postgres(pools) => Ok(bind_completions(POSTGRES, completed).fetch_all(&pools.write).await?),
             Db::Sqlite(pools) => {
@@ -210,7 +208,7 @@ impl Store {
     async fn fail(
         &self,
         completed: &BTreeMap<GrantKey, Completion<'_>>,
-    ) -> Result<Vec<StandingRow>, DatabaseError> {
+    ) -> Result<Vec<CurrentStatusRow>, DatabaseError> {
         let rows: Vec<EndedAttemptRow> = match &self.db {
             Db::Postgres(pools) => {
                 let (pauses, permanent): (Vec<_>, Vec<_>) =
@@ -230,7 +228,7 @@ impl Store {
                 .await?
             }
         };
-        Ok(rows.into_iter().map(StandingRow::from).collect())
+        Ok(rows.into_iter().map(CurrentStatusRow::from).collect())
     }
 }
 

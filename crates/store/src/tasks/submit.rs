@@ -2,16 +2,25 @@
 
 use database::{DatabaseError, Db, encode_batch, transaction};
 use domain::{NotBefore, RawJson, Submission, Ttl};
-use sqlx::PgPool;
+use serde::Serialize;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgExecutor, Postgres, SqliteConnection};
 use uuid::Uuid;
 
 use crate::store::Store;
 
-/// The statement that accepts a batch; `$more` are further parts of its `with`.
-macro_rules! accept_on_postgres {
-    ($more:literal) => {
-        concat!("
-    with accepted as (
+/// The statement on PostgreSQL. `$labels` inserts labels where there are some. What concerns idempotency keys is added to it by [`submit_requests`](crate::tasks::submit_requests):
+/// the insert of the keys before, a condition of the tasks, and around the last insert what makes the statement return the keys.
+macro_rules! postgres_statement {
+    (
+        labels: $labels:expr, $keys:literal, $condition:literal, $before_last:literal, $after_last:literal
+    ) => {
+        concat!(
+            "
+    with ",
+            $keys,
+            "accepted as (
         insert into task (
             id, owner, type, queue, parameters, ttl_ms, start_within_ms, created_at, traceparent, not_before_at,
             options)
@@ -21,29 +30,57 @@ macro_rules! accept_on_postgres {
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
             $9::bigint[], $10::bigint[], $11::text[])
             as g (id, owner, type, queue, parameters, ttl_ms, start_within_ms, traceparent, delay_ms, not_before_at, options)
-        on conflict (id) do nothing
+        ",
+            $condition,
+            "on conflict (id) do nothing
         returning id, owner, type, queue, coalesce(not_before_at, created_at) as ready_at, not_before_at, start_within_ms,
             options::jsonb as options
-    )", $more, "
-    insert into unfinished_task (
+    )
+    ",
+            $labels,
+            $before_last,
+            "insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
         coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
         coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
-    from accepted")
+    from accepted",
+            $after_last
+        )
     };
 }
 
-const POSTGRES: &str = accept_on_postgres!("");
+pub(crate) use postgres_statement;
 
-/// The same of a batch in which there are tasks with labels.
-const WITH_LABELS_POSTGRES: &str = accept_on_postgres!(
-    ", labelled as (
-        insert into task_label (owner, key, value, id)
-        select a.owner, l.key, l.value, a.id
-        from accepted a cross join lateral jsonb_each_text(a.options->'labels') l
-    )"
-);
+/// The part of the statement that inserts the labels of the tasks.
+macro_rules! labels_postgres {
+    () => {
+        ", labelled as (
+            insert into task_label (owner, key, value, id)
+            select a.owner, l.key, l.value, a.id
+            from accepted a cross join lateral jsonb_each_text(a.options->'labels') l
+        )
+        "
+    };
+}
+
+pub(crate) use labels_postgres;
+
+const POSTGRES: &str = postgres_statement!(labels: "", "", "", "", "");
+
+const WITH_LABELS_POSTGRES: &str = postgres_statement!(labels: labels_postgres!(), "", "", "", "");
+
+/// Inserts the labels of tasks in the transaction that has inserted the tasks.
+const LABELS_SQLITE: &str = "
+    insert into task_label (owner, key, value, id)
+    select unhex(t.value->>1, '-'), l.key, l.value, unhex(t.value->>0, '-')
+    from json_each(?1) t, json_each(t.value->>10, '$.labels') l
+    where true
+    on conflict do nothing";
+
+/// What the options of a task with labels contain, as text within a JSON array. (Parameters may contain it, too: then a statement that
+/// inserts nothing is run in vain.)
+const LABELS_MEMBER: &str = r#"\"labels\":"#;
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
@@ -77,41 +114,20 @@ impl Store {
     /// Accepts `tasks`: once it returns, they are CREATED, durably. Repeated with the same ids it changes nothing, so a batch
     /// whose commit is unknown is simply repeated.
     pub async fn submit(&self, tasks: &[Submission]) -> Result<(), DatabaseError> {
-        let mut tasks: Vec<&Submission> = tasks.iter().collect();
+        self.submit_tasks(tasks.iter().collect()).await
+    }
+
+    pub(crate) async fn submit_tasks(&self, mut tasks: Vec<&Submission>) -> Result<(), DatabaseError> {
         tasks.sort_by_key(|task| task.id);
-        let has_labels = tasks.iter().any(|task| !task.options.labels.is_empty());
+        for task in &tasks {
+            self.priorities().add(&task.type_name, task.options.priority);
+        }
         match &self.db {
-            Db::Postgres(pools) => {
-                let text = if has_labels { WITH_LABELS_POSTGRES } else { POSTGRES };
-                submit_on_postgres(&pools.write, text, &tasks).await
-            }
+            Db::Postgres(pools) => insert_on_postgres(&pools.write, &tasks).await,
             Db::Sqlite(pools) => {
-                let rows = encode_batch(tasks.iter().map(|task| {
-                    let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } =
-                        task;
-                    let (delay_ms, not_before) = not_before(task);
-                    (
-                        id,
-                        owner,
-                        type_name,
-                        queue,
-                        parameters(task),
-                        ttl,
-                        start_within,
-                        trace,
-                        delay_ms,
-                        not_before,
-                        options.to_json(),
-                    )
-                }));
+                let rows = sqlite_rows(&tasks);
                 transaction(&pools.write, &self.clock, move |connection, now| {
-                    Box::pin(async move {
-                        sqlx::query(SQLITE).bind(&rows).bind(now).execute(&mut *connection).await?;
-                        if has_labels {
-                            sqlx::query(LABELS_SQLITE).bind(rows).execute(connection).await?;
-                        }
-                        Ok(())
-                    })
+                    Box::pin(insert_on_sqlite(connection, rows, now))
                 })
                 .await
             }
@@ -119,14 +135,48 @@ impl Store {
     }
 }
 
-async fn submit_on_postgres(
-    pool: &PgPool,
-    statement: &'static str,
+/// The rows of tasks as [`insert_on_sqlite`] takes them.
+pub(crate) fn sqlite_rows(tasks: &[&Submission]) -> String {
+    encode_batch(tasks.iter().map(|task| json_row(task)))
+}
+
+/// Inserts tasks, as a part of the transaction of `connection`.
+pub(crate) async fn insert_on_sqlite(
+    connection: &mut SqliteConnection,
+    rows: String,
+    now: i64,
+) -> Result<(), DatabaseError> {
+    let has_labels = rows.contains(LABELS_MEMBER);
+    sqlx::query(SQLITE).bind(&rows).bind(now).execute(&mut *connection).await?;
+    if has_labels {
+        sqlx::query(LABELS_SQLITE).bind(rows).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Whether a task has labels.
+pub(crate) fn have_labels(tasks: &[&Submission]) -> bool {
+    tasks.iter().any(|task| !task.options.labels.is_empty())
+}
+
+/// Inserts tasks with one statement, which may be a part of a transaction.
+pub(crate) async fn insert_on_postgres(
+    executor: impl PgExecutor<'_>,
     tasks: &[&Submission],
 ) -> Result<(), DatabaseError> {
+    let statement = if have_labels(tasks) { WITH_LABELS_POSTGRES } else { POSTGRES };
+    bind_tasks(sqlx::query(statement), tasks).execute(executor).await?;
+    Ok(())
+}
+
+/// Binds the parameters `$1` to `$11` of the statement on PostgreSQL.
+pub(crate) fn bind_tasks<'q>(
+    statement: Query<'q, Postgres, PgArguments>,
+    tasks: &[&'q Submission],
+) -> Query<'q, Postgres, PgArguments> {
     let text = |of: fn(&Submission) -> &str| tasks.iter().map(|task| of(task)).collect::<Vec<_>>();
     let traceparent = |task: &&Submission| task.trace.map(|trace| trace.to_string());
-    sqlx::query(statement)
+    statement
         .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<Uuid>>())
         .bind(tasks.iter().map(|task| task.owner.0).collect::<Vec<Uuid>>())
         .bind(text(|task| task.type_name.as_str()))
@@ -138,9 +188,13 @@ async fn submit_on_postgres(
         .bind(tasks.iter().map(|task| not_before(task).0).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| not_before(task).1).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| task.options.to_json()).collect::<Vec<_>>())
-        .execute(pool)
-        .await?;
-    Ok(())
+}
+
+/// The row of a task in the JSON array that the statement on SQLite reads.
+pub(crate) fn json_row(task: &Submission) -> impl Serialize {
+    let Submission { id, owner, type_name, queue, ttl, start_within, trace, options, .. } = task;
+    let ((delay_ms, not_before), options) = (not_before(task), options.to_json());
+    (id, owner, type_name, queue, parameters(task), ttl, start_within, trace, delay_ms, not_before, options)
 }
 
 fn parameters(task: &Submission) -> Option<&str> {

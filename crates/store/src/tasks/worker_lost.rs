@@ -17,7 +17,7 @@ use crate::tasks::insert_outcome::insert_outcome;
 /// may still be waiting; tasks that are granted to that request are found, and ended, by means of the row.
 const ROW_RETENTION: i64 = 60_000_000;
 
-/// A worker is lost once, by the Backend that notices, until it sends a heartbeat again.
+/// Marks a silent worker as lost. The mark stays until its next heartbeat.
 const MARK_POSTGRES: &str =
     "update worker set is_lost = true where not is_lost and last_heartbeat_at < (select now_us()) - $1";
 

@@ -21,6 +21,8 @@ fn operation(name: &str, version: u32) -> Operation {
         result: json!(true),
         ttl: TtlBounds { default: Some(millis(1000)), max: None },
         description: String::new(),
+        defaults: domain::SubmissionDefaults::default(),
+        maxima: domain::SubmissionMaxima::default(),
         isolation: domain::ExecutionIsolation::Async,
     }
 }

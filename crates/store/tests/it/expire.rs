@@ -6,7 +6,7 @@ use domain::{Reason, Status, Submission, TaskId, Timestamp};
 use store::EndedTask;
 use tokio::task::JoinSet;
 
-use crate::kit::{MILLI, SECOND, each_database, millis};
+use crate::kit::{MILLI, SECOND, each_database, grant_worker, millis};
 
 /// G8: at the deadline a result still counts, so the task is not ended; a microsecond later it is.
 #[tokio::test]
@@ -17,8 +17,8 @@ async fn a_running_task_ends_after_its_deadline() {
         assert_eq!(test.store.expire().await.unwrap().ended, []);
         test.advance(1).await;
         let now = Timestamp(test.now());
-        let ended =
-            EndedTask { id: grant.id, attempt: 1, reason: Some(Reason::TtlExpired), ended: now, late_us: 1 };
+        let (reason, grant_worker) = (Some(Reason::TtlExpired), Some(grant_worker("w1")));
+        let ended = EndedTask { id: grant.id, attempt: 1, reason, ended: now, late_us: 1, grant_worker };
         assert_eq!(test.store.expire().await.unwrap().ended, [ended]);
         let task = test.task(grant.id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::TtlExpired)));
@@ -37,7 +37,8 @@ async fn a_task_that_was_not_claimed_in_time_ends() {
         assert_eq!(test.store.expire().await.unwrap().ended, []);
         test.advance(7).await;
         let now = Timestamp(test.now());
-        let ended = EndedTask { id, attempt: 0, reason: Some(Reason::NotStarted), ended: now, late_us: 7 };
+        let reason = Some(Reason::NotStarted);
+        let ended = EndedTask { id, attempt: 0, reason, ended: now, late_us: 7, grant_worker: None };
         assert_eq!(test.store.expire().await.unwrap().ended, [ended]);
         let task = test.task(id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::NotStarted)));

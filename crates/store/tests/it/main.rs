@@ -21,5 +21,6 @@ mod queries;
 mod schema;
 mod settle;
 mod submit;
+mod submit_requests;
 mod tls;
 mod workers;

@@ -1,7 +1,7 @@
 //! Migrations: applied once by processes that start at the same time, and refused to a binary that is too old.
 
 use database::{Db, Migration, ProcessClock, SchemaPart, on};
-use store::{Store, TASKS};
+use store::{Store, TASKS_SCHEMA};
 use testkit::TestDatabase;
 use tokio::task::JoinSet;
 
@@ -9,7 +9,7 @@ use crate::kit::each_database;
 
 /// The version that this binary brings.
 fn own_version() -> i64 {
-    i64::try_from(TASKS.steps.len()).unwrap()
+    i64::try_from(TASKS_SCHEMA.steps.len()).unwrap()
 }
 
 /// Eight processes open and migrate an empty database at the same time.
@@ -88,7 +88,10 @@ async fn a_failing_step_has_no_effect() {
 #[test]
 fn an_unknown_address_is_refused() {
     let refusal = Db::open("mysql://nowhere").unwrap_err();
-    assert_eq!(refusal.to_string(), "the address of a database begins with postgres:// or is sqlite:PATH");
+    assert_eq!(
+        refusal.to_string(),
+        "the address of a database must begin with postgres:// or be sqlite:PATH"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ async fn a_channel_receives_the_updates_of_peers_and_not_its_own() {
     let ended: Vec<TaskId> = (0..1000).map(|_| test.store.new_task_id()).collect();
     let update = PeerUpdate { ended, ready: BTreeSet::from([kind("a"), kind("b")]), ..PeerUpdate::default() };
     one.publish(&update).await.unwrap();
-    other.heartbeat().await.unwrap();
+    other.send_keepalive(true).await.unwrap();
     let mut received = PeerUpdate::default();
     while received.ended.len() < update.ended.len() || received.ready.is_empty() {
         let (_, part) = other.recv().await.unwrap();
@@ -24,7 +24,8 @@ async fn a_channel_receives_the_updates_of_peers_and_not_its_own() {
         received.ready.extend(part.ready);
     }
     assert_eq!(received, update);
-    assert_eq!(one.recv().await.unwrap().1, PeerUpdate::default(), "the heartbeat of the other comes first");
+    let heartbeat = PeerUpdate { wants_changes: Some(true), ..PeerUpdate::default() };
+    assert_eq!(one.recv().await.unwrap().1, heartbeat, "the heartbeat of the other comes first");
     drop((one, other));
     test.finish().await;
 }
@@ -35,13 +36,13 @@ async fn a_channel_that_does_not_receive_its_own_heartbeat_is_lost() {
     let mut one = test.store.peer_channel().await.unwrap().unwrap();
     let mut other = test.store.peer_channel().await.unwrap().unwrap();
     for _ in 0..3 {
-        one.heartbeat().await.unwrap();
+        one.send_keepalive(false).await.unwrap();
         other.publish(&PeerUpdate { any_ended: true, ..PeerUpdate::default() }).await.unwrap();
         // Its own heartbeat came before.
         one.recv().await.unwrap();
     }
-    one.heartbeat().await.unwrap();
-    let lost = one.heartbeat().await.unwrap_err();
+    one.send_keepalive(false).await.unwrap();
+    let lost = one.send_keepalive(false).await.unwrap_err();
     assert!(matches!(lost, DatabaseError::NotificationsLost), "{lost:?}");
     assert!(lost.is_unavailable(), "another connection may receive them");
     drop((one, other));

@@ -8,7 +8,7 @@ use store::Page;
 use crate::kit::{ANN, BOB, SECOND, TestStore, each_database, kind, result};
 
 async fn list(test: &TestStore, owner: OwnerId, page: PageRequest) -> Vec<TaskSummary> {
-    test.store.list(owner, &TaskFilter::ALL, page).await.unwrap().tasks
+    test.store.list(owner, &TaskFilter::UNFILTERED, page).await.unwrap().tasks
 }
 
 /// Every page of a list of Ann's.
@@ -18,7 +18,7 @@ async fn whole_list(test: &TestStore, filter: &TaskFilter, mut page: PageRequest
         let Page { tasks, next } = test.store.list(ANN, filter, page).await.unwrap();
         found.extend(tasks.iter().map(|row| (row.id, row.status)));
         let Some(next) = next else { return found };
-        page = page.after(next);
+        page = page.next_page(next);
     }
 }
 
@@ -56,11 +56,11 @@ async fn a_list_is_read_page_by_page() {
         let mut page = PageRequest::newest(6);
         let mut seen: Vec<TaskId> = Vec::new();
         loop {
-            let Page { tasks, next } = test.store.list(ANN, &TaskFilter::ALL, page).await.unwrap();
+            let Page { tasks, next } = test.store.list(ANN, &TaskFilter::UNFILTERED, page).await.unwrap();
             assert!(tasks.len() <= 6);
             seen.extend(tasks.iter().map(|row| row.id));
             let Some(next) = next else { break };
-            page = page.after(next);
+            page = page.next_page(next);
             test.created().await;
         }
         assert_eq!(seen, mine);
@@ -137,7 +137,8 @@ async fn a_list_has_the_tasks_that_pass_its_filter() {
             .flat_map(|filter| [TaskOrder::Newest, TaskOrder::Oldest].map(|order| (filter.clone(), order)));
         for ((status, type_name, (after, before)), order) in filters {
             let [created_after, created_before] = [after, before].map(|date| date.map(Timestamp));
-            let filter = TaskFilter { status, type_name, created_after, created_before, ..TaskFilter::ALL };
+            let filter =
+                TaskFilter { status, type_name, created_after, created_before, ..TaskFilter::UNFILTERED };
             let passes = |(_, status, name, at): &&(TaskId, Status, &str, i64)| {
                 filter.status.is_none_or(|wanted| wanted == *status)
                     && filter.type_name.as_ref().is_none_or(|wanted| wanted.as_str() == *name)
@@ -168,17 +169,17 @@ async fn a_page_of_a_rare_type_ends_after_a_bounded_number_of_rows() {
         test.advance(SECOND).await;
         let last = Submission { id: test.store.new_task_id(), ..rare };
         test.store.submit(std::slice::from_ref(&last)).await.unwrap();
-        let filter = TaskFilter { type_name: Some(kind("rare")), ..TaskFilter::ALL };
+        let filter = TaskFilter { type_name: Some(kind("rare")), ..TaskFilter::UNFILTERED };
         for (order, expected) in
             [(TaskOrder::Newest, [last.id, first]), (TaskOrder::Oldest, [first, last.id])]
         {
             let page = PageRequest { order, ..PageRequest::newest(10) };
             let read = test.store.list(ANN, &filter, page).await.unwrap();
             assert_eq!(read.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[..1]);
-            let rest = test.store.list(ANN, &filter, page.after(read.next.unwrap())).await.unwrap();
+            let rest = test.store.list(ANN, &filter, page.next_page(read.next.unwrap())).await.unwrap();
             assert_eq!(rest.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[1..]);
             assert_eq!(rest.next, None);
-            let filter = TaskFilter { type_name: Some(kind("none")), ..TaskFilter::ALL };
+            let filter = TaskFilter { type_name: Some(kind("none")), ..TaskFilter::UNFILTERED };
             assert_eq!(whole_list(&test, &filter, page).await, []);
         }
     })
@@ -234,7 +235,7 @@ async fn a_corrupt_type_is_named_in_the_error() {
     each_database(|test| async move {
         test.created().await;
         test.execute("update unfinished_task set type = 'no type'").await.unwrap();
-        let error = test.store.type_backlogs().await.unwrap_err();
+        let error = test.store.type_loads().await.unwrap_err();
         let expected = "row of type \"no type\" of unfinished_task has an invalid value: ";
         assert!(error.to_string().starts_with(expected), "{error}");
     })

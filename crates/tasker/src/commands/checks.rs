@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use client::{Client, IdentityClient};
 use database::{DatabaseError, Db, ProcessClock, SchemaPart};
 use domain::QueueName;
-use identity::ACCOUNTS;
-use store::{Store, TASKS};
+use identity::IDENTITY_SCHEMA;
+use store::{Store, TASKS_SCHEMA};
 use telemetry::error_chain;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use crate::config::command_line::Sources;
 use crate::config::error::ConfigError;
 use crate::config::sections::Config;
 use crate::config::tls::CertificateFiles;
-use crate::config::values::directory_of;
+use crate::config::values::{Address, directory_of};
 use crate::observability::{logging, trace_export};
 use crate::server::tls::Tls;
 use crate::services;
@@ -155,13 +155,13 @@ pub async fn dependencies(
 
 /// Probes the database of tasks, and returns it open if it answers.
 pub async fn tasks_database(config: &Config) -> (ProbeResult, Option<Db>) {
-    database("tasks", TASKS, config.open_tasks(), config.database_url().ok()).await
+    database("tasks", TASKS_SCHEMA, config.open_tasks(), config.database_url().ok()).await
 }
 
 /// Probes the database of accounts, and returns it open if it answers.
 pub async fn accounts_database(config: &Config) -> (ProbeResult, Option<Db>) {
     let url = config.identity_database_url().ok();
-    database("accounts", ACCOUNTS, config.open_accounts(), url.as_deref()).await
+    database("accounts", IDENTITY_SCHEMA, config.open_accounts(), url.as_deref()).await
 }
 
 /// Probes a database of `contents`. A SQLite file that does not exist is not opened, because that would create it.
@@ -244,7 +244,7 @@ async fn kafka(config: &Config, queues: &BTreeSet<QueueName>) -> Result<(Broker,
 async fn identity(config: &Config) -> ProbeResult {
     let address = config.backend.identity_url.to_string();
     let ca = config.backend.authorities().map_err(|error| error.to_string())?;
-    let identity = IdentityClient::at(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
+    let identity = IdentityClient::new(&address, ca.as_deref()).map_err(|error| error_chain(&error))?;
     match identity.issuer().await {
         Ok(issuer) if issuer == address => Ok(format!("Identity answers at {address}")),
         Ok(issuer) => Err(format!(
@@ -255,29 +255,39 @@ async fn identity(config: &Config) -> ProbeResult {
     }
 }
 
-/// A client with the credentials of the section `[worker]`.
-fn client_of_worker(config: &Config) -> Result<Client, String> {
+/// A client of each Backend of the section `[worker]`, with the section's credentials.
+fn clients_of_worker(config: &Config) -> Result<Vec<Client>, String> {
     let credentials = services::worker::credentials(&config.worker).map_err(|error| error.to_string())?;
     let ca = config.worker.authorities().map_err(|error| error.to_string())?;
-    let settings = client::Settings { backend: config.worker.backend_url.to_string(), credentials, ca };
-    Client::new(settings).map_err(|error| error_chain(&error))
+    let client = |address: &Address| {
+        let (backends, credentials, ca) = (vec![address.to_string()], credentials.clone(), ca.clone());
+        Client::new(client::Settings { backends, credentials, ca }).map_err(|error| error_chain(&error))
+    };
+    config.worker.backend_url.iter().map(client).collect()
 }
 
 /// Gets a token for the account `local` of a `tasker up`, and lists the operations with it.
 async fn local_account(config: &Config) -> ProbeResult {
-    match client_of_worker(config)?.operations().await {
-        Ok(_) => Ok("it signs in, and the Backend accepts it".to_owned()),
-        Err(error) => Err(format!("{}: does `tasker up` run there?", error_chain(&error))),
+    for client in clients_of_worker(config)? {
+        let answer = client.operations().await;
+        answer.map_err(|error| format!("{}: does `tasker up` run there?", error_chain(&error)))?;
     }
+    Ok("it signs in, and the Backend accepts it".to_owned())
 }
 
-/// Gets a token with the worker's credentials, and lists the workers with it.
+/// Gets a token with the worker's credentials, and lists the workers with it, at each Backend.
 async fn worker(config: &Config) -> ProbeResult {
-    match client_of_worker(config)?.workers().await {
-        Ok(_) => Ok("it signs in, and the Backend accepts it as a worker".to_owned()),
-        Err(error) => Err(format!(
-            "{}: are worker.identity_url, worker.backend_url and the credentials right?",
-            error_chain(&error)
-        )),
+    let clients = clients_of_worker(config)?;
+    for client in &clients {
+        client.workers().await.map_err(|error| {
+            format!(
+                "{}: are worker.identity_url, worker.backend_url and the credentials right?",
+                error_chain(&error)
+            )
+        })?;
     }
+    Ok(match clients.len() {
+        1 => "it signs in, and the Backend accepts it as a worker".to_owned(),
+        backends => format!("it signs in, and each of {backends} Backends accepts it as a worker"),
+    })
 }

@@ -63,12 +63,12 @@ pub struct ConnectionTarget {
     /// The URL of Identity, if it is known.
     pub identity: Option<String>,
     /// Where the credentials come from.
-    pub source: Source,
+    pub source: CredentialsSource,
 }
 
 /// Where the credentials of a command come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum CredentialsSource {
     /// The option `--token`.
     TokenOption,
     /// The variable `TASKER_TOKEN`.
@@ -79,7 +79,7 @@ pub enum Source {
     DataDir(PathBuf),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CredentialsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TokenOption => f.write_str("--token"),
@@ -93,7 +93,7 @@ impl fmt::Display for Source {
 /// An access token that an option or a variable gives.
 struct GivenToken {
     token: SecretString,
-    source: Source,
+    source: CredentialsSource,
 }
 
 impl Server {
@@ -119,10 +119,11 @@ impl Server {
                 of_session(session, token)?
             }
             (Some(backend), _, Some(GivenToken { token, source })) => {
-                let settings = Settings { backend, credentials: Credentials::Token(token), ca: None };
+                let credentials = Credentials::Token(token);
+                let settings = Settings { backends: vec![backend], credentials, ca: None };
                 ConnectionTarget { settings, identity: None, source }
             }
-            (Some(backend), Some(session), None) => of_cluster(session, backend, ca.as_deref()).await?,
+            (Some(backend), Some(session), None) => of_session_at(session, backend, ca.as_deref()).await?,
             (Some(backend), None, None) => return Err(NotSignedIn::Nobody(backend).into()),
             (None, None, token) => self.of_data_dir(token)?,
         };
@@ -133,13 +134,14 @@ impl Server {
     }
 
     fn given_token(&self, environment: &Environment) -> Option<GivenToken> {
-        let option = self.token.as_deref().map(|token| (token, Source::TokenOption));
-        let given = option.or_else(|| Some((environment.get(TOKEN_VARIABLE)?, Source::TokenVariable)));
+        let option = self.token.as_deref().map(|token| (token, CredentialsSource::TokenOption));
+        let given =
+            option.or_else(|| Some((environment.get(TOKEN_VARIABLE)?, CredentialsSource::TokenVariable)));
         // A token read from a file ends with a newline.
         given.map(|(token, source)| GivenToken { token: token.trim().into(), source })
     }
 
-    /// Says on a terminal as whom and where the command acts, if the `tasker up` of the data directory would be another choice.
+    /// Prints on a terminal which account and Backend are used, if a local `tasker up` would be a second candidate.
     fn note_other_account(&self, Session { backend, username, .. }: &Session) -> Result<()> {
         if let Some(addresses) = self.target.directory().addresses()? {
             let directory = self.target.path().display();
@@ -161,13 +163,13 @@ impl Server {
             let Some(password) = password else { return Err(self.target.no_server().into()) };
             let (identity, username) = (addresses.identity.clone(), ACCOUNT.to_owned());
             let credentials = Credentials::Password { identity, username, password: password.into() };
-            (credentials, Source::DataDir(self.target.path().to_owned()))
+            (credentials, CredentialsSource::DataDir(self.target.path().to_owned()))
         };
         let ca = addresses
             .tls_ca
             .map(|path| authorities("worker.tls_ca of that `tasker up`", &path))
             .transpose()?;
-        let settings = Settings { backend: addresses.backend, credentials, ca };
+        let settings = Settings { backends: vec![addresses.backend], credentials, ca };
         Ok(ConnectionTarget { settings, identity: Some(addresses.identity), source })
     }
 }
@@ -214,18 +216,17 @@ fn of_session(session: Session, given: Option<GivenToken>) -> Result<ConnectionT
     }
     let ca = tls_ca.map(|path| authorities("--tls-ca of the sign-in", &path)).transpose()?;
     let GivenToken { token, source } =
-        given.unwrap_or_else(|| GivenToken { token: token.into(), source: Source::Login });
-    let settings = Settings { backend, credentials: Credentials::Token(token), ca };
+        given.unwrap_or_else(|| GivenToken { token: token.into(), source: CredentialsSource::Login });
+    let settings = Settings { backends: vec![backend], credentials: Credentials::Token(token), ca };
     Ok(ConnectionTarget { settings, identity: Some(identity), source })
 }
 
-/// The Backend at another address than that of the sign-in, with its token: if the Backend names the issuer of the token as its own.
-/// A token that came over TLS is not sent without.
+/// Uses the sign-in's token at another Backend if both trust the same issuer. A token that came over TLS is never sent without TLS.
 ///
 /// # Errors
 ///
 /// [`NotSignedIn`] if the Backend names another issuer; or why it does not answer.
-async fn of_cluster(session: Session, backend: String, ca: Option<&[u8]>) -> Result<ConnectionTarget> {
+async fn of_session_at(session: Session, backend: String, ca: Option<&[u8]>) -> Result<ConnectionTarget> {
     let (issuer, was_secure) = (session.issuer.clone(), session.backend.starts_with("https:"));
     let mut target = of_session(session, None)?;
     let is_downgrade = was_secure && !backend.starts_with("https:");
@@ -233,6 +234,6 @@ async fn of_cluster(session: Session, backend: String, ca: Option<&[u8]>) -> Res
     if is_downgrade || issuer_of_backend(&backend, ca).await?.as_ref() != Some(&issuer) {
         return Err(NotSignedIn::Nobody(backend).into());
     }
-    target.settings.backend = backend;
+    target.settings.backends = vec![backend];
     Ok(target)
 }

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
+pub(crate) mod schedule;
 pub(crate) mod session_file;
 pub(crate) mod task;
 
@@ -27,6 +28,7 @@ use crate::commands::task::cancel::Cancel;
 use crate::commands::task::counts::Counts;
 use crate::commands::task::id_prefix::IdPrefix;
 use crate::commands::task::list::List;
+use crate::commands::task::rerun::Rerun;
 use crate::commands::task::submit::Submit;
 use crate::commands::task::view::View;
 use crate::commands::task::watch::Watch;
@@ -49,8 +51,13 @@ pub enum Command {
     Counts(Counts),
     /// Cancels a task, or all your tasks that meet conditions
     Cancel(Cancel),
+    /// Submits the content of a task again, as a new task
+    Rerun(Rerun),
     /// Waits for the end of a task and prints its result; without an id prints every change of your tasks
     Watch(Watch),
+    /// Creates, lists, runs, pauses and deletes schedules, which submit a task again and again
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Lists the operations that a task may ask for, or shows one
     Operations(Operations),
     /// Lists the running workers; for administrators
@@ -88,6 +95,7 @@ impl Command {
         match self {
             Self::Submit(submit) => return submit.run(environment).await,
             Self::Watch(watch) => return watch.run(environment).await,
+            Self::Rerun(rerun) => return rerun.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
                 let client = server.connect(environment).await?;
@@ -104,6 +112,7 @@ impl Command {
             Self::Counts(counts) => counts.run(environment).await?,
             Self::Cancel(cancel) => cancel.run(environment).await?,
             Self::Admin(command) => command.run(environment).await?,
+            Self::Schedule(command) => command.run(environment).await?,
             Self::Operations(operations) => operations.run(environment).await?,
             Self::Workers(workers) => workers.run(environment).await?,
             Self::User(command) => command.run(environment).await?,

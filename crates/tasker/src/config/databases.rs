@@ -99,8 +99,8 @@ fn open(key: &str, url: &str, settings: &Database) -> Result<Db, ConfigError> {
         .map_err(|error| ConfigError::new(format!("{key}: {}", telemetry::error_chain(&error))))
 }
 
-/// Refuses a file of a SQLite database that may not be trusted. They are checked, not opened: closing such a file a second time would
-/// release the locks that SQLite has on it.
+/// Refuses a file of a SQLite database that may not be trusted. The files are checked by path: opening and closing one
+/// would release SQLite's locks on it.
 fn check_sqlite_files(key: &str, url: &str) -> Result<(), ConfigError> {
     let Some(path) = Db::sqlite_path(url) else { return Ok(()) };
     for suffix in ["", "-wal", "-shm", "-journal"] {
@@ -111,10 +111,10 @@ fn check_sqlite_files(key: &str, url: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Why a service does not start on the database that `setting` names. What only a person mends is an error of the setting; such an
+/// Why a service does not start on the database that `setting` names. What only an operator can correct is an error of the setting; such an
 /// error does not show the URL, which may hold a password.
 pub fn start_error(setting: &str, error: DatabaseError) -> anyhow::Error {
-    if error.is_wrong_address() {
+    if error.is_misconfigured() {
         ConfigError::new(format!("{setting}: {}", telemetry::error_chain(&error))).into()
     } else {
         error.into()

@@ -61,7 +61,7 @@ pub enum SecurityProtocol {
     /// Neither encryption nor authentication.
     #[serde(alias = "PLAINTEXT")]
     Plaintext,
-    /// TLS.
+    /// TLS without SASL.
     #[serde(alias = "SSL")]
     Ssl,
     /// Authentication by name and password, without encryption.
@@ -208,7 +208,7 @@ mod tests {
     fn without_servers_there_is_no_kafka_and_with_them_the_defaults() {
         assert!(Kafka::default().settings().unwrap().is_none());
         let plain = settings(&[]).unwrap().unwrap();
-        assert_eq!(format!("{plain:?}"), format!("{:?}", Settings::of("127.0.0.1:9092")));
+        assert_eq!(format!("{plain:?}"), format!("{:?}", Settings::new("127.0.0.1:9092")));
         let rack = settings(&[r#"kafka.properties={ "client.rack" = "a" }"#]).unwrap().unwrap();
         assert_eq!(rack.properties["client.rack"].expose_secret(), "a");
     }

@@ -69,7 +69,7 @@ impl Layers {
     fn add_text_in(mut self, directory: Option<&Path>, name: &str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |error: toml::de::Error| {
             let position = error.span().map(|span| position(text, span.start)).unwrap_or_default();
-            ConfigError::new(format!("{name}{position}: {}", sentence(error.message())))
+            ConfigError::new(format!("{name}{position}: {}", redact_message(error.message())))
         };
         toml::from_str::<Config>(text).map_err(refuse)?;
         let lines = lines_of_settings(text);
@@ -93,13 +93,13 @@ impl Layers {
     pub fn add_environment(mut self, environment: &Environment) -> Result<Self, ConfigError> {
         for (name, value) in environment.with_prefix(PREFIX) {
             let Some((plain, secret)) = secret_setting_of_file_variable(name) else {
-                self = self.key(name, &setting_of(name), value)?;
+                self = self.add_setting(name, &setting_of(name), value)?;
                 continue;
             };
             if environment.get(plain).is_some() {
                 return Err(ConfigError::new(format!("{plain} and {name} are both set: remove one of them")));
             }
-            self = self.key(name, secret, &read_secret(name, Path::new(value))?)?;
+            self = self.add_setting(name, secret, &read_secret(name, Path::new(value))?)?;
         }
         Ok(self)
     }
@@ -109,12 +109,12 @@ impl Layers {
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| ConfigError::new(format!("--set {text}: write it as SECTION.KEY=VALUE")))?;
-        self.key(&format!("--set {key}"), key, value)
+        self.add_setting(&format!("--set {key}"), key, value)
     }
 
     /// Adds one setting. `origin` is how the user wrote its name. `text` is taken as a string, or as a TOML value where
     /// the setting is not a string.
-    pub fn key(mut self, origin: &str, key: &str, text: &str) -> Result<Self, ConfigError> {
+    pub fn add_setting(mut self, origin: &str, key: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((section, name)) = key.split_once('.').filter(|(_, name)| !name.contains('.')) else {
             return Err(ConfigError::new(format!("{origin}: a setting is written as SECTION.KEY")));
         };
@@ -129,7 +129,7 @@ impl Layers {
             (Err(_), Ok(value)) => Config::deserialize(alone(value.clone())).map(|_| alone(value)),
         };
         let fitting = fitting
-            .map_err(|refusal| ConfigError::new(format!("{origin}: {}", sentence(refusal.message()))))?;
+            .map_err(|error| ConfigError::new(format!("{origin}: {}", redact_message(error.message()))))?;
         self.overlay(fitting, |_| origin.to_owned());
         Ok(self)
     }
@@ -230,7 +230,7 @@ fn position(text: &str, offset: usize) -> String {
 }
 
 /// An error message of serde without values, followed by a suggestion.
-fn sentence(message: &str) -> String {
+fn redact_message(message: &str) -> String {
     redact_value(message) + &suggestion(message)
 }
 
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let config = Layers::default()
-            .key("tasker up", "worker.drain_ms", "1")
+            .add_setting("tasker up", "worker.drain_ms", "1")
             .unwrap()
             .add_text("tasker.toml", "[worker]\nslots = 2\ndrain_ms = 2\nheartbeat_ms = 2")
             .unwrap()

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::kafka::Kafka;
-use crate::config::values::{Address, Hosts, Proxies, Ratio, Rotate};
+use crate::config::values::{Address, AddressList, Hosts, Proxies, Ratio, Rotate};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -47,7 +47,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, max_connections: count(17) }
+        Self { url: None, max_connections: non_zero_u32(17) }
     }
 }
 
@@ -95,6 +95,8 @@ pub struct Backend {
     pub max_result_bytes: NonZeroUsize,
     /// How many unfinished tasks an owner may have; 0: any number.
     pub max_unfinished_per_owner: u32,
+    /// How many requests a caller may send in a minute, those of workers aside; 0: any number.
+    pub requests_per_minute: u32,
 }
 
 impl Default for Backend {
@@ -105,21 +107,22 @@ impl Default for Backend {
             tls_key: None,
             allow_plaintext: false,
             allowed_hosts: Hosts::default(),
-            max_connections_per_address: count(1000),
+            max_connections_per_address: non_zero_u32(1000),
             identity_url: address("http://127.0.0.1:8081"),
-            resend_period_ms: positive(5000),
+            resend_period_ms: non_zero_u64(5000),
             tls_ca: None,
-            check_period_ms: positive(1000),
+            check_period_ms: non_zero_u64(1000),
             default_ttl_ms: None,
             max_ttl_ms: Ttl::DEFAULT_MAX,
             start_within_ms: Ttl::DEFAULT_MAX,
-            keep_ended_days: count(30),
-            worker_lost_ms: positive(10_000),
+            keep_ended_days: non_zero_u32(30),
+            worker_lost_ms: non_zero_u64(10_000),
             cors_origins: Vec::new(),
             trusted_proxies: Proxies::default(),
-            max_parameters_bytes: bytes(DEFAULT_MAX_PARAMETERS_BYTES),
-            max_result_bytes: bytes(DEFAULT_MAX_RESULT_BYTES),
+            max_parameters_bytes: non_zero_usize(DEFAULT_MAX_PARAMETERS_BYTES),
+            max_result_bytes: non_zero_usize(DEFAULT_MAX_RESULT_BYTES),
             max_unfinished_per_owner: 100_000,
+            requests_per_minute: 0,
         }
     }
 }
@@ -168,12 +171,12 @@ impl Default for Identity {
             tls_key: None,
             allow_plaintext: false,
             allowed_hosts: Hosts::default(),
-            max_connections_per_address: count(1000),
+            max_connections_per_address: non_zero_u32(1000),
             issuer: None,
             database_url: None,
             open_registration: OpenRegistration::default(),
             min_password_length: 8,
-            access_token_ttl_s: positive(3600),
+            access_token_ttl_s: non_zero_u64(3600),
             key_file: None,
             clients: Vec::new(),
             cors_origins: Vec::new(),
@@ -206,8 +209,8 @@ pub struct Worker {
     pub delay_between_tasks_ms: u64,
     /// With Kafka: how long a task waits in another worker's partition before a free slot takes it. 0: never.
     pub steal_after_ms: u64,
-    /// The address of the Backend.
-    pub backend_url: Address,
+    /// The addresses of the Backends: the first is used until it is gone, then the next.
+    pub backend_url: AddressList,
     /// The address of Identity, which issues the worker's tokens.
     pub identity_url: Address,
     /// The authorities trusted for both. Absent: the platform's.
@@ -232,17 +235,17 @@ impl Default for Worker {
     fn default() -> Self {
         Self {
             name: None,
-            slots: count(8),
+            slots: non_zero_u32(8),
             delay_between_tasks_ms: 0,
             steal_after_ms: 300,
-            backend_url: address("http://127.0.0.1:8080"),
+            backend_url: address("http://127.0.0.1:8080").into(),
             identity_url: address("http://127.0.0.1:8081"),
             tls_ca: None,
             username: None,
             password: None,
             client_id: None,
             client_secret: None,
-            heartbeat_ms: positive(2000),
+            heartbeat_ms: non_zero_u64(2000),
             drain_ms: 8_000,
             simulate_work_ms: [500, 1500],
         }
@@ -326,14 +329,14 @@ fn address(text: &str) -> Address {
     text.parse().expect("a valid default address")
 }
 
-fn positive(number: u64) -> NonZeroU64 {
+fn non_zero_u64(number: u64) -> NonZeroU64 {
     NonZeroU64::new(number).expect("a positive default")
 }
 
-fn count(number: u32) -> NonZeroU32 {
+fn non_zero_u32(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("a positive default")
 }
 
-fn bytes(number: usize) -> NonZeroUsize {
+fn non_zero_usize(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).expect("a positive default")
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use domain::Timestamp;
-use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use web::allowed_hosts::{HostPattern, InvalidHost};
 use web::client_address::{InvalidProxy, TrustedProxies};
 
@@ -60,6 +61,72 @@ impl std::str::FromStr for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The base URLs of one or more processes of a service: one address, or a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressList(Vec<Address>);
+
+impl AddressList {
+    /// The addresses; at least one.
+    pub fn iter(&self) -> std::slice::Iter<'_, Address> {
+        self.0.iter()
+    }
+
+    /// The addresses as texts.
+    pub fn to_strings(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl From<Address> for AddressList {
+    fn from(address: Address) -> Self {
+        Self(vec![address])
+    }
+}
+
+impl TryFrom<Vec<Address>> for AddressList {
+    type Error = &'static str;
+
+    fn try_from(addresses: Vec<Address>) -> Result<Self, Self::Error> {
+        let is_repeated = |(index, address)| addresses[..index].contains(address);
+        if addresses.is_empty() {
+            Err("a list of addresses has at least one")
+        } else if addresses.iter().enumerate().any(is_repeated) {
+            Err("a list has each address once")
+        } else {
+            Ok(Self(addresses))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AddressListVisitor)
+    }
+}
+
+/// Reads an [`AddressList`]; an error says which of its addresses breaks which rule.
+struct AddressListVisitor;
+
+impl<'de> Visitor<'de> for AddressListVisitor {
+    type Value = AddressList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address or a list of addresses")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AddressList, E> {
+        text.parse::<Address>().map(AddressList::from).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<AddressList, A::Error> {
+        let mut addresses: Vec<Address> = Vec::new();
+        while let Some(address) = elements.next_element()? {
+            addresses.push(address);
+        }
+        AddressList::try_from(addresses).map_err(de::Error::custom)
     }
 }
 
@@ -184,6 +251,8 @@ impl TryFrom<f64> for Ratio {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -199,6 +268,23 @@ mod tests {
         assert_eq!("http://127.0.0.1:8081/".parse::<Address>().unwrap().to_string(), "http://127.0.0.1:8081");
         for bad in ["", "127.0.0.1:8081", "ftp://a", "https://", "http:///"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_address_or_several_different_ones_are_a_list() {
+        let read = |text: &str| toml::from_str::<BTreeMap<String, AddressList>>(&format!("x = {text}"));
+        let strings = |text| read(text).unwrap()["x"].to_strings();
+        assert_eq!(strings(r#""http://a/""#), ["http://a"]);
+        assert_eq!(strings(r#"["http://a", "https://b"]"#), ["http://a", "https://b"]);
+        for (bad, rule) in [
+            ("[]", "at least one"),
+            (r#"["http://a", "http://a/"]"#, "each address once"),
+            (r#"["http://a", "b"]"#, "an address begins with http"),
+            ("1", "an address or a list of addresses"),
+        ] {
+            let refusal = read(bad).unwrap_err().to_string();
+            assert!(refusal.contains(rule), "{refusal}");
         }
     }
 

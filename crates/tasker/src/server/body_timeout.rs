@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::Problem;
+use domain::problem_types::requests::BODY_TIMED_OUT;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::time::{Instant, timeout_at};
@@ -47,9 +48,8 @@ pub async fn enforce(request: Request, next: Next) -> Response {
 
 /// The answer 408 with the other headers of the service's `response`, such as the request's id.
 fn timed_out(response: &Response) -> Response {
-    let status = StatusCode::REQUEST_TIMEOUT;
     let detail = format!("the body of the request did not arrive within {} s", BODY_TIMEOUT.as_secs());
-    let problem = Problem::new(status.as_u16(), "body-timed-out", "Request body timed out", detail);
+    let problem = Problem::new(&BODY_TIMED_OUT, detail);
     let mut answer = web::problem::response(problem);
     for (name, value) in response.headers() {
         if ![CONTENT_ENCODING, CONTENT_LENGTH].contains(name) {

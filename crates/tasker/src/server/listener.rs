@@ -40,8 +40,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may leave what is sent to it unread; then the kernel closes the connection (`TCP_USER_TIMEOUT`, after RFC 5482).
-/// A client that reads slowly is not affected. No timer of ours could tell the two apart: for the process a write waits until
-/// a third of the socket's buffer, which may be megabytes, is free.
+/// A client that reads slowly is not affected. A timer in this process cannot distinguish the two: a write also blocks
+/// while a slow client empties a third of the socket's buffer, which may be megabytes.
 #[cfg(target_os = "linux")]
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -49,8 +49,8 @@ const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// lines is.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// The most connections from one address where no setting says otherwise.
-const MAX_CONNECTIONS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(1000).expect("a positive number");
+/// The most connections from one network where no setting says otherwise.
+const MAX_CONNECTIONS_PER_NETWORK: NonZeroU32 = NonZeroU32::new(1000).expect("a positive number");
 
 /// A bound port. Connections wait in its queue until [`Listener::serve`] accepts them.
 pub struct Listener {
@@ -102,12 +102,12 @@ impl Listener {
             _ => anyhow!(error).context(format!("{setting} = {address}")),
         })?;
         let address = bound.local_addr().context("a bound port has an address")?;
-        let limit = ConnectionLimit::new(MAX_CONNECTIONS_PER_ADDRESS);
+        let limit = ConnectionLimit::new(MAX_CONNECTIONS_PER_NETWORK);
         Ok(Self { tcp: bound, address, tls, hosts, limit })
     }
 
-    /// The same listener with room for at most `most` connections from one address.
-    pub fn with_connections_per_address(self, most: NonZeroU32) -> Self {
+    /// The same listener with room for at most `most` connections from one network.
+    pub fn with_connections_per_network(self, most: NonZeroU32) -> Self {
         Self { limit: ConnectionLimit::new(most), ..self }
     }
 
@@ -242,10 +242,7 @@ mod tests {
             listener.serve(router, stop.clone())
         );
         assert!(served.is_ok());
-        assert!(
-            answer.starts_with("HTTP/1.1 500 ") && answer.contains("urn:tasker:problem:internal"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("/errors/internal"), "{answer}");
         assert!(!answer.contains("a layer is broken"), "{answer}");
     }
 }

@@ -104,8 +104,8 @@ impl Up {
 /// The defaults of `tasker up` that differ from those of other services.
 pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
     let database = format!("sqlite:{}", data.file("tasks.db").display());
-    let layers = Layers::default().key("tasker up", "database.url", &database)?;
-    layers.key("tasker up", "log.level", "warn,audit=off")
+    let layers = Layers::default().add_setting("tasker up", "database.url", &database)?;
+    layers.add_setting("tasker up", "log.level", "warn,audit=off")
 }
 
 impl Prepared {
@@ -178,8 +178,8 @@ impl Prepared {
             id: WORKER_CLIENT_ID.to_owned(),
             secret: self.worker_secret.clone().into(),
         };
-        let (backend, ca) = (self.listeners.backend.url(), self.config.worker.authorities()?);
-        let client = client::Settings { backend, credentials, ca };
+        let (backends, ca) = (vec![self.listeners.backend.url()], self.config.worker.authorities()?);
+        let client = client::Settings { backends, credentials, ca };
         let (operations, settings) =
             (worker_service::builtin(&self.config.worker)?, worker_service::settings(&self.config.worker)?);
         let worker = Worker::new(Client::new(client)?, operations, settings);

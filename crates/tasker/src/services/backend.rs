@@ -63,7 +63,7 @@ pub async fn listen(config: &Config, setting: &str) -> Result<Listener> {
     let hosts = section.allowed_hosts.and_those_of(issuers);
     let hosts = AllowedHosts::new("backend.allowed_hosts", hosts);
     let listener = Listener::bind(setting, section.listen, section.tls()?, hosts).await?;
-    Ok(listener.with_connections_per_address(section.max_connections_per_address))
+    Ok(listener.with_connections_per_network(section.max_connections_per_address))
 }
 
 /// Migrates the database and opens the Backend as soon as the database answers; `None` if `stop` was cancelled before.
@@ -121,6 +121,7 @@ pub fn settings(config: &Config) -> Result<Settings, ConfigError> {
         max_parameters: section.max_parameters_bytes.get(),
         max_result: section.max_result_bytes.get(),
         max_unfinished_per_owner: NonZeroU32::new(section.max_unfinished_per_owner),
+        requests_per_minute: NonZeroU32::new(section.requests_per_minute),
         is_sampled: config.metrics.listen.is_some(),
         request_timeout: REQUEST_TIMEOUT,
     })

@@ -55,7 +55,7 @@ pub async fn listen(config: &Config, setting: &str) -> Result<Listener> {
     let hosts = section.allowed_hosts.and_those_of(&section.issuer);
     let hosts = AllowedHosts::new("identity.allowed_hosts", hosts);
     let listener = Listener::bind(setting, section.listen, section.tls()?, hosts).await?;
-    Ok(listener.with_connections_per_address(section.max_connections_per_address))
+    Ok(listener.with_connections_per_network(section.max_connections_per_address))
 }
 
 /// Opens Identity as soon as its database, which `setting` names, answers; `None` if `stop` was cancelled before.

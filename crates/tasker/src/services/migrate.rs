@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use database::DatabaseError;
-use identity::ACCOUNTS;
-use store::TASKS;
+use identity::IDENTITY_SCHEMA;
+use store::TASKS_SCHEMA;
 
 use crate::config::command_line::Sources;
 use crate::config::databases::start_error;
@@ -20,8 +20,8 @@ use crate::terminal;
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let parts = [
-        ("database.url", TASKS, config.open_tasks()?),
-        (config.accounts_setting(), ACCOUNTS, config.open_accounts()?),
+        ("database.url", TASKS_SCHEMA, config.open_tasks()?),
+        (config.accounts_setting(), IDENTITY_SCHEMA, config.open_accounts()?),
     ];
     let _logging = logging::start(&config.log, environment)?;
     plaintext_warnings::warn_about_tasks_database(&config);

@@ -25,12 +25,14 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let credentials = credentials(&config.worker)?;
     let operations = builtin(&config.worker)?;
-    let (backend, ca) = (config.worker.backend_url.to_string(), config.worker.authorities()?);
+    let (backends, ca) = (config.worker.backend_url.to_strings(), config.worker.authorities()?);
     let _observability = Observability::start_from(sources, Some("tasker-worker"), &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
-    plaintext_warnings::warn_about_service("worker.backend_url", &config.worker.backend_url);
+    for address in config.worker.backend_url.iter() {
+        plaintext_warnings::warn_about_service("worker.backend_url", address);
+    }
     plaintext_warnings::warn_about_service("worker.identity_url", &config.worker.identity_url);
-    let client = client::Settings { backend, credentials, ca };
+    let client = client::Settings { backends, credentials, ca };
     let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker)?);
     let worker = match kafka::open(&config)? {
         Some(broker) => worker.with_kafka(broker),

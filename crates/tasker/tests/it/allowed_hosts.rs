@@ -42,7 +42,7 @@ fn every_listener_refuses_the_name_of_another_host_and_says_where_to_add_it() {
         let (status, body) = get(url, path, "Host: evil.example\r\n");
         assert_eq!(status, 421, "{path}: {body}");
         let problem: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(problem["type"], "urn:tasker:problem:misdirected");
+        assert_eq!(problem["type"], "/errors/misdirected");
         assert!(problem["detail"].as_str().unwrap().contains(setting), "{problem}");
         for headers in ["", "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", "Host: \r\n"] {
             assert_eq!(get(url, path, headers).0, 400, "{path} {headers:?}");

@@ -50,7 +50,7 @@ struct AcceptedTask {
 fn config(kafka: &str) -> ClusterConfig {
     let settings = ["log.level=info,worker=debug,broker=debug", "metrics.listen=127.0.0.1:0"];
     let (kafka, settings) = (Some(kafka.to_owned()), settings.map(str::to_owned).into());
-    ClusterConfig { backends: 2, workers: 3, slots: SLOTS, kafka, settings }
+    ClusterConfig { backends: 2, workers: 3, slots: SLOTS, kafka, settings, ..ClusterConfig::default() }
 }
 
 /// The type, the parameters and the TTL (milliseconds) of a task of the mix, and how it must end.
@@ -208,8 +208,8 @@ async fn ten_thousand_mixed_tasks_end_as_expected_with_two_backends_and_three_wo
 async fn a_worker_and_a_backend_killed_under_load_lose_nothing_over_kafka() {
     let mut config = config(&kafka_address());
     // The results that the killed worker had published lie in Kafka, some in partitions of the killed Backend. The consumer group
-    // hands these partitions over when the Backend's session has expired (15 s): before that the worker must not be lost.
-    config.settings.push("backend.worker_lost_ms=30000".to_owned());
+    // hands these partitions over when the Backend's session has expired (6 s): before that the worker must not be lost.
+    config.settings.push("backend.worker_lost_ms=10000".to_owned());
     let mut cluster = Cluster::start_with(config).await;
     let clients = clients(&cluster).await;
     let mut load = Load::start(&clients, 3000);

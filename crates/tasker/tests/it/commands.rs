@@ -39,6 +39,59 @@ fn json_output_has_the_task_and_its_result() {
 }
 
 #[test]
+fn a_submission_with_a_key_may_be_repeated() {
+    let up = TaskerUp::start();
+    let submit = ["submit", "ECHO", "1", "--ttl", "30s", "--idempotency-key", "order 17"];
+    let first = up.run_command(submit);
+    assert_eq!((first.code, first.stdout.len()), (0, 36), "{}", first.stderr);
+    assert_eq!(up.run_command(submit).stdout, first.stdout);
+    let other = up.run_command(["submit", "ECHO", "2", "--ttl", "30s", "--idempotency-key", "order 17"]);
+    assert_eq!(other.code, 1);
+    assert!(other.stderr.contains("a key is for one request"), "{}", other.stderr);
+    assert_eq!(up.run_command(["list", "-o", "id"]).stdout, first.stdout);
+    assert_eq!(up.run_command(["submit", "ECHO", "--idempotency-key", "é"]).code, 2);
+}
+
+#[test]
+fn a_task_is_submitted_again() {
+    let up = TaskerUp::start();
+    let id = up.run_command(["submit", "ECHO", "[1]", "--ttl", "30s"]).stdout;
+    let rerun = up.run_command(["rerun", &id[..18], "--wait"]);
+    assert_eq!((rerun.code, rerun.stdout.as_str()), (0, "[1]"), "{}", rerun.stderr);
+    let again = up.run_command(["rerun", &id, "--idempotency-key", "r"]).stdout;
+    assert_eq!(up.run_command(["rerun", &id, "--idempotency-key", "r"]).stdout, again);
+    assert!(up.run_command(["get", &again]).stdout.contains(&format!("rerun of    {id}")));
+    assert_eq!(up.run_command(["list", "-o", "id"]).stdout.lines().count(), 3);
+}
+
+#[test]
+fn the_tasks_of_a_file_are_submitted() {
+    let up = TaskerUp::start();
+    let file = up.home().join("tasks.jsonl");
+    let lines = "{\"type\": \"ECHO\", \"ttl\": 30000}\n".repeat(1001);
+    std::fs::write(&file, format!("{lines}\n{{\"type\": \"GENERATE_LOGIN\", \"ttl\": 30000}}\n")).unwrap();
+    let path = file.to_str().unwrap();
+    let submit = ["submit", "--batch", path, "--idempotency-key", "import"];
+    let submitted = up.run_command(submit);
+    assert_eq!((submitted.code, submitted.stdout.lines().count()), (0, 1002), "{}", submitted.stderr);
+    let last = submitted.stdout.lines().last().unwrap();
+    assert!(up.run_command(["get", last]).stdout.contains("GENERATE_LOGIN"));
+    assert_eq!(up.run_command(submit).stdout, submitted.stdout, "repeated, it submits nothing");
+    let json = up.run_command([&submit[..], &["-o", "json"]].concat()).stdout;
+    assert_eq!(json.lines().count(), 2, "one line for each request");
+
+    std::fs::write(&file, format!("{lines}{{\"type\": \"ECHO\", \"ttl\": 0}}\n")).unwrap();
+    let refused = up.run_command(["submit", "--batch", path]);
+    assert_eq!((refused.code, refused.stdout.lines().count()), (1, 1000), "{}", refused.stderr);
+    assert!(refused.stderr.contains("1000 tasks are submitted; of line 1001 and those after it none is"));
+    assert!(refused.stderr.contains("line 1002, /ttl: ttl is 0 ms"), "{}", refused.stderr);
+    std::fs::write(&file, "{\n").unwrap();
+    let broken = up.run_command(["submit", "--batch", path]);
+    assert!(broken.code == 2 && broken.stderr.contains("line 1 is not JSON"), "{}", broken.stderr);
+    assert_eq!(up.run_command(["submit", "ECHO", "--batch", path]).code, 2);
+}
+
+#[test]
 fn every_end_without_a_result_has_its_own_exit_code() {
     let up = TaskerUp::start();
     let expired = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "300ms", "--wait"]);
@@ -241,6 +294,29 @@ fn watch_without_an_id_prints_the_ends_of_tasks() {
     watch.wait_for_line(&format!("{id}  FINISHED   ECHO"));
     watch.signal("INT");
     assert_eq!(watch.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn watch_prints_each_event_as_json_with_the_progress() {
+    let up = TaskerUp::start();
+    let mut watch = Process::start(&mut tasker_command(up.home(), ["watch", "-o", "json"]));
+    let id = up.run_command(["submit", "SLEEP", r#"{"ms": 60000}"#, "--ttl", "60s"]).stdout;
+    let progress = watch.wait_for_line(r#"{"event":"progress","#);
+    assert!(progress.contains(&id) && progress.contains(r#""progress":{"percent":"#), "{progress}");
+    let task = up.run_command(["get", &id]).stdout;
+    assert!(task.contains("progress    ") && task.contains(" %, sleeping"), "{task}");
+    assert_eq!(up.run_command(["cancel", &id]).code, 0);
+    let ended = watch.wait_for_line(r#"{"event":"ended","#);
+    assert!(ended.contains(&id) && ended.contains(r#""reason":"REQUESTED""#), "{ended}");
+    watch.signal("INT");
+    assert_eq!(watch.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn the_progress_bar_shows_what_the_operation_reports() {
+    let up = TaskerUp::start();
+    let bar = run_in_terminal(&up, r#"tasker submit SLEEP '{"ms": 2500}' --ttl 60s --wait"#).stdout;
+    assert!(bar.contains(" %, sleeping"), "{bar}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use axum::Router;
 use axum::http::StatusCode;
-use store::TASKS;
+use store::TASKS_SCHEMA;
 use tempfile::TempDir;
 use testkit::{CertificateAuthority, TestDatabase, kafka_address};
 use tokio::net::TcpListener;
@@ -49,7 +49,7 @@ async fn doctor_checks_certificates_permissions_and_the_database() {
     for expected in [
         "version 0.",
         "only its owner may read valid.key",
-        &format!("its tables are at version {}", TASKS.version()),
+        &format!("its tables are at version {}", TASKS_SCHEMA.latest_version()),
         " s from ours",
         "it ends in ",
     ] {

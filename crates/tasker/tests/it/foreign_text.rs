@@ -80,7 +80,7 @@ async fn text_from_elsewhere_forges_no_line_of_a_command() {
         });
     for text in &shown {
         assert!(
-            !text.contains(|character| domain::is_display_control(character) && character != '\n'),
+            !text.contains(|character| domain::is_control_or_invisible(character) && character != '\n'),
             "{text:?}"
         );
         for (field, most) in [("status", 1), ("error", 1), ("version", 1), ("2026-01-01", 0)] {

@@ -1,6 +1,7 @@
 //! The log: its rotation, its level and file after SIGHUP, the audit lines, the fields of lines about tasks, and no secrets.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::kit::api_client::{ApiClient, PASSWORD};
-use crate::kit::command::{CommandOutput, run, run_with_input, tasker_command};
+use crate::kit::command::{CommandOutput, run, run_with_input, set_arguments, tasker_command};
 use crate::kit::tasker_up::TaskerUp;
 use crate::kit::wait_until::MAX_WAIT;
 
@@ -216,4 +217,40 @@ async fn no_secret_is_logged_at_any_level() {
         let found = lines.iter().find(|line| line.to_string().contains(secret));
         assert!(found.is_none(), "{secret}: {found:?}");
     }
+}
+
+/// The thread that writes to standard error is behind the process here: its queue is written before the process ends.
+#[test]
+fn every_line_is_on_standard_error_when_a_service_ends_with_an_error() {
+    const VARIABLES: usize = 500;
+    let home = TempDir::new().expect("a temporary directory can be created");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let listen = format!("backend.listen={}", taken.local_addr().expect("the port is bound"));
+    let settings = [listen.as_str(), "database.url=sqlite:tasks.db", "log.format=json"];
+    let mut command = tasker_command(home.path(), ["backend"].into_iter().chain(set_arguments(&settings)));
+    // Each unknown variable is one warning.
+    command.envs((0..VARIABLES).map(|number| (format!("TASKER_UNKNOWN_{number}"), "x")));
+    let output = run(&mut command);
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    let (log, error) = output.stderr.split_once("error: ").expect("the error is printed");
+    assert!(error.contains("listens there already"), "{error}");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is whole"));
+    let warned = lines.filter(|line| line.to_string().contains("TASKER_UNKNOWN_")).count();
+    assert_eq!(warned, VARIABLES);
+}
+
+#[test]
+fn every_line_is_on_standard_error_when_a_signal_ends_the_process() {
+    let mut up = TaskerUp::start_with(&["log.level=trace", "log.format=json"]);
+    up.run_command(["submit", "ECHO", "--ttl", "30s", "--wait"]);
+    up.process().terminate();
+    assert!(up.process().wait_for_exit().success());
+    let lines = up.process().output().iter().filter(|line| line.starts_with('{'));
+    let lines: Vec<Value> =
+        lines.map(|line| serde_json::from_str(line).expect("each line is whole")).collect();
+    let position = |start: &str| {
+        let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(start));
+        lines.iter().position(is_it).unwrap_or_else(|| panic!("no line says: {start}"))
+    };
+    assert!(position("a task was accepted") < position("stopping: "));
 }

@@ -70,7 +70,14 @@ async fn name_an_unregistered_type(token: &str, backend_url: &str) {
 #[tokio::test]
 async fn every_service_has_its_own_metrics() {
     let settings = vec!["metrics.listen=127.0.0.1:0".to_owned()];
-    let config = ClusterConfig { backends: 1, workers: 1, slots: 4, kafka: Some(kafka_address()), settings };
+    let config = ClusterConfig {
+        backends: 1,
+        workers: 1,
+        slots: 4,
+        kafka: Some(kafka_address()),
+        settings,
+        ..ClusterConfig::default()
+    };
     let mut cluster = Cluster::start_with(config).await;
     let client = ApiClient::register(&cluster.urls(), "ann").await;
     let running = client.submit("SLEEP", json!({"ms": 60_000}), 600_000).await;

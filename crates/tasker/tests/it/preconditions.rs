@@ -51,7 +51,7 @@ async fn a_database_whose_encoding_lacks_characters_is_refused() {
 async fn a_search_path_without_a_schema_is_refused() {
     let database = TestDatabase::postgres().await;
     let (_, name) = database.url.rsplit_once('/').unwrap();
-    database.execute(&format!("alter database {name} set search_path = nowhere")).await;
+    database.execute_on_postgres(&format!("alter database {name} set search_path = nowhere")).await;
     assert_refused(&database.url, "search_path = nowhere names no schema that exists: ");
 }
 
@@ -59,23 +59,23 @@ async fn a_search_path_without_a_schema_is_refused() {
 async fn an_account_that_may_not_create_tables_is_refused_until_they_exist() {
     let (database, home) = (TestDatabase::postgres().await, tempfile::tempdir().unwrap());
     let account = unique_prefix().replace('-', "_");
-    database.execute(&format!("create role {account} login")).await;
+    database.execute_on_postgres(&format!("create role {account} login")).await;
     let url = database.url.replace("//tasker@", &format!("//{account}@"));
     let expected =
         format!("the account {account} may not create tables in the schema public: `grant create on");
     assert_refused(&url, &expected);
     assert_eq!(run_on(home.path(), &["migrate"], &database.url).code, 0);
     let grants = "grant select, insert, update, delete on all tables in schema public to";
-    database.execute(&format!("{grants} {account}")).await;
+    database.execute_on_postgres(&format!("{grants} {account}")).await;
     let migrated = run_on(home.path(), &["migrate"], &url);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-    database.execute(&format!("drop owned by {account}; drop role {account}")).await;
+    database.execute_on_postgres(&format!("drop owned by {account}; drop role {account}")).await;
 }
 
 #[tokio::test]
 async fn a_table_of_another_program_is_named_and_left_alone() {
     let tasks = TestDatabase::postgres().await;
-    tasks.execute("create table task (n integer); create table account (n integer)").await;
+    tasks.execute_on_postgres("create table task (n integer); create table account (n integer)").await;
     let home = tempfile::tempdir().unwrap();
     for (command, table) in [("backend", "task"), ("identity", "account")] {
         let refused = run_on(home.path(), &[command], &tasks.url);
@@ -88,7 +88,7 @@ async fn a_table_of_another_program_is_named_and_left_alone() {
         );
     }
     let versions = TestDatabase::postgres().await;
-    versions.execute("create table schema_version (version integer)").await;
+    versions.execute_on_postgres("create table schema_version (version integer)").await;
     assert_refused(&versions.url, "there is a table schema_version that is not Tasker's: ");
 }
 
@@ -120,9 +120,9 @@ async fn a_mistake_in_the_url_ends_the_start_with_its_setting() {
     let server = postgres_url();
     let (base, _) = server.rsplit_once('/').unwrap();
     for (url, sentence) in [
-        (url("ann:pass#word@127.0.0.1/tasks"), "a `#` in a name or a password is written %23"),
-        (url("ann:12/34@127.0.0.1/tasks"), "a `/` in a name or a password is written %2F"),
-        (url("ann:12?34@127.0.0.1/tasks"), "a `?` in a name or a password is written %3F"),
+        (url("ann:pass#word@127.0.0.1/tasks"), "write `#` in a user name or password as %23"),
+        (url("ann:12/34@127.0.0.1/tasks"), "write `/` in a user name or password as %2F"),
+        (url("ann:12?34@127.0.0.1/tasks"), "write `?` in a user name or password as %3F"),
         (url("ann@127.0.0.1:99999/tasks"), "it is not a valid URL: invalid port number"),
         (
             url("ann@127.0.0.1/tasks?target_session_attrs=any"),

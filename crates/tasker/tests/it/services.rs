@@ -71,7 +71,8 @@ async fn both_databases_can_be_migrated_again() {
         for _ in 0..2 {
             let output = run(&mut tasker_command(home.path(), ["migrate", "--set", &setting]));
             assert_eq!(output.code, 0, "{}", output.stderr);
-            let (tasks, accounts) = (store::TASKS.version(), identity::ACCOUNTS.version());
+            let (tasks, accounts) =
+                (store::TASKS_SCHEMA.latest_version(), identity::IDENTITY_SCHEMA.latest_version());
             let tasks = format!("the tables of tasks are at version {tasks}");
             assert_eq!(output.stdout, format!("{tasks}\nthe tables of identity are at version {accounts}"));
         }
@@ -84,7 +85,9 @@ async fn services_that_start_together_migrate_once_whatever_the_default_isolatio
     let (_, name) = database.url.rsplit_once('/').unwrap();
     let mut lock = PgConnection::connect(&database.url).await.unwrap();
     database
-        .execute(&format!("alter database {name} set default_transaction_isolation = 'repeatable read'"))
+        .execute_on_postgres(&format!(
+            "alter database {name} set default_transaction_isolation = 'repeatable read'"
+        ))
         .await;
     // Each process waits for the lock of the migration before one of them migrates.
     lock.execute("select pg_advisory_lock(hashtext('tasker: migrate'))").await.unwrap();

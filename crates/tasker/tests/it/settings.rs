@@ -185,7 +185,7 @@ fn the_help_lists_the_commands_and_the_exit_codes() {
 fn an_invalid_database_url_or_log_level_is_named_with_its_setting() {
     let home = tempfile::tempdir().unwrap();
     for (setting, expected) in [
-        ("database.url=mysql://h/tasks", "database.url: the address of a database begins with"),
+        ("database.url=mysql://h/tasks", "database.url: the address of a database must begin with"),
         ("log.level=inof", "log.level = \"inof\": `inof` is not"),
         ("log.level=", "is not error, warn"),
     ] {
@@ -291,6 +291,14 @@ async fn config_check_connects_to_what_the_settings_name() {
     ] {
         assert!(valid.stdout.contains(expected), "{expected}: {}", valid.stdout);
     }
+    let both = check(&[&format!("worker.backend_url={:?}", [&urls.backend, &format!("{}/", urls.backend)])]);
+    assert!(both.stderr.contains("a list has each address once"), "{}{}", both.stdout, both.stderr);
+    let gone = check(&[&format!(r#"worker.backend_url=["{}", "http://127.0.0.1:1"]"#, urls.backend)]);
+    assert!(
+        gone.stdout.contains("BAD  worker                  no answer from http://127.0.0.1:1/"),
+        "{}",
+        gone.stdout
+    );
     for (setting, expected) in [
         ("database.url=postgres://nobody@127.0.0.1:1/none", "BAD  database.url"),
         ("kafka.bootstrap_servers=127.0.0.1:1", "BAD  kafka"),

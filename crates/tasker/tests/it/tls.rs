@@ -225,7 +225,7 @@ async fn a_client_logs_that_it_refuses_a_certificate_of_an_unknown_authority() {
             WORKER_CA,
         ],
     );
-    let error = worker.wait_for_line("keeps trying to reach the Backend:");
+    let error = worker.wait_for_line("requests to the Backend fail and are retried:");
     assert!(error.contains(&format!("the certificate of {}/", up.identity_url)), "{error}");
     assert!(error.contains("is refused: invalid peer certificate: UnknownIssuer"), "{error}");
 
@@ -329,7 +329,7 @@ fn connections_to_other_machines_without_tls_are_warned_of_at_the_start() {
     let warning =
         "worker.backend_url = http://backend.invalid:8080: connections to backend.invalid have no TLS";
     worker.wait_for_line(warning);
-    worker.wait_for_line("keeps trying to reach the Backend");
+    worker.wait_for_line("requests to the Backend fail and are retried");
     assert_eq!(worker.count_lines("have no TLS"), 1, "{:?}", worker.output());
 
     let database = "database.url=postgres://tasker:hush@db.invalid/tasker?sslmode=disable";

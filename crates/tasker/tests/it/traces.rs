@@ -60,7 +60,14 @@ async fn over_kafka_one_trace_leads_from_the_caller_to_finished() {
     let mut settings = settings(&collector);
     settings.push(format!("traces.tls_ca={}", ca.display()));
     settings.extend(["worker.steal_after_ms=0", "metrics.listen=127.0.0.1:0"].map(str::to_owned));
-    let config = ClusterConfig { backends: 1, workers: 1, slots: 4, kafka: Some(kafka_address()), settings };
+    let config = ClusterConfig {
+        backends: 1,
+        workers: 1,
+        slots: 4,
+        kafka: Some(kafka_address()),
+        settings,
+        ..ClusterConfig::default()
+    };
     let mut cluster = Cluster::start_with(config).await;
     let client = ApiClient::register(&cluster.urls(), "ann").await;
     // A worker claims by long poll until the first ticket has come.

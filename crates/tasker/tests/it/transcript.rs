@@ -9,10 +9,11 @@ use crate::kit::tasker_up::TaskerUp;
 const README: &str = include_str!("../../../../README.md");
 
 /// The pages of the book with sessions, which assume a running `tasker up`.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("first-minutes.md", include_str!("../../../../docs/first-minutes.md")),
     ("command-line.md", include_str!("../../../../docs/command-line.md")),
     ("api.md", include_str!("../../../../docs/api.md")),
+    ("schedules.md", include_str!("../../../../docs/schedules.md")),
     ("settings.md", include_str!("../../../../docs/settings.md")),
     ("accounts.md", include_str!("../../../../docs/accounts.md")),
     ("running.md", include_str!("../../../../docs/running.md")),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use proc_macro2::{TokenStream, TokenTree};
 use toml::Table;
 
-use crate::workspace::{assert_none, crates, files_below, read, shortened};
+use crate::kit::workspace_files::{assert_none, crates, files_below, read, shortened};
 
 /// A metaphor in a name must be translated by every reader, each time. The field's term can be looked up.
 #[test]

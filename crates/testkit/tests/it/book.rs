@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::workspace::{assert_none, entries, read, root};
+use crate::kit::workspace_files::{assert_none, entries, read, root};
 
 /// Readers meet a broken link long before its author does.
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::workspace::{assert_none, crates, read, root};
+use crate::kit::workspace_files::{assert_none, crates, read, root};
 
 /// The dependencies of one crate that are allowed, apart from those for its tests.
 struct Boundary {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::workspace::{assert_none, crates, files_below, read, root};
+use crate::kit::workspace_files::{assert_none, crates, files_below, read, root};
 
-/// A guarantee that no test shows is an opinion, and a test that was renamed would leave it without one.
+/// Renaming a test must not leave a guarantee without a test.
 #[test]
 fn every_guarantee_names_tests_that_exist() {
     let code = crates().into_iter().flat_map(|path| files_below(&path, "rs")).map(|path| read(&path));

@@ -4,6 +4,7 @@ mod banned_words;
 mod book;
 mod boundaries;
 mod guarantees;
+mod kit;
 mod module_cycles;
+mod problem_types;
 mod source_style;
-mod workspace;

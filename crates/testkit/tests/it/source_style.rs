@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::workspace::{assert_none, crates, files_below, read, shortened};
+use crate::kit::workspace_files::{assert_none, crates, files_below, read, shortened};
 
 /// The number of lines that a file has at most.
 const MAX_LINES: usize = 400;

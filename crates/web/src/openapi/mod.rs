@@ -1,5 +1,6 @@
 //! OpenAPI documents: what the operations of every service have in common, added to the document of a service's handlers.
 
+mod problem_examples;
 mod responses;
 mod unions;
 
@@ -15,12 +16,35 @@ pub fn complete(mut document: OpenApi, refuses_queries: impl Fn(&str) -> bool) -
         for (_, operation) in operations(item) {
             responses::add_common_parameters(operation);
             responses::add_common_responses(operation, refuses_queries(path));
+            responses::add_common_headers(operation);
+            problem_examples::refer_to_examples(operation);
         }
     }
     let components = document.components.get_or_insert_default();
     responses::add_components(components);
+    problem_examples::add_examples(components);
     unions::name_variants(components);
+    drop_unused(&mut document);
     document
+}
+
+/// Drops the headers and examples to which no operation of this service refers.
+fn drop_unused(document: &mut OpenApi) {
+    let paths = serde_json::to_string(&document.paths).expect("an OpenAPI document is JSON");
+    let is_used = |kind: &str, name: &str| paths.contains(&format!("\"#/components/{kind}/{name}\""));
+    let components = document.components.get_or_insert_default();
+    components.headers.retain(|name, _| is_used("headers", name));
+    components.examples.retain(|name, _| is_used("examples", name));
+}
+
+/// Adds to the operations of `document` that the requests of each caller are limited: the answer 429, and the headers that announce the
+/// limit. Call it before [`complete`], which adds the headers to the answers that every operation has, too.
+pub fn document_rate_limit(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            responses::add_rate_limit(operation);
+        }
+    }
 }
 
 /// The scheme of bearer tokens (RFC 6750) that are JWTs.

@@ -5,9 +5,12 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder,
-    Responses, Schema, Type,
+    Components, ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response,
+    ResponseBuilder, Responses, Schema, Type,
 };
+
+/// A header of requests, the header of successful answers by which the service answers it, and the name of that header's component.
+const ANSWERED_HEADERS: [(&str, &str, &str); 1] = [("Prefer", "Preference-Applied", "PreferenceApplied")];
 
 /// Adds the header that every request may have. Parameters that may be left out are not `null` where they are given.
 pub(super) fn add_common_parameters(operation: &mut Operation) {
@@ -23,8 +26,7 @@ pub(super) fn add_common_parameters(operation: &mut Operation) {
     parameters.push(RefOr::Ref(Ref::new("#/components/parameters/XRequestId")));
 }
 
-/// Adds the answers that every operation may give, makes the body of every refusal that has none a [`Problem`], and adds the headers
-/// that every answer has.
+/// Adds the answers that every operation may give, and makes the body of every refusal that has none a [`Problem`].
 pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: bool) {
     let has_body = operation.request_body.is_some();
     let anonymous = SecurityRequirement::default();
@@ -59,22 +61,66 @@ pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: b
     add(responses, "default", "Any other problem");
     for (status, response) in &mut responses.responses {
         let RefOr::T(response) = response else { continue };
-        let mut add_header = |name: &str, component: &str| {
-            let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
-            response.headers.insert(name.to_owned(), header);
-        };
-        add_header("X-Request-Id", "XRequestId");
-        match status.as_str() {
-            "401" => add_header("WWW-Authenticate", "WwwAuthenticate"),
-            "415" => add_header("Accept-Encoding", "AcceptEncoding"),
-            "429" | "503" => add_header("Retry-After", "RetryAfter"),
-            _ => {}
-        }
         if !status.starts_with(['1', '2', '3']) && response.content.is_empty() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content.insert(Problem::MEDIA_TYPE.to_owned(), problem.into());
         }
     }
+}
+
+/// Adds the headers that every answer has, and those of some statuses.
+pub(super) fn add_common_headers(operation: &mut Operation) {
+    let answered = ANSWERED_HEADERS.iter().filter(|(request, ..)| takes_header(operation, request));
+    let answered: Vec<_> = answered.map(|(_, name, component)| (*name, *component)).collect();
+    let responses = &mut operation.responses.responses;
+    let is_rate_limited = matches!(
+        responses.get("429"),
+        Some(RefOr::T(response)) if response.headers.contains_key("RateLimit")
+    );
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        let mut headers = vec![("X-Request-Id", "XRequestId")];
+        match status.as_str() {
+            "401" => headers.push(("WWW-Authenticate", "WwwAuthenticate")),
+            "415" => headers.push(("Accept-Encoding", "AcceptEncoding")),
+            "429" | "503" => headers.push(("Retry-After", "RetryAfter")),
+            status if status.starts_with('2') => headers.extend(&answered),
+            _ => {}
+        }
+        // The caller of a request with 401 is not known.
+        if is_rate_limited && status != "401" {
+            headers.extend([("RateLimit", "RateLimit"), ("RateLimit-Policy", "RateLimitPolicy")]);
+        }
+        for (name, component) in headers {
+            let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
+            response.headers.insert(name.to_owned(), header);
+        }
+    }
+}
+
+/// Whether the requests of an operation may have this header.
+fn takes_header(operation: &Operation, name: &str) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Header && parameter.name == name,
+        RefOr::Ref(_) => false,
+    })
+}
+
+/// Adds that the requests of each caller are limited.
+pub(super) fn add_rate_limit(operation: &mut Operation) {
+    let sentence = "The caller has sent as many requests as it may send in a minute";
+    let refusal = operation
+        .responses
+        .responses
+        .entry("429".to_owned())
+        .or_insert_with(|| RefOr::T(Response::default()));
+    let RefOr::T(refusal) = refusal else { return };
+    refusal.description = match refusal.description.as_str() {
+        "" => sentence.to_owned(),
+        other => format!("{other}; or: {sentence}"),
+    };
+    let header = RefOr::Ref(Ref::new("#/components/headers/RateLimit"));
+    refusal.headers.insert("RateLimit".to_owned(), header);
 }
 
 /// Adds the headers and the parameter that operations refer to, and what the types of bodies do not say.
@@ -98,9 +144,27 @@ pub(super) fn add_components(components: &mut Components) {
              accepted",
         ),
     );
+    add(
+        "PreferenceApplied",
+        text_header("The preferences that were honoured (RFC 7240); without it there were none"),
+    );
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let retry_after = HeaderBuilder::new().schema(Some(seconds));
     add("RetryAfter", retry_after.description(Some("After how many seconds to try again")).build());
+    add(
+        "RateLimit",
+        text_header(
+            "How many requests the caller may send now (`r`), and in how many seconds as many as ever (`t`): `\"requests\";r=599;t=1` \
+             (draft-ietf-httpapi-ratelimit-headers-11). Only where the service limits the requests of each caller",
+        ),
+    );
+    add(
+        "RateLimitPolicy",
+        text_header(
+            "How many requests the caller may send (`q`) in how many seconds (`w`): `\"requests\";q=600;w=60`. Only where the service limits \
+             the requests of each caller",
+        ),
+    );
 
     if let Some(RefOr::T(Schema::Object(problem))) = components.schemas.get_mut("Problem") {
         // The crate `web` writes this member.

@@ -55,7 +55,7 @@ async fn another_name_is_refused_and_the_answer_names_the_setting() {
         let answer = send(&router(hosts()), request("GET", "/", &[("host", host)])).await;
         assert_eq!(answer.status, 421, "{host}");
         let problem = answer.json();
-        assert_eq!(problem["type"], "urn:tasker:problem:misdirected");
+        assert_eq!(problem["type"], "/errors/misdirected");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(host) && detail.contains("example.allowed_hosts"), "{detail}");
     }
@@ -74,7 +74,7 @@ async fn a_request_names_one_host() {
         let answer = send(&router(hosts()), request("GET", "/", headers)).await;
         assert_eq!(answer.status, 400, "{headers:?}");
         let problem = answer.json();
-        assert_eq!(problem["type"], "urn:tasker:problem:malformed");
+        assert_eq!(problem["type"], "/errors/malformed");
         assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP edge around real routers.
+//! The HTTP layers around real routers.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,6 +10,7 @@ mod csrf;
 mod exchange;
 mod normalize_path;
 mod problem;
+mod problem_pages;
 mod request_log;
 mod request_metrics;
 mod request_span;

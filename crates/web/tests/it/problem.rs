@@ -6,6 +6,8 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::Problem;
+use domain::problem_types::operations::CONFLICT;
+use domain::problem_types::requests::{BUSY, TOO_MANY_REQUESTS};
 use serde_json::json;
 use uuid::Uuid;
 use web::{catch_panic, problem, request_id};
@@ -13,15 +15,15 @@ use web::{catch_panic, problem, request_id};
 use crate::exchange::{self, request, send};
 
 async fn conflict() -> Response {
-    problem::response(Problem::new(409, "conflict", "Already exists", "there is one of that name"))
+    problem::response(Problem::new(&CONFLICT, "there is one of that name"))
 }
 
 async fn busy() -> Response {
-    problem::response(Problem::new(503, "busy", "Too busy", "try again shortly"))
+    problem::response(Problem::new(&BUSY, "try again shortly"))
 }
 
 async fn too_many() -> Response {
-    problem::response(Problem::new(429, "too-many", "Too many", "try again shortly"))
+    problem::response(Problem::new(&TOO_MANY_REQUESTS, "try again shortly"))
 }
 
 async fn panics() -> StatusCode {
@@ -52,7 +54,7 @@ async fn a_problem_names_the_request_as_its_instance() {
     assert_eq!(
         answer.json(),
         json!({
-            "type": "urn:tasker:problem:conflict",
+            "type": "/errors/conflict",
             "title": "Already exists",
             "status": 409,
             "detail": "there is one of that name",
@@ -109,6 +111,6 @@ async fn without_the_layer_a_problem_has_no_instance() {
 async fn a_panic_is_a_problem_that_does_not_show_the_message() {
     let answer = exchange::get(&router(), "/panics").await;
     assert_eq!(answer.status, 500);
-    assert_eq!(answer.json()["type"], "urn:tasker:problem:internal");
+    assert_eq!(answer.json()["type"], "/errors/internal");
     assert!(answer.json()["instance"].is_string() && !answer.text().contains("swordfish"));
 }

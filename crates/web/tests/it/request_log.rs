@@ -10,6 +10,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::Problem;
+use domain::problem_types::requests::NO_SUCH_ADDRESS;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 use web::request_log::{self, CallerId, FailureCause};
@@ -56,7 +57,7 @@ async fn panics() -> StatusCode {
 }
 
 async fn not_found() -> Response {
-    problem::response(Problem::new(404, "no-such-address", "No such address", "there is nothing"))
+    problem::response(Problem::new(&NO_SUCH_ADDRESS, "there is nothing"))
 }
 
 fn router() -> Router {

@@ -53,7 +53,7 @@ async fn what_a_handler_has_set_stays_and_no_header_is_doubled() {
 }
 
 #[tokio::test]
-async fn only_a_name_that_others_cannot_have_too_is_bound_to_https() {
+async fn hsts_is_sent_for_public_host_names_only() {
     let router = Router::new().route("/", get(async || "a page")).layer(from_fn(hsts::add));
     for (host, expected) in [
         ("id.example", "max-age=31536000"),

@@ -36,8 +36,8 @@ async fn wait() -> &'static str {
 }
 
 /// The whole minutes that a handler has.
-async fn answer_by(Extension(deadline): Extension<RequestDeadline>) -> String {
-    let left = deadline.answer_by() - Instant::now() + MINUTE / 2;
+async fn answer_deadline(Extension(deadline): Extension<RequestDeadline>) -> String {
+    let left = deadline.answer_deadline() - Instant::now() + MINUTE / 2;
     (left.as_secs() / 60).to_string()
 }
 
@@ -45,11 +45,11 @@ fn router(limit: Duration) -> Router {
     let waiting = Router::new()
         .route("/waiting", get(wait))
         .route("/waiting/endless", get(pending::<()>))
-        .route("/waiting/answer-by", get(answer_by))
+        .route("/waiting/answer-by", get(answer_deadline))
         .layer(from_fn_with_state(requested_wait as Wait, allow_wait));
     Router::new()
         .route("/endless", get(pending::<()>))
-        .route("/answer-by", get(answer_by))
+        .route("/answer-by", get(answer_deadline))
         .merge(waiting)
         .layer(from_fn_with_state(TimeLimit::new(limit, timed_out), enforce))
 }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::builtin::integer;
 use crate::sdk::context::Context;
 use crate::sdk::operation::{Failure, Operation};
 
-/// The operation `SLEEP`: waits for the given time and returns it, in milliseconds.
+/// The time between two reports of the progress.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
+
+/// The operation `SLEEP`: waits for the given time and returns it, in milliseconds. It reports its progress each second.
 pub struct Sleep;
 
 /// Sleeps, to try out the TTL and cancellation.
@@ -26,8 +30,19 @@ impl Operation for Sleep {
     type Params = Params;
     type Output = u64;
 
-    async fn run(&self, params: Params, _context: Context) -> Result<u64, Failure> {
-        tokio::time::sleep(Duration::from_millis(params.ms)).await;
-        Ok(params.ms)
+    async fn run(&self, params: Params, context: Context) -> Result<u64, Failure> {
+        let time = Duration::from_millis(params.ms);
+        let began = Instant::now();
+        loop {
+            let slept = began.elapsed();
+            if slept >= time {
+                return Ok(params.ms);
+            }
+            if slept >= REPORT_PERIOD {
+                let percent = slept.as_millis() * 100 / time.as_millis();
+                context.progress(u32::try_from(percent).unwrap_or(100), "sleeping");
+            }
+            tokio::time::sleep(time.saturating_sub(slept).min(REPORT_PERIOD)).await;
+        }
     }
 }

@@ -123,7 +123,7 @@ mod tests {
 
     /// A backlog whose Kafka is unavailable: nothing listens on port 1.
     fn backlog() -> TicketBacklog {
-        let broker = Broker::open(Settings::of("127.0.0.1:1")).unwrap();
+        let broker = Broker::open(Settings::new("127.0.0.1:1")).unwrap();
         TicketBacklog::new(broker, vec![QueueName::default()])
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use broker::{Delivery, Subscription, Ticket};
+use broker::{Delivery, MessageReceiver, Ticket};
 use domain::DeclinedTask;
 
 use crate::claiming::claim_client::ClaimClient;
@@ -21,7 +21,7 @@ pub(crate) const TICKET_PREFETCH: usize = 1000;
 pub(crate) struct TicketConsumer {
     slots: Arc<Slots>,
     claim_client: ClaimClient,
-    subscription: Subscription<Ticket>,
+    subscription: MessageReceiver<Ticket>,
     /// Received and not claimed yet, in the order of their arrival.
     tickets: VecDeque<Delivery<Ticket>>,
     /// This consumer's share of the backlog, tickets of a claim that is under way included.
@@ -33,15 +33,15 @@ impl TicketConsumer {
     pub(crate) fn new(
         slots: Arc<Slots>,
         claim_client: ClaimClient,
-        subscription: Subscription<Ticket>,
+        subscription: MessageReceiver<Ticket>,
         backlog: Arc<TicketBacklog>,
     ) -> Self {
         let held = HeldTickets::empty(backlog);
         Self { slots, claim_client, subscription, tickets: VecDeque::new(), held }
     }
 
-    /// Claims tasks until the worker stops. Every answer is final for its tickets: a task that it does not grant belongs to
-    /// another worker or has ended, and if a ticket is lost all the same, the Backend publishes it again.
+    /// Claims tasks until the worker stops. Tickets are acknowledged whatever the answer is: a task that is not granted belongs
+    /// to another worker or has ended. The Backend republishes the ticket of a task that stays ready.
     pub(crate) async fn run(mut self) {
         while self.receive().await.is_some() && self.claim_next_batch().await.is_some() {}
     }

@@ -14,6 +14,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::running_tasks::RunningTasks;
 use crate::metrics::RunMetrics;
+use crate::reporting::progress_reporter::ProgressQueue;
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
@@ -26,6 +27,8 @@ pub(crate) struct TaskExecutor {
     pub(crate) running: RunningTasks,
     /// The queue of the reporter.
     pub(crate) reports: ReportQueue,
+    /// What operations report of their progress.
+    pub(crate) progress: ProgressQueue,
     /// Tracks everything that executes a task.
     pub(crate) tracker: TaskTracker,
     /// Cancelled when the drain of a stopping worker is over: tasks that are still running are released.
@@ -110,12 +113,12 @@ impl TaskExecutor {
                 grant.type_name
             )));
         };
-        let context = Context::new(grant, deadline, stop.clone(), trace);
+        let context = Context::new(grant, deadline, stop.clone(), trace, self.progress.clone());
         let future = operation.start(grant.parameters.clone(), context);
         let mut task = self.tracker.spawn(future.in_current_span());
         let outcome = tokio::select! {
             biased;
-            done = &mut task => return in_time(done, deadline),
+            done = &mut task => return outcome_of_return(done, deadline),
             () = stop.cancelled() => RunOutcome::Stopped,
             () = deadline.passed() => RunOutcome::DeadlineExceeded,
             () = self.release.cancelled() => RunOutcome::Released,
@@ -124,14 +127,14 @@ impl TaskExecutor {
         task.abort();
         match (task.await, outcome) {
             // The operation returned while it was being stopped.
-            (done @ Ok(_), RunOutcome::Released) => in_time(done, deadline),
+            (done @ Ok(_), RunOutcome::Released) => outcome_of_return(done, deadline),
             (_, outcome) => outcome,
         }
     }
 }
 
 /// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
-fn in_time(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
+fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
     if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
         return RunOutcome::DeadlineExceeded;
     }
@@ -154,8 +157,8 @@ fn panic_failure(error: JoinError) -> Failure {
 }
 
 impl RunOutcome {
-    /// This outcome; a failure instead of a result that is too large to be sent. The Backend's own limit is lower as a
-    /// rule, and its refusal says so; this limit keeps a request within what any server reads.
+    /// Replaces a result that is too large to send by a failure. The Backend has a lower limit of its own; this limit keeps a
+    /// request within what any server reads.
     fn limit_size(self) -> Self {
         match self {
             Self::Result(result) if result.text().len() > MAX_SENT_RESULT_BYTES => {

@@ -34,6 +34,13 @@ impl RunningTasks {
         self.with(|grants| grants.keys().copied().collect())
     }
 
+    /// The grants that are running and were not told to stop, in no order.
+    pub(crate) fn unstopped_grants(&self) -> Vec<GrantRef> {
+        let is_unstopped =
+            |(grant, stop): (&GrantRef, &CancellationToken)| (!stop.is_cancelled()).then_some(*grant);
+        self.with(|grants| grants.iter().filter_map(is_unstopped).collect())
+    }
+
     /// Stops a grant, if it is running.
     pub(crate) fn stop(&self, grant: &GrantRef) {
         self.with(|grants| {

@@ -85,7 +85,7 @@ impl HttpReporter {
                     self.delayed.extend(batch.into_iter().map(DelayedRetry::after_pause));
                     tokio::time::sleep(backoff.pause_after(&error)).await;
                 }
-                Err(error) if error.is_temporary() || error.is_about_the_caller() => {
+                Err(error) if error.is_temporary() || error.is_caller_refused() => {
                     self.outage_log.record_failure(BackendRequestKind::Report, &error);
                     self.retries.push_front(batch);
                     tokio::time::sleep(backoff.pause_after(&error)).await;
@@ -145,7 +145,7 @@ impl HttpReporter {
                 );
             });
         }
-        self.queue.remove_settled(expired.len());
+        self.queue.decrement_unsettled(expired.len());
         batch
     }
 
@@ -157,23 +157,23 @@ impl HttpReporter {
         for (pending, result) in batch.iter().zip(results) {
             log_settled(pending, result, &self.worker);
         }
-        self.queue.remove_settled(batch.len());
+        self.queue.decrement_unsettled(batch.len());
     }
 
     /// Handles a final refusal. A refused result is reported again as a failure; any other refused report is given up.
     fn refused(&mut self, batch: Vec<PendingReport>, refusal: &ClientError) {
         for pending in batch {
             let _span = pending.log_span(&self.worker).entered();
-            let PendingReport { report, deadline, server_errors } = pending;
+            let PendingReport { report, deadline, server_error_backoff } = pending;
             let (id, cause) = (report.id, error_chain(refusal));
             if matches!(report.reported, AttemptOutcome::Result(_)) {
                 warn!(error = cause, "the result of task {id} was refused: {cause}");
                 let reported = AttemptOutcome::Error(format!("{RESULT_REFUSED}: {cause}"));
                 let report = Report { reported, ..report };
-                self.retries.push_front(vec![PendingReport { report, deadline, server_errors }]);
+                self.retries.push_front(vec![PendingReport { report, deadline, server_error_backoff }]);
             } else {
                 error!(error = cause, "the report of task {id} was refused: {cause}");
-                self.queue.remove_settled(1);
+                self.queue.decrement_unsettled(1);
             }
         }
     }
@@ -181,14 +181,14 @@ impl HttpReporter {
 
 impl DelayedRetry {
     fn after_pause(mut pending: PendingReport) -> Self {
-        let due = Instant::now() + pending.server_errors.next_pause();
+        let due = Instant::now() + pending.server_error_backoff.next_pause();
         Self { pending, due }
     }
 }
 
 /// Whether the error concerns one report of the batch, rather than a temporary failure or our credentials.
 fn concerns_one_report(error: &ClientError) -> bool {
-    error.is_internal_server_error() || !(error.is_temporary() || error.is_about_the_caller())
+    error.is_internal_server_error() || !(error.is_temporary() || error.is_caller_refused())
 }
 
 /// Logs how a report was settled: the expected results at `debug`, reports without effect at `info` or `warn`.

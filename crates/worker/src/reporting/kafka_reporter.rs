@@ -44,7 +44,7 @@ impl KafkaReporter {
                 in_flight.spawn(self.publish(installation, pending));
             } else {
                 self.http_queue.add(pending);
-                self.queue.remove_settled(1);
+                self.queue.decrement_unsettled(1);
             }
         }
         in_flight.close();
@@ -78,7 +78,7 @@ impl KafkaReporter {
                     http_queue.add(pending);
                 }
             }
-            queue.remove_settled(1);
+            queue.decrement_unsettled(1);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct PendingReport {
     pub(crate) report: Report,
     pub(crate) deadline: Deadline,
     /// The pauses after each time that the Backend failed (status 500) on a request with this report.
-    pub(crate) server_errors: Backoff,
+    pub(crate) server_error_backoff: Backoff,
 }
 
 impl ReportQueue {
@@ -46,13 +46,13 @@ impl ReportQueue {
         self.unsettled.send_modify(|count| *count += 1);
         metrics::set_unsettled_reports(self.unsettled_count());
         if self.sender.send(pending).is_err() {
-            self.remove_settled(1);
+            self.decrement_unsettled(1);
             debug!("a report was dropped because the reporter has stopped");
         }
     }
 
     /// Lowers the count by `reports` that are settled, given up, or added to a queue of [`Self::with_shared_count`].
-    pub(crate) fn remove_settled(&self, reports: usize) {
+    pub(crate) fn decrement_unsettled(&self, reports: usize) {
         self.unsettled.send_modify(|count| *count -= reports);
         metrics::set_unsettled_reports(self.unsettled_count());
     }
@@ -72,7 +72,7 @@ impl ReportQueue {
 impl PendingReport {
     /// A report of a task that ends at `deadline`.
     pub(crate) fn new(report: Report, deadline: Deadline) -> Self {
-        Self { report, deadline, server_errors: Backoff::default() }
+        Self { report, deadline, server_error_backoff: Backoff::default() }
     }
 
     /// The grant that the report is about.

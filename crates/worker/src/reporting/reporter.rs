@@ -46,13 +46,15 @@ struct Sender {
 }
 
 impl Reporter {
-    /// Starts to send reports: state `Running`. `installation` is set by the first heartbeat that is accepted.
+    /// Starts to send reports: state `Running`. `installation` is set by the first heartbeat that is accepted; `patience` is for
+    /// results over Kafka, as [`UnconfirmedResults::new`].
     pub(crate) fn start(
         client: Client,
         worker: WorkerName,
         outage_log: BackendOutageLog,
         broker: Option<Broker>,
         installation: watch::Receiver<Option<InstallationId>>,
+        patience: Duration,
     ) -> Self {
         let (http_reporter, http_queue) = HttpReporter::new(client, worker.clone(), outage_log);
         let http = Sender::spawn(|shutdown| http_reporter.run(shutdown));
@@ -60,7 +62,7 @@ impl Reporter {
             return Self { queue: http_queue, unconfirmed: None, kafka: None, http };
         };
         let (queue, receiver) = http_queue.with_shared_count();
-        let unconfirmed = UnconfirmedResults::new(http_queue.clone());
+        let unconfirmed = UnconfirmedResults::new(http_queue.clone(), patience);
         let kafka_reporter = KafkaReporter {
             broker,
             worker,

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use domain::limits::MAX_DELAY_MS;
-use domain::{RetryHint, TtlBounds};
+use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::{RetryHint, SubmissionDefaults, SubmissionMaxima, TtlBounds};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +43,16 @@ pub trait Operation: Send + Sync + 'static {
         TtlBounds::default()
     }
 
+    /// What a submission of its type has that does not say otherwise: priority, attempts, pauses, times. By default nothing.
+    fn defaults() -> SubmissionDefaults {
+        SubmissionDefaults::default()
+    }
+
+    /// The most that a submission of its type may ask for. By default the Backend's own limits hold.
+    fn maxima() -> SubmissionMaxima {
+        SubmissionMaxima::default()
+    }
+
     /// Runs one task. An error or a panic makes the task end as failed.
     fn run(
         &self,
@@ -74,7 +84,7 @@ impl Failure {
     /// the pause is the one that the submission asks for.
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Self {
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_MS);
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_OR_START_WITHIN_MS);
         Self { retry: Some(RetryHint::AfterMs(millis)), ..self }
     }
 

@@ -76,6 +76,8 @@ impl RegisteredOperation {
             parameters: schema::of_parameters::<O::Params>(),
             result: schema::result_schema::<O::Output>(),
             ttl: O::ttl(),
+            defaults: O::defaults(),
+            maxima: O::maxima(),
             description: O::DESCRIPTION.to_owned(),
             isolation: ExecutionIsolation::Async,
         };

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{Context, Failure, Operation, Operations, Worker};
 
 use crate::kit::probe_operation::{LONG_TTL, run_worker, settings};
-use crate::kit::scripted_backend::{Backend, Fault, HEARTBEATS, Request};
+use crate::kit::scripted_backend::{Backend, Fault, HEARTBEATS, Request, in_time};
 
 #[tokio::test]
 async fn the_first_heartbeat_is_accepted_before_the_first_claim() {
@@ -24,7 +24,8 @@ async fn the_first_heartbeat_is_accepted_before_the_first_claim() {
             Request::Registration(_) => assert!(heartbeats.is_empty(), "registration comes first"),
             Request::Heartbeat(heartbeat) => heartbeats.push(heartbeat.instance),
             Request::Claim(claim) => break claim.instance,
-            Request::Reports(_) => panic!("no task has run"),
+            Request::Reports(_) | Request::Progress(_) => panic!("no task has run"),
+            Request::HeldHeartbeat(held) => assert_eq!(held.instance, heartbeats[0]),
         }
     };
     assert!(heartbeats.len() >= 3, "two heartbeats failed");
@@ -47,6 +48,23 @@ async fn a_heartbeat_names_the_running_tasks() {
         }
     };
     assert_eq!(running, [GrantRef { id, attempt: 1 }]);
+    worker.stopped().await;
+}
+
+/// The periodic heartbeat is an hour away, so the operation stops by the held one. The task was granted after that was sent.
+#[tokio::test]
+async fn the_answer_to_a_held_heartbeat_stops_a_task_at_once() {
+    let mut backend = Backend::start();
+    let settings = worker::Settings { heartbeat: Duration::from_hours(1), ..settings(1) };
+    let (worker, mut probe) = run_worker(&backend, settings);
+    assert_eq!(backend.held_heartbeat().await.running, []);
+    for _ in 0..3 {
+        let id = backend.add_task("PROBE", "{}", LONG_TTL);
+        let context = probe.started().await;
+        backend.stop(GrantRef { id, attempt: 1 });
+        in_time(context.stopped()).await;
+        assert_eq!(probe.dropped().await, id);
+    }
     worker.stopped().await;
 }
 

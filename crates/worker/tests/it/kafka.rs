@@ -26,7 +26,7 @@ impl Topics {
         let settings = broker::Settings {
             topic_prefix: unique_prefix(),
             partitions: 3,
-            ..broker::Settings::of(&kafka_address())
+            ..broker::Settings::new(&kafka_address())
         };
         let broker = Broker::open(settings.clone()).unwrap();
         broker.declare_queues([&QueueName::default()]);

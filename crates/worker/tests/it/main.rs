@@ -5,8 +5,10 @@
 mod claiming;
 mod deadlines;
 mod drain;
+mod failover;
 mod heartbeat;
 mod kafka;
 mod kit;
+mod progress;
 mod reporting;
 mod startup;

@@ -33,7 +33,7 @@ async fn a_conflict_at_registration_is_final() {
     let backend = Backend::start();
     backend.fail(OPERATIONS, Fault::Problem(409));
     let worker = Worker::new(backend.client(), Operations::new().with(builtin::Echo), settings(1));
-    let error = in_time(worker.run(CancellationToken::new())).await.unwrap_err();
+    let error = in_time(Box::pin(worker.run(CancellationToken::new()))).await.unwrap_err();
     assert_eq!(error.to_string(), "the Backend refuses to register operation ECHO, version 1");
     let WorkerError::OperationRefused { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.to_string(), "the script of the test says so");
@@ -42,7 +42,7 @@ async fn a_conflict_at_registration_is_final() {
 #[tokio::test]
 async fn a_worker_that_waits_for_the_backend_can_be_stopped() {
     let client = client::Client::new(client::Settings {
-        backend: "http://127.0.0.1:9".to_owned(),
+        backends: vec!["http://127.0.0.1:9".to_owned()],
         credentials: Credentials::Token("t".into()),
         ca: None,
     });

@@ -2,5 +2,6 @@
 
 pub(crate) mod authenticated;
 pub(crate) mod budgeted_body;
+pub(crate) mod idempotency_key;
 pub(crate) mod params;
 pub(crate) mod prefer;

@@ -12,6 +12,20 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// The headers of answers that belong to the API, and not to HTTP or to browsers.
+const DOCUMENTED_HEADERS: [&str; 10] = [
+    "accept-encoding",
+    "etag",
+    "link",
+    "location",
+    "preference-applied",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+
 /// A client with a token, or with none.
 #[derive(Clone)]
 pub(crate) struct ApiClient<'a> {
@@ -159,9 +173,14 @@ impl ApiClient<'_> {
 
     /// Sends a heartbeat of a worker that runs these tasks, each with its attempt.
     pub(crate) fn heartbeat(&self, worker: &str, running: &[(&str, u32)]) -> ApiRequest {
+        self.held_heartbeat(worker, running, 0)
+    }
+
+    /// The same, which is held for at most `wait_ms` milliseconds until a task must stop.
+    pub(crate) fn held_heartbeat(&self, worker: &str, running: &[(&str, u32)], wait_ms: u64) -> ApiRequest {
         let running: Vec<Value> =
             running.iter().map(|(id, attempt)| json!({"id": id, "attempt": attempt})).collect();
-        let body = json!({"worker": worker, "instance": self.instance, "slots": 8, "types": ["ECHO"], "running": running});
+        let body = json!({"worker": worker, "instance": self.instance, "slots": 8, "types": ["ECHO"], "running": running, "waitMs": wait_ms});
         self.post("/api/Worker/heartbeat").json(body)
     }
 }
@@ -259,8 +278,8 @@ impl ApiResponse {
         let problem: Value = self.read();
         assert_eq!(problem["status"], self.status, "{problem}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
-        let urn = problem["type"].as_str().unwrap();
-        (self.status, urn.strip_prefix("urn:tasker:problem:").unwrap().to_owned())
+        let path = problem["type"].as_str().unwrap();
+        (self.status, path.strip_prefix("/errors/").unwrap().to_owned())
     }
 
     /// The `errors` of a problem: the sentence at each JSON pointer.
@@ -277,11 +296,15 @@ impl ApiResponse {
         self.headers.get(HeaderName::from_static(name)).map(|value| value.to_str().unwrap())
     }
 
-    /// Asserts that the OpenAPI document allows this status, media type and body.
+    /// Asserts that the OpenAPI document allows this status, these headers, media type and body.
     #[track_caller]
     fn assert_documented(&self, method: &Method, path: &str) {
         static DOCUMENT: OnceLock<Value> = OnceLock::new();
         let document = DOCUMENT.get_or_init(|| serde_json::to_value(backend::openapi()).unwrap());
+        let is_temporary = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
+            .iter()
+            .any(|status| self.status == *status);
+        assert!(!is_temporary || self.headers.contains_key("retry-after"), "{method} {path}: {}", self.text);
         let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         let Some(template) = template(document, path) else { return };
         let operation = &document["paths"][template][method.as_str().to_lowercase()];
@@ -295,7 +318,15 @@ impl ApiResponse {
             self.status,
             self.text
         );
-        if self.status == StatusCode::NO_CONTENT {
+        for name in DOCUMENTED_HEADERS.iter().filter(|name| self.headers.contains_key(**name)) {
+            let mut names = documented["headers"].as_object().into_iter().flat_map(|headers| headers.keys());
+            assert!(
+                names.any(|documented| documented.eq_ignore_ascii_case(name)),
+                "{method} {template} {} does not document {name}",
+                self.status
+            );
+        }
+        if matches!(self.status, 204 | 304) {
             assert!(
                 documented["content"].is_null() && self.text.is_empty(),
                 "{method} {template}: {}",

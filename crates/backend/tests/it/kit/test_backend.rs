@@ -69,14 +69,7 @@ pub(crate) async fn on_each_database_with_set_clock(
     test: impl AsyncFn(&TestBackend),
 ) {
     for database in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
-        let clock = ProcessClock::set_to(CLOCK_START);
-        let store = Store::new(database.open(), clock.clone());
-        store.migrate().await.unwrap();
-        if let Db::Postgres(pools) = database.open() {
-            pools.write.execute(SET_CLOCK).await.unwrap();
-        }
-        let issuer = FakeIssuer::start(&TaskTracker::new()).await;
-        let service = TestBackend::start_on(store, clock, database, issuer, &adjust).await;
+        let service = TestBackend::start_with_set_clock(database, &adjust).await;
         test(&service).await;
         service.finish().await;
     }
@@ -89,6 +82,18 @@ impl TestBackend {
         let store = Store::new(database.open(), ProcessClock::System);
         store.migrate().await.unwrap();
         Self::start_on(store, ProcessClock::System, database, issuer, adjust).await
+    }
+
+    /// A Backend on an empty database whose clock stands still but for [`TestBackend::advance_clock`].
+    pub(crate) async fn start_with_set_clock(database: TestDatabase, adjust: impl Fn(&mut Settings)) -> Self {
+        let clock = ProcessClock::manual_at(CLOCK_START);
+        let store = Store::new(database.open(), clock.clone());
+        store.migrate().await.unwrap();
+        if let Db::Postgres(pools) = database.open() {
+            pools.write.execute(SET_CLOCK).await.unwrap();
+        }
+        let issuer = FakeIssuer::start(&TaskTracker::new()).await;
+        Self::start_on(store, clock, database, issuer, adjust).await
     }
 
     /// A Backend on an open store; `clock` is the store's, and `database` is what [`TestBackend::finish`] drops.
@@ -146,7 +151,7 @@ impl TestBackend {
     /// Shuts it down, asserts that every accepted task is counted in one state, and drops the database.
     pub(crate) async fn finish(self) {
         let (store, database, _) = self.shut_down().await;
-        assert!(store.counts().await.unwrap().balance());
+        assert!(store.counts().await.unwrap().is_balanced());
         store.close().await;
         drop(database);
     }
@@ -260,6 +265,7 @@ fn settings(identity_url: &str) -> Settings {
         max_parameters: 256 * 1024,
         max_result: 1024 * 1024,
         max_unfinished_per_owner: None,
+        requests_per_minute: None,
         is_sampled: true,
         request_timeout: Duration::from_secs(10),
     }

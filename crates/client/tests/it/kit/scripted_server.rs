@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use client::{Client, Credentials, Settings};
 use domain::Problem;
+use domain::problem_types::requests::INTERNAL;
 use serde_json::{Value, json};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -68,12 +69,19 @@ impl ScriptedServer {
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(Settings { backends: vec![self.address.clone()], credentials, ca: None }).unwrap()
     }
 
     /// Appends a response to those for requests to `path`.
     pub(crate) fn respond(&self, path: &str, status: u16, body: &Value) {
         self.respond_with(path, status, "application/json", body);
+    }
+
+    /// Appends a response with server-sent events.
+    pub(crate) fn events(&self, path: &str, text: &str) {
+        let headers = [(header::CONTENT_TYPE, "text/event-stream".parse().unwrap())].into_iter().collect();
+        let response = (StatusCode::OK, headers, text.to_owned());
+        self.script.responses.lock().unwrap().entry(path.to_owned()).or_default().push_back(response);
     }
 
     /// Appends a token response; `expires_in` in seconds.
@@ -87,12 +95,27 @@ impl ScriptedServer {
 
     /// Appends a problem with a `Retry-After` of 7 seconds.
     pub(crate) fn problem(&self, path: &str, status: u16, detail: &str) {
-        let problem = serde_json::to_value(Problem::new(status, "scripted", "As scripted", detail)).unwrap();
+        let problem = Problem { status, ..Problem::new(&INTERNAL, detail) };
+        let problem = serde_json::to_value(problem).unwrap();
         self.respond_with(path, status, Problem::MEDIA_TYPE, &problem);
     }
 
     fn respond_with(&self, path: &str, status: u16, media_type: &str, body: &Value) {
-        let headers = [(header::CONTENT_TYPE, media_type), (header::RETRY_AFTER, "7")];
+        // The status of a proxy comes without a time.
+        let retry_after = if status == 502 { "0" } else { "7" };
+        self.respond_with_headers(path, status, media_type, retry_after, body);
+    }
+
+    /// Appends a response with this media type and this `Retry-After`.
+    pub(crate) fn respond_with_headers(
+        &self,
+        path: &str,
+        status: u16,
+        media_type: &str,
+        retry_after: &str,
+        body: &Value,
+    ) {
+        let headers = [(header::CONTENT_TYPE, media_type), (header::RETRY_AFTER, retry_after)];
         let headers = headers.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect();
         let response = (StatusCode::from_u16(status).unwrap(), headers, body.to_string());
         self.script.responses.lock().unwrap().entry(path.to_owned()).or_default().push_back(response);

@@ -23,7 +23,7 @@ const TICK_OR_OMIT_LINK: &str =
 
 const INVITED_FOR_OTHER_ROLE: &str = "This invitation does not grant Full Access.";
 
-const INVALID_IS_ADMIN: &str = "The field IsAdmin is true, false or absent.";
+const INVALID_IS_ADMIN: &str = "The field IsAdmin must be true, false or absent.";
 
 /// A valid registration token that the request presents.
 pub(crate) struct PresentedToken {
@@ -35,8 +35,7 @@ pub(crate) struct PresentedToken {
 
 impl PresentedToken {
     /// The token that the request presents, if any; `parameter` reads the parameter of a kind. An invalid token is an error
-    /// and counts against a rate limit of the tokens that begin alike. It holds back no valid one: others with the same address may have
-    /// exhausted it.
+    /// and counts against a rate limit by network and first characters. A valid token is accepted even when that limit is exhausted.
     pub(crate) async fn find<'a>(
         app: &App,
         client_address: IpAddr,

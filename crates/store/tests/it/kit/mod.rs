@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use database::{Db, ProcessClock, on};
 use domain::{
-    AttemptOutcome, ClaimId, Grant, InstanceId, NotBefore, OwnerId, RawJson, Report, SettleResult, Status,
-    SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, ClaimId, Grant, InstanceId, NotBefore, OwnerId, ProgressReport, RawJson, Report,
+    SettleResult, Status, SubjectId, Submission, Task, TaskId, Ttl, TypeName, WorkerName, WorkerProcess,
 };
 use sqlx::Executor;
-use store::{AttributedReport, ClaimById, Granted, Store};
+use store::{AttributedProgress, AttributedReport, ClaimById, GrantWorker, Granted, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ impl TestStore {
     }
 
     async fn at(scratch: TestDatabase) -> Self {
-        let (db, clock) = (scratch.open(), ProcessClock::set_to(START));
+        let (db, clock) = (scratch.open(), ProcessClock::manual_at(START));
         let store = Store::new(db.clone(), clock.clone());
         store.migrate().await.unwrap();
         if let Db::Postgres(pools) = &db {
@@ -97,7 +97,7 @@ impl TestStore {
 
     /// Checks that every accepted task is in exactly one status, and drops the database.
     pub(crate) async fn finish(self) {
-        assert!(self.store.counts().await.unwrap().balance(), "{:?}", self.store.counts().await.unwrap());
+        assert!(self.store.counts().await.unwrap().is_balanced(), "{:?}", self.store.counts().await.unwrap());
         self.db.close().await;
     }
 
@@ -195,6 +195,14 @@ impl TestStore {
         self.settle(&[report(grant, reported)]).await.remove(0)
     }
 
+    /// Reports the progress of a grant in the name of the worker `w1`.
+    pub(crate) async fn report_progress(&self, grant: &Grant, percent: u32) {
+        let Grant { id, attempt, claim, .. } = *grant;
+        let report = ProgressReport { id, attempt, claim, percent, message: None };
+        let by = AttributedProgress { worker: worker("w1"), subject: SUBJECT, report };
+        assert_eq!(self.store.store_progress(&[by]).await.unwrap(), [id]);
+    }
+
     /// Settles reports in the name of the worker `w1`.
     pub(crate) async fn settle(&self, reports: &[Report]) -> Vec<SettleResult> {
         let reports: Vec<AttributedReport> =
@@ -236,6 +244,11 @@ pub(crate) fn millis(millis: u64) -> Ttl {
 /// The one process of a worker.
 pub(crate) fn process(name: &str) -> WorkerProcess {
     WorkerProcess { name: worker(name), subject: SUBJECT, instance: INSTANCE }
+}
+
+/// Who holds the grants of [`process`].
+pub(crate) fn grant_worker(name: &str) -> GrantWorker {
+    GrantWorker { worker: worker(name), subject: SUBJECT }
 }
 
 /// A report in the name of a worker of the subject of all workers.

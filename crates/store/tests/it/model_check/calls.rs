@@ -1,11 +1,12 @@
 //! A call: an operation with its arguments, which is run on the store and applied to the model task by task.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::{
-    AttemptOutcome, BackoffFactor, ClaimId, GrantRef, InstanceId, NotBefore, OwnerId, Report, RetryPolicy,
-    SettleResult, State, Submission, TaskId, TaskOptions, Timestamp, TypeName, WorkerName, WorkerProcess,
+    AttemptOutcome, BackoffFactor, ClaimId, GrantRef, InstanceId, NotBefore, OwnerId, Priority, Report,
+    RetryPolicy, SettleResult, State, Submission, TaskId, TaskOptions, Timestamp, TypeName, WorkerName,
+    WorkerProcess,
 };
 use futures_util::future::join_all;
 use store::{AttributedReport, ClaimById, EndedAttempts, Granted, PullRequest, PullResult, ReadyTask, Store};
@@ -74,9 +75,10 @@ fn typed(number: u8) -> TypeName {
     kind(&format!("demo.t{number}"))
 }
 
-/// Whether the task, if it is ready, has been so for at least `age`.
-fn is_old(task: &ModelTask, age: Duration, now: i64) -> bool {
-    task.ready_at + i64::try_from(age.as_micros()).unwrap() <= now
+/// Whether the task, if it is ready, has been so for at least `age`, or has a priority for which the age does not count.
+pub(crate) fn is_old(task: &ModelTask, age: Duration, now: i64) -> bool {
+    task.submission.options.priority > Priority::DEFAULT
+        || task.ready_at + i64::try_from(age.as_micros()).unwrap() <= now
 }
 
 /// The task number `number`, modulo the number of tasks.
@@ -205,7 +207,10 @@ impl Call {
             (Self::Pull(_, _, age), CallResult::PullResult(PullResult { granted, .. })) => {
                 let mut granted_tasks = granted.iter().map(|granted| &model.tasks[&granted.grant.id]);
                 // A task that a concurrent call releases becomes ready now.
-                let is_young = |task: &&ModelTask| !task.is_created() || !is_old(task, *age, now);
+                let is_young = |task: &&ModelTask| {
+                    let counts_age = task.submission.options.priority <= Priority::DEFAULT;
+                    counts_age && (!task.is_created() || !is_old(task, *age, now))
+                };
                 if let Some(young) = granted_tasks.find(|task| !age.is_zero() && is_young(task)) {
                     return Err(format!("{young:?} is not {age:?} old"));
                 }
@@ -259,74 +264,6 @@ impl Call {
             _ => (Act::Expire, all()),
         }
     }
-
-    /// Checks a claim by type that ran alone: it takes exactly the oldest tasks, its requests take turns, and claims under which
-    /// something runs get nothing.
-    pub(crate) fn check_alone(&self, result: &CallResult, before: &Model, now: i64) -> Result<(), String> {
-        let (Self::Pull(requests, kinds, age), CallResult::PullResult(result)) = (self, result) else {
-            return Ok(());
-        };
-        let ready = before.tasks.values().filter(|task| {
-            kinds.contains(&task.submission.type_name)
-                && is_old(task, *age, now)
-                && matches!(task.state, State::Created { start_by, .. } if now <= start_by.0)
-        });
-        let mut ready: Vec<i64> = ready.map(|task| task.ready_at).collect();
-        ready.sort_unstable();
-        let rounds = 0..requests.iter().map(|request| request.slots).max().unwrap_or(0);
-        let turns = rounds.flat_map(|round| requests.iter().filter(move |request| request.slots > round));
-        let assigned: Vec<(&PullRequest, i64)> = turns.zip(ready).collect();
-        let is_checked = |request: &&PullRequest| {
-            request.slots > 0 && request.is_first_look && !kinds.is_empty()
-                || assigned.iter().any(|(at, _)| at == request)
-        };
-        let refused: BTreeSet<ClaimId> = requests
-            .iter()
-            .filter(is_checked)
-            .filter(|by| before.runs_under(by, now))
-            .map(|by| by.claim)
-            .collect();
-        let mut expected: Vec<(ClaimId, i64)> = assigned
-            .iter()
-            .map(|(by, ready_at)| (by.claim, *ready_at))
-            .filter(|(by, _)| !refused.contains(by))
-            .collect();
-        let ready_at = |granted: &Granted| before.tasks[&granted.grant.id].ready_at;
-        let mut granted: Vec<(ClaimId, i64)> =
-            result.granted.iter().map(|granted| (granted.grant.claim, ready_at(granted))).collect();
-        expected.sort_unstable();
-        granted.sort_unstable();
-        let mut found = result.refused.clone(); // their order is not specified
-        found.sort_unstable();
-        if granted != expected || !found.into_iter().eq(refused.iter().copied()) {
-            return Err(format!("{result:?}, but {expected:?} were to be granted and {refused:?} refused"));
-        }
-        Ok(())
-    }
-}
-
-/// Checks that no claim is granted tasks by two concurrent calls, nor while an earlier task runs under it. Calls that may have
-/// ended such a task in between are not checked.
-pub(crate) fn check_claims(
-    calls: &[Call],
-    results: &[CallResult],
-    before: &Model,
-    now: i64,
-) -> Result<(), String> {
-    if calls.iter().any(|call| !matches!(call, Call::Submit(_) | Call::Claim(_) | Call::Pull(..))) {
-        return Ok(());
-    }
-    let mut granted_by: BTreeMap<ClaimId, usize> = BTreeMap::new();
-    for (number, (call, result)) in calls.iter().zip(results).enumerate() {
-        let (Call::Pull(requests, ..), CallResult::PullResult(result)) = (call, result) else { continue };
-        for Granted { grant, .. } in &result.granted {
-            let by = requests.iter().find(|by| by.claim == grant.claim).unwrap();
-            if before.runs_under(by, now) || *granted_by.entry(grant.claim).or_insert(number) != number {
-                return Err(format!("{:?} was granted something twice", grant.claim));
-            }
-        }
-    }
-    Ok(())
 }
 
 impl CallResult {
@@ -386,7 +323,12 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
         max_backoff_ms: 1500,
         on: RetryPolicy::REASONS.into_iter().filter(|reason| *reason != new.not_on).collect(),
     });
-    let options = TaskOptions { retry, total_ttl_ms: new.total_ttl.map(millis), ..TaskOptions::default() };
+    let options = TaskOptions {
+        retry,
+        total_ttl_ms: new.total_ttl.map(millis),
+        priority: new.priority.try_into().unwrap(),
+        ..TaskOptions::default()
+    };
     Submission { owner, type_name, ttl, not_before, start_within, trace, options, ..usual }
 }
 

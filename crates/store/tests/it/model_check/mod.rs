@@ -3,6 +3,8 @@
 
 pub(crate) mod calls;
 pub(crate) mod model;
+pub(crate) mod pull_rules;
+pub(crate) mod rows;
 pub(crate) mod steps;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -10,8 +12,9 @@ use store::Store;
 
 use crate::kit::TestStore;
 use crate::kit::table_dump::{Tables, dump_tables};
-use crate::model_check::calls::{Call, Effect, check_claims, heartbeat, run_all};
+use crate::model_check::calls::{Call, Effect, heartbeat, run_all};
 use crate::model_check::model::{Act, Answer, Model, ModelTask};
+use crate::model_check::pull_rules::check_claims;
 use crate::model_check::steps::{Operation, Step, histories};
 
 const CLEAR: &str = "delete from unfinished_task; delete from attempt; delete from outcome; delete from task; delete from worker";
@@ -91,6 +94,9 @@ async fn run_operations(test: &TestStore, model: &mut Model, operations: &[Opera
         [_] => vec![test.store.clone()],
         concurrent => concurrent.iter().map(|_| test.another()).collect(),
     };
+    for (store, task) in stores.iter().flat_map(|store| model.tasks.values().map(move |task| (store, task))) {
+        store.add_priority(&task.submission.type_name, task.submission.options.priority);
+    }
     let answers = run_all(&stores, &calls).await;
     let found = dump_tables(&test.db).await;
     let mut effects: Vec<Effect> = Vec::new();

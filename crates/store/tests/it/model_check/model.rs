@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AttemptBudget, AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status,
-    Submission, TaskId, Timestamp, WorkerName,
+    AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status, Submission, TaskId,
+    Timestamp, WorkerName,
 };
-use store::{ClaimById, EndedTask, Granted, PullRequest, RetriedTask};
+use store::{ClaimById, EndedTask, GrantWorker, Granted, PullRequest, RetriedTask};
 
-use crate::kit::table_dump::{AttemptRow, OutcomeRow, TaskRow, UnfinishedRow};
+use crate::kit::grant_worker;
+use crate::kit::table_dump::AttemptRow;
 
 /// The expected content of the database.
 #[derive(Debug, Clone, Default)]
@@ -25,19 +26,19 @@ pub(crate) struct ModelTask {
     pub(crate) ready_at: i64,
     pub(crate) state: State,
     /// The last attempt, unless it was released or the task is tried again.
-    run: Option<Run>,
+    pub(crate) run: Option<Run>,
     /// The rows of the attempts that did not end the task.
     pub(crate) attempts: Vec<AttemptRow>,
-    result: Option<String>,
-    error: Option<String>,
+    pub(crate) result: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// An attempt: its worker, its start and its deadline.
 #[derive(Debug, Clone)]
-struct Run {
-    worker: WorkerName,
-    started: i64,
-    due: i64,
+pub(crate) struct Run {
+    pub(crate) worker: WorkerName,
+    pub(crate) started: i64,
+    pub(crate) due: i64,
 }
 
 /// What an operation does to one task.
@@ -241,7 +242,7 @@ impl ModelTask {
             }
             (State::Finished { .. }, AttemptOutcome::Result(_)) => SettleResult::Finished,
             (State::Running { .. }, _) if late > 0 => SettleResult::Late { late_by_ms },
-            (State::Cancelled { reason: Reason::LateResult | Reason::TtlExpired, .. }, _) => {
+            (State::Cancelled { reason: Reason::LateResult | Reason::TtlExpired, .. }, _) if late > 0 => {
                 SettleResult::Late { late_by_ms }
             }
             (State::Cancelled { reason, .. }, _) => SettleResult::Cancelled { reason: *reason },
@@ -249,7 +250,13 @@ impl ModelTask {
         }
     }
 
-    fn retried(&mut self, reason: Reason, late_us: i64, now: i64) -> Answer {
+    fn retried(
+        &mut self,
+        reason: Reason,
+        late_us: i64,
+        grant_worker: Option<GrantWorker>,
+        now: i64,
+    ) -> Answer {
         assert!(self.keep_attempt(Some(reason), None, now), "{:?}", self.state);
         let Submission { id, type_name, queue, .. } = self.submission.clone();
         Answer::Retried(RetriedTask {
@@ -261,10 +268,15 @@ impl ModelTask {
             ended: Timestamp(now),
             ready_at: Timestamp(self.ready_at),
             late_us,
+            grant_worker,
         })
     }
 
     fn end(&mut self, event: Event, late_us: Option<i64>, now: i64) -> (Answer, bool) {
+        let grant_worker = match &self.state {
+            State::Running { worker, .. } => Some(grant_worker(worker.as_str())),
+            _ => None,
+        };
         let event_reason =
             if matches!(event, Event::WorkerLost { .. }) { Reason::WorkerLost } else { Reason::TtlExpired };
         if !self.apply(event, now) {
@@ -272,7 +284,7 @@ impl ModelTask {
         }
         let late_us = late_us.expect("an unfinished task has a next instant");
         let State::Cancelled { attempt, reason, ended } = self.state else {
-            return (self.retried(event_reason, late_us, now), true);
+            return (self.retried(event_reason, late_us, grant_worker, now), true);
         };
         (
             Answer::EndedTask(EndedTask {
@@ -281,13 +293,14 @@ impl ModelTask {
                 reason: Some(reason),
                 ended,
                 late_us,
+                grant_worker,
             }),
             true,
         )
     }
 
     /// The end of `startWithin` or the deadline; `None` once the task has ended.
-    fn due(&self) -> Option<i64> {
+    pub(crate) fn due(&self) -> Option<i64> {
         match &self.state {
             State::Delayed { start_by, .. } | State::Created { start_by, .. } => Some(start_by.0),
             State::Running { deadline, .. } => Some(deadline.0),
@@ -308,107 +321,4 @@ impl ModelTask {
             | State::Cancelled { attempt, .. } => *attempt,
         }
     }
-
-    pub(crate) fn task_row(&self) -> TaskRow {
-        let Submission {
-            id,
-            owner,
-            type_name: name,
-            queue,
-            parameters,
-            ttl,
-            start_within,
-            trace,
-            not_before,
-            options,
-        } = self.submission.clone();
-        let (ttl, start_within) = (ttl.millis().cast_signed(), start_within.millis().cast_signed());
-        let parameters = parameters.map(String::from);
-        (
-            id.0,
-            owner.0,
-            name.into(),
-            queue.into(),
-            parameters,
-            ttl,
-            start_within,
-            self.created,
-            trace.map(|trace| trace.to_string()),
-            Some(not_before.ready_at(Timestamp(self.created)).0).filter(|ready_at| *ready_at > self.created),
-            options.to_json(),
-        )
-    }
-
-    /// Its row in `unfinished_task`, while it has not ended.
-    pub(crate) fn unfinished_row(&self) -> Option<UnfinishedRow> {
-        let Submission { id, owner, type_name: name, queue, .. } = self.submission.clone();
-        let (attempt, due) = (self.attempt().cast_signed(), self.due()?);
-        let (phase, claim, worker, started) = match &self.state {
-            State::Running { claim, worker, started, .. } => {
-                (2, Some(claim.0), Some(worker.as_str().to_owned()), Some(started.0))
-            }
-            State::Delayed { .. } => (0, None, None, None),
-            _ => (1, None, None, None),
-        };
-        let (State::Delayed { budget, .. } | State::Created { budget, .. } | State::Running { budget, .. }) =
-            &self.state
-        else {
-            return None;
-        };
-        let AttemptBudget { retries_left, backoff_ms, ends_at } = *budget;
-        let (name, queue) = (name.into(), queue.into());
-        let priority = self.submission.options.priority.get();
-        Some((
-            id.0,
-            owner.0,
-            name,
-            queue,
-            phase,
-            self.ready_at,
-            due,
-            attempt,
-            claim,
-            worker,
-            started,
-            format!(
-                "{priority} {retries_left} {} {}",
-                or_dash(backoff_ms),
-                or_dash(ends_at.map(|end| end.0))
-            ),
-        ))
-    }
-
-    /// Its row in `outcome`, once it has ended.
-    pub(crate) fn outcome_row(&self) -> Option<OutcomeRow> {
-        let (State::Finished { attempt, ended } | State::Cancelled { attempt, ended, .. }) = &self.state
-        else {
-            return None;
-        };
-        let Submission { id, owner, type_name: name, .. } = self.submission.clone();
-        let status = self.state.status().to_string();
-        let reason = self.state.reason().map(|reason| reason.to_string());
-        let attempt = attempt.cast_signed();
-        let started = self.run.as_ref().map(|run| run.started);
-        let worker = self.run.as_ref().map(|run| run.worker.as_str().to_owned());
-        let ttl = self.run.as_ref().map(|run| (run.due - run.started) / 1000);
-        let (result, error) = (self.result.clone(), self.error.clone());
-        Some((
-            id.0,
-            owner.0,
-            name.into(),
-            status,
-            reason,
-            attempt,
-            started,
-            ended.0,
-            ttl,
-            worker,
-            result,
-            error,
-        ))
-    }
-}
-
-fn or_dash(number: Option<impl ToString>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }

@@ -40,6 +40,7 @@ pub(crate) struct NewTask {
     /// The reason for which it is not tried again.
     pub(crate) not_on: Reason,
     pub(crate) total_ttl: Option<u64>,
+    pub(crate) priority: u8,
 }
 
 #[derive(Debug, Clone)]
@@ -109,17 +110,11 @@ fn new_task() -> impl Strategy<Value = NewTask> {
         select(vec![1, 1, 2, 3]),
         select(RetryPolicy::REASONS.to_vec()),
         select(vec![None, None, Some(2500), Some(900)]),
+        select(vec![4, 4, 4, 7, 1]),
     );
     let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]), delay, retry);
-    new.prop_map(|(owner, kind, ttl, start_within, delay, (max_attempts, not_on, total_ttl))| NewTask {
-        owner,
-        kind,
-        ttl,
-        start_within,
-        delay,
-        max_attempts,
-        not_on,
-        total_ttl,
+    new.prop_map(|(owner, kind, ttl, start_within, delay, (max_attempts, not_on, total_ttl, priority))| {
+        NewTask { owner, kind, ttl, start_within, delay, max_attempts, not_on, total_ttl, priority }
     })
 }
 

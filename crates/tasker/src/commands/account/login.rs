@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
-use crate::commands::connection_target::{ConnectionTarget, Server, Source, Target};
+use crate::commands::connection_target::{ConnectionTarget, CredentialsSource, Server, Target};
 use crate::commands::session_file::{Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
@@ -67,7 +67,7 @@ impl Login {
         let username = self.username()?;
         let password = self.password(&username)?;
         let requested_at = Timestamp(ProcessClock::System.now());
-        let client = IdentityClient::at(&identity, ca.as_deref())?;
+        let client = IdentityClient::new(&identity, ca.as_deref())?;
         let signed_in = client.sign_in(&username, &password).await?;
         let issuer = client.issuer().await?;
         // A Backend that does not answer now may be started later.
@@ -168,7 +168,7 @@ pub struct TokenOwner {
     /// The URL of the Backend that the commands address.
     backend: String,
     /// Where the token comes from.
-    source: Source,
+    source: CredentialsSource,
 }
 
 impl Server {
@@ -181,11 +181,13 @@ impl Server {
         let ConnectionTarget { settings, identity, source } = self.connection_target(environment).await?;
         let address = match identity_url.map(ToString::to_string).or(identity) {
             Some(address) => address,
-            None => issuer_of_backend(&settings.backend, settings.ca.as_deref()).await?.ok_or_else(|| {
-                ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
-            })?,
+            None => {
+                issuer_of_backend(&settings.backends[0], settings.ca.as_deref()).await?.ok_or_else(|| {
+                    ConfigError::new("the Identity of the token is not known: sign in with `tasker login`")
+                })?
+            }
         };
-        let identity = IdentityClient::at(&address, settings.ca.as_deref())?;
+        let identity = IdentityClient::new(&address, settings.ca.as_deref())?;
         let (token, is_local) = match settings.credentials {
             Credentials::Token(token) => (token, false),
             Credentials::Password { username, password, .. } => {
@@ -193,7 +195,7 @@ impl Server {
             }
             Credentials::Client { id, .. } => return Err(NotSignedIn::Expired(id).into()),
         };
-        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backend, source })
+        Ok(TokenOwner { identity, token, is_local, address, backend: settings.backends[0].clone(), source })
     }
 }
 

@@ -37,7 +37,7 @@ impl Passwd {
         }
         let name = owner.identity.user_info(&owner.token).await?.name;
         let (current, new) = self.passwords(&name)?;
-        let accounts = AccountsClient::of(owner.identity.clone(), owner.token.clone());
+        let accounts = AccountsClient::new(owner.identity.clone(), owner.token.clone());
         accounts.change_password(&name, &current, &new).await?;
         let session_file = SessionFile::of(environment);
         let session = session_file.read()?.filter(|session| session.token == owner.token.expose_secret());
@@ -59,7 +59,7 @@ impl Passwd {
             let mut lines = text.lines().map(SecretString::from);
             let (Some(current), Some(new)) = (lines.next(), lines.next()) else {
                 return Err(ConfigError::new(
-                    "standard input has the current and the new password on two lines",
+                    "standard input must have the current and the new password on two lines",
                 )
                 .into());
             };

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use client::{AccountsClient, Change, Invitation, NewPassword, User, UserList};
+use client::{AccountChange, AccountsClient, Invitation, NewPassword, User, UserList};
 
 use crate::commands::account::login::read_password;
 use crate::commands::confirmation::is_confirmed;
@@ -129,24 +129,24 @@ impl Command {
             }
             Self::List { server } => list(&server, &server.accounts(environment).await?).await?,
             Self::Role { name, role, server } => {
-                let change = Change { role: Some(role.as_str()), ..Change::default() };
+                let change = AccountChange { role: Some(role.as_str()), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!("{name} has the role {}", role.as_str()));
             }
             Self::Disable(Named { name, server }) => {
-                let change = Change { disabled: Some(true), ..Change::default() };
+                let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!(
                     "{name} is disabled; a Backend may accept its tokens for another minute"
                 ));
             }
             Self::Enable(Named { name, server }) => {
-                let change = Change { disabled: Some(false), ..Change::default() };
+                let change = AccountChange { disabled: Some(false), ..AccountChange::default() };
                 server.accounts(environment).await?.change(&name, change).await?;
                 terminal::print_note(&format!("{name} is enabled"));
             }
             Self::Reset(Named { name, server }) => {
-                print_password(&server, &server.accounts(environment).await?.reset(&name).await?)?;
+                print_password(&server, &server.accounts(environment).await?.reset_password(&name).await?)?;
             }
             Self::Unlock(unlock) => unlock.run(environment).await?,
             Self::Delete(delete) => delete.run(environment).await?,
@@ -200,7 +200,7 @@ impl Server {
     /// A client of Identity's API of accounts.
     async fn accounts(&self, environment: &Environment) -> Result<AccountsClient> {
         let owner = self.token_owner(environment, None).await?;
-        Ok(AccountsClient::of(owner.identity, owner.token))
+        Ok(AccountsClient::new(owner.identity, owner.token))
     }
 }
 

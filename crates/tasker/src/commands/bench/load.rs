@@ -73,7 +73,7 @@ impl Load {
 
     /// Submits one task, to find out whether such tasks are accepted.
     pub async fn submit_one(&self, client: &Client) -> Result<(), ClientError> {
-        client.submit(&self.task()).await.map(drop)
+        client.submit_once(&self.task()).await.map(drop)
     }
 
     /// Submits tasks until the duration is over, then waits for those in flight.
@@ -135,7 +135,7 @@ impl Load {
 
     /// Submits one task and measures it. Durations are counted from `scheduled`, when it should have been submitted.
     async fn measure_task(&self, client: &Client, scheduled: Instant) -> TaskOutcome {
-        let id = match client.submit(&self.task()).await {
+        let id = match client.submit_once(&self.task()).await {
             Ok(id) => id,
             Err(error) => {
                 tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use database::{Db, ProcessClock, SchemaPart};
 use domain::QueueName;
-use identity::{ACCOUNTS, KeyFileState};
-use store::{Store, TASKS};
+use identity::{IDENTITY_SCHEMA, SigningKeyState};
+use store::{Store, TASKS_SCHEMA};
 use telemetry::error_chain;
 
 use crate::commands::checks::{self, ProbeResult};
@@ -17,8 +17,8 @@ use crate::config::sections::Config;
 pub async fn check_tasks_database(config: &Config) -> (Vec<Finding>, BTreeSet<QueueName>) {
     let (result, db) = checks::tasks_database(config).await;
     let Some(db) = db else { return (vec![Finding::of("database.url", result)], BTreeSet::new()) };
-    let mut findings = database_findings("database.url", result, &db, TASKS).await;
-    if matches!(TASKS.version_in(&db).await, Ok(Some(_))) {
+    let mut findings = database_findings("database.url", result, &db, TASKS_SCHEMA).await;
+    if matches!(TASKS_SCHEMA.applied_version(&db).await, Ok(Some(_))) {
         findings.push(installation(&db).await);
     }
     let queues = checks::queues(&db).await;
@@ -27,12 +27,12 @@ pub async fn check_tasks_database(config: &Config) -> (Vec<Finding>, BTreeSet<Qu
 }
 
 /// The findings about the database of accounts and the signing keys in it.
-pub async fn accounts(config: &Config) -> Vec<Finding> {
+pub async fn check_accounts_database(config: &Config) -> Vec<Finding> {
     let subject = config.accounts_setting();
     let (result, db) = checks::accounts_database(config).await;
     let Some(db) = db else { return vec![Finding::of(subject, result)] };
-    let mut findings = database_findings(subject, result, &db, ACCOUNTS).await;
-    if matches!(ACCOUNTS.version_in(&db).await, Ok(Some(_))) {
+    let mut findings = database_findings(subject, result, &db, IDENTITY_SCHEMA).await;
+    if matches!(IDENTITY_SCHEMA.applied_version(&db).await, Ok(Some(_))) {
         findings.push(signing_keys(config, &db).await);
     }
     checks::close(db).await;
@@ -51,8 +51,8 @@ async fn database_findings(
 }
 
 async fn schema_version(subject: &'static str, db: &Db, part: SchemaPart) -> Finding {
-    let known = part.version();
-    let (verdict, message) = match part.version_in(db).await {
+    let known = part.latest_version();
+    let (verdict, message) = match part.applied_version(db).await {
         Ok(None) => {
             let message = "it has no tables yet: `tasker migrate` or the first start creates them";
             (Verdict::Warn, message.to_owned())
@@ -97,11 +97,11 @@ async fn signing_keys(config: &Config, db: &Db) -> Finding {
         Ok(path) => path,
         Err(error) => return Finding::new(subject, Verdict::Bad, error.to_string()),
     };
-    match KeyFileState::read(db.clone(), &path, ProcessClock::System).await {
+    match SigningKeyState::read(db.clone(), &path, ProcessClock::System).await {
         Ok(None) => {
             Finding::new(subject, Verdict::Ok, "there are no signing keys yet; the first start generates one")
         }
-        Ok(Some(KeyFileState { keys, age, period })) => {
+        Ok(Some(SigningKeyState { keys, age, period })) => {
             let days = age.as_secs() / 86_400;
             let is_overdue = age > period + period / 10;
             let (verdict, hint) = if is_overdue {

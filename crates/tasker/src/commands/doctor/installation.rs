@@ -80,7 +80,8 @@ impl Installation {
             "the `tasker up` of {}: the Backend at {backend}, Identity at {identity}",
             path.display()
         );
-        (config.worker.backend_url, config.worker.identity_url) = (address(&backend)?, address(&identity)?);
+        config.worker.backend_url = address(&backend)?.into();
+        config.worker.identity_url = address(&identity)?;
         config.backend.identity_url =
             config.identity.issuer.clone().unwrap_or_else(|| config.worker.identity_url.clone());
         config.worker.tls_ca = config.worker.tls_ca.or_else(|| tls_ca.clone());

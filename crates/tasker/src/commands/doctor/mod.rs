@@ -57,7 +57,7 @@ pub async fn run(doctor: Doctor, environment: &Environment) -> Result<Exit> {
         queues = known;
     }
     if service.includes(Service::Identity) {
-        findings.add(databases::accounts(&config).await);
+        findings.add(databases::check_accounts_database(&config).await);
     }
     if service != Service::Worker {
         findings.add(files::disk_space(&config));

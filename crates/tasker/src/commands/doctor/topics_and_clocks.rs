@@ -47,7 +47,7 @@ pub async fn clocks(config: &Config, service: Service) -> Vec<Finding> {
     if service.includes(Service::Worker) {
         let ca = || config.worker.authorities();
         servers.push(("worker.identity_url", &config.worker.identity_url, ca()));
-        servers.push(("worker.backend_url", &config.worker.backend_url, ca()));
+        servers.extend(config.worker.backend_url.iter().map(|address| ("worker.backend_url", address, ca())));
     }
     let mut findings = Vec::new();
     for (subject, address, ca) in servers {

@@ -33,7 +33,7 @@ impl Cancel {
     /// Sends the request and prints the cancelled task, or how many tasks were cancelled.
     pub async fn run(self, environment: &Environment) -> Result<()> {
         let filter = self.conditions.filter(Timestamp(ProcessClock::System.now()));
-        match (&self.id, filter == TaskFilter::ALL) {
+        match (&self.id, filter == TaskFilter::UNFILTERED) {
             (Some(_), false) => {
                 Err(ConfigError::new("give either the id of a task or conditions, not both").into())
             }

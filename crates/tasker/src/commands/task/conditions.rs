@@ -59,7 +59,7 @@ impl Conditions {
             labels: self.labels.clone(),
             created_after: ago(&self.since),
             created_before: ago(&self.older_than),
-            ..TaskFilter::ALL
+            ..TaskFilter::UNFILTERED
         }
     }
 

@@ -32,7 +32,7 @@ impl FromStr for IdPrefix {
             return Ok(Self(text.to_lowercase()));
         }
         Err(ConfigError::new(format!(
-            "a task's id is a UUID, of which the first {MIN_LENGTH} characters or more may be given"
+            "a task's id must be a UUID, or its first {MIN_LENGTH} characters or more"
         )))
     }
 }

@@ -50,7 +50,7 @@ impl List {
         }
         match found.tasks.last() {
             None if self.before.is_some() => terminal::print_note("no older tasks"),
-            None if filter != TaskFilter::ALL => terminal::print_note("no such tasks"),
+            None if filter != TaskFilter::UNFILTERED => terminal::print_note("no such tasks"),
             None => {
                 terminal::print_note("no tasks yet; to submit one: tasker submit GENERATE_LOGIN --ttl 5s");
             }
@@ -75,7 +75,7 @@ async fn read_full_page(client: &Client, filter: &TaskFilter, page: PageRequest)
     while let Some(page) = next {
         let read = client.list_filtered(filter, page).await?;
         found.tasks.extend(read.list.tasks);
-        next = read.next.filter(|_| found.tasks.len() < page.limit as usize).map(|next| page.after(next));
+        next = read.next.filter(|_| found.tasks.len() < page.limit as usize).map(|next| page.next_page(next));
     }
     found.tasks.truncate(page.limit as usize);
     Ok(found)

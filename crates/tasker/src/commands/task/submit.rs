@@ -1,14 +1,16 @@
-//! `tasker submit`: submits a task, and with `--wait` waits for its end.
+//! `tasker submit`: submits a task, and with `--wait` waits for its end; or the tasks of a file.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use client::NewTask;
-use domain::{Label, Labels, TaskId, Timestamp, Ttl, TypeName};
+use client::{Client, NewTask};
+use domain::{IdempotencyKey, Label, Labels, RetryRequest, TaskId, Timestamp, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::commands::connection_target::Server;
+use crate::commands::task::submit_batch::submit_file;
 use crate::commands::task::watch::wait_and_print;
 use crate::commands::task::{label, parameters, ttl};
 use crate::config::environment::Environment;
@@ -19,8 +21,8 @@ use crate::terminal;
 #[derive(Debug, Args)]
 pub struct Submit {
     /// The type of the task: the operation to run, such as `GENERATE_LOGIN`
-    #[arg(value_name = "TYPE")]
-    name: TypeName,
+    #[arg(value_name = "TYPE", required_unless_present = "batch")]
+    name: Option<TypeName>,
     /// The parameters: JSON, `@FILE`, or `-` for standard input
     // Of JSON only a negative number begins with a hyphen; anything else that does is a misspelled option.
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
@@ -40,11 +42,31 @@ pub struct Submit {
     /// A label, to find the task by; may be given up to 8 times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label::parse)]
     labels: Vec<Label>,
+    /// The priority among the ready tasks of the type, 0 to 9: a higher one starts first; 4 by default
+    #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
+    /// How many attempts may fail, the first one included; 1 by default
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
+    max_attempts: Option<u32>,
+    /// The pause before the second attempt; each further pause is twice as long. 1s by default
+    #[arg(long, value_name = "DURATION", value_parser = ttl::parse, requires = "max_attempts")]
+    backoff: Option<Ttl>,
+    /// How long all attempts may take together, counted from the first start
+    #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
+    total_ttl: Option<Ttl>,
     /// Wait for the end of the task and print its result; `--wait=30s` waits at most 30 seconds. Ctrl-C ends the wait and
     /// not the task
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
     #[expect(clippy::option_option, reason = "absent, without a limit, with one: clap's form of that")]
     wait: Option<Option<Ttl>>,
+    /// Submit the tasks of a file (`-`: standard input), one JSON object a line as in the API: `{"type": "ECHO", "ttl": 5000}`. Up to 1000
+    /// lines are submitted at a time, all of them or none
+    #[arg(long, value_name = "FILE",
+        conflicts_with_all = ["name", "parameters", "ttl", "delay", "not_before", "start_within", "wait"])]
+    batch: Option<PathBuf>,
+    /// A key for this submission: repeated with the same key within 24 hours, the command submits nothing more and prints the same
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<IdempotencyKey>,
     #[command(flatten)]
     server: Server,
 }
@@ -60,6 +82,12 @@ impl Submit {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let parameters = self.parameters.as_deref().map(parameters::read).transpose()?;
         let client = self.server.connect(environment).await?;
+        let key = self.idempotency_key.clone().unwrap_or_else(IdempotencyKey::random);
+        let Some(name) = &self.name else {
+            let file = self.batch.as_deref().expect("without a type there is a batch");
+            submit_file(&self.server, &client, file, &key).await?;
+            return Ok(Exit::Done);
+        };
         let task = NewTask {
             parameters: parameters.as_ref(),
             ttl: self.ttl,
@@ -67,18 +95,35 @@ impl Submit {
             delay_ms: self.delay.map(Ttl::millis),
             start_within_ms: self.start_within.map(Ttl::millis),
             labels: Labels(self.labels.into_iter().map(|Label { key, value }| (key, value)).collect()),
-            ..NewTask::of_type(&self.name)
+            priority: self.priority.and_then(|priority| priority.try_into().ok()),
+            max_attempts: self.max_attempts,
+            retry: self
+                .backoff
+                .map(|pause| RetryRequest { backoff_ms: Some(pause.millis()), ..RetryRequest::default() }),
+            total_ttl_ms: self.total_ttl.map(Ttl::millis),
+            ..NewTask::of_type(name)
         };
-        let id = client.submit(&task).await?;
-        let Some(limit) = self.wait else {
-            let text = |task: &Submitted| task.id.to_string();
-            self.server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
-            return Ok(Exit::Done);
-        };
-        let submitted = Instant::now();
-        // Printed first: whatever happens to the wait, the task can be found again.
-        terminal::print_note(&format!("submitted {id}"));
-        let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
-        wait_and_print(&self.server, &client, id, limit, Some(submitted)).await
+        let id = client.submit_with_key(&task, &key).await?;
+        print_or_wait(&self.server, &client, id, self.wait).await
     }
+}
+
+/// Prints the id of a submitted task, or waits for the end of the task as `--wait` says.
+#[expect(clippy::option_option, reason = "absent, without a limit, with one: clap's form of that")]
+pub async fn print_or_wait(
+    server: &Server,
+    client: &Client,
+    id: TaskId,
+    wait: Option<Option<Ttl>>,
+) -> Result<Exit> {
+    let Some(limit) = wait else {
+        let text = |task: &Submitted| task.id.to_string();
+        server.output.print(&Submitted { id }, text, |task| vec![text(task)])?;
+        return Ok(Exit::Done);
+    };
+    let submitted = Instant::now();
+    // Printed first: whatever happens to the wait, the task can be found again.
+    terminal::print_note(&format!("submitted {id}"));
+    let limit = limit.map(|limit| Duration::from_millis(limit.millis()));
+    wait_and_print(server, client, id, limit, Some(submitted)).await
 }

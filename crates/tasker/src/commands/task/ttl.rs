@@ -35,7 +35,7 @@ mod tests {
         for bad in ["5", "s", "", "-1s", "1.5s", "5 s", "5w", "five", "+"] {
             assert!(parse(bad).unwrap_err().contains("500ms, 5s, 2m, 1h or 7d"), "{bad}");
         }
-        assert_eq!(parse("0s").unwrap_err(), "ttl is 0 ms; it is at least 1");
+        assert_eq!(parse("0s").unwrap_err(), "ttl is 0 ms; it must be at least 1");
         assert!(parse("999999999999999999d").unwrap_err().contains("the longest"));
     }
 }

@@ -3,8 +3,10 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use domain::{Task, TaskId, Timestamp};
+use domain::{Progress, Task, TaskId, Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::commands::task::view::progress_text;
 
 /// The period in which the progress bar is drawn.
 const FRAME_PERIOD: Duration = Duration::from_millis(100);
@@ -16,9 +18,10 @@ pub struct TtlBar {
     start: Option<Timestamp>,
     /// The instant that is shown of a task that has not started: it starts no sooner.
     not_before: Option<Timestamp>,
-    /// That start by the clock of this machine.
+    /// When the task started, by the clock of this machine.
     started: Instant,
     ttl: Duration,
+    progress: Option<Progress>,
 }
 
 impl TtlBar {
@@ -26,7 +29,14 @@ impl TtlBar {
     pub fn of(id: TaskId) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_prefix(id.to_string());
-        let bar = Self { bar, start: None, not_before: None, started: Instant::now(), ttl: Duration::ZERO };
+        let bar = Self {
+            bar,
+            start: None,
+            not_before: None,
+            started: Instant::now(),
+            ttl: Duration::ZERO,
+            progress: None,
+        };
         bar.show_waiting();
         bar
     }
@@ -43,12 +53,13 @@ impl TtlBar {
 
     /// Whether the bar shows the task as it is.
     pub fn follows(&self, task: &Task) -> bool {
-        (self.start, self.not_before) == (task.start_date, task.not_before)
+        (self.start, self.not_before, &self.progress) == (task.start_date, task.not_before, &task.progress)
     }
 
     /// Shows the time of a task that started `elapsed` ago, or that it waits for a worker, for the first time or again.
     pub fn follow(&mut self, task: &Task, elapsed: Duration) {
         (self.start, self.not_before) = (task.start_date, task.not_before);
+        self.progress.clone_from(&task.progress);
         self.ttl = Duration::from_millis(task.ttl.millis());
         self.started = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
         if self.start.is_some() {
@@ -72,7 +83,9 @@ impl TtlBar {
         if self.shows_start() {
             let elapsed = self.started.elapsed().min(self.ttl);
             self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-            self.bar.set_message(format!("{:.1} of {} s", elapsed.as_secs_f64(), self.ttl.as_secs_f64()));
+            let time = format!("{:.1} of {} s", elapsed.as_secs_f64(), self.ttl.as_secs_f64());
+            let progress = self.progress.as_ref().map(|progress| format!("  {}", progress_text(progress)));
+            self.bar.set_message(time + &progress.unwrap_or_default());
         }
         self.bar.tick();
     }

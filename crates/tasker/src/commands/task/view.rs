@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use anstyle::{AnsiColor, Style};
-use domain::{AdminTask, RawJson, Reason, Status, Task, TaskList, TaskSummary, Timestamp};
+use domain::{
+    AdminTask, Progress, RawJson, Reason, Status, Task, TaskEvent, TaskEventKind, TaskList, TaskSummary,
+    Timestamp,
+};
 
 use crate::config::environment::Environment;
 use crate::terminal;
@@ -55,6 +58,15 @@ impl View {
         format!("{}  {}  {}{reason}", task.id, self.status(task.status, 9), task.type_name)
     }
 
+    /// One line: id, status, type, and the progress or the reason if there is one.
+    pub fn event(&self, event: &TaskEvent) -> String {
+        let reason = event.reason.map(|reason| format!("  {reason}"));
+        let shown = event.progress.as_ref().filter(|_| event.event == TaskEventKind::Progress);
+        let progress = shown.map(|progress| format!("  {}", progress_text(progress)));
+        let last = reason.or(progress).unwrap_or_default();
+        format!("{}  {}  {}{last}", event.id, self.status(event.status, 9), event.type_name)
+    }
+
     /// One line for each field of a task that has a value.
     pub fn task(&self, task: &Task) -> String {
         let or_empty = |value: Option<String>| value.unwrap_or_default();
@@ -69,6 +81,7 @@ impl View {
             ("by", or_empty(task.cancelled_by.map(|admin| admin.to_string()))),
             ("error", or_empty(task.error.as_deref().map(escape))),
             ("labels", escape(&task.labels.to_string())),
+            ("rerun of", or_empty(task.rerun_of.map(|id| id.to_string()))),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
             ("not before", or_empty(task.not_before.map(|date| date.to_string()))),
@@ -76,6 +89,9 @@ impl View {
             ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
+            ("schedule", or_empty(task.schedule.as_ref().map(ToString::to_string))),
+            ("for", or_empty(task.scheduled_for.map(|date| date.to_string()))),
+            ("progress", or_empty(task.progress.as_ref().map(progress_text))),
         ];
         fields(&lines)
     }
@@ -125,6 +141,12 @@ fn fields(lines: &[(&str, String)]) -> String {
         .map(|(name, value)| format!("{name:<WIDTH$}  {value}", WIDTH = VALUE_COLUMN - 2))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The percentage, and the message if there is one.
+pub fn progress_text(progress: &Progress) -> String {
+    let message = progress.message.as_deref().map(|message| format!(", {}", terminal::escape_line(message)));
+    format!("{} %{}", progress.percent, message.unwrap_or_default())
 }
 
 /// The column in which the values of a task's fields begin.
@@ -184,8 +206,12 @@ mod tests {
             priority: domain::Priority::DEFAULT,
             max_attempts: 1,
             retry: None,
+            rerun_of: None,
             attempt: 0,
             worker_name: None,
+            schedule: None,
+            scheduled_for: None,
+            progress: None,
         };
         let expected = "\
 id          01890a5d-ac96-774b-bcce-b302099a8057

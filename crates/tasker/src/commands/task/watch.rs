@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use client::{Client, ClientError};
-use domain::{PageRequest, RawJson, Reason, Status, Task, TaskId, TaskSummary};
+use client::{Client, ClientError, EventStream, StreamItem};
+use domain::{PageRequest, RawJson, Reason, Status, Task, TaskEvent, TaskEventKind, TaskId, TaskSummary};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::command_error::NotSignedIn;
 use crate::commands::connection_target::Server;
@@ -95,7 +96,7 @@ pub async fn wait_and_print(
 
 /// Whether a request was refused because its token is no longer valid and there is no other.
 fn is_sign_in_over(error: &ClientError) -> bool {
-    error.is_about_the_caller() && error.problem().is_none_or(|problem| problem.status == 401)
+    error.is_caller_refused() && error.problem().is_none_or(|problem| problem.status == 401)
 }
 
 async fn wait_and_print_end(
@@ -110,7 +111,7 @@ async fn wait_and_print_end(
         let task = client.get(id).await?;
         Ok(server.output.print(&task, |_| String::new(), |_| vec![id.to_string()])?)
     };
-    let task = match wait(client, id, limit, submitted).await? {
+    let task = match wait_for_end(client, id, limit, submitted).await? {
         WaitOutcome::Ended(task) => *task,
         WaitOutcome::LimitReached => {
             terminal::print_note(&format!("{id} has not ended; to wait again: tasker watch {id}"));
@@ -144,13 +145,15 @@ fn why_no_result(task: &Task) -> String {
 }
 
 /// Waits until the task has ended, the limit is reached or Ctrl-C is pressed. Short outages of the server are survived.
-async fn wait(
+async fn wait_for_end(
     client: &Client,
     id: TaskId,
     limit: Option<Duration>,
     submitted: Option<Instant>,
 ) -> Result<WaitOutcome, ClientError> {
     let (began, mut bar) = (Instant::now(), TtlBar::of(id));
+    // Without events the task is requested from time to time.
+    let mut events = client.follow_task(id).await.ok();
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut last_answer = began;
     loop {
@@ -160,10 +163,21 @@ async fn wait(
         }
         let period = if bar.is_visible() { VISIBLE_WAIT } else { HIDDEN_WAIT };
         let period = left.map_or(period, |left| left.min(period));
-        // While nobody sees the start, or the start is shown, the next news is the end of the task.
+        // Without a bar, or once the bar shows the start, only the end of the task matters.
         let waits_for_end = !bar.is_visible() || bar.shows_start();
-        let request =
-            async { if waits_for_end { client.wait(id, period).await } else { client.get(id).await } };
+        let request = async {
+            match &mut events {
+                Some(stream) => {
+                    let item = timeout(period, stream.next()).await;
+                    if matches!(item, Ok(Ok(None) | Err(_))) {
+                        events = None;
+                    }
+                    client.get(id).await
+                }
+                None if waits_for_end => client.wait(id, period).await,
+                None => client.get(id).await,
+            }
+        };
         let answer = tokio::select! {
             answer = bar.draw_while(request) => answer,
             _ = &mut interrupted => return Ok(WaitOutcome::Interrupted),
@@ -175,7 +189,7 @@ async fn wait(
                 if bar.is_visible() && !bar.follows(&task) {
                     bar.follow(&task, time_since_start(client, &task, submitted).await);
                 }
-                if bar.is_visible() && !bar.shows_start() {
+                if bar.is_visible() && !bar.shows_start() && events.is_none() {
                     let pause = left.map_or(START_PERIOD, |left| left.min(START_PERIOD));
                     bar.draw_while(tokio::time::sleep(pause)).await;
                 }
@@ -202,28 +216,120 @@ async fn time_since_start(client: &Client, task: &Task, submitted: Option<Instan
 
 /// Prints the newest tasks, the oldest of them first, then each change, until Ctrl-C.
 async fn print_changes(server: &Server, client: &Client, view: &View) -> Result<Exit> {
-    let mut known: HashMap<TaskId, Status> = HashMap::new();
+    let mut printer = ChangePrinter { server, client, view, known: HashMap::new() };
     let mut interrupted = pin!(tokio::signal::ctrl_c());
-    let mut period = tokio::time::interval(LIST_PERIOD);
-    let (mut last_answer, page) = (Instant::now(), PageRequest::newest(WATCHED_TASKS));
-    loop {
-        tokio::select! {
-            _ = period.tick() => {}
-            _ = &mut interrupted => return Ok(Exit::Done),
-        }
-        match client.list(page).await {
-            Ok(found) => {
-                last_answer = Instant::now();
-                let is_changed = |task: &&TaskSummary| known.get(&task.id) != Some(&task.status);
-                let changed: Vec<&TaskSummary> = found.tasks.iter().rev().filter(is_changed).collect();
-                for task in changed {
-                    let table = |task: &&TaskSummary| view.summary(task);
-                    server.output.print(&task, table, |task| vec![task.id.to_string()])?;
+    tokio::select! {
+        ended = printer.print_all() => ended,
+        _ = &mut interrupted => Ok(Exit::Done),
+    }
+}
+
+/// Prints changes of the user's tasks.
+struct ChangePrinter<'a> {
+    server: &'a Server,
+    client: &'a Client,
+    view: &'a View,
+    /// The tasks that were printed last, and as what.
+    known: HashMap<TaskId, Status>,
+}
+
+impl ChangePrinter<'_> {
+    /// Prints changes as events bring them, or as the list shows them where the server has no events. Returns only on a failure.
+    async fn print_all(&mut self) -> Result<Exit> {
+        let (mut last_answer, mut last_event) = (Instant::now(), None);
+        loop {
+            match self.client.follow_tasks(last_event.as_deref()).await {
+                Ok(mut stream) => {
+                    let printed = self.print_events(&mut stream).await;
+                    last_event = stream.last_id().map(str::to_owned);
+                    if let Err(error) = printed
+                        && !is_temporary(&error)
+                    {
+                        return Err(error);
+                    }
+                    last_answer = Instant::now();
                 }
-                known = found.tasks.into_iter().map(|task| (task.id, task.status)).collect();
+                Err(error) if error.is_temporary() && last_answer.elapsed() < MAX_OUTAGE => {}
+                Err(error) if error.problem().is_some_and(|problem| problem.status == 404) => {
+                    self.print_list_changes().await?;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) if error.is_temporary() && last_answer.elapsed() < MAX_OUTAGE => {}
-            Err(error) => return Err(error.into()),
+            tokio::time::sleep(LIST_PERIOD).await;
         }
+    }
+
+    /// Prints what a stream brings, until its end.
+    async fn print_events(&mut self, stream: &mut EventStream) -> Result<()> {
+        while let Some(item) = stream.next().await? {
+            match item {
+                StreamItem::Reset => self.print_list_changes().await?,
+                StreamItem::Event(event) => {
+                    let is_known = self.known.insert(event.id, event.status) == Some(event.status);
+                    if !is_known || event.event == TaskEventKind::Progress {
+                        let table = |event: &TaskEvent| self.view.event(event);
+                        self.server.output.print(&*event, table, |event| vec![event.id.to_string()])?;
+                    }
+                    if event.status.is_final() && self.known.len() > 2 * WATCHED_TASKS as usize {
+                        self.known.retain(|_, status| !status.is_final());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints the tasks of the list that have changed.
+    async fn print_list_changes(&mut self) -> Result<()> {
+        let page = PageRequest::newest(WATCHED_TASKS);
+        let found = self.client.list(page).await?;
+        let is_changed = |task: &&TaskSummary| self.known.get(&task.id) != Some(&task.status);
+        for task in found.tasks.iter().rev().filter(is_changed) {
+            let table = |task: &&TaskSummary| self.view.summary(task);
+            self.server.output.print(&task, table, |task| vec![task.id.to_string()])?;
+        }
+        self.known.extend(found.tasks.into_iter().map(|task| (task.id, task.status)));
+        Ok(())
+    }
+}
+
+/// Whether another try may succeed.
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ClientError>().is_some_and(ClientError::is_temporary)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Json};
+    use axum::routing::get;
+    use client::{Credentials, Settings};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+    use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_is_waited_for_without_events_too() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        let task = json!({
+            "id": id, "type": "ECHO", "parameters": null, "status": "FINISHED", "reason": null, "error": null,
+            "creationDate": "2026-11-24T09:30:00.125Z", "startDate": null, "endDate": null, "deadline": null,
+            "ttl": 5000, "attempt": 1, "workerName": null
+        });
+        let routes = Router::new()
+            .route("/api/Task/{id}/events", get(async || StatusCode::NOT_FOUND))
+            .route("/api/Task/{id}", get(async || Json(task).into_response()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let backend = format!("http://{}", listener.local_addr().unwrap());
+        let serving = TaskTracker::new().spawn(async { axum::serve(listener, routes).await.unwrap() });
+        let _serving = AbortOnDropHandle::new(serving);
+        let settings =
+            Settings { backends: vec![backend], credentials: Credentials::Token("t".into()), ca: None };
+        let client = Client::new(settings).unwrap();
+        let ended = wait_for_end(&client, id.parse().unwrap(), None, None).await.unwrap();
+        assert!(matches!(ended, WaitOutcome::Ended(task) if task.status == Status::Finished));
     }
 }

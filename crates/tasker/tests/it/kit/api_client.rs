@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::{Task, TaskId, TaskList};
+use domain::{Schedule, Task, TaskId, TaskList};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -111,11 +111,27 @@ impl ApiClient {
 
     /// Submits a task again until a submission is accepted. A submission whose answer was lost may have made another task.
     pub async fn submit_until_accepted(&self, name: &str, parameters: &Value, ttl_ms: u64) -> TaskId {
+        self.send_until_accepted(|| self.submission(name, parameters, ttl_ms)).await
+    }
+
+    /// The same under an idempotency key: only one of the submissions makes a task.
+    pub async fn submit_with_key_until_accepted(
+        &self,
+        key: &str,
+        name: &str,
+        parameters: &Value,
+        ttl_ms: u64,
+    ) -> TaskId {
+        let submission = || self.submission(name, parameters, ttl_ms).header("Idempotency-Key", key);
+        self.send_until_accepted(submission).await
+    }
+
+    async fn send_until_accepted(&self, submission: impl Fn() -> RequestBuilder) -> TaskId {
         let submit = async {
             let mut retries = retries();
             loop {
                 retries.tick().await;
-                if let Ok(response) = self.submission(name, parameters, ttl_ms).send().await
+                if let Ok(response) = submission().send().await
                     && response.status() == StatusCode::CREATED
                     && let Ok(id) = response.json().await
                 {
@@ -212,6 +228,25 @@ impl ApiClient {
         let request = self.http.put(self.url(&format!("/api/Operation/{name}")));
         let response = self.with_token(request).json(&operation).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
+    /// Creates or replaces a schedule.
+    pub async fn put_schedule(&self, name: &str, body: &Value) -> Schedule {
+        let request = self.http.put(self.url(&format!("/api/Schedule/{name}")));
+        let response = self.with_token(request).json(body).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        response.json().await.unwrap()
+    }
+
+    /// Reads a schedule as it is now.
+    pub async fn read_schedule(&self, name: &str) -> Schedule {
+        self.get(&format!("/api/Schedule/{name}")).await.json().await.unwrap()
+    }
+
+    /// Pauses a schedule.
+    pub async fn pause_schedule(&self, name: &str) -> Schedule {
+        let request = self.http.post(self.url(&format!("/api/Schedule/{name}/pause")));
+        self.with_token(request).send().await.unwrap().json().await.unwrap()
     }
 
     /// Waits until the Backend's health report satisfies `condition`. The Backend must be ready to serve meanwhile.

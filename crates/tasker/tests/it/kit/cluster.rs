@@ -40,6 +40,8 @@ pub struct ClusterConfig {
     pub workers: usize,
     /// The number of slots of each worker.
     pub slots: usize,
+    /// Whether each worker knows the addresses of all Backends, and not only that of its own.
+    pub workers_know_all_backends: bool,
     /// Kafka's address; without Kafka, workers claim by long poll.
     pub kafka: Option<String>,
     /// Settings (`key=value`) of every Backend and worker, which win over those of the cluster.
@@ -127,16 +129,19 @@ impl Cluster {
         }
     }
 
-    /// Starts a worker that uses the Backend with this index, counted round.
+    /// Starts a worker that uses the Backend with this index, counted round, and if it knows them all the next when that is gone.
     fn worker(&mut self, backend: usize) -> Worker {
         self.started_workers += 1;
         let name = format!("worker-{}", self.started_workers);
-        let backend = &self.backend_addresses[backend % self.backend_addresses.len()];
+        let known = if self.config.workers_know_all_backends { self.backend_addresses.len() } else { 1 };
+        let addresses = self.backend_addresses.iter().cycle().skip(backend % self.backend_addresses.len());
+        let backends: Vec<String> =
+            addresses.take(known).map(|address| format!("http://{address}")).collect();
         let mut settings = vec![
             format!("worker.name={name}"),
             format!("worker.client_id={WORKER_CLIENT}"),
             format!("worker.client_secret={WORKER_SECRET}"),
-            format!("worker.backend_url=http://{backend}"),
+            format!("worker.backend_url={backends:?}"),
             format!("worker.identity_url=http://{}", self.identity_address),
             "worker.simulate_work_ms=[50, 100]".to_owned(),
             format!("worker.slots={}", self.config.slots),

@@ -21,7 +21,7 @@ pub fn set_arguments<'a, S: AsRef<str> + ?Sized + 'a>(
 /// The exit code and the output of a command that has ended.
 #[derive(Debug)]
 pub struct CommandOutput {
-    /// The exit code.
+    /// The exit code of the process.
     pub code: i32,
     /// Standard output, without the newline at the end.
     pub stdout: String,

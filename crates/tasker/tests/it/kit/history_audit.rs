@@ -26,7 +26,7 @@ pub async fn read_counts(url: &str) -> TaskCounts {
 /// answer was lost, so there are `at_least` so many tasks, and `exactly` so many where no answer can have been lost.
 pub async fn assert_counts_balance(url: &str, at_least: u64, exactly: Option<u64>) {
     let counts = read_counts(url).await;
-    assert!(counts.balance(), "{counts:?}");
+    assert!(counts.is_balanced(), "{counts:?}");
     assert_eq!((counts.created, counts.running), (0, 0), "{counts:?}");
     assert!(
         counts.accepted >= at_least && exactly.is_none_or(|exactly| counts.accepted == exactly),

@@ -6,7 +6,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use crate::workspace::{assert_none, crates, entries, read, shortened};
+use crate::kit::workspace_files::{assert_none, crates, entries, read, shortened};
 
 use self::graph::{Evidence, cycles, edges, sibling_edges};
 use self::modules::{Modules, ReadFile};
@@ -14,18 +14,18 @@ use self::modules::{Modules, ReadFile};
 /// Whoever reads a module on a cycle must read all others on it first, and so must whoever changes or moves one.
 #[test]
 fn no_modules_need_each_other_in_a_cycle() {
-    assert_none(roots().iter().flat_map(|root| described_cycles(root, &read_file, Scale::Files)));
+    assert_none(roots().iter().flat_map(|root| described_cycles(root, &read_file, Granularity::Files)));
 }
 
 /// Two folders that need each other are one subject in two places, even where no file is on a cycle.
 #[test]
 fn no_folders_need_each_other_in_a_cycle() {
-    assert_none(roots().iter().flat_map(|root| described_cycles(root, &read_file, Scale::Folders)));
+    assert_none(roots().iter().flat_map(|root| described_cycles(root, &read_file, Granularity::Folders)));
 }
 
 /// What counts as a module on a cycle.
 #[derive(Clone, Copy)]
-enum Scale {
+enum Granularity {
     /// Each file by itself.
     Files,
     /// A folder with all files in it, beside the folders and files with the same parent. Cycles of files alone are left out.
@@ -51,12 +51,12 @@ fn roots() -> Vec<PathBuf> {
 }
 
 /// The cycles in the crate with this root file, each with the line that makes each edge.
-fn described_cycles(root: &Path, read_file: ReadFile<'_>, scale: Scale) -> Vec<String> {
+fn described_cycles(root: &Path, read_file: ReadFile<'_>, scale: Granularity) -> Vec<String> {
     let modules = Modules::read(root, read_file);
     let of_files = edges(&modules);
     let (edges, cycles) = match scale {
-        Scale::Files => (of_files.clone(), cycles(&of_files)),
-        Scale::Folders => {
+        Granularity::Files => (of_files.clone(), cycles(&of_files)),
+        Granularity::Folders => {
             let of_siblings = sibling_edges(&modules, &of_files);
             let is_of_files =
                 |(from, to)| of_files.get(&from).is_some_and(|targets| targets.contains_key(&to));
@@ -83,7 +83,7 @@ fn pairs(cycle: &[usize]) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// The cycles in a crate whose files are given as name and code.
-fn sample_cycles(files: &[(&str, &str)], scale: Scale) -> Vec<String> {
+fn sample_cycles(files: &[(&str, &str)], scale: Granularity) -> Vec<String> {
     let read_file = |path: &Path| {
         let file = files.iter().find(|(name, _)| Path::new(name) == path);
         file.map(|(_, code)| (*code).to_owned())
@@ -94,7 +94,7 @@ fn sample_cycles(files: &[(&str, &str)], scale: Scale) -> Vec<String> {
 /// The cycles of files in such a crate, without the lines that make the edges.
 fn sample_cycle_names(files: &[(&str, &str)]) -> Vec<String> {
     let first_line = |cycle: &String| cycle.lines().next().unwrap_or_default().to_owned();
-    sample_cycles(files, Scale::Files)
+    sample_cycles(files, Granularity::Files)
         .iter()
         .map(first_line)
         .map(|line| line.replace("lib.rs: ", ""))
@@ -112,7 +112,7 @@ fn a_cycle_through_use_is_found_and_its_lines_are_named() {
     ];
     let expected =
         "lib.rs: a -> b -> c::d -> a\n  a.rs:1: crate::b::B\n  b.rs:3: c::C\n  c/d.rs:3: crate::a::A";
-    assert_eq!(sample_cycles(&files, Scale::Files), [expected]);
+    assert_eq!(sample_cycles(&files, Granularity::Files), [expected]);
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn a_cycle_of_folders_is_found_where_no_file_is_on_one() {
         ("b/mod.rs", "mod z; pub struct B;"),
         ("b/z.rs", "use crate::a::y::Y;"),
     ];
-    assert_eq!(sample_cycles(&files, Scale::Files), Vec::<String>::new());
+    assert_eq!(sample_cycles(&files, Granularity::Files), Vec::<String>::new());
     let expected = "lib.rs: a -> b -> a\n  a/x.rs:1: crate::b::B\n  b/z.rs:1: crate::a::y::Y";
-    assert_eq!(sample_cycles(&files, Scale::Folders), [expected]);
+    assert_eq!(sample_cycles(&files, Granularity::Folders), [expected]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(crate) struct Modules {
     pub(crate) all: Vec<Module>,
 }
 
-/// One module.
+/// One module of a crate.
 pub(crate) struct Module {
     /// The module's path below the crate's root, as in `config::tls`; `crate` for the root itself.
     pub(crate) name: String,
@@ -28,7 +28,7 @@ pub(crate) struct Module {
 /// The code of a file, or none where there is no such file.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
-/// A position in the resolution of names: the imports that are being resolved (module and index), each only once.
+/// The imports that are being resolved (module and index), so that none is entered twice.
 type Active = Vec<(usize, usize)>;
 
 impl Modules {

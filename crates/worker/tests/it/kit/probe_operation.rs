@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::Client;
 use domain::TaskId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{Context, Failure, Operation, Operations, Settings, Worker, WorkerError, builtin};
+use worker::{Context, Failure, Operation, Settings, Worker, WorkerError, builtin};
 
 use crate::kit::scripted_backend::{Backend, in_time};
 
@@ -158,17 +159,17 @@ pub(crate) fn settings(slots: u32) -> Settings {
 
 /// Runs a worker with [`Probe`], [`Failing`] and the built-in operations.
 pub(crate) fn run_worker(backend: &Backend, settings: Settings) -> (RunningWorker, ProbeControl) {
+    run_worker_of(backend.client(), settings)
+}
+
+/// The same with any client.
+pub(crate) fn run_worker_of(client: Client, settings: Settings) -> (RunningWorker, ProbeControl) {
     let (probe, control) = Probe::new();
     let operations =
         builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Failing).with(Misdeclared);
-    (run_operations(backend, settings, operations), control)
-}
-
-/// Runs a worker with `operations`.
-pub(crate) fn run_operations(backend: &Backend, settings: Settings, operations: Operations) -> RunningWorker {
     let stop = CancellationToken::new();
-    let worker = Worker::new(backend.client(), operations, settings);
-    RunningWorker { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop }
+    let worker = TaskTracker::new().spawn(Worker::new(client, operations, settings).run(stop.clone()));
+    (RunningWorker { stop, worker }, control)
 }
 
 /// A time to live that no test reaches.

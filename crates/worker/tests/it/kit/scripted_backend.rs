@@ -10,19 +10,23 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{post, put};
 use client::{Client, Credentials};
+use domain::problem_types::requests::{BODY_TOO_LARGE, BUSY, INTERNAL};
+use domain::problem_types::workers::{ANOTHER_INSTALLATION, WORKER_NAME_TAKEN};
 use domain::{
     AttemptOutcome, ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, Grant, GrantRef, Heartbeat,
-    HeartbeatResponse, InstallationId, Problem, Pull, Report, Reports, SettleResult, TaskId,
+    HeartbeatResponse, InstallationId, Problem, ProblemType, ProgressReports, Pull, Report, Reports,
+    SettleResult, TaskId,
 };
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
-/// The installation of the Backend.
+/// The installation of the Backends, except those of [`Backend::start_in`].
 pub(crate) const INSTALLATION: InstallationId = InstallationId(Uuid::from_u128(1));
 
 /// How one request fails.
@@ -41,10 +45,12 @@ pub(crate) enum Fault {
 
 /// A request that the Backend received.
 pub(crate) enum Request {
-    Registration(domain::Operation),
+    Registration(Box<domain::Operation>),
     Claim(ClaimRequest),
     Reports(Reports),
     Heartbeat(Heartbeat),
+    Progress(ProgressReports),
+    HeldHeartbeat(Heartbeat),
 }
 
 pub(crate) struct Backend {
@@ -57,6 +63,8 @@ pub(crate) struct Backend {
 struct Script {
     state: Mutex<State>,
     task_added: Notify,
+    stop_added: Notify,
+    installation: InstallationId,
     requests: mpsc::UnboundedSender<Request>,
 }
 
@@ -66,6 +74,8 @@ struct State {
     claims: HashMap<ClaimId, Vec<Grant>>,
     faults: HashMap<&'static str, VecDeque<Fault>>,
     stop: Vec<GrantRef>,
+    /// How many of them the answers to held heartbeats have named.
+    pushed: usize,
     /// Pulls are granted all ready tasks, whatever their number of slots.
     ignores_slots: bool,
     /// Granted, and no report about them has been accepted.
@@ -79,6 +89,7 @@ struct State {
 
 pub(crate) const CLAIMS: &str = "/api/Task/request";
 pub(crate) const RESULTS: &str = "/api/Task/results";
+pub(crate) const PROGRESS: &str = "/api/Task/progress";
 pub(crate) const HEARTBEATS: &str = "/api/Worker/heartbeat";
 pub(crate) const OPERATIONS: &str = "/api/Operation";
 pub(crate) const TOKENS: &str = "/connect/token";
@@ -91,18 +102,30 @@ pub(crate) async fn in_time<T>(awaited: impl Future<Output = T>) -> T {
 impl Backend {
     /// Serves from a thread of its own, so that a test that blocks its runtime does not block the Backend.
     pub(crate) fn start() -> Self {
+        Self::start_in(INSTALLATION)
+    }
+
+    /// A Backend of this installation. It refuses requests that are for another one, and does not record them.
+    pub(crate) fn start_in(installation: InstallationId) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (recorded, requests) = mpsc::unbounded_channel();
-        let script =
-            Arc::new(Script { state: Mutex::default(), task_added: Notify::new(), requests: recorded });
+        let script = Arc::new(Script {
+            state: Mutex::default(),
+            task_added: Notify::new(),
+            stop_added: Notify::new(),
+            installation,
+            requests: recorded,
+        });
         let routes = Router::new()
             .route(CLAIMS, post(claim))
             .route(RESULTS, post(report))
+            .route(PROGRESS, post(progress))
             .route(HEARTBEATS, post(heartbeat))
             .route(&format!("{OPERATIONS}/{{name}}"), put(register))
             .route(TOKENS, post(token))
+            .layer(from_fn_with_state(installation, refuse_other_installations))
             .with_state(Arc::clone(&script));
         let (stop, stopped) = oneshot::channel::<()>();
         thread::spawn(move || {
@@ -118,12 +141,19 @@ impl Backend {
         Self { address, requests, script, _stop: stop }
     }
 
+    /// A client of this Backend, and of `others` when this one is gone.
+    pub(crate) fn client_with(&self, others: &[&Self]) -> Client {
+        let backends = [self].iter().chain(others).map(|backend| backend.address.clone()).collect();
+        let credentials = Credentials::Token("a token".into());
+        Client::new(client::Settings { backends, credentials, ca: None }).unwrap()
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.client_as(Credentials::Token("a token".into()))
     }
 
     pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
-        Client::new(client::Settings { backend: self.address.clone(), credentials, ca: None }).unwrap()
+        Client::new(client::Settings { backends: vec![self.address.clone()], credentials, ca: None }).unwrap()
     }
 
     /// Adds a ready task with the given time to live.
@@ -149,9 +179,10 @@ impl Backend {
         self.state().faults.entry(path).or_default().push_back(fault);
     }
 
-    /// Makes every response to a heartbeat say that `grant` must stop.
+    /// Makes every response to a heartbeat say that `grant` must stop, and the next response to one that is held.
     pub(crate) fn stop(&self, grant: GrantRef) {
         self.state().stop.push(grant);
+        self.script.stop_added.notify_waiters();
     }
 
     /// Grants all ready tasks to the next pull, whatever its number of slots.
@@ -179,13 +210,18 @@ impl Backend {
         self.state().max_open_grants
     }
 
+    /// Whether it has received no request but those that it refused for their installation.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// The next request.
     pub(crate) async fn request(&mut self) -> Request {
         self.next_of(Some).await
     }
 
     pub(crate) async fn registration(&mut self) -> domain::Operation {
-        let matching = |request| if let Request::Registration(it) = request { Some(it) } else { None };
+        let matching = |request| if let Request::Registration(it) = request { Some(*it) } else { None };
         self.next_of(matching).await
     }
 
@@ -196,6 +232,16 @@ impl Backend {
 
     pub(crate) async fn heartbeat(&mut self) -> Heartbeat {
         let matching = |request| if let Request::Heartbeat(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
+    }
+
+    pub(crate) async fn progress(&mut self) -> ProgressReports {
+        let matching = |request| if let Request::Progress(it) = request { Some(it) } else { None };
+        self.next_of(matching).await
+    }
+
+    pub(crate) async fn held_heartbeat(&mut self) -> Heartbeat {
+        let matching = |request| if let Request::HeldHeartbeat(it) = request { Some(it) } else { None };
         self.next_of(matching).await
     }
 
@@ -238,9 +284,9 @@ impl Script {
         let fault = self.state.lock().unwrap().faults.get_mut(path).and_then(VecDeque::pop_front);
         match fault {
             None => handled.await,
-            Some(Fault::Unavailable) => problem(503, "scripted"),
-            Some(Fault::Problem(status)) => problem(status, "scripted"),
-            Some(Fault::NameTaken) => problem(409, "worker-name-taken"),
+            Some(Fault::Unavailable) => problem(503, &BUSY),
+            Some(Fault::Problem(status)) => problem(status, &INTERNAL),
+            Some(Fault::NameTaken) => problem(409, &WORKER_NAME_TAKEN),
             Some(Fault::DelayedUntil(signal)) => {
                 let _ = signal.await;
                 handled.await
@@ -265,6 +311,30 @@ impl Script {
                 return ClaimResponse { held_ms, max_held_ms: request.wait_ms, tasks };
             }
         }
+    }
+
+    /// The grants that must stop.
+    fn stop(&self) -> Vec<GrantRef> {
+        self.state.lock().unwrap().stop.clone()
+    }
+
+    /// The same, for a heartbeat that is held: those that no answer to one has named, once there are any.
+    async fn stop_held(&self, wait: Duration) -> Vec<GrantRef> {
+        let next = async {
+            loop {
+                let more = self.stop_added.notified();
+                {
+                    let mut state = self.state.lock().unwrap();
+                    let added = state.stop.len();
+                    let pushed = std::mem::replace(&mut state.pushed, added);
+                    if pushed < state.stop.len() {
+                        return state.stop[pushed..].to_vec();
+                    }
+                }
+                more.await;
+            }
+        };
+        tokio::time::timeout(wait, next).await.unwrap_or_default()
     }
 
     fn grant(&self, request: &ClaimRequest) -> Vec<Grant> {
@@ -296,8 +366,21 @@ impl Script {
     }
 }
 
+async fn refuse_other_installations(
+    Extract(installation): Extract<InstallationId>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    match request.headers().get("Tasker-Installation") {
+        Some(named) if named.to_str().unwrap() != installation.to_string() => {
+            problem(421, &ANOTHER_INSTALLATION)
+        }
+        _ => next.run(request).await,
+    }
+}
+
 async fn register(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
-    script.record(Request::Registration(read(&body)));
+    script.record(Request::Registration(Box::new(read(&body))));
     script.respond(OPERATIONS, async { StatusCode::CREATED.into_response() }).await
 }
 
@@ -318,10 +401,10 @@ async fn report(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response 
         (state.max_result_bytes, state.failing_report)
     };
     if limit.is_some_and(|limit| longest > limit) {
-        return problem(413, "scripted");
+        return problem(413, &BODY_TOO_LARGE);
     }
     if failing.is_some_and(|failing| ids.contains(&failing)) {
-        return problem(500, "scripted");
+        return problem(500, &INTERNAL);
     }
     script
         .respond(RESULTS, async {
@@ -347,13 +430,23 @@ fn settle(report: &Report) -> SettleResult {
 }
 
 async fn heartbeat(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
-    script.record(Request::Heartbeat(read(&body)));
-    let stop = script.state.lock().unwrap().stop.clone();
-    script
-        .respond(HEARTBEATS, async {
-            Json(HeartbeatResponse { stop, installation: INSTALLATION }).into_response()
-        })
-        .await
+    let heartbeat: Heartbeat = read(&body);
+    let wait = Duration::from_millis(heartbeat.wait_ms);
+    script.record(if wait.is_zero() {
+        Request::Heartbeat(heartbeat)
+    } else {
+        Request::HeldHeartbeat(heartbeat)
+    });
+    let answer = async {
+        let stop = if wait.is_zero() { script.stop() } else { script.stop_held(wait).await };
+        Json(HeartbeatResponse { stop, installation: script.installation }).into_response()
+    };
+    script.respond(HEARTBEATS, answer).await
+}
+
+async fn progress(Extract(script): Extract<Arc<Script>>, body: Bytes) -> Response {
+    script.record(Request::Progress(read(&body)));
+    script.respond(PROGRESS, async { StatusCode::NO_CONTENT.into_response() }).await
 }
 
 async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
@@ -369,8 +462,8 @@ async fn token(Extract(script): Extract<Arc<Script>>, uri: Uri) -> Response {
     answer
 }
 
-fn problem(status: u16, slug: &str) -> Response {
-    let problem = Problem::new(status, slug, "Scripted", "the script of the test says so");
+fn problem(status: u16, of: &ProblemType) -> Response {
+    let problem = Problem { status, ..Problem::new(of, "the script of the test says so") };
     let body = serde_json::to_vec(&problem).unwrap();
     let headers = [(header::CONTENT_TYPE, Problem::MEDIA_TYPE)];
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()

@@ -1,0 +1,4 @@
+//! When schedules run.
+
+mod local_time;
+pub(crate) mod recurrence;
