@@ -71,9 +71,9 @@ async fn main() {
         println!("{}, {tasks} tasks of one owner", if is_postgres { "PostgreSQL" } else { "SQLite" });
         for statement in fill(is_postgres, tasks) {
             if is_postgres {
-                scratch.execute(&statement).await;
+                scratch.execute_on_postgres(&statement).await;
             } else if let Db::Sqlite(pools) = scratch.open() {
-                pools.write.execute(AssertSqlSafe(statement)).await.unwrap();
+                pools.write.execute_on_postgres(AssertSqlSafe(statement)).await.unwrap();
                 pools.write.close().await;
             }
         }
@@ -83,7 +83,7 @@ async fn main() {
 }
 
 async fn measure(store: &Store) {
-    let all = TaskFilter::ALL;
+    let all = TaskFilter::UNFILTERED;
     let label = |text: &str| vec![text.parse().unwrap()];
     let cases = [
         ("a page", all.clone()),
@@ -129,7 +129,7 @@ async fn read(store: &Store, name: &str, filter: &TaskFilter, page: PageRequest,
         let read = store.list(OWNER, filter, page).await.unwrap();
         tasks += read.tasks.len();
         pages += 1;
-        next = read.next.filter(|_| !is_one).map(|next| page.after(next));
+        next = read.next.filter(|_| !is_one).map(|next| page.next_page(next));
     }
     let (took, grown) = (began.elapsed().as_secs_f64() * 1000.0, resident("VmHWM:").saturating_sub(before));
     let order = page.order.as_str();

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use web::json_body::JsonBody;
 
 use crate::api::extract::authenticated::UserCaller;
-use crate::api::task_body::read_labels;
+use crate::api::option_fields::read_labels;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::invalid_input_text::pointer;
@@ -68,14 +68,10 @@ fn parse(body: &JsonBody<ApiError>) -> Result<TaskFilter, ApiError> {
         let is_read = match &*name {
             "status" => read(&value, &mut filter.status),
             "type" => read(&value, &mut filter.r#type),
-            "labels" => match read_labels(Some(&value)) {
-                Ok(labels) => filter.labels.replace(labels).is_none(),
-                Err(ApiError::Invalid { faults: of_labels, .. }) => {
-                    faults.extend(of_labels);
-                    true
-                }
-                Err(other) => return Err(other),
-            },
+            "labels" => {
+                filter.labels = Some(read_labels(&value, &mut faults));
+                true
+            }
             "createdAfter" => read(&value, &mut filter.created_after),
             "createdBefore" => read(&value, &mut filter.created_before),
             _ => false,

@@ -126,8 +126,8 @@ fn read_reasons(text: &str, faults: &mut Vec<Fault>) -> Vec<Reason> {
     reasons
 }
 
-/// The labels; each fault has its place.
-fn read_labels(json: &RawJson, faults: &mut Vec<Fault>) -> Labels {
+/// Reads the member `labels`. Adds its faults, each with its place.
+pub(crate) fn read_labels(json: &RawJson, faults: &mut Vec<Fault>) -> Labels {
     let rule = format!("labels must be an object of at most {} texts", Labels::MAX);
     let mut labels = Labels::default();
     let Ok(members) = json.read::<FreeMembers>() else {

@@ -103,13 +103,6 @@ const SQLITE: &str = "
     where true
     on conflict (id) do nothing";
 
-const LABELS_SQLITE: &str = "
-    insert into task_label (owner, key, value, id)
-    select unhex(t.value->>1, '-'), l.key, l.value, unhex(t.value->>0, '-')
-    from json_each(?1) t, json_each(t.value->>10, '$.labels') l
-    where true
-    on conflict do nothing";
-
 impl Store {
     /// Accepts `tasks`: once it returns, they are CREATED, durably. Repeated with the same ids it changes nothing, so a batch
     /// whose commit is unknown is simply repeated.
