@@ -10,6 +10,13 @@ error          text
 PRIMARY KEY (id, attempt)
 CREATE UNIQUE INDEX attempt_pkey ON public.attempt USING btree (id, attempt)
 
+-- attempt_stop
+id             uuid not null
+attempt        integer not null
+stopped_at     bigint not null
+PRIMARY KEY (id, attempt)
+CREATE UNIQUE INDEX attempt_stop_pkey ON public.attempt_stop USING btree (id, attempt)
+
 -- installation
 id             uuid not null
 PRIMARY KEY (id)

@@ -10,6 +10,13 @@ CREATE TABLE attempt (
     primary key (id, attempt)
 ) strict, without rowid;
 
+CREATE TABLE attempt_stop (
+    id         blob    not null, -- of the task
+    attempt    integer not null,
+    stopped_at integer not null,
+    primary key (id, attempt)
+) strict, without rowid;
+
 CREATE TABLE installation (
     id blob primary key
 ) strict;

@@ -22,6 +22,7 @@ use crate::error::WorkerError;
 use crate::execution::executor::TaskExecutor;
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::slots::Slots;
+use crate::execution::stopped_work::StoppedWork;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
@@ -109,14 +110,19 @@ impl Worker {
             return Ok(());
         }
         let instance = InstanceId::random();
-        let running = RunningTasks::default();
+        let (running, stopped) = (RunningTasks::default(), StoppedWork::default());
         let (client, broker) = (self.client.clone(), self.broker.clone());
         let installation = watch::Sender::default();
         let (accepted, patience) = (installation.subscribe(), self.settings.heartbeat);
         let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker, accepted, patience);
         let unconfirmed = reporter.unconfirmed.clone();
-        let sender =
-            self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());
+        let sender = self.heartbeat_sender(
+            instance,
+            (running.clone(), stopped.clone()),
+            unconfirmed,
+            installation,
+            outage_log.clone(),
+        );
         let mut heartbeat = sender.start()?;
         let Some(installation) = stop.run_until_cancelled(heartbeat.first_accepted()).await.flatten() else {
             heartbeat.stop().await;
@@ -129,6 +135,7 @@ impl Worker {
             worker: name.clone(),
             operations: Arc::clone(&self.operations),
             running,
+            stopped,
             reports: reporter.queue.clone(),
             tracker: TaskTracker::new(),
             release: CancellationToken::new(),
@@ -157,7 +164,7 @@ impl Worker {
     fn heartbeat_sender(
         &self,
         instance: InstanceId,
-        running: RunningTasks,
+        (running, stopped): (RunningTasks, StoppedWork),
         unconfirmed: Option<UnconfirmedResults>,
         installation: watch::Sender<Option<InstallationId>>,
         outage_log: BackendOutageLog,
@@ -170,6 +177,7 @@ impl Worker {
             types: self.operations.types(),
             interval: self.settings.heartbeat,
             running,
+            stopped,
             unconfirmed,
             installation,
             outage_log,

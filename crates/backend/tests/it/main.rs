@@ -32,6 +32,7 @@ mod report;
 mod request_bodies;
 mod request_log;
 mod shutdown;
+mod stopped_work;
 mod submit;
 mod token_verification;
 mod validation;

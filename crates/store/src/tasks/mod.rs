@@ -1,5 +1,6 @@
 //! The statements over tasks, one file for each operation on them.
 
+pub(crate) mod attempt_stop;
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;
 pub(crate) mod claim_by_type;

@@ -15,6 +15,8 @@ const POSTGRES: &str = "
         delete from outcome o using old where o.id = old.id
     ), deleted_attempts as (
         delete from attempt a using old where a.id = old.id
+    ), deleted_stops as (
+        delete from attempt_stop s using old where s.id = old.id
     )
     delete from task t using old where t.id = old.id";
 
@@ -29,6 +31,9 @@ const DELETE_OUTCOMES_SQLITE: &str =
 
 const DELETE_ATTEMPTS_SQLITE: &str =
     "delete from attempt where id in (select unhex(value, '-') from json_each(?1))";
+
+const DELETE_STOPS_SQLITE: &str =
+    "delete from attempt_stop where id in (select unhex(value, '-') from json_each(?1))";
 
 impl Store {
     /// Deletes at most `limit` ended tasks that were submitted before `before`, the oldest first, and returns their number.
@@ -46,7 +51,8 @@ impl Store {
                         let deleted: Vec<(Uuid,)> = deleted.fetch_all(&mut *connection).await?;
                         let ids = encode_batch(deleted.iter().map(|(id,)| id));
                         sqlx::query(DELETE_OUTCOMES_SQLITE).bind(&ids).execute(&mut *connection).await?;
-                        sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(&ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_STOPS_SQLITE).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
                         Ok(deleted.len() as u64)
                     })
