@@ -169,7 +169,7 @@ pub(crate) fn run_worker_of(client: Client, settings: Settings) -> (RunningWorke
         builtin::bundled(Duration::ZERO..=Duration::ZERO).with(probe).with(Failing).with(Misdeclared);
     let stop = CancellationToken::new();
     let worker = TaskTracker::new().spawn(Worker::new(client, operations, settings).run(stop.clone()));
-    (RunningWorker { worker, stop }, control)
+    (RunningWorker { stop, worker }, control)
 }
 
 /// A time to live that no test reaches.
