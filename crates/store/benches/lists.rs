@@ -73,7 +73,7 @@ async fn main() {
             if is_postgres {
                 scratch.execute_on_postgres(&statement).await;
             } else if let Db::Sqlite(pools) = scratch.open() {
-                pools.write.execute_on_postgres(AssertSqlSafe(statement)).await.unwrap();
+                pools.write.execute(AssertSqlSafe(statement)).await.unwrap();
                 pools.write.close().await;
             }
         }

@@ -1,6 +1,7 @@
 //! Sends heartbeats from a thread and connections of their own, so that no load on the worker can delay them: one periodically,
 //! and one that the Backend holds until a task must stop.
 
+use std::future::pending;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tracing::warn;
 use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
 use crate::execution::running_tasks::RunningTasks;
+use crate::execution::stopped_work::StoppedWork;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// How long a heartbeat waits for its response before the next one is tried.
@@ -47,6 +49,8 @@ pub(crate) struct HeartbeatSender {
     /// The interval between heartbeats.
     pub(crate) interval: Duration,
     pub(crate) running: RunningTasks,
+    /// What has stopped without a report: a heartbeat says so at once.
+    pub(crate) stopped: StoppedWork,
     /// With Kafka: the results whose tasks are named as running until a response says that they have ended.
     pub(crate) unconfirmed: Option<UnconfirmedResults>,
     /// Set to the installation that the worker belongs to when a heartbeat is accepted.
@@ -93,10 +97,13 @@ impl HeartbeatSender {
             // added after it was sent.
             let running = self.running.grants();
             let asked = self.unconfirmed.as_ref().map(UnconfirmedResults::grants).unwrap_or_default();
+            let stopped = self.stopped.grants();
             let heartbeat = self.heartbeat([running.as_slice(), asked.as_slice()].concat());
+            let heartbeat = Heartbeat { stopped, ..heartbeat };
             match self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
                 Ok(response) => {
                     self.apply(sent, &response.stop, &asked);
+                    self.stopped.remove(&heartbeat.stopped);
                     backoff.reset();
                     self.outage_log.record_success(BackendRequestKind::Heartbeat);
                     self.log_failover(&mut backend);
@@ -114,16 +121,21 @@ impl HeartbeatSender {
         }
     }
 
-    /// Waits until the next heartbeat is due: after the interval, or sooner if it must ask about an unconfirmed result.
+    /// Waits until the next heartbeat is due: after the interval, or sooner if it must ask about an unconfirmed result, or say that work
+    /// has stopped.
     async fn pause(&self) {
         let shortest = SHORTEST_INTERVAL.min(self.interval);
         sleep(shortest).await;
-        let Some(unconfirmed) = &self.unconfirmed else {
-            return sleep(self.interval.saturating_sub(shortest)).await;
+        let must_ask = async {
+            match &self.unconfirmed {
+                Some(unconfirmed) => unconfirmed.must_ask().await,
+                None => pending().await,
+            }
         };
         tokio::select! {
             () = sleep(self.interval.saturating_sub(shortest)) => {}
-            () = unconfirmed.must_ask() => {}
+            () = must_ask => {}
+            () = self.stopped.added() => {}
         }
     }
 
@@ -167,7 +179,8 @@ impl HeartbeatSender {
 
     /// Frees the worker's name, in one attempt: if it fails, the name is free once the worker is lost.
     async fn send_last(&self) {
-        let heartbeat = Heartbeat { last: true, ..self.heartbeat(self.running.grants()) };
+        let stopped = self.stopped.grants();
+        let heartbeat = Heartbeat { stopped, last: true, ..self.heartbeat(self.running.grants()) };
         if let Err(error) = self.client.heartbeat(&heartbeat, RESPONSE_TIMEOUT).await {
             tracing::debug!(worker.name = %self.worker, error = %error_chain(&error), "the last heartbeat was not accepted");
         }
@@ -180,6 +193,7 @@ impl HeartbeatSender {
             slots: self.slots,
             types: self.types.clone(),
             running,
+            stopped: Vec::new(),
             last: false,
             wait_ms: 0,
         }

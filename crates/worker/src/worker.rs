@@ -22,6 +22,7 @@ use crate::error::WorkerError;
 use crate::execution::executor::TaskExecutor;
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::slots::Slots;
+use crate::execution::stopped_work::StoppedWork;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
@@ -110,15 +111,14 @@ impl Worker {
             return Ok(());
         }
         let instance = InstanceId::random();
-        let running = RunningTasks::default();
+        let (running, stopped) = (RunningTasks::default(), StoppedWork::default());
         let (client, broker) = (self.client.clone(), self.broker.clone());
         let installation = watch::Sender::default();
         let progress_reporter = ProgressReporter::start(self.client.clone(), name.clone());
         let (accepted, patience) = (installation.subscribe(), self.settings.heartbeat);
         let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker, accepted, patience);
-        let unconfirmed = reporter.unconfirmed.clone();
-        let sender =
-            self.heartbeat_sender(instance, running.clone(), unconfirmed, installation, outage_log.clone());
+        let (unconfirmed, grants) = (reporter.unconfirmed.clone(), (running.clone(), stopped.clone()));
+        let sender = self.heartbeat_sender(instance, grants, unconfirmed, installation, outage_log.clone());
         let mut heartbeat = sender.start()?;
         let Some(installation) = stop.run_until_cancelled(heartbeat.first_accepted()).await.flatten() else {
             heartbeat.stop().await;
@@ -131,6 +131,7 @@ impl Worker {
             worker: name.clone(),
             operations: Arc::clone(&self.operations),
             running,
+            stopped,
             reports: reporter.queue.clone(),
             progress: progress_reporter.queue.clone(),
             tracker: TaskTracker::new(),
@@ -160,7 +161,7 @@ impl Worker {
     fn heartbeat_sender(
         &self,
         instance: InstanceId,
-        running: RunningTasks,
+        (running, stopped): (RunningTasks, StoppedWork),
         unconfirmed: Option<UnconfirmedResults>,
         installation: watch::Sender<Option<InstallationId>>,
         outage_log: BackendOutageLog,
@@ -173,6 +174,7 @@ impl Worker {
             types: self.operations.types(),
             interval: self.settings.heartbeat,
             running,
+            stopped,
             unconfirmed,
             installation,
             outage_log,

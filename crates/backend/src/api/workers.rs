@@ -62,7 +62,11 @@ pub(crate) async fn heartbeat(
     check(&heartbeat)?;
     let process = WorkerProcess { name: heartbeat.worker.clone(), subject, instance: heartbeat.instance };
     worker_name::heartbeat(&app.store, &app.notifier, &process, &heartbeat).await?;
-    let Heartbeat { running, last, wait_ms, .. } = heartbeat;
+    let Heartbeat { running, stopped, last, wait_ms, .. } = heartbeat;
+    if !stopped.is_empty() {
+        app.store.record_stops(&process, &stopped).await?;
+        drop(stopped);
+    }
     // A heartbeat that is held keeps no body: there may be one of each worker.
     drop((body, reserved));
     let until = (wait_ms > 0 && !last).then(|| valid_until.min(arrived + Duration::from_millis(wait_ms)));
@@ -73,7 +77,7 @@ pub(crate) async fn heartbeat(
     Ok(Json(HeartbeatResponse { stop, installation: app.installation }))
 }
 
-fn check(Heartbeat { slots, types, running, wait_ms, .. }: &Heartbeat) -> Result<(), ApiError> {
+fn check(Heartbeat { slots, types, running, stopped, wait_ms, .. }: &Heartbeat) -> Result<(), ApiError> {
     if *slots > MAX_SLOTS {
         return Err(ApiError::invalid(
             &SLOTS_OUT_OF_RANGE,
@@ -88,6 +92,10 @@ fn check(Heartbeat { slots, types, running, wait_ms, .. }: &Heartbeat) -> Result
     if running.len() > MAX_RUNNING_PER_HEARTBEAT {
         let rule = format!("at most {MAX_RUNNING_PER_HEARTBEAT} tasks");
         return Err(ApiError::invalid(&TOO_MANY_RUNNING, "/running", rule));
+    }
+    if stopped.len() > MAX_RUNNING_PER_HEARTBEAT {
+        let rule = format!("at most {MAX_RUNNING_PER_HEARTBEAT} tasks");
+        return Err(ApiError::invalid(&TOO_MANY_RUNNING, "/stopped", rule));
     }
     if Duration::from_millis(*wait_ms) > MAX_HELD {
         let rule = format!("waitMs must be 0 to {} milliseconds", MAX_HELD.as_millis());

@@ -37,11 +37,14 @@ async fn the_labels_of_a_task_are_shown_and_find_it() {
 
         assert_eq!(list(&user, "label=team:payments").await, [second.clone(), first.clone()]);
         let oldest = list(&user, "label=team:payments&order=oldest&limit=1").await;
-        assert_eq!(oldest, [first.clone()]);
-        assert_eq!(list(&user, "label=team:payments&label=run:7").await, [second.clone()]);
-        assert_eq!(list(&user, "label=run:7&label=team:payments").await, [second.clone()]);
-        assert_eq!(list(&user, "label=example.com/stage:a:b%20c%3D%F0%9F%98%80").await, [first.clone()]);
-        assert_eq!(list(&user, "label=empty:").await, [first.clone()]);
+        assert_eq!(oldest, std::slice::from_ref(&first));
+        assert_eq!(list(&user, "label=team:payments&label=run:7").await, std::slice::from_ref(&second));
+        assert_eq!(list(&user, "label=run:7&label=team:payments").await, std::slice::from_ref(&second));
+        assert_eq!(
+            list(&user, "label=example.com/stage:a:b%20c%3D%F0%9F%98%80").await,
+            std::slice::from_ref(&first)
+        );
+        assert_eq!(list(&user, "label=empty:").await, std::slice::from_ref(&first));
         assert!(list(&user, "label=team:payments&label=team:other").await.is_empty());
         assert!(list(&user, "label=team:payment").await.is_empty());
 
@@ -58,7 +61,7 @@ async fn the_labels_of_a_task_are_shown_and_find_it() {
             [third]
         );
 
-        assert_eq!(list(&other_user, "label=team:payments").await, [foreign.clone()]);
+        assert_eq!(list(&other_user, "label=team:payments").await, std::slice::from_ref(&foreign));
         let of_all: Value = admin.get("/api/Admin/Task?label=team:payments&label=run:7").await.ok();
         assert_eq!(of_all["tasks"][0]["id"], second);
         assert_eq!(of_all["tasks"][0]["labels"], json!({"team": "payments", "run": "7"}));

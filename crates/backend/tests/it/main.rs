@@ -47,6 +47,7 @@ mod retries;
 mod schedule_runs;
 mod schedules;
 mod shutdown;
+mod stopped_work;
 mod submit;
 mod task_batch;
 mod token_verification;

@@ -59,6 +59,10 @@ pub struct Heartbeat {
     /// The tasks that the worker is running, and those whose results it has sent by Kafka and not seen confirmed.
     #[schema(max_items = 20_000)]
     pub running: Vec<GrantRef>,
+    /// Grants whose work has stopped since the last heartbeat and is not reported: they were to stop, or their deadline has passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20_000)]
+    pub stopped: Vec<GrantRef>,
     /// The worker stops and sends no heartbeat after this one: its name is free at once, unless tasks still run under it.
     #[serde(default)]
     pub last: bool,

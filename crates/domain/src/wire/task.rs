@@ -48,6 +48,9 @@ pub struct Task {
     pub end_date: Option<Timestamp>,
     /// `startDate` + `ttl`, or the end of `totalTtlMs` if that is earlier: a result that is reported later is refused.
     pub deadline: Option<Timestamp>,
+    /// When the work of the last attempt has stopped: for an attempt that its worker has reported, its end; else when the worker has
+    /// said that the work has stopped, after a cancellation or the deadline. `null`: it may still go on.
+    pub stopped_date: Option<Timestamp>,
     /// How long an attempt may run, in milliseconds from its grant.
     pub ttl: Ttl,
     /// How long all attempts may take together, in milliseconds from the first claim; `null`: not limited.

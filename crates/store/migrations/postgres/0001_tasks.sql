@@ -72,6 +72,14 @@ create table attempt (
     primary key (id, attempt)
 );
 
+-- When the work of attempts that ended without a report has stopped, as their workers say. A row is inserted once and never updated.
+create table attempt_stop (
+    id         uuid    not null, -- of the task
+    attempt    integer not null,
+    stopped_at bigint  not null,
+    primary key (id, attempt)
+);
+
 -- How tasks ended. A row is inserted by the statement that deletes the row of unfinished_task, and never updated.
 create table outcome (
     id         uuid    primary key,

@@ -68,6 +68,14 @@ create table attempt (
     primary key (id, attempt)
 ) strict, without rowid;
 
+-- When the work of attempts that ended without a report has stopped, as their workers say. A row is inserted once and never updated.
+create table attempt_stop (
+    id         blob    not null, -- of the task
+    attempt    integer not null,
+    stopped_at integer not null,
+    primary key (id, attempt)
+) strict, without rowid;
+
 -- How tasks ended. A row is inserted in the transaction that deletes the row of unfinished_task, and never updated.
 create table outcome (
     id         blob    primary key,

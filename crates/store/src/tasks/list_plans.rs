@@ -45,7 +45,6 @@ fn statements(is_postgres: bool) -> Vec<(String, String, &'static str, &'static 
         status: status(source).or(Some(Status::Created).filter(|_| source == Source::Labelled)),
         created_after: Some(Timestamp(0)),
         created_before: Some(Timestamp(9)),
-        ..plain(source)
     };
     let mut statements = Vec::new();
     for (source, of_owner, of_all, of_all_on_sqlite) in [

@@ -1,6 +1,7 @@
 //! The statements over tasks, one file for each operation on them.
 
 pub(crate) mod admin;
+pub(crate) mod attempt_stop;
 pub(crate) mod attempts;
 pub(crate) mod cancel;
 pub(crate) mod claim_by_id;

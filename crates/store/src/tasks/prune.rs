@@ -20,6 +20,8 @@ const POSTGRES: &str = "
         where l.owner = old.owner and l.key = label.key and l.value = label.value and l.id = old.id
     ), deleted_progress as (
         delete from progress p using old where p.id = old.id
+    ), deleted_stops as (
+        delete from attempt_stop s using old where s.id = old.id
     )
     delete from task t using old where t.id = old.id";
 
@@ -42,6 +44,9 @@ const DELETE_LABELS_SQLITE: &str = "
         select unhex(t.value->>1, '-'), l.key, l.value, unhex(t.value->>0, '-')
         from json_each(?1) t, json_each(t.value->>2, '$.labels') l)";
 
+const DELETE_STOPS_SQLITE: &str =
+    "delete from attempt_stop where id in (select unhex(value, '-') from json_each(?1))";
+
 impl Store {
     /// Deletes at most `limit` ended tasks that were submitted before `before`, the oldest first, and returns their number.
     pub async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, DatabaseError> {
@@ -60,13 +65,14 @@ impl Store {
                         let ids = encode_batch(deleted.iter().map(|(id, ..)| id));
                         sqlx::query(DELETE_OUTCOMES_SQLITE).bind(&ids).execute(&mut *connection).await?;
                         sqlx::query(DELETE_ATTEMPTS_SQLITE).bind(&ids).execute(&mut *connection).await?;
-                        sqlx::query(DELETE_PROGRESS_SQLITE).bind(ids).execute(&mut *connection).await?;
+                        sqlx::query(DELETE_PROGRESS_SQLITE).bind(&ids).execute(&mut *connection).await?;
                         let with_options: Vec<_> =
                             deleted.iter().filter(|(.., options)| options.is_some()).collect();
                         if !with_options.is_empty() {
                             let tasks = encode_batch(with_options);
                             sqlx::query(DELETE_LABELS_SQLITE).bind(tasks).execute(&mut *connection).await?;
                         }
+                        sqlx::query(DELETE_STOPS_SQLITE).bind(ids).execute(&mut *connection).await?;
                         sqlx::raw_sql("pragma incremental_vacuum(1000)").execute(connection).await?;
                         Ok(deleted.len() as u64)
                     })

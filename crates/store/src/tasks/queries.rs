@@ -17,10 +17,13 @@ const GET: &str = "
     select t.type as name, t.parameters, t.created_at, t.not_before_at, t.ttl_ms, t.options, u.phase, u.ready_at,
         case when u.phase = 2 then u.due_at else o.started_at + o.ttl_ms * 1000 end as deadline_at, o.status, o.reason, o.error, o.cancelled_by,
         coalesce(o.started_at, u.started_at) as started_at, o.ended_at,
+        coalesce(s.stopped_at, case when o.reason is null or o.reason in ('OPERATION_FAILED', 'LATE_RESULT')
+            then o.ended_at end) as stopped_at,
         coalesce(o.attempt, u.attempt) as attempt, coalesce(o.worker, u.worker) as worker,
         p.percent, p.message, p.reported_at
     from task t left join unfinished_task u on u.id = t.id left join outcome o on o.id = t.id
-    left join progress p on p.id = t.id and p.attempt = coalesce(o.attempt, u.attempt)
+        left join progress p on p.id = t.id and p.attempt = coalesce(o.attempt, u.attempt)
+        left join attempt_stop s on s.id = t.id and s.attempt = coalesce(o.attempt, u.attempt)
     where t.id = $1 and t.owner = $2";
 
 const RESULT: &str = "
@@ -56,6 +59,7 @@ row_struct! {
         options: Option<String>,
         ready_at: Option<i64>,
         deadline_at: Option<i64>,
+        stopped_at: Option<i64>,
         phase: Option<Phase>,
         status: Option<String>,
         reason: Option<String>,
@@ -196,6 +200,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         start_date: row.started_at.map(Timestamp),
         end_date: row.ended_at.map(Timestamp),
         deadline: row.deadline_at.map(Timestamp),
+        stopped_date: row.stopped_at.map(Timestamp),
         ttl,
         total_ttl_ms: options.total_ttl_ms,
         priority: options.priority,

@@ -13,6 +13,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::running_tasks::RunningTasks;
+use crate::execution::stopped_work::StoppedWork;
 use crate::metrics::RunMetrics;
 use crate::reporting::progress_reporter::ProgressQueue;
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
@@ -25,6 +26,8 @@ pub(crate) struct TaskExecutor {
     pub(crate) worker: WorkerName,
     pub(crate) operations: Arc<Operations>,
     pub(crate) running: RunningTasks,
+    /// Where grants are added whose work has stopped without a report.
+    pub(crate) stopped: StoppedWork,
     /// The queue of the reporter.
     pub(crate) reports: ReportQueue,
     /// What operations report of their progress.
@@ -68,6 +71,8 @@ impl TaskExecutor {
         let retry = outcome.retry_hint();
         if let Some(reported) = outcome.into_report() {
             self.report(&grant, reported, retry, deadline, trace);
+        } else {
+            self.stopped.add(GrantRef { id: grant.id, attempt: grant.attempt });
         }
     }
 

@@ -57,6 +57,7 @@ async fn the_answer_to_a_held_heartbeat_stops_a_task_at_once() {
     let mut backend = Backend::start();
     let settings = worker::Settings { heartbeat: Duration::from_hours(1), ..settings(1) };
     let (worker, mut probe) = run_worker(&backend, settings);
+    backend.heartbeat().await;
     assert_eq!(backend.held_heartbeat().await.running, []);
     for _ in 0..3 {
         let id = backend.add_task("PROBE", "{}", LONG_TTL);
@@ -64,6 +65,12 @@ async fn the_answer_to_a_held_heartbeat_stops_a_task_at_once() {
         backend.stop(GrantRef { id, attempt: 1 });
         in_time(context.stopped()).await;
         assert_eq!(probe.dropped().await, id);
+        let heartbeat = backend.heartbeat().await;
+        assert_eq!(
+            heartbeat.stopped,
+            [GrantRef { id, attempt: 1 }],
+            "the worker says at once that it has stopped"
+        );
     }
     worker.stopped().await;
 }

@@ -202,6 +202,7 @@ mod tests {
             end_date: Some(Timestamp(1_795_512_601_000_000)),
             deadline: None,
             ttl: 5000.try_into().unwrap(),
+            stopped_date: None,
             total_ttl_ms: None,
             priority: domain::Priority::DEFAULT,
             max_attempts: 1,
