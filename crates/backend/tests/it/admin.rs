@@ -65,7 +65,7 @@ async fn an_admin_sees_the_tasks_of_all_owners_and_nothing_that_they_contain() {
         for same in ["id", "type", "status", "reason", "creationDate", "startDate", "endDate", "deadline"] {
             assert_eq!(task[same], of_owner[same], "{same}");
         }
-        assert_eq!((&task["attempt"], &task["workerName"]), (&json!(1), &json!("w")));
+        assert_eq!((&task["attempts"], &task["workerName"]), (&json!(1), &json!("w")));
     })
     .await;
 }

@@ -16,7 +16,7 @@ async fn a_claim_by_patch_is_answered_with_the_workers_name_and_may_be_repeated(
         }
         let task = user.task(&id).await;
         assert_eq!(
-            (&task["status"], &task["workerName"], &task["attempt"]),
+            (&task["status"], &task["workerName"], &task["attempts"]),
             (&json!("RUNNING"), &json!("worker 7"), &json!(1))
         );
         assert_eq!(worker.claim_by_patch(&id, "another").await.problem(), (409, "not-granted".to_owned()));
@@ -116,7 +116,7 @@ async fn of_a_hundred_concurrent_claims_of_a_task_one_is_granted() {
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
         let task = user.task(&id).await;
         assert_eq!(granted[0].read::<Value>(), task["workerName"]);
-        assert_eq!(task["attempt"], 1);
+        assert_eq!(task["attempts"], 1);
     })
     .await;
 }

@@ -50,7 +50,7 @@ async fn a_delayed_task_can_be_cancelled_and_is_listed_as_created() {
         let created: Value = user.get("/api/Task?status=CREATED").await.ok();
         assert_eq!(created["tasks"][0]["id"], id.as_str());
         let cancelled: Value = user.cancel(&id).await.ok();
-        assert_eq!((&cancelled["reason"], &cancelled["attempt"]), (&json!("REQUESTED"), &json!(0)));
+        assert_eq!((&cancelled["reason"], &cancelled["attempts"]), (&json!("REQUESTED"), &json!(0)));
     })
     .await;
 }

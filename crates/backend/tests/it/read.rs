@@ -12,7 +12,7 @@ async fn a_finished_task_has_its_result_and_its_dates() {
         let grant = worker.claim_one(&id, "worker 7").await;
         let running = user.task(&id).await;
         assert_eq!((&running["status"], &running["workerName"]), (&json!("RUNNING"), &json!("worker 7")));
-        assert_eq!((&running["endDate"], &running["attempt"]), (&json!(null), &json!(1)));
+        assert_eq!((&running["endDate"], &running["attempts"]), (&json!(null), &json!(1)));
         assert!(running["startDate"].is_string() && running["deadline"].is_string());
         assert_eq!(
             worker.report_as("worker 7", &grant, json!({"result": {"login": "abc"}})).await,

@@ -45,7 +45,7 @@ pub struct AdminTask {
     pub ttl: Ttl,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
-    pub attempt: Attempt,
+    pub attempts: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
 }

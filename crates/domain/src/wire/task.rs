@@ -66,7 +66,7 @@ pub struct Task {
     pub rerun_of: Option<TaskId>,
     /// How often the task has been granted to a worker.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
-    pub attempt: Attempt,
+    pub attempts: Attempt,
     /// The worker that runs or ran the task.
     pub worker_name: Option<WorkerName>,
     /// The schedule that submitted the task.

@@ -85,7 +85,7 @@ impl TaskEvent {
     /// The last event of a task that is as `task`.
     pub fn last_of(task: &Task) -> Self {
         let event = match task.status {
-            Status::Created if task.attempt == 0 => TaskEventKind::Created,
+            Status::Created if task.attempts == 0 => TaskEventKind::Created,
             Status::Created => TaskEventKind::AttemptEnded,
             Status::Running if task.progress.is_some() => TaskEventKind::Progress,
             Status::Running => TaskEventKind::Started,
@@ -98,7 +98,7 @@ impl TaskEvent {
             type_name: task.type_name.clone(),
             status: task.status,
             reason: task.reason,
-            attempt: task.attempt,
+            attempt: task.attempts,
             worker_name: task.worker_name.clone(),
             creation_date: task.creation_date,
             start_date: task.start_date,

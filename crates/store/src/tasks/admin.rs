@@ -93,7 +93,7 @@ fn admin_task(row: AdminRow) -> Result<AdminTask, DatabaseError> {
         end_date: row.ended_at.map(Timestamp),
         deadline: row.deadline_at.map(Timestamp),
         ttl,
-        attempt: row.attempt.cast_unsigned(),
+        attempts: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
     })
 }

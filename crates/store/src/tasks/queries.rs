@@ -207,7 +207,7 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         max_attempts,
         retry: options.retry,
         rerun_of: options.rerun_of,
-        attempt: row.attempt.cast_unsigned(),
+        attempts: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
         schedule: options.schedule,
         scheduled_for: options.scheduled_for,

@@ -19,7 +19,7 @@ async fn a_claim_starts_the_task() {
         let grant = test.claim(id, "w1").await.unwrap();
         assert_eq!((grant.id, grant.attempt, grant.remaining_ms), (id, 1, 5000));
         let task = test.task(id).await;
-        assert_eq!((task.status, task.attempt), (Status::Running, 1));
+        assert_eq!((task.status, task.attempts), (Status::Running, 1));
         assert_eq!(task.start_date, Some(Timestamp(test.now())));
         assert_eq!(task.deadline, Some(Timestamp(test.now() + 5 * SECOND)));
         assert_eq!(task.worker_name, Some(worker("w1")));

@@ -42,7 +42,7 @@ async fn a_task_that_was_not_claimed_in_time_ends() {
         assert_eq!(test.store.expire().await.unwrap().ended, [ended]);
         let task = test.task(id).await;
         assert_eq!((task.status, task.reason), (Status::Cancelled, Some(Reason::NotStarted)));
-        assert_eq!((task.start_date, task.worker_name, task.attempt), (None, None, 0));
+        assert_eq!((task.start_date, task.worker_name, task.attempts), (None, None, 0));
     })
     .await;
 }

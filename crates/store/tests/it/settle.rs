@@ -182,7 +182,7 @@ async fn a_released_task_is_ready_at_once() {
         let grant = at_the_deadline(&test).await;
         assert_eq!(test.report(&grant, AttemptOutcome::Released).await, SettleResult::Released);
         let task = test.task(grant.id).await;
-        assert_eq!((task.status, task.attempt, task.start_date), (Status::Created, 1, None));
+        assert_eq!((task.status, task.attempts, task.start_date), (Status::Created, 1, None));
         assert_eq!((task.worker_name, task.deadline), (None, None));
         assert_eq!(
             test.report(&grant, AttemptOutcome::Released).await,

@@ -13,7 +13,7 @@ async fn a_submitted_task_is_created() {
         let task = test.task(id).await;
         assert_eq!(task.status, Status::Created);
         assert_eq!(task.creation_date, Timestamp(test.now()));
-        assert_eq!((task.attempt, task.start_date, task.end_date, task.deadline), (0, None, None, None));
+        assert_eq!((task.attempts, task.start_date, task.end_date, task.deadline), (0, None, None, None));
         assert_eq!((task.worker_name, task.reason, task.error), (None, None, None));
     })
     .await;

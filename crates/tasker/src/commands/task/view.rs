@@ -88,6 +88,7 @@ impl View {
             ("started", or_empty(task.start_date.map(|date| date.to_string()))),
             ("deadline", or_empty(task.deadline.map(|date| date.to_string()))),
             ("ended", or_empty(task.end_date.map(|date| date.to_string()))),
+            ("attempts", attempts(task)),
             ("worker", or_empty(task.worker_name.as_ref().map(ToString::to_string))),
             ("schedule", or_empty(task.schedule.as_ref().map(ToString::to_string))),
             ("for", or_empty(task.scheduled_for.map(|date| date.to_string()))),
@@ -141,6 +142,12 @@ fn fields(lines: &[(&str, String)]) -> String {
         .map(|(name, value)| format!("{name:<WIDTH$}  {value}", WIDTH = VALUE_COLUMN - 2))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// How many attempts there were, and how many there may be, of a task that may have several.
+fn attempts(task: &Task) -> String {
+    let may_have_several = task.max_attempts > 1 || task.attempts > 1;
+    may_have_several.then(|| format!("{} of {}", task.attempts, task.max_attempts)).unwrap_or_default()
 }
 
 /// The percentage, and the message if there is one.
@@ -208,7 +215,7 @@ mod tests {
             max_attempts: 1,
             retry: None,
             rerun_of: None,
-            attempt: 0,
+            attempts: 0,
             worker_name: None,
             schedule: None,
             scheduled_for: None,

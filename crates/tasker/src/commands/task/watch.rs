@@ -317,7 +317,7 @@ mod tests {
         let task = json!({
             "id": id, "type": "ECHO", "parameters": null, "status": "FINISHED", "reason": null, "error": null,
             "creationDate": "2026-11-24T09:30:00.125Z", "startDate": null, "endDate": null, "deadline": null,
-            "ttl": 5000, "attempt": 1, "workerName": null
+            "ttl": 5000, "attempts": 1, "workerName": null
         });
         let routes = Router::new()
             .route("/api/Task/{id}/events", get(async || StatusCode::NOT_FOUND))
