@@ -17,6 +17,16 @@ stopped_at     bigint not null
 PRIMARY KEY (id, attempt)
 CREATE UNIQUE INDEX attempt_stop_pkey ON public.attempt_stop USING btree (id, attempt)
 
+-- idempotency
+owner          uuid not null
+key_hash       uuid not null
+content_hash   uuid not null
+tasks          text not null
+created_at     bigint not null
+PRIMARY KEY (owner, key_hash)
+CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at)
+CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (owner, key_hash)
+
 -- installation
 id             uuid not null
 PRIMARY KEY (id)

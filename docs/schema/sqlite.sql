@@ -17,6 +17,17 @@ CREATE TABLE attempt_stop (
     primary key (id, attempt)
 ) strict, without rowid;
 
+CREATE TABLE idempotency (
+    owner        blob    not null,
+    key_hash     blob    not null, -- of the owner and the key
+    content_hash blob    not null, -- of what was submitted under the key
+    tasks        text    not null, -- the ids of the tasks, a JSON array
+    created_at   integer not null,
+    primary key (owner, key_hash)
+) strict, without rowid;
+
+CREATE INDEX idempotency_created on idempotency (created_at);
+
 CREATE TABLE installation (
     id blob primary key
 ) strict;

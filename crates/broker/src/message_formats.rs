@@ -227,10 +227,10 @@ mod tests {
         Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1, installation }
     }
 
-    fn result_message(reported: AttemptOutcome) -> ResultMessage {
+    fn result_message(reported: AttemptOutcome, retry: Option<RetryHint>) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
         let Ticket { id, type_name, attempt, installation } = ticket();
-        let report = Report { id, type_name, attempt, claim, reported, retry: None, trace: None };
+        let report = Report { id, type_name, attempt, claim, reported, retry, trace: None };
         ResultMessage { installation, worker: "rig-7".parse().unwrap(), report }
     }
 
@@ -243,28 +243,30 @@ mod tests {
         assert_documented(&ticket().encode());
         assert_eq!(Ticket::decode(&ticket().encode()).unwrap(), ticket());
         let result = RawJson::parse(r#""q7Zp2LmX0a""#.to_owned()).unwrap();
-        for reported in
-            [AttemptOutcome::Result(result), AttemptOutcome::Error("the mail server is away".to_owned())]
+        let error = AttemptOutcome::Error("the mail server is away".to_owned());
+        for (reported, retry) in
+            [(AttemptOutcome::Result(result), None), (error, Some(RetryHint::AfterMs(60_000)))]
         {
-            let message = result_message(reported);
+            let message = result_message(reported, retry);
             let bytes = message.encode().unwrap();
             assert_documented(&bytes);
             assert_eq!(ResultMessage::decode(&bytes).unwrap(), message);
         }
-        assert_eq!(result_message(AttemptOutcome::Released).encode(), None);
+        assert_eq!(result_message(AttemptOutcome::Released, None).encode(), None);
     }
 
     #[test]
     fn a_null_result_is_a_result_and_its_bytes_are_preserved() {
         for text in ["null", r#"{ "big": 18446744073709551616, "nul": "\u0000" }"#] {
-            let message = result_message(AttemptOutcome::Result(RawJson::parse(text.to_owned()).unwrap()));
+            let message =
+                result_message(AttemptOutcome::Result(RawJson::parse(text.to_owned()).unwrap()), None);
             assert_eq!(ResultMessage::decode(&message.encode().unwrap()).unwrap(), message);
         }
     }
 
     #[test]
     fn half_a_character_in_an_error_is_replaced() {
-        let bytes = result_message(AttemptOutcome::Error("cut".to_owned())).encode().unwrap();
+        let bytes = result_message(AttemptOutcome::Error("cut".to_owned()), None).encode().unwrap();
         let bytes = String::from_utf8(bytes).unwrap().replace("cut", r"cut \ud83d");
         let decoded = ResultMessage::decode(bytes.as_bytes()).unwrap();
         assert_eq!(decoded.report.reported, AttemptOutcome::Error("cut \u{fffd}".to_owned()));
@@ -277,7 +279,7 @@ mod tests {
         assert!(cause(b"\xff\xfe").starts_with("undecodable: "));
         assert!(cause(br#"{"v":1,"id":7}"#).starts_with("undecodable: "));
         assert!(cause(&vec![b' '; ResultMessage::MAX_BYTES + 1]).starts_with("too long: 1048577 bytes"));
-        let neither = result_message(AttemptOutcome::Error(String::new())).encode().unwrap();
+        let neither = result_message(AttemptOutcome::Error(String::new()), None).encode().unwrap();
         let neither = String::from_utf8(neither).unwrap().replace(r#","error":"""#, "");
         assert_eq!(cause(neither.as_bytes()), "a result message must have either a result or an error");
         let later = String::from_utf8(ticket().encode()).unwrap().replace(r#""v":1"#, r#""v":1,"later":[]"#);

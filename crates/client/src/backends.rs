@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use domain::InstallationId;
+use domain::problem_types::workers::ANOTHER_INSTALLATION;
 use reqwest::Url;
 
 use crate::error::ClientError;
@@ -13,9 +14,6 @@ use crate::transport;
 /// How long a Backend may answer every request with 503, or no request in time, before the client goes on at the next. It lives, and its database may
 /// be back at once; a Backend that is cut off from its database alone is left in time, before a worker counts as lost.
 const UNAVAILABILITY_LIMIT: Duration = Duration::from_secs(2);
-
-/// The problem with which a Backend refuses requests for another installation.
-const ANOTHER_INSTALLATION: &str = "another-installation";
 
 /// The Backends of a client and of those that were made of it.
 #[derive(Debug)]
@@ -119,7 +117,7 @@ fn verdict<T>(result: &Result<T, ClientError>) -> Verdict {
             | ClientError::Untrusted { .. }
             | ClientError::Unexpected { status: 502..=504, .. },
         ) => Verdict::Gone,
-        Err(ClientError::Refused { problem, .. }) if problem.slug() == ANOTHER_INSTALLATION => Verdict::Gone,
+        Err(ClientError::Refused { problem, .. }) if problem.is(&ANOTHER_INSTALLATION) => Verdict::Gone,
         Err(ClientError::Refused { problem, .. }) if problem.status == 503 => Verdict::Unavailable,
         _ => Verdict::Serving,
     }

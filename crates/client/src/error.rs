@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Problem;
+use domain::problem_types::tasks::SUBMISSION_UNDER_WAY;
 
 /// A failed request. Cloneable, since all requests that wait for the same token share its failure.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -101,7 +102,7 @@ impl ClientError {
 
     /// Whether another request with the same idempotency key is being processed.
     pub fn is_submission_under_way(&self) -> bool {
-        self.problem().is_some_and(|problem| problem.slug() == "submission-under-way")
+        self.problem().is_some_and(|problem| problem.is(&SUBMISSION_UNDER_WAY))
     }
 
     /// Whether the server failed internally (500) at this request: another request may succeed.

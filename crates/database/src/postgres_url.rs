@@ -159,7 +159,7 @@ mod tests {
         ] {
             let refusal = refusal(url);
             assert!(
-                refusal.starts_with(&format!("write {character} in a user name or password")),
+                refusal.starts_with(&format!("write {character} in a user name or a password")),
                 "{url}: {refusal}"
             );
             assert!(!refusal.contains("word") || refusal.matches("word").count() == 1, "{url}: {refusal}");

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
 
 use client::ClientError;
+use domain::problem_types::accounts::NO_SUCH_USER;
+use domain::problem_types::tasks::NO_SUCH_TASK;
 use domain::{Problem, Status, is_control_or_invisible};
 
 use crate::config::environment::Environment;
@@ -143,10 +145,8 @@ fn hint(error: &ClientError) -> Option<&'static str> {
             (403, _) => {
                 Some("`tasker whoami` shows the roles of this account; an administrator can change them")
             }
-            (404, None) if problem.kind.ends_with(":no-such-task") => Some("`tasker list` shows your tasks"),
-            (404, None) if problem.kind.ends_with(":no-such-user") => {
-                Some("`tasker user list` shows the accounts")
-            }
+            (404, None) if problem.is(&NO_SUCH_TASK) => Some("`tasker list` shows your tasks"),
+            (404, None) if problem.is(&NO_SUCH_USER) => Some("`tasker user list` shows the accounts"),
             (404, Some(Status::Created | Status::Running)) => {
                 Some("`tasker watch ID` waits for the end of a task")
             }

@@ -30,8 +30,9 @@ const REQUEST_HEADERS: [HeaderName; 10] = [
 ];
 
 /// What pages may read of an answer beside what every page may.
-const ANSWER_HEADERS: [HeaderName; 9] = [
+const ANSWER_HEADERS: [HeaderName; 10] = [
     ETAG,
+    HeaderName::from_static("idempotent-replayed"),
     LINK,
     LOCATION,
     RETRY_AFTER,

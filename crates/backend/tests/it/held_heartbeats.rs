@@ -143,7 +143,7 @@ async fn a_held_heartbeat_is_answered_when_its_time_or_that_of_its_token_is_over
         let answer = expiring.held_heartbeat("expiring", &[], LONGEST).await;
         assert_eq!(stopped_at_once(answer, began), BTreeSet::new());
         let refused = worker.held_heartbeat("w", &[], LONGEST + 1).await.expect_status(422);
-        assert_eq!(refused.errors()["/waitMs"], "waitMs is 0 to 30000 milliseconds");
+        assert_eq!(refused.errors()["/waitMs"], "waitMs must be 0 to 30000 milliseconds");
     })
     .await;
 }

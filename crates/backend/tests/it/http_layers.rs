@@ -51,6 +51,7 @@ async fn pages_of_configured_origins_may_call_the_api_and_others_may_not() {
         let exposed = allowed.header("access-control-expose-headers").unwrap();
         for name in [
             "etag",
+            "idempotent-replayed",
             "link",
             "location",
             "ratelimit",

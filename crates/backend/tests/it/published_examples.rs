@@ -3,10 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::kit::event_reader::EventReader;
 use crate::kit::openapi_checked_client::ApiClient;
 use crate::kit::test_backend::on_each_database;
 
-/// The operations of the document: path, method, description. The removal comes last.
+/// The operations of the document: path, method, description. What creates comes first, what removes last.
 fn operations(document: &Value) -> Vec<(String, Method, Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     let operations = paths.flat_map(|(path, methods)| {
@@ -16,7 +17,11 @@ fn operations(document: &Value) -> Vec<(String, Method, Value)> {
         })
     });
     let mut operations: Vec<(String, Method, Value)> = operations.collect();
-    operations.sort_by_key(|(_, method, _)| *method == Method::DELETE);
+    operations.sort_by_key(|(_, method, _)| match *method {
+        Method::PUT => 0,
+        Method::DELETE => 2,
+        _ => 1,
+    });
     operations
 }
 
@@ -38,6 +43,12 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The parameters of a query that an example stands for: one for each element of a list.
+fn query_parameters<'a>(name: &'a str, shown: &'a Value) -> impl Iterator<Item = String> + 'a {
+    let values = shown.as_array().map_or(std::slice::from_ref(shown), Vec::as_slice);
+    values.iter().map(move |value| format!("{name}={}", text(value).replace('+', "%2B")))
+}
+
 /// The path with the examples of its parameters. The task is one of the caller.
 async fn path_and_query(document: &Value, client: &ApiClient<'_>, path: &str, operation: &Value) -> String {
     let (mut path, mut query) = (path.to_owned(), Vec::new());
@@ -53,7 +64,7 @@ async fn path_and_query(document: &Value, client: &ApiClient<'_>, path: &str, op
                 path = path.replace(&place, &text(shown.expect("a part of a path has an example")));
             }
             ("query", _) => {
-                query.extend(shown.map(|shown| format!("{name}={}", text(shown).replace('+', "%2B"))));
+                query.extend(shown.into_iter().flat_map(|shown| query_parameters(name, shown)));
             }
             _ => {}
         }
@@ -72,7 +83,12 @@ async fn the_example_of_every_request_is_answered_as_the_document_says() {
         }
         for (path, method, operation) in operations(&document) {
             let what = format!("{method} {path}");
-            let request = client.call(method, &path_and_query(&document, &client, &path, &operation).await);
+            let target = path_and_query(&document, &client, &path, &operation).await;
+            if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
+                EventReader::open(&client, &target, None).await;
+                continue;
+            }
+            let request = client.call(method, &target);
             let body = &operation["requestBody"]["content"]["application/json"];
             let request = match operation.get("requestBody") {
                 Some(_) => request.json(example(&document, body).expect("a body has an example").clone()),

@@ -92,7 +92,11 @@ async fn what_is_no_batch_is_refused() {
         let many = Value::Array(vec![json!({"type": "ECHO", "ttl": 1}); 1001]);
         let refused = submit(&user, &many).await;
         assert_eq!(refused.problem(), (422, "batch-size".to_owned()));
-        assert!(refused.text.contains("a batch has 1 to 1000 tasks; this one has 1001"), "{}", refused.text);
+        assert!(
+            refused.text.contains("a batch must have 1 to 1000 tasks; this one has 1001"),
+            "{}",
+            refused.text
+        );
         assert_eq!(batch(json!({})).await.problem(), (422, "tasks-missing".to_owned()));
         assert_eq!(batch(json!([])).await.problem(), (422, "wrong-shape".to_owned()));
         assert_eq!(batch(json!({"tasks": {}})).await.problem(), (422, "wrong-shape".to_owned()));

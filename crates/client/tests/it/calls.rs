@@ -55,7 +55,7 @@ async fn a_submission_sends_the_parameters_byte_for_byte() {
 async fn a_submission_whose_outcome_is_unknown_is_sent_again_with_its_key() {
     let server = ScriptedServer::start().await;
     let in_progress = json!({
-        "type": "urn:tasker:problem:submission-under-way", "title": "x", "status": 409, "detail": "x"
+        "type": "/errors/submission-under-way", "title": "x", "status": 409, "detail": "x"
     });
     server.respond("/api/Task/", 502, &json!("a proxy has lost the answer"));
     server.respond_with_headers("/api/Task/", 409, "application/problem+json", "0", &in_progress);

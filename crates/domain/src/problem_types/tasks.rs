@@ -2,7 +2,7 @@
 
 use crate::problem_types::problem_type::{INVALID_REQUEST, problem_types};
 
-problem_types! { "Tasks" &["Tasks"];
+problem_types! { "Tasks" &["Tasks", "Administration"];
     NO_SUCH_TASK = 404, "no-such-task", "No such task",
         "The caller has no task with this id. Tasks of others look the same as tasks that never existed, and ended tasks are deleted after some time \
          (backend.keep_ended_days).",
@@ -59,7 +59,7 @@ problem_types! { "Tasks" &["Tasks"];
     TTL_NEGATIVE = 422, "ttl-negative", INVALID_REQUEST,
         "The time to live is below zero.",
         "Give at least 1 millisecond.",
-        "ttl is -5 ms; it is at least 1" at "/ttl";
+        "ttl is -5 ms; it must be at least 1" at "/ttl";
     TTL_FRACTIONAL = 422, "ttl-fractional", INVALID_REQUEST,
         "The time to live is written with a decimal point or an exponent.",
         "Write it with digits alone: 5000.",
@@ -67,7 +67,7 @@ problem_types! { "Tasks" &["Tasks"];
     TTL_ZERO = 422, "ttl-zero", INVALID_REQUEST,
         "The time to live is zero, so the task could never run.",
         "Give at least 1 millisecond.",
-        "ttl is 0 ms; it is at least 1" at "/ttl";
+        "ttl is 0 ms; it must be at least 1" at "/ttl";
     TTL_TOO_LARGE = 422, "ttl-too-large", INVALID_REQUEST,
         "The time to live is above the maximum of the type or of the installation (backend.max_ttl_ms).",
         "Give at most what the detail says.",

@@ -34,7 +34,7 @@ fn tasks_are_found_and_cancelled_by_label_type_and_status() {
     assert_eq!(json.stdout.trim(), r#"{"cancelled":1,"hasMore":false}"#, "{}", json.stderr);
     let ended = up.run_command(["cancel", "--status", "finished", "--yes"]);
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("status is CREATED or RUNNING"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("status must be CREATED or RUNNING"), "{}", ended.stderr);
 
     let counts = up.run_command(["counts"]).stdout;
     let words: Vec<Vec<&str>> = counts.lines().map(|line| line.split_whitespace().collect()).collect();

@@ -38,3 +38,4 @@ mod tls;
 mod traces;
 mod transcript;
 mod upgrade;
+mod watch_without_events;

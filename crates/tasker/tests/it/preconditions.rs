@@ -120,9 +120,9 @@ async fn a_mistake_in_the_url_ends_the_start_with_its_setting() {
     let server = postgres_url();
     let (base, _) = server.rsplit_once('/').unwrap();
     for (url, sentence) in [
-        (url("ann:pass#word@127.0.0.1/tasks"), "write `#` in a user name or password as %23"),
-        (url("ann:12/34@127.0.0.1/tasks"), "write `/` in a user name or password as %2F"),
-        (url("ann:12?34@127.0.0.1/tasks"), "write `?` in a user name or password as %3F"),
+        (url("ann:pass#word@127.0.0.1/tasks"), "write `#` in a user name or a password as %23"),
+        (url("ann:12/34@127.0.0.1/tasks"), "write `/` in a user name or a password as %2F"),
+        (url("ann:12?34@127.0.0.1/tasks"), "write `?` in a user name or a password as %3F"),
         (url("ann@127.0.0.1:99999/tasks"), "it is not a valid URL: invalid port number"),
         (
             url("ann@127.0.0.1/tasks?target_session_attrs=any"),

@@ -29,8 +29,7 @@ pub(super) fn add_common_parameters(operation: &mut Operation) {
 /// Adds the answers that every operation may give, and makes the body of every refusal that has none a [`Problem`].
 pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: bool) {
     let has_body = operation.request_body.is_some();
-    let anonymous = SecurityRequirement::default();
-    let needs_token = operation.security.as_ref().is_some_and(|security| !security.contains(&anonymous));
+    let needs_token = needs_token(operation);
     let responses = &mut operation.responses;
     let add = |responses: &mut Responses, status: &str, description: &str| {
         let response = || ResponseBuilder::new().description(description).into();
@@ -72,6 +71,7 @@ pub(super) fn add_common_responses(operation: &mut Operation, refuses_queries: b
 pub(super) fn add_common_headers(operation: &mut Operation) {
     let answered = ANSWERED_HEADERS.iter().filter(|(request, ..)| takes_header(operation, request));
     let answered: Vec<_> = answered.map(|(_, name, component)| (*name, *component)).collect();
+    let needs_token = needs_token(operation);
     let responses = &mut operation.responses.responses;
     let is_rate_limited = matches!(
         responses.get("429"),
@@ -82,6 +82,8 @@ pub(super) fn add_common_headers(operation: &mut Operation) {
         let mut headers = vec![("X-Request-Id", "XRequestId")];
         match status.as_str() {
             "401" => headers.push(("WWW-Authenticate", "WwwAuthenticate")),
+            // The token lacks the scope.
+            "403" if needs_token => headers.push(("WWW-Authenticate", "WwwAuthenticate")),
             "415" => headers.push(("Accept-Encoding", "AcceptEncoding")),
             "429" | "503" => headers.push(("Retry-After", "RetryAfter")),
             status if status.starts_with('2') => headers.extend(&answered),
@@ -96,6 +98,12 @@ pub(super) fn add_common_headers(operation: &mut Operation) {
             response.headers.insert(name.to_owned(), header);
         }
     }
+}
+
+/// Whether every request of an operation needs a token.
+fn needs_token(operation: &Operation) -> bool {
+    let anonymous = SecurityRequirement::default();
+    operation.security.as_ref().is_some_and(|security| !security.contains(&anonymous))
 }
 
 /// Whether the requests of an operation may have this header.

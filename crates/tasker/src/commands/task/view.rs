@@ -147,7 +147,7 @@ fn fields(lines: &[(&str, String)]) -> String {
 /// How many attempts there were, and how many there may be, of a task that may have several.
 fn attempts(task: &Task) -> String {
     let may_have_several = task.max_attempts > 1 || task.attempts > 1;
-    may_have_several.then(|| format!("{} of {}", task.attempts, task.max_attempts)).unwrap_or_default()
+    if may_have_several { format!("{} of {}", task.attempts, task.max_attempts) } else { String::new() }
 }
 
 /// The percentage, and the message if there is one.

@@ -297,39 +297,3 @@ impl ChangePrinter<'_> {
 fn is_temporary(error: &anyhow::Error) -> bool {
     error.downcast_ref::<ClientError>().is_some_and(ClientError::is_temporary)
 }
-
-#[cfg(test)]
-mod tests {
-    use axum::Router;
-    use axum::http::StatusCode;
-    use axum::response::{IntoResponse, Json};
-    use axum::routing::get;
-    use client::{Credentials, Settings};
-    use serde_json::json;
-    use tokio::net::TcpListener;
-    use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_task_is_waited_for_without_events_too() {
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        let task = json!({
-            "id": id, "type": "ECHO", "parameters": null, "status": "FINISHED", "reason": null, "error": null,
-            "creationDate": "2026-11-24T09:30:00.125Z", "startDate": null, "endDate": null, "deadline": null,
-            "ttl": 5000, "attempts": 1, "workerName": null
-        });
-        let routes = Router::new()
-            .route("/api/Task/{id}/events", get(async || StatusCode::NOT_FOUND))
-            .route("/api/Task/{id}", get(async || Json(task).into_response()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let backend = format!("http://{}", listener.local_addr().unwrap());
-        let serving = TaskTracker::new().spawn(async { axum::serve(listener, routes).await.unwrap() });
-        let _serving = AbortOnDropHandle::new(serving);
-        let settings =
-            Settings { backends: vec![backend], credentials: Credentials::Token("t".into()), ca: None };
-        let client = Client::new(settings).unwrap();
-        let ended = wait_for_end(&client, id.parse().unwrap(), None, None).await.unwrap();
-        assert!(matches!(ended, WaitOutcome::Ended(task) if task.status == Status::Finished));
-    }
-}

@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::groups::GroupInfo;
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::metadata::MetadataPartition;
@@ -165,10 +165,25 @@ fn ranges(consumer: &BaseConsumer, topic: &str) -> Vec<PartitionRange> {
     let metadata = consumer.fetch_metadata(Some(topic), MAX_WAIT).unwrap();
     let partitions = metadata.topics()[0].partitions().iter().map(MetadataPartition::id);
     let ranges = partitions.map(|partition| {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, MAX_WAIT).unwrap();
+        let (low, high) = watermarks(consumer, topic, partition);
         PartitionRange { partition, low, high }
     });
     ranges.collect()
+}
+
+/// The offsets of the first message of a partition and after the last. While the partition gets another leader, the leader is asked for again.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    let began = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, MAX_WAIT) {
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotLeaderForPartition))
+                if began.elapsed() < MAX_WAIT =>
+            {
+                consumer.fetch_metadata(Some(topic), MAX_WAIT).unwrap();
+            }
+            answer => return answer.unwrap(),
+        }
+    }
 }
 
 /// Whether the consumer's group has committed the end of every partition of a topic that holds messages.
