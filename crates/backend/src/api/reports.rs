@@ -1,5 +1,6 @@
 //! `POST /api/Task/results`: a worker reports results, failures and releases.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -51,8 +52,24 @@ pub(crate) async fn report(
     }
     // If the database refuses one report the whole request fails, but not before the others are settled: sent again, those are
     // answered as before, and a worker that splits its batch finds the one that fails.
-    let settled = join_all(reports.iter().map(|report| settle(&app, &worker, subject, report))).await;
-    settled.into_iter().collect::<Result<_, _>>().map(Json)
+    let (distinct, indices) = without_copies(&reports);
+    let settled = join_all(distinct.into_iter().map(|report| settle(&app, &worker, subject, report))).await;
+    let settled: Vec<SettleResult> = settled.into_iter().collect::<Result<_, _>>()?;
+    Ok(Json(indices.into_iter().map(|index| settled[index].clone()).collect()))
+}
+
+/// The reports of a request, each once, and for each place in the request the index of its report among them. Copies have the same
+/// answer, and one statement cannot settle a task twice: each copy would cost a statement of its own.
+fn without_copies(reports: &[RawJson]) -> (Vec<&RawJson>, Vec<usize>) {
+    let (mut distinct, mut index_of) = (Vec::new(), HashMap::new());
+    let index = |report| {
+        *index_of.entry(RawJson::text(report)).or_insert_with(|| {
+            distinct.push(report);
+            distinct.len() - 1
+        })
+    };
+    let indices = reports.iter().map(index).collect();
+    (distinct, indices)
 }
 
 async fn settle(

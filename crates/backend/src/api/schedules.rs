@@ -78,6 +78,8 @@ pub(crate) async fn put(
 }
 
 /// Read one schedule
+///
+/// With its next three times and the last task that it submitted.
 #[utoipa::path(get, path = "/api/Schedule/{name}", operation_id = "getSchedule", tag = "Schedules",
     security(("bearer" = ["User"]), ("bearer" = ["Admin"])), params(("name" = ScheduleName, Path, description = "The schedule's name")),
     responses((status = 200, body = Schedule, description = "The schedule"),

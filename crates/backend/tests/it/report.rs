@@ -131,6 +131,28 @@ async fn a_report_that_cannot_be_read_does_not_affect_the_others_of_its_batch() 
     .await;
 }
 
+#[tokio::test]
+async fn copies_of_a_report_in_one_request_have_the_same_answer() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let [first, second] = [user.submit_echo().await, user.submit_echo().await];
+        let (first, second) = (worker.claim_one(&first, "w").await, worker.claim_one(&second, "w").await);
+        let report = |grant: &Grant, reported: Value| {
+            json!({"id": grant.id, "type": "ECHO", "attempt": grant.attempt, "claim": grant.claim, "reported": reported})
+        };
+        let mut reports = vec![report(&first, json!({"result": 1})); 999];
+        reports.insert(1, report(&second, json!({"error": "no"})));
+        let settled: Vec<Value> =
+            worker.post("/api/Task/results").json(json!({"worker": "w", "reports": reports})).await.ok();
+        let (failed, finished): (Vec<_>, Vec<_>) =
+            settled.iter().enumerate().partition(|(_, answer)| answer["became"] == "cancelled");
+        assert_eq!((failed.len(), failed[0].0, finished.len()), (1, 1, 999));
+        assert!(finished.iter().all(|(_, answer)| answer["became"] == "finished"), "{settled:?}");
+        assert_eq!(user.task(&first.id.to_string()).await["status"], "FINISHED");
+    })
+    .await;
+}
+
 /// While a new version of an operation is rolled out, workers of the older ones still run.
 #[tokio::test]
 async fn a_result_that_no_registered_version_allows_is_a_failure_of_its_task() {

@@ -15,10 +15,10 @@ use crate::name::LabelKey;
 #[schema(value_type = String, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", examples("payments"))]
 pub struct LabelValue(String);
 
-/// The labels of a task: keys with their values, none or up to [`Labels::MAX`].
+/// The labels of a task: at most eight keys with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = std::collections::HashMap<String, LabelValue>, examples(json!({"team": "payments"})))]
+#[schema(value_type = std::collections::HashMap<String, LabelValue>)]
 pub struct Labels(pub BTreeMap<LabelKey, LabelValue>);
 
 /// One label: in a query `key:value`.

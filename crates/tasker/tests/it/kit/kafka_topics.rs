@@ -17,8 +17,8 @@ use tokio::time::{interval, timeout};
 
 use crate::kit::wait_until::{MAX_WAIT, wait_until};
 
-/// The pause before a commit of offsets that was refused is tried again.
-const COMMIT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// The pause before a request that Kafka does not answer yet is sent again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The topics, dead letters apart, and consumer groups with one prefix, at one broker.
 pub struct KafkaTopics {
@@ -44,14 +44,33 @@ impl KafkaTopics {
         [format!("{}.tasks.default", self.prefix), format!("{}.results", self.prefix)]
     }
 
-    /// The consumer groups of the topics of tickets and results.
-    fn groups(&self) -> [String; 2] {
-        let groups = self.consumer("auditor").fetch_group_list(None, MAX_WAIT).unwrap();
-        let find = |prefix: String| {
-            let named = |name: &&str| name.starts_with(&prefix);
-            groups.groups().iter().map(GroupInfo::name).find(named).expect("the group exists").to_owned()
+    /// The consumer groups of the topics of tickets and results. A broker lists a group once it has loaded the group's coordinator.
+    async fn groups(&self) -> [String; 2] {
+        let consumer = self.consumer("auditor");
+        let prefixes = ["workers.default", "backends"].map(|of| format!("{}.{of}.", self.prefix));
+        let find = || {
+            let groups = consumer.fetch_group_list(None, MAX_WAIT).ok()?;
+            let named = |prefix: &String| {
+                groups
+                    .groups()
+                    .iter()
+                    .map(GroupInfo::name)
+                    .find(|name| name.starts_with(prefix))
+                    .map(str::to_owned)
+            };
+            let [workers, backends] = prefixes.each_ref().map(named);
+            Some([workers?, backends?])
         };
-        [find(format!("{}.workers.default.", self.prefix)), find(format!("{}.backends.", self.prefix))]
+        let search = async {
+            let mut checks = interval(RETRY_INTERVAL);
+            loop {
+                checks.tick().await;
+                if let Some(groups) = find() {
+                    return groups;
+                }
+            }
+        };
+        timeout(MAX_WAIT, search).await.expect("the groups exist")
     }
 
     /// The number of dead letters.
@@ -100,14 +119,14 @@ impl KafkaTopics {
     /// Sets the consumer groups back to the first message, as soon as a group has no members: a member that left without
     /// notice remains one until its session expires.
     pub async fn rewind_consumer_groups(&self) {
-        for (topic, group) in self.names().iter().zip(self.groups()) {
+        for (topic, group) in self.names().iter().zip(self.groups().await) {
             let consumer = self.consumer(&group);
             let mut starts = TopicPartitionList::new();
             for range in ranges(&consumer, topic) {
                 starts.add_partition_offset(topic, range.partition, Offset::Offset(range.low)).unwrap();
             }
             let rewind = async {
-                let mut retries = interval(COMMIT_RETRY_INTERVAL);
+                let mut retries = interval(RETRY_INTERVAL);
                 loop {
                     retries.tick().await;
                     match consumer.commit(&starts, CommitMode::Sync) {
@@ -123,7 +142,7 @@ impl KafkaTopics {
 
     /// Waits until the consumer groups have committed the end of every partition.
     pub async fn wait_until_consumed(&self) {
-        for (topic, group) in self.names().iter().zip(self.groups()) {
+        for (topic, group) in self.names().iter().zip(self.groups().await) {
             let consumer = self.consumer(&group);
             wait_until(&format!("{group} has consumed {topic}"), async || is_consumed(&consumer, topic))
                 .await;
