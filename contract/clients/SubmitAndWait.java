@@ -18,10 +18,10 @@ public final class SubmitAndWait {
 
         Map<String, Object> parameters = Map.of("hello", List.of(1, "two"));
         NewTask newTask = new NewTask().type("ECHO").parameters(parameters).ttl(60_000L);
-        UUID id = tasks.submitTask(newTask, null, null, null).getUUID();
-        Task task = tasks.getTask(id, "wait=60", null);
+        UUID id = tasks.submitTask(newTask, null, null, null, null).getUUID();
+        Task task = tasks.getTask(id, null, "wait=60", null);
         check(task.getStatus() == Status.FINISHED, task);
-        Object result = tasks.getTaskResult(id, null).getResult();
+        Object result = tasks.getTaskResult(id, null, null).getResult();
         check(result.equals(parameters), result);
         System.out.println("Java: task " + id + " is " + task.getStatus());
     }

@@ -13,7 +13,7 @@ object_only!(deserialize and serialize: SubmissionDefaults, SubmissionMaxima, Re
 
 /// What a submission has that does not say otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct SubmissionDefaults {
     /// The priority.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct SubmissionDefaults {
 
 /// The most that a submission may ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct SubmissionMaxima {
     /// The highest priority.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct SubmissionMaxima {
 
 /// When a task is to be tried again. What is left out is as the operation says, or else as the defaults are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryRequest {
     /// The pause after the first attempt, in milliseconds; 1000 by default. Jitter takes up to half of each pause away.
     #[serde(skip_serializing_if = "Option::is_none")]
