@@ -26,8 +26,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
     security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     params(("id" = TaskId, Path, description = "The task"),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has received")),
-    responses((status = 200, body = TaskEvent, content_type = "text/event-stream",
-            description = "The events; the field `event` of each is the kind, its `data` is this JSON object"),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+            description = "The events; the field `event` of each is the kind, its `data` is a JSON object, a `TaskEvent`"),
         (status = 204, description = "The task has ended, and the client has received that event"),
         (status = 400, description = "The id is not a UUID"),
         (status = 404, description = "The caller has no such task"),
@@ -57,8 +57,8 @@ pub(crate) async fn of_task(
 #[utoipa::path(get, path = "/api/Task/events", operation_id = "followTasks", tag = "Tasks",
     security(("bearer" = ["User"]), ("bearer" = ["Admin"])),
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has received")),
-    responses((status = 200, body = TaskEvent, content_type = "text/event-stream",
-            description = "The events; the field `event` of each is the kind, its `data` is this JSON object"),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+            description = "The events; the field `event` of each is the kind, its `data` is a JSON object, a `TaskEvent`"),
         (status = 429, description = "As many event streams of the account or client are open as may be")))]
 pub(crate) async fn of_owner(
     State(app): State<Arc<AppState>>,
@@ -78,8 +78,8 @@ pub(crate) async fn of_owner(
 #[utoipa::path(get, path = "/api/Admin/Task/events", operation_id = "followAllTasks", tag = "Tasks",
     security(("bearer" = ["Admin"])),
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client has received")),
-    responses((status = 200, body = TaskEvent, content_type = "text/event-stream",
-            description = "The events; the field `event` of each is the kind, its `data` is this JSON object"),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+            description = "The events; the field `event` of each is the kind, its `data` is a JSON object, a `TaskEvent`"),
         (status = 429, description = "As many event streams of the account or client are open as may be")))]
 pub(crate) async fn of_all(
     State(app): State<Arc<AppState>>,

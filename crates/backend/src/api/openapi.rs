@@ -1,6 +1,6 @@
 //! The OpenAPI document, derived from the handlers and their types.
 
-use domain::{Problem, TaskOrder};
+use domain::{Problem, TaskEvent, TaskOrder};
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 use utoipa::{Modify, OpenApi as _};
@@ -16,7 +16,7 @@ pub(crate) const DOCUMENT_PATH: &str = "/swagger/v1/swagger.json";
         title = "Tasker",
         description = "A task queue: submit tasks that workers run. Each task has a time to live and is cancelled when it expires."
     ),
-    components(schemas(Problem, TaskOrder)),
+    components(schemas(Problem, TaskEvent, TaskOrder)),
     modifiers(&BearerScheme),
     servers((url = "/", description = "The Backend that serves this document")),
     tags(
