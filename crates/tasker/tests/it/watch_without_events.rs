@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::kit::api_client::ApiClient;
 use crate::kit::command::{run, tasker_command};
@@ -30,7 +30,8 @@ async fn a_task_is_waited_for_without_events_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = proxy(up.backend_url.clone());
-    let _proxy = AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, router).await.unwrap() }));
+    let serving = TaskTracker::new().spawn(async { axum::serve(listener, router).await.unwrap() });
+    let _serving = AbortOnDropHandle::new(serving);
     let ann = ApiClient::register(&up.urls(), "ann").await;
     let submit = ["submit", "ECHO", r#"{"n": 1}"#, "--ttl", "60s", "--backend-url", &up.backend_url];
     let submitted = run(tasker_command(elsewhere.path(), submit).env("TASKER_TOKEN", ann.token()));
