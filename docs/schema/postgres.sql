@@ -17,6 +17,13 @@ stopped_at     bigint not null
 PRIMARY KEY (id, attempt)
 CREATE UNIQUE INDEX attempt_stop_pkey ON public.attempt_stop USING btree (id, attempt)
 
+-- dependency
+id             uuid not null
+parent         uuid not null
+PRIMARY KEY (id, parent)
+CREATE INDEX dependency_parent ON public.dependency USING btree (parent, id)
+CREATE UNIQUE INDEX dependency_pkey ON public.dependency USING btree (id, parent)
+
 -- idempotency
 owner          uuid not null
 key_hash       uuid not null
@@ -201,7 +208,7 @@ started_at     bigint
 retries_left   smallint not null
 backoff_ms     bigint
 budget_end_at  bigint
-CHECK ((((phase = ANY (ARRAY[0, 1])) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
+CHECK ((((phase = ANY (ARRAY['-1'::integer, 0, 1])) AND (claim IS NULL)) OR ((phase = 2) AND (claim IS NOT NULL) AND (worker IS NOT NULL) AND (subject IS NOT NULL) AND (instance IS NOT NULL) AND (started_at IS NOT NULL))))
 PRIMARY KEY (id)
 CREATE INDEX unfinished_task_claim ON public.unfinished_task USING btree (worker, claim) WHERE (phase = 2)
 CREATE INDEX unfinished_task_delayed ON public.unfinished_task USING btree (ready_at) WHERE (phase = 0)

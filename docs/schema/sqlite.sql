@@ -17,6 +17,14 @@ CREATE TABLE attempt_stop (
     primary key (id, attempt)
 ) strict, without rowid;
 
+CREATE TABLE dependency (
+    id     blob not null, -- of the blocked task
+    parent blob not null, -- the task that must finish
+    primary key (id, parent)
+) strict, without rowid;
+
+CREATE INDEX dependency_parent on dependency (parent, id);
+
 CREATE TABLE idempotency (
     owner        blob    not null,
     key_hash     blob    not null, -- of the owner and the key
@@ -160,10 +168,10 @@ CREATE TABLE unfinished_task (
     owner      blob    not null,
     type       text    not null,
     queue      text    not null,
-    phase      integer not null,           -- 0 delayed (not ready yet), 1 ready, 2 running
+    phase      integer not null,           -- -1 blocked (waits for other tasks), 0 delayed (not ready yet), 1 ready, 2 running
     priority   integer not null,           -- 0 to 9, the highest first
-    ready_at   integer not null,           -- when it became ready; while delayed: when it becomes ready
-    due_at     integer not null,           -- the end of startWithin until it runs, then the deadline
+    ready_at   integer not null,           -- when it became ready; while delayed: when it becomes ready; while blocked: has no meaning
+    due_at     integer not null,           -- the end of startWithin until it runs, then the deadline; while blocked: the greatest number
     attempt    integer not null,           -- how often it has been granted
     claim      blob,
     worker     text,
@@ -173,7 +181,7 @@ CREATE TABLE unfinished_task (
     retries_left  integer not null,        -- how many more attempts it may have after one that fails
     backoff_ms    integer,                 -- the pause after the next attempt that fails; null: it has no further one
     budget_end_at integer,                 -- when the time for all attempts together is over; null: not limited, or not started
-    check (phase in (0, 1) and claim is null
+    check (phase in (-1, 0, 1) and claim is null
         or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
             and started_at is not null)
 ) strict, without rowid;

@@ -15,7 +15,9 @@ use crate::app::AppState;
 use crate::auth::issuer::Issuer;
 use crate::auth::token_verifier::TokenVerifier;
 use crate::auth::{jwks, revocations};
-use crate::background::{database_sampler, deadline_sweeper, delay_promoter, pruner, refresher, scheduler};
+use crate::background::{
+    database_sampler, deadline_sweeper, delay_promoter, dependency_resolver, pruner, refresher, scheduler,
+};
 use crate::batching::batch_consumer::BatchConsumer;
 use crate::batching::batch_statement::BatchStatement;
 use crate::batching::batcher::Batcher;
@@ -152,6 +154,7 @@ impl Backend {
             supervisor.spawn("database sampler", database_sampler::run(app.clone(), stop.clone()));
         }
         supervisor.spawn("delay promoter", delay_promoter::run(app.clone(), stop.clone()));
+        supervisor.spawn("dependency resolver", dependency_resolver::run(app.clone(), stop.clone()));
         supervisor.spawn("pruner", pruner::run(app.clone(), stop.clone()));
         supervisor.spawn("refresher", refresher::run(app.clone(), stop.clone()));
         supervisor.spawn("scheduler", scheduler::run(app.clone(), stop.clone()));

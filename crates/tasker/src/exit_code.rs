@@ -76,7 +76,7 @@ impl Exit {
     pub const fn without_result(reason: Option<Reason>) -> Self {
         match reason {
             Some(Reason::TtlExpired | Reason::LateResult | Reason::NotStarted) => Self::Expired,
-            Some(Reason::OperationFailed | Reason::WorkerLost) => Self::Failed,
+            Some(Reason::OperationFailed | Reason::WorkerLost | Reason::DependencyFailed) => Self::Failed,
             Some(Reason::Requested) | None => Self::Cancelled,
         }
     }

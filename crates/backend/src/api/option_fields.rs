@@ -1,13 +1,14 @@
 //! The fields of a submission that only few have: priority, attempts, retries and the time of all attempts.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
-use domain::problem_types::tasks::OPTION_INVALID;
+use domain::problem_types::tasks::{DEPENDENCY_INVALID, OPTION_INVALID};
 use domain::{
     BackoffFactor, Fault, Label, LabelValue, Labels, Priority, RawJson, Reason, RetryPolicy, RetryRequest,
-    Ttl,
+    TaskId, TaskOptions, Ttl,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,6 +29,8 @@ pub(crate) struct OptionFields<'a> {
     pub(crate) retry: Option<&'a RawJson>,
     pub(crate) total_ttl_ms: Option<&'a RawJson>,
     pub(crate) labels: Option<&'a RawJson>,
+    pub(crate) after: Option<&'a RawJson>,
+    pub(crate) parameters_from: Option<&'a RawJson>,
 }
 
 /// `retry` with its members as they were sent.
@@ -56,10 +59,15 @@ impl OptionFields<'_> {
         let total_ttl = whole(self.total_ttl_ms, "totalTtlMs", 1..=MAX_DELAY_OR_START_WITHIN_MS);
         let retry = self.retry.map(|retry| read_retry(retry.text(), &mut faults));
         let labels = self.labels.map(|labels| read_labels(labels, &mut faults)).unwrap_or_default();
+        let of = if faults.is_empty() { &DEPENDENCY_INVALID } else { &OPTION_INVALID };
+        let after = self.after.map(|after| read_after(after, &mut faults)).unwrap_or_default();
+        let parameters_from = self.parameters_from.map(|from| read_parameters_from(from, &mut faults));
         if !faults.is_empty() {
-            return Err(ApiError::Invalid { of: &OPTION_INVALID, faults });
+            return Err(ApiError::Invalid { of, faults });
         }
         Ok(RequestedOptions {
+            after,
+            parameters_from: parameters_from.unwrap_or_default(),
             priority: priority.and_then(|priority| u8::try_from(priority).ok()?.try_into().ok())
                 as Option<Priority>,
             max_attempts: max_attempts.and_then(|attempts| u32::try_from(attempts).ok()),
@@ -150,6 +158,44 @@ pub(crate) fn read_labels(json: &RawJson, faults: &mut Vec<Fault>) -> Labels {
         faults.push(fault(&pointer("/labels", &name), detail));
     }
     labels
+}
+
+/// Reads the member `after`, without repeated ids. Adds its faults, each with its place.
+fn read_after(json: &RawJson, faults: &mut Vec<Fault>) -> Vec<TaskId> {
+    let Some(ids) = json.read::<Vec<RawJson>>().ok().filter(|ids| ids.len() <= TaskOptions::MAX_AFTER) else {
+        faults.push(fault(
+            "/after",
+            format_args!("after must be a list of at most {} task ids", TaskOptions::MAX_AFTER),
+        ));
+        return Vec::new();
+    };
+    let mut after = Vec::new();
+    for (index, id) in ids.iter().enumerate() {
+        match id.read() {
+            Ok(id) if after.contains(&id) => {}
+            Ok(id) => after.push(id),
+            Err(_) => faults.push(fault(&format!("/after/{index}"), "a task id must be a UUID")),
+        }
+    }
+    after
+}
+
+/// Reads the member `parametersFrom`. Adds its faults, each with its place.
+fn read_parameters_from(json: &RawJson, faults: &mut Vec<Fault>) -> BTreeMap<String, TaskId> {
+    let mut parameters_from = BTreeMap::new();
+    let Ok(members) = json.read::<FreeMembers>() else {
+        faults.push(fault("/parametersFrom", "parametersFrom must be an object of task ids"));
+        return parameters_from;
+    };
+    for (name, id) in members.0 {
+        let detail = match id.read() {
+            Ok(id) if parameters_from.insert(name.clone(), id).is_none() => continue,
+            Ok(_) => format!("{name} occurs twice"),
+            Err(_) => "a task id must be a UUID".to_owned(),
+        };
+        faults.push(fault(&pointer("/parametersFrom", &name), detail));
+    }
+    parameters_from
 }
 
 /// A whole number within `range`; otherwise adds a fault and returns `None`.

@@ -28,7 +28,7 @@ pub(crate) struct ScheduleBody {
     /// When it runs: every so many milliseconds, counted from the creation of the schedule. Instead of `cron`.
     #[schema(value_type = Option<u64>, minimum = 1000, maximum = 31_622_400_000_u64)]
     every_ms: Option<RawJson>,
-    /// The task that each run submits, with the fields of `POST /api/Task` except `notBefore` and `delayMs`.
+    /// The task that each run submits, with the fields of `POST /api/Task` except `notBefore`, `delayMs`, `after` and `parametersFrom`.
     #[schema(value_type = TaskBody, required = true)]
     task: Option<RawJson>,
     /// What happens about its times that passed while no Backend ran; by default `one`.

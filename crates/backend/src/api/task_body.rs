@@ -7,7 +7,7 @@ use domain::problem_types::tasks::{
     DURATION_INVALID, NOT_BEFORE_INVALID, TTL_FRACTIONAL, TTL_NEGATIVE, TTL_NOT_A_NUMBER, TYPE_MALFORMED,
     TYPE_MISSING,
 };
-use domain::{Labels, NotBefore, Priority, RawJson, RetryRequest, Timestamp, Ttl, TypeName};
+use domain::{Labels, NotBefore, Priority, RawJson, RetryRequest, TaskId, Timestamp, Ttl, TypeName};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use web::json_body::{InvalidJson, JsonBody};
@@ -60,6 +60,13 @@ pub(crate) struct TaskBody {
     /// and what is left.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400_000_u64)]
     total_ttl_ms: Option<RawJson>,
+    /// The task is ready when all of these tasks of yours have finished. If one ends otherwise, the task is cancelled (`DEPENDENCY_FAILED`).
+    #[schema(value_type = Option<Vec<TaskId>>, max_items = 100)]
+    after: Option<RawJson>,
+    /// The results of tasks of `after` that become members of the parameters, by the names of the members. The parameters are checked
+    /// when they are complete; if they are not valid then, the task is cancelled (`DEPENDENCY_FAILED`).
+    #[schema(value_type = Option<HashMap<String, TaskId>>)]
+    parameters_from: Option<RawJson>,
 }
 
 /// The names of the fields, as the published schema has them.
@@ -79,9 +86,14 @@ impl TaskBody {
         json.read::<Members<Self>>().map_err(InvalidJson::Shape)?.into_fields()
     }
 
-    /// The members by which a task names an instant of its own.
+    /// The members by which a task says when it runs: an instant of its own, or other tasks.
     pub(crate) fn times(&self) -> impl Iterator<Item = &'static str> {
-        let times = [("notBefore", &self.not_before), ("delayMs", &self.delay_ms)];
+        let times = [
+            ("notBefore", &self.not_before),
+            ("delayMs", &self.delay_ms),
+            ("after", &self.after),
+            ("parametersFrom", &self.parameters_from),
+        ];
         times.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name)
     }
 
@@ -105,6 +117,8 @@ impl TaskBody {
             retry: self.retry.as_ref(),
             total_ttl_ms: self.total_ttl_ms.as_ref(),
             labels: self.labels.as_ref(),
+            after: self.after.as_ref(),
+            parameters_from: self.parameters_from.as_ref(),
         };
         let options = options.read();
         Ok(NewTask {
@@ -152,6 +166,8 @@ impl BodyFields for TaskBody {
             "maxattempts" => Some(&mut self.max_attempts),
             "retry" => Some(&mut self.retry),
             "totalttlms" => Some(&mut self.total_ttl_ms),
+            "after" => Some(&mut self.after),
+            "parametersfrom" => Some(&mut self.parameters_from),
             _ => None,
         }
     }
@@ -200,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_published_field_is_parsed() {
-        assert_eq!(FIELD_NAMES.len(), 11);
+        assert_eq!(FIELD_NAMES.len(), 13);
         for name in FIELD_NAMES.iter() {
             assert!(TaskBody::default().field(&name.to_ascii_lowercase()).is_some(), "{name}");
         }

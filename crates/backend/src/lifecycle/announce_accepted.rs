@@ -11,7 +11,7 @@ use crate::notify::ticket_publisher::TicketPublisher;
 /// the estimate.
 const CLOCK_TOLERANCE_US: i64 = 1_000_000;
 
-/// Counts the tasks, announces those that are ready, and sets timers for the others.
+/// Counts the tasks, announces those that are ready, and sets timers for those that are delayed.
 pub(crate) fn announce_accepted(
     store: &Store,
     notifier: &Notifier,
@@ -23,17 +23,21 @@ pub(crate) fn announce_accepted(
     notifier.notify_changed(tasks.iter().map(created));
     let now = store.now();
     let delay = |task: &Submission| task.not_before.ready_at(now).micros_since(now);
-    let ready = tasks.iter().copied().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
+    for blocked in tasks.iter().filter(|task| !task.options.after.is_empty()) {
+        notifier.ended_parents.watch(&blocked.options.after);
+    }
+    let tasks = || tasks.iter().copied().filter(|task| task.options.after.is_empty());
+    let ready = tasks().filter(|task| delay(task) < CLOCK_TOLERANCE_US);
     if let Some(tickets) = tickets {
         ready.clone().for_each(|task| tickets.publish_accepted(task));
     }
-    let with_priority = tasks.iter().filter(|task| task.options.priority != Priority::DEFAULT);
+    let with_priority = tasks().filter(|task| task.options.priority != Priority::DEFAULT);
     let mut priorities = with_priority.map(|task| (task.type_name.clone(), task.options.priority)).peekable();
     if priorities.peek().is_some() {
         notifier.peer_outbox.add_priorities(priorities);
     }
     notifier.notify_ready(ready.map(|task| &task.type_name));
-    let delayed = tasks.iter().filter(|task| task.not_before != NotBefore::Submission);
+    let delayed = tasks().filter(|task| task.not_before != NotBefore::Submission);
     let delays_ms = delayed.map(|task| delay(task).max(0).cast_unsigned().div_ceil(1000));
     notifier.delay_timer.schedule(delays_ms);
 }

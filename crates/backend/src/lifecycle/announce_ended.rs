@@ -12,7 +12,7 @@ pub(crate) fn announce_attempts(notifier: &Notifier, attempts: &EndedAttempts, n
         announce_ended(notifier, &attempts.ended);
     }
     let ready_dates = attempts.retried.iter().map(|retried| retried.ready_at);
-    notifier.schedule_retries(ready_dates, now);
+    notifier.schedule_ready(ready_dates, now);
     let ended = |retried: &RetriedTask| TaskChange {
         id: retried.id,
         kind: TaskEventKind::AttemptEnded,

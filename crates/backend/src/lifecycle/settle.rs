@@ -114,7 +114,7 @@ impl BatchStatement for SettleBatch {
             SettleResult::Retried { ready_date, .. } => Some(*ready_date),
             _ => None,
         });
-        self.notifier.schedule_retries(ready_dates, self.store.now());
+        self.notifier.schedule_ready(ready_dates, self.store.now());
         Ok(settled)
     }
 }

@@ -1,9 +1,10 @@
 //! What a submission asks for beyond type, parameters and times, completed and bounded by its operation.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use domain::problem_types::tasks::OPTION_INVALID;
-use domain::{Fault, Labels, Operation, Priority, RetryRequest, TaskOptions, Ttl};
+use domain::{Fault, Labels, Operation, Priority, RetryRequest, TaskId, TaskOptions, Ttl};
 
 use crate::error::ApiError;
 
@@ -15,6 +16,8 @@ pub(crate) struct RequestedOptions {
     pub(crate) retry: Option<RetryRequest>,
     pub(crate) total_ttl: Option<Ttl>,
     pub(crate) labels: Labels,
+    pub(crate) after: Vec<TaskId>,
+    pub(crate) parameters_from: BTreeMap<String, TaskId>,
 }
 
 impl RequestedOptions {
@@ -57,13 +60,15 @@ impl RequestedOptions {
             retry,
             total_ttl_ms: total_ttl,
             labels: self.labels,
+            after: self.after,
+            parameters_from: self.parameters_from,
             ..TaskOptions::default()
         })
     }
 }
 
 impl From<TaskOptions> for RequestedOptions {
-    /// The options with which a task is submitted again.
+    /// The options with which a task is submitted again. It waits for no other task: its parameters are complete.
     fn from(options: TaskOptions) -> Self {
         let max_attempts = options.max_attempts();
         let retry = options.retry.map(|policy| RetryRequest {
@@ -78,6 +83,7 @@ impl From<TaskOptions> for RequestedOptions {
             retry,
             total_ttl: options.total_ttl_ms,
             labels: options.labels,
+            ..Self::default()
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::compiled_operation::CompiledOperation;
 use crate::error::ApiError;
 use crate::lifecycle::announce_accepted::announce_accepted;
+use crate::lifecycle::dependencies::check_dependencies;
 use crate::lifecycle::owner_limit::OwnerLimit;
 use crate::lifecycle::submission_options::RequestedOptions;
 use crate::notify::notifier::Notifier;
@@ -223,12 +224,14 @@ impl Submitter {
         NewTask { name, parameters, ttl, not_before, start_within, options, schedule }: NewTask,
     ) -> Result<Submission, ApiError> {
         let compiled = self.catalogue.find(&name, &self.store).await?;
-        let limit = self.limits.max_parameters;
-        if parameters.as_ref().is_some_and(|json| json.text().len() > limit) {
-            return Err(ApiError::ParametersTooLarge { limit });
-        }
+        self.check_size(parameters.as_ref())?;
         let ttl = ttl.and_then(|ttl| self.resolve_ttl(&compiled, ttl));
-        let parameters_are_valid = compiled.validate(parameters.as_ref()).await;
+        let options = check_dependencies(&self.store, owner, parameters.as_ref(), options).await?;
+        let parameters_are_valid = match &options {
+            // They are checked when they are complete.
+            Ok(options) if !options.parameters_from.is_empty() => Ok(()),
+            _ => compiled.validate(parameters.as_ref()).await,
+        };
         let operation = &compiled.operation;
         let not_before = not_before.and_then(|not_before| self.check_not_before(not_before, operation));
         let start_within = start_within.and_then(|requested| self.resolve_start_within(requested, operation));
@@ -251,6 +254,18 @@ impl Submitter {
             options,
             trace,
         })
+    }
+
+    /// Checks the parameters of a task of the type `name` that was accepted without them.
+    pub(crate) async fn check_parameters(&self, name: &str, parameters: &RawJson) -> Result<(), ApiError> {
+        self.check_size(Some(parameters))?;
+        self.catalogue.find(name, &self.store).await?.validate(Some(parameters)).await
+    }
+
+    fn check_size(&self, parameters: Option<&RawJson>) -> Result<(), ApiError> {
+        let limit = self.limits.max_parameters;
+        let is_too_large = parameters.is_some_and(|json| json.text().len() > limit);
+        if is_too_large { Err(ApiError::ParametersTooLarge { limit }) } else { Ok(()) }
     }
 
     /// Counts one more task of `owner`. Fails if the owner has as many unfinished tasks as it may have.

@@ -1,6 +1,7 @@
 //! What follows a commit: waking local waiters, telling the other Backends, publishing tickets to Kafka.
 
 pub(crate) mod deadline_timer;
+pub(crate) mod ended_parents;
 pub(crate) mod held_heartbeats;
 pub(crate) mod notifier;
 pub(crate) mod peer_outbox;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::error::ApiError;
 use crate::events::broadcaster::{Broadcaster, Subscription, Topic};
 use crate::notify::deadline_timer::DeadlineTimer;
+use crate::notify::ended_parents::EndedParents;
 use crate::notify::held_heartbeats::HeldHeartbeats;
 use crate::notify::peer_outbox::PeerOutbox;
 use crate::notify::ready_types::{ReadySet, ReadyTypes};
@@ -28,6 +29,8 @@ pub(crate) struct Notifier {
     pub(crate) delay_timer: DeadlineTimer,
     /// When schedules run that this Backend knows.
     pub(crate) schedule_timer: DeadlineTimer,
+    /// Tasks that have ended, for the tasks that wait for them.
+    pub(crate) ended_parents: EndedParents,
     /// The events of tasks, for those who read them.
     pub(crate) events: Arc<Broadcaster>,
     /// What is still to be published to the other Backends.
@@ -38,6 +41,7 @@ impl Notifier {
     /// These tasks have ended.
     pub(crate) fn notify_ended(&self, tasks: &[TaskId]) {
         self.task_waiters.wake(tasks);
+        self.ended_parents.add(tasks);
         self.peer_outbox.add_ended(tasks);
         self.notify_changed(tasks.iter().map(|id| TaskChange {
             id: *id,
@@ -64,8 +68,8 @@ impl Notifier {
         self.peer_outbox.add_ready(types);
     }
 
-    /// Tasks that are tried again become ready at these dates. `now` is an estimate of the database's clock.
-    pub(crate) fn schedule_retries(&self, ready_dates: impl Iterator<Item = Timestamp>, now: Timestamp) {
+    /// Tasks that are tried again, or blocked no more, become ready at these dates. `now` is an estimate of the database's clock.
+    pub(crate) fn schedule_ready(&self, ready_dates: impl Iterator<Item = Timestamp>, now: Timestamp) {
         let delays_ms =
             ready_dates.map(|ready| ready.micros_since(now).max(0).cast_unsigned().div_ceil(1000));
         self.delay_timer.schedule(delays_ms);
@@ -92,8 +96,10 @@ impl Notifier {
     pub(crate) fn apply_peer_update(&self, update: &PeerUpdate) {
         if update.any_ended {
             self.task_waiters.wake_all();
+            self.ended_parents.add_any();
         } else if !update.ended.is_empty() {
             self.task_waiters.wake(&update.ended);
+            self.ended_parents.add(&update.ended);
         }
         self.held_heartbeats.answer(&update.stopped);
         if update.any_ready {

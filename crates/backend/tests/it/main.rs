@@ -14,6 +14,7 @@ mod database_outage;
 mod deadline;
 mod declined_tickets;
 mod delayed_tasks;
+mod dependencies;
 mod entity_tags;
 mod events;
 mod heartbeat;

@@ -1,5 +1,6 @@
 //! The user's calls at the Backend about tasks: list, wait, cancel.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use domain::{
@@ -62,6 +63,12 @@ pub struct NewTask<'a> {
     /// How long all attempts may take together, in milliseconds from the first claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ttl_ms: Option<u64>,
+    /// The task is ready when all of these tasks have finished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TaskId>,
+    /// The results of tasks of `after` that become members of the parameters, by the names of the members.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters_from: BTreeMap<String, TaskId>,
 }
 
 impl<'a> NewTask<'a> {
@@ -79,6 +86,8 @@ impl<'a> NewTask<'a> {
             max_attempts: None,
             retry: None,
             total_ttl_ms: None,
+            after: Vec::new(),
+            parameters_from: BTreeMap::new(),
         }
     }
 }

@@ -108,6 +108,10 @@ problem_types! { "Tasks" &["Tasks", "Administration"];
         "A condition that selects tasks is unknown or has no such value, or there is none at all.",
         "Correct each place that errors lists. Without a condition every task would be cancelled, so give at least one.",
         "status must be CREATED or RUNNING: other tasks have ended" at "/status";
+    DEPENDENCY_INVALID = 422, "dependency-invalid", INVALID_REQUEST,
+        "The tasks that the task is to wait for are not a list of your own tasks, or parametersFrom does not name tasks of that list and new members of the parameters.",
+        "Correct what errors lists.",
+        "you have no such task" at "/after/0";
     OPTION_INVALID = 422, "option-invalid", INVALID_REQUEST,
         "The priority, the attempts, the pauses between them or their time is no such value, or more than the type allows.",
         "Give a value within the range that the detail names; GET /api/Operation has the maxima of the type.",

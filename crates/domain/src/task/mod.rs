@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod attempt_budget;
+pub(crate) mod event;
 pub(crate) mod label;
 pub(crate) mod options;
 pub(crate) mod priority;

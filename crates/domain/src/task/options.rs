@@ -1,5 +1,7 @@
 //! What a submission may say beyond its type, its parameters and its times.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::TaskId;
@@ -26,6 +28,12 @@ pub struct TaskOptions {
     /// How long all attempts may take together, with the pauses between them, counted from the first grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ttl_ms: Option<Ttl>,
+    /// The tasks that must have finished before the task is ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TaskId>,
+    /// Members of the parameters that are the results of tasks of `after`, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters_from: BTreeMap<String, TaskId>,
     /// The task whose content was submitted again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerun_of: Option<TaskId>,
@@ -38,6 +46,9 @@ pub struct TaskOptions {
 }
 
 impl TaskOptions {
+    /// The most tasks that a task may wait for.
+    pub const MAX_AFTER: usize = 100;
+
     /// Whether the submission says none of it.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

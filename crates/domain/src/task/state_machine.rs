@@ -4,6 +4,7 @@ use crate::id::ClaimId;
 use crate::name::WorkerName;
 use crate::task::attempt::Attempt;
 use crate::task::attempt_budget::AttemptBudget;
+use crate::task::event::Event;
 use crate::task::retry_policy::RetryHint;
 use crate::task::status::{Reason, Status};
 use crate::task::submission::Submission;
@@ -16,6 +17,13 @@ use crate::timestamp::Timestamp;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
+    /// The task waits for other tasks to finish.
+    Blocked {
+        /// What is left for further attempts.
+        budget: AttemptBudget,
+        /// When the task becomes ready at the earliest.
+        not_before: Timestamp,
+    },
     /// The task is not ready yet: it cannot be claimed before an instant.
     Delayed {
         /// What is left for further attempts.
@@ -69,46 +77,6 @@ pub enum State {
     },
 }
 
-/// An event that may change the state of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A worker claims the task.
-    Claimed {
-        /// The id of the claim request.
-        claim: ClaimId,
-        /// The worker that claims.
-        worker: WorkerName,
-    },
-    /// A worker reports a result.
-    Succeeded {
-        /// The claim id in the report: only that of the current grant has an effect.
-        claim: ClaimId,
-    },
-    /// A worker reports a failure.
-    Failed {
-        /// The claim id in the report: only that of the current grant has an effect.
-        claim: ClaimId,
-        /// What the operation says about another attempt.
-        hint: Option<RetryHint>,
-    },
-    /// A stopping worker releases the task.
-    Released {
-        /// The claim id in the report: only that of the current grant has an effect.
-        claim: ClaimId,
-    },
-    /// The promotion of delayed tasks checks the task against the clock.
-    Promoted,
-    /// The sweep checks the task against the clock.
-    Swept,
-    /// A worker is lost: it sends no more heartbeats, or was restarted.
-    WorkerLost {
-        /// The lost worker.
-        worker: WorkerName,
-    },
-    /// The owner cancels the task.
-    CancelRequested,
-}
-
 /// The event has no effect on a task in this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the event has no effect in this state")]
@@ -119,6 +87,9 @@ impl State {
     pub fn at_submission(at: Timestamp, task: &Submission) -> Self {
         let budget = AttemptBudget::of(&task.options);
         let ready_at = task.not_before.ready_at(at);
+        if !task.options.after.is_empty() {
+            return Self::Blocked { budget, not_before: ready_at };
+        }
         waiting(budget, 0, ready_at, at, task)
     }
 
@@ -126,9 +97,10 @@ impl State {
     /// at the deadline is in time.
     pub fn apply(self, event: Event, now: Timestamp, task: &Submission) -> Result<Self, InvalidTransition> {
         use Event::{CancelRequested, Claimed, Failed, Promoted, Released, Succeeded, Swept, WorkerLost};
-        use State::{Cancelled, Created, Delayed, Running};
+        use State::{Blocked, Cancelled, Created, Delayed, Running};
         let ended = now;
         Ok(match (self, event) {
+            (Blocked { budget, not_before }, event) => after_blocked(budget, not_before, &event, now, task)?,
             (Created { budget, attempt, start_by }, Claimed { claim, worker }) if now <= start_by => {
                 let (budget, deadline) = budget.at_grant(now, task);
                 Running { budget, attempt: attempt + 1, claim, worker, started: now, deadline }
@@ -176,7 +148,7 @@ impl State {
     /// The status, as the API shows it.
     pub const fn status(&self) -> Status {
         match self {
-            Self::Delayed { .. } | Self::Created { .. } => Status::Created,
+            Self::Blocked { .. } | Self::Delayed { .. } | Self::Created { .. } => Status::Created,
             Self::Running { .. } => Status::Running,
             Self::Finished { .. } => Status::Finished,
             Self::Cancelled { .. } => Status::Cancelled,
@@ -189,6 +161,28 @@ impl State {
             Self::Cancelled { reason, .. } => Some(*reason),
             _ => None,
         }
+    }
+}
+
+/// The state of a blocked task after `event`.
+fn after_blocked(
+    budget: AttemptBudget,
+    not_before: Timestamp,
+    event: &Event,
+    now: Timestamp,
+    task: &Submission,
+) -> Result<State, InvalidTransition> {
+    let cancelled = |reason| State::Cancelled { attempt: 0, reason, ended: now };
+    match event {
+        // The promotion makes the task ready and announces it, even if it is to be ready at once.
+        Event::DependenciesFinished => {
+            let ready_at = not_before.max(now);
+            let start_by = budget.start_by(ready_at, task.start_within);
+            Ok(State::Delayed { budget, attempt: 0, ready_at, start_by })
+        }
+        Event::DependencyFailed => Ok(cancelled(Reason::DependencyFailed)),
+        Event::CancelRequested => Ok(cancelled(Reason::Requested)),
+        _ => Err(InvalidTransition),
     }
 }
 
@@ -281,8 +275,9 @@ mod tests {
         State::Running { budget, attempt: 1, claim: MINE, worker, started: START, deadline: LIMIT }
     }
 
-    fn states() -> [State; 6] {
+    fn states() -> [State; 7] {
         [
+            State::Blocked { budget: ONCE, not_before: START },
             State::Delayed { budget: ONCE, attempt: 1, ready_at: START, start_by: LIMIT },
             State::Created { budget: ONCE, attempt: 1, start_by: LIMIT },
             running(ONCE),
@@ -292,7 +287,7 @@ mod tests {
         ]
     }
 
-    fn events() -> [(&'static str, Event); 14] {
+    fn events() -> [(&'static str, Event); 16] {
         [
             ("claim", Event::Claimed { claim: MINE, worker: worker("w") }),
             ("result", Event::Succeeded { claim: MINE }),
@@ -303,6 +298,8 @@ mod tests {
             ("failure by another claim", Event::Failed { claim: FOREIGN, hint: None }),
             ("release", Event::Released { claim: MINE }),
             ("release by another claim", Event::Released { claim: FOREIGN }),
+            ("dependencies finished", Event::DependenciesFinished),
+            ("dependency failed", Event::DependencyFailed),
             ("promotion", Event::Promoted),
             ("sweep", Event::Swept),
             ("its worker lost", Event::WorkerLost { worker: worker("w") }),
@@ -316,7 +313,7 @@ mod tests {
         let mut table = format!("{:<35}", "");
         for state in states() {
             let header = match state {
-                State::Delayed { .. } => describe(&state),
+                State::Blocked { .. } | State::Delayed { .. } => describe(&state),
                 State::Running { budget: AttemptBudget { retries_left: 1.., .. }, .. } => {
                     "RUNNING (tries left)".to_owned()
                 }
@@ -342,6 +339,7 @@ mod tests {
     fn describe(state: &State) -> String {
         let status = state.status();
         match state {
+            State::Blocked { .. } => format!("{status} (blocked)"),
             State::Delayed { .. } => format!("{status} (delayed)"),
             _ => state.reason().map_or_else(|| status.to_string(), |reason| format!("{status} {reason}")),
         }
@@ -375,6 +373,7 @@ mod tests {
 
     fn attempt(state: &State) -> Attempt {
         match state {
+            State::Blocked { .. } => 0,
             State::Delayed { attempt, .. }
             | State::Created { attempt, .. }
             | State::Running { attempt, .. }

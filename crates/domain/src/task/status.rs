@@ -1,4 +1,4 @@
-//! The four statuses of a task, and the six reasons for a cancellation.
+//! The four statuses of a task, and the seven reasons for a cancellation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,6 +75,8 @@ text_enum! {
         WorkerLost = "WORKER_LOST",
         /// The owner of the task cancelled it.
         Requested = "REQUESTED",
+        /// A task that it was to wait for ended without a result, or the results of those tasks made no valid parameters; `error` says which.
+        DependencyFailed = "DEPENDENCY_FAILED",
     }
 }
 

@@ -32,7 +32,8 @@ impl NotBefore {
     }
 }
 
-/// A submission that was validated and can be stored. A stored submission never changes.
+/// A submission that was validated and can be stored. Of a stored submission only the parameters change, once, if results of other
+/// tasks become members of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// The task's id. It is chosen before the insert, so that a repeated insert has no effect.

@@ -1,5 +1,7 @@
 //! Tasks as the API shows them to their owner.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +26,7 @@ pub struct Task {
     /// The type of the task: the name of the operation that runs it.
     #[serde(rename = "type")]
     pub type_name: TypeName,
-    /// The parameters, as they were submitted.
+    /// The parameters, as they were submitted; once the tasks of `parametersFrom` have finished, with their results.
     #[schema(value_type = Option<serde_json::Value>)]
     pub parameters: Option<RawJson>,
     /// The status of the task.
@@ -62,6 +64,11 @@ pub struct Task {
     pub max_attempts: u32,
     /// When the task is tried again; `null`: it is tried once.
     pub retry: Option<RetryPolicy>,
+    /// The tasks that must have finished before the task is ready.
+    pub after: Vec<TaskId>,
+    /// Members of the parameters that are the results of tasks of `after`, by their names. Until all of those have finished,
+    /// `parameters` lacks these members.
+    pub parameters_from: BTreeMap<String, TaskId>,
     /// The task whose content was submitted again as this one; `null`: this one was submitted by itself.
     pub rerun_of: Option<TaskId>,
     /// How often the task has been granted to a worker.

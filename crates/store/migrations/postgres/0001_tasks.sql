@@ -4,7 +4,8 @@
 create function now_us() returns bigint language sql stable parallel safe
 as $$ select (extract(epoch from statement_timestamp()) * 1000000)::bigint $$;
 
--- Submissions. A row is inserted once and never updated.
+-- Submissions. A row is inserted once. It is updated only if results of other tasks become members of the parameters: once, when they
+-- have all finished.
 create table task (
     id              uuid   primary key,
     owner           uuid   not null,
@@ -35,10 +36,10 @@ create table unfinished_task (
     owner      uuid     not null,
     type       text     not null,
     queue      text     not null,
-    phase      smallint not null,           -- 0 delayed (not ready yet), 1 ready, 2 running
+    phase      smallint not null,           -- -1 blocked (waits for other tasks), 0 delayed (not ready yet), 1 ready, 2 running
     priority   smallint not null,           -- 0 to 9, the highest first
-    ready_at   bigint   not null,           -- when it became ready; while delayed: when it becomes ready
-    due_at     bigint   not null,           -- the end of startWithin until it runs, then the deadline
+    ready_at   bigint   not null,           -- when it became ready; while delayed: when it becomes ready; while blocked: has no meaning
+    due_at     bigint   not null,           -- the end of startWithin until it runs, then the deadline; while blocked: the greatest number
     attempt    integer  not null,           -- how often it has been granted
     claim      uuid,
     worker     text,
@@ -48,7 +49,7 @@ create table unfinished_task (
     retries_left  smallint not null,        -- how many more attempts it may have after one that fails
     backoff_ms    bigint,                   -- the pause after the next attempt that fails; null: it has no further one
     budget_end_at bigint,                   -- when the time for all attempts together is over; null: not limited, or not started
-    check (phase in (0, 1) and claim is null
+    check (phase in (-1, 0, 1) and claim is null
         or phase = 2 and claim is not null and worker is not null and subject is not null and instance is not null
             and started_at is not null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
@@ -58,6 +59,14 @@ create index unfinished_task_ready on unfinished_task (type, priority, ready_at)
 create index unfinished_task_due on unfinished_task (due_at);
 create index unfinished_task_owner on unfinished_task (owner, id);
 create index unfinished_task_claim on unfinished_task (worker, claim) where phase = 2;
+
+-- What blocked tasks wait for. The rows of a task are deleted when it is not blocked any more, or some time after it has ended.
+create table dependency (
+    id     uuid not null, -- of the blocked task
+    parent uuid not null, -- the task that must finish
+    primary key (id, parent)
+);
+create index dependency_parent on dependency (parent, id);
 
 -- Attempts that ended without ending their task: it was tried again, or released by its worker. A row is inserted once and never updated.
 create table attempt (

@@ -41,12 +41,12 @@ const UNFINISHED: &str =
 
 const COUNTS: &str = "
     select (select count(*) from task) as accepted,
-        (select count(*) from unfinished_task where phase in (0, 1)) as created,
+        (select count(*) from unfinished_task where phase in (-1, 0, 1)) as created,
         (select count(*) from unfinished_task where phase = 2) as running,
         (select count(*) from outcome where status = 'FINISHED') as finished,
         (select count(*) from outcome where status = 'CANCELLED') as cancelled";
 
-/// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: 0 delayed, 1 ready, 2 running.
+/// `unfinished_task.phase`, which is a smallint on PostgreSQL and an integer on SQLite: -1 blocked, 0 delayed, 1 ready, 2 running.
 pub(crate) type Phase = i16;
 
 row_struct! {
@@ -206,6 +206,8 @@ fn task(id: TaskId, row: TaskRow) -> Result<Task, DatabaseError> {
         priority: options.priority,
         max_attempts,
         retry: options.retry,
+        after: options.after,
+        parameters_from: options.parameters_from,
         rerun_of: options.rerun_of,
         attempts: row.attempt.cast_unsigned(),
         worker_name: row.worker.map(|name| parse_column("unfinished_task", id, &name)).transpose()?,
@@ -240,7 +242,7 @@ pub(crate) fn status_of(
     match (ended, phase) {
         (Some(status), _) => parse_column("outcome", id, status),
         (None, Some(2)) => Ok(Status::Running),
-        (None, Some(0 | 1)) => Ok(Status::Created),
+        (None, Some(-1..=1)) => Ok(Status::Created),
         (None, phase) => Err(corrupt("task", id, format_args!("it has no outcome and phase {phase:?}"))),
     }
 }

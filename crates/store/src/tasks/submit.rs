@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use crate::store::Store;
 
-/// The statement on PostgreSQL. `$labels` inserts labels where there are some. What concerns idempotency keys is added to it by [`submit_requests`](crate::tasks::submit_requests):
+/// The statement on PostgreSQL. `$beside` inserts the labels and the dependencies where there are some. What concerns idempotency keys is added to it by [`submit_requests`](crate::tasks::submit_requests):
 /// the insert of the keys before, a condition of the tasks, and around the last insert what makes the statement return the keys.
 macro_rules! postgres_statement {
     (
-        labels: $labels:expr, $keys:literal, $condition:literal, $before_last:literal, $after_last:literal
+        beside: $beside:expr, $keys:literal, $condition:literal, $before_last:literal, $after_last:literal
     ) => {
         concat!(
             "
@@ -37,12 +37,14 @@ macro_rules! postgres_statement {
             options::jsonb as options
     )
     ",
-            $labels,
+            $beside,
             $before_last,
             "insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
-    select id, owner, type, queue, case when not_before_at is null then 1 else 0 end,
-        coalesce((options->>'priority')::smallint, 4), ready_at, ready_at + start_within_ms * 1000, 0,
+    select id, owner, type, queue,
+        case when jsonb_exists(options, 'after') then -1 when not_before_at is null then 1 else 0 end,
+        coalesce((options->>'priority')::smallint, 4), ready_at,
+        case when jsonb_exists(options, 'after') then 9223372036854775807 else ready_at + start_within_ms * 1000 end, 0,
         coalesce((options->'retry'->>'maxAttempts')::smallint - 1, 0), (options->'retry'->>'backoffMs')::bigint
     from accepted",
             $after_last
@@ -52,23 +54,28 @@ macro_rules! postgres_statement {
 
 pub(crate) use postgres_statement;
 
-/// The part of the statement that inserts the labels of the tasks.
-macro_rules! labels_postgres {
+/// The part of the statement that inserts the labels of the tasks, and what they wait for.
+macro_rules! labels_and_dependencies_postgres {
     () => {
         ", labelled as (
             insert into task_label (owner, key, value, id)
             select a.owner, l.key, l.value, a.id
             from accepted a cross join lateral jsonb_each_text(a.options->'labels') l
+        ), blocked as (
+            insert into dependency (id, parent)
+            select a.id, p.id::uuid
+            from accepted a cross join lateral jsonb_array_elements_text(a.options->'after') p (id)
         )
         "
     };
 }
 
-pub(crate) use labels_postgres;
+pub(crate) use labels_and_dependencies_postgres;
 
-const POSTGRES: &str = postgres_statement!(labels: "", "", "", "", "");
+const POSTGRES: &str = postgres_statement!(beside: "", "", "", "", "");
 
-const WITH_LABELS_POSTGRES: &str = postgres_statement!(labels: labels_postgres!(), "", "", "", "");
+const WITH_LABELS_AND_DEPENDENCIES_POSTGRES: &str =
+    postgres_statement!(beside: labels_and_dependencies_postgres!(), "", "", "", "");
 
 /// Inserts the labels of tasks in the transaction that has inserted the tasks.
 const LABELS_SQLITE: &str = "
@@ -78,17 +85,29 @@ const LABELS_SQLITE: &str = "
     where true
     on conflict do nothing";
 
+/// Inserts what tasks wait for in the transaction that has inserted the tasks.
+const DEPENDENCIES_SQLITE: &str = "
+    insert into dependency (id, parent)
+    select unhex(t.value->>0, '-'), unhex(p.value, '-')
+    from json_each(?1) t, json_each(t.value->>10, '$.after') p
+    where exists (select 1 from unfinished_task u where u.id = unhex(t.value->>0, '-') and u.phase = -1)
+    on conflict do nothing";
+
 /// What the options of a task with labels contain, as text within a JSON array. (Parameters may contain it, too: then a statement that
 /// inserts nothing is run in vain.)
 const LABELS_MEMBER: &str = r#"\"labels\":"#;
+
+/// What the options of a task that waits for others contain, likewise.
+const AFTER_MEMBER: &str = r#"\"after\":"#;
 
 /// A task that exists already is left alone: the insert into `unfinished_task` comes first, and skips the ids that `task` has.
 const SQLITE: &str = "
     insert into unfinished_task (
         id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left, backoff_ms)
     select unhex(value->>0, '-'), unhex(value->>1, '-'), value->>2, value->>3,
-        case when ready_at > ?2 then 0 else 1 end, coalesce(options->>'priority', 4),
-        ready_at, ready_at + (value->>6) * 1000, 0,
+        case when options->'after' is not null then -1 when ready_at > ?2 then 0 else 1 end,
+        coalesce(options->>'priority', 4), ready_at,
+        case when options->'after' is not null then 9223372036854775807 else ready_at + (value->>6) * 1000 end, 0,
         coalesce(options->'retry'->>'maxAttempts' - 1, 0), options->'retry'->>'backoffMs'
     from (select value, value->>10 as options, max(?2 + (value->>8) * 1000, value->>9) as ready_at from json_each(?1))
     where not exists (select 1 from task t where t.id = unhex(value->>0, '-'))
@@ -139,17 +158,19 @@ pub(crate) async fn insert_on_sqlite(
     rows: String,
     now: i64,
 ) -> Result<(), DatabaseError> {
-    let has_labels = rows.contains(LABELS_MEMBER);
     sqlx::query(SQLITE).bind(&rows).bind(now).execute(&mut *connection).await?;
-    if has_labels {
-        sqlx::query(LABELS_SQLITE).bind(rows).execute(connection).await?;
+    if rows.contains(LABELS_MEMBER) {
+        sqlx::query(LABELS_SQLITE).bind(&rows).execute(&mut *connection).await?;
+    }
+    if rows.contains(AFTER_MEMBER) {
+        sqlx::query(DEPENDENCIES_SQLITE).bind(rows).execute(connection).await?;
     }
     Ok(())
 }
 
-/// Whether a task has labels.
-pub(crate) fn have_labels(tasks: &[&Submission]) -> bool {
-    tasks.iter().any(|task| !task.options.labels.is_empty())
+/// Whether a task has labels, or waits for others.
+pub(crate) fn have_labels_or_dependencies(tasks: &[&Submission]) -> bool {
+    tasks.iter().any(|task| !task.options.labels.is_empty() || !task.options.after.is_empty())
 }
 
 /// Inserts tasks with one statement, which may be a part of a transaction.
@@ -157,7 +178,8 @@ pub(crate) async fn insert_on_postgres(
     executor: impl PgExecutor<'_>,
     tasks: &[&Submission],
 ) -> Result<(), DatabaseError> {
-    let statement = if have_labels(tasks) { WITH_LABELS_POSTGRES } else { POSTGRES };
+    let statement =
+        if have_labels_or_dependencies(tasks) { WITH_LABELS_AND_DEPENDENCIES_POSTGRES } else { POSTGRES };
     bind_tasks(sqlx::query(statement), tasks).execute(executor).await?;
     Ok(())
 }

@@ -11,15 +11,16 @@ use uuid::Uuid;
 use crate::decode::{corrupt, row_struct};
 use crate::store::Store;
 use crate::tasks::submit::{
-    bind_tasks, have_labels, insert_on_sqlite, json_row, labels_postgres, postgres_statement,
+    bind_tasks, have_labels_or_dependencies, insert_on_sqlite, json_row, labels_and_dependencies_postgres,
+    postgres_statement,
 };
 
 /// A key that another transaction is inserting is waited for. `$16` and `$17` are the tasks that have keys, each with the hash of its key:
 /// they are inserted with their key, or not at all.
 macro_rules! keyed_postgres {
-    ($labels:expr) => {
+    ($beside:expr) => {
         postgres_statement!(
-    labels: $labels,
+    beside: $beside,
     "keys as (
         insert into idempotency (owner, key_hash, content_hash, tasks, created_at)
         select owner, key_hash, content_hash, tasks, (select now_us())
@@ -41,7 +42,7 @@ macro_rules! keyed_postgres {
 
 const POSTGRES: &str = keyed_postgres!("");
 
-const WITH_LABELS_POSTGRES: &str = keyed_postgres!(labels_postgres!());
+const WITH_LABELS_AND_DEPENDENCIES_POSTGRES: &str = keyed_postgres!(labels_and_dependencies_postgres!());
 
 const KEYS_SQLITE: &str = "
     insert into idempotency (owner, key_hash, content_hash, tasks, created_at)
@@ -240,7 +241,11 @@ impl<'a> FirstOfEachKey<'a> {
             plain.iter().copied().chain(keyed().map(|(_, task)| task)).collect();
         tasks.sort_by_key(|task| task.id);
         let hashes = |of: fn(&RequestKey) -> Uuid| self.iter().map(|(key, _)| of(key)).collect::<Vec<_>>();
-        let statement = if have_labels(&tasks) { WITH_LABELS_POSTGRES } else { POSTGRES };
+        let statement = if have_labels_or_dependencies(&tasks) {
+            WITH_LABELS_AND_DEPENDENCIES_POSTGRES
+        } else {
+            POSTGRES
+        };
         let inserted = bind_tasks(sqlx::query(statement), &tasks)
             .bind(hashes(|key| key.owner.0))
             .bind(hashes(|key| key.key_hash))

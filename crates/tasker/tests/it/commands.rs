@@ -88,7 +88,29 @@ fn the_tasks_of_a_file_are_submitted() {
     std::fs::write(&file, "{\n").unwrap();
     let broken = up.run_command(["submit", "--batch", path]);
     assert!(broken.code == 2 && broken.stderr.contains("line 1 is not JSON"), "{}", broken.stderr);
-    assert_eq!(up.run_command(["submit", "ECHO", "--batch", path]).code, 2);
+    for option in [&["ECHO"][..], &["--priority", "1"], &["--label", "a=b"], &["--total-ttl", "1s"]] {
+        assert_eq!(up.run_command([&["submit", "--batch", path][..], option].concat()).code, 2, "{option:?}");
+    }
+}
+
+#[test]
+fn a_submission_waits_for_other_tasks_and_takes_their_results() {
+    let up = TaskerUp::start();
+    let first = up.run_command(["submit", "ECHO", "[1]", "--ttl", "30s"]).stdout;
+    let source = format!("first={first}");
+    let submit =
+        ["submit", "ECHO", r#"{"second": 2}"#, "--ttl", "30s", "--wait", "--parameter-from", &source];
+    assert_eq!(up.run_command(submit).stdout, r#"{"second": 2,"first":[1]}"#);
+
+    for (option, value) in [("--parameter-from", source.as_str()), ("--label", "first=1")] {
+        let twice = up.run_command(["submit", "ECHO", "--ttl", "30s", option, value, option, value]);
+        assert_eq!(twice.code, 2, "{}", twice.stderr);
+        assert!(twice.stderr.contains(&format!("{option}: first is given twice")), "{}", twice.stderr);
+    }
+    let sleep = up.run_command(["submit", "SLEEP", r#"{"ms": 3600000}"#, "--ttl", "1s"]).stdout;
+    let failed = up.run_command(["submit", "ECHO", "--ttl", "30s", "--after", &sleep, "--wait"]);
+    assert_eq!(failed.code, 5, "{}", failed.stderr);
+    assert!(failed.stderr.contains("DEPENDENCY_FAILED"), "{}", failed.stderr);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod cluster_chaos;
 mod commands;
 mod connection_limits;
 mod deadline_lateness;
+mod dependency_kill;
 mod doctor;
 mod end_to_end;
 mod every_setting;

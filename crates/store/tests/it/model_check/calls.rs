@@ -9,7 +9,10 @@ use domain::{
     WorkerProcess,
 };
 use futures_util::future::join_all;
-use store::{AttributedReport, ClaimById, EndedAttempts, Granted, PullRequest, PullResult, ReadyTask, Store};
+use store::{
+    AttributedReport, ClaimById, EndedAttempts, Granted, PullRequest, PullResult, ReadyTask,
+    ResolvedDependents, Store,
+};
 use uuid::Uuid;
 
 use crate::kit::table_dump::Tables;
@@ -29,6 +32,7 @@ pub(crate) enum Call {
     Claim(Vec<ClaimById>),
     Pull(Vec<PullRequest>, Vec<TypeName>, Duration),
     Settle(Vec<AttributedReport>),
+    ResolveDependents,
     Promote,
     Expire,
     EndTasksOfSilent,
@@ -43,6 +47,7 @@ pub(crate) enum CallResult {
     Granted(Vec<Granted>),
     PullResult(PullResult),
     SettleResult(Vec<SettleResult>),
+    Resolved(ResolvedDependents),
     Promoted(Vec<ReadyTask>),
     EndedAttempts(EndedAttempts),
 }
@@ -93,7 +98,9 @@ impl Call {
             numbers.iter().filter_map(|n| nth(model, *n)).collect()
         };
         match operation {
-            Operation::Submit(new) => Self::Submit(new.iter().map(|new| submission(test, new)).collect()),
+            Operation::Submit(new) => {
+                Self::Submit(new.iter().map(|new| submission(test, model, new)).collect())
+            }
             Operation::Repeat(numbers) => {
                 Self::Submit(tasks(numbers).into_iter().map(|task| task.submission.clone()).collect())
             }
@@ -124,6 +131,7 @@ impl Call {
                     .filter_map(|(task, by, what)| Some(report(nth(model, *task)?, *by, *what)));
                 Self::Settle(reports.collect())
             }
+            Operation::ResolveDependents => Self::ResolveDependents,
             Operation::Promote => Self::Promote,
             Operation::Expire => Self::Expire,
             Operation::EndTasksOfSilent => Self::EndTasksOfSilent,
@@ -167,6 +175,7 @@ impl Call {
                 CallResult::PullResult(store.claim_by_type(requests, kinds, *age).await.unwrap())
             }
             Self::Settle(reports) => CallResult::SettleResult(store.settle(reports).await.unwrap()),
+            Self::ResolveDependents => CallResult::Resolved(store.resolve_dependents(None).await.unwrap()),
             Self::Promote => CallResult::Promoted(store.promote_delayed().await.unwrap()),
             Self::Expire => CallResult::EndedAttempts(store.expire().await.unwrap()),
             Self::EndTasksOfSilent => {
@@ -189,6 +198,7 @@ impl Call {
         &self,
         result: &CallResult,
         model: &Model,
+        found: &Tables,
         now: i64,
     ) -> Result<Vec<Effect>, String> {
         let effect = |id: TaskId, act: Act, answer: Answer| Effect { id, act, answer };
@@ -224,6 +234,7 @@ impl Call {
                     })
                     .collect()
             }
+            (_, CallResult::Resolved(resolved)) => resolved_effects(resolved, found),
             (_, CallResult::Promoted(promoted)) => {
                 let answer = |id: &TaskId| {
                     let is_promoted = promoted.iter().any(|task| task.id == *id && task.since.0 == now);
@@ -272,6 +283,7 @@ impl CallResult {
             Self::Done => 0,
             Self::Granted(granted) | Self::PullResult(PullResult { granted, .. }) => granted.len(),
             Self::SettleResult(settled) => settled.len(),
+            Self::Resolved(resolved) => resolved.ended.len() + resolved.freed.len(),
             Self::Promoted(promoted) => promoted.len(),
             Self::EndedAttempts(ended) => ended.len(),
         }
@@ -306,7 +318,7 @@ pub(crate) async fn heartbeat(
     if stop == expected { Ok(()) } else { Err(format!("the answer is to stop {stop:?}, not {expected:?}")) }
 }
 
-fn submission(test: &TestStore, new: &NewTask) -> Submission {
+fn submission(test: &TestStore, model: &Model, new: &NewTask) -> Submission {
     let (ttl, start_within) = (millis(new.ttl), millis(new.start_within));
     let usual = test.submission();
     let trace = usual.trace.filter(|_| new.owner);
@@ -323,10 +335,13 @@ fn submission(test: &TestStore, new: &NewTask) -> Submission {
         max_backoff_ms: 1500,
         on: RetryPolicy::REASONS.into_iter().filter(|reason| *reason != new.not_on).collect(),
     });
+    let after = new.after.iter().filter_map(|number| nth(model, *number));
+    let after: BTreeSet<TaskId> = after.map(|task| task.submission.id).collect();
     let options = TaskOptions {
         retry,
         total_ttl_ms: new.total_ttl.map(millis),
         priority: new.priority.try_into().unwrap(),
+        after: after.into_iter().collect(),
         ..TaskOptions::default()
     };
     Submission { owner, type_name, ttl, not_before, start_within, trace, options, ..usual }
@@ -364,6 +379,21 @@ fn report(task: &ModelTask, by: Reporter, reported: Reported) -> AttributedRepor
     let report =
         Report { id: *id, type_name: type_name.clone(), attempt, claim, reported, retry, trace: None };
     AttributedReport { worker, subject: None, report }
+}
+
+fn resolved_effects(resolved: &ResolvedDependents, found: &Tables) -> Vec<Effect> {
+    let error = |id: TaskId| found.outcome.iter().find(|row| row.0 == id.0).and_then(|row| row.11.clone());
+    let ended = resolved.ended.iter().map(|ended| Effect {
+        id: ended.id,
+        act: Act::DependencyFailed(error(ended.id)),
+        answer: Answer::EndedTask(ended.clone()),
+    });
+    let freed = resolved.freed.iter().map(|freed| Effect {
+        id: freed.id,
+        act: Act::Free,
+        answer: Answer::Freed(*freed),
+    });
+    ended.chain(freed).collect()
 }
 
 fn granted_effect(granted: &Granted) -> Effect {

@@ -7,6 +7,7 @@ pub(crate) mod pull_rules;
 pub(crate) mod rows;
 pub(crate) mod steps;
 
+use domain::{State, Status, TaskId};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use store::Store;
 
@@ -17,7 +18,7 @@ use crate::model_check::model::{Act, Answer, Model, ModelTask};
 use crate::model_check::pull_rules::check_claims;
 use crate::model_check::steps::{Operation, Step, histories};
 
-const CLEAR: &str = "delete from unfinished_task; delete from attempt; delete from outcome; delete from task; delete from worker";
+const CLEAR: &str = "delete from unfinished_task; delete from attempt; delete from outcome; delete from task; delete from dependency; delete from worker";
 
 #[test]
 fn random_histories_on_sqlite_match_the_state_machine() {
@@ -101,13 +102,17 @@ async fn run_operations(test: &TestStore, model: &mut Model, operations: &[Opera
     let found = dump_tables(&test.db).await;
     let mut effects: Vec<Effect> = Vec::new();
     for (call, answer) in calls.iter().zip(&answers) {
-        effects.extend(call.effects(answer, model, test.now())?);
+        effects.extend(call.effects(answer, model, &found, test.now())?);
     }
     for (id, task) in &mut model.tasks {
         let own: Vec<&Effect> = effects.iter().filter(|effect| effect.id == *id).collect();
         let todo = vec![Todo::Act; own.len()];
         *task = explained(task, &own, &todo, &found, test.now())
             .ok_or_else(|| format!("no order explains {own:#?} on {task:?}: {found:#?}"))?;
+    }
+    check_dependencies(model, &effects)?;
+    if let [Call::ResolveDependents] = &*calls {
+        check_none_is_left(model)?;
     }
     if let ([call], [answer]) = (&*calls, &*answers) {
         call.check_alone(answer, &before, test.now())?;
@@ -118,6 +123,37 @@ async fn run_operations(test: &TestStore, model: &mut Model, operations: &[Opera
         call.delete_silent_workers(model, concurrent, test.now());
     }
     Ok(())
+}
+
+/// Checks that tasks were freed and cancelled for what has become of the tasks that they wait for.
+fn check_dependencies(model: &Model, effects: &[Effect]) -> Result<(), String> {
+    for effect in effects {
+        let expected = match effect.act {
+            Act::Free => Status::Finished,
+            Act::DependencyFailed(_) => Status::Cancelled,
+            _ => continue,
+        };
+        let statuses = model.statuses_of_parents(effect.id);
+        let is_explained = match effect.act {
+            Act::Free => statuses.iter().all(|status| *status == expected),
+            _ => statuses.contains(&expected),
+        };
+        if !is_explained {
+            return Err(format!("{effect:?} although the tasks that it waits for are {statuses:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that no task is blocked that waits for no task.
+fn check_none_is_left(model: &Model) -> Result<(), String> {
+    let is_left = |(id, task): &(&TaskId, &ModelTask)| {
+        let parents = model.statuses_of_parents(**id);
+        let is_decided =
+            parents.contains(&Status::Cancelled) || parents.iter().all(|status| status.is_final());
+        matches!(task.state, State::Blocked { .. }) && is_decided
+    };
+    model.tasks.iter().find(is_left).map_or(Ok(()), |left| Err(format!("{left:?} is still blocked")))
 }
 
 /// What is still to happen for one effect: the statement that changes the row, then, if it changed nothing, the query for the

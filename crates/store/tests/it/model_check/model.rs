@@ -6,7 +6,7 @@ use domain::{
     AttemptOutcome, Event, Grant, OwnerId, Reason, Report, SettleResult, State, Status, Submission, TaskId,
     Timestamp, WorkerName,
 };
-use store::{ClaimById, EndedTask, GrantWorker, Granted, PullRequest, RetriedTask};
+use store::{ClaimById, EndedTask, FreedTask, GrantWorker, Granted, PullRequest, RetriedTask};
 
 use crate::kit::grant_worker;
 use crate::kit::table_dump::AttemptRow;
@@ -46,6 +46,10 @@ pub(crate) struct Run {
 pub(crate) enum Act {
     Claim(ClaimById),
     Report(Report),
+    /// The tasks that it waits for have finished.
+    Free,
+    /// A task that it waits for ended otherwise; with the error that its outcome has.
+    DependencyFailed(Option<String>),
     Promote,
     Expire,
     WorkerLost(BTreeSet<WorkerName>),
@@ -57,6 +61,7 @@ pub(crate) enum Act {
 pub(crate) enum Answer {
     Nothing,
     Granted(Granted),
+    Freed(FreedTask),
     Promoted,
     EndedTask(EndedTask),
     Retried(RetriedTask),
@@ -64,6 +69,12 @@ pub(crate) enum Answer {
 }
 
 impl Model {
+    /// The statuses of the tasks for which the task `id` waits or has waited.
+    pub(crate) fn statuses_of_parents(&self, id: TaskId) -> Vec<Status> {
+        let parents = self.tasks[&id].submission.options.after.iter();
+        parents.map(|parent| self.tasks[parent].state.status()).collect()
+    }
+
     /// Whether something runs under the request's claim.
     pub(crate) fn runs_under(&self, request: &PullRequest, now: i64) -> bool {
         self.tasks.values().any(|task| {
@@ -97,6 +108,16 @@ impl ModelTask {
             Act::Report(report) => {
                 let changed = self.report(report, now);
                 (Answer::SettleResult(self.settled(report, now)), changed)
+            }
+            Act::Free => {
+                let changed = self.apply(Event::DependenciesFinished, now);
+                let State::Delayed { ready_at, .. } = self.state else { return (Answer::Nothing, false) };
+                self.ready_at = ready_at.0;
+                (Answer::Freed(FreedTask { id: self.submission.id, ready_at }), changed)
+            }
+            Act::DependencyFailed(error) => {
+                self.error.clone_from(error);
+                self.end(Event::DependencyFailed, Some(0), now)
             }
             Act::Promote => {
                 let changed = self.apply(Event::Promoted, now);
@@ -224,22 +245,22 @@ impl ModelTask {
     /// The answer to a report, by how the task stands.
     pub(crate) fn settled(&self, report: &Report, now: i64) -> SettleResult {
         let (attempt, late) = match (&self.state, &self.run) {
+            (State::Blocked { .. }, _) => (0, 0),
             (State::Delayed { attempt, .. } | State::Created { attempt, .. }, _) => (*attempt, 0),
             (State::Running { attempt, deadline, .. }, _) => (*attempt, now - deadline.0),
             (State::Finished { attempt, .. } | State::Cancelled { attempt, .. }, run) => {
                 (*attempt, run.as_ref().map_or(0, |run| now - run.due))
             }
         };
-        let is_waiting = matches!(self.state, State::Delayed { .. } | State::Created { .. });
+        let is_waiting =
+            matches!(self.state, State::Blocked { .. } | State::Delayed { .. } | State::Created { .. });
         if let (true, true, Some(reason)) = (is_waiting, attempt == report.attempt, self.retry_reason()) {
             return SettleResult::Retried { reason, ready_date: Timestamp(self.ready_at) };
         }
         let late_by_ms = late.max(0).cast_unsigned().div_ceil(1000);
         match (&self.state, &report.reported) {
             _ if attempt != report.attempt => SettleResult::Stale,
-            (State::Delayed { .. } | State::Created { .. }, AttemptOutcome::Released) => {
-                SettleResult::Released
-            }
+            (_, AttemptOutcome::Released) if is_waiting => SettleResult::Released,
             (State::Finished { .. }, AttemptOutcome::Result(_)) => SettleResult::Finished,
             (State::Running { .. }, _) if late > 0 => SettleResult::Late { late_by_ms },
             (State::Cancelled { reason: Reason::LateResult | Reason::TtlExpired, .. }, _) if late > 0 => {
@@ -302,6 +323,7 @@ impl ModelTask {
     /// The end of `startWithin` or the deadline; `None` once the task has ended.
     pub(crate) fn due(&self) -> Option<i64> {
         match &self.state {
+            State::Blocked { .. } => Some(i64::MAX),
             State::Delayed { start_by, .. } | State::Created { start_by, .. } => Some(start_by.0),
             State::Running { deadline, .. } => Some(deadline.0),
             State::Finished { .. } | State::Cancelled { .. } => None,
@@ -314,6 +336,7 @@ impl ModelTask {
 
     pub(crate) fn attempt(&self) -> u32 {
         match &self.state {
+            State::Blocked { .. } => 0,
             State::Delayed { attempt, .. }
             | State::Created { attempt, .. }
             | State::Running { attempt, .. }

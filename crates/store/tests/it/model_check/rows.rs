@@ -44,11 +44,14 @@ impl ModelTask {
             State::Running { claim, worker, started, .. } => {
                 (2, Some(claim.0), Some(worker.as_str().to_owned()), Some(started.0))
             }
+            State::Blocked { .. } => (-1, None, None, None),
             State::Delayed { .. } => (0, None, None, None),
             _ => (1, None, None, None),
         };
-        let (State::Delayed { budget, .. } | State::Created { budget, .. } | State::Running { budget, .. }) =
-            &self.state
+        let (State::Blocked { budget, .. }
+        | State::Delayed { budget, .. }
+        | State::Created { budget, .. }
+        | State::Running { budget, .. }) = &self.state
         else {
             return None;
         };

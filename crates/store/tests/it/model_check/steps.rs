@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     Claim(Vec<NewClaim>),
     Pull { kinds: Vec<u8>, requests: Vec<(u8, u32, bool)>, age: u64 },
     Settle(Vec<(usize, Reporter, Reported)>),
+    ResolveDependents,
     Promote,
     Expire,
     EndTasksOfSilent,
@@ -41,6 +42,8 @@ pub(crate) struct NewTask {
     pub(crate) not_on: Reason,
     pub(crate) total_ttl: Option<u64>,
     pub(crate) priority: u8,
+    /// The tasks that it waits for.
+    pub(crate) after: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +99,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (vec(0..2_u8, 1..3), vec((0..3_u8, 0..3_u32, any::<bool>()), 1..3), select(vec![0, 0, 1, 500_000, 1_000_000]))
             .prop_map(|(kinds, requests, age)| Operation::Pull { kinds, requests, age }),
         5 => vec((0..12_usize, reporter(), reported()), 1..4).prop_map(Operation::Settle),
+        3 => Just(Operation::ResolveDependents),
         3 => Just(Operation::Promote),
         2 => Just(Operation::Expire),
         1 => Just(Operation::EndTasksOfSilent),
@@ -111,11 +115,25 @@ fn new_task() -> impl Strategy<Value = NewTask> {
         select(RetryPolicy::REASONS.to_vec()),
         select(vec![None, None, Some(2500), Some(900)]),
         select(vec![4, 4, 4, 7, 1]),
+        prop_oneof![3 => Just(Vec::new()), 1 => vec(0..12_usize, 1..3)],
     );
     let new = (any::<bool>(), 0..2_u8, select(vec![1000, 2000]), select(vec![4000, 1000]), delay, retry);
-    new.prop_map(|(owner, kind, ttl, start_within, delay, (max_attempts, not_on, total_ttl, priority))| {
-        NewTask { owner, kind, ttl, start_within, delay, max_attempts, not_on, total_ttl, priority }
-    })
+    new.prop_map(
+        |(owner, kind, ttl, start_within, delay, (max_attempts, not_on, total_ttl, priority, after))| {
+            NewTask {
+                owner,
+                kind,
+                ttl,
+                start_within,
+                delay,
+                max_attempts,
+                not_on,
+                total_ttl,
+                priority,
+                after,
+            }
+        },
+    )
 }
 
 fn new_claim() -> impl Strategy<Value = NewClaim> {

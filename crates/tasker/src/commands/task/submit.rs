@@ -1,5 +1,7 @@
 //! `tasker submit`: submits a task, and with `--wait` waits for its end; or the tasks of a file.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use crate::commands::task::submit_batch::submit_file;
 use crate::commands::task::watch::wait_and_print;
 use crate::commands::task::{label, parameters, ttl};
 use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
 use crate::exit_code::Exit;
 use crate::terminal;
 
@@ -54,6 +57,12 @@ pub struct Submit {
     /// How long all attempts may take together, counted from the first start
     #[arg(long, value_name = "DURATION", value_parser = ttl::parse)]
     total_ttl: Option<Ttl>,
+    /// The task may start when this task of yours has finished; may be given up to 100 times
+    #[arg(long, value_name = "ID")]
+    after: Vec<TaskId>,
+    /// The result of this task becomes a member of the parameters; the task may start when it has finished
+    #[arg(long, value_name = "MEMBER=ID", value_parser = parse_parameter_source)]
+    parameter_from: Vec<(String, TaskId)>,
     /// Wait for the end of the task and print its result; `--wait=30s` waits at most 30 seconds. Ctrl-C ends the wait and
     /// not the task
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, value_parser = ttl::parse)]
@@ -62,7 +71,8 @@ pub struct Submit {
     /// Submit the tasks of a file (`-`: standard input), one JSON object a line as in the API: `{"type": "ECHO", "ttl": 5000}`. Up to 1000
     /// lines are submitted at a time, all of them or none
     #[arg(long, value_name = "FILE",
-        conflicts_with_all = ["name", "parameters", "ttl", "delay", "not_before", "start_within", "wait"])]
+        conflicts_with_all = ["name", "parameters", "ttl", "delay", "not_before", "start_within", "labels", "priority", "max_attempts",
+            "backoff", "total_ttl", "after", "parameter_from", "wait"])]
     batch: Option<PathBuf>,
     /// A key for this submission: repeated with the same key within 24 hours, the command submits nothing more and prints the same
     #[arg(long, value_name = "KEY")]
@@ -88,13 +98,18 @@ impl Submit {
             submit_file(&self.server, &client, file, &key).await?;
             return Ok(Exit::Done);
         };
+        let mut after = self.after;
+        after.extend(self.parameter_from.iter().map(|(_, id)| *id));
+        let labels = self.labels.into_iter().map(|Label { key, value }| (key, value));
         let task = NewTask {
+            after,
+            parameters_from: each_named_once("--parameter-from", self.parameter_from)?,
             parameters: parameters.as_ref(),
             ttl: self.ttl,
             not_before: self.not_before,
             delay_ms: self.delay.map(Ttl::millis),
             start_within_ms: self.start_within.map(Ttl::millis),
-            labels: Labels(self.labels.into_iter().map(|Label { key, value }| (key, value)).collect()),
+            labels: Labels(each_named_once("--label", labels)?),
             priority: self.priority.and_then(|priority| priority.try_into().ok()),
             max_attempts: self.max_attempts,
             retry: self
@@ -106,6 +121,31 @@ impl Submit {
         let id = client.submit_with_key(&task, &key).await?;
         print_or_wait(&self.server, &client, id, self.wait).await
     }
+}
+
+/// The values of an option by their names.
+///
+/// # Errors
+///
+/// If a name is given twice.
+fn each_named_once<N: Ord + Clone + Display, V>(
+    option: &str,
+    values: impl IntoIterator<Item = (N, V)>,
+) -> Result<BTreeMap<N, V>> {
+    let mut by_name = BTreeMap::new();
+    for (name, value) in values {
+        if by_name.insert(name.clone(), value).is_some() {
+            return Err(ConfigError::new(format!("{option}: {name} is given twice")).into());
+        }
+    }
+    Ok(by_name)
+}
+
+/// Reads the member and the id of `--parameter-from`.
+fn parse_parameter_source(text: &str) -> Result<(String, TaskId), String> {
+    let (member, id) = text.split_once('=').ok_or("it is written MEMBER=ID")?;
+    let id = id.parse().map_err(|_| format!("`{id}` is not the id of a task"))?;
+    Ok((member.to_owned(), id))
 }
 
 /// Prints the id of a submitted task, or waits for the end of the task as `--wait` says.

@@ -81,6 +81,7 @@ impl View {
             ("by", or_empty(task.cancelled_by.map(|admin| admin.to_string()))),
             ("error", or_empty(task.error.as_deref().map(escape))),
             ("labels", escape(&task.labels.to_string())),
+            ("after", task.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
             ("rerun of", or_empty(task.rerun_of.map(|id| id.to_string()))),
             ("ttl", format!("{} ms", task.ttl.millis())),
             ("created", task.creation_date.to_string()),
@@ -188,6 +189,8 @@ fn age(micros: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const PLAIN: View = View { has_colours: false };
@@ -214,6 +217,8 @@ mod tests {
             priority: domain::Priority::DEFAULT,
             max_attempts: 1,
             retry: None,
+            after: Vec::new(),
+            parameters_from: BTreeMap::new(),
             rerun_of: None,
             attempts: 0,
             worker_name: None,

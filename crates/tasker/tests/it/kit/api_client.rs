@@ -122,8 +122,13 @@ impl ApiClient {
         parameters: &Value,
         ttl_ms: u64,
     ) -> TaskId {
-        let submission = || self.submission(name, parameters, ttl_ms).header("Idempotency-Key", key);
-        self.send_until_accepted(submission).await
+        let body = json!({"type": name, "parameters": parameters, "ttl": ttl_ms});
+        self.submit_body_with_key_until_accepted(key, &body).await
+    }
+
+    /// The same with any body of a submission.
+    pub async fn submit_body_with_key_until_accepted(&self, key: &str, body: &Value) -> TaskId {
+        self.send_until_accepted(|| self.submission_of(body).header("Idempotency-Key", key)).await
     }
 
     async fn send_until_accepted(&self, submission: impl Fn() -> RequestBuilder) -> TaskId {
@@ -149,8 +154,11 @@ impl ApiClient {
     }
 
     fn submission(&self, name: &str, parameters: &Value, ttl_ms: u64) -> RequestBuilder {
-        let body = json!({"type": name, "parameters": parameters, "ttl": ttl_ms});
-        self.with_token(self.http.post(self.url("/api/Task/"))).json(&body)
+        self.submission_of(&json!({"type": name, "parameters": parameters, "ttl": ttl_ms}))
+    }
+
+    fn submission_of(&self, body: &Value) -> RequestBuilder {
+        self.with_token(self.http.post(self.url("/api/Task/"))).json(body)
     }
 
     /// Reads a task as it is now.
