@@ -1,8 +1,8 @@
 //! The messages: a ticket announces a task that is ready, a result message reports a grant. JSON with a version.
 
 use domain::{
-    Attempt, AttemptOutcome, ClaimId, InstallationId, LossyString, RawJson, Report, RetryHint, TaskId,
-    TypeName, WorkerName,
+    Attempt, AttemptOutcome, ClaimId, InstallationId, LossyString, Priority, RawJson, Report, RetryHint,
+    TaskId, TypeName, WorkerName,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -57,8 +57,16 @@ pub struct Ticket {
     pub type_name: TypeName,
     /// The number that the attempt has if this ticket leads to a grant.
     pub attempt: Attempt,
+    /// The task's priority; absent in the message: the default.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: Priority,
     /// The installation whose task it is.
     pub installation: InstallationId,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_default(priority: &Priority) -> bool {
+    *priority == Priority::DEFAULT
 }
 
 /// A worker's report of a grant: the result or the failure. A release is reported over HTTP.
@@ -224,12 +232,13 @@ mod tests {
     fn ticket() -> Ticket {
         let id = "019abe40-7c1e-7d52-8f6a-3f0c5a9be2d1".parse().unwrap();
         let installation = "b2f7c4de-8a51-4c0e-9d36-71e5a0f4c8b3".parse().unwrap();
-        Ticket { id, type_name: "GENERATE_LOGIN".parse().unwrap(), attempt: 1, installation }
+        let type_name = "GENERATE_LOGIN".parse().unwrap();
+        Ticket { id, type_name, attempt: 1, priority: Priority::DEFAULT, installation }
     }
 
     fn result_message(reported: AttemptOutcome, retry: Option<RetryHint>) -> ResultMessage {
         let claim = "6f1c2d0e-58b7-4a52-9d3c-0c3a1f8e7b64".parse().unwrap();
-        let Ticket { id, type_name, attempt, installation } = ticket();
+        let Ticket { id, type_name, attempt, installation, .. } = ticket();
         let report = Report { id, type_name, attempt, claim, reported, retry, trace: None };
         ResultMessage { installation, worker: "rig-7".parse().unwrap(), report }
     }
@@ -240,8 +249,11 @@ mod tests {
             let line = format!("payload: {}", std::str::from_utf8(message).unwrap());
             assert!(DOCUMENT.lines().any(|found| found.trim() == line), "not in docs/asyncapi.yaml: {line}");
         };
-        assert_documented(&ticket().encode());
-        assert_eq!(Ticket::decode(&ticket().encode()).unwrap(), ticket());
+        for priority in [Priority::DEFAULT, 9.try_into().unwrap()] {
+            let ticket = Ticket { priority, ..ticket() };
+            assert_documented(&ticket.encode());
+            assert_eq!(Ticket::decode(&ticket.encode()).unwrap(), ticket);
+        }
         let result = RawJson::parse(r#""q7Zp2LmX0a""#.to_owned()).unwrap();
         let error = AttemptOutcome::Error("the mail server is away".to_owned());
         for (reported, retry) in

@@ -18,6 +18,9 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 /// Tasks that one claim request may name by id, ask slots for, or decline.
 pub const MAX_TASKS_PER_CLAIM: usize = 1000;
 
+/// The greatest `minAgeMs` of a claim by type, in milliseconds.
+pub const MAX_MIN_AGE_MS: u64 = 60_000;
+
 /// Tasks that a user may submit in one batch.
 pub const MAX_TASKS_PER_BATCH: usize = 1000;
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use database::DatabaseError;
+use domain::Priority;
 
 /// Declares a row as a struct whose fields are read by the names of their columns, on either database.
 ///
@@ -41,6 +42,16 @@ pub(crate) fn parse_column<T: FromStr>(
     text: &str,
 ) -> Result<T, DatabaseError> {
     text.parse().map_err(|_| corrupt(table, row, format!("{text:?} is not a value that Tasker writes")))
+}
+
+/// The priority of a column, of the row of `table` with the key `row`.
+pub(crate) fn decode_priority(
+    table: &'static str,
+    row: impl Display,
+    number: i16,
+) -> Result<Priority, DatabaseError> {
+    let priority = u8::try_from(number).ok().and_then(|number| number.try_into().ok());
+    priority.ok_or_else(|| corrupt(table, row, format!("{number} is not a priority")))
 }
 
 /// The error of a row that cannot be read.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use domain::limits::MAX_TASKS_PER_CLAIM;
+use domain::limits::{MAX_MIN_AGE_MS, MAX_TASKS_PER_CLAIM};
 use domain::problem_types::workers::{
     IDS_OUT_OF_RANGE, MIN_AGE_OUT_OF_RANGE, PULL_OUT_OF_RANGE, TOO_MANY_DECLINED, WAIT_OUT_OF_RANGE,
 };
@@ -28,9 +28,6 @@ use crate::error::ApiError;
 use crate::lifecycle::claim::{TimedGrant, grants_under_claim};
 use crate::lifecycle::worker_name::check_name;
 use crate::long_poll::queue::MAX_WAIT;
-
-/// The greatest `minAgeMs` of a claim by type.
-const MAX_MIN_AGE_MS: u64 = 60_000;
 
 /// The query of a claim of one task; the spellings of the parameter that older clients use are accepted too.
 #[derive(Debug, Deserialize)]

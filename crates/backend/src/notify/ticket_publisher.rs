@@ -16,7 +16,7 @@ impl TicketPublisher {
     /// Publishes the first ticket of a task that has just been committed.
     pub(crate) fn publish_accepted(&self, task: &Submission) {
         let (id, type_name, installation) = (task.id, task.type_name.clone(), self.installation);
-        let ticket = Ticket { id, type_name, attempt: 1, installation };
+        let ticket = Ticket { id, type_name, attempt: 1, priority: task.options.priority, installation };
         self.broker.publish_ticket(&task.queue, &ticket, task.trace, None);
     }
 
@@ -24,7 +24,8 @@ impl TicketPublisher {
     /// republication. `true`: it is on its way.
     pub(crate) fn publish_ready(&self, task: &ReadyTask, republish_round: Option<u64>) -> bool {
         let (id, type_name, installation) = (task.id, task.type_name.clone(), self.installation);
-        let ticket = Ticket { id, type_name, attempt: task.attempt + 1, installation };
+        let ticket =
+            Ticket { id, type_name, attempt: task.attempt + 1, priority: task.priority, installation };
         self.broker.publish_ticket(&task.queue, &ticket, None, republish_round)
     }
 }

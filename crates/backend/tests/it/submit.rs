@@ -27,7 +27,8 @@ async fn a_submitted_task_is_created_and_can_be_read() {
             json!({
                 "id": id, "type": "ECHO", "parameters": {"say": "hi"}, "status": "CREATED", "reason": null,
                 "error": null, "cancelledBy": null, "labels": {}, "creationDate": date, "notBefore": null,
-                "startDate": null, "endDate": null, "stoppedDate": null, "deadline": null, "progress": null, "ttl": 5000, "totalTtlMs": null, "priority": 4, "maxAttempts": 1, "retry": null, "rerunOf": null, "attempts": 0,
+                "startDate": null, "endDate": null, "stoppedDate": null, "deadline": null, "progress": null, "ttl": 5000, "totalTtlMs": null, "priority": 4,
+                "maxAttempts": 1, "retry": null, "after": [], "parametersFrom": {}, "rerunOf": null, "attempts": 0,
                 "workerName": null, "schedule": null, "scheduledFor": null,
             })
         );

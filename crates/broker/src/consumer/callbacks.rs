@@ -57,7 +57,9 @@ impl ConsumerContext for ConsumerCallbacks {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                tracing::debug!(partitions = partitions.count(), "partitions were assigned");
+                if partitions.count() > 0 {
+                    tracing::debug!(partitions = partitions.count(), "partitions were assigned");
+                }
             }
             Rebalance::Revoke(partitions) => {
                 tracing::debug!(partitions = partitions.count(), "partitions were revoked");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker::{Broker, ConsumeLoop, Message, MessageReceiver, ResultMessage, Role, Settings, Ticket};
-use domain::{AttemptOutcome, ClaimId, InstallationId, QueueName, RawJson, Report, TaskId};
+use domain::{AttemptOutcome, ClaimId, InstallationId, Priority, QueueName, RawJson, Report, TaskId};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -162,7 +162,13 @@ pub(crate) async fn next<M>(subscription: &mut MessageReceiver<M>) -> broker::De
 /// A ticket for a task that nobody has.
 pub(crate) fn ticket() -> Ticket {
     let type_name = "DEMO".parse().expect("a type");
-    Ticket { id: TaskId(Uuid::new_v4()), type_name, attempt: 1, installation: INSTALLATION }
+    Ticket {
+        id: TaskId(Uuid::new_v4()),
+        type_name,
+        attempt: 1,
+        priority: Priority::DEFAULT,
+        installation: INSTALLATION,
+    }
 }
 
 /// A result message with this JSON as its result.

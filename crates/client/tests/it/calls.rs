@@ -22,7 +22,7 @@ fn task(status: &str) -> Value {
     json!({
         "id": ID, "type": "ECHO", "parameters": null, "status": status, "reason": null, "error": null,
         "creationDate": "2026-11-24T09:30:00.125Z", "startDate": null, "endDate": null, "deadline": null,
-        "ttl": 5000, "priority": 4, "maxAttempts": 1, "labels": {}, "attempts": 0, "workerName": null
+        "ttl": 5000, "priority": 4, "maxAttempts": 1, "labels": {}, "after": [], "parametersFrom": {}, "attempts": 0, "workerName": null
     })
 }
 

@@ -70,8 +70,8 @@ pub struct Pull {
     /// How many tasks to grant at most, 1 to 1000.
     #[schema(minimum = 1, maximum = 1000)]
     pub slots: u32,
-    /// Grant only tasks that have been ready for at least this long, in milliseconds; at most 60,000. An idle worker
-    /// takes over tasks in this way whose tickets wait for a busy worker.
+    /// Grant only tasks that have been ready for at least this long, in milliseconds, or whose priority is above the default; at most
+    /// 60,000. An idle worker takes over tasks in this way whose tickets wait for a busy worker, and a busy one tasks of high priority.
     #[serde(default)]
     #[schema(maximum = 60_000)]
     pub min_age_ms: u64,

@@ -21,12 +21,12 @@ const POSTGRES: &str = "
     )
     update unfinished_task u set phase = 1, ready_at = (select now_us())
     from due where u.id = due.id
-    returning u.id, u.type as name, u.queue, u.attempt, u.ready_at";
+    returning u.id, u.type as name, u.queue, u.attempt, u.priority, u.ready_at";
 
 const SQLITE: &str = "
     update unfinished_task set phase = 1, ready_at = ?2
     where id in (select id from unfinished_task where phase = 0 and ready_at <= ?2 order by ready_at limit ?1)
-    returning id, type as name, queue, attempt, ready_at";
+    returning id, type as name, queue, attempt, priority, ready_at";
 
 impl Store {
     /// Makes the delayed tasks ready whose time has come, those that have waited longest first, and returns them. It makes at

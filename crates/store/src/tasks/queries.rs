@@ -32,7 +32,7 @@ const RESULT: &str = "
     where t.id = $1 and t.owner = $2";
 
 const READY: &str = "
-    select id, type as name, queue, attempt, ready_at from unfinished_task
+    select id, type as name, queue, attempt, priority, ready_at from unfinished_task
     where type = $1 and priority = $4 and ready_at <= $2 and phase = 1
     order by ready_at limit $3";
 

@@ -1,10 +1,12 @@
 //! Rows that several operations return: tasks that a statement has ended, and tasks that are ready.
 
 use database::DatabaseError;
-use domain::{Attempt, GrantRef, QueueName, Reason, SubjectId, TaskId, Timestamp, TypeName, WorkerName};
+use domain::{
+    Attempt, GrantRef, Priority, QueueName, Reason, SubjectId, TaskId, Timestamp, TypeName, WorkerName,
+};
 use uuid::Uuid;
 
-use crate::decode::{parse_column, row_struct};
+use crate::decode::{decode_priority, parse_column, row_struct};
 
 /// A task that a statement has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct ReadyTask {
     pub queue: QueueName,
     /// The number of its last attempt; 0 if it was never claimed.
     pub attempt: Attempt,
+    /// Its priority.
+    pub priority: Priority,
     /// When it became ready, by the database's clock.
     pub since: Timestamp,
 }
@@ -120,6 +124,7 @@ row_struct! {
         name: String,
         queue: String,
         attempt: i32,
+        priority: i16,
         ready_at: i64,
     }
 }
@@ -131,6 +136,7 @@ pub(crate) fn ready_task(row: &ReadyRow) -> Result<ReadyTask, DatabaseError> {
         type_name: parse_column("unfinished_task", row.id, &row.name)?,
         queue: parse_column("unfinished_task", row.id, &row.queue)?,
         attempt: row.attempt.cast_unsigned(),
+        priority: decode_priority("unfinished_task", row.id, row.priority)?,
         since: Timestamp(row.ready_at),
     })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::limits::{MAX_SENT_RESULT_BYTES, MAX_SLOTS};
+use domain::limits::{MAX_MIN_AGE_MS, MAX_SENT_RESULT_BYTES, MAX_SLOTS};
 use secrecy::SecretString;
 use web::cors;
 
@@ -31,9 +31,6 @@ pub enum Credentials {
         secret: SecretString,
     },
 }
-
-/// The longest `minAgeMs` that a Backend accepts in a claim.
-const MAX_STEAL_AFTER_MS: u64 = 60_000;
 
 /// Heartbeat periods in `backend.worker_lost_ms`, at least: a worker may miss all heartbeats of the window but one.
 const MIN_HEARTBEATS: u64 = 3;
@@ -173,9 +170,9 @@ impl Worker {
     pub fn steal_after(&self) -> Result<Option<Duration>, ConfigError> {
         match self.steal_after_ms {
             0 => Ok(None),
-            millis @ 1..=MAX_STEAL_AFTER_MS => Ok(Some(Duration::from_millis(millis))),
+            millis @ 1..=MAX_MIN_AGE_MS => Ok(Some(Duration::from_millis(millis))),
             millis => Err(ConfigError::new(format!(
-                "worker.steal_after_ms = {millis}: at most {MAX_STEAL_AFTER_MS}, or 0 to take no tasks from the \
+                "worker.steal_after_ms = {millis}: at most {MAX_MIN_AGE_MS}, or 0 to take no tasks from the \
                  partitions of other workers"
             ))),
         }

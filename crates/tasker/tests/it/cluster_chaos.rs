@@ -53,6 +53,13 @@ fn config(kafka: &str) -> ClusterConfig {
     ClusterConfig { backends: 2, workers: 3, slots: SLOTS, kafka, settings, ..ClusterConfig::default() }
 }
 
+/// Starts a cluster to whose workers Kafka delivers tickets.
+async fn start(config: ClusterConfig) -> Cluster {
+    let mut cluster = Cluster::start_with(config).await;
+    cluster.wait_until_workers_consume_tickets();
+    cluster
+}
+
 /// The type, the parameters and the TTL (milliseconds) of a task of the mix, and how it must end.
 fn mixed_task(number: usize) -> (&'static str, Value, u64, ExpectedEnd) {
     let hour = json!({ "ms": 3_600_000 });
@@ -189,7 +196,10 @@ fn topics(cluster: &Cluster) -> KafkaTopics {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_mixed_tasks_end_as_expected_with_two_backends_and_three_workers() {
-    let mut cluster = Cluster::start_with(config(&kafka_address())).await;
+    let mut config = config(&kafka_address());
+    // On a slow machine a ticket may be later than a worker without tickets asks for its task by pull.
+    config.settings.push("worker.steal_after_ms=0".to_owned());
+    let mut cluster = start(config).await;
     assert_eq!(cluster.process_ids().len(), 5);
     let clients = clients(&cluster).await;
     let accepted = submit(&clients, 0, 10_000).await;
@@ -210,7 +220,7 @@ async fn a_worker_and_a_backend_killed_under_load_lose_nothing_over_kafka() {
     // The results that the killed worker had published lie in Kafka, some in partitions of the killed Backend. The consumer group
     // hands these partitions over when the Backend's session has expired (6 s): before that the worker must not be lost.
     config.settings.push("backend.worker_lost_ms=10000".to_owned());
-    let mut cluster = Cluster::start_with(config).await;
+    let mut cluster = start(config).await;
     let clients = clients(&cluster).await;
     let mut load = Load::start(&clients, 3000);
     load.wait_for(1000).await;
@@ -265,7 +275,7 @@ async fn kafka_may_be_down_at_the_start_and_be_killed_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_task_is_lost_when_topics_are_emptied_or_deleted_under_load() {
-    let mut cluster = Cluster::start_with(config(&kafka_address())).await;
+    let mut cluster = start(config(&kafka_address())).await;
     let (clients, topics) = (clients(&cluster).await, topics(&cluster));
     let mut load = Load::start(&clients, 3000);
     load.wait_for(500).await;
@@ -286,7 +296,7 @@ async fn no_task_is_lost_when_topics_are_emptied_or_deleted_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicated_messages_and_a_replay_from_the_start_change_nothing() {
-    let mut cluster = Cluster::start_with(config(&kafka_address())).await;
+    let mut cluster = start(config(&kafka_address())).await;
     let (clients, topics) = (clients(&cluster).await, topics(&cluster));
     let accepted = submit(&clients, 0, 1000).await;
     // Once while many of the tasks wait or run, and once when all of them have ended.
@@ -317,7 +327,7 @@ async fn no_task_is_lost_when_workers_start_and_stop_under_load() {
         let mut config = config(&kafka_address());
         (config.workers, config.slots) = (1, 16);
         config.settings.push(format!("kafka.group_protocol={protocol}"));
-        let mut cluster = Cluster::start_with(config).await;
+        let mut cluster = start(config).await;
         let clients = clients(&cluster).await;
         let mut load = Load::start(&clients, 3000);
         for step in 1..4 {
@@ -338,7 +348,7 @@ async fn no_task_is_lost_when_workers_start_and_stop_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_of_a_type_that_no_worker_runs_is_declined_and_blocks_no_other_ticket() {
-    let mut cluster = Cluster::start_with(config(&kafka_address())).await;
+    let mut cluster = start(config(&kafka_address())).await;
     let clients = clients(&cluster).await;
     let program = ApiClient::sign_in_as_program(&cluster.urls(), WORKER_CLIENT, WORKER_SECRET).await;
     program.register_operation("FOREIGN", "default").await;
@@ -355,7 +365,7 @@ async fn a_ticket_of_a_type_that_no_worker_runs_is_declined_and_blocks_no_other_
 #[tokio::test]
 async fn results_that_the_database_refuses_for_a_while_are_settled_later() {
     let config = ClusterConfig { backends: 1, workers: 1, ..config(&kafka_address()) };
-    let mut cluster = Cluster::start_with(config).await;
+    let mut cluster = start(config).await;
     let client = ApiClient::register(&cluster.urls(), "ann").await;
     rename_table(&cluster, "outcome", "away").await;
     let mut accepted = Vec::new();

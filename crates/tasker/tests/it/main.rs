@@ -25,6 +25,7 @@ mod first_tasks;
 mod foreign_text;
 mod healthcheck;
 mod idempotency_kill;
+mod kafka_priorities;
 mod kit;
 mod logs;
 mod metrics;

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
-use domain::limits::MAX_TASKS_PER_CLAIM;
+use domain::limits::{MAX_MIN_AGE_MS, MAX_TASKS_PER_CLAIM};
 use domain::{
     ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, TypeName,
     WorkerName,
@@ -43,11 +43,25 @@ impl ClaimClient {
         min_age: Duration,
         preempt: impl Future<Output = ()>,
     ) -> Option<TimedGrants> {
+        self.claim_by_type(slots, millis(min_age), millis(LONG_POLL_WAIT), preempt).await
+    }
+
+    async fn claim_by_type(
+        &self,
+        slots: usize,
+        min_age_ms: u64,
+        wait_ms: u64,
+        preempt: impl Future<Output = ()>,
+    ) -> Option<TimedGrants> {
         let slots = u32::try_from(slots.min(MAX_TASKS_PER_CLAIM)).expect("the limit fits 32 bits");
-        let target =
-            ClaimTarget::Pull(Pull { types: self.types.clone(), slots, min_age_ms: millis(min_age) });
-        let request = self.new_request(target, millis(LONG_POLL_WAIT), Vec::new());
+        let target = ClaimTarget::Pull(Pull { types: self.types.clone(), slots, min_age_ms });
+        let request = self.new_request(target, wait_ms, Vec::new());
         self.claim_until_answered(BackendRequestKind::Pull, request, preempt).await
+    }
+
+    /// Claims up to `slots` tasks whose priority is above the default, or that have been ready for a minute. Answered at once.
+    pub(crate) async fn pull_urgent(&self, slots: usize) -> Option<TimedGrants> {
+        self.claim_by_type(slots, MAX_MIN_AGE_MS, 0, pending()).await
     }
 
     /// Claims the tasks `ids`, and declines others whose type the worker does not run. Answered at once.

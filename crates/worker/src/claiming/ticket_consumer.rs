@@ -1,10 +1,14 @@
-//! Consumes the tickets of one queue: claims the tasks that they name, as many in one request as there are free slots.
+//! Consumes the tickets of one queue: claims the tasks that they name, as many in one request as there are free slots, those of the highest
+//! priority first.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use broker::{Delivery, MessageReceiver, Ticket};
 use domain::DeclinedTask;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::claiming::claim_client::ClaimClient;
 use crate::claiming::ticket_backlog::{HeldTickets, TicketBacklog};
@@ -17,13 +21,19 @@ const MAX_TICKETS_PER_CLAIM: usize = 500;
 /// need little memory, and a paused subscription takes a moment to resume.
 pub(crate) const TICKET_PREFETCH: usize = 1000;
 
+/// How long a worker that is short of slots asks for no urgent task, after it was granted none. Their tickets may lie behind those of a long
+/// backlog, which the worker does not see.
+const URGENT_PULL_PAUSE: Duration = Duration::from_secs(1);
+
 /// Consumes the tickets of one queue.
 pub(crate) struct TicketConsumer {
     slots: Arc<Slots>,
     claim_client: ClaimClient,
     subscription: MessageReceiver<Ticket>,
-    /// Received and not claimed yet, in the order of their arrival.
+    /// Received and not claimed yet: those of the highest priority first, and of these in the order of their arrival.
     tickets: VecDeque<Delivery<Ticket>>,
+    /// When urgent tasks may be asked for again.
+    next_urgent_pull: Instant,
     /// This consumer's share of the backlog, tickets of a claim that is under way included.
     held: HeldTickets,
 }
@@ -37,7 +47,8 @@ impl TicketConsumer {
         backlog: Arc<TicketBacklog>,
     ) -> Self {
         let held = HeldTickets::empty(backlog);
-        Self { slots, claim_client, subscription, tickets: VecDeque::new(), held }
+        let (tickets, next_urgent_pull) = (VecDeque::new(), Instant::now());
+        Self { slots, claim_client, subscription, tickets, next_urgent_pull, held }
     }
 
     /// Claims tasks until the worker stops. Tickets are acknowledged whatever the answer is: a task that is not granted belongs
@@ -51,19 +62,35 @@ impl TicketConsumer {
         if self.tickets.is_empty() {
             self.tickets.push_back(self.slots.run_until_stopped(self.subscription.next()).await??);
         }
+        self.take_arrived();
+        Some(())
+    }
+
+    /// Takes the tickets that have arrived, as far as there is room.
+    fn take_arrived(&mut self) {
         let room = MAX_TICKETS_PER_CLAIM.saturating_sub(self.tickets.len());
         self.tickets.extend(self.subscription.drain_ready(room));
+        // Stable, and one pass over tickets that are in order already.
+        self.tickets.make_contiguous().sort_by_key(|ticket| Reverse(ticket.message.priority));
         self.held.set(self.tickets.len());
-        Some(())
     }
 
     /// Claims the tasks of the first tickets, as many as there are free slots, and acknowledges those tickets; `None` once
     /// the worker stops.
     async fn claim_next_batch(&mut self) -> Option<()> {
-        let mut acquired = match self.slots.try_acquire() {
-            Some(acquired) => acquired,
-            None => self.held.backlog().while_waiting_for_slot(self.slots.acquire()).await?,
+        let mut acquired = if let Some(acquired) = self.slots.try_acquire() {
+            acquired
+        } else {
+            let acquired = self.held.backlog().while_waiting_for_slot(self.slots.acquire()).await?;
+            self.take_arrived();
+            acquired
         };
+        if self.tickets.len() > acquired.num_permits() && self.next_urgent_pull <= Instant::now() {
+            match self.pull_urgent(acquired).await? {
+                Some(remaining) => acquired = remaining,
+                None => return Some(()),
+            }
+        }
         let (mut ids, mut declined, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut traces = HashMap::new();
         while let Some(next) = self.tickets.front() {
@@ -92,5 +119,23 @@ impl TicketConsumer {
         }
         self.slots.dispatch(granted, acquired, &traces);
         Some(())
+    }
+
+    /// Asks for urgent tasks in the place of those that the tickets name, and dispatches what is granted. The slots that remain are returned,
+    /// if any do; the outer `None`: the worker stops.
+    async fn pull_urgent(
+        &mut self,
+        mut acquired: OwnedSemaphorePermit,
+    ) -> Option<Option<OwnedSemaphorePermit>> {
+        let granted = self.claim_client.pull_urgent(acquired.num_permits()).await?;
+        let count = granted.count();
+        if count == 0 {
+            self.next_urgent_pull = Instant::now() + URGENT_PULL_PAUSE;
+            return Some(Some(acquired));
+        }
+        tracing::debug!("{count} urgent tasks were granted by pull");
+        let remaining = acquired.split(acquired.num_permits().saturating_sub(count));
+        self.slots.dispatch(granted, acquired, &HashMap::new());
+        Some(remaining.filter(|remaining| remaining.num_permits() > 0))
     }
 }

@@ -1,10 +1,11 @@
 //! A worker with Kafka: what it claims and declines by tickets, and that an aborted worker leaves its consumer groups.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use broker::{Broker, Role, Ticket};
-use domain::{ClaimId, ClaimTarget, DeclinedTask, QueueName, TaskId};
+use domain::limits::MAX_MIN_AGE_MS;
+use domain::{ClaimId, ClaimTarget, DeclinedTask, Priority, Pull, QueueName, TaskId};
 use testkit::{kafka_address, unique_prefix};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -50,7 +51,12 @@ impl Topics {
 
     /// Publishes the ticket of a task.
     fn publish(&self, id: TaskId, name: &str) {
-        let ticket = Ticket { id, type_name: name.parse().unwrap(), attempt: 1, installation: INSTALLATION };
+        self.publish_with_priority(id, name, Priority::DEFAULT);
+    }
+
+    fn publish_with_priority(&self, id: TaskId, name: &str, priority: Priority) {
+        let ticket =
+            Ticket { id, type_name: name.parse().unwrap(), attempt: 1, priority, installation: INSTALLATION };
         assert!(self.broker.publish_ticket(&QueueName::default(), &ticket, None, None));
     }
 }
@@ -86,6 +92,39 @@ async fn a_ticket_is_claimed_by_id_or_declined_with_its_type() {
     // The steal loop may have pulled the task before Kafka was available; its ticket is claimed all the same.
     assert_eq!(claimed, [echo]);
     assert_eq!(declined, [DeclinedTask { id: foreign, type_name: "FOREIGN".parse().unwrap() }]);
+    stop.cancel();
+    in_time(worker).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_more_tickets_than_free_slots_a_worker_asks_for_urgent_tasks_and_claims_the_highest_priorities()
+{
+    let mut backend = Backend::start();
+    let topics = Topics::create().await;
+    let stop = CancellationToken::new();
+    let worker = TaskTracker::new().spawn(echo_worker(&backend, &topics).run(stop.clone()));
+    let (mut priorities, mut claimed, mut has_pulled) = (HashMap::new(), Vec::new(), false);
+    // Of 300 tickets of each kind some arrive together, however Kafka divides them into messages.
+    while !has_pulled || claimed.len() < priorities.len() {
+        if claimed.len() == priorities.len() {
+            for priority in [0, 9].repeat(300) {
+                let (id, priority) = (new_id(), Priority::try_from(priority).unwrap());
+                priorities.insert(id, priority);
+                topics.publish_with_priority(id, "ECHO", priority);
+            }
+        }
+        match backend.claim_request().await.wanted {
+            ClaimTarget::Ids(ids) => {
+                let of_request: Vec<Priority> = ids.iter().map(|id| priorities[id]).collect();
+                assert!(of_request.is_sorted_by(|before, after| before >= after), "{of_request:?}");
+                claimed.extend(ids);
+            }
+            ClaimTarget::Pull(Pull { slots, min_age_ms, .. }) => {
+                has_pulled |= min_age_ms == MAX_MIN_AGE_MS;
+                assert!((1..=4).contains(&slots));
+            }
+        }
+    }
     stop.cancel();
     in_time(worker).await.unwrap().unwrap();
 }

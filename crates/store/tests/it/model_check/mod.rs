@@ -112,7 +112,7 @@ async fn run_operations(test: &TestStore, model: &mut Model, operations: &[Opera
     }
     check_dependencies(model, &effects)?;
     if let [Call::ResolveDependents] = &*calls {
-        check_none_is_left(model)?;
+        check_none_is_left(&before, model)?;
     }
     if let ([call], [answer]) = (&*calls, &*answers) {
         call.check_alone(answer, &before, test.now())?;
@@ -145,10 +145,10 @@ fn check_dependencies(model: &Model, effects: &[Effect]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that no task is blocked that waits for no task.
-fn check_none_is_left(model: &Model) -> Result<(), String> {
+/// Checks that no task is blocked whose parents had ended before the call. One whose parent was cancelled by the call is for the next one.
+fn check_none_is_left(before: &Model, model: &Model) -> Result<(), String> {
     let is_left = |(id, task): &(&TaskId, &ModelTask)| {
-        let parents = model.statuses_of_parents(**id);
+        let parents = before.statuses_of_parents(**id);
         let is_decided =
             parents.contains(&Status::Cancelled) || parents.iter().all(|status| status.is_final());
         matches!(task.state, State::Blocked { .. }) && is_decided

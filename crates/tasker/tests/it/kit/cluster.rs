@@ -22,6 +22,9 @@ const HEARTBEAT: &str = "worker.heartbeat_ms=1000";
 /// The line of a Backend that accepts connections.
 const BACKEND_IS_READY: &str = "the Backend listens on";
 
+/// The line of a worker that Kafka delivers tickets to; it is logged at the level `broker=debug`.
+const WORKER_CONSUMES_TICKETS: &str = "partitions were assigned";
+
 /// The line of a worker that claims tasks.
 const WORKER_IS_READY: &str = "takes tasks";
 
@@ -125,6 +128,16 @@ impl Cluster {
         for Worker { process, .. } in &mut self.workers {
             if process.count_lines(WORKER_IS_READY) == 0 {
                 process.wait_for_line(WORKER_IS_READY);
+            }
+        }
+    }
+
+    /// Waits until Kafka delivers tickets to every worker: until then, workers pull all tasks. The setting `log.level` must show
+    /// [`WORKER_CONSUMES_TICKETS`].
+    pub fn wait_until_workers_consume_tickets(&mut self) {
+        for Worker { process, .. } in &mut self.workers {
+            if process.count_lines(WORKER_CONSUMES_TICKETS) == 0 {
+                process.wait_for_line(WORKER_CONSUMES_TICKETS);
             }
         }
     }
