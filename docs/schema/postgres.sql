@@ -161,6 +161,7 @@ status         text
 reason         text
 attempt        integer
 worker         text
+labels         json
 created_at     timestamp with time zone
 started_at     timestamp with time zone
 ended_at       timestamp with time zone
@@ -179,10 +180,15 @@ ran_seconds    numeric
     o.reason,
     COALESCE(o.attempt, u.attempt) AS attempt,
     COALESCE(o.worker, u.worker) AS worker,
+    t.options::json -> 'labels'::text AS labels,
     '1970-01-01 00:00:00+00'::timestamp with time zone + t.created_at::double precision * '00:00:00.000001'::interval AS created_at,
     '1970-01-01 00:00:00+00'::timestamp with time zone + COALESCE(o.started_at, u.started_at)::double precision * '00:00:00.000001'::interval AS started_at,
     '1970-01-01 00:00:00+00'::timestamp with time zone + o.ended_at::double precision * '00:00:00.000001'::interval AS ended_at,
-    '1970-01-01 00:00:00+00'::timestamp with time zone + (COALESCE(o.started_at, u.started_at) + t.ttl_ms * 1000)::double precision * '00:00:00.000001'::interval AS deadline,
+    '1970-01-01 00:00:00+00'::timestamp with time zone + COALESCE(o.started_at + o.ttl_ms * 1000,
+        CASE u.phase
+            WHEN 2 THEN u.due_at
+            ELSE NULL::bigint
+        END)::double precision * '00:00:00.000001'::interval AS deadline,
     round(t.ttl_ms::numeric / 1000.0, 3) AS ttl_seconds,
     round((COALESCE(o.started_at, u.started_at, o.ended_at, now_us()) - t.created_at)::numeric / 1000000.0, 3) AS waited_seconds,
     round((COALESCE(o.ended_at, now_us()) - COALESCE(o.started_at, u.started_at))::numeric / 1000000.0, 3) AS ran_seconds

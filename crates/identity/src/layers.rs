@@ -84,11 +84,13 @@ fn guard(routes: Router, answers: LayerResponses, settings: &Settings, origins: 
     let origins = iter::once(&settings.issuer).chain(origins).map(String::as_str);
     let csrf = csrf::layer(origins, answers.cross_site).expect("the settings were checked");
     let time_limit = TimeLimit::new(TIME_LIMIT, answers.timed_out);
-    request_encoding::decode(routes, answers.unsupported_encoding)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn_with_state(time_limit, timeout::enforce))
-        .layer(csrf)
-        .layer(catch_panic::layer(answers.panicked))
+    // The outermost first.
+    request_encoding::decode(routes, answers.unsupported_encoding).layer((
+        catch_panic::layer(answers.panicked),
+        csrf,
+        from_fn_with_state(time_limit, timeout::enforce),
+        DefaultBodyLimit::max(MAX_BODY_BYTES),
+    ))
 }
 
 /// Completes a request even if its client disconnects, so that what it writes is audited.
@@ -102,9 +104,10 @@ pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
     // With `no-referrer` browsers post forms over plain HTTP with `Origin: null`, which the guard against other sites refuses.
     let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY).referrer_policy("same-origin");
     let routes = if settings.is_https() { routes.layer(from_fn(hsts::add)) } else { routes };
-    routes
-        .layer(from_fn(request_log::record))
-        .layer(from_fn(request_id::assign))
-        .layer(from_fn_with_state(settings.trusted_proxies.clone(), client_address::determine))
-        .layer(from_fn_with_state(headers, security_headers::set))
+    routes.layer((
+        from_fn_with_state(headers, security_headers::set),
+        from_fn_with_state(settings.trusted_proxies.clone(), client_address::determine),
+        from_fn(request_id::assign),
+        from_fn(request_log::record),
+    ))
 }

@@ -1,26 +1,37 @@
-//! What lists and counts cost among a million ended and a hundred thousand waiting tasks of one owner.
+//! What lists, counts, submissions and claims cost among a million ended, a hundred thousand waiting and ten thousand delayed tasks of one
+//! owner.
 //!
 //! `scripts/with-postgres cargo bench --workspace --bench lists` fills a database of each kind and prints how long each request takes, and by
-//! how much the memory of the process has grown at most. `TASKER_BENCH_TASKS=11000` makes it smaller.
+//! how much the memory of the process has grown at most. Submissions and claims are measured in turn with those of an empty database.
+//! `TASKER_BENCH_TASKS=11100` makes it smaller.
 #![expect(clippy::unwrap_used, reason = "a measurement that fails ends with a panic that names the line")]
 #![expect(clippy::print_stdout, reason = "the table is the output")]
+#![expect(clippy::cast_precision_loss, reason = "the figures are rounded when printed")]
 #![expect(clippy::disallowed_methods, reason = "an environment variable says how many tasks there are")]
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use database::{Db, ProcessClock};
-use domain::{OwnerId, PageRequest, Status, TaskFilter, TaskOrder};
+use domain::{
+    ClaimId, InstanceId, NotBefore, OwnerId, PageRequest, Status, SubjectId, Submission, TaskFilter,
+    TaskOptions, TaskOrder, Ttl, WorkerProcess,
+};
 use sqlx::{AssertSqlSafe, Executor};
-use store::Store;
+use store::{PullRequest, Store};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
 /// The owner of every task.
 const OWNER: OwnerId = OwnerId(Uuid::from_u128(0xA));
 
-/// The statements that insert `tasks` tasks: every eleventh waits, the others have ended. Every 100,000th has the type RARE and the
-/// label `run:rare`, and if it has ended it is CANCELLED; every second has the label `team:payments`.
+/// How often submissions and claims are measured, each time so many batches of so many tasks.
+const ROUNDS: usize = 7;
+const BATCHES: usize = 40;
+const BATCH: usize = 50;
+
+/// The statements that insert `tasks` tasks: of 111 ten wait, one is delayed, and the others have ended. Every 100,000th has the type RARE
+/// and the label `run:rare`, and if it has ended it is CANCELLED; every second has the label `team:payments`.
 fn fill(is_postgres: bool, tasks: u32) -> [String; 5] {
     let (numbers, id, owner, labels) = if is_postgres {
         (
@@ -52,10 +63,12 @@ fn fill(is_postgres: bool, tasks: u32) -> [String; 5] {
         select id, owner, type, case type when 'RARE' then 'CANCELLED' else 'FINISHED' end,
             case type when 'RARE' then 'REQUESTED' end, 1, created_at, created_at, 5000, 'w',
             case type when 'ECHO' then '1' end
-        from task where (created_at / 1000) % 11 <> 0"
+        from task where (created_at / 1000) % 111 < 100"
             .to_owned(),
         "insert into unfinished_task (id, owner, type, queue, phase, priority, ready_at, due_at, attempt, retries_left)
-        select id, owner, type, queue, 1, 4, created_at, 9000000000000000, 0, 0 from task where (created_at / 1000) % 11 = 0"
+        select id, owner, type, queue, case (created_at / 1000) % 111 when 110 then 0 else 1 end, 4,
+            case (created_at / 1000) % 111 when 110 then 8000000000000000 else created_at end, 9000000000000000, 0, 0
+        from task where (created_at / 1000) % 111 >= 100"
             .to_owned(),
         if is_postgres { "vacuum analyze" } else { "pragma wal_checkpoint(truncate)" }.to_owned(),
     ]
@@ -63,7 +76,7 @@ fn fill(is_postgres: bool, tasks: u32) -> [String; 5] {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let tasks = std::env::var("TASKER_BENCH_TASKS").map_or(1_100_000, |tasks| tasks.parse().unwrap());
+    let tasks = std::env::var("TASKER_BENCH_TASKS").map_or(1_110_000, |tasks| tasks.parse().unwrap());
     for scratch in [TestDatabase::sqlite(), TestDatabase::postgres().await] {
         let store = Store::new(scratch.open(), ProcessClock::default());
         store.migrate().await.unwrap();
@@ -77,12 +90,75 @@ async fn main() {
                 pools.write.close().await;
             }
         }
-        measure(&store).await;
+        measure_lists(&store).await;
+        let empty = if is_postgres { TestDatabase::postgres().await } else { TestDatabase::sqlite() };
+        let empty_store = Store::new(empty.open(), ProcessClock::default());
+        empty_store.migrate().await.unwrap();
+        measure_writes(&store, &empty_store).await;
         store.close().await;
+        empty_store.close().await;
     }
 }
 
-async fn measure(store: &Store) {
+/// Prints what submissions and claims cost, and what they cost in an empty database.
+async fn measure_writes(store: &Store, empty: &Store) {
+    let mut medians = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+    for _ in 0..ROUNDS {
+        for (store, [submits, claims]) in [store, empty].into_iter().zip(&mut medians) {
+            let began = Instant::now();
+            for _ in 0..BATCHES {
+                let tasks: Vec<Submission> = (0..BATCH).map(|_| submission(store)).collect();
+                store.submit(&tasks).await.unwrap();
+            }
+            submits.push(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            for _ in 0..BATCHES {
+                let (requests, types) = ([pull()], ["ECHO".parse().unwrap()]);
+                let pulled = store.claim_by_type(&requests, &types, Duration::ZERO).await.unwrap();
+                assert_eq!(pulled.granted.len(), BATCH);
+            }
+            claims.push(began.elapsed().as_secs_f64());
+        }
+    }
+    let [full, empty] = medians.map(|of_store| of_store.map(median));
+    for (name, full, empty) in [("submit", full[0], empty[0]), ("claim", full[1], empty[1])] {
+        let each = |seconds: f64| seconds * 1e6 / (BATCHES * BATCH) as f64;
+        println!(
+            "  {name} in batches of {BATCH}: {:.1} µs each, {:.1} µs in an empty database, ratio {:.2}",
+            each(full),
+            each(empty),
+            full / empty
+        );
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn submission(store: &Store) -> Submission {
+    Submission {
+        id: store.new_task_id(),
+        owner: OWNER,
+        type_name: "ECHO".parse().unwrap(),
+        queue: "default".parse().unwrap(),
+        parameters: None,
+        not_before: NotBefore::Submission,
+        ttl: Ttl::try_from(3_600_000).unwrap(),
+        start_within: Ttl::DEFAULT_MAX,
+        trace: None,
+        options: TaskOptions::default(),
+    }
+}
+
+fn pull() -> PullRequest {
+    let (name, subject, instance) = ("w".parse().unwrap(), SubjectId(Uuid::nil()), InstanceId::random());
+    let (claim, slots) = (ClaimId::random(), u32::try_from(BATCH).unwrap());
+    PullRequest { claim, worker: WorkerProcess { name, subject, instance }, slots, is_first_look: true }
+}
+
+async fn measure_lists(store: &Store) {
     let all = TaskFilter::UNFILTERED;
     let label = |text: &str| vec![text.parse().unwrap()];
     let cases = [

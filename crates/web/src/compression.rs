@@ -23,7 +23,7 @@ pub fn gzip<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     let is_worth_it = SizeAbove::new(MIN_BYTES).and(NotForContentType::IMAGES).and(NotForContentType::SSE);
     let layer = CompressionLayer::new().gzip(true).no_br().no_deflate().no_zstd();
     let layer = layer.quality(CompressionLevel::Fastest).compress_when(is_worth_it);
-    routes.layer(layer).layer(from_fn(overlook_other_encodings))
+    routes.layer((from_fn(overlook_other_encodings), layer))
 }
 
 /// Middleware that leaves of `Accept-Encoding` what it says of gzip. The layer would change the status of an answer to 406 where the

@@ -1,5 +1,7 @@
 //! Path normalization: the fixed segments of a path match in any case, and a slash at the end does not count.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Uri;
@@ -8,11 +10,13 @@ use tower::ServiceExt;
 
 /// The route templates of a service, as its router has them (`/api/Task/{id}/result`). They say which segments are fixed and how
 /// these are spelt, so that no second list of them is needed.
+///
+/// Cheap to clone: every layer around a router clones what is inside for each request.
 #[derive(Debug, Clone, Default)]
-pub struct Templates(Vec<Vec<Segment>>);
+pub struct Templates(Arc<[Vec<Segment>]>);
 
 /// A part of a template between two slashes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Segment {
     Literal(String),
     /// `{id}`: one segment, whose case is significant.
@@ -33,7 +37,7 @@ impl Templates {
         let mut templates: Vec<Vec<Segment>> = templates.into_iter().map(template).collect();
         // Of several templates that match a path the first counts, as in the router: the one with the earlier literal.
         templates.sort_by_key(|template| template.iter().map(Segment::precedence).collect::<Vec<_>>());
-        Self(templates)
+        Self(templates.into())
     }
 
     /// The spelling of `path` that the router knows: fixed segments as in the template that matches, parameters as they

@@ -16,7 +16,7 @@ use crate::problem;
 /// more than that is kept in memory. An encoding other than gzip is answered with `refused`, whose status is 415, and
 /// `Accept-Encoding` (RFC 7694).
 pub fn decode<S: Clone + Send + Sync + 'static>(routes: Router<S>, refused: fn() -> Response) -> Router<S> {
-    routes.layer(RequestDecompressionLayer::new()).layer(from_fn_with_state(refused, refuse_others))
+    routes.layer((from_fn_with_state(refused, refuse_others), RequestDecompressionLayer::new()))
 }
 
 /// A problem document (RFC 9457) that refuses an encoding.

@@ -143,9 +143,8 @@ impl EventStream {
     /// Events may have been missed: a stream about one task is told how the task is now, the others that they must read the list.
     async fn add_missed(&mut self, text: &mut String) {
         let Reader::Task { owner, id, last, .. } = &mut self.reader else { return text.push_str(RESET) };
-        match self.app.store.get(*owner, *id).await {
-            Ok(Some(task)) => {
-                let event = TaskEvent::last_of(&task);
+        match self.app.store.last_event(*owner, *id).await {
+            Ok(Some(event)) => {
                 if last.as_ref().is_none_or(|last| event.follows(last)) {
                     self.is_over = event.event == TaskEventKind::Ended;
                     text.push_str(&text_of_task_event(&event));

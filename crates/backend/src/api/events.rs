@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{OwnerId, TaskEvent, TaskId};
+use domain::{OwnerId, TaskId};
 use uuid::Uuid;
 
 use crate::api::event_stream::{END_OF_TASK, EventStream, Reader};
@@ -41,11 +41,11 @@ pub(crate) async fn of_task(
 ) -> Result<Response, ApiError> {
     // Subscribed before the task is read: no change between the two is missed.
     let subscription = app.notifier.subscribe_to_events(owner, Topic::Task(id), None)?;
-    let task = app.store.get(owner, id).await?.ok_or(ApiError::NoTask)?;
-    if task.status.is_final() && last_event_id(&headers) == Some(END_OF_TASK) {
+    let event = app.store.last_event(owner, id).await?.ok_or(ApiError::NoTask)?;
+    if event.status.is_final() && last_event_id(&headers) == Some(END_OF_TASK) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let reader = Reader::Task { owner, id, now: Some(Box::new(TaskEvent::last_of(&task))), last: None };
+    let reader = Reader::Task { owner, id, now: Some(Box::new(event)), last: None };
     Ok(EventStream::new(app, caller, subscription, reader).into_response())
 }
 

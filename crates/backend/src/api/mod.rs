@@ -174,20 +174,22 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
     let router = compression::gzip(api.merge(pages))
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoMethod });
-    let router = request_encoding::decode(router, request_encoding::problem)
-        .layer(from_fn_with_state(time_limit, timeout::enforce))
-        .layer(catch_panic::layer(catch_panic::internal_error))
-        .layer(from_fn_with_state(TRACE_ROOTS, request_span::record))
-        .layer(from_fn_with_state(REQUEST_SECONDS, request_metrics::measure))
-        .layer(from_fn(request_log::record))
-        .layer(from_fn(request_id::assign))
-        .layer(from_fn_with_state(app.settings.trusted_proxies.clone(), client_address::determine))
-        .layer(from_fn_with_state(Realm::new(app.token_verifier.issuer()), bearer::add_realm))
-        .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set))
-        .layer(cors::layer(&app.settings.cors_origins))
-        .layer(DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES))
-        .with_state(app);
-    normalize_path::apply(router, templates)
+    // The outermost first. One call for all of them: the router boxes the result of each call, and clones it for each request.
+    let layers = (
+        DefaultBodyLimit::max(app.settings.max_parameters + BODY_OVERHEAD_BYTES),
+        cors::layer(&app.settings.cors_origins),
+        from_fn_with_state(SecurityHeaders::new(), security_headers::set),
+        from_fn_with_state(Realm::new(app.token_verifier.issuer()), bearer::add_realm),
+        from_fn_with_state(app.settings.trusted_proxies.clone(), client_address::determine),
+        from_fn(request_id::assign),
+        from_fn(request_log::record),
+        from_fn_with_state(REQUEST_SECONDS, request_metrics::measure),
+        from_fn_with_state(TRACE_ROOTS, request_span::record),
+        catch_panic::layer(catch_panic::internal_error),
+        from_fn_with_state(time_limit, timeout::enforce),
+    );
+    let router = request_encoding::decode(router, request_encoding::problem).layer(layers);
+    normalize_path::apply(router.with_state(app), templates)
 }
 
 /// How long a request with `Prefer: wait=N` may wait.

@@ -59,7 +59,9 @@ async fn the_stream_of_a_task_begins_with_the_task_as_it_is_and_ends_with_it() {
         worker.report(&first, json!("released")).await;
         assert_eq!(reader.expect("attemptEnded").await.data["attempt"], 1);
         let mut late = EventReader::open(&user, &of_task(&id), None).await;
-        assert_eq!(late.expect("attemptEnded").await.data["status"], "CREATED");
+        let released = late.expect("attemptEnded").await.data;
+        assert_eq!((&released["status"], &released["reason"]), (&json!("CREATED"), &Value::Null));
+        assert_eq!((&released["workerName"], &released["startDate"]), (&json!("w"), &started["startDate"]));
         let second = worker.claim_one(&id, "w").await;
         assert_eq!(reader.expect("started").await.data["attempt"], 2);
         assert_eq!(late.expect("started").await.data["attempt"], 2);
@@ -249,6 +251,28 @@ async fn created_elsewhere(user: &ApiClient<'_>, reader: &mut EventReader) -> St
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_event_of_an_attempt_that_failed_says_why() {
+    on_each_database(async |service| {
+        let (user, worker) = (service.user(), service.worker());
+        let retry = json!({"backoffMs": 3_600_000});
+        let id =
+            user.submit(json!({"type": "ECHO", "ttl": 60_000, "maxAttempts": 2, "retry": retry})).await.id();
+        let mut reader = EventReader::open(&user, &of_task(&id), None).await;
+        reader.expect("created").await;
+        let grant = worker.claim_one(&id, "w").await;
+        reader.expect("started").await;
+        worker.report(&grant, json!({"error": "out of paper"})).await;
+        let mut late = EventReader::open(&user, &of_task(&id), None).await;
+        for reader in [&mut reader, &mut late] {
+            let event = reader.expect("attemptEnded").await.data;
+            let told = [&event["status"], &event["reason"], &event["workerName"], &event["endDate"]];
+            assert_eq!(told, [&json!("CREATED"), &json!("OPERATION_FAILED"), &json!("w"), &Value::Null]);
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub struct TaskEvent {
     pub type_name: TypeName,
     /// The status that the task got by this event.
     pub status: Status,
-    /// Why the task was cancelled.
+    /// Why the task was cancelled, or why the attempt ended (`attemptEnded`; `null`: its worker has released it).
     pub reason: Option<Reason>,
     /// The number of the attempt; 0 before the first.
     #[schema(value_type = u32, minimum = 0, maximum = 2_147_483_647)]
@@ -82,7 +82,7 @@ impl fmt::Display for TaskEventKind {
 }
 
 impl TaskEvent {
-    /// The last event of a task that is as `task`.
+    /// The last event of a task that is as `task`, without what only its attempts say.
     pub fn last_of(task: &Task) -> Self {
         let event = match task.status {
             Status::Created if task.attempts == 0 => TaskEventKind::Created,

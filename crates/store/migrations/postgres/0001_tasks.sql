@@ -218,10 +218,12 @@ select t.id, t.owner, t.type,
     o.reason,
     coalesce(o.attempt, u.attempt) as attempt,
     coalesce(o.worker, u.worker) as worker,
+    t.options::json->'labels' as labels,
     timestamptz 'epoch' + t.created_at * interval '1 microsecond' as created_at,
     timestamptz 'epoch' + coalesce(o.started_at, u.started_at) * interval '1 microsecond' as started_at,
     timestamptz 'epoch' + o.ended_at * interval '1 microsecond' as ended_at,
-    timestamptz 'epoch' + (coalesce(o.started_at, u.started_at) + t.ttl_ms * 1000) * interval '1 microsecond' as deadline,
+    timestamptz 'epoch' + coalesce(o.started_at + o.ttl_ms * 1000, case u.phase when 2 then u.due_at end)
+        * interval '1 microsecond' as deadline,
     round(t.ttl_ms / 1000.0, 3) as ttl_seconds,
     round((coalesce(o.started_at, u.started_at, o.ended_at, now_us()) - t.created_at) / 1000000.0, 3) as waited_seconds,
     round((coalesce(o.ended_at, now_us()) - coalesce(o.started_at, u.started_at)) / 1000000.0, 3) as ran_seconds

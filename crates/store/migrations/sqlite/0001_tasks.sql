@@ -207,11 +207,12 @@ select
     o.reason,
     coalesce(o.attempt, u.attempt) as attempt,
     coalesce(o.worker, u.worker) as worker,
+    t.options->'labels' as labels,
     strftime('%Y-%m-%dT%H:%M:%fZ', t.created_at / 1000000.0, 'unixepoch') as created_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(o.started_at, u.started_at) / 1000000.0, 'unixepoch') as started_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', o.ended_at / 1000000.0, 'unixepoch') as ended_at,
-    strftime('%Y-%m-%dT%H:%M:%fZ', (coalesce(o.started_at, u.started_at) + t.ttl_ms * 1000) / 1000000.0, 'unixepoch')
-        as deadline,
+    strftime('%Y-%m-%dT%H:%M:%fZ',
+        coalesce(o.started_at + o.ttl_ms * 1000, case u.phase when 2 then u.due_at end) / 1000000.0, 'unixepoch') as deadline,
     round(t.ttl_ms / 1000.0, 3) as ttl_seconds,
     round((coalesce(o.started_at, u.started_at, o.ended_at, (julianday('now') - 2440587.5) * 86400000000) - t.created_at)
         / 1000000.0, 3) as waited_seconds,

@@ -29,6 +29,34 @@ const POSTGRES: &str = select_tasks!("unnest($1::uuid[]) as changed (id) join ta
 const SQLITE: &str =
     select_tasks!("json_each(?1) as changed join task t on t.id = unhex(changed.value, '-')");
 
+macro_rules! select_attempts {
+    ($changes:literal) => {
+        concat!(
+            "select a.id, a.attempt, a.reason, a.worker, a.started_at from ",
+            $changes,
+            " join attempt a on a.id = changed.id and a.attempt = changed.attempt"
+        )
+    };
+}
+
+const ATTEMPTS_POSTGRES: &str =
+    select_attempts!("unnest($1::uuid[], $2::integer[]) as changed (id, attempt)");
+
+const ATTEMPTS_SQLITE: &str = select_attempts!(
+    "(select unhex(value->>0, '-') as id, value->>1 as attempt from json_each(?1)) as changed"
+);
+
+row_struct! {
+    /// An attempt that ended without its task.
+    struct AttemptRow {
+        id: Uuid,
+        attempt: i32,
+        reason: Option<String>,
+        worker: String,
+        started_at: i64,
+    }
+}
+
 row_struct! {
     struct ChangedRow {
         id: Uuid,
@@ -83,9 +111,64 @@ impl Store {
             }
         };
         let rows: HashMap<Uuid, ChangedRow> = rows.into_iter().map(|row| (row.id, row)).collect();
-        let events = changes.iter().filter_map(|change| event(*change, rows.get(&change.id.0)?).transpose());
-        events.collect()
+        let attempts = self.ended_attempts(changes).await?;
+        let mut events = Vec::with_capacity(changes.len());
+        for change in changes {
+            let Some(row) = rows.get(&change.id.0) else { continue };
+            let Some(mut event) = event(*change, row)? else { continue };
+            if let Some(attempt) = attempts.get(&(change.id.0, change.attempt))
+                && change.kind == TaskEventKind::AttemptEnded
+            {
+                add_attempt(&mut event.event, attempt)?;
+            }
+            events.push(event);
+        }
+        Ok(events)
     }
+
+    /// The last event of the task `id` of `owner`, from the tables; `None` if there is no such task or it is another owner's.
+    pub async fn last_event(&self, owner: OwnerId, id: TaskId) -> Result<Option<TaskEvent>, DatabaseError> {
+        let Some(task) = self.get(owner, id).await? else { return Ok(None) };
+        let event = TaskEvent::last_of(&task);
+        if event.event == TaskEventKind::AttemptEnded {
+            let change = TaskChange { id, kind: event.event, attempt: event.attempt };
+            let with_attempt = self.task_events(&[change]).await?.pop();
+            return Ok(Some(with_attempt.map_or(event, |found| found.event)));
+        }
+        Ok(Some(event))
+    }
+
+    /// The attempts that have ended according to `changes`, by task and number.
+    async fn ended_attempts(
+        &self,
+        changes: &[TaskChange],
+    ) -> Result<HashMap<(Uuid, Attempt), AttemptRow>, DatabaseError> {
+        let ended = changes.iter().filter(|change| change.kind == TaskEventKind::AttemptEnded);
+        let (ids, attempts): (Vec<Uuid>, Vec<i32>) =
+            ended.map(|change| (change.id.0, change.attempt.cast_signed())).unzip();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows: Vec<AttemptRow> = match &self.db {
+            Db::Postgres(pools) => {
+                sqlx::query_as(ATTEMPTS_POSTGRES).bind(ids).bind(attempts).fetch_all(&pools.read).await?
+            }
+            Db::Sqlite(pools) => {
+                let changes = encode_batch(ids.into_iter().zip(attempts));
+                sqlx::query_as(ATTEMPTS_SQLITE).bind(changes).fetch_all(&pools.read).await?
+            }
+        };
+        Ok(rows.into_iter().map(|row| ((row.id, row.attempt.cast_unsigned()), row)).collect())
+    }
+}
+
+/// Adds what is known of the attempt that has ended.
+fn add_attempt(event: &mut TaskEvent, attempt: &AttemptRow) -> Result<(), DatabaseError> {
+    let reason = attempt.reason.as_ref();
+    event.reason = reason.map(|reason| parse_column("attempt", attempt.id, reason)).transpose()?;
+    event.worker_name = Some(parse_column("attempt", attempt.id, &attempt.worker)?);
+    event.start_date = Some(Timestamp(attempt.started_at));
+    Ok(())
 }
 
 /// The event of a change; `None` if the row does not show it.

@@ -1,12 +1,13 @@
 //! The view `tasker_tasks`, which people query: one row for each task, with its status, instants and durations.
 
 use database::Db;
-use domain::{OwnerId, Submission, TaskId};
+use domain::{OwnerId, Submission, TaskId, TaskOptions};
+use serde_json::json;
 use sqlx::Row;
 
 use crate::kit::{ANN, SECOND, TestStore, each_database, result};
 
-/// Every column as text, in the order of the view.
+/// Every column as text.
 const POSTGRES: &str = "
     select id::text, owner::text, type, status, reason, attempt::text, worker,
         to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
@@ -14,12 +15,12 @@ const POSTGRES: &str = "
         to_char(ended_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         to_char(deadline at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
         ttl_seconds::double precision::text, waited_seconds::double precision::text,
-        ran_seconds::double precision::text
+        ran_seconds::double precision::text, labels::text
     from tasker_tasks order by id";
 
 const SQLITE: &str = "
     select id, owner, type, status, reason, cast(attempt as text), worker, created_at, started_at, ended_at, deadline,
-        cast(ttl_seconds as text), cast(waited_seconds as text), cast(ran_seconds as text)
+        cast(ttl_seconds as text), cast(waited_seconds as text), cast(ran_seconds as text), labels
     from tasker_tasks order by id";
 
 /// The columns that follow the id and the owner.
@@ -29,11 +30,11 @@ async fn rows(test: &TestStore) -> Vec<(String, String, Columns)> {
     match &test.db {
         Db::Postgres(pools) => {
             let rows = sqlx::query(POSTGRES).fetch_all(&pools.read).await.unwrap();
-            rows.iter().map(|row| (row.get(0), row.get(1), (2..14).map(|n| row.get(n)).collect())).collect()
+            rows.iter().map(|row| (row.get(0), row.get(1), (2..15).map(|n| row.get(n)).collect())).collect()
         }
         Db::Sqlite(pools) => {
             let rows = sqlx::query(SQLITE).fetch_all(&pools.read).await.unwrap();
-            rows.iter().map(|row| (row.get(0), row.get(1), (2..14).map(|n| row.get(n)).collect())).collect()
+            rows.iter().map(|row| (row.get(0), row.get(1), (2..15).map(|n| row.get(n)).collect())).collect()
         }
     }
 }
@@ -60,12 +61,12 @@ async fn the_view_shows_how_tasks_ended() {
                 finished,
                 ANN,
                 "demo.echo FINISHED - 1 w1 2027-01-15T08:00:00.000Z 2027-01-15T08:00:01.250Z \
-                2027-01-15T08:00:03.250Z 2027-01-15T08:00:06.250Z 5 1.25 2",
+                2027-01-15T08:00:03.250Z 2027-01-15T08:00:06.250Z 5 1.25 2 -",
             ),
             row(
                 cancelled,
                 ANN,
-                "demo.echo CANCELLED REQUESTED 0 - 2027-01-15T08:00:03.250Z - 2027-01-15T08:00:03.750Z - 5 0.5 -",
+                "demo.echo CANCELLED REQUESTED 0 - 2027-01-15T08:00:03.250Z - 2027-01-15T08:00:03.750Z - 5 0.5 - -",
             ),
         ];
         assert_eq!(whole_seconds(rows(&test).await), expected);
@@ -90,7 +91,9 @@ async fn the_view_counts_the_durations_of_unfinished_tasks_to_now() {
     each_database(|test| async move {
         let running = test.running().await;
         test.advance(2 * SECOND).await;
-        let created = Submission { owner: ANN, ..test.submission() };
+        let labels = serde_json::from_value(json!({"team": "payments"})).unwrap();
+        let options = TaskOptions { labels, ..TaskOptions::default() };
+        let created = Submission { owner: ANN, options, ..test.submission() };
         test.store.submit(std::slice::from_ref(&created)).await.unwrap();
         test.advance(SECOND).await;
         let mut found = whole_seconds(rows(&test).await);
@@ -104,9 +107,13 @@ async fn the_view_counts_the_durations_of_unfinished_tasks_to_now() {
                 running.id,
                 ANN,
                 "demo.echo RUNNING - 1 w1 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z - \
-                2027-01-15T08:00:05.000Z 5 0 3",
+                2027-01-15T08:00:05.000Z 5 0 3 -",
             ),
-            row(created.id, ANN, "demo.echo CREATED - 0 - 2027-01-15T08:00:02.000Z - - - 5 1 -"),
+            row(
+                created.id,
+                ANN,
+                "demo.echo CREATED - 0 - 2027-01-15T08:00:02.000Z - - - 5 1 - {\"team\":\"payments\"}",
+            ),
         ];
         assert_eq!(found, expected);
     })

@@ -132,10 +132,11 @@ impl Listener {
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
-        let router = router
-            .layer(from_fn(body_timeout::enforce))
-            .layer(from_fn_with_state(self.hosts, allowed_hosts::enforce))
-            .layer(from_fn_with_state(SecurityHeaders::new(), security_headers::set));
+        let router = router.layer((
+            from_fn_with_state(SecurityHeaders::new(), security_headers::set),
+            from_fn_with_state(self.hosts, allowed_hosts::enforce),
+            from_fn(body_timeout::enforce),
+        ));
         let router = if acceptor.is_some() { router.layer(from_fn(web::hsts::add)) } else { router };
         // The outermost: a panic in a layer outside of the service's own `catch_panic` ends no connection.
         let router = router.layer(catch_panic::layer(catch_panic::internal_error));
