@@ -21,9 +21,9 @@ const MAX_TICKETS_PER_CLAIM: usize = 500;
 /// need little memory, and a paused subscription takes a moment to resume.
 pub(crate) const TICKET_PREFETCH: usize = 1000;
 
-/// How long a worker that is short of slots asks for no urgent task, after it was granted none. Their tickets may lie behind those of a long
-/// backlog, which the worker does not see.
-const URGENT_PULL_PAUSE: Duration = Duration::from_secs(1);
+/// How often a worker that is short of slots asks for urgent tasks, at most: their tickets may lie behind those of a long backlog, which the
+/// worker does not see. Not more often, since it may be granted old tasks, too, whose tickets are then claimed in vain.
+const URGENT_PULL_PERIOD: Duration = Duration::from_secs(1);
 
 /// Consumes the tickets of one queue.
 pub(crate) struct TicketConsumer {
@@ -127,13 +127,12 @@ impl TicketConsumer {
         &mut self,
         mut acquired: OwnedSemaphorePermit,
     ) -> Option<Option<OwnedSemaphorePermit>> {
+        self.next_urgent_pull = Instant::now() + URGENT_PULL_PERIOD;
         let granted = self.claim_client.pull_urgent(acquired.num_permits()).await?;
         let count = granted.count();
-        if count == 0 {
-            self.next_urgent_pull = Instant::now() + URGENT_PULL_PAUSE;
-            return Some(Some(acquired));
+        if count > 0 {
+            tracing::debug!("{count} urgent or old tasks were granted by pull");
         }
-        tracing::debug!("{count} urgent tasks were granted by pull");
         let remaining = acquired.split(acquired.num_permits().saturating_sub(count));
         self.slots.dispatch(granted, acquired, &HashMap::new());
         Some(remaining.filter(|remaining| remaining.num_permits() > 0))
