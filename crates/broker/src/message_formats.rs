@@ -58,15 +58,10 @@ pub struct Ticket {
     /// The number that the attempt has if this ticket leads to a grant.
     pub attempt: Attempt,
     /// The task's priority; absent in the message: the default.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
     /// The installation whose task it is.
     pub installation: InstallationId,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_default(priority: &Priority) -> bool {
-    *priority == Priority::DEFAULT
 }
 
 /// A worker's report of a grant: the result or the failure. A release is reported over HTTP.

@@ -19,8 +19,7 @@ impl Priority {
     pub const DEFAULT: Self = Self(4);
 
     /// Whether it is the priority of a task whose submission names none.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-    pub(crate) fn is_default(&self) -> bool {
+    pub fn is_default(&self) -> bool {
         *self == Self::DEFAULT
     }
 

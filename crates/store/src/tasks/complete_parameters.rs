@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use crate::decode::{corrupt, parse_column, row_struct};
 use crate::store::Store;
-use crate::tasks::insert_outcome::insert_outcome;
 use crate::tasks::queries::read_options;
-use crate::tasks::resolve_dependents::{DELETE_DEPENDENCIES_SQLITE, end_on_sqlite, ended_blocked};
+use crate::tasks::resolve_dependents::{
+    DELETE_DEPENDENCIES_SQLITE, end_on_sqlite, ended_blocked, insert_dependency_failed,
+};
 use crate::tasks::rows::EndedTask;
 
 const BLOCKED: &str = "
@@ -52,14 +53,7 @@ const FAIL_POSTGRES: &str = concat!(
     ), resolved as (
         delete from dependency d using gone where d.id = gone.id
     ), ended as (",
-    insert_outcome!(
-        now: "(select now_us())",
-        status: "'CANCELLED'",
-        reason: "'DEPENDENCY_FAILED'",
-        result: "null",
-        error: "error",
-        from: "gone"
-    ),
+    insert_dependency_failed!(now: "(select now_us())", from: "gone"),
     ")
     select id, (select now_us()) from gone"
 );

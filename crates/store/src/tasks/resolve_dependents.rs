@@ -12,13 +12,28 @@ use uuid::Uuid;
 
 use crate::decode::row_struct;
 use crate::store::Store;
-use crate::tasks::insert_outcome::insert_outcome;
 use crate::tasks::rows::EndedTask;
 
 /// The most tasks that one call of [`Store::resolve_dependents`] decides.
 pub const RESOLVE_BATCH_SIZE: usize = 500;
 
 const LIMIT: i64 = RESOLVE_BATCH_SIZE.cast_signed() as i64;
+
+/// Inserts the outcomes of blocked tasks that are cancelled, each with its `error`: `$from` has their columns of `unfinished_task` and the error.
+macro_rules! insert_dependency_failed {
+    (now: $now:literal, from: $from:literal) => {
+        $crate::tasks::insert_outcome::insert_outcome!(
+            now: $now,
+            status: "'CANCELLED'",
+            reason: "'DEPENDENCY_FAILED'",
+            result: "null",
+            error: "error",
+            from: $from
+        )
+    };
+}
+
+pub(crate) use insert_dependency_failed;
 
 /// A parent of the task `c` that ended without a result, or was deleted; null if there is none.
 macro_rules! failed_parent {
@@ -68,14 +83,7 @@ macro_rules! resolve_on_postgres {
                 returning u.id, u.owner, u.type, u.attempt, u.worker, u.subject, u.started_at, u.due_at,
                     'task ' || d.failed_parent || ' did not finish' as error
             ), ended as (",
-            insert_outcome!(
-                now: "(select now_us())",
-                status: "'CANCELLED'",
-                reason: "'DEPENDENCY_FAILED'",
-                result: "null",
-                error: "error",
-                from: "gone"
-            ),
+            insert_dependency_failed!(now: "(select now_us())", from: "gone"),
             "), resolved as (
                 delete from dependency x using judged j left join decided d on d.id = j.id
                 where x.id = j.id and (not j.is_blocked or d.failed_parent is not null or not d.needs_parameters)
@@ -123,19 +131,15 @@ const FREE_SQLITE: &str = "
     from (select unhex(value->>0, '-') as id, value->>1 as ready_at, value->>2 as due_at from json_each(?1)) f
     where unfinished_task.id = f.id";
 
-pub(crate) const INSERT_OUTCOMES_SQLITE: &str = insert_outcome!(
+const INSERT_OUTCOMES_SQLITE: &str = insert_dependency_failed!(
     now: "?2",
-    status: "'CANCELLED'",
-    reason: "'DEPENDENCY_FAILED'",
-    result: "null",
-    error: "error",
     from: "(
         select u.*, value->>1 as error
         from json_each(?1) join unfinished_task u on u.id = unhex(value->>0, '-') where u.phase = -1
     )"
 );
 
-pub(crate) const DELETE_UNFINISHED_SQLITE: &str = "delete from unfinished_task where phase = -1 and id in (select unhex(value->>0, '-') from json_each(?1))";
+const DELETE_UNFINISHED_SQLITE: &str = "delete from unfinished_task where phase = -1 and id in (select unhex(value->>0, '-') from json_each(?1))";
 
 pub(crate) const DELETE_DEPENDENCIES_SQLITE: &str =
     "delete from dependency where id in (select unhex(value->>0, '-') from json_each(?1))";
