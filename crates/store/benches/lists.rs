@@ -26,7 +26,7 @@ use uuid::Uuid;
 const OWNER: OwnerId = OwnerId(Uuid::from_u128(0xA));
 
 /// How often submissions and claims are measured, each time so many batches of so many tasks.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 20;
 const BATCHES: usize = 40;
 const BATCH: usize = 50;
 
@@ -100,29 +100,32 @@ async fn main() {
     }
 }
 
-/// Prints what submissions and claims cost, and what they cost in an empty database.
+/// Prints what submissions and claims cost, and what they cost in an empty database. The batches of the two databases take turns, so that
+/// both see the same noise of the machine and of its disk.
 async fn measure_writes(store: &Store, empty: &Store) {
-    let mut medians = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+    let mut batches = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
     for _ in 0..ROUNDS {
-        for (store, [submits, claims]) in [store, empty].into_iter().zip(&mut medians) {
-            let began = Instant::now();
-            for _ in 0..BATCHES {
+        for batch in 0..BATCHES {
+            for (store, [submits, _]) in in_turn(batch, [store, empty], &mut batches) {
                 let tasks: Vec<Submission> = (0..BATCH).map(|_| submission(store)).collect();
+                let began = Instant::now();
                 store.submit(&tasks).await.unwrap();
+                submits.push(began.elapsed().as_secs_f64());
             }
-            submits.push(began.elapsed().as_secs_f64());
-            let began = Instant::now();
-            for _ in 0..BATCHES {
+        }
+        for batch in 0..BATCHES {
+            for (store, [_, claims]) in in_turn(batch, [store, empty], &mut batches) {
                 let (requests, types) = ([pull()], ["ECHO".parse().unwrap()]);
+                let began = Instant::now();
                 let pulled = store.claim_by_type(&requests, &types, Duration::ZERO).await.unwrap();
+                claims.push(began.elapsed().as_secs_f64());
                 assert_eq!(pulled.granted.len(), BATCH);
             }
-            claims.push(began.elapsed().as_secs_f64());
         }
     }
-    let [full, empty] = medians.map(|of_store| of_store.map(median));
+    let [full, empty] = batches.map(|of_store| of_store.map(median));
     for (name, full, empty) in [("submit", full[0], empty[0]), ("claim", full[1], empty[1])] {
-        let each = |seconds: f64| seconds * 1e6 / (BATCHES * BATCH) as f64;
+        let each = |seconds: f64| seconds * 1e6 / BATCH as f64;
         println!(
             "  {name} in batches of {BATCH}: {:.1} µs each, {:.1} µs in an empty database, ratio {:.2}",
             each(full),
@@ -130,6 +133,17 @@ async fn measure_writes(store: &Store, empty: &Store) {
             full / empty
         );
     }
+}
+
+/// The two stores, each with what was measured of it: every second batch the other one comes first.
+fn in_turn<'a, T>(
+    batch: usize,
+    stores: [&'a Store; 2],
+    measured: &'a mut [T; 2],
+) -> Vec<(&'a Store, &'a mut T)> {
+    let mut pairs: Vec<_> = stores.into_iter().zip(measured).collect();
+    pairs.rotate_left(batch % 2);
+    pairs
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
