@@ -84,13 +84,30 @@ pub enum ExecutionIsolation {
     /// the code stops is not, since code without an await runs on.
     #[default]
     Async,
+    /// The operation of a worker's own program runs in a process of its own, which is killed with all its descendants when its task ends.
+    Process,
+    /// Any program runs as a process, which is killed with all its descendants when its task ends.
+    Exec,
+    /// A request to a URL, whose connection is closed when its task ends. What the server does then is up to the server.
+    Http,
 }
 
 impl ExecutionIsolation {
+    /// Every level.
+    pub const ALL: [Self; 4] = [Self::Async, Self::Process, Self::Exec, Self::Http];
+
+    /// Whether the level runs processes under a supervisor, which kills them.
+    pub const fn is_supervised(self) -> bool {
+        matches!(self, Self::Process | Self::Exec)
+    }
+
     /// The level's name in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Async => "async",
+            Self::Process => "process",
+            Self::Exec => "exec",
+            Self::Http => "http",
         }
     }
 }

@@ -29,6 +29,9 @@ use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 
 fn main() -> ExitCode {
+    if let Some(exit) = worker::run_role() {
+        return exit;
+    }
     let ended = run(Tasker::from_arguments());
     let exit = ended.unwrap_or_else(|error| {
         if terminal::is_broken_pipe(&error) {

@@ -19,6 +19,12 @@ pub enum WorkerError {
         #[source]
         source: ClientError,
     },
+    /// This process was started as a supervisor by a worker of the same program, whose `main` does not call
+    /// [`run_process`](crate::run_process) first.
+    #[error(
+        "this process was started as a supervisor, but the program does not call `worker::run_process` first in `main`"
+    )]
+    RoleIgnored,
     /// The consumers of the operations' queues cannot be created: librdkafka refuses a setting.
     #[error("cannot subscribe to the queues of the operations")]
     MessageReceiver(#[from] BrokerError),

@@ -1,8 +1,8 @@
 //! The metrics of a worker.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use domain::TypeName;
+use domain::{ExecutionIsolation, TypeName};
 use metrics::{counter, gauge, histogram};
 use telemetry::MetricDescriptor;
 
@@ -10,6 +10,8 @@ const SLOTS: &str = "tasker_worker_slots";
 const SLOTS_BUSY: &str = "tasker_worker_slots_busy";
 const RUNS: &str = "tasker_worker_runs_total";
 const RUN_SECONDS: &str = "tasker_worker_run_seconds";
+const STOP_LATENESS: &str = "tasker_worker_stop_lateness_seconds";
+const UNCONFIRMED_STOPS: &str = "tasker_worker_stops_unconfirmed_total";
 const UNSETTLED_REPORTS: &str = "tasker_worker_reports_unsettled";
 
 /// Every metric that a worker records, with its labels and its meaning.
@@ -22,6 +24,16 @@ pub const METRICS: &[MetricDescriptor] = &[
         "runs that have ended: `result`, `failed`, `out_of_time`, `stopped`, `released`",
     ),
     MetricDescriptor::histogram(RUN_SECONDS, "type", "duration of a run"),
+    MetricDescriptor::histogram(
+        STOP_LATENESS,
+        "isolation",
+        "time from a deadline until the work of its attempt had stopped, with all processes",
+    ),
+    MetricDescriptor::counter(
+        UNCONFIRMED_STOPS,
+        "isolation",
+        "attempts of which processes may still run because they could not be killed",
+    ),
     MetricDescriptor::gauge(UNSETTLED_REPORTS, "", "reports that no Backend has settled yet"),
 ];
 
@@ -33,6 +45,16 @@ pub(crate) fn start_counters(name: &TypeName) {
     for end in RUN_END_LABEL_VALUES {
         counter!(RUNS, "type" => name.to_string(), "end" => end).increment(0);
     }
+}
+
+/// Records how long after its deadline the work of an attempt had stopped.
+pub(crate) fn record_stop_lateness(isolation: ExecutionIsolation, lateness: Duration) {
+    histogram!(STOP_LATENESS, "isolation" => isolation.as_str()).record(lateness);
+}
+
+/// Counts an attempt of which processes may still run.
+pub(crate) fn count_unconfirmed_stop(isolation: ExecutionIsolation) {
+    counter!(UNCONFIRMED_STOPS, "isolation" => isolation.as_str()).increment(1);
 }
 
 /// Sets how many slots the worker has.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use broker::{Broker, Role};
 use client::Client;
 use domain::{InstallationId, InstanceId, QueueName};
+use supervisor::SupervisorProgram;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,7 +33,7 @@ use crate::reporting::unconfirmed_results::UnconfirmedResults;
 use crate::sdk::registry::Operations;
 use crate::settings::Settings;
 
-/// How long an operation that was stopped may take to reach its next await.
+/// How long an operation that was stopped may take to reach its next await, or its processes to end after their grace.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a stopping worker may take to leave the consumer groups of its queues.
@@ -45,8 +46,12 @@ pub struct Worker {
     settings: Settings,
     broker: Option<Broker>,
     release_now: CancellationToken,
+    on_ready: ReadyNotice,
     on_drain: DrainNotice,
 }
+
+/// Called when a worker begins to take tasks.
+type ReadyNotice = Box<dyn Fn() + Send + Sync>;
 
 /// Called when a worker begins to stop, with the number of running tasks and the drain time.
 type DrainNotice = Box<dyn Fn(usize, Duration) + Send + Sync>;
@@ -67,6 +72,7 @@ impl Worker {
             settings,
             broker: None,
             release_now: CancellationToken::new(),
+            on_ready: Box::new(|| {}),
             on_drain: Box::new(|_, _| {}),
         }
     }
@@ -76,6 +82,13 @@ impl Worker {
     #[must_use]
     pub fn with_release_now(mut self, release_now: CancellationToken) -> Self {
         self.release_now = release_now;
+        self
+    }
+
+    /// The same worker, which calls `notice` when it begins to take tasks: its operations are registered then.
+    #[must_use]
+    pub fn with_ready_notice(mut self, notice: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_ready = Box::new(notice);
         self
     }
 
@@ -102,6 +115,9 @@ impl Worker {
     /// seconds later at most. Dropping the future stops everything at once instead: nothing is reported or released, and
     /// the Backend ends the tasks by their deadlines or because the heartbeats have ceased.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        if SupervisorProgram::is_role_ignored() {
+            return Err(WorkerError::RoleIgnored);
+        }
         // Background tasks are not aborted when this future is dropped: they end by this token.
         let stop = stop.child_token();
         let _stop_on_drop = stop.clone().drop_guard();
@@ -110,6 +126,7 @@ impl Worker {
         if !register_operations(&self.client, &self.operations, &outage_log, &stop).await? {
             return Ok(());
         }
+        self.operations.prepare_supervision();
         let instance = InstanceId::random();
         let (running, stopped) = (RunningTasks::default(), StoppedWork::default());
         let (client, broker) = (self.client.clone(), self.broker.clone());
@@ -127,6 +144,7 @@ impl Worker {
         self.operations.specifications().for_each(|operation| metrics::start_counters(&operation.name));
         metrics::set_slots(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
+        (self.on_ready)();
         let executor = Arc::new(TaskExecutor {
             worker: name.clone(),
             operations: Arc::clone(&self.operations),
@@ -228,7 +246,8 @@ impl Worker {
             return;
         }
         executor.release.cancel();
-        if timeout(ABORT_TIMEOUT, executor.tracker.wait()).await.is_err() {
+        let abort_timeout = ABORT_TIMEOUT + self.operations.longest_grace();
+        if timeout(abort_timeout, executor.tracker.wait()).await.is_err() {
             // These tasks are not released: another worker would run them a second time. The Backend ends them.
             let running = executor.running.count();
             warn!(worker.name = %name, "worker {name} stops, but {running} operations did not; their tasks end at their deadlines");

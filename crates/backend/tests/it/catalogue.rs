@@ -63,7 +63,7 @@ async fn the_highest_version_is_used_and_a_version_cannot_be_changed() {
 async fn an_isolation_that_no_worker_implements_is_refused() {
     on_each_database(async |service| {
         let mut operation = resize(1);
-        operation["isolation"] = json!("process");
+        operation["isolation"] = json!("wasm");
         let answer = service.worker().put("/api/Operation/image.resize").json(operation).await;
         assert_eq!(answer.problem(), (422, "wrong-shape".to_owned()));
     })

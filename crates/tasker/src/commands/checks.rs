@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::commands::output::ReportFormat;
 use crate::config::command_line::Sources;
+use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::sections::Config;
 use crate::config::tls::CertificateFiles;
@@ -27,6 +28,7 @@ use crate::config::values::{Address, directory_of};
 use crate::observability::{logging, trace_export};
 use crate::server::tls::Tls;
 use crate::services;
+use crate::services::worker_operations;
 
 /// The time limit of each probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +79,7 @@ impl Service {
 }
 
 /// Checks the settings themselves, without any connection: everything that a start would refuse, all at once.
-pub fn check_settings(config: &Config, service: Service) -> ProbeResult {
+pub fn check_settings(config: &Config, service: Service, environment: &Environment) -> ProbeResult {
     let mut errors = Vec::new();
     let mut collect =
         |checked: Result<(), ConfigError>| errors.extend(checked.err().map(|error| error.to_string()));
@@ -104,6 +106,7 @@ pub fn check_settings(config: &Config, service: Service) -> ProbeResult {
         collect(worker.slots().map(drop));
         collect(worker.steal_after().map(drop));
         collect(worker.authorities().map(drop));
+        collect(worker_operations::declared(worker, environment).map(drop));
     }
     collect(metrics.check());
     collect(load(metrics.tls()));

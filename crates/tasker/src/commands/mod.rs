@@ -9,6 +9,7 @@ pub(crate) mod confirmation;
 pub(crate) mod connection_target;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
+pub(crate) mod operation_check;
 pub(crate) mod operations_and_workers;
 pub(crate) mod output;
 pub(crate) mod schedule;
@@ -60,6 +61,9 @@ pub enum Command {
     Schedule(schedule::Command),
     /// Lists the operations that a task may ask for, or shows one
     Operations(Operations),
+    /// Checks the operations that the settings of a worker declare
+    #[command(subcommand)]
+    Operation(operation_check::Command),
     /// Lists the running workers; for administrators
     Workers(Workers),
     /// Lists, shows, counts and cancels the tasks of all owners; for administrators
@@ -96,6 +100,7 @@ impl Command {
             Self::Submit(submit) => return submit.run(environment).await,
             Self::Watch(watch) => return watch.run(environment).await,
             Self::Rerun(rerun) => return rerun.run(environment).await,
+            Self::Operation(command) => return command.run(environment),
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
                 let client = server.connect(environment).await?;

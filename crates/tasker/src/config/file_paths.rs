@@ -6,7 +6,7 @@ use database::Db;
 use toml::{Table, Value};
 
 /// The settings that are paths.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "backend.tls_cert",
     "backend.tls_key",
     "backend.tls_ca",
@@ -14,6 +14,7 @@ const PATHS: [&str; 14] = [
     "identity.tls_key",
     "identity.key_file",
     "worker.tls_ca",
+    "worker.operations_directory",
     "metrics.tls_cert",
     "metrics.tls_key",
     "traces.tls_ca",
@@ -53,6 +54,36 @@ pub fn resolve(settings: &mut Table, directory: &Path) {
             }
         }
     }
+    if let Some(Value::Array(operations)) = find(settings, "worker.operations") {
+        for path in operations.iter_mut().flat_map(paths_of_operation) {
+            *path = absolute(path);
+        }
+    }
+}
+
+/// The paths in a declaration of an operation: of files and a directory, of a program with a slash, and of secret headers.
+fn paths_of_operation(operation: &mut Value) -> Vec<&mut String> {
+    let mut paths = Vec::new();
+    let keys = operation.as_table_mut().into_iter().flat_map(|table| table.iter_mut());
+    for (key, value) in keys {
+        match (key.as_str(), value) {
+            ("parameters_file" | "result_file" | "directory", Value::String(path)) => paths.push(path),
+            ("run", Value::Array(words)) => match words.first_mut() {
+                Some(Value::String(program)) if program.contains('/') => paths.push(program),
+                _ => {}
+            },
+            ("http", http) => {
+                let headers = http.get_mut("headers").and_then(Value::as_table_mut);
+                for (_, header) in headers.into_iter().flat_map(|headers| headers.iter_mut()) {
+                    if let Some(Value::String(path)) = header.get_mut("file") {
+                        paths.push(path);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    paths
 }
 
 fn find<'a>(settings: &'a mut Table, name: &str) -> Option<&'a mut Value> {
@@ -104,5 +135,32 @@ mod tests {
         assert_eq!(identity["database_url"].as_str(), Some("sqlite:/srv/tasker/data/identity.db"));
         assert_eq!(identity["key_file"].as_str(), Some("/etc/tasker/identity.key"));
         assert_eq!(identity["clients"][0]["secret_file"].as_str(), Some("/srv/tasker/secrets/rig"));
+    }
+
+    #[test]
+    fn the_paths_of_declared_operations_are_resolved_and_their_other_words_stay() {
+        let text = r#"
+            [[worker.operations]]
+            run = ["bin/count", "bin/words"]
+            parameters_file = "count.json"
+            directory = "/srv/work"
+            [[worker.operations]]
+            run = ["python3", "bin/count"]
+            [[worker.operations]]
+            http = { url = "https://a.example/b", headers = { A = { file = "token" }, file = "text" } }
+        "#;
+        let mut settings: Table = text.parse().unwrap();
+        resolve(&mut settings, Path::new("/etc/tasker"));
+        let expected = r#"
+            [[worker.operations]]
+            run = ["/etc/tasker/bin/count", "bin/words"]
+            parameters_file = "/etc/tasker/count.json"
+            directory = "/srv/work"
+            [[worker.operations]]
+            run = ["python3", "bin/count"]
+            [[worker.operations]]
+            http = { url = "https://a.example/b", headers = { A = { file = "/etc/tasker/token" }, file = "text" } }
+        "#;
+        assert_eq!(settings, expected.parse().unwrap());
     }
 }

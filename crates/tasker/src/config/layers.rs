@@ -230,7 +230,7 @@ fn position(text: &str, offset: usize) -> String {
 }
 
 /// An error message of serde without values, followed by a suggestion.
-fn redact_message(message: &str) -> String {
+pub fn redact_message(message: &str) -> String {
     redact_value(message) + &suggestion(message)
 }
 

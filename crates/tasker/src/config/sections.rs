@@ -9,6 +9,7 @@ use domain::{Ttl, WorkerName};
 use identity::{OpenRegistration, Role};
 use secrecy::SecretString;
 use serde::Deserialize;
+use worker::{MeansPreference, OperationDeclaration};
 
 use crate::config::kafka::Kafka;
 use crate::config::values::{Address, AddressList, Hosts, Proxies, Ratio, Rotate};
@@ -229,6 +230,12 @@ pub struct Worker {
     pub drain_ms: u64,
     /// The shortest and the longest time that the built-in operations simulate work.
     pub simulate_work_ms: [u64; 2],
+    /// The operations that these settings declare.
+    pub operations: Vec<OperationDeclaration>,
+    /// The directory with a file for each further declaration.
+    pub operations_directory: Option<PathBuf>,
+    /// By what means the processes of programs are killed: all that the host allows, or fewer.
+    pub stop_means: MeansPreference,
 }
 
 impl Default for Worker {
@@ -248,6 +255,9 @@ impl Default for Worker {
             heartbeat_ms: non_zero_u64(2000),
             drain_ms: 8_000,
             simulate_work_ms: [500, 1500],
+            operations: Vec::new(),
+            operations_directory: None,
+            stop_means: MeansPreference::Auto,
         }
     }
 }

@@ -15,7 +15,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::Worker;
+use worker::{Operations, Worker};
 
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
@@ -32,6 +32,7 @@ use crate::services::lifecycle::{Hangup, Stop, until_stopped};
 use crate::services::sqlite_lock::lock_both;
 use crate::services::{
     backend as backend_service, identity as identity_service, kafka, worker as worker_service,
+    worker_operations,
 };
 use crate::terminal;
 
@@ -64,6 +65,8 @@ struct Prepared {
     listeners: Listeners,
     /// The `client_secret` of the bundled worker.
     worker_secret: String,
+    /// The operations of the bundled worker, until it is made.
+    operations: Operations,
 }
 
 struct Listeners {
@@ -76,12 +79,13 @@ impl Up {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let data = DataDir::at(&self.data_dir);
         let config = self.configure(&data, environment)?;
+        let operations = worker_operations::operations(&config.worker, environment)?;
         let (options, directory) = (self.clone(), data.clone());
         let load = move |environment: &Environment| options.configure(&directory, environment);
         let _observability = Observability::start(Some("tasker"), &config, environment, load)?;
         let _lock = data.lock()?;
         let metrics = MetricsListener::open(&config.metrics).await?;
-        let prepared = Prepared::prepare(config, data).await?;
+        let prepared = Prepared::prepare(config, data, operations).await?;
         let hangup = if stdin().is_terminal() { Hangup::Stops } else { Hangup::Reloads };
         until_stopped(hangup, |stop| {
             serve_metrics(metrics, &stop.begun);
@@ -109,22 +113,24 @@ pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
 }
 
 impl Prepared {
-    async fn prepare(config: Config, data: DataDir) -> Result<Self> {
+    async fn prepare(config: Config, data: DataDir, operations: Operations) -> Result<Self> {
         let (accounts, tasks) = (config.open_accounts()?, config.open_tasks()?);
         let (store, locks) = (Store::new(tasks, ProcessClock::System), lock_both(&config)?);
         let listeners = Listeners {
             backend: backend_service::listen(&config, "backend.listen (--backend-addr)").await?,
             identity: identity_service::listen(&config, "identity.listen (--identity-addr)").await?,
         };
-        Ok(Self { config, data, accounts, store, _locks: locks, listeners, worker_secret: random_secret() })
+        let worker_secret = random_secret();
+        Ok(Self { config, data, accounts, store, _locks: locks, listeners, worker_secret, operations })
     }
 
     /// Opens both services concurrently, serves them and runs the worker. They stop in the order worker, Backend, Identity:
     /// a worker reports to the Backend, and a Backend fetches keys from Identity.
-    async fn serve(self, Stop { begun: stop, at_once }: Stop) -> Result<()> {
+    async fn serve(mut self, Stop { begun: stop, at_once }: Stop) -> Result<()> {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
         let worker = self.worker()?.with_release_now(at_once).with_drain_notice(print_drain_notice);
+        let worker = worker.with_ready_notice(print_ready);
         self.announce(&identity).await?;
 
         let tracker = TaskTracker::new();
@@ -133,7 +139,6 @@ impl Prepared {
         let identity = tracker.spawn(stop_others_when_done(identity, stop.clone()));
         let backend = backend_service::serve(backend, self.listeners.backend, stop_backend.clone());
         let backend = tracker.spawn(stop_others_when_done(backend, stop.clone()));
-        terminal::print_service_line("Ready.")?;
 
         let run = worker.run(stop).await;
         stop_backend.cancel();
@@ -167,12 +172,12 @@ impl Prepared {
     async fn open_backend(&self, stop: &CancellationToken) -> Result<Option<Backend>> {
         let mut settings = backend_service::settings(&self.config)?;
         settings.identity_url = identity_service::settings(&self.config, &self.listeners.identity)?.issuer;
-        let builtin = worker_service::specifications(&self.config.worker)?;
+        let builtin = worker_operations::specifications(&self.config.worker)?;
         backend_service::open(&self.store, settings, &builtin, kafka::open(&self.config)?, stop).await
     }
 
     /// The bundled worker. It uses the HTTP API, and Kafka if that is configured, like any other worker.
-    fn worker(&self) -> Result<Worker> {
+    fn worker(&mut self) -> Result<Worker> {
         let credentials = Credentials::Client {
             identity: self.listeners.identity.url(),
             id: WORKER_CLIENT_ID.to_owned(),
@@ -180,9 +185,9 @@ impl Prepared {
         };
         let (backends, ca) = (vec![self.listeners.backend.url()], self.config.worker.authorities()?);
         let client = client::Settings { backends, credentials, ca };
-        let (operations, settings) =
-            (worker_service::builtin(&self.config.worker)?, worker_service::settings(&self.config.worker)?);
-        let worker = Worker::new(Client::new(client)?, operations, settings);
+        let operations = std::mem::take(&mut self.operations);
+        let worker =
+            Worker::new(Client::new(client)?, operations, worker_service::settings(&self.config.worker)?);
         Ok(match kafka::open(&self.config)? {
             Some(broker) => worker.with_kafka(broker),
             None => worker,
@@ -201,6 +206,11 @@ impl Prepared {
         terminal::print_service_line(&format!("Identity:   {}", addresses.identity))?;
         identity_service::print_setup_link(identity).await
     }
+}
+
+/// Prints that tasks are taken. The terminal may be closed, which is no reason to stop.
+fn print_ready() {
+    terminal::print_service_line("Ready.").ok();
 }
 
 /// Prints what the stop waits for. The terminal may be closed, which is no reason to stop in another way.

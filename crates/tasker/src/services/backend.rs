@@ -27,7 +27,7 @@ use crate::server::plaintext_warnings;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped, within_grace_period};
 use crate::services::sqlite_lock::lock_tasks;
 use crate::services::startup_retry::retry_until_available;
-use crate::services::{kafka, worker};
+use crate::services::{kafka, worker_operations};
 
 /// How often a waiting request queries the database even if no notification has arrived.
 const SLOW_CHECK_PERIOD: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let metrics = MetricsListener::open(&config.metrics).await?;
     let store = Store::new(config.open_tasks()?, ProcessClock::System);
     let _lock = lock_tasks(&config)?;
-    let (settings, builtin) = (settings(&config)?, worker::specifications(&config.worker)?);
+    let (settings, builtin) = (settings(&config)?, worker_operations::specifications(&config.worker)?);
     let (listener, broker) = (listen(&config, "backend.listen").await?, kafka::open(&config)?);
     plaintext_warnings::warn_about_tasks_database(&config);
     plaintext_warnings::warn_about_service("backend.identity_url", &config.backend.identity_url);

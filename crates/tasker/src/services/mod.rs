@@ -9,3 +9,4 @@ pub(crate) mod migrate;
 pub(crate) mod sqlite_lock;
 pub(crate) mod startup_retry;
 pub(crate) mod worker;
+pub(crate) mod worker_operations;

@@ -1,11 +1,11 @@
-//! `tasker worker`: a worker with the built-in operations as a process.
+//! `tasker worker`: a worker as a process.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use client::Client;
-use domain::{Operation, WorkerName};
-use worker::{Operations, Settings, Worker, builtin};
+use domain::WorkerName;
+use worker::{Settings, Worker};
 
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
@@ -17,14 +17,14 @@ use crate::exit_code::Exit;
 use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::plaintext_warnings;
-use crate::services::kafka;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped};
+use crate::services::{kafka, worker_operations};
 
 /// Runs the worker until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let credentials = credentials(&config.worker)?;
-    let operations = builtin(&config.worker)?;
+    let operations = worker_operations::operations(&config.worker, environment)?;
     let (backends, ca) = (config.worker.backend_url.to_strings(), config.worker.authorities()?);
     let _observability = Observability::start_from(sources, Some("tasker-worker"), &config, environment)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
@@ -43,17 +43,6 @@ pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
         Ok(worker.with_release_now(at_once).run(stop).await?)
     })
     .await
-}
-
-/// The built-in operations.
-pub fn builtin(section: &sections::Worker) -> Result<Operations, ConfigError> {
-    let [shortest, longest] = section.simulated_work()?.map(Duration::from_millis);
-    Ok(builtin::bundled(shortest..=longest))
-}
-
-/// The specifications of the built-in operations, as a Backend stores them.
-pub fn specifications(section: &sections::Worker) -> Result<Vec<Operation>, ConfigError> {
-    Ok(builtin(section)?.specifications().cloned().collect())
 }
 
 /// The settings of the crate `worker`, from those of the configuration.

@@ -85,6 +85,13 @@ const SETTINGS: &[SettingCase] = &[
     ("worker.heartbeat_ms", "1000", "0"),
     ("worker.drain_ms", "5000", "-1"),
     ("worker.simulate_work_ms", "[1, 2]", "[2, 1]"),
+    (
+        "worker.operations",
+        r#"[{ type = "TRUE", run = ["true"], environment = { KEY = "hush" } }]"#,
+        r#"[{ type = "TRUE" }]"#,
+    ),
+    ("worker.stop_means", r#""namespace""#, "magic"),
+    ("worker.operations_directory", r#""operations""#, "/nowhere/at/all"),
     ("metrics.listen", r#""127.0.0.1:9465""#, "here"),
     ("metrics.tls_cert", r#""cert.pem""#, "/nowhere/cert.pem"),
     ("metrics.tls_key", r#""key.pem""#, "/nowhere/key.pem"),
@@ -136,6 +143,8 @@ fn shown_value(key: &str, value: &str) -> Value {
         "(secret)".into()
     } else if key == "kafka.properties" {
         "{ client.rack } (values are not shown)".into()
+    } else if key == "worker.operations" {
+        "[TRUE] (only the types are shown)".into()
     } else {
         value.into()
     }
@@ -143,8 +152,11 @@ fn shown_value(key: &str, value: &str) -> Value {
 
 /// The form in which `config show` prints a value of the settings file in `home`: its paths are absolute.
 fn shown_value_of_file(key: &str, value: &str, home: &Path) -> Value {
-    let names_file =
-        key.ends_with("_location") || key.contains(".tls_") || key.ends_with("_file") || key == "log.file";
+    let names_file = key.ends_with("_location")
+        || key.contains(".tls_")
+        || key.ends_with("_file")
+        || key.ends_with("_directory")
+        || key == "log.file";
     let relative = match key {
         "identity.clients" => "s",
         _ if names_file => value.trim_matches('"'),

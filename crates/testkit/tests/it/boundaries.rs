@@ -60,8 +60,13 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary { name: "client", may: &["domain"], never: &["axum", "opentelemetry", "sqlx"] },
     Boundary {
+        name: "supervisor",
+        may: &[],
+        never: &["axum", "opentelemetry", "rdkafka", "reqwest", "sqlx"],
+    },
+    Boundary {
         name: "worker",
-        may: &["broker", "client", "domain", "json_schema", "telemetry"],
+        may: &["broker", "client", "domain", "json_schema", "supervisor", "telemetry"],
         never: &["axum", "opentelemetry", "rdkafka", "sqlx"],
     },
     Boundary {

@@ -1,11 +1,13 @@
 //! Executes one task, from its grant to its report: runs the operation, stops it in time, and reports the outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::limits::{MAX_SENT_RESULT_BYTES, result_too_large, truncate_error};
 use domain::{AttemptOutcome, Grant, GrantRef, RawJson, Report, RetryHint, TaskId, TraceContext, WorkerName};
 use telemetry::{Span, SpanKind};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::Empty;
@@ -14,12 +16,12 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::stopped_work::StoppedWork;
-use crate::metrics::RunMetrics;
+use crate::metrics::{RunMetrics, count_unconfirmed_stop, record_stop_lateness};
 use crate::reporting::progress_reporter::ProgressQueue;
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
-use crate::sdk::registry::Operations;
+use crate::sdk::registry::{Operations, RegisteredOperation};
 
 /// Executes granted tasks.
 pub(crate) struct TaskExecutor {
@@ -45,12 +47,24 @@ enum RunOutcome {
     /// The operation failed or panicked, or returned a result that is too large.
     Failed(Failure),
     /// The deadline passed first.
-    DeadlineExceeded,
+    DeadlineExceeded(StopReceipt),
     /// A heartbeat's response said that the task has ended or belongs to another grant.
-    Stopped,
+    Stopped(StopReceipt),
     /// The worker stops, and the operation has not ended within the drain.
     Released,
 }
+
+/// Whether the work of an attempt that ended without a report has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopReceipt {
+    /// It has.
+    Confirmed,
+    /// Some process could not be killed in time, or its supervisor did not answer.
+    Unconfirmed,
+}
+
+/// How long after its grace the supervisor of an operation may take to say that no process is left.
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl TaskExecutor {
     /// Executes a granted task and reports its outcome, if that outcome is one to report.
@@ -69,10 +83,32 @@ impl TaskExecutor {
         drop(running);
         log_span.in_scope(|| outcome.log(grant.id));
         let retry = outcome.retry_hint();
+        self.record_stop(&grant, &outcome, deadline);
         if let Some(reported) = outcome.into_report() {
             self.report(&grant, reported, retry, deadline, trace);
-        } else {
-            self.stopped.add(GrantRef { id: grant.id, attempt: grant.attempt });
+        }
+    }
+
+    /// Says that the work of an attempt without a report has stopped, or logs that this is not known: then the task does not show it.
+    fn record_stop(&self, grant: &Grant, outcome: &RunOutcome, deadline: Deadline) {
+        let receipt = match outcome {
+            RunOutcome::DeadlineExceeded(receipt) | RunOutcome::Stopped(receipt) => *receipt,
+            RunOutcome::Failed(failure) if failure.is_stop_unconfirmed() => StopReceipt::Unconfirmed,
+            RunOutcome::Failed(_) | RunOutcome::Result(_) | RunOutcome::Released => return,
+        };
+        let isolation = self
+            .operations
+            .find(&grant.type_name)
+            .map_or_else(Default::default, RegisteredOperation::isolation);
+        match receipt {
+            StopReceipt::Confirmed => self.stopped.add(GrantRef { id: grant.id, attempt: grant.attempt }),
+            StopReceipt::Unconfirmed => {
+                count_unconfirmed_stop(isolation);
+                warn!(task.id = %grant.id, "processes of task {} may still run: they could not be killed", grant.id);
+            }
+        }
+        if matches!(outcome, RunOutcome::DeadlineExceeded(_)) {
+            record_stop_lateness(isolation, deadline.overdue(SuspendAwareInstant::now()));
         }
     }
 
@@ -124,11 +160,14 @@ impl TaskExecutor {
         let outcome = tokio::select! {
             biased;
             done = &mut task => return outcome_of_return(done, deadline),
-            () = stop.cancelled() => RunOutcome::Stopped,
-            () = deadline.passed() => RunOutcome::DeadlineExceeded,
+            () = stop.cancelled() => RunOutcome::Stopped(StopReceipt::Confirmed),
+            () = deadline.passed() => RunOutcome::DeadlineExceeded(StopReceipt::Confirmed),
             () = self.release.cancelled() => RunOutcome::Released,
         };
         stop.cancel();
+        if operation.is_supervised() {
+            return stop_supervised(task, outcome, operation.grace(), deadline).await;
+        }
         task.abort();
         match (task.await, outcome) {
             // The operation returned while it was being stopped.
@@ -138,10 +177,33 @@ impl TaskExecutor {
     }
 }
 
+/// Waits until the processes of an operation that must stop have ended: it returns then.
+async fn stop_supervised(
+    mut task: JoinHandle<Result<RawJson, Failure>>,
+    outcome: RunOutcome,
+    grace: Duration,
+    deadline: Deadline,
+) -> RunOutcome {
+    let Ok(done) = timeout(grace + SUPERVISOR_TIMEOUT, &mut task).await else {
+        task.abort();
+        return outcome.with_receipt(StopReceipt::Unconfirmed);
+    };
+    match (done, outcome) {
+        // The operation returned while it was being stopped.
+        (done @ Ok(Ok(_)), RunOutcome::Released) => outcome_of_return(done, deadline),
+        (Ok(Err(failure)), outcome) if failure.is_stop_unconfirmed() => {
+            outcome.with_receipt(StopReceipt::Unconfirmed)
+        }
+        (_, outcome) => outcome,
+    }
+}
+
 /// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
 fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
     if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
-        return RunOutcome::DeadlineExceeded;
+        let is_unconfirmed = matches!(&done, Ok(Err(failure)) if failure.is_stop_unconfirmed());
+        let receipt = if is_unconfirmed { StopReceipt::Unconfirmed } else { StopReceipt::Confirmed };
+        return RunOutcome::DeadlineExceeded(receipt);
     }
     match done {
         Ok(Ok(result)) => RunOutcome::Result(result),
@@ -162,6 +224,16 @@ fn panic_failure(error: JoinError) -> Failure {
 }
 
 impl RunOutcome {
+    /// The same outcome, of work of which this is known.
+    fn with_receipt(self, receipt: StopReceipt) -> Self {
+        match self {
+            Self::DeadlineExceeded(_) => Self::DeadlineExceeded(receipt),
+            // To release a task would let another worker run it beside what may be left.
+            Self::Stopped(_) | Self::Released => Self::Stopped(receipt),
+            outcome @ (Self::Result(_) | Self::Failed(_)) => outcome,
+        }
+    }
+
     /// Replaces a result that is too large to send by a failure. The Backend has a lower limit of its own; this limit keeps a
     /// request within what any server reads.
     fn limit_size(self) -> Self {
@@ -178,8 +250,8 @@ impl RunOutcome {
         match self {
             Self::Result(_) => "result",
             Self::Failed(_) => "failed",
-            Self::DeadlineExceeded => "out_of_time",
-            Self::Stopped => "stopped",
+            Self::DeadlineExceeded(_) => "out_of_time",
+            Self::Stopped(_) => "stopped",
             Self::Released => "released",
         }
     }
@@ -194,8 +266,8 @@ impl RunOutcome {
             Self::Result(_) => debug!("task {id} has its result"),
             Self::Failed(failure) => warn!(error = %failure, "task {id} failed: {failure}"),
             Self::Released => info!("task {id} is released"),
-            Self::DeadlineExceeded => info!("task {id} was stopped at its deadline"),
-            Self::Stopped => info!("task {id} was stopped because the Backend said so"),
+            Self::DeadlineExceeded(_) => info!("task {id} was stopped at its deadline"),
+            Self::Stopped(_) => info!("task {id} was stopped because the Backend said so"),
         }
     }
 
@@ -213,7 +285,7 @@ impl RunOutcome {
             Self::Result(result) => Some(AttemptOutcome::Result(result)),
             Self::Failed(failure) => Some(AttemptOutcome::Error(truncate_error(failure.into()))),
             Self::Released => Some(AttemptOutcome::Released),
-            Self::DeadlineExceeded | Self::Stopped => None,
+            Self::DeadlineExceeded(_) | Self::Stopped(_) => None,
         }
     }
 }

@@ -34,11 +34,13 @@ impl ProgressQueue {
         self.0.added.notify_one();
     }
 
-    async fn added(&self) {
+    /// Waits until a report has been added. There may be one waiter only.
+    pub(crate) async fn added(&self) {
         self.0.added.notified().await;
     }
 
-    fn take(&self) -> Vec<ProgressReport> {
+    /// Takes the reports, in no order.
+    pub(crate) fn take(&self) -> Vec<ProgressReport> {
         std::mem::take(&mut *self.0.reports.lock()).into_values().collect()
     }
 

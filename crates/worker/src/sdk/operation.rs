@@ -4,20 +4,21 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use domain::limits::MAX_DELAY_OR_START_WITHIN_MS;
+use domain::limits::{MAX_DELAY_OR_START_WITHIN_MS, MAX_SENT_RESULT_BYTES};
 use domain::{RetryHint, SubmissionDefaults, SubmissionMaxima, TtlBounds};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use supervisor::Limits;
 use telemetry::error_chain;
 
 use crate::sdk::context::Context;
 
 /// The code that runs the tasks of one type.
 ///
-/// Its isolation level is `async`: it runs inside the worker's process, and when its task ends its future is dropped, which
-/// takes effect at its next await. Code that computes for long without an await is not stopped, only its result is refused;
-/// run such code on a thread that calls [`Context::is_stopped`] now and then.
+/// Its isolation level is `async` unless it says otherwise: it runs inside the worker's process, and when its task ends its future is dropped,
+/// which takes effect at its next await. Code that computes for long without an await is not stopped, only its result is refused: its level should
+/// be `process` ([`Operation::ISOLATION`]).
 pub trait Operation: Send + Sync + 'static {
     /// The type of its tasks: the name by which submitters ask for it.
     const TYPE: &'static str;
@@ -30,6 +31,10 @@ pub trait Operation: Send + Sync + 'static {
 
     /// The queue of its tasks, shared with other operations. With Kafka each queue is a topic.
     const QUEUE: &'static str = "default";
+
+    /// How it is isolated from the worker. With [`OperationIsolation::Process`] the program's `main` must call
+    /// [`run_process`](crate::run_process) first.
+    const ISOLATION: OperationIsolation = OperationIsolation::Async;
 
     /// The parameters. They are checked against the schema of this type at submission, and again before `run`. Absent
     /// parameters and `null` are read as `{}`; unknown members of an object are refused unless this type allows them.
@@ -53,6 +58,11 @@ pub trait Operation: Send + Sync + 'static {
         SubmissionMaxima::default()
     }
 
+    /// What bounds its processes, if it runs in processes of its own.
+    fn process_bounds() -> ProcessBounds {
+        ProcessBounds::default()
+    }
+
     /// Runs one task. An error or a panic makes the task end as failed.
     fn run(
         &self,
@@ -61,17 +71,52 @@ pub trait Operation: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }
 
+/// How an operation is isolated from the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationIsolation {
+    /// It runs inside the worker's process.
+    Async,
+    /// Each attempt runs in a process of its own, which is killed with all its descendants when the task ends.
+    Process,
+}
+
+/// What bounds the processes of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessBounds {
+    /// The time between SIGTERM and SIGKILL, after the deadline.
+    pub grace: Duration,
+    /// The most that they may use.
+    pub limits: Limits,
+}
+
+/// One second of grace, and no limit but that of a result's size.
+impl Default for ProcessBounds {
+    fn default() -> Self {
+        let limits = Limits {
+            memory_bytes: None,
+            processes: None,
+            open_files: None,
+            output_bytes: MAX_SENT_RESULT_BYTES as u64,
+            cpu_seconds: None,
+            file_bytes: None,
+        };
+        Self { grace: Duration::from_secs(1), limits }
+    }
+}
+
 /// Why an operation failed, as a sentence that the task's owner can read. The operator `?` converts any error into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     sentence: String,
     retry: Option<RetryHint>,
+    /// Whether it is not known that all processes of the operation have ended.
+    is_stop_unconfirmed: bool,
 }
 
 impl Failure {
     /// A failure with the text `sentence`.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), retry: None }
+        Self { sentence: sentence.into(), retry: None, is_stop_unconfirmed: false }
     }
 
     /// The same failure, after which the task is not tried again: another attempt would fail the same way.
@@ -86,6 +131,16 @@ impl Failure {
     pub fn retry_after(self, pause: Duration) -> Self {
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_OR_START_WITHIN_MS);
         Self { retry: Some(RetryHint::AfterMs(millis)), ..self }
+    }
+
+    /// The same failure, of a program of which some process may still run.
+    pub(crate) fn with_unconfirmed_stop(self) -> Self {
+        Self { is_stop_unconfirmed: true, ..self }
+    }
+
+    /// Whether it is not known that all processes of the operation have ended.
+    pub(crate) const fn is_stop_unconfirmed(&self) -> bool {
+        self.is_stop_unconfirmed
     }
 
     /// What the failure says about another attempt.

@@ -7,6 +7,7 @@ mod deadlines;
 mod drain;
 mod failover;
 mod heartbeat;
+mod isolated_operations;
 mod kafka;
 mod kit;
 mod progress;

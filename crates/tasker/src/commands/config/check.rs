@@ -34,7 +34,7 @@ pub async fn run(scope: Scope, environment: &Environment) -> Result<Exit> {
     let Scope { service, output, sources } = scope;
     let config = sources.load(Layers::default(), environment)?;
     let mut report = Checks { format: output, all: Vec::new() };
-    report.add("settings", checks::check_settings(&config, service));
+    report.add("settings", checks::check_settings(&config, service, environment));
     let mut queues = BTreeSet::new();
     if service.includes(Service::Backend) {
         let (result, db) = checks::tasks_database(&config).await;

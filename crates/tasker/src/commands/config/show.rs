@@ -50,12 +50,19 @@ fn setting(entry: &Entry, layers: &Layers) -> Setting {
     Setting { name, variable: entry.variable(), value, origin }
 }
 
-/// The value without secrets: those in [`SECRETS`], and the values of librdkafka's properties, which may hold any secret.
+/// The value without secrets: those in [`SECRETS`], the values of librdkafka's properties, which may hold any secret, and the
+/// declarations of operations.
 fn masked(setting: &str, value: &Value) -> String {
     match value {
         Value::Table(properties) if setting == "kafka.properties" => {
             let keys: Vec<&str> = properties.keys().map(String::as_str).collect();
             format!("{{ {} }} (values are not shown)", keys.join(", "))
+        }
+        // Headers and environments of declared operations may hold secrets.
+        Value::Array(operations) if setting == "worker.operations" && !operations.is_empty() => {
+            let name = |operation: &Value| Some(operation.get("type")?.as_str()?.to_owned());
+            let names: Vec<String> = operations.iter().filter_map(name).collect();
+            format!("[{}] (only the types are shown)", names.join(", "))
         }
         _ if SECRETS.contains(&setting) => "(secret)".to_owned(),
         value => value.to_string(),
@@ -78,12 +85,17 @@ mod tests {
             .add_assignment("worker.password=hush")
             .unwrap()
             .add_assignment("worker.slots=4")
+            .unwrap()
+            .add_assignment(
+                r#"worker.operations=[{ type = "A", run = ["a"], environment = { KEY = "hush" } }]"#,
+            )
             .unwrap();
         let all: Vec<Setting> = entries().iter().map(|entry| setting(entry, &layers)).collect();
         let text = table(&all);
         assert!(!text.contains("hush"), "{text}");
         assert!(text.contains("database.url") && text.contains("(secret)  (--set database.url)"), "{text}");
         assert!(text.contains("linger.ms"), "{text}");
+        assert!(text.contains("[A] (only the types are shown)"), "{text}");
         let of = |name: &str| all.iter().find(|setting| setting.name == name).unwrap();
         assert_eq!(of("worker.slots").value.as_deref(), Some("4"));
         assert_eq!(

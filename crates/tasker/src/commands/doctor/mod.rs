@@ -46,7 +46,7 @@ pub async fn run(doctor: Doctor, environment: &Environment) -> Result<Exit> {
     let mut findings = Findings { format: output, all: Vec::new() };
     findings.add([Finding::new("tasker", Verdict::Ok, concat!("version ", env!("CARGO_PKG_VERSION")))]);
     findings.add([finding]);
-    findings.add([Finding::of("settings", checks::check_settings(&config, service))]);
+    findings.add([Finding::of("settings", checks::check_settings(&config, service, environment))]);
     findings.add(files::secrets(&config, &layers, environment, service));
     findings.add(password_file.map(|path| files::secret_file("account local", &path)));
     findings.add(files::certificates(&config, service));

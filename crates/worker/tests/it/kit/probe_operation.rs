@@ -136,7 +136,7 @@ impl Operation for Misdeclared {
 /// A running worker.
 pub(crate) struct RunningWorker {
     pub(crate) stop: CancellationToken,
-    worker: JoinHandle<Result<(), WorkerError>>,
+    pub(crate) worker: JoinHandle<Result<(), WorkerError>>,
 }
 
 impl RunningWorker {

@@ -1,0 +1,143 @@
+//! The worker's side: a program that a supervisor runs.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use uuid::Uuid;
+
+use crate::cgroup::Cgroup;
+use crate::event::{EndReason, Ended, SupervisorEvent};
+use crate::launch::{Launch, ProgramToRun};
+use crate::marked_processes::{MARK, kill_marked};
+use crate::means::StopMeans;
+use crate::role;
+use crate::scratch_directory::ScratchDirectory;
+use crate::worker_connection::STOP;
+
+/// How long the processes of a supervisor that was killed may take to die.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The program that is started as a supervisor: its `main` calls [`run_role`](crate::run_role) first.
+#[derive(Debug, Clone)]
+pub struct SupervisorProgram {
+    path: PathBuf,
+}
+
+impl SupervisorProgram {
+    /// The program of this process, even if its file has been replaced since.
+    pub fn own() -> Self {
+        Self { path: "/proc/self/exe".into() }
+    }
+
+    /// The program at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where the program is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this process was started as a supervisor or by one, so that its `main` should have called
+    /// [`run_role`](crate::run_role).
+    pub fn is_role_ignored() -> bool {
+        let roles = [role::SUPERVISOR, role::INIT, role::NAMESPACE_TRIAL].map(OsString::from);
+        env::args_os().nth(1).is_some_and(|first| roles.contains(&first))
+    }
+}
+
+/// What a running program does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// It has written a line to its standard output.
+    Line(String),
+    /// It has ended: no further event follows.
+    Ended(Ended),
+}
+
+/// A program that a supervisor runs. Dropped, it is killed with all its descendants.
+#[derive(Debug)]
+pub struct SupervisedProcess {
+    child: Child,
+    input: ChildStdin,
+    events: Lines<BufReader<ChildStdout>>,
+    mark: Uuid,
+    cgroup: Option<PathBuf>,
+    in_namespace: bool,
+    scratch: PathBuf,
+}
+
+impl SupervisedProcess {
+    /// Starts a supervisor and has it run `program`. Fails if the supervisor cannot be started; that the program cannot is an
+    /// [`EndReason`].
+    pub async fn start(
+        supervisor: &SupervisorProgram,
+        means: &StopMeans,
+        mut program: ProgramToRun,
+    ) -> io::Result<Self> {
+        let mark = Uuid::new_v4();
+        program.environment.insert(MARK.to_owned(), mark.to_string());
+        let mut command = Command::new(supervisor.path());
+        command.arg(role::SUPERVISOR).env_clear().env(MARK, mark.to_string());
+        // Signals of a terminal go to the group of the worker only: the worker decides about its programs.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("the supervisor has no pipes"));
+        };
+        let name = format!("tasker-{}", mark.simple());
+        let launch = Launch {
+            mark,
+            program,
+            cgroup: means.cgroup.as_ref().map(|parent| parent.join(&name)),
+            in_namespace: means.has_namespace,
+            scratch: env::temp_dir().join(&name),
+        };
+        let line = serde_json::to_string(&launch).map_err(io::Error::other)? + "\n";
+        // A supervisor that was killed before it has read the program is noticed by the end of its events.
+        input.write_all(line.as_bytes()).await.ok();
+        let Launch { cgroup, in_namespace, scratch, .. } = launch;
+        let events = BufReader::new(output).lines();
+        Ok(Self { child, input, events, mark, cgroup, in_namespace, scratch })
+    }
+
+    /// The next event.
+    pub async fn next_event(&mut self) -> ProcessEvent {
+        let line = self.events.next_line().await.ok().flatten();
+        match line.and_then(|line| serde_json::from_str(&line).ok()) {
+            Some(SupervisorEvent::Line(line)) => ProcessEvent::Line(line),
+            Some(SupervisorEvent::Ended(ended)) => {
+                self.child.wait().await.ok();
+                ProcessEvent::Ended(ended)
+            }
+            None => ProcessEvent::Ended(self.clean_up_after_supervisor().await),
+        }
+    }
+
+    /// Asks for the end of the program: SIGTERM, and SIGKILL when its grace is over. The end is an event.
+    pub async fn stop(&mut self) {
+        self.input.write_all(format!("{STOP}\n").as_bytes()).await.ok();
+    }
+
+    /// Kills what a supervisor has left that was killed itself.
+    async fn clean_up_after_supervisor(&mut self) -> Ended {
+        self.child.start_kill().ok();
+        self.child.wait().await.ok();
+        let cgroup = self.cgroup.as_deref().and_then(Cgroup::existing);
+        let is_gone = kill_marked(self.mark, cgroup.as_ref(), KILL_TIMEOUT).await;
+        // Without either, a process that has cleared its environment is not seen once its init process was killed, too.
+        let is_confirmed = is_gone && (cgroup.is_some() || self.in_namespace);
+        if let Some(cgroup) = cgroup {
+            cgroup.remove();
+        }
+        ScratchDirectory::remove_at(&self.scratch);
+        Ended { reason: EndReason::SupervisorLost, output: None, error_tail: String::new(), is_confirmed }
+    }
+}

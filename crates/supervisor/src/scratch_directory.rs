@@ -1,0 +1,53 @@
+//! The directory of one attempt: its standard input, and its working directory if it has no other.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use crate::system_user::SystemUser;
+
+/// The directory, which nobody but its user may read.
+#[derive(Debug)]
+pub(crate) struct ScratchDirectory {
+    path: PathBuf,
+}
+
+impl ScratchDirectory {
+    /// Creates the directory, with a working directory in it that belongs to `user`.
+    pub(crate) fn create(path: &Path, user: Option<SystemUser>) -> io::Result<Self> {
+        DirBuilder::new().mode(0o700).create(path)?;
+        let scratch = Self { path: path.to_owned() };
+        DirBuilder::new().mode(0o700).create(scratch.working_directory())?;
+        if let Some(SystemUser { user, group }) = user {
+            chown(scratch.working_directory(), Some(user), Some(group))?;
+            // The user must be able to reach its working directory; it cannot read the directory above it.
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        }
+        Ok(scratch)
+    }
+
+    /// The working directory.
+    pub(crate) fn working_directory(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    /// Writes the standard input; returns the file.
+    pub(crate) fn write_input(&self, input: &str) -> io::Result<PathBuf> {
+        let path = self.path.join("input");
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(input.as_bytes())?;
+        Ok(path)
+    }
+
+    /// Removes a directory that a supervisor has left.
+    pub(crate) fn remove_at(path: &Path) {
+        fs::remove_dir_all(path).ok();
+    }
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        Self::remove_at(&self.path);
+    }
+}

@@ -1,0 +1,77 @@
+//! Operations of the isolation level `process`: each attempt is a process of the program `examples/isolated_worker`.
+
+use std::path::PathBuf;
+
+use domain::{AttemptOutcome, ExecutionIsolation, GrantRef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::{
+    Context, Failure, MeansPreference, Operation, OperationIsolation, Operations, SupervisorProgram, Worker,
+};
+
+use crate::kit::probe_operation::{LONG_TTL, RunningWorker, settings};
+use crate::kit::scripted_backend::Backend;
+
+/// The operation of the example, as its worker registers it. It runs in the example's processes only.
+struct CountPrimes;
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only the program of the example reads it")]
+struct Range {
+    below: u64,
+}
+
+impl Operation for CountPrimes {
+    const TYPE: &'static str = "COUNT_PRIMES";
+    const ISOLATION: OperationIsolation = OperationIsolation::Process;
+    type Params = Range;
+    type Output = usize;
+
+    async fn run(&self, _: Range, _: Context) -> Result<usize, Failure> {
+        panic!("it runs inside the worker's process")
+    }
+}
+
+/// The example, which Cargo builds with the tests of the workspace.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let example = test.ancestors().nth(2).unwrap().join("examples/isolated_worker");
+    assert!(example.exists(), "{} is built by `cargo test` without `--test`", example.display());
+    example
+}
+
+fn run_worker(backend: &Backend) -> RunningWorker {
+    let supervisor = SupervisorProgram::at(example());
+    let operations = Operations::new().supervised_by(supervisor, MeansPreference::Auto).with(CountPrimes);
+    let stop = CancellationToken::new();
+    let worker = Worker::new(backend.client(), operations, settings(2));
+    RunningWorker { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop }
+}
+
+#[tokio::test]
+async fn an_isolated_operation_reports_its_progress_and_its_result() {
+    let mut backend = Backend::start();
+    let id = backend.add_task("COUNT_PRIMES", r#"{"below": 100}"#, LONG_TTL);
+    let worker = run_worker(&backend);
+    assert_eq!(backend.registration().await.isolation, ExecutionIsolation::Process);
+    let report = backend.report().await;
+    let AttemptOutcome::Result(result) = report.reported else { panic!("{report:?}") };
+    assert_eq!((report.id, result.text()), (id, "25"));
+    worker.stopped().await;
+}
+
+/// G9: code that never awaits is stopped, too.
+#[tokio::test]
+async fn an_isolated_operation_that_computes_for_ever_is_stopped_at_once() {
+    let mut backend = Backend::start();
+    let id = backend.add_task("COUNT_PRIMES", r#"{"below": 100000000}"#, LONG_TTL);
+    let worker = run_worker(&backend);
+    assert_eq!(backend.progress().await.progress[0].message.as_deref(), Some("counting"));
+    let grant = GrantRef { id, attempt: 1 };
+    backend.stop(grant);
+    while !backend.heartbeat().await.stopped.contains(&grant) {}
+    assert_eq!(backend.open_grants(), 1, "nothing is reported of a task that the Backend has ended");
+    worker.stopped().await;
+}
