@@ -7,8 +7,8 @@ use std::process::{self, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::SupervisorProgram;
-use crate::role;
+use crate::role_names;
+use crate::supervisor_program::SupervisorProgram;
 
 /// Which means may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ fn usable_cgroup(supervisor: &SupervisorProgram) -> Option<PathBuf> {
 /// Whether a process can be moved into the group at `path` and killed there.
 fn is_usable(path: &Path, supervisor: &SupervisorProgram) -> bool {
     let mut command = Command::new(supervisor.path());
-    let Ok(mut child) = command.arg(role::INIT).stdin(Stdio::piped()).spawn() else { return false };
+    let Ok(mut child) = command.arg(role_names::INIT).stdin(Stdio::piped()).spawn() else { return false };
     let is_moved = fs::write(path.join("cgroup.procs"), child.id().to_string()).is_ok();
     let is_killed = fs::write(path.join("cgroup.kill"), "1").is_ok();
     child.kill().ok();
@@ -127,7 +127,7 @@ fn own_cgroup(groups: &str) -> Option<&str> {
 
 /// Whether the children of a process of this user can have a PID namespace of their own.
 fn is_namespace_allowed(supervisor: &SupervisorProgram) -> bool {
-    let trial = Command::new(supervisor.path()).arg(role::NAMESPACE_TRIAL).status();
+    let trial = Command::new(supervisor.path()).arg(role_names::NAMESPACE_TRIAL).status();
     trial.is_ok_and(|status| status.success())
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{getgid, getuid};
 use rustix::thread::UnshareFlags;
 
-use crate::role;
+use crate::role_names;
 
 /// Makes the next child of this process the first of a new PID namespace. A process that may not do so gets a user namespace first,
 /// in which it keeps its user and its group and no other. This process must have one thread.
@@ -26,7 +26,7 @@ pub(crate) fn enter_for_children() -> io::Result<()> {
 pub(crate) fn try_with_child() -> io::Result<()> {
     enter_for_children()?;
     // Without its input the init process ends.
-    let init = Command::new("/proc/self/exe").arg(role::INIT).stdin(Stdio::null()).status()?;
+    let init = Command::new("/proc/self/exe").arg(role_names::INIT).stdin(Stdio::null()).status()?;
     if init.success() { Ok(()) } else { Err(io::Error::other("a process in a PID namespace failed")) }
 }
 

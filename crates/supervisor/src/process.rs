@@ -1,9 +1,8 @@
 //! The worker's side: a program that a supervisor runs.
 
 use std::env;
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,42 +15,13 @@ use crate::event::{EndReason, Ended, SupervisorEvent};
 use crate::launch::{Launch, ProgramToRun};
 use crate::marked_processes::{MARK, kill_marked};
 use crate::means::StopMeans;
-use crate::role;
+use crate::role_names;
 use crate::scratch_directory::ScratchDirectory;
+use crate::supervisor_program::SupervisorProgram;
 use crate::worker_connection::STOP;
 
 /// How long the processes of a supervisor that was killed may take to die.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The program that is started as a supervisor: its `main` calls [`run_role`](crate::run_role) first.
-#[derive(Debug, Clone)]
-pub struct SupervisorProgram {
-    path: PathBuf,
-}
-
-impl SupervisorProgram {
-    /// The program of this process, even if its file has been replaced since.
-    pub fn own() -> Self {
-        Self { path: "/proc/self/exe".into() }
-    }
-
-    /// The program at `path`.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
-    }
-
-    /// Where the program is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether this process was started as a supervisor or by one, so that its `main` should have called
-    /// [`run_role`](crate::run_role).
-    pub fn is_role_ignored() -> bool {
-        let roles = [role::SUPERVISOR, role::INIT, role::NAMESPACE_TRIAL].map(OsString::from);
-        env::args_os().nth(1).is_some_and(|first| roles.contains(&first))
-    }
-}
 
 /// What a running program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +55,7 @@ impl SupervisedProcess {
         let mark = Uuid::new_v4();
         program.environment.insert(MARK.to_owned(), mark.to_string());
         let mut command = Command::new(supervisor.path());
-        command.arg(role::SUPERVISOR).env_clear().env(MARK, mark.to_string());
+        command.arg(role_names::SUPERVISOR).env_clear().env(MARK, mark.to_string());
         // Signals of a terminal go to the group of the worker only: the worker decides about its programs.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;

@@ -2,15 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::role_names::{INIT, NAMESPACE_TRIAL, SUPERVISOR};
 use crate::{init_process, namespace, supervision};
-
-/// The first argument of a supervisor.
-pub(crate) const SUPERVISOR: &str = "__supervisor";
-/// The first argument of an init process.
-pub(crate) const INIT: &str = "__supervisor-init";
-
-/// The first argument of a process that tries to make a PID namespace and ends.
-pub(crate) const NAMESPACE_TRIAL: &str = "__supervisor-namespace-trial";
 
 /// Runs the role that the first argument of this process asks for; `None` if it asks for none. Call it first in `main`, before any thread is
 /// started, and return what it returns.

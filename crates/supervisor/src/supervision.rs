@@ -22,8 +22,8 @@ use crate::marked_processes::INIT_MARK;
 use crate::output::{OutputPipe, ReadProgress, StandardOutput, Tail};
 use crate::scratch_directory::ScratchDirectory;
 use crate::system_user::SystemUser;
-use crate::worker_connection::{WorkerConnection, WorkerWord};
-use crate::{namespace, role, usage};
+use crate::worker_connection::{WorkerConnection, WorkerRequest};
+use crate::{namespace, role_names, usage};
 
 /// How often memory and processes are counted where no control group limits them.
 const USAGE_INTERVAL: Duration = Duration::from_millis(20);
@@ -82,7 +82,7 @@ impl<'a> Supervision<'a> {
         let (error_pipe, error_end) = io::pipe()?;
         let mut command = Command::new("/proc/self/exe");
         command
-            .arg(role::INIT)
+            .arg(role_names::INIT)
             .stdin(Stdio::from(OwnedFd::from(init_end)))
             .stdout(output_end)
             .stderr(error_end);
@@ -171,10 +171,10 @@ impl<'a> Supervision<'a> {
     fn next_event(&mut self, worker: &mut WorkerConnection) -> io::Result<Option<EndReason>> {
         let [is_worker, is_init, is_output, is_error] = self.wait(worker)?;
         if is_worker {
-            match worker.read_word()? {
-                Some(WorkerWord::Stop) if self.ending.is_none() => self.terminate(EndReason::Stopped),
-                Some(WorkerWord::Stop) | None => {}
-                Some(WorkerWord::Gone) => return Ok(Some(EndReason::Stopped)),
+            match worker.read_request()? {
+                Some(WorkerRequest::Stop) if self.ending.is_none() => self.terminate(EndReason::Stopped),
+                Some(WorkerRequest::Stop) | None => {}
+                Some(WorkerRequest::Gone) => return Ok(Some(EndReason::Stopped)),
             }
         }
         worker.write_pending();

@@ -1,4 +1,4 @@
-//! The supervisor's connection to its worker: words come by the standard input, events leave by the standard output.
+//! The supervisor's connection to its worker: requests come by the standard input, events leave by the standard output.
 
 use std::io::{self, ErrorKind, Stdin, Stdout};
 
@@ -13,12 +13,12 @@ use crate::line_buffer::LineBuffer;
 /// How long a worker may take to read the last event.
 const LAST_EVENT_TIMEOUT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
-/// The word by which a worker asks for the end of the program.
+/// The line by which a worker asks for the end of the program.
 pub(crate) const STOP: &str = "stop";
 
 /// What a worker says after it has sent the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WorkerWord {
+pub(crate) enum WorkerRequest {
     /// End the program.
     Stop,
     /// The worker has ended, or dropped its process handle.
@@ -42,7 +42,7 @@ impl WorkerConnection {
         Ok(Self { input: io::stdin(), output, lines: LineBuffer::default(), pending: Vec::new() })
     }
 
-    /// Where words come from.
+    /// Where requests come from.
     pub(crate) fn input(&self) -> &Stdin {
         &self.input
     }
@@ -70,12 +70,12 @@ impl WorkerConnection {
     }
 
     /// What the worker says. To be called when [`WorkerConnection::input`] is readable.
-    pub(crate) fn read_word(&mut self) -> io::Result<Option<WorkerWord>> {
+    pub(crate) fn read_request(&mut self) -> io::Result<Option<WorkerRequest>> {
         if self.read()? == 0 {
-            return Ok(Some(WorkerWord::Gone));
+            return Ok(Some(WorkerRequest::Gone));
         }
-        let word = self.lines.next_line();
-        Ok(word.filter(|word| word == STOP.as_bytes()).map(|_| WorkerWord::Stop))
+        let line = self.lines.next_line();
+        Ok(line.filter(|line| line == STOP.as_bytes()).map(|_| WorkerRequest::Stop))
     }
 
     fn read(&mut self) -> io::Result<usize> {

@@ -31,7 +31,7 @@ impl Operation for CountPrimes {
 
     async fn run(&self, range: Range, context: Context) -> Result<usize, Failure> {
         context.progress(0, "counting");
-        let is_prime = |number: &u64| (2..*number).all(|divisor| number % divisor != 0);
+        let is_prime = |number: &u64| !(2..*number).any(|divisor| number.is_multiple_of(divisor));
         Ok((2..range.below).filter(is_prime).count())
     }
 }

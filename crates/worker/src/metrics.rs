@@ -57,8 +57,11 @@ pub(crate) fn count_unconfirmed_stop(isolation: ExecutionIsolation) {
     counter!(UNCONFIRMED_STOPS, "isolation" => isolation.as_str()).increment(1);
 }
 
-/// Sets how many slots the worker has.
-pub(crate) fn set_slots(slots: u32) {
+/// Starts the metrics of a worker with so many slots: the counters of unconfirmed stops begin at 0.
+pub(crate) fn start_worker(slots: u32) {
+    for isolation in ExecutionIsolation::ALL {
+        counter!(UNCONFIRMED_STOPS, "isolation" => isolation.as_str()).increment(0);
+    }
     gauge!(SLOTS).set(slots);
 }
 

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
-use crate::sdk::registry::Operations;
+use crate::registry::operations::Operations;
 
 /// Registers `operations`, waiting for Identity and the Backend as long as it takes. `false`: `stop` was cancelled before
 /// all of them were registered.

@@ -27,10 +27,10 @@ use crate::execution::stopped_work::StoppedWork;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
+use crate::registry::operations::Operations;
 use crate::reporting::progress_reporter::ProgressReporter;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
-use crate::sdk::registry::Operations;
 use crate::settings::Settings;
 
 /// How long an operation that was stopped may take to reach its next await, or its processes to end after their grace.
@@ -142,7 +142,7 @@ impl Worker {
             return Ok(());
         };
         self.operations.specifications().for_each(|operation| metrics::start_counters(&operation.name));
-        metrics::set_slots(self.settings.slots.get());
+        metrics::start_worker(self.settings.slots.get());
         info!(worker.name = %name, "worker {name} takes tasks, {} at once", self.settings.slots);
         (self.on_ready)();
         let executor = Arc::new(TaskExecutor {

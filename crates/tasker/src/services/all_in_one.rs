@@ -13,6 +13,7 @@ use database::{Db, ProcessClock};
 use identity::{Identity, Role};
 use rand::distr::{Alphanumeric, SampleString};
 use store::Store;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{Operations, Worker};
@@ -112,6 +113,9 @@ pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
     layers.add_setting("tasker up", "log.level", "warn,audit=off")
 }
 
+/// How long `Ready.` waits for the worker, which may have to wait for Identity.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Prepared {
     async fn prepare(config: Config, data: DataDir, operations: Operations) -> Result<Self> {
         let (accounts, tasks) = (config.open_accounts()?, config.open_tasks()?);
@@ -130,7 +134,11 @@ impl Prepared {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
         let worker = self.worker()?.with_release_now(at_once).with_drain_notice(print_drain_notice);
-        let worker = worker.with_ready_notice(print_ready);
+        let takes_tasks = CancellationToken::new();
+        let worker = worker.with_ready_notice({
+            let takes_tasks = takes_tasks.clone();
+            move || takes_tasks.cancel()
+        });
         self.announce(&identity).await?;
 
         let tracker = TaskTracker::new();
@@ -139,6 +147,7 @@ impl Prepared {
         let identity = tracker.spawn(stop_others_when_done(identity, stop.clone()));
         let backend = backend_service::serve(backend, self.listeners.backend, stop_backend.clone());
         let backend = tracker.spawn(stop_others_when_done(backend, stop.clone()));
+        tracker.spawn(print_ready(takes_tasks));
 
         let run = worker.run(stop).await;
         stop_backend.cancel();
@@ -208,8 +217,10 @@ impl Prepared {
     }
 }
 
-/// Prints that tasks are taken. The terminal may be closed, which is no reason to stop.
-fn print_ready() {
+/// Prints that all is ready once the worker takes tasks, or after a while without it: the other services serve by then. The terminal may be
+/// closed, which is no reason to stop.
+async fn print_ready(takes_tasks: CancellationToken) {
+    timeout(READY_TIMEOUT, takes_tasks.cancelled()).await.ok();
     terminal::print_service_line("Ready.").ok();
 }
 

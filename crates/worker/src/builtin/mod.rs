@@ -15,7 +15,7 @@ pub use crate::builtin::generate_login::GenerateLogin;
 pub use crate::builtin::generate_number::GenerateNumber;
 pub use crate::builtin::sleep::Sleep;
 
-use crate::sdk::registry::Operations;
+use crate::registry::operations::Operations;
 
 /// All built-in operations. `GENERATE_LOGIN` and `GENERATE_NUMBER` take a random time from the range `simulate_work`.
 pub fn bundled(simulate_work: RangeInclusive<Duration>) -> Operations {

@@ -17,11 +17,11 @@ use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::stopped_work::StoppedWork;
 use crate::metrics::{RunMetrics, count_unconfirmed_stop, record_stop_lateness};
+use crate::registry::operations::{Operations, RegisteredOperation};
 use crate::reporting::progress_reporter::ProgressQueue;
 use crate::reporting::report_queue::{PendingReport, ReportQueue};
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
-use crate::sdk::registry::{Operations, RegisteredOperation};
 
 /// Executes granted tasks.
 pub(crate) struct TaskExecutor {
@@ -208,18 +208,7 @@ fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline
     match done {
         Ok(Ok(result)) => RunOutcome::Result(result),
         Ok(Err(failure)) => RunOutcome::Failed(failure),
-        Err(error) => RunOutcome::Failed(panic_failure(error)),
-    }
-}
-
-/// The failure that a panic is reported as, with the panic's text if it has one.
-fn panic_failure(error: JoinError) -> Failure {
-    let Ok(panic) = error.try_into_panic() else { return Failure::new("the operation was aborted") };
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    match text {
-        Some(text) => Failure::new(format!("the operation panicked: {text}")),
-        None => Failure::new("the operation panicked"),
+        Err(error) => RunOutcome::Failed(Failure::of_join_error(error)),
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use supervisor::Limits;
 use telemetry::error_chain;
+use tokio::task::JoinError;
 
 use crate::sdk::context::Context;
 
@@ -131,6 +132,19 @@ impl Failure {
     pub fn retry_after(self, pause: Duration) -> Self {
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_OR_START_WITHIN_MS);
         Self { retry: Some(RetryHint::AfterMs(millis)), ..self }
+    }
+
+    /// The failure that a panic is reported as, with the panic's text if it has one.
+    pub(crate) fn of_join_error(error: JoinError) -> Self {
+        let Ok(panic) = error.try_into_panic() else { return Self::new("the operation was aborted") };
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        match text {
+            Some(text) => Self::new(format!("the operation panicked: {text}")),
+            None => Self::new("the operation panicked"),
+        }
     }
 
     /// The same failure, of a program of which some process may still run.

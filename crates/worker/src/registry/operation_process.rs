@@ -3,7 +3,6 @@
 //! The process reads its parameters from its standard input and reports by lines of JSON, as any program may. What the operation prints goes to
 //! the standard error.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,21 +12,18 @@ use std::str::FromStr;
 use domain::{ClaimId, Grant, RawJson, RetryHint};
 use rustix::fd::AsFd;
 use serde_json::{Value, json};
-use supervisor::{Grace, run_role};
+use supervisor::run_role;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::deadline::{Deadline, SuspendAwareInstant};
-use crate::output_format::OutputFormat;
-use crate::program::program_operation::{ATTEMPT, DEADLINE_MS, ProgramOperation, TASK_ID, TRACE};
+use crate::program::program_operation::{ATTEMPT, DEADLINE_MS, TASK_ID, TRACE};
+use crate::registry::operations::Operations;
+use crate::registry::own_program::OPERATION;
 use crate::reporting::progress_reporter::ProgressQueue;
 use crate::sdk::context::Context;
-use crate::sdk::operation::{Failure, Operation, ProcessBounds};
-use crate::sdk::registry::Operations;
-
-/// The first argument of a process that runs an operation; the type follows.
-const OPERATION: &str = "__operation";
+use crate::sdk::operation::Failure;
 
 /// Runs what this process was started for by a worker of the same program: a supervisor, or one of `operations`. `None` if it was not.
 ///
@@ -51,20 +47,6 @@ pub fn run_process(operations: impl FnOnce() -> Operations) -> Option<ExitCode> 
     })
 }
 
-/// This program, started to run a task of `O`.
-pub(crate) fn own_program<O: Operation>() -> ProgramOperation {
-    let ProcessBounds { grace, limits } = O::process_bounds();
-    ProgramOperation {
-        arguments: ["/proc/self/exe", OPERATION, O::TYPE].map(str::to_owned).to_vec(),
-        environment: BTreeMap::new(),
-        directory: None,
-        user: None,
-        grace: Grace { duration: grace, is_before_deadline: false },
-        limits,
-        output: OutputFormat::Lines,
-    }
-}
-
 fn run_operation(operations: &Operations, name: &str) -> io::Result<()> {
     let mut output = take_standard_output()?;
     let mut parameters = String::new();
@@ -76,8 +58,9 @@ fn run_operation(operations: &Operations, name: &str) -> io::Result<()> {
     let deadline = Deadline::of(SuspendAwareInstant::now(), 0, grant.remaining_ms);
     let progress = ProgressQueue::default();
     let context = Context::new(&grant, deadline, CancellationToken::new(), grant.trace, progress.clone());
-    let running = operation.start_here(grant.parameters.clone(), context);
     let runtime = Builder::new_multi_thread().enable_all().build()?;
+    // A task of its own: it may compute for ever, and its progress is reported all the same.
+    let running = runtime.spawn(operation.start_here(grant.parameters.clone(), context));
     let ended = runtime.block_on(async {
         let write_progress = async {
             loop {
@@ -86,7 +69,7 @@ fn run_operation(operations: &Operations, name: &str) -> io::Result<()> {
             }
         };
         tokio::select! {
-            ended = running => ended,
+            ended = running => ended.unwrap_or_else(|error| Err(Failure::of_join_error(error))),
             () = write_progress => unreachable!("it never ends"),
         }
     });

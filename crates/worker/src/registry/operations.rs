@@ -14,13 +14,13 @@ use crate::declared::declared_operation::{DeclaredOperation, DeclaredRun};
 use crate::http_operation::call::HttpOperation;
 use crate::program::program_operation::ProgramOperation;
 use crate::program::supervision::Supervision;
-use crate::sdk::context::Context;
-use crate::sdk::operation::{Failure, Operation, OperationIsolation};
-use crate::sdk::operation_process::own_program;
-use crate::sdk::operation_start::{
+use crate::registry::operation_start::{
     OperationFuture, OperationStart, invalid_parameters, start_in_this_process, start_of_program,
     start_of_request,
 };
+use crate::registry::own_program::own_program;
+use crate::sdk::context::Context;
+use crate::sdk::operation::{Failure, Operation, OperationIsolation};
 use crate::sdk::schema;
 
 /// The operations of a worker.
