@@ -29,7 +29,7 @@ use crate::system_user::SystemUser;
 const REAP_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// How long the descendants of a program may take to die once the supervisor is gone.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The byte by which a supervisor asks for SIGTERM to the program.
 pub(crate) const TERMINATE: u8 = b't';

@@ -21,7 +21,7 @@ use crate::supervisor_program::SupervisorProgram;
 use crate::worker_connection::STOP;
 
 /// How long the processes of a supervisor that was killed may take to die.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a running program does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,7 +32,7 @@ const USAGE_INTERVAL: Duration = Duration::from_millis(20);
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the processes may take to die after SIGKILL.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the supervisor to its end.
 pub(crate) fn run() -> io::Result<()> {

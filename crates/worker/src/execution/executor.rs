@@ -64,7 +64,7 @@ enum StopReceipt {
 }
 
 /// How long after its grace the supervisor of an operation may take to say that no process is left.
-const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(40);
 
 impl TaskExecutor {
     /// Executes a granted task and reports its outcome, if that outcome is one to report.
