@@ -33,10 +33,14 @@ pub(crate) fn descendants_of(root: Pid) -> Vec<Pid> {
 }
 
 /// Every process of `/proc`. One that ends meanwhile may be left out.
-fn processes() -> Vec<ProcessEntry> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)).collect()
+fn processes() -> impl Iterator<Item = ProcessEntry> {
+    process_ids().filter_map(|pid| parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// The id of every process of `/proc`.
+pub(crate) fn process_ids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// Reads `/proc/PID/stat`: the name in parentheses may contain anything, and is followed by the state and the parent.

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
@@ -27,9 +26,6 @@ use crate::system_user::SystemUser;
 
 /// How often orphans that have ended are reaped.
 const REAP_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-
-/// How long the descendants of a program may take to die once the supervisor is gone.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The byte by which a supervisor asks for SIGTERM to the program.
 pub(crate) const TERMINATE: u8 = b't';
@@ -53,7 +49,7 @@ pub(crate) fn run() -> io::Result<()> {
         let line = serde_json::to_string(&event).map_err(io::Error::other)? + "\n";
         supervisor.write_all(line.as_bytes()).ok();
     } else {
-        kill_descendants(None, KILL_TIMEOUT);
+        kill_descendants(None);
     }
     Ok(())
 }

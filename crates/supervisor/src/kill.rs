@@ -13,10 +13,14 @@ use crate::descendants::descendants_of;
 /// The pause between two looks at what is left.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
-/// Kills the processes of `cgroup` and all descendants of this process, and reaps its children, for `limit` at most. Whether none is left.
+/// How long processes may take to die after SIGKILL.
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Kills the processes of `cgroup` and all descendants of this process, and reaps its children, for [`KILL_TIMEOUT`] at most. Whether none is
+/// left.
 ///
 /// This process must be a child subreaper: orphans become its children, so that it has no child only once nothing is left.
-pub(crate) fn kill_descendants(cgroup: Option<&Cgroup>, limit: Duration) -> bool {
+pub(crate) fn kill_descendants(cgroup: Option<&Cgroup>) -> bool {
     let began = Instant::now();
     loop {
         if let Some(cgroup) = cgroup {
@@ -26,7 +30,7 @@ pub(crate) fn kill_descendants(cgroup: Option<&Cgroup>, limit: Duration) -> bool
         if !reap() && cgroup.is_none_or(Cgroup::is_empty) {
             return true;
         }
-        if began.elapsed() > limit {
+        if began.elapsed() > KILL_TIMEOUT {
             return false;
         }
         poll(&mut [], Some(&PAUSE)).ok();

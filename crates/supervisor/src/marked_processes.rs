@@ -7,6 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use uuid::Uuid;
 
 use crate::cgroup::Cgroup;
+use crate::descendants::process_ids;
+use crate::kill::KILL_TIMEOUT;
 
 /// The variable that marks the processes of an attempt.
 pub(crate) const MARK: &str = "TASKER_SUPERVISION";
@@ -17,9 +19,9 @@ pub(crate) const INIT_MARK: &str = "TASKER_SUPERVISION_INIT";
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Kills the processes that are marked with `mark`, and those of `cgroup`, until none is left and the init process has ended, for `limit` at
-/// most. Whether none is left; a process that has cleared its environment is found only by the control group or by the init process.
-pub(crate) async fn kill_marked(mark: Uuid, cgroup: Option<&Cgroup>, limit: Duration) -> bool {
+/// Kills the processes that are marked with `mark`, and those of `cgroup`, until none is left and the init process has ended, for
+/// [`KILL_TIMEOUT`] at most. Whether none is left; a process that has cleared its environment is found only by the control group or by the init process.
+pub(crate) async fn kill_marked(mark: Uuid, cgroup: Option<&Cgroup>) -> bool {
     let kill_all = async {
         loop {
             if let Some(cgroup) = cgroup {
@@ -36,16 +38,14 @@ pub(crate) async fn kill_marked(mark: Uuid, cgroup: Option<&Cgroup>, limit: Dura
             tokio::time::sleep(PAUSE).await;
         }
     };
-    tokio::time::timeout(limit, kill_all).await.is_ok()
+    tokio::time::timeout(KILL_TIMEOUT, kill_all).await.is_ok()
 }
 
 fn marked_processes(name: &str, mark: Uuid) -> Vec<Pid> {
     let variable = format!("{name}={mark}");
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_marked = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|set| set == variable.as_bytes())
     };
-    pids.filter(is_marked).filter_map(Pid::from_raw).collect()
+    process_ids().filter(is_marked).filter_map(Pid::from_raw).collect()
 }

@@ -4,7 +4,6 @@ use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -19,9 +18,6 @@ use crate::role_names;
 use crate::scratch_directory::ScratchDirectory;
 use crate::supervisor_program::SupervisorProgram;
 use crate::worker_connection::STOP;
-
-/// How long the processes of a supervisor that was killed may take to die.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a running program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +97,7 @@ impl SupervisedProcess {
         self.child.start_kill().ok();
         self.child.wait().await.ok();
         let cgroup = self.cgroup.as_deref().and_then(Cgroup::existing);
-        let is_gone = kill_marked(self.mark, cgroup.as_ref(), KILL_TIMEOUT).await;
+        let is_gone = kill_marked(self.mark, cgroup.as_ref()).await;
         // Without either, a process that has cleared its environment is not seen once its init process was killed, too.
         let is_confirmed = is_gone && (cgroup.is_some() || self.in_namespace);
         if let Some(cgroup) = cgroup {

@@ -31,9 +31,6 @@ const USAGE_INTERVAL: Duration = Duration::from_millis(20);
 /// The longest wait without a look at the clock, since timers stand still while the machine is suspended.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the processes may take to die after SIGKILL.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Runs the supervisor to its end.
 pub(crate) fn run() -> io::Result<()> {
     let mut worker = WorkerConnection::open()?;
@@ -128,7 +125,7 @@ impl<'a> Supervision<'a> {
         };
         // Orphans may be children of the supervisor by now; they end with the program.
         kill_process(self.init_pid, Signal::KILL).ok();
-        let is_confirmed = kill_descendants(self.cgroup.as_ref(), KILL_TIMEOUT);
+        let is_confirmed = kill_descendants(self.cgroup.as_ref());
         self.read_rest(worker);
         let reason = match self.ending.take() {
             // Within a grace before the deadline the program may still end as it likes.
@@ -144,13 +141,17 @@ impl<'a> Supervision<'a> {
 
     /// Why the program is killed now, if it is: its time is over.
     fn due_end(&mut self) -> Option<EndReason> {
-        let (deadline, grace) = (self.launch.program.deadline, self.launch.program.grace);
-        let term_at = if grace.is_before_deadline { deadline.minus(grace.duration) } else { deadline };
-        if self.ending.is_none() && BootInstant::now() >= term_at {
+        if self.ending.is_none() && BootInstant::now() >= self.term_at() {
             self.terminate(EndReason::DeadlinePassed);
         }
         let (reason, kill_at) = self.ending.as_ref()?;
         (BootInstant::now() >= *kill_at).then(|| reason.clone())
+    }
+
+    /// When the program is sent SIGTERM, unless it is told to stop earlier.
+    fn term_at(&self) -> BootInstant {
+        let (deadline, grace) = (self.launch.program.deadline, self.launch.program.grace);
+        if grace.is_before_deadline { deadline.minus(grace.duration) } else { deadline }
     }
 
     /// Whether the program was told to stop by its deadline only, and this has not come yet.
@@ -218,12 +219,7 @@ impl<'a> Supervision<'a> {
     }
 
     fn longest_wait(&self) -> Duration {
-        let program = &self.launch.program;
-        let next = match &self.ending {
-            Some((_, kill_at)) => *kill_at,
-            None if program.grace.is_before_deadline => program.deadline.minus(program.grace.duration),
-            None => program.deadline,
-        };
+        let next = self.ending.as_ref().map_or_else(|| self.term_at(), |(_, kill_at)| *kill_at);
         let most = if self.counts_usage() { USAGE_INTERVAL } else { CLOCK_CHECK_INTERVAL };
         next.since(BootInstant::now()).min(most)
     }

@@ -63,6 +63,16 @@ enum StopReceipt {
     Unconfirmed,
 }
 
+impl StopReceipt {
+    /// What an operation that has returned says of its processes.
+    fn of(done: &Result<Result<RawJson, Failure>, JoinError>) -> Self {
+        match done {
+            Ok(Err(failure)) if failure.is_stop_unconfirmed() => Self::Unconfirmed,
+            _ => Self::Confirmed,
+        }
+    }
+}
+
 /// How long after its grace the supervisor of an operation may take to say that no process is left.
 const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -191,19 +201,17 @@ async fn stop_supervised(
     match (done, outcome) {
         // The operation returned while it was being stopped.
         (done @ Ok(Ok(_)), RunOutcome::Released) => outcome_of_return(done, deadline),
-        (Ok(Err(failure)), outcome) if failure.is_stop_unconfirmed() => {
-            outcome.with_receipt(StopReceipt::Unconfirmed)
-        }
-        (_, outcome) => outcome,
+        (done, outcome) => match StopReceipt::of(&done) {
+            StopReceipt::Confirmed => outcome,
+            StopReceipt::Unconfirmed => outcome.with_receipt(StopReceipt::Unconfirmed),
+        },
     }
 }
 
 /// The outcome of an operation that has returned, unless its deadline has passed: then the Backend ends the task.
 fn outcome_of_return(done: Result<Result<RawJson, Failure>, JoinError>, deadline: Deadline) -> RunOutcome {
     if deadline.remaining(SuspendAwareInstant::now()).is_zero() {
-        let is_unconfirmed = matches!(&done, Ok(Err(failure)) if failure.is_stop_unconfirmed());
-        let receipt = if is_unconfirmed { StopReceipt::Unconfirmed } else { StopReceipt::Confirmed };
-        return RunOutcome::DeadlineExceeded(receipt);
+        return RunOutcome::DeadlineExceeded(StopReceipt::of(&done));
     }
     match done {
         Ok(Ok(result)) => RunOutcome::Result(result),
