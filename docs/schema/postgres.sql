@@ -229,6 +229,7 @@ subject        uuid not null
 instance       uuid not null
 slots          integer not null
 types          text not null
+stop_means     text not null
 first_heartbeat_at bigint not null
 last_heartbeat_at bigint not null
 is_lost        boolean not null default false

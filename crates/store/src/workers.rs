@@ -1,8 +1,11 @@
 //! Workers: their heartbeats, whose a name is, the tasks that a worker must stop, and the list of workers.
 
+use std::collections::BTreeSet;
+
 use database::{DatabaseError, Db, encode_batch, on};
 use domain::{
-    GrantRef, InstanceId, LiveWorker, SubjectId, TaskId, Timestamp, TypeName, WorkerName, WorkerProcess,
+    GrantRef, InstanceId, LiveWorker, StopMeansKind, SubjectId, TaskId, Timestamp, TypeName, WorkerName,
+    WorkerProcess,
 };
 use uuid::Uuid;
 
@@ -17,16 +20,17 @@ pub const MAX_WORKERS_OF_SUBJECT: i64 = 1000;
 macro_rules! heartbeat {
     (now: $now:literal) => {
         concat!(
-            "insert into worker (name, subject, instance, slots, types, first_heartbeat_at, last_heartbeat_at)
-            select $1, $2, $3, $4, $5, ",
+            "insert into worker (name, subject, instance, slots, types, stop_means, first_heartbeat_at, last_heartbeat_at)
+            select $1, $2, $3, $4, $5, $6, ",
             $now,
             ", ",
             $now,
             "
             where exists (select 1 from worker w where w.name = $1 and w.subject = $2 and not w.is_lost)
-                or (select count(*) from worker w where w.subject = $2 and not w.is_lost) < $6
+                or (select count(*) from worker w where w.subject = $2 and not w.is_lost) < $7
             on conflict (name) do update
             set subject = excluded.subject, instance = excluded.instance, slots = excluded.slots, types = excluded.types,
+                stop_means = excluded.stop_means,
                 first_heartbeat_at = case when worker.instance = excluded.instance
                     then worker.first_heartbeat_at else excluded.first_heartbeat_at end,
                 last_heartbeat_at = excluded.last_heartbeat_at, is_lost = false
@@ -40,7 +44,7 @@ macro_rules! heartbeat {
 
 const HEARTBEAT_POSTGRES: &str = heartbeat!(now: "(select now_us())");
 
-const HEARTBEAT_SQLITE: &str = heartbeat!(now: "$7");
+const HEARTBEAT_SQLITE: &str = heartbeat!(now: "$8");
 
 /// The name of a worker that is not lost.
 const NAME_OWNER: &str =
@@ -67,13 +71,14 @@ const STALE_GRANTS_SQLITE: &str = "
             and u.worker = ?2 and u.subject = ?3 and u.instance = ?4)";
 
 const LIST_WORKERS: &str =
-    "select name, slots, types, last_heartbeat_at from worker where not is_lost order by name";
+    "select name, slots, types, stop_means, last_heartbeat_at from worker where not is_lost order by name";
 
 row_struct! {
     struct WorkerRow {
         name: String,
         slots: i32,
         types: String,
+        stop_means: String,
         last_heartbeat_at: i64,
     }
 }
@@ -96,19 +101,30 @@ impl Store {
         process: &WorkerProcess,
         slots: u32,
         types: &[TypeName],
+        stop_means: &BTreeSet<StopMeansKind>,
     ) -> Result<bool, DatabaseError> {
         let WorkerProcess { name, subject, instance } = process;
         let slots = i32::try_from(slots).unwrap_or(i32::MAX);
-        let types = encode_batch(types);
+        let (types, stop_means) = (encode_batch(types), encode_batch(stop_means));
         let stored = match &self.db {
             Db::Postgres(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_POSTGRES).bind(name.as_str()).bind(subject.0);
-                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(MAX_WORKERS_OF_SUBJECT);
+                let upsert = upsert
+                    .bind(instance.0)
+                    .bind(slots)
+                    .bind(types)
+                    .bind(stop_means)
+                    .bind(MAX_WORKERS_OF_SUBJECT);
                 upsert.execute(&pools.write).await?.rows_affected()
             }
             Db::Sqlite(pools) => {
                 let upsert = sqlx::query(HEARTBEAT_SQLITE).bind(name.as_str()).bind(subject.0);
-                let upsert = upsert.bind(instance.0).bind(slots).bind(types).bind(MAX_WORKERS_OF_SUBJECT);
+                let upsert = upsert
+                    .bind(instance.0)
+                    .bind(slots)
+                    .bind(types)
+                    .bind(stop_means)
+                    .bind(MAX_WORKERS_OF_SUBJECT);
                 let upsert = upsert.bind(self.clock.now());
                 upsert.execute(&pools.write).await?.rows_affected()
             }
@@ -185,11 +201,12 @@ impl Store {
 }
 
 fn decode_worker(row: &WorkerRow) -> Result<LiveWorker, DatabaseError> {
-    let types = serde_json::from_str(&row.types).map_err(|error| corrupt("worker", &row.name, error))?;
+    let unreadable = |error| corrupt("worker", &row.name, error);
     Ok(LiveWorker {
         name: parse_column("worker", &row.name, &row.name)?,
         slots: row.slots.cast_unsigned(),
-        types,
+        types: serde_json::from_str(&row.types).map_err(unreadable)?,
+        stop_means: serde_json::from_str(&row.stop_means).map_err(unreadable)?,
         seen_date: Timestamp(row.last_heartbeat_at),
     })
 }

@@ -31,6 +31,9 @@ pub enum WorkerError {
     /// The heartbeat's own HTTP client cannot be created.
     #[error("cannot create the HTTP client of the heartbeat")]
     HeartbeatClient(#[source] ClientError),
+    /// The threads that run operations cannot be started.
+    #[error("cannot start the threads of operations")]
+    OperationThreads(#[source] std::io::Error),
     /// The heartbeat's own thread cannot be started.
     #[error("cannot start the thread of the heartbeat")]
     HeartbeatThread(#[source] std::io::Error),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::{Backoff, Client, ClientError};
 use domain::problem_types::workers::WORKER_NAME_TAKEN;
-use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, TypeName, WorkerName};
+use domain::{GrantRef, Heartbeat, InstallationId, InstanceId, WorkerName};
 use telemetry::error_chain;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -18,6 +18,7 @@ use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::error::WorkerError;
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::stopped_work::StoppedWork;
+use crate::registry::active_operations::ActiveOperations;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 
 /// How long a heartbeat waits for its response before the next one is tried.
@@ -45,7 +46,7 @@ pub(crate) struct HeartbeatSender {
     pub(crate) worker: WorkerName,
     pub(crate) instance: InstanceId,
     pub(crate) slots: u32,
-    pub(crate) types: Vec<TypeName>,
+    pub(crate) operations: ActiveOperations,
     /// The interval between heartbeats.
     pub(crate) interval: Duration,
     pub(crate) running: RunningTasks,
@@ -191,7 +192,8 @@ impl HeartbeatSender {
             worker: self.worker.clone(),
             instance: self.instance,
             slots: self.slots,
-            types: self.types.clone(),
+            types: self.operations.types(),
+            stop_means: self.operations.current().stop_means(),
             running,
             stopped: Vec::new(),
             last: false,

@@ -12,6 +12,7 @@ const RUNS: &str = "tasker_worker_runs_total";
 const RUN_SECONDS: &str = "tasker_worker_run_seconds";
 const STOP_LATENESS: &str = "tasker_worker_stop_lateness_seconds";
 const UNCONFIRMED_STOPS: &str = "tasker_worker_stops_unconfirmed_total";
+const BLOCKED_OPERATIONS: &str = "tasker_worker_operations_blocked_total";
 const UNSETTLED_REPORTS: &str = "tasker_worker_reports_unsettled";
 
 /// Every metric that a worker records, with its labels and its meaning.
@@ -32,7 +33,12 @@ pub const METRICS: &[MetricDescriptor] = &[
     MetricDescriptor::counter(
         UNCONFIRMED_STOPS,
         "isolation",
-        "attempts of which processes may still run because they could not be killed",
+        "attempts whose work may go on: processes that could not be killed, or code that blocks its thread",
+    ),
+    MetricDescriptor::counter(
+        BLOCKED_OPERATIONS,
+        "type",
+        "runs of operations of the level `async` that blocked their thread for a second or longer",
     ),
     MetricDescriptor::gauge(UNSETTLED_REPORTS, "", "reports that no Backend has settled yet"),
 ];
@@ -45,6 +51,7 @@ pub(crate) fn start_counters(name: &TypeName) {
     for end in RUN_END_LABEL_VALUES {
         counter!(RUNS, "type" => name.to_string(), "end" => end).increment(0);
     }
+    counter!(BLOCKED_OPERATIONS, "type" => name.to_string()).increment(0);
 }
 
 /// Records how long after its deadline the work of an attempt had stopped.
@@ -52,7 +59,12 @@ pub(crate) fn record_stop_lateness(isolation: ExecutionIsolation, lateness: Dura
     histogram!(STOP_LATENESS, "isolation" => isolation.as_str()).record(lateness);
 }
 
-/// Counts an attempt of which processes may still run.
+/// Counts a run that blocks its thread.
+pub(crate) fn count_blocked_operation(name: &TypeName) {
+    counter!(BLOCKED_OPERATIONS, "type" => name.to_string()).increment(1);
+}
+
+/// Counts an attempt whose work may go on.
 pub(crate) fn count_unconfirmed_stop(isolation: ExecutionIsolation) {
     counter!(UNCONFIRMED_STOPS, "isolation" => isolation.as_str()).increment(1);
 }

@@ -1,12 +1,11 @@
 //! A worker from start to stop: registers its operations, sends heartbeats, runs tasks in its slots, and drains.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, Role};
 use client::Client;
-use domain::{InstallationId, InstanceId, QueueName};
+use domain::{InstallationId, InstanceId};
 use supervisor::SupervisorProgram;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -18,23 +17,28 @@ use crate::backend_outage_log::BackendOutageLog;
 use crate::claiming::claim_client::ClaimClient;
 use crate::claiming::long_poll;
 use crate::claiming::ticket_backlog::TicketBacklog;
-use crate::claiming::ticket_consumer::{TICKET_PREFETCH, TicketConsumer};
+use crate::claiming::ticket_consumers::TicketConsumers;
 use crate::error::WorkerError;
+use crate::execution::blocked_operations::watch_operations;
 use crate::execution::executor::TaskExecutor;
+use crate::execution::operation_threads::OperationThreads;
+use crate::execution::run::ABORT_TIMEOUT;
 use crate::execution::running_tasks::RunningTasks;
 use crate::execution::slots::Slots;
 use crate::execution::stopped_work::StoppedWork;
 use crate::heartbeat::HeartbeatSender;
 use crate::metrics;
 use crate::operation_registration::register_operations;
+use crate::operation_updates::OperationUpdates;
+use crate::registry::active_operations::ActiveOperations;
 use crate::registry::operations::Operations;
 use crate::reporting::progress_reporter::ProgressReporter;
 use crate::reporting::reporter::Reporter;
 use crate::reporting::unconfirmed_results::UnconfirmedResults;
 use crate::settings::Settings;
 
-/// How long an operation that was stopped may take to reach its next await, or its processes to end after their grace.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long operations that were stopped may take to end, and their processes after their grace.
+const STOP_TIMEOUT: Duration = ABORT_TIMEOUT.saturating_add(Duration::from_millis(500));
 
 /// How long a stopping worker may take to leave the consumer groups of its queues.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +47,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Worker {
     client: Client,
     operations: Arc<Operations>,
+    updates: Option<watch::Receiver<Arc<Operations>>>,
     settings: Settings,
     broker: Option<Broker>,
     release_now: CancellationToken,
@@ -65,10 +70,11 @@ struct KafkaTasks {
 
 impl Worker {
     /// A worker that pulls its tasks and reports over HTTP. Nothing happens before [`Worker::run`].
-    pub fn new(client: Client, operations: Operations, settings: Settings) -> Self {
+    pub fn new(client: Client, operations: impl Into<Arc<Operations>>, settings: Settings) -> Self {
         Self {
             client,
-            operations: Arc::new(operations),
+            operations: operations.into(),
+            updates: None,
             settings,
             broker: None,
             release_now: CancellationToken::new(),
@@ -82,6 +88,14 @@ impl Worker {
     #[must_use]
     pub fn with_release_now(mut self, release_now: CancellationToken) -> Self {
         self.release_now = release_now;
+        self
+    }
+
+    /// The same worker, whose operations are replaced whenever `updates` has a new value: it registers them, claims tasks of their types
+    /// from then on, and ends what it has begun with the operations of before. A set that the Backend refuses is logged and not taken.
+    #[must_use]
+    pub fn with_updates(mut self, updates: watch::Receiver<Arc<Operations>>) -> Self {
+        self.updates = Some(updates);
         self
     }
 
@@ -108,8 +122,8 @@ impl Worker {
     }
 
     /// Runs until `stop` is cancelled. Waits for Identity and the Backend as long as it takes, and survives their outages
-    /// without losing a task; never waits for Kafka. Fails if the Backend refuses an operation for good, or if the heartbeat
-    /// or the subscriptions cannot be created.
+    /// without losing a task; never waits for Kafka. Fails if the Backend refuses an operation for good, or if the heartbeat,
+    /// the threads of operations or the subscriptions cannot be created.
     ///
     /// After `stop` it claims nothing new, lets running tasks end within `drain`, releases the rest, and returns a few
     /// seconds later at most. Dropping the future stops everything at once instead: nothing is reported or released, and
@@ -126,7 +140,8 @@ impl Worker {
         if !register_operations(&self.client, &self.operations, &outage_log, &stop).await? {
             return Ok(());
         }
-        self.operations.prepare_supervision();
+        // Before tasks are taken, since it starts processes.
+        self.operations.stop_means();
         let instance = InstanceId::random();
         let (running, stopped) = (RunningTasks::default(), StoppedWork::default());
         let (client, broker) = (self.client.clone(), self.broker.clone());
@@ -135,7 +150,9 @@ impl Worker {
         let (accepted, patience) = (installation.subscribe(), self.settings.heartbeat);
         let reporter = Reporter::start(client, name.clone(), outage_log.clone(), broker, accepted, patience);
         let (unconfirmed, grants) = (reporter.unconfirmed.clone(), (running.clone(), stopped.clone()));
-        let sender = self.heartbeat_sender(instance, grants, unconfirmed, installation, outage_log.clone());
+        let operations = ActiveOperations::new(Arc::clone(&self.operations));
+        let parts = (operations.clone(), outage_log.clone());
+        let sender = self.heartbeat_sender(instance, grants, unconfirmed, installation, parts);
         let mut heartbeat = sender.start()?;
         let Some(installation) = stop.run_until_cancelled(heartbeat.first_accepted()).await.flatten() else {
             heartbeat.stop().await;
@@ -147,7 +164,8 @@ impl Worker {
         (self.on_ready)();
         let executor = Arc::new(TaskExecutor {
             worker: name.clone(),
-            operations: Arc::clone(&self.operations),
+            operations: operations.clone(),
+            threads: Arc::new(OperationThreads::start().map_err(WorkerError::OperationThreads)?),
             running,
             stopped,
             reports: reporter.queue.clone(),
@@ -157,14 +175,10 @@ impl Worker {
         });
         let _release_on_drop = executor.release.clone().drop_guard();
         let kafka = KafkaTasks::new();
-        let claim_client = ClaimClient {
-            client: self.client.clone(),
-            worker: name.clone(),
-            instance,
-            types: self.operations.types(),
-            outage_log,
-            stop,
-        };
+        let client = self.client.clone();
+        let claim_client =
+            ClaimClient { client, worker: name.clone(), instance, operations, outage_log, stop };
+        self.watch(&executor, &claim_client);
         self.claim_tasks(&executor, claim_client, installation, &kafka).await?;
         self.drain(&executor).await;
         reporter.flush(name).await;
@@ -182,20 +196,34 @@ impl Worker {
         (running, stopped): (RunningTasks, StoppedWork),
         unconfirmed: Option<UnconfirmedResults>,
         installation: watch::Sender<Option<InstallationId>>,
-        outage_log: BackendOutageLog,
+        (operations, outage_log): (ActiveOperations, BackendOutageLog),
     ) -> HeartbeatSender {
         HeartbeatSender {
             client: self.client.clone(),
             worker: self.settings.name.clone(),
             instance,
             slots: self.settings.slots.get(),
-            types: self.operations.types(),
+            operations,
             interval: self.settings.heartbeat,
             running,
             stopped,
             unconfirmed,
             installation,
             outage_log,
+        }
+    }
+
+    /// Starts what looks for blocked operations and what replaces the operations, until the worker stops.
+    fn watch(&self, executor: &TaskExecutor, claim_client: &ClaimClient) {
+        let ClaimClient { operations, outage_log, stop, .. } = claim_client.clone();
+        let watch = watch_operations(executor.running.clone(), Arc::clone(&executor.threads));
+        let until_stopped = executor.release.clone();
+        let background = TaskTracker::new();
+        background.spawn(async move { until_stopped.run_until_cancelled(watch).await });
+        if let Some(updates) = self.updates.clone() {
+            let (client, worker) = (self.client.clone(), self.settings.name.clone());
+            let updates = OperationUpdates { updates, client, worker, operations, outage_log, stop };
+            background.spawn(updates.apply());
         }
     }
 
@@ -214,18 +242,23 @@ impl Worker {
             long_poll::pull_loop(slots, claim_client).await;
             return Ok(());
         };
-        let queues: BTreeSet<QueueName> =
-            self.operations.specifications().map(|operation| operation.queue.clone()).collect();
-        let backlog = Arc::new(TicketBacklog::new(broker.clone(), queues.iter().cloned().collect()));
+        let operations = claim_client.operations.clone();
+        let backlog = Arc::new(TicketBacklog::new(broker.clone(), operations));
         let consumers = TaskTracker::new();
-        for queue in queues {
-            let (subscription, consume_loop) = broker.tickets(installation, &queue, TICKET_PREFETCH)?;
-            kafka.tracker.spawn(consume_loop.run());
-            let (slots, backlog) = (Arc::clone(&slots), Arc::clone(&backlog));
-            consumers.spawn(TicketConsumer::new(slots, claim_client.clone(), subscription, backlog).run());
-        }
+        let ticket_consumers = TicketConsumers {
+            broker: broker.clone(),
+            installation,
+            slots: Arc::clone(&slots),
+            claim_client: claim_client.clone(),
+            backlog: Arc::clone(&backlog),
+            consumers: consumers.clone(),
+            consume_loops: kafka.tracker.clone(),
+        };
+        let by_queue = ticket_consumers.start()?;
+        let follow = ticket_consumers.follow_operations(by_queue);
         kafka.tracker.spawn(broker.clone().manage_topics(Role::Worker, kafka.stop.clone()));
-        long_poll::steal_loop(slots, claim_client, backlog, self.settings.steal_after).await;
+        let steal = long_poll::steal_loop(slots, claim_client, backlog, self.settings.steal_after);
+        tokio::join!(steal, follow);
         // A consumer ends after it has dispatched or released what it was granted last.
         consumers.close();
         consumers.wait().await;
@@ -246,7 +279,7 @@ impl Worker {
             return;
         }
         executor.release.cancel();
-        let abort_timeout = ABORT_TIMEOUT + self.operations.longest_grace();
+        let abort_timeout = STOP_TIMEOUT + executor.operations.current().longest_grace();
         if timeout(abort_timeout, executor.tracker.wait()).await.is_err() {
             // These tasks are not released: another worker would run them a second time. The Backend ends them.
             let running = executor.running.count();

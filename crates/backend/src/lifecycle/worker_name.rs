@@ -15,7 +15,8 @@ pub(crate) async fn heartbeat(
     process: &WorkerProcess,
     heartbeat: &Heartbeat,
 ) -> Result<(), ApiError> {
-    if !store.heartbeat(process, heartbeat.slots, &heartbeat.types).await? {
+    let Heartbeat { slots, types, stop_means, .. } = heartbeat;
+    if !store.heartbeat(process, *slots, types, stop_means).await? {
         check_name(store, process).await?;
         if store.has_max_workers(process.subject).await? {
             return Err(ApiError::TooManyWorkers { limit: MAX_WORKERS_OF_SUBJECT });

@@ -101,9 +101,9 @@ async fn an_account_has_a_bounded_number_of_live_workers() {
     on_each_database(async |service| {
         let (worker, other) = (service.worker(), service.worker());
         worker.heartbeat("w", &[]).await.expect_status(200);
-        let seed = "insert into worker (name, subject, instance, slots, types, first_heartbeat_at, last_heartbeat_at)
+        let seed = "insert into worker (name, subject, instance, slots, types, stop_means, first_heartbeat_at, last_heartbeat_at)
             with recursive n (i) as (select 1 union all select i + 1 from n where i < 999)
-            select 'w' || i, subject, instance, slots, types, first_heartbeat_at, last_heartbeat_at from worker, n";
+            select 'w' || i, subject, instance, slots, types, stop_means, first_heartbeat_at, last_heartbeat_at from worker, n";
         service.execute_sql(seed.to_owned()).await;
         let refused = worker.heartbeat("one more", &[]).await;
         assert_eq!(refused.problem(), (429, "too-many-workers".to_owned()));

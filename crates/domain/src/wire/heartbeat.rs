@@ -1,11 +1,14 @@
 //! A worker's heartbeat, the response to it, and the list of live workers.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{InstallationId, InstanceId, TaskId};
 use crate::name::{TypeName, WorkerName};
 use crate::object_only;
+use crate::stop_means::StopMeansKind;
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
@@ -21,6 +24,8 @@ pub struct LiveWorker {
     pub slots: u32,
     /// The types of tasks that the worker runs.
     pub types: Vec<TypeName>,
+    /// By what means the worker kills the processes of programs; empty if it runs none.
+    pub stop_means: BTreeSet<StopMeansKind>,
     /// When the last heartbeat arrived, by the database's clock.
     pub seen_date: Timestamp,
 }
@@ -56,6 +61,9 @@ pub struct Heartbeat {
     /// The types of tasks that the worker runs.
     #[schema(max_items = 1000)]
     pub types: Vec<TypeName>,
+    /// By what means the worker kills the processes of programs; empty if it runs none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stop_means: BTreeSet<StopMeansKind>,
     /// The tasks that the worker is running, and those whose results it has sent by Kafka and not seen confirmed.
     #[schema(max_items = 20_000)]
     pub running: Vec<GrantRef>,

@@ -165,6 +165,7 @@ create table worker (
     instance           uuid    not null, -- the process
     slots              integer not null,
     types              text    not null, -- a JSON array
+    stop_means         text    not null, -- a JSON array
     first_heartbeat_at bigint  not null, -- of this process
     last_heartbeat_at  bigint  not null,
     is_lost            boolean not null default false

@@ -162,6 +162,7 @@ create table worker (
     instance           blob    not null, -- the process
     slots              integer not null,
     types              text    not null, -- a JSON array
+    stop_means         text    not null, -- a JSON array
     first_heartbeat_at integer not null, -- of this process
     last_heartbeat_at  integer not null,
     is_lost            integer not null default 0 check (is_lost in (0, 1))

@@ -1,11 +1,12 @@
 //! Heartbeats: the list of workers, the tasks that a worker must stop, and the tasks of lost workers (G8, G10, G12).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use database::Db;
 use domain::{
-    AttemptOutcome, GrantRef, InstanceId, LiveWorker, Reason, SettleResult, Status, SubjectId, Timestamp,
-    WorkerProcess,
+    AttemptOutcome, GrantRef, InstanceId, LiveWorker, Reason, SettleResult, Status, StopMeansKind, SubjectId,
+    Timestamp, WorkerProcess,
 };
 use sqlx::Executor;
 use store::{ClaimById, EndedTask, NameOwner};
@@ -20,7 +21,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Sends a heartbeat of the one process of a worker. Returns what the process must stop.
 async fn heartbeat(test: &TestStore, name: &str, running: &[GrantRef]) -> Vec<GrantRef> {
     let (process, types) = (process(name), [kind("demo.echo"), kind("demo.sleep")]);
-    assert!(test.store.heartbeat(&process, 8, &types).await.unwrap(), "{name} has its name");
+    assert!(
+        test.store.heartbeat(&process, 8, &types, &BTreeSet::new()).await.unwrap(),
+        "{name} has its name"
+    );
     test.store.grants_to_stop(&process, running).await.unwrap()
 }
 
@@ -35,14 +39,15 @@ async fn a_worker_is_listed_as_in_its_last_heartbeat() {
         heartbeat(&test, "w2", &[]).await;
         heartbeat(&test, "w1", &[]).await;
         test.advance(SECOND).await;
-        assert!(test.store.heartbeat(&process("w2"), u32::MAX, &[]).await.unwrap());
+        let means = BTreeSet::from([StopMeansKind::Subreaper, StopMeansKind::Cgroup]);
+        assert!(test.store.heartbeat(&process("w2"), u32::MAX, &[], &means).await.unwrap());
         let workers = test.store.workers().await.unwrap();
         let names: Vec<&str> = workers.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["w1", "w2"]);
         let LiveWorker { slots, types, seen_date: seen, .. } = &workers[0];
         assert_eq!((*slots, types.len(), *seen), (8, 2, Timestamp(test.now() - SECOND)));
-        let LiveWorker { types, seen_date: seen, .. } = &workers[1];
-        assert_eq!((types.len(), *seen), (0, Timestamp(test.now())));
+        let LiveWorker { types, stop_means, seen_date: seen, .. } = &workers[1];
+        assert_eq!((types.len(), stop_means, *seen), (0, &means, Timestamp(test.now())));
     })
     .await;
 }
@@ -247,7 +252,9 @@ async fn a_name_belongs_to_one_process_at_a_time() {
         let first = process("w1");
         let second = WorkerProcess { instance: InstanceId::random(), ..first.clone() };
         let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..first.clone() };
-        let take = async |process: &WorkerProcess| test.store.heartbeat(process, 8, &[]).await.unwrap();
+        let take = async |process: &WorkerProcess| {
+            test.store.heartbeat(process, 8, &[], &BTreeSet::new()).await.unwrap()
+        };
         let since = Timestamp(test.now());
         assert!(take(&first).await);
         let grant = test.running().await;
@@ -287,9 +294,9 @@ async fn a_name_changes_its_owner_when_nothing_of_the_former_owner_runs() {
         end_silent(&test).await;
         test.running().await;
         let other = WorkerProcess { subject: SubjectId(Uuid::nil()), ..process("w1") };
-        assert!(!test.store.heartbeat(&other, 8, &[]).await.unwrap());
+        assert!(!test.store.heartbeat(&other, 8, &[], &BTreeSet::new()).await.unwrap());
         assert_eq!(end_silent(&test).await.len(), 1);
-        assert!(test.store.heartbeat(&other, 8, &[]).await.unwrap());
+        assert!(test.store.heartbeat(&other, 8, &[], &BTreeSet::new()).await.unwrap());
     })
     .await;
 }

@@ -100,7 +100,7 @@ impl Command {
             Self::Submit(submit) => return submit.run(environment).await,
             Self::Watch(watch) => return watch.run(environment).await,
             Self::Rerun(rerun) => return rerun.run(environment).await,
-            Self::Operation(command) => return command.run(environment),
+            Self::Operation(command) => return command.run(environment).await,
             Self::List(list) => list.run(environment).await?,
             Self::Get(TaskArgs { id, server }) => {
                 let client = server.connect(environment).await?;

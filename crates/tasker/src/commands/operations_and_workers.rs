@@ -98,7 +98,9 @@ fn workers_table(WorkerList { workers }: &WorkerList) -> String {
     let line = |worker: &LiveWorker| {
         let types: Vec<&str> = worker.types.iter().map(TypeName::as_str).collect();
         let (name, slots, seen) = (worker.name.as_str(), worker.slots, worker.seen_date);
-        format!("{name:<width$}  {slots:>4} slots  seen {seen}  {}", types.join(" "))
+        let means: Vec<&str> = worker.stop_means.iter().map(|means| means.as_str()).collect();
+        let means = if means.is_empty() { String::new() } else { format!("  stops by {}", means.join(", ")) };
+        format!("{name:<width$}  {slots:>4} slots  seen {seen}{means}  {}", types.join(" "))
     };
     workers.iter().map(line).collect::<Vec<_>>().join("\n")
 }

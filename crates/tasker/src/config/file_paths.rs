@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use database::Db;
 use toml::{Table, Value};
+use worker::is_relative_path;
 
 /// The settings that are paths.
 const PATHS: [&str; 15] = [
@@ -55,23 +56,28 @@ pub fn resolve(settings: &mut Table, directory: &Path) {
         }
     }
     if let Some(Value::Array(operations)) = find(settings, "worker.operations") {
-        for path in operations.iter_mut().flat_map(paths_of_operation) {
+        for path in operations.iter_mut().flat_map(|operation| paths_of_operation(operation, directory)) {
             *path = absolute(path);
         }
     }
 }
 
-/// The paths in a declaration of an operation: of files and a directory, of a program with a slash, and of secret headers.
-fn paths_of_operation(operation: &mut Value) -> Vec<&mut String> {
+/// The paths in a declaration of an operation: of files and a directory, in the words of `run`, and of secret headers.
+fn paths_of_operation<'a>(operation: &'a mut Value, directory: &Path) -> Vec<&'a mut String> {
     let mut paths = Vec::new();
     let keys = operation.as_table_mut().into_iter().flat_map(|table| table.iter_mut());
     for (key, value) in keys {
         match (key.as_str(), value) {
             ("parameters_file" | "result_file" | "directory", Value::String(path)) => paths.push(path),
-            ("run", Value::Array(words)) => match words.first_mut() {
-                Some(Value::String(program)) if program.contains('/') => paths.push(program),
-                _ => {}
-            },
+            ("run", Value::Array(words)) => {
+                for (index, word) in words.iter_mut().enumerate() {
+                    if let Value::String(word) = word
+                        && is_relative_path(directory, index, word)
+                    {
+                        paths.push(word);
+                    }
+                }
+            }
             ("http", http) => {
                 let headers = http.get_mut("headers").and_then(Value::as_table_mut);
                 for (_, header) in headers.into_iter().flat_map(|headers| headers.iter_mut()) {

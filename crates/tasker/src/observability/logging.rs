@@ -85,7 +85,7 @@ impl Logging {
                         tracing::info!("the level of the log is {name}");
                     }
                     Err(error) => {
-                        tracing::warn!(error = %error, "the settings were not reloaded, the level of the log stays");
+                        tracing::warn!(error = %error, "the settings were not reloaded, the old ones stay");
                     }
                 }
             }

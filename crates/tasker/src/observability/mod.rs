@@ -28,8 +28,8 @@ pub struct Observability {
 }
 
 impl Observability {
-    /// Starts the log, and the trace export for a `service` that records spans. `load` reads the settings again when SIGHUP
-    /// asks for a new log level.
+    /// Starts the log, and the trace export for a `service` that records spans. `load` reads the settings again on SIGHUP
+    /// and may apply others than the log level, which is applied here.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use store::Store;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{Operations, Worker};
+use worker::Worker;
 
 use crate::config::command_line::Sources;
 use crate::config::environment::Environment;
@@ -31,9 +31,9 @@ use crate::process_lock::ProcessLock;
 use crate::server::listener::Listener;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped};
 use crate::services::sqlite_lock::lock_both;
+use crate::services::worker_operations::{self, WorkerOperations};
 use crate::services::{
     backend as backend_service, identity as identity_service, kafka, worker as worker_service,
-    worker_operations,
 };
 use crate::terminal;
 
@@ -66,8 +66,8 @@ struct Prepared {
     listeners: Listeners,
     /// The `client_secret` of the bundled worker.
     worker_secret: String,
-    /// The operations of the bundled worker, until it is made.
-    operations: Operations,
+    /// The operations of the bundled worker.
+    operations: WorkerOperations,
 }
 
 struct Listeners {
@@ -80,9 +80,13 @@ impl Up {
     pub async fn run(self, environment: &Environment) -> Result<Exit> {
         let data = DataDir::at(&self.data_dir);
         let config = self.configure(&data, environment)?;
-        let operations = worker_operations::operations(&config.worker, environment)?;
-        let (options, directory) = (self.clone(), data.clone());
-        let load = move |environment: &Environment| options.configure(&directory, environment);
+        let operations = WorkerOperations::read(&config.worker, environment)?;
+        let (options, directory, read_again) = (self.clone(), data.clone(), operations.clone());
+        let load = move |environment: &Environment| {
+            let config = options.configure(&directory, environment)?;
+            read_again.read_again(&config.worker, environment)?;
+            Ok(config)
+        };
         let _observability = Observability::start(Some("tasker"), &config, environment, load)?;
         let _lock = data.lock()?;
         let metrics = MetricsListener::open(&config.metrics).await?;
@@ -117,7 +121,7 @@ pub fn default_layers(data: &DataDir) -> Result<Layers, ConfigError> {
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Prepared {
-    async fn prepare(config: Config, data: DataDir, operations: Operations) -> Result<Self> {
+    async fn prepare(config: Config, data: DataDir, operations: WorkerOperations) -> Result<Self> {
         let (accounts, tasks) = (config.open_accounts()?, config.open_tasks()?);
         let (store, locks) = (Store::new(tasks, ProcessClock::System), lock_both(&config)?);
         let listeners = Listeners {
@@ -130,7 +134,7 @@ impl Prepared {
 
     /// Opens both services concurrently, serves them and runs the worker. They stop in the order worker, Backend, Identity:
     /// a worker reports to the Backend, and a Backend fetches keys from Identity.
-    async fn serve(mut self, Stop { begun: stop, at_once }: Stop) -> Result<()> {
+    async fn serve(self, Stop { begun: stop, at_once }: Stop) -> Result<()> {
         let (identity, backend) = tokio::try_join!(self.open_identity(&stop), self.open_backend(&stop))?;
         let (Some(identity), Some(backend)) = (identity, backend) else { return Ok(()) };
         let worker = self.worker()?.with_release_now(at_once).with_drain_notice(print_drain_notice);
@@ -186,7 +190,7 @@ impl Prepared {
     }
 
     /// The bundled worker. It uses the HTTP API, and Kafka if that is configured, like any other worker.
-    fn worker(&mut self) -> Result<Worker> {
+    fn worker(&self) -> Result<Worker> {
         let credentials = Credentials::Client {
             identity: self.listeners.identity.url(),
             id: WORKER_CLIENT_ID.to_owned(),
@@ -194,9 +198,9 @@ impl Prepared {
         };
         let (backends, ca) = (vec![self.listeners.backend.url()], self.config.worker.authorities()?);
         let client = client::Settings { backends, credentials, ca };
-        let operations = std::mem::take(&mut self.operations);
-        let worker =
-            Worker::new(Client::new(client)?, operations, worker_service::settings(&self.config.worker)?);
+        let (client, settings) = (Client::new(client)?, worker_service::settings(&self.config.worker)?);
+        let worker = Worker::new(client, self.operations.current(), settings);
+        let worker = worker.with_updates(self.operations.follow());
         Ok(match kafka::open(&self.config)? {
             Some(broker) => worker.with_kafka(broker),
             None => worker,

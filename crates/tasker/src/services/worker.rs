@@ -17,23 +17,31 @@ use crate::exit_code::Exit;
 use crate::observability::Observability;
 use crate::observability::metrics_endpoint::{MetricsListener, serve_metrics};
 use crate::server::plaintext_warnings;
+use crate::services::kafka;
 use crate::services::lifecycle::{Hangup, Stop, until_stopped};
-use crate::services::{kafka, worker_operations};
+use crate::services::worker_operations::WorkerOperations;
 
 /// Runs the worker until it is stopped.
 pub async fn run(sources: &Sources, environment: &Environment) -> Result<Exit> {
     let config = sources.load(Layers::default(), environment)?;
     let credentials = credentials(&config.worker)?;
-    let operations = worker_operations::operations(&config.worker, environment)?;
+    let operations = WorkerOperations::read(&config.worker, environment)?;
     let (backends, ca) = (config.worker.backend_url.to_strings(), config.worker.authorities()?);
-    let _observability = Observability::start_from(sources, Some("tasker-worker"), &config, environment)?;
+    let (sources, read_again) = (sources.clone(), operations.clone());
+    let load = move |environment: &Environment| {
+        let config = sources.load(Layers::default(), environment)?;
+        read_again.read_again(&config.worker, environment)?;
+        Ok(config)
+    };
+    let _observability = Observability::start(Some("tasker-worker"), &config, environment, load)?;
     let metrics = MetricsListener::open(&config.metrics).await?;
     for address in config.worker.backend_url.iter() {
         plaintext_warnings::warn_about_service("worker.backend_url", address);
     }
     plaintext_warnings::warn_about_service("worker.identity_url", &config.worker.identity_url);
     let client = client::Settings { backends, credentials, ca };
-    let worker = Worker::new(Client::new(client)?, operations, settings(&config.worker)?);
+    let worker = Worker::new(Client::new(client)?, operations.current(), settings(&config.worker)?);
+    let worker = worker.with_updates(operations.follow());
     let worker = match kafka::open(&config)? {
         Some(broker) => worker.with_kafka(broker),
         None => worker,

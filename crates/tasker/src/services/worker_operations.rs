@@ -1,13 +1,15 @@
 //! The operations of a worker: the built-in ones, and those that its settings declare, in themselves or in a directory of files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Operation, TypeName};
 use telemetry::error_chain;
+use tokio::sync::watch;
 use worker::{
     CheckedDeclaration, DeclarationFileError, DeclarationPlace, DeclarationSource, DeclaredOperation,
-    Operations, PlacedDeclaration, SupervisorProgram, builtin,
+    Operations, PlacedDeclaration, Supervision, SupervisorProgram, builtin,
 };
 
 use crate::config::environment::Environment;
@@ -19,16 +21,53 @@ use crate::{file_trust, text_file};
 /// The setting that names the directory of declarations.
 const DIRECTORY_SETTING: &str = "worker.operations_directory";
 
-/// Every operation of the worker: the built-in ones and those that the settings declare.
-///
-/// # Errors
-///
-/// As [`declared`].
-pub fn operations(section: &sections::Worker, environment: &Environment) -> Result<Operations, ConfigError> {
-    let declared = declared(section, environment)?;
-    let operations = builtin(section)?.supervised_by(SupervisorProgram::own(), section.stop_means);
-    let operations = operations.with_declared(declared);
-    operations.map_err(|error| ConfigError::new(error_chain(&error)))
+/// The operations of a worker: the built-in ones and those that its settings declare. They are read again with the settings.
+#[derive(Clone)]
+pub struct WorkerOperations {
+    supervision: Arc<Supervision>,
+    current: watch::Sender<Arc<Operations>>,
+}
+
+impl WorkerOperations {
+    /// Reads the operations.
+    ///
+    /// # Errors
+    ///
+    /// If a declaration breaks a rule or cannot be read, or names a user whom this process cannot become; the sentence names each place.
+    pub fn read(section: &sections::Worker, environment: &Environment) -> Result<Self, ConfigError> {
+        let supervision = Arc::new(Supervision::new(SupervisorProgram::own(), section.stop_means));
+        let operations = Self { supervision, current: watch::Sender::default() };
+        operations.read_again(section, environment)?;
+        Ok(operations)
+    }
+
+    /// Reads the operations again; workers that follow them replace theirs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkerOperations::read`]: then they stay as they were.
+    pub fn read_again(
+        &self,
+        section: &sections::Worker,
+        environment: &Environment,
+    ) -> Result<(), ConfigError> {
+        let declared = declared(section, environment)?;
+        let operations = builtin(section)?.supervised_by(Arc::clone(&self.supervision));
+        let operations = operations.with_declared(declared);
+        let operations = operations.map_err(|error| ConfigError::new(error_chain(&error)))?;
+        self.current.send_replace(Arc::new(operations));
+        Ok(())
+    }
+
+    /// The operations as they are now.
+    pub fn current(&self) -> Arc<Operations> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// The operations whenever they are read again.
+    pub fn follow(&self) -> watch::Receiver<Arc<Operations>> {
+        self.current.subscribe()
+    }
 }
 
 /// The specifications of the built-in operations, as a Backend stores them.
@@ -45,7 +84,7 @@ fn builtin(section: &sections::Worker) -> Result<Operations, ConfigError> {
 ///
 /// # Errors
 ///
-/// If a declaration breaks a rule or cannot be read, or names a user whom this process cannot become; the sentence names each place.
+/// Those of [`WorkerOperations::read`].
 pub fn declared(
     section: &sections::Worker,
     environment: &Environment,

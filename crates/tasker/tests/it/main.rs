@@ -31,6 +31,7 @@ mod kit;
 mod logs;
 mod metrics;
 mod operation_check;
+mod operation_reload;
 mod preconditions;
 mod process_kill;
 mod request_encoding;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::kit::command::{CommandOutput, run, tasker_command};
+use crate::kit::tasker_up::TaskerUp;
 
 /// A directory with a file `NAME` for each declaration.
 fn home(files: &[(&str, &str)]) -> TempDir {
@@ -30,18 +31,74 @@ limits = { memory_mb = 256 }
 fn a_valid_declaration_is_shown_with_its_program_and_its_limits() {
     let home = home(&[("count.toml", WORD_COUNT)]);
     let text = check(&home, &["count.toml"]);
-    let expected = "WORD_COUNT  v1  exec  ok
+    let program = home.path().join("bin/count").display().to_string();
+    let expected = format!(
+        "WORD_COUNT  v1  exec  ok
   declared  count.toml
-  run       bin/count -w
+  run       {program} -w
   ttl       default 5000 ms, max -
-  limits    memory_mb 256, output_bytes 1048576";
-    assert_eq!((text.code, text.stdout.as_str()), (0, expected), "{}", text.stderr);
+  limits    memory_mb 256, output_bytes 1048576"
+    );
+    assert_eq!((text.code, text.stdout.as_str()), (0, expected.as_str()), "{}", text.stderr);
     let output = check(&home, &["count.toml", "-o", "json"]);
     let reports: Value = serde_json::from_str(&output.stdout).expect("the output is JSON");
-    let expected = json!([{"type": "WORD_COUNT", "version": 1, "isolation": "exec", "run": ["bin/count", "-w"],
+    let expected = json!([{"type": "WORD_COUNT", "version": 1, "isolation": "exec", "run": [program, "-w"],
         "url": null, "defaultTtlMs": 5000, "maxTtlMs": null, "limits": {"memory_mb": 256, "output_bytes": 1_048_576},
         "place": "count.toml", "errors": []}]);
     assert_eq!((output.code, reports), (0, expected));
+}
+
+/// A Python program beside its declaration, which the first word of `run` does not name.
+const SCRIPT: &str = "import json, sys, time\np = json.load(sys.stdin)\ntime.sleep(p.get('sleep', 0))\nprint(len(p['text'].split()))\n";
+const SCRIPT_DECLARATION: &str = r#"
+type = "WORD_COUNT"
+run = ["python3", "count.py", "other.py"]
+parameters = { type = "object", properties = { text = { type = "string" } }, required = ["text"] }
+grace_ms = 0
+"#;
+
+#[test]
+fn an_argument_that_names_a_file_beside_the_declaration_is_its_path() {
+    let home = home(&[("count.toml", SCRIPT_DECLARATION), ("count.py", SCRIPT)]);
+    let output = check(&home, &["count.toml"]);
+    let run = format!("  run       python3 {} other.py", home.path().join("count.py").display());
+    assert!(output.stdout.lines().any(|line| line == run), "{}", output.stdout);
+    let settings = format!("[[worker.operations]]\n{SCRIPT_DECLARATION}");
+    std::fs::write(home.path().join("tasker.toml"), settings).expect("a file");
+    let output = check(&home, &["WORD_COUNT"]);
+    assert!(output.stdout.lines().any(|line| line == run), "{}", output.stdout);
+}
+
+#[test]
+fn an_operation_is_tried_with_parameters() {
+    let home = home(&[("count.toml", SCRIPT_DECLARATION), ("count.py", SCRIPT)]);
+    let check = |arguments: &[&str]| check(&home, &[&["count.toml", "-o", "json"], arguments].concat());
+    let tried = |arguments: &[&str], code: i32| {
+        let output = check(arguments);
+        assert_eq!(output.code, code, "{}{}", output.stdout, output.stderr);
+        let reports: Value = serde_json::from_str(&output.stdout).expect("the output is JSON");
+        reports[0]["trial"].clone()
+    };
+    let trial = tried(&["--parameters", r#"{"text": "to be or not to be"}"#], 0);
+    assert_eq!((&trial["result"], &trial["error"]), (&json!(6), &Value::Null));
+    let trial = tried(&["--parameters", r#"{"text": 1}"#], 5);
+    let error = trial["error"].as_str().expect("an error");
+    assert!(error.starts_with("PARAMETERS_REFUSED: /text: "), "{error}");
+    let trial = tried(&["--parameters", r#"{"text": "", "sleep": "x"}"#], 5);
+    let error = trial["error"].as_str().expect("an error");
+    assert!(
+        error.starts_with("the program failed with exit code 1") && error.contains("TypeError"),
+        "{error}"
+    );
+    let trial = tried(&["--parameters", r#"{"text": "", "sleep": 600}"#, "--ttl", "1s"], 6);
+    assert_eq!((&trial["result"], &trial["error"]), (&Value::Null, &Value::Null));
+    let bad = check(&["--parameters", "{"]);
+    assert!(bad.code == 2 && bad.stderr.contains("the parameters are not JSON"), "{}", bad.stderr);
+    let text = run(&mut tasker_command(
+        home.path(),
+        ["operation", "check", "count.toml", "--parameters", r#"{"text": "a b"}"#],
+    ));
+    assert!(text.stdout.ends_with("\n  result    2"), "{}", text.stdout);
 }
 
 #[test]
@@ -113,4 +170,25 @@ fn a_worker_whose_declarations_are_invalid_does_not_start() {
     let sentence =
         "error: worker.operations, entry 1: operation ECHO: `type` must not be that of a built-in operation";
     assert_eq!(refused.stderr, sentence);
+}
+
+/// The bundled worker says it, the doctor tries it, and the log of the start has it.
+#[test]
+fn the_means_of_stopping_programs_are_shown() {
+    let settings = |means: &str| {
+        format!(
+            "[log]\nlevel = \"info\"\n[worker]\nstop_means = \"{means}\"\n[[worker.operations]]\ntype = \"A\"\nrun = [\"a\"]\n"
+        )
+    };
+    let home = home(&[("tasker.toml", &settings("subreaper"))]);
+    let mut up = TaskerUp::start_in(home, &[]);
+    assert_eq!(up.process().count_lines("programs are stopped by: child subreaper;"), 1);
+    let workers = up.run_command(["workers"]);
+    assert_eq!(workers.code, 1, "the local account is no administrator: {}", workers.stderr);
+    let doctor = up.run_command(["doctor", "worker", "-o", "json"]);
+    let findings: Vec<Value> = serde_json::from_str(&doctor.stdout).expect("the findings are JSON");
+    let finding = findings.iter().find(|finding| finding["subject"] == "stopping programs");
+    let finding = finding.expect("the doctor has tried it");
+    assert_eq!(finding["verdict"], "warn");
+    assert!(finding["message"].as_str().expect("a text").starts_with("by child subreaper only"), "{finding}");
 }

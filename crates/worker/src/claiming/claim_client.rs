@@ -6,14 +6,14 @@ use std::time::Duration;
 use client::{Backoff, Client, ClientError};
 use domain::limits::{MAX_MIN_AGE_MS, MAX_TASKS_PER_CLAIM};
 use domain::{
-    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, TypeName,
-    WorkerName,
+    ClaimId, ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, InstanceId, Pull, TaskId, WorkerName,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::backend_outage_log::{BackendOutageLog, BackendRequestKind};
 use crate::deadline::SuspendAwareInstant;
 use crate::execution::timed_grants::TimedGrants;
+use crate::registry::active_operations::ActiveOperations;
 
 /// How long the Backend may hold a pull for which it has no task.
 const LONG_POLL_WAIT: Duration = Duration::from_secs(20);
@@ -27,8 +27,8 @@ pub(crate) struct ClaimClient {
     pub(crate) client: Client,
     pub(crate) worker: WorkerName,
     pub(crate) instance: InstanceId,
-    /// The types that the worker runs.
-    pub(crate) types: Vec<TypeName>,
+    /// What the worker runs.
+    pub(crate) operations: ActiveOperations,
     pub(crate) outage_log: BackendOutageLog,
     /// Cancelled when the worker stops.
     pub(crate) stop: CancellationToken,
@@ -54,7 +54,7 @@ impl ClaimClient {
         preempt: impl Future<Output = ()>,
     ) -> Option<TimedGrants> {
         let slots = u32::try_from(slots.min(MAX_TASKS_PER_CLAIM)).expect("the limit fits 32 bits");
-        let target = ClaimTarget::Pull(Pull { types: self.types.clone(), slots, min_age_ms });
+        let target = ClaimTarget::Pull(Pull { types: self.operations.types(), slots, min_age_ms });
         let request = self.new_request(target, wait_ms, Vec::new());
         self.claim_until_answered(BackendRequestKind::Pull, request, preempt).await
     }

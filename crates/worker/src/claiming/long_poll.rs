@@ -1,7 +1,6 @@
 //! Pulls tasks by type: all tasks without Kafka; with Kafka, the tasks that have waited too long for another worker.
 
 use std::collections::HashMap;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,9 @@ const EMPTY_RESPONSE_PAUSE: Duration = Duration::from_millis(100);
 /// Pulls as many tasks as there are free slots, one request at a time, until the worker stops.
 pub(crate) async fn pull_loop(slots: Arc<Slots>, claim_client: ClaimClient) {
     while let Some(acquired) = slots.acquire().await {
-        if pull_once(&slots, &claim_client, acquired, Duration::ZERO, pending()).await.is_none() {
+        let operations = claim_client.operations.current();
+        let preempted = claim_client.operations.changed_from(&operations);
+        if pull_once(&slots, &claim_client, acquired, Duration::ZERO, preempted).await.is_none() {
             return;
         }
     }

@@ -4,3 +4,4 @@ pub(crate) mod claim_client;
 pub(crate) mod long_poll;
 pub(crate) mod ticket_backlog;
 pub(crate) mod ticket_consumer;
+pub(crate) mod ticket_consumers;

@@ -8,13 +8,15 @@ use broker::Broker;
 use domain::QueueName;
 use tokio::sync::watch;
 
+use crate::registry::active_operations::ActiveOperations;
+
 /// How long no ticket must have been held before the backlog counts as idle.
 const IDLE_AFTER: Duration = Duration::from_millis(100);
 
 /// The tickets that the worker holds and has not claimed, shared by the ticket consumers and the steal loop.
 pub(crate) struct TicketBacklog {
     broker: Broker,
-    queues: Vec<QueueName>,
+    operations: ActiveOperations,
     backlog: watch::Sender<Backlog>,
 }
 
@@ -37,14 +39,14 @@ pub(crate) struct HeldTickets {
 struct WaitingConsumer<'a>(&'a TicketBacklog);
 
 impl TicketBacklog {
-    /// The empty backlog of a worker that consumes the tickets of `queues`.
-    pub(crate) fn new(broker: Broker, queues: Vec<QueueName>) -> Self {
-        Self { broker, queues, backlog: watch::Sender::default() }
+    /// The empty backlog of a worker that consumes the tickets of the queues of `operations`.
+    pub(crate) fn new(broker: Broker, operations: ActiveOperations) -> Self {
+        Self { broker, operations, backlog: watch::Sender::default() }
     }
 
     /// Whether Kafka can deliver tickets of all queues.
     pub(crate) fn is_available(&self) -> bool {
-        self.broker.is_serving(&self.queues)
+        self.broker.is_serving(&self.operations.queues())
     }
 
     /// Waits for `slot` on behalf of a consumer that holds tickets; pull yields its slots meanwhile.
@@ -65,12 +67,16 @@ impl TicketBacklog {
         }
     }
 
-    /// Waits until a ticket needs a slot, or until [`TicketBacklog::is_available`] is no longer `was_available`.
+    /// Waits until a ticket needs a slot, until [`TicketBacklog::is_available`] is no longer `was_available`, or until the worker has other
+    /// operations.
     pub(crate) async fn until_ticket_needs_slot_or_availability_changes(&self, was_available: bool) {
         let mut backlog = self.backlog.subscribe();
+        let operations = self.operations.current();
+        let queues: Vec<QueueName> = operations.queues().into_iter().collect();
         tokio::select! {
             _ = backlog.wait_for(|backlog| backlog.waiting_consumers > 0) => {}
-            () = self.broker.serving_changed(&self.queues, was_available) => {}
+            () = self.broker.serving_changed(&queues, was_available) => {}
+            () = self.operations.changed_from(&operations) => {}
         }
     }
 }
@@ -120,11 +126,14 @@ mod tests {
     use broker::Settings;
 
     use super::*;
+    use crate::builtin::Echo;
+    use crate::registry::operations::Operations;
 
     /// A backlog whose Kafka is unavailable: nothing listens on port 1.
     fn backlog() -> TicketBacklog {
         let broker = Broker::open(Settings::new("127.0.0.1:1")).unwrap();
-        TicketBacklog::new(broker, vec![QueueName::default()])
+        let operations = Operations::new().with(Echo);
+        TicketBacklog::new(broker, ActiveOperations::new(Arc::new(operations)))
     }
 
     /// Whether a pull would be preempted now.

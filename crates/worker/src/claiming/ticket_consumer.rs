@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use broker::{Delivery, MessageReceiver, Ticket};
 use domain::DeclinedTask;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::claiming::claim_client::ClaimClient;
 use crate::claiming::ticket_backlog::{HeldTickets, TicketBacklog};
@@ -51,10 +52,12 @@ impl TicketConsumer {
         Self { slots, claim_client, subscription, tickets, next_urgent_pull, held }
     }
 
-    /// Claims tasks until the worker stops. Tickets are acknowledged whatever the answer is: a task that is not granted belongs
+    /// Claims tasks until the worker stops or `queue_removed` is cancelled. Tickets are acknowledged whatever the answer is: a task that is not granted belongs
     /// to another worker or has ended. The Backend republishes the ticket of a task that stays ready.
-    pub(crate) async fn run(mut self) {
-        while self.receive().await.is_some() && self.claim_next_batch().await.is_some() {}
+    pub(crate) async fn run(mut self, queue_removed: CancellationToken) {
+        while queue_removed.run_until_cancelled(self.receive()).await.flatten().is_some()
+            && self.claim_next_batch().await.is_some()
+        {}
     }
 
     /// Waits for a ticket if there is none, and takes the others that have arrived; `None` once the worker stops.
@@ -94,7 +97,7 @@ impl TicketConsumer {
         let (mut ids, mut declined, mut positions) = (Vec::new(), Vec::new(), Vec::new());
         let mut traces = HashMap::new();
         while let Some(next) = self.tickets.front() {
-            let runs_type = self.claim_client.types.contains(&next.message.type_name);
+            let runs_type = self.claim_client.operations.find(&next.message.type_name).is_some();
             if runs_type && ids.len() == acquired.num_permits() {
                 break;
             }

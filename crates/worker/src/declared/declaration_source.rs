@@ -21,5 +21,7 @@ impl fmt::Debug for DeclarationSource<'_> {
 
 /// The path `path` of a declaration whose relative paths are relative to `directory`.
 pub(crate) fn path_in(directory: &Path, path: &Path) -> PathBuf {
-    std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()).join(path)
+    // An empty path, which is the working directory, is none that can be made absolute.
+    let directory = directory.join(".");
+    std::path::absolute(&directory).unwrap_or(directory).join(path)
 }

@@ -1,32 +1,35 @@
 //! A declaration that keeps every rule: what is registered with the Backend, and how its tasks are run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use domain::{ExecutionIsolation, Operation, TtlBounds};
+use json_schema::JsonSchema;
 
 use crate::declared::declaration::OperationDeclaration;
 use crate::declared::declaration_error::{BrokenRules, DeclarationError};
 use crate::declared::declaration_source::{DeclarationSource, path_in};
 use crate::declared::exec_settings::ExecSettings;
-use crate::declared::{schemas, submission_settings};
+use crate::declared::schemas;
+use crate::declared::submission_settings;
 use crate::http_operation::call::HttpOperation;
-use crate::http_operation::settings::HttpSettings;
 use crate::output_format::OutputFormat;
 
 /// An operation that the settings declare, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DeclaredOperation {
     pub(crate) specification: Operation,
+    pub(crate) parameters: JsonSchema,
+    pub(crate) result: JsonSchema,
     pub(crate) run: DeclaredRun,
 }
 
 /// What a task of a declared operation runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum DeclaredRun {
     /// A program.
     Exec(ExecSettings),
-    /// A request; with the directory to which its paths are relative, and the form of the response.
-    Http(HttpSettings, PathBuf, OutputFormat),
+    /// A request, and the form of the response.
+    Http(HttpOperation, OutputFormat),
 }
 
 /// The highest version of an operation: the greatest that a Backend registers.
@@ -60,15 +63,20 @@ impl OperationDeclaration {
             version: self.version,
             description: self.description,
             queue: self.queue,
-            parameters,
-            result,
+            parameters: parameters.source,
+            result: result.source,
             ttl: TtlBounds { default: self.ttl.default_ms, max: self.ttl.max_ms },
             defaults,
             maxima,
             isolation,
         };
         match (broken.into_error(&specification.name), run) {
-            (None, Some(run)) => Ok(DeclaredOperation { specification, run }),
+            (None, Some(run)) => Ok(DeclaredOperation {
+                specification,
+                parameters: parameters.compiled,
+                result: result.compiled,
+                run,
+            }),
             (error, _) => Err(error.expect("a declaration that runs nothing breaks a rule")),
         }
     }
@@ -78,6 +86,14 @@ impl DeclaredOperation {
     /// The operation as it is registered with the Backend.
     pub const fn specification(&self) -> &Operation {
         &self.specification
+    }
+
+    /// The program and its arguments as they are run, if the operation runs a program.
+    pub fn program(&self) -> Option<&[String]> {
+        match &self.run {
+            DeclaredRun::Exec(settings) => Some(&settings.program),
+            DeclaredRun::Http(..) => None,
+        }
     }
 
     /// The user as whom the operation's program runs, if the declaration names one.
@@ -113,11 +129,9 @@ fn compile_run(
         }
         (None, Some(http)) => {
             check_http(declaration, broken);
-            let directory = path_in(directory, Path::new(""));
-            if let Err(error) = HttpOperation::new(http, &directory) {
-                broken.add(error);
-            }
-            Some(DeclaredRun::Http(http.clone(), directory, declaration.output))
+            let operation = HttpOperation::new(http, &path_in(directory, Path::new("")));
+            let operation = operation.inspect_err(|error| broken.add(error.as_str())).ok()?;
+            Some(DeclaredRun::Http(operation, declaration.output))
         }
         (Some(_), Some(_)) => {
             broken.add("`run` and `http` are both set: an operation has exactly one of them");
@@ -188,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_a_declaration_leaves_out_has_defaults() {
-        let DeclaredOperation { specification, run } =
+        let DeclaredOperation { specification, run, .. } =
             compile("type = \"A\"\nrun = [\"a\", \"b/c\"]").unwrap();
         assert_eq!((specification.version, specification.queue.as_str()), (1, "default"));
         assert_eq!(specification.parameters, json!({"type": "object"}));

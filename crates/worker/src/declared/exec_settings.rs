@@ -108,12 +108,21 @@ fn check_program(program: &[String], broken: &mut BrokenRules) {
     broken.check(!has_nul, || "`run` must not contain NUL".to_owned());
 }
 
-/// The program with its path: a name without a slash is looked up when the program is run.
+/// The words of `run` with the paths of what is in `directory`. A program without a slash is looked up when it is run.
 fn resolve_program(mut program: Vec<String>, directory: &Path) -> Vec<String> {
-    if let Some(first) = program.first_mut().filter(|first| first.contains('/')) {
-        *first = path_in(directory, Path::new(first)).display().to_string();
+    let paths =
+        program.iter_mut().enumerate().filter(|(index, word)| is_relative_path(directory, *index, word));
+    for (_, word) in paths {
+        *word = path_in(directory, Path::new(word)).display().to_string();
     }
     program
+}
+
+/// Whether the word of `run` with this index is a path that is relative to `directory`, where the declaration is: the program if it
+/// has a slash, another word if a file in the directory has this name.
+pub fn is_relative_path(directory: &Path, index: usize, word: &str) -> bool {
+    let is_path = if index == 0 { word.contains('/') } else { directory.join(word).is_file() };
+    is_path && Path::new(word).is_relative()
 }
 
 /// A time to live that is not longer than the grace would have the program told to stop before it has begun.

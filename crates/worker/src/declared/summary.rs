@@ -6,6 +6,8 @@ use domain::{ExecutionIsolation, Ttl, TypeName};
 use serde::Serialize;
 
 use crate::declared::declaration::OperationDeclaration;
+use crate::declared::declaration_list::CheckedDeclaration;
+use crate::declared::declared_operation::DeclaredOperation;
 use crate::declared::exec_settings::DEFAULT_OUTPUT_BYTES;
 
 /// The main points of a declaration.
@@ -31,9 +33,17 @@ pub struct DeclarationSummary {
     pub limits: BTreeMap<&'static str, u64>,
 }
 
-impl OperationDeclaration {
-    /// The main points of the declaration.
+impl CheckedDeclaration {
+    /// The main points of the declaration; those of a valid one as its tasks are run.
     pub fn summary(&self) -> DeclarationSummary {
+        let program = self.checked.as_ref().ok().and_then(DeclaredOperation::program);
+        let summary = self.declaration.summary();
+        DeclarationSummary { run: program.map(<[String]>::to_vec).or(summary.run), ..summary }
+    }
+}
+
+impl OperationDeclaration {
+    fn summary(&self) -> DeclarationSummary {
         let isolation = match (&self.run, &self.http) {
             (Some(_), None) => Some(ExecutionIsolation::Exec),
             (None, Some(_)) => Some(ExecutionIsolation::Http),

@@ -1,5 +1,6 @@
 //! An operation whose runs are calls to a URL.
 
+use std::fmt;
 use std::path::Path;
 
 use domain::limits::MAX_SENT_RESULT_BYTES;
@@ -34,6 +35,13 @@ pub(crate) struct HttpOperation {
     rule: AddressRule,
     max_result_bytes: usize,
     redirects: u8,
+}
+
+/// Without its URL and headers, which may hold secrets.
+impl fmt::Debug for HttpOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOperation").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 impl HttpOperation {

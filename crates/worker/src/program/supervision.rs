@@ -1,13 +1,15 @@
 //! How a worker has its programs supervised.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use domain::StopMeansKind;
 use supervisor::{MeansPreference, StopMeans, SupervisorProgram};
 use tracing::{info, warn};
 
 /// The program that is started as a supervisor, and the means by which it kills. They are found when the first worker of the process starts.
 #[derive(Debug)]
-pub(crate) struct Supervision {
+pub struct Supervision {
     program: SupervisorProgram,
     preference: MeansPreference,
     means: OnceLock<StopMeans>,
@@ -21,7 +23,7 @@ impl Default for Supervision {
 
 impl Supervision {
     /// Supervisors are processes of `program` and use the means of `preference`.
-    pub(crate) fn new(program: SupervisorProgram, preference: MeansPreference) -> Self {
+    pub fn new(program: SupervisorProgram, preference: MeansPreference) -> Self {
         Self { program, preference, means: OnceLock::new() }
     }
 
@@ -37,10 +39,18 @@ impl Supervision {
             if means.has_cgroup() || means.has_namespace() {
                 info!("programs are stopped by: {means}");
             } else {
-                warn!("programs are stopped by: {means}; this host allows neither control groups nor PID namespaces, so a program that leaves its parent and clears its environment survives if both its supervisor and its init process are killed");
+                warn!("programs are stopped by: {means}; without control groups and PID namespaces a program that leaves its parent and clears its environment survives if both its supervisor and its init process are killed");
             }
             means
         })
+    }
+
+    /// The same means, as heartbeats name them.
+    pub(crate) fn kinds(&self) -> BTreeSet<StopMeansKind> {
+        let means = self.means();
+        let cgroup = means.has_cgroup().then_some(StopMeansKind::Cgroup);
+        let namespace = means.has_namespace().then_some(StopMeansKind::Namespace);
+        [cgroup, namespace, Some(StopMeansKind::Subreaper)].into_iter().flatten().collect()
     }
 }
 

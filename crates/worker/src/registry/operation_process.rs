@@ -69,7 +69,7 @@ fn run_operation(operations: &Operations, name: &str) -> io::Result<()> {
             }
         };
         tokio::select! {
-            ended = running => ended.unwrap_or_else(|error| Err(Failure::of_join_error(error))),
+            ended = running => ended.unwrap_or_else(|error| Err(Failure::of_panic(&*error.into_panic()))),
             () = write_progress => unreachable!("it never ends"),
         }
     });

@@ -1,17 +1,15 @@
 //! The registry of a worker's operations, found by type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::limits::refused_result;
-use domain::{ExecutionIsolation, RawJson, TypeName};
+use domain::{ExecutionIsolation, QueueName, RawJson, StopMeansKind, TypeName};
 use json_schema::JsonSchema;
 use serde_json::Value;
-use supervisor::{MeansPreference, SupervisorProgram};
 
 use crate::declared::declared_operation::{DeclaredOperation, DeclaredRun};
-use crate::http_operation::call::HttpOperation;
 use crate::program::program_operation::ProgramOperation;
 use crate::program::supervision::Supervision;
 use crate::registry::operation_start::{
@@ -26,7 +24,7 @@ use crate::sdk::schema;
 /// The operations of a worker.
 #[derive(Default)]
 pub struct Operations {
-    registered: BTreeMap<TypeName, RegisteredOperation>,
+    registered: BTreeMap<TypeName, Arc<RegisteredOperation>>,
     supervision: Arc<Supervision>,
 }
 
@@ -42,21 +40,10 @@ pub(crate) struct RegisteredOperation {
     grace: Duration,
 }
 
-/// Why a worker cannot have an operation that is declared.
+/// A worker cannot have an operation that is declared, since it has another one of the same type.
 #[derive(Debug, thiserror::Error)]
-pub enum RefusedDeclaration {
-    /// The type is registered already.
-    #[error("operation {0} is declared, but the worker has an operation of this type already")]
-    TypeTaken(TypeName),
-    /// What its request is made of cannot be used.
-    #[error("operation {name}: {cause}")]
-    Http {
-        /// The type.
-        name: TypeName,
-        /// The key and the rule.
-        cause: String,
-    },
-}
+#[error("operation {0} is declared, but the worker has an operation of this type already")]
+pub struct TypeTaken(TypeName);
 
 impl Operations {
     /// No operations.
@@ -64,11 +51,11 @@ impl Operations {
         Self::default()
     }
 
-    /// The same operations, none yet, whose programs run under supervisors that are processes of `program` and use the means of
-    /// `preference`. Without this it is the program of this process and all means.
+    /// The same operations; programs that are added later run under `supervision`. Without this the supervisors are processes of the
+    /// program of this process and use all means.
     #[must_use]
-    pub fn supervised_by(self, program: SupervisorProgram, preference: MeansPreference) -> Self {
-        Self { supervision: Arc::new(Supervision::new(program, preference)), ..self }
+    pub fn supervised_by(self, supervision: Arc<Supervision>) -> Self {
+        Self { supervision, ..self }
     }
 
     /// Adds `operation`.
@@ -81,21 +68,19 @@ impl Operations {
     pub fn with<O: Operation>(mut self, operation: O) -> Self {
         let registered = RegisteredOperation::new(operation, &self.supervision);
         let name = registered.specification.name.clone();
-        let duplicate = self.registered.insert(name, registered);
+        let duplicate = self.registered.insert(name, Arc::new(registered));
         assert!(duplicate.is_none(), "{} is registered twice", O::TYPE);
         self
     }
 
-    /// Adds operations that settings declare. Fails if the type of one is registered
-    /// already, or if a file that a header is read from cannot be read.
-    pub fn with_declared(mut self, declared: Vec<DeclaredOperation>) -> Result<Self, RefusedDeclaration> {
+    /// Adds operations that settings declare. Fails if the type of one is registered already.
+    pub fn with_declared(mut self, declared: Vec<DeclaredOperation>) -> Result<Self, TypeTaken> {
         for operation in declared {
             let name = operation.specification.name.clone();
-            if self.registered.contains_key(&name) {
-                return Err(RefusedDeclaration::TypeTaken(name));
+            let registered = RegisteredOperation::declared(operation, Arc::clone(&self.supervision));
+            if self.registered.insert(name.clone(), Arc::new(registered)).is_some() {
+                return Err(TypeTaken(name));
             }
-            let registered = RegisteredOperation::declared(operation, Arc::clone(&self.supervision))?;
-            self.registered.insert(name, registered);
         }
         Ok(self)
     }
@@ -110,21 +95,28 @@ impl Operations {
         self.registered.keys().cloned().collect()
     }
 
+    /// The queues of all operations.
+    pub(crate) fn queues(&self) -> BTreeSet<QueueName> {
+        self.specifications().map(|operation| operation.queue.clone()).collect()
+    }
+
     /// The operation that runs tasks of the type `name`.
-    pub(crate) fn find(&self, name: &TypeName) -> Option<&RegisteredOperation> {
-        self.registered.get(name)
+    pub(crate) fn find(&self, name: &TypeName) -> Option<Arc<RegisteredOperation>> {
+        self.registered.get(name).map(Arc::clone)
     }
 
     /// The longest time between SIGTERM and SIGKILL of an operation that runs processes.
     pub(crate) fn longest_grace(&self) -> Duration {
         let supervised = self.registered.values().filter(|registered| registered.is_supervised());
-        supervised.map(RegisteredOperation::grace).max().unwrap_or_default()
+        supervised.map(|registered| registered.grace()).max().unwrap_or_default()
     }
 
-    /// Finds out by what means programs can be killed, if any operation runs one.
-    pub(crate) fn prepare_supervision(&self) {
+    /// By what means programs are killed; none if no operation runs one. Found out at the first call, which starts processes.
+    pub(crate) fn stop_means(&self) -> BTreeSet<StopMeansKind> {
         if self.specifications().any(|operation| operation.isolation.is_supervised()) {
-            self.supervision.means();
+            self.supervision.kinds()
+        } else {
+            BTreeSet::new()
         }
     }
 }
@@ -149,28 +141,17 @@ impl RegisteredOperation {
         Self { specification, parameters, result, start, start_here, grace }
     }
 
-    /// The operation of a declaration. Fails if a file of a header cannot be read.
-    fn declared(
-        declared: DeclaredOperation,
-        supervision: Arc<Supervision>,
-    ) -> Result<Self, RefusedDeclaration> {
-        let DeclaredOperation { specification, run } = declared;
-        let compile =
-            |schema| JsonSchema::compile(schema).expect("the schemas of a declaration were compiled before");
-        let (parameters, result) = (compile(&specification.parameters), compile(&specification.result));
+    fn declared(declared: DeclaredOperation, supervision: Arc<Supervision>) -> Self {
+        let DeclaredOperation { specification, parameters, result, run } = declared;
         let (start, grace) = match run {
             DeclaredRun::Exec(settings) => {
                 let program = ProgramOperation::from(settings);
                 let grace = program.grace();
                 (start_of_program(program, supervision), grace)
             }
-            DeclaredRun::Http(settings, directory, output) => {
-                let refused = |cause| RefusedDeclaration::Http { name: specification.name.clone(), cause };
-                let operation = HttpOperation::new(&settings, &directory).map_err(refused)?;
-                (start_of_request(operation, output), Duration::ZERO)
-            }
+            DeclaredRun::Http(operation, output) => (start_of_request(operation, output), Duration::ZERO),
         };
-        Ok(Self { specification, parameters, result: Arc::new(result), start, start_here: None, grace })
+        Self { specification, parameters, result: Arc::new(result), start, start_here: None, grace }
     }
 
     /// Whether a supervisor stops it, so that its future must be waited for and not be dropped.

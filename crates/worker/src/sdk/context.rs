@@ -42,6 +42,16 @@ impl Context {
         self.attempt
     }
 
+    /// The deadline of the task.
+    pub(crate) const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// The token that is cancelled when this run must stop.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
     /// The span of this run, to be sent as the header `traceparent` (W3C Trace Context) of requests that the operation
     /// makes. `None`: the task is not traced.
     pub fn trace(&self) -> Option<TraceContext> {

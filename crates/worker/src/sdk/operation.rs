@@ -1,5 +1,6 @@
 //! The trait that an author of operations implements.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use supervisor::Limits;
 use telemetry::error_chain;
-use tokio::task::JoinError;
 
 use crate::sdk::context::Context;
 
@@ -135,8 +135,7 @@ impl Failure {
     }
 
     /// The failure that a panic is reported as, with the panic's text if it has one.
-    pub(crate) fn of_join_error(error: JoinError) -> Self {
-        let Ok(panic) = error.try_into_panic() else { return Self::new("the operation was aborted") };
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
         let text = panic
             .downcast_ref::<&str>()
             .copied()

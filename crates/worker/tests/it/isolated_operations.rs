@@ -1,6 +1,7 @@
 //! Operations of the isolation level `process`: each attempt is a process of the program `examples/isolated_worker`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use domain::{AttemptOutcome, ExecutionIsolation, GrantRef};
 use schemars::JsonSchema;
@@ -8,7 +9,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{
-    Context, Failure, MeansPreference, Operation, OperationIsolation, Operations, SupervisorProgram, Worker,
+    Context, Failure, MeansPreference, Operation, OperationIsolation, Operations, Supervision,
+    SupervisorProgram, Worker,
 };
 
 use crate::kit::probe_operation::{LONG_TTL, RunningWorker, settings};
@@ -43,8 +45,8 @@ fn example() -> PathBuf {
 }
 
 fn run_worker(backend: &Backend) -> RunningWorker {
-    let supervisor = SupervisorProgram::at(example());
-    let operations = Operations::new().supervised_by(supervisor, MeansPreference::Auto).with(CountPrimes);
+    let supervision = Supervision::new(SupervisorProgram::at(example()), MeansPreference::Auto);
+    let operations = Operations::new().supervised_by(Arc::new(supervision)).with(CountPrimes);
     let stop = CancellationToken::new();
     let worker = Worker::new(backend.client(), operations, settings(2));
     RunningWorker { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop }

@@ -1,17 +1,19 @@
 //! A worker with Kafka: what it claims and declines by tickets, and that an aborted worker leaves its consumer groups.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, Role, Ticket};
 use domain::limits::MAX_MIN_AGE_MS;
-use domain::{ClaimId, ClaimTarget, DeclinedTask, Priority, Pull, QueueName, TaskId};
+use domain::{ClaimId, ClaimRequest, ClaimTarget, DeclinedTask, Priority, Pull, QueueName, TaskId};
 use testkit::{kafka_address, unique_prefix};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use worker::{Operations, Worker, builtin};
+use worker::{Context, Failure, Operation, Operations, Worker, builtin};
 
-use crate::kit::probe_operation::{LONG_TTL, settings};
+use crate::kit::probe_operation::{LONG_TTL, NoParameters, RunningWorker, settings};
 use crate::kit::scripted_backend::{Backend, INSTALLATION, in_time};
 
 /// A Backend's side of Kafka, with topics and groups that no other test uses.
@@ -30,7 +32,7 @@ impl Topics {
             ..broker::Settings::new(&kafka_address())
         };
         let broker = Broker::open(settings.clone()).unwrap();
-        broker.declare_queues([&QueueName::default()]);
+        broker.declare_queues([&QueueName::default(), &Far::QUEUE.parse().unwrap()]);
         let stop = CancellationToken::new();
         TaskTracker::new().spawn(broker.clone().manage_topics(Role::Backend, stop.clone()));
         let topics = Self { broker, settings, _stop: stop.drop_guard() };
@@ -55,9 +57,13 @@ impl Topics {
     }
 
     fn publish_with_priority(&self, id: TaskId, name: &str, priority: Priority) {
+        self.publish_to(&QueueName::default(), id, name, priority);
+    }
+
+    fn publish_to(&self, queue: &QueueName, id: TaskId, name: &str, priority: Priority) {
         let ticket =
             Ticket { id, type_name: name.parse().unwrap(), attempt: 1, priority, installation: INSTALLATION };
-        assert!(self.broker.publish_ticket(&QueueName::default(), &ticket, None, None));
+        assert!(self.broker.publish_ticket(queue, &ticket, None, None));
     }
 }
 
@@ -157,4 +163,46 @@ async fn a_worker_whose_run_is_aborted_consumes_no_more_tickets() {
     drop(subscription);
     consuming.close();
     in_time(consuming.wait()).await;
+}
+
+/// The operation `FAR`, whose tasks have a queue of their own.
+struct Far;
+
+impl Operation for Far {
+    const TYPE: &'static str = "FAR";
+    const QUEUE: &'static str = "far";
+    type Params = NoParameters;
+    type Output = ();
+
+    async fn run(&self, _: NoParameters, _: Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_operations_are_replaced_consumes_the_tickets_of_their_queues() {
+    let mut backend = Backend::start();
+    let topics = Topics::create().await;
+    let far: QueueName = Far::QUEUE.parse().unwrap();
+    let (updates, receiver) = watch::channel(Arc::default());
+    let stop = CancellationToken::new();
+    let worker = echo_worker(&backend, &topics).with_updates(receiver);
+    let worker = RunningWorker { worker: TaskTracker::new().spawn(worker.run(stop.clone())), stop };
+    let first = new_id();
+    topics.publish(first, "ECHO");
+    while !claimed_ids(&backend.claim_request().await).contains(&first) {}
+
+    updates.send(Arc::new(Operations::new().with(Far))).unwrap();
+    let second = new_id();
+    topics.publish_to(&far, second, "FAR", Priority::DEFAULT);
+    while !claimed_ids(&backend.claim_request().await).contains(&second) {}
+    worker.stopped().await;
+}
+
+/// The tasks that a claim asks for by their tickets.
+fn claimed_ids(claim: &ClaimRequest) -> Vec<TaskId> {
+    match &claim.wanted {
+        ClaimTarget::Ids(ids) => ids.clone(),
+        ClaimTarget::Pull(_) => Vec::new(),
+    }
 }

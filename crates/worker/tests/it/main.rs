@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+mod blocked_operations;
 mod claiming;
 mod deadlines;
 mod drain;
@@ -10,6 +11,7 @@ mod heartbeat;
 mod isolated_operations;
 mod kafka;
 mod kit;
+mod operation_updates;
 mod progress;
 mod reporting;
 mod startup;

@@ -311,7 +311,7 @@ pub(crate) async fn heartbeat(
     );
     let expected: BTreeSet<TaskId> = stop.map(|grant| grant.id).collect();
     let process = process(name.as_str());
-    assert!(test.store.heartbeat(&process, 1, &[]).await.unwrap());
+    assert!(test.store.heartbeat(&process, 1, &[], &BTreeSet::new()).await.unwrap());
     let stop = test.store.grants_to_stop(&process, &running).await.unwrap();
     let stop: BTreeSet<TaskId> = stop.into_iter().map(|grant| grant.id).collect();
     model.last_heartbeats.insert(name, test.now());

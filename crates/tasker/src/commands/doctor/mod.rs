@@ -5,6 +5,7 @@ pub(crate) mod databases;
 pub(crate) mod files;
 pub(crate) mod finding;
 pub(crate) mod installation;
+pub(crate) mod stop_means;
 pub(crate) mod topics_and_clocks;
 
 use std::collections::BTreeSet;
@@ -61,6 +62,9 @@ pub async fn run(doctor: Doctor, environment: &Environment) -> Result<Exit> {
     }
     if service != Service::Worker {
         findings.add(files::disk_space(&config));
+    }
+    if service.includes(Service::Worker) {
+        findings.add(stop_means::check(&config.worker, environment));
     }
     let report = |subject, result| findings.add([Finding::of(subject, result)]);
     let kafka = checks::dependencies(&config, service, deployment, &queues, report).await;
