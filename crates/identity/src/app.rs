@@ -11,7 +11,11 @@ use crate::authentication::password_hashing::PasswordHasher;
 use crate::authentication::rate_limit::RateLimiter;
 use crate::authentication::revocations::Revocations;
 use crate::authentication::session_store::SessionStore;
+use crate::clients::registry::ClientRegistry;
 use crate::error::OpenError;
+use crate::grants::consents::Consents;
+use crate::grants::device_store::DeviceStore;
+use crate::grants::grant_store::GrantStore;
 use crate::keys::key_ring::KeyRing;
 use crate::metrics;
 use crate::schema::IDENTITY_SCHEMA;
@@ -31,6 +35,10 @@ pub(crate) struct App {
     pub(crate) password_hasher: PasswordHasher,
     pub(crate) keys: KeyRing,
     pub(crate) revocations: Revocations,
+    pub(crate) clients: ClientRegistry,
+    pub(crate) grants: GrantStore,
+    pub(crate) consents: Consents,
+    pub(crate) devices: DeviceStore,
     /// What runs to its end though its client hangs up: checks of passwords, whose number the permits to hash bound, and changes of
     /// accounts.
     pub(crate) running: TaskTracker,
@@ -51,6 +59,9 @@ impl App {
         let keys = KeyRing::open(db.clone(), &settings.key_file, clock.clone(), token_ttl).await?;
         let revocations = Revocations::new(db.clone(), clock.clone());
         revocations.store_clients(&settings.clients, &keys).await?;
+        let clients = ClientRegistry::new(&settings.clients);
+        let grants = GrantStore::new(db.clone(), clock.clone());
+        grants.end_of_removed_clients(|id| clients.find(id).is_some()).await?;
         Ok(Self {
             accounts: AccountStore::new(db.clone(), clock.clone()),
             sessions: SessionStore::new(db.clone(), clock.clone()),
@@ -60,6 +71,10 @@ impl App {
             password_hasher: PasswordHasher::new(),
             keys,
             revocations,
+            clients,
+            grants,
+            consents: Consents::new(db.clone(), clock.clone()),
+            devices: DeviceStore::new(db.clone(), clock.clone()),
             running: TaskTracker::new(),
             write_check: WriteCheck::new(db, IDENTITY_SCHEMA),
             settings,

@@ -38,6 +38,17 @@ impl Form {
         self.value(name).unwrap_or_default()
     }
 
+    /// The fields as `name=value&…`.
+    pub(crate) fn to_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
+    /// The same form without a field.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
     /// Reads `name=value&…`.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidForm> {
         let mut fields = BTreeMap::new();

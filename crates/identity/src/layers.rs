@@ -21,6 +21,7 @@ use web::{
 use crate::app::App;
 use crate::error::ServiceFailure;
 use crate::oauth::error::TokenError;
+use crate::page_policy::content_security_policy;
 use crate::pages::error::PageError;
 use crate::settings::Settings;
 
@@ -29,9 +30,6 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The longest time that a request may take. A sign-in that waits for 64 others takes a few seconds.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-    frame-ancestors 'none'; base-uri 'none'";
 
 /// How the layers answer when a request does not reach its handler, or the handler does not answer.
 #[derive(Clone, Copy)]
@@ -102,7 +100,8 @@ pub(crate) async fn run_to_end(State(app): State<Arc<App>>, request: Request, ne
 /// Puts the layers around all routes that look at every request and response: request id, log line, security headers.
 pub(crate) fn observe(routes: Router, settings: &Settings) -> Router {
     // With `no-referrer` browsers post forms over plain HTTP with `Origin: null`, which the guard against other sites refuses.
-    let headers = SecurityHeaders::new().pages(CONTENT_SECURITY_POLICY).referrer_policy("same-origin");
+    let headers =
+        SecurityHeaders::new().pages(&content_security_policy("'self'")).referrer_policy("same-origin");
     let routes = if settings.is_https() { routes.layer(from_fn(hsts::add)) } else { routes };
     routes.layer((
         from_fn_with_state(headers, security_headers::set),

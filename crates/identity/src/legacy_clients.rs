@@ -15,6 +15,9 @@ const CLIENT_IDS: [(&str, &str); 4] = [
     ("tasker-worker", "tasker_worker"),
 ];
 
+/// The ids that tokens carry.
+pub(crate) const CANONICAL_IDS: [&str; 2] = ["tasker_backend", "tasker_worker"];
+
 /// The claims of an access token that only clients of the original read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LegacyClaims {

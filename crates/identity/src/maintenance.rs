@@ -26,14 +26,16 @@ pub(crate) async fn run(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Rotates the signing keys, then deletes expired sessions, registration tokens, failed sign-ins and rate limits, and what was kept of
-/// deleted accounts.
+/// Rotates the signing keys, then deletes expired sessions, grants, devices, registration tokens, failed sign-ins and rate limits, and what was kept of
+/// deleted accounts and of grants.
 pub(crate) async fn run_once(app: &App) -> Result<(), OpenError> {
     app.keys.rotate().await?;
     app.sessions.delete_expired().await?;
     app.registration_tokens.delete_expired().await?;
     app.lockout.delete_expired().await?;
     app.rate_limiter.delete_expired().await?;
+    app.devices.delete_expired().await?;
+    app.grants.delete_expired(app.revocations.published_since()).await?;
     app.accounts.forget_deleted(app.revocations.published_since()).await?;
     Ok(())
 }

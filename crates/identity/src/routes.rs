@@ -19,22 +19,39 @@ use crate::api::openapi::{ApiDoc, DOCUMENT_PATH, complete};
 use crate::api::problem::ApiError;
 use crate::api::{invitations, own_password, users};
 use crate::app::App;
+use crate::authorization::{consent, endpoint};
 use crate::oauth::error::TokenError;
-use crate::oauth::{discovery, revocations, token, userinfo};
-use crate::pages::{assets, error, home, invite, login, logout, password, register};
+use crate::oauth::{
+    device_authorization, discovery, introspection, revocations, token, token_revocation, userinfo,
+};
+use crate::pages::return_url::{ACCOUNT_PAGE, AUTHORIZATION_PAGE, DEVICE_PAGE};
+use crate::pages::{
+    access, assets, device, end_session, error, home, invite, login, logout, password, register,
+};
 use crate::{health, layers};
 
 /// No request to Identity begins a trace; it continues those that come with a request.
 const NO_TRACE_ROOT: TraceRoots = &[];
 
 /// The paths of the pages.
-const PAGES: [&str; 6] =
-    ["/", "/Auth/Register", "/Auth/Login", "/Auth/Password", "/Auth/Logout", "/Auth/Invite"];
+const PAGES: [&str; 11] = [
+    "/",
+    "/Auth/Register",
+    "/Auth/Login",
+    "/Auth/Password",
+    "/Auth/Logout",
+    "/Auth/Invite",
+    AUTHORIZATION_PAGE,
+    "/connect/consent",
+    "/connect/endsession",
+    DEVICE_PAGE,
+    ACCOUNT_PAGE,
+];
 
 /// The OpenAPI document as it is published.
 pub fn openapi() -> OpenApi {
     let document = OpenApiRouter::with_openapi(ApiDoc::without_routes());
-    let document = document.merge(token_endpoint()).merge(standard_operations());
+    let document = document.merge(token_endpoint()).merge(token_operations()).merge(standard_operations());
     let document = document.merge(account_operations()).merge(health_operations());
     complete(document.merge(problem_pages::routes()).into_openapi())
 }
@@ -52,7 +69,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let pages = pages(app).merge(assets::router());
     let pages = pages.fallback(error::not_found).method_not_allowed_fallback(error::wrong_method);
     let pages = layers::guard_pages(with_state(pages), settings);
-    let token = Router::from(token_endpoint()).method_not_allowed_fallback(async || TokenError::Method);
+    let token = Router::from(token_endpoint().merge(token_operations()))
+        .method_not_allowed_fallback(async || TokenError::Method);
     let token = layers::guard_api(with_state(token), layers::OAUTH_ERROR_RESPONSES, settings);
     let health = Router::from(health_operations()).layer(from_fn(request_log::log_at_debug));
     let accounts = Router::from(account_operations());
@@ -66,7 +84,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 
 /// The routes for browsers.
 fn pages(app: &Arc<App>) -> Router<Arc<App>> {
-    let [home, register, login, password, logout, invite] = PAGES;
+    let [home, register, login, password, logout, invite, authorize, consent, end_session, device, access] =
+        PAGES;
     Router::new()
         .route(register, get(register::show).post(register::submit))
         .route(password, get(password::show).post(password::submit))
@@ -75,12 +94,25 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route(home, get(home::show))
         .route(login, get(login::show).post(login::submit))
         .route(logout, post(logout::submit))
+        .route(authorize, get(endpoint::show).post(endpoint::submit))
+        .route(consent, post(consent::submit))
+        .route(access, get(access::show).post(access::submit))
+        .route(device, get(device::show).post(device::submit))
+        .route(end_session, get(end_session::show).post(end_session::submit))
 }
 
 /// The token endpoint of OAuth 2.
 fn token_endpoint() -> OpenApiRouter<Arc<App>> {
     let issue = OpenApiRouter::new().routes(routes!(token::issue));
     issue.layer(from_fn_with_state(NO_TRACE_ROOT, request_span::record))
+}
+
+/// The operations with tokens that were issued, which answer as the token endpoint does.
+fn token_operations() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(introspection::inspect))
+        .routes(routes!(token_revocation::revoke))
+        .routes(routes!(device_authorization::begin))
 }
 
 /// The other operations for OAuth 2 clients, Backends among them. They read queries as the standards say (RFC 6749, RFC 6750).

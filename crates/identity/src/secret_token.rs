@@ -56,6 +56,18 @@ impl TokenDigest {
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
+    /// The digest with these 32 bytes.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The digest that [`fmt::Display`] has written.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digit = |index: usize| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
+        Self::from_bytes(&bytes?).filter(|_| text.len() == 64)
+    }
+
     /// The 32 bytes of the digest.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0

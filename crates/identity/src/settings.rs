@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use uuid::Uuid;
 use web::client_address::TrustedProxies;
 use web::cors::{self, InvalidOrigin};
 
+use crate::clients::client::{Client, GrantType};
+use crate::clients::redirect_uri;
 use crate::legacy_clients::is_legacy;
-use crate::role::Role;
 
 /// The longest life of an access token, and so how long a revocation has to be published.
 pub(crate) const MAX_TOKEN_TTL: Duration = Duration::from_hours(24);
@@ -33,7 +34,7 @@ pub struct Settings {
     pub access_token_ttl: Duration,
     /// The path of the file with the key that encrypts the signing keys; created when it is missing.
     pub key_file: PathBuf,
-    /// Programs that fetch tokens for themselves (`client_credentials`).
+    /// OAuth clients beside the built-in ones; one with the id of a built-in one replaces it.
     pub clients: Vec<Client>,
     /// The origins of web pages that may call the API and the endpoints of OAuth (CORS); the account pages are for none.
     pub cors_origins: Vec<String>,
@@ -61,17 +62,6 @@ impl OpenRegistration {
     }
 }
 
-/// A program that has a secret (a confidential client in OAuth 2).
-#[derive(Debug, Clone)]
-pub struct Client {
-    /// Its `client_id`, and the `sub` of its tokens.
-    pub id: String,
-    /// Its `client_secret`.
-    pub secret: SecretString,
-    /// The roles in its tokens.
-    pub roles: Vec<Role>,
-}
-
 /// An invalid setting.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
@@ -97,6 +87,9 @@ pub enum InvalidSetting {
         "`identity.clients`: the secret of the client `{0}` has fewer than 16 characters, so it could be guessed"
     )]
     ClientSecret(String),
+    /// A client may do what it cannot, or has an address to which nobody may be sent.
+    #[error("`identity.clients`: the client `{0}`: {1}")]
+    Client(String, String),
 }
 
 impl Settings {
@@ -120,9 +113,7 @@ impl Settings {
             if !is_visible || is_ambiguous || !seen.insert(&client.id) {
                 return Err(InvalidSetting::ClientId(client.id.clone()));
             }
-            if client.secret.expose_secret().chars().count() < MIN_SECRET_LENGTH {
-                return Err(InvalidSetting::ClientSecret(client.id.clone()));
-            }
+            check_client(client)?;
         }
         Ok(())
     }
@@ -133,9 +124,35 @@ impl Settings {
     }
 }
 
+/// Checks what a client may do against what it is.
+fn check_client(client: &Client) -> Result<(), InvalidSetting> {
+    let invalid = |rule: &str| Err(InvalidSetting::Client(client.id.clone(), rule.to_owned()));
+    if let Some(secret) = &client.secret
+        && secret.expose_secret().chars().count() < MIN_SECRET_LENGTH
+    {
+        return Err(InvalidSetting::ClientSecret(client.id.clone()));
+    }
+    if client.grants.is_empty() || client.scopes.is_empty() {
+        return invalid("it needs at least one of `grants` and one of `scopes`");
+    }
+    if client.may_use(GrantType::ClientCredentials) && !client.is_confidential() {
+        return invalid("`client_credentials` needs a secret");
+    }
+    if client.may_use(GrantType::AuthorizationCode) == client.redirect_uris.is_empty() {
+        return invalid("`authorization_code` needs `redirect_uris`, and nothing else does");
+    }
+    for uri in client.redirect_uris.iter().chain(&client.post_logout_redirect_uris) {
+        if let Err(rule) = redirect_uri::check(uri) {
+            return invalid(&format!("the address `{uri}` {rule}"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role::Role;
 
     fn settings(issuer: &str) -> Settings {
         Settings {
@@ -151,7 +168,7 @@ mod tests {
     }
 
     fn with_client(id: &str, secret: &str) -> Settings {
-        let client = Client { id: id.to_owned(), secret: secret.into(), roles: vec![Role::Worker] };
+        let client = Client::with_own_tokens(id, secret.to_owned().into(), vec![Role::Worker]);
         Settings { clients: vec![client], ..settings("http://127.0.0.1:8081") }
     }
 

@@ -29,7 +29,7 @@ impl SecurityHeaders {
     /// Adds those of a surface with pages: what a page may load and who may frame it (Content Security Policy), no framing by
     /// browsers that know only `X-Frame-Options`, and no sharing with windows and documents of other origins.
     #[must_use]
-    pub fn pages(self, content_security_policy: &'static str) -> Self {
+    pub fn pages(self, content_security_policy: &str) -> Self {
         self.with(CONTENT_SECURITY_POLICY, content_security_policy)
             .with(X_FRAME_OPTIONS, "DENY")
             .with(CROSS_ORIGIN_OPENER_POLICY, "same-origin")
@@ -42,10 +42,10 @@ impl SecurityHeaders {
         self.with(REFERRER_POLICY, policy)
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
         let headers = Arc::make_mut(&mut self.0);
         headers.retain(|(other, _)| *other != name);
-        headers.push((name, HeaderValue::from_static(value)));
+        headers.push((name, HeaderValue::try_from(value).expect("a policy is visible ASCII")));
         self
     }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Claims {
     pub(crate) exp: u64,
     #[serde(default)]
     generation: i64,
+    /// The grant of a client by which Identity issued the token.
+    #[serde(default)]
+    sid: Option<String>,
     #[serde(default)]
     scope: String,
     #[serde(default)]
@@ -95,7 +98,7 @@ impl Caller {
             is_admin: has("Admin"),
             is_worker: has("Worker") || has("Admin"),
             has_scope: claims.scope.split(' ').any(|scope| scope == AUDIENCE),
-            token: TokenGeneration::new(&claims.sub, claims.generation),
+            token: TokenGeneration::new(&claims.sub, claims.sid.as_deref(), claims.generation),
             valid_until,
             subject: claims.sub,
         }

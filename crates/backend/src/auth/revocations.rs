@@ -29,16 +29,17 @@ pub(crate) struct Revocations {
     is_current: AtomicBool,
 }
 
-/// The subject of a token and the generation of the token.
+/// What a token is revoked by: its subject, its grant if it has one, and its generation.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenGeneration {
     subject: String,
+    grant: Option<String>,
     generation: i64,
 }
 
 impl TokenGeneration {
-    pub(crate) fn new(subject: &str, generation: i64) -> Self {
-        Self { subject: subject_digest(subject), generation }
+    pub(crate) fn new(subject: &str, grant: Option<&str>, generation: i64) -> Self {
+        Self { subject: subject_digest(subject), grant: grant.map(subject_digest), generation }
     }
 }
 
@@ -51,7 +52,9 @@ impl Revocations {
 
     /// Whether a token is revoked, according to the list that was fetched last.
     pub(crate) fn is_revoked(&self, token: &TokenGeneration) -> bool {
-        self.valid_from.read().get(&token.subject).is_some_and(|valid_from| token.generation < *valid_from)
+        let valid_from = self.valid_from.read();
+        let mut keys = [Some(&token.subject), token.grant.as_ref()].into_iter().flatten();
+        keys.any(|key| valid_from.get(key).is_some_and(|valid_from| token.generation < *valid_from))
     }
 
     /// Whether the list could be fetched when that was last tried.

@@ -81,6 +81,53 @@ create table client (
     token_generation bigint not null      -- as in account
 );
 
+-- What a person has allowed a client: a family of tokens, from the code or the device that began it to its end.
+create table client_grant (
+    id               uuid primary key,
+    account          uuid not null references account (id) on delete cascade,
+    client           text not null,           -- the client_id
+    scopes           text not null,           -- separated by blanks
+    token_generation bigint not null,        -- as in account: the grant ends when the account has a later one
+    authenticated_at bigint not null,        -- when the person signed in
+    session          bytea,                    -- the session in which it was allowed, as in session
+    code_digest      bytea unique,             -- SHA-256 of the code, of a grant that began with one
+    redirect_uri     text,                    -- what the request for the code named, as do the next two
+    code_challenge   text,
+    nonce            text,
+    started_at       bigint not null,
+    redeemed_at      bigint,                 -- when the client exchanged the code; null until then
+    refresh_digest   bytea,                    -- SHA-256 of the refresh token that is valid
+    previous_digest  bytea,                    -- of the one before it
+    rotated_at       bigint,                 -- when the one replaced the other
+    last_used_at     bigint not null,
+    ended_at         bigint                  -- kept until the last access token has expired
+);
+create index client_grant_account on client_grant (account);
+create index client_grant_ended on client_grant (ended_at) where ended_at is not null;
+
+-- The scopes that a person has allowed a client, so that they are not asked again.
+create table consent (
+    account  uuid not null references account (id) on delete cascade,
+    client   text not null,
+    scopes   text not null,
+    given_at bigint not null,
+    primary key (account, client)
+);
+
+-- A device that waits for a person to allow it on another one (RFC 8628).
+create table device_authorization (
+    device_digest    bytea primary key,        -- SHA-256 of the device code
+    user_code        text not null unique,
+    client           text not null,
+    scopes           text not null,
+    expires_at       bigint not null,
+    polled_at        bigint,                 -- when the device asked last
+    account          uuid references account (id) on delete cascade, -- who has decided
+    token_generation bigint,                 -- as in account, then
+    authenticated_at bigint,                 -- when that person signed in
+    is_allowed       boolean
+);
+
 -- Signing keys. A key signs from `signs_from` until the next generation does.
 create table signing_key (
     generation bigint primary key,

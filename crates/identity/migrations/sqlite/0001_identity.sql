@@ -81,6 +81,53 @@ create table client (
     token_generation integer not null      -- as in account
 );
 
+-- What a person has allowed a client: a family of tokens, from the code or the device that began it to its end.
+create table client_grant (
+    id               blob primary key,
+    account          blob not null references account (id) on delete cascade,
+    client           text not null,           -- the client_id
+    scopes           text not null,           -- separated by blanks
+    token_generation integer not null,        -- as in account: the grant ends when the account has a later one
+    authenticated_at integer not null,        -- when the person signed in
+    session          blob,                    -- the session in which it was allowed, as in session
+    code_digest      blob unique,             -- SHA-256 of the code, of a grant that began with one
+    redirect_uri     text,                    -- what the request for the code named, as do the next two
+    code_challenge   text,
+    nonce            text,
+    started_at       integer not null,
+    redeemed_at      integer,                 -- when the client exchanged the code; null until then
+    refresh_digest   blob,                    -- SHA-256 of the refresh token that is valid
+    previous_digest  blob,                    -- of the one before it
+    rotated_at       integer,                 -- when the one replaced the other
+    last_used_at     integer not null,
+    ended_at         integer                  -- kept until the last access token has expired
+);
+create index client_grant_account on client_grant (account);
+create index client_grant_ended on client_grant (ended_at) where ended_at is not null;
+
+-- The scopes that a person has allowed a client, so that they are not asked again.
+create table consent (
+    account  blob not null references account (id) on delete cascade,
+    client   text not null,
+    scopes   text not null,
+    given_at integer not null,
+    primary key (account, client)
+);
+
+-- A device that waits for a person to allow it on another one (RFC 8628).
+create table device_authorization (
+    device_digest    blob primary key,        -- SHA-256 of the device code
+    user_code        text not null unique,
+    client           text not null,
+    scopes           text not null,
+    expires_at       integer not null,
+    polled_at        integer,                 -- when the device asked last
+    account          blob references account (id) on delete cascade, -- who has decided
+    token_generation integer,                 -- as in account, then
+    authenticated_at integer,                 -- when that person signed in
+    is_allowed       integer check (is_allowed in (0, 1))
+);
+
 -- Signing keys. A key signs from `signs_from` until the next generation does.
 create table signing_key (
     generation integer primary key,

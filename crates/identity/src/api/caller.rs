@@ -13,8 +13,8 @@ use crate::accounts::username::UserName;
 use crate::api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
+use crate::scope::AUDIENCE;
 use crate::tokens::access_token::{self, Bearer};
-use crate::tokens::scope::AUDIENCE;
 
 /// Who sends the request. The role is read from the database: the one in the token may be out of date by the token's lifetime.
 pub(crate) struct Caller {

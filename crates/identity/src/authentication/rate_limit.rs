@@ -32,6 +32,8 @@ pub(crate) enum RateLimit {
     AccountSignIn,
     /// Invalid registration tokens that begin alike, of a network: made-up links do not count for somebody else's link that has expired.
     RegistrationToken,
+    /// Devices that begin to wait, and codes of devices that do not exist, of a network.
+    Device,
 }
 
 impl RateLimit {
@@ -41,6 +43,7 @@ impl RateLimit {
             Self::Client => "client",
             Self::AccountSignIn => "account-sign-in",
             Self::RegistrationToken => "registration-token",
+            Self::Device => "device",
         }
     }
 
@@ -50,6 +53,7 @@ impl RateLimit {
             Self::SignIn | Self::Client => (120, SECOND),
             Self::AccountSignIn => (60, SECOND / 10),
             Self::RegistrationToken => (5, 10 * MINUTE),
+            Self::Device => (30, 10 * SECOND),
         }
     }
 }

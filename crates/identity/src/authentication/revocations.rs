@@ -9,8 +9,10 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use web::revocation::{Revocation, RevocationList, subject_digest};
 
+use crate::clients::client::Client;
+use crate::grants::grant_store::GrantStore;
 use crate::keys::key_ring::KeyRing;
-use crate::settings::{Client, MAX_TOKEN_TTL};
+use crate::settings::MAX_TOKEN_TTL;
 use crate::time::{MINUTE, micros};
 
 /// For how long a revocation is published after the last token that it refuses has expired, in microseconds.
@@ -92,19 +94,21 @@ impl Revocations {
         Ok(row.map(|(generation,)| generation))
     }
 
-    /// Every revocation that refuses tokens which have not expired.
-    pub(crate) async fn list(&self) -> Result<RevocationList, DatabaseError> {
+    /// Every revocation that refuses tokens which have not expired, those of the grants that have ended included.
+    pub(crate) async fn list(&self, grants: &GrantStore) -> Result<RevocationList, DatabaseError> {
         let after = self.published_since();
         let accounts: Vec<(uuid::Uuid, i64)> = on!(&self.db, read, pool =>
             sqlx::query_as(LIST_REVOKED_ACCOUNTS).bind(after).fetch_all(pool).await)?;
         let accounts = accounts.into_iter().map(|(id, generation)| (id.to_string(), generation));
         let clients = self.clients().await?.into_iter().map(|(id, _, generation)| (id, generation));
         let clients = clients.filter(|(_, generation)| *generation > after);
+        let grants = grants.ended_since(after).await?.into_iter();
+        let grants = grants.map(|(grant, ended_at)| (grant.to_string(), ended_at));
         let entry = |(subject, generation): (String, i64)| Revocation {
             subject: subject_digest(&subject),
             generation,
         };
-        Ok(RevocationList { revocations: accounts.chain(clients).map(entry).collect() })
+        Ok(RevocationList { revocations: accounts.chain(clients).chain(grants).map(entry).collect() })
     }
 
     /// The instant before which every revocation refuses only tokens that have expired, in microseconds since 1970.
@@ -120,5 +124,7 @@ impl Revocations {
 /// What a client's tokens depend on: whoever knew another secret, or had other roles, must not keep its tokens.
 fn properties(client: &Client) -> Vec<u8> {
     let roles: Vec<_> = client.roles.iter().map(|role| role.name()).collect();
-    json!({ "secret": client.secret.expose_secret(), "roles": roles }).to_string().into_bytes()
+    json!({ "secret": client.secret.as_ref().map(ExposeSecret::expose_secret), "roles": roles })
+        .to_string()
+        .into_bytes()
 }

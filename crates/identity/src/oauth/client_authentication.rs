@@ -1,4 +1,4 @@
-//! Client authentication at the token endpoint (RFC 6749, section 2.3): public clients by their id, confidential clients
+//! Client authentication (RFC 6749, section 2.3): public clients by their id, confidential clients
 //! by their secret.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -8,20 +8,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 
-use crate::legacy_clients;
+use crate::clients::client::Client;
+use crate::clients::registry::ClientRegistry;
+use crate::form_body::Form;
 use crate::oauth::error::TokenError;
-use crate::oauth::token_request::TokenRequest;
 use crate::secret_token::TokenDigest;
-use crate::settings::Client;
 
-/// The client that requests a token.
-#[derive(Debug)]
-pub(crate) enum OAuthClient<'a> {
-    /// A public client of the original, by the spelling of its id that tokens carry. It has no secret and may use the password
-    /// grant only.
-    Legacy(&'static str),
-    /// A client of the settings that has sent its secret. It may use `client_credentials` only.
-    Confidential(&'a Client),
+/// What the form of a request says of its client.
+#[derive(Clone, Copy)]
+pub(crate) struct SentCredentials<'a> {
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) client_secret: Option<&'a str>,
+}
+
+impl<'a> SentCredentials<'a> {
+    /// The credentials in a form.
+    pub(crate) fn of(form: &'a Form) -> Self {
+        Self { client_id: form.value("client_id"), client_secret: form.value("client_secret") }
+    }
 }
 
 /// The id and secret that a request carries.
@@ -30,38 +34,35 @@ struct ClientCredentials {
     secret: Option<String>,
 }
 
-impl<'a> OAuthClient<'a> {
-    /// Authenticates the client. A request may carry a secret in one way only: header or body.
-    pub(crate) fn authenticate(
-        headers: &HeaderMap,
-        request: &TokenRequest<'_>,
-        clients: &'a [Client],
-    ) -> Result<Self, TokenError> {
-        let credentials = read_credentials(headers, request)?;
-        match (legacy_clients::canonical_id(&credentials.id), credentials.secret) {
-            (Some(canonical_id), None) => Ok(Self::Legacy(canonical_id)),
-            (None, Some(secret)) => find_client(clients, &credentials.id, &secret)
-                .map(Self::Confidential)
-                .ok_or(TokenError::InvalidClient),
-            _ => Err(TokenError::InvalidClient),
-        }
-    }
+/// The client of a request. A request may carry a secret in one way only: header or body. A public client says its id and no secret.
+pub(crate) fn authenticate<'a>(
+    headers: &HeaderMap,
+    sent: &SentCredentials<'_>,
+    clients: &'a ClientRegistry,
+) -> Result<&'a Client, TokenError> {
+    let ClientCredentials { id, secret } = read_credentials(headers, sent)?;
+    let found = clients.find(&id);
+    let is_right = match secret {
+        None => found.is_some_and(|client| !client.is_confidential()),
+        Some(secret) => has_secret(found, &secret),
+    };
+    found.filter(|_| is_right).ok_or(TokenError::InvalidClient)
 }
 
-/// The client with this id and secret. An unknown id takes the same steps as a wrong secret, so that it takes as long.
-fn find_client<'a>(clients: &'a [Client], id: &str, secret: &str) -> Option<&'a Client> {
-    let found = clients.iter().find(|client| client.id == id);
-    let expected = TokenDigest::of(found.map_or("", |client| client.secret.expose_secret()));
-    let is_equal = verify_slices_are_equal(expected.as_bytes(), TokenDigest::of(secret).as_bytes()).is_ok();
-    found.filter(|_| is_equal)
+/// Whether this is the client's secret. For an unknown client the same steps are taken, so that it takes as long.
+fn has_secret(client: Option<&Client>, secret: &str) -> bool {
+    let expected = client.and_then(|client| client.secret.as_ref());
+    let digest = TokenDigest::of(expected.map_or("", ExposeSecret::expose_secret));
+    let is_equal = verify_slices_are_equal(digest.as_bytes(), TokenDigest::of(secret).as_bytes()).is_ok();
+    is_equal && expected.is_some()
 }
 
 fn read_credentials(
     headers: &HeaderMap,
-    request: &TokenRequest<'_>,
+    sent: &SentCredentials<'_>,
 ) -> Result<ClientCredentials, TokenError> {
-    let id_in_body = request.client_id;
-    let secret_in_body = request.client_secret;
+    let id_in_body = sent.client_id;
+    let secret_in_body = sent.client_secret;
     if let Some(authorization) = headers.get(AUTHORIZATION) {
         let basic = authorization.to_str().ok().and_then(read_basic).ok_or(TokenError::InvalidClient)?;
         if secret_in_body.is_some() {

@@ -13,20 +13,23 @@ use utoipa::ToSchema;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type};
 
 use crate::app::App;
-use crate::tokens::scope::{AUDIENCE, PROFILE};
+use crate::clients::client::GrantType;
+use crate::oauth::pkce;
+use crate::pages::return_url::AUTHORIZATION_PAGE;
+use crate::scope::Scope;
 
 /// Caches may keep the documents for five minutes, far less than the day for which a key is announced before it signs.
 const CACHED: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=300")];
 
-/// The metadata of the authorization server (RFC 8414), and the address of userinfo. There is no authorization endpoint, and there are
-/// no ID tokens.
-// A member without elements is left out (section 3.2), so there are no response types. The scope `openid` is not listed: clients of the
-// original request it, and for them it opens userinfo.
+/// The metadata of the provider (OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ServerMetadata {
     /// The `iss` of tokens.
     #[schema(format = "uri")]
     issuer: String,
+    /// Where people are sent to sign in and to allow a client.
+    #[schema(format = "uri")]
+    authorization_endpoint: String,
     /// Where tokens are issued.
     #[schema(format = "uri")]
     token_endpoint: String,
@@ -36,15 +39,51 @@ pub(crate) struct ServerMetadata {
     /// The public keys that verify tokens.
     #[schema(format = "uri")]
     jwks_uri: String,
+    /// Where people are sent to sign out.
+    #[schema(format = "uri")]
+    end_session_endpoint: String,
+    /// Where a client asks what a token of its own is good for.
+    #[schema(format = "uri")]
+    introspection_endpoint: String,
+    /// Where a client ends a token of its own.
+    #[schema(format = "uri")]
+    revocation_endpoint: String,
+    /// Where a device begins to ask for a person's tokens.
+    #[schema(format = "uri")]
+    device_authorization_endpoint: String,
     /// Where Backends read which tokens are revoked; a member of Tasker's own.
     #[schema(format = "uri")]
     tasker_revocations_uri: String,
     /// The scopes that a token can have.
-    scopes_supported: Vec<&'static str>,
+    scopes_supported: [&'static str; 4],
+    /// What the authorization endpoint answers with.
+    response_types_supported: [&'static str; 1],
+    /// How the answer reaches the client.
+    response_modes_supported: [&'static str; 1],
     /// The grant types of the token endpoint.
-    grant_types_supported: Vec<&'static str>,
+    grant_types_supported: [&'static str; 5],
+    /// Every client sees the same `sub` of a person.
+    subject_types_supported: [&'static str; 1],
+    /// The algorithms that sign ID tokens.
+    id_token_signing_alg_values_supported: [&'static str; 1],
     /// How a client says who it is.
-    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    /// How a client says who it is when it asks about a token.
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    /// How a client says who it is when it ends a token.
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    /// The methods of PKCE, which is always needed.
+    code_challenge_methods_supported: [&'static str; 1],
+    /// The values of `prompt`.
+    prompt_values_supported: [&'static str; 4],
+    /// The claims that a client may see.
+    claims_supported: [&'static str; 11],
+    /// Answers of the authorization endpoint have the parameter `iss` (RFC 9207).
+    authorization_response_iss_parameter_supported: bool,
+    /// Request objects are not supported.
+    request_parameter_supported: bool,
+    /// Addresses of request objects are not supported.
+    request_uri_parameter_supported: bool,
 }
 
 /// The public keys as they are published.
@@ -111,15 +150,45 @@ pub(crate) async fn oauth_metadata(
 
 fn server_metadata(app: &App) -> ([(HeaderName, &'static str); 1], Json<ServerMetadata>) {
     let issuer = &app.settings.issuer;
+    let at = |path: &str| format!("{issuer}{path}");
     let metadata = ServerMetadata {
         issuer: issuer.clone(),
-        token_endpoint: format!("{issuer}/connect/token"),
-        userinfo_endpoint: format!("{issuer}/connect/userinfo"),
-        jwks_uri: format!("{issuer}/.well-known/openid-configuration/jwks"),
-        tasker_revocations_uri: format!("{issuer}/connect/revocations"),
-        scopes_supported: vec![PROFILE, AUDIENCE],
-        grant_types_supported: vec!["client_credentials", "password"],
-        token_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post", "none"],
+        authorization_endpoint: at(AUTHORIZATION_PAGE),
+        token_endpoint: at("/connect/token"),
+        userinfo_endpoint: at("/connect/userinfo"),
+        jwks_uri: at("/.well-known/openid-configuration/jwks"),
+        end_session_endpoint: at("/connect/endsession"),
+        introspection_endpoint: at("/connect/introspect"),
+        revocation_endpoint: at("/connect/revocation"),
+        device_authorization_endpoint: at("/connect/deviceauthorization"),
+        tasker_revocations_uri: at("/connect/revocations"),
+        scopes_supported: Scope::ALL.map(Scope::name),
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: GrantType::ALL.map(GrantType::name),
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["RS256"],
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        revocation_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+        code_challenge_methods_supported: [pkce::METHOD],
+        prompt_values_supported: ["none", "login", "consent", "select_account"],
+        claims_supported: [
+            "iss",
+            "sub",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "at_hash",
+            "name",
+            "preferred_username",
+            "roles",
+        ],
+        authorization_response_iss_parameter_supported: true,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
     };
     (CACHED, Json(metadata))
 }

@@ -38,10 +38,20 @@ pub(crate) enum TokenError {
     #[error("the client is unknown, or its secret is wrong")]
     InvalidClient,
     #[error("the user name or the password is wrong, or the account cannot sign in now")]
+    BadCredentials,
+    #[error("the code or the refresh token is wrong, was used, or has expired")]
     InvalidGrant,
+    #[error("nobody has allowed the device yet")]
+    AuthorizationPending,
+    #[error("the device asks too often: it must wait five seconds longer each time")]
+    SlowDown,
+    #[error("the person has not allowed it")]
+    AccessDenied,
+    #[error("nobody has allowed the device in time")]
+    ExpiredToken,
     #[error("this client may not use this grant type")]
     UnauthorizedClient,
-    #[error("the grant types are `password` and `client_credentials`")]
+    #[error("this grant type does not exist here")]
     UnsupportedGrantType,
     #[error("a requested scope does not exist, or this client may not request it")]
     InvalidScope,
@@ -60,7 +70,11 @@ impl TokenError {
             Self::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
-            Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::BadCredentials | Self::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::AuthorizationPending => (StatusCode::BAD_REQUEST, "authorization_pending"),
+            Self::SlowDown => (StatusCode::BAD_REQUEST, "slow_down"),
+            Self::AccessDenied => (StatusCode::BAD_REQUEST, "access_denied"),
+            Self::ExpiredToken => (StatusCode::BAD_REQUEST, "expired_token"),
             Self::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
@@ -81,7 +95,7 @@ impl<E: Into<ServiceFailure>> From<E> for TokenError {
 impl From<SignInError> for TokenError {
     fn from(error: SignInError) -> Self {
         match error {
-            SignInError::BadCredentials => Self::InvalidGrant,
+            SignInError::BadCredentials => Self::BadCredentials,
             SignInError::Service(failure) => Self::Service(failure),
         }
     }

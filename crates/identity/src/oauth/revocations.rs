@@ -26,7 +26,7 @@ use crate::app::App;
         (status = 304, description = "The list is as it was", headers(("ETag" = String, description = "The version of the list"))),
         (status = 503, description = "The database is unavailable; try again after `Retry-After`")))]
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let list = app.revocations.list().await?;
+    let list = app.revocations.list(&app.grants).await?;
     let body = serde_json::to_vec(&list).expect("plain data is JSON");
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, &body)));
     let tag = HeaderValue::try_from(tag).expect("base64url is visible ASCII");

@@ -14,8 +14,8 @@ use web::request_log::CallerId;
 use crate::api::problem::ApiError;
 use crate::app::App;
 use crate::role::Role;
+use crate::scope::Scope;
 use crate::tokens::access_token::{self, Bearer};
-use crate::tokens::scope::{OPENID, PROFILE};
 
 /// Claims about the user of a token. All but `sub` need the scope `profile`.
 #[derive(Serialize, ToSchema)]
@@ -70,12 +70,12 @@ async fn user_info(
     let bearer = access_token::authenticate(app, bearer::token(headers)?).await?;
     let Bearer { claims, account } = bearer.ok_or_else(invalid)?;
     CallerId::set(extensions, claims.sub.clone());
-    let has_scope = |scope| claims.scope.split(' ').any(|granted| granted == scope);
-    if !has_scope(OPENID) {
-        return Err(ApiError::Challenge(Challenge::InsufficientScope(OPENID)));
+    let has_scope = |scope: Scope| claims.scope.split(' ').any(|granted| granted == scope.name());
+    if !has_scope(Scope::OpenId) {
+        return Err(ApiError::Challenge(Challenge::InsufficientScope(Scope::OpenId.name())));
     }
     let account = account.ok_or_else(invalid)?;
-    let profile = Some(&account).filter(|_| has_scope(PROFILE));
+    let profile = Some(&account).filter(|_| has_scope(Scope::Profile));
     let name = profile.map(|account| account.name.clone());
     let roles = profile.map(|account| account.role.claims());
     Ok(Json(UserInfo { sub: account.id, preferred_username: name.clone(), name, roles }))

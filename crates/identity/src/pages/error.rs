@@ -26,6 +26,10 @@ pub(crate) enum PageError {
     Encoding,
     #[error("this link has been used, has expired, or was never issued: ask for a new one")]
     RegistrationTokenInvalid,
+    #[error("the program that sent you here is not known to this server")]
+    UnknownClient,
+    #[error("the program that sent you here names an address to return to that it has not registered")]
+    UnknownRedirectUri,
     #[error("only an administrator may invite others")]
     NotAdmin,
     #[error("the roles are User, Worker and Admin")]
@@ -47,6 +51,7 @@ impl PageError {
             Self::Query => (StatusCode::BAD_REQUEST, "Invalid address"),
             Self::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid form"),
             Self::RegistrationTokenInvalid => (StatusCode::FORBIDDEN, "Invalid link"),
+            Self::UnknownClient | Self::UnknownRedirectUri => (StatusCode::BAD_REQUEST, "Unknown program"),
             Self::NotAdmin => (StatusCode::FORBIDDEN, "Not allowed"),
             Self::UnknownRole => (StatusCode::UNPROCESSABLE_ENTITY, "Unknown role"),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "Registration is closed"),

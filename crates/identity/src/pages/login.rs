@@ -14,10 +14,11 @@ use crate::app::App;
 use crate::authentication::lockout::SignInSource;
 use crate::form_body::{Form, InvalidForm};
 use crate::pages::error::PageError;
+use crate::pages::form_targets;
 use crate::pages::notice::Notice;
 use crate::pages::query::PageQuery;
 use crate::pages::render::{redirect, render};
-use crate::pages::return_url::{DEFAULT_PAGE, ReturnUrl};
+use crate::pages::return_url::{DEFAULT_PAGE, LOGIN_PAGE, ReturnUrl};
 use crate::pages::visitor::Visitor;
 use crate::sign_in::{SignInError, sign_in};
 
@@ -39,6 +40,22 @@ struct LoginPage<'a> {
 pub(crate) struct LoginQuery {
     #[serde(rename = "ReturnUrl")]
     return_url: Option<String>,
+    /// The name that a client expects to sign in.
+    #[serde(rename = "Username")]
+    username: Option<String>,
+    /// Somebody who is signed in must do so again.
+    #[serde(rename = "Again")]
+    again: Option<String>,
+}
+
+/// The address of the page for somebody who must sign in, perhaps again, before they go on to `return_path`.
+pub(crate) fn address(return_path: &str, username: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("ReturnUrl", return_path).append_pair("Again", "true");
+    if let Some(username) = username {
+        query.append_pair("Username", username);
+    }
+    format!("{LOGIN_PAGE}?{}", query.finish())
 }
 
 /// `GET /Auth/Login`
@@ -48,7 +65,7 @@ pub(crate) async fn show(
     PageQuery(query): PageQuery<LoginQuery>,
 ) -> Response {
     let return_url = ReturnUrl::parse(query.return_url.as_deref());
-    if visitor.account.is_some() {
+    if visitor.account.is_some() && query.again.is_none() {
         return redirect(if return_url == ReturnUrl::Login {
             DEFAULT_PAGE
         } else {
@@ -57,11 +74,20 @@ pub(crate) async fn show(
     }
     let username = match &visitor.notice {
         Some(Notice::AccountCreated(name)) => name.as_str(),
-        _ => "",
+        _ => query.username.as_deref().unwrap_or_default(),
     };
     let notice = visitor.notice.as_ref().map(Notice::sentence);
     let page = LoginPage { username, return_url: return_url.as_field(), notice, error: None };
-    visitor.saying_notice(&app.settings, render(StatusCode::OK, &page))
+    let page = visitor.saying_notice(&app.settings, render(StatusCode::OK, &page));
+    leading_on(&app, page, &return_url)
+}
+
+/// The page, whose form may lead on to the client of the return URL.
+fn leading_on(app: &App, page: Response, return_url: &ReturnUrl) -> Response {
+    match form_targets::of_return_url(return_url, &app.clients) {
+        Some(origin) => form_targets::allow(page, &origin),
+        None => page,
+    }
 }
 
 /// `POST /Auth/Login`
@@ -78,7 +104,7 @@ pub(crate) async fn submit(
     let account = match sign_in(&app, source, username, password.to_owned()).await {
         Ok(account) => account,
         Err(SignInError::Service(failure)) => return Err(failure.into()),
-        Err(SignInError::BadCredentials) => return Ok(refusal(username, &return_url)),
+        Err(SignInError::BadCredentials) => return Ok(refusal(&app, username, &return_url)),
     };
     // The session before the sign-in ends, whoever set its cookie (session fixation).
     if let Some(session) = visitor.session {
@@ -86,15 +112,15 @@ pub(crate) async fn submit(
     }
     let mut response = redirect(return_url.as_location());
     if !visitor.start_session(&app, &account, &mut response).await? {
-        return Ok(refusal(username, &return_url));
+        return Ok(refusal(&app, username, &return_url));
     }
     info!(target: "audit", { audit.event = "signed_in", account.id = %account.id, client.address = %client_address }, "{} signed in", account.id);
     Ok(response)
 }
 
 /// The form again, with the one sentence for every refusal.
-fn refusal(username: &str, return_url: &ReturnUrl) -> Response {
-    let return_url = return_url.as_field();
-    let page = LoginPage { username, return_url, notice: None, error: Some(BAD_CREDENTIALS) };
-    render(StatusCode::UNPROCESSABLE_ENTITY, &page)
+fn refusal(app: &App, username: &str, return_url: &ReturnUrl) -> Response {
+    let field = return_url.as_field();
+    let page = LoginPage { username, return_url: field, notice: None, error: Some(BAD_CREDENTIALS) };
+    leading_on(app, render(StatusCode::UNPROCESSABLE_ENTITY, &page), return_url)
 }

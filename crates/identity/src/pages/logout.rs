@@ -16,13 +16,22 @@ use crate::pages::visitor::{Visitor, delete_cookie};
 
 /// `POST /Auth/Logout`
 pub(crate) async fn submit(State(app): State<Arc<App>>, visitor: Visitor) -> Result<Response, PageError> {
+    end(&app, visitor, None).await
+}
+
+/// Ends the session of the visitor and leads to `destination`, by default to the login page.
+pub(crate) async fn end(
+    app: &App,
+    visitor: Visitor,
+    destination: Option<&str>,
+) -> Result<Response, PageError> {
     if let Some(session) = visitor.session {
         app.sessions.end(session).await?;
     }
     if let Some(account) = visitor.account {
         info!(target: "audit", { audit.event = "signed_out", account.id = %account.id }, "{} signed out", account.id);
     }
-    let mut response = redirect(LOGIN_PAGE);
+    let mut response = redirect(destination.unwrap_or(LOGIN_PAGE));
     response.headers_mut().insert(SET_COOKIE, delete_cookie(&app.settings));
     Notice::SignedOut.add_to(&app.settings, &mut response);
     Ok(response)

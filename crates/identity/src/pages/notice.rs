@@ -16,6 +16,10 @@ pub(crate) enum Notice {
     AccountCreated(UserName),
     PasswordChanged,
     SignedOut,
+    DeviceAllowed,
+    DeviceDenied,
+    GrantEnded,
+    SessionEnded,
 }
 
 impl Notice {
@@ -25,6 +29,10 @@ impl Notice {
             ("account-created", name) => UserName::parse(name).ok().map(Self::AccountCreated),
             ("password-changed", _) => Some(Self::PasswordChanged),
             ("signed-out", _) => Some(Self::SignedOut),
+            ("device-allowed", _) => Some(Self::DeviceAllowed),
+            ("device-denied", _) => Some(Self::DeviceDenied),
+            ("grant-ended", _) => Some(Self::GrantEnded),
+            ("session-ended", _) => Some(Self::SessionEnded),
             _ => None,
         }
     }
@@ -35,6 +43,10 @@ impl Notice {
             Self::AccountCreated(name) => format!("account-created:{name}"),
             Self::PasswordChanged => "password-changed:".to_owned(),
             Self::SignedOut => "signed-out:".to_owned(),
+            Self::DeviceAllowed => "device-allowed:".to_owned(),
+            Self::DeviceDenied => "device-denied:".to_owned(),
+            Self::GrantEnded => "grant-ended:".to_owned(),
+            Self::SessionEnded => "session-ended:".to_owned(),
         };
         let value = cookie(settings).set(&value).expect("user names may stand in a cookie");
         response.headers_mut().append(SET_COOKIE, value);
@@ -48,6 +60,10 @@ impl Notice {
                 "The password is changed. Other browsers and programs are signed out.".to_owned()
             }
             Self::SignedOut => "You are signed out.".to_owned(),
+            Self::DeviceAllowed => "The device is allowed. It goes on within a few seconds.".to_owned(),
+            Self::DeviceDenied => "The device is denied.".to_owned(),
+            Self::GrantEnded => "The program is signed out.".to_owned(),
+            Self::SessionEnded => "The other browser is signed out.".to_owned(),
         }
     }
 }

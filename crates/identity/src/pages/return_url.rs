@@ -3,10 +3,19 @@
 use crate::legacy_clients::RETURN_TO_LOGIN;
 
 /// The longest accepted return URL, in bytes.
-const MAX_LENGTH: usize = 2048;
+const MAX_LENGTH: usize = 4096;
 
 /// The path of the login page.
 pub(crate) const LOGIN_PAGE: &str = "/Auth/Login";
+
+/// The path of the authorization endpoint.
+pub(crate) const AUTHORIZATION_PAGE: &str = "/connect/authorize";
+
+/// The path of the page with what is signed in to an account.
+pub(crate) const ACCOUNT_PAGE: &str = "/Account";
+
+/// The path of the page that allows a device.
+pub(crate) const DEVICE_PAGE: &str = "/Device";
 
 /// The path to which every refused return URL redirects.
 pub(crate) const DEFAULT_PAGE: &str = "/";

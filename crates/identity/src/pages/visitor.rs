@@ -25,6 +25,8 @@ use crate::settings::Settings;
 pub(crate) struct Visitor {
     /// The account, if the visitor is signed in.
     pub(crate) account: Option<Account>,
+    /// When the session began, in microseconds since 1970; 0 without one.
+    signed_in_at: i64,
     /// The session that the cookie names, whether or not there is such a session.
     pub(crate) session: Option<TokenDigest>,
     /// The cookie that names the device, whether or not it was issued here.
@@ -33,7 +35,22 @@ pub(crate) struct Visitor {
     pub(crate) notice: Option<Notice>,
 }
 
+/// A visitor who is signed in.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedIn<'a> {
+    pub(crate) account: &'a Account,
+    /// When, in microseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) session: TokenDigest,
+}
+
 impl Visitor {
+    /// The visitor, if signed in.
+    pub(crate) fn signed_in(&self) -> Option<SignedIn<'_>> {
+        let (account, session) = (self.account.as_ref()?, self.session?);
+        Some(SignedIn { account, at: self.signed_in_at, session })
+    }
+
     /// The device that the cookie names.
     pub(crate) fn device(&self) -> Option<TokenDigest> {
         self.device.as_deref().map(TokenDigest::of)
@@ -90,13 +107,14 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let notice = Notice::read(&app.settings, &parts.headers);
         let cookie = session_cookie(&app.settings);
         let Some(session) = cookie.read(&parts.headers).map(TokenDigest::of) else {
-            return Ok(Self { account: None, session: None, device, notice });
+            return Ok(Self { account: None, signed_in_at: 0, session: None, device, notice });
         };
-        let account = app.sessions.find(session).await?;
+        let (account, signed_in_at) = app.sessions.find(session).await?.unzip();
         if let Some(account) = &account {
             CallerId::set(&parts.extensions, account.id.to_string());
         }
-        Ok(Self { account, session: Some(session), device, notice })
+        let signed_in_at = signed_in_at.unwrap_or_default();
+        Ok(Self { account, signed_in_at, session: Some(session), device, notice })
     }
 }
 

@@ -1,19 +1,16 @@
 //! Access tokens (RFC 9068): issued as signed JWTs, and verified when they are sent to Identity.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use database::DatabaseError;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::accounts::account_store::Account;
 use crate::app::App;
-use crate::keys::key_ring::KeyRing;
 use crate::legacy_clients::LegacyClaims;
 use crate::role::Role;
+use crate::scope::{AUDIENCE, Scope, Scopes};
 use crate::time::SECOND;
-use crate::tokens::scope::{AUDIENCE, Scopes};
+use crate::tokens::jwt;
 
 /// The `typ` of an access token (RFC 9068, section 2.1).
 const TYPE: &str = "at+jwt";
@@ -32,6 +29,9 @@ pub(crate) struct Claims {
     pub(crate) roles: Vec<Role>,
     /// The generation of the account's or client's tokens when this one was issued: a later one revokes it.
     pub(crate) generation: i64,
+    /// The grant of a client by which the token was issued; without it the token came for a password or a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sid: Option<Uuid>,
     #[serde(flatten)]
     pub(crate) legacy: LegacyClaims,
     /// How the user was authenticated (RFC 8176); empty for a client's own token.
@@ -47,25 +47,24 @@ pub(crate) struct TokenSubject<'a> {
     pub(crate) scopes: &'a Scopes,
     pub(crate) roles: Vec<Role>,
     pub(crate) generation: i64,
+    pub(crate) grant: Option<Uuid>,
     pub(crate) amr: &'a [&'a str],
-}
-
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: &'a str,
-    typ: &'a str,
-    kid: &'a str,
 }
 
 /// A signed access token. Without the scope [`AUDIENCE`] the token is addressed to Identity itself, so the API refuses it.
 pub(crate) fn issue(app: &App, subject: TokenSubject<'_>) -> String {
     let iat = app.clock.now() / SECOND;
     let issuer = &app.settings.issuer;
-    sign(
+    jwt::sign(
         &app.keys,
+        TYPE,
         &Claims {
             iss: issuer.clone(),
-            aud: if subject.scopes.contains(AUDIENCE) { AUDIENCE.to_owned() } else { issuer.clone() },
+            aud: if subject.scopes.contains(Scope::TaskerWebApi) {
+                AUDIENCE.to_owned()
+            } else {
+                issuer.clone()
+            },
             sub: subject.sub,
             client_id: subject.client.to_owned(),
             iat,
@@ -75,24 +74,10 @@ pub(crate) fn issue(app: &App, subject: TokenSubject<'_>) -> String {
             legacy: LegacyClaims { role: subject.roles.clone() },
             roles: subject.roles,
             generation: subject.generation,
+            sid: subject.grant,
             amr: subject.amr.iter().map(|&method| method.to_owned()).collect(),
         },
     )
-}
-
-/// The claims as a JWS in compact form (RFC 7515, section 7.1), signed by the current key.
-///
-/// `jsonwebtoken::encode` is not used because it parses the private key for every token; the key ring keeps it parsed.
-fn sign(keys: &KeyRing, claims: &Claims) -> String {
-    let key = keys.current();
-    let header = Header { alg: "RS256", typ: TYPE, kid: &key.kid };
-    let message = format!("{}.{}", encode(&header), encode(claims));
-    let signature = key.sign(message.as_bytes());
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-fn encode(part: &impl Serialize) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).expect("plain data is JSON"))
 }
 
 /// The bearer of a token that is valid now.
@@ -103,7 +88,7 @@ pub(crate) struct Bearer {
 }
 
 /// The bearer of a token that this Identity has issued, that has not expired, and that was not revoked by a change of password or
-/// role, by disabling or by removal; else `None`. Every endpoint that takes a token calls this.
+/// role, by disabling, by removal or by the end of its grant; else `None`. Every endpoint that takes a token calls this.
 pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Bearer>, DatabaseError> {
     let Some(claims) = verify(app, token) else { return Ok(None) };
     // The `sub` of a client's own token is no account id.
@@ -111,25 +96,20 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Bearer
         let generation = app.revocations.client_generation(&claims.sub).await?;
         return Ok((generation == Some(claims.generation)).then_some(Bearer { claims, account: None }));
     };
+    if let Some(grant) = claims.sid
+        && !app.grants.is_alive(grant).await?
+    {
+        return Ok(None);
+    }
     let account = app.accounts.find_by_id(id).await?;
     let account =
         account.filter(|account| !account.is_disabled && account.token_generation == claims.generation);
     Ok(account.map(|account| Bearer { claims, account: Some(account) }))
 }
 
-/// The claims of a token that this Identity has issued and that has not expired, else `None`. The library checks signature
-/// and form; the expiry is checked here, against the clock of the service, which tests can set.
+/// The claims of a token that this Identity has issued and that has not expired, else `None`.
 fn verify(app: &App, token: &str) -> Option<Claims> {
-    let header = jsonwebtoken::decode_header(token).ok()?;
-    if header.typ.as_deref() != Some(TYPE) {
-        return None;
-    }
-    let key = DecodingKey::from_jwk(&app.keys.find(header.kid.as_deref()?)?).ok()?;
-    let mut validation = Validation::new(Algorithm::RS256);
-    validation.set_issuer(&[&app.settings.issuer]);
-    validation.set_audience(&[AUDIENCE, &app.settings.issuer]);
-    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    validation.validate_exp = false;
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).ok()?.claims;
+    let issuer = app.settings.issuer.as_str();
+    let claims: Claims = jwt::verify(&app.keys, TYPE, issuer, Some(&[AUDIENCE, issuer]), token)?;
     (app.clock.now() / SECOND < claims.exp).then_some(claims)
 }

@@ -1,4 +1,5 @@
-//! Access tokens: their claims and their scopes.
+//! Tokens: access tokens and ID tokens.
 
 pub(crate) mod access_token;
-pub(crate) mod scope;
+pub(crate) mod id_token;
+pub(crate) mod jwt;

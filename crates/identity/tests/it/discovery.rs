@@ -14,12 +14,23 @@ async fn discovery_lists_what_is_implemented() {
         assert_eq!(found["token_endpoint"], json!(format!("{base}/connect/token")));
         assert_eq!(found["userinfo_endpoint"], json!(format!("{base}/connect/userinfo")));
         assert_eq!(found["jwks_uri"], json!(format!("{base}/.well-known/openid-configuration/jwks")));
-        assert_eq!(found["scopes_supported"], json!(["profile", "TaskerWebAPI"]));
+        assert_eq!(found["scopes_supported"], json!(["openid", "profile", "offline_access", "TaskerWebAPI"]));
         let members = found.as_object().unwrap();
         let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
         assert!(!members.values().any(is_empty), "RFC 8414, section 3.2: {found}");
-        assert!(found.get("response_types_supported").is_none(), "there is no authorization endpoint");
-        assert!(found.get("authorization_endpoint").is_none(), "there is none yet");
+        assert_eq!(found["response_types_supported"], json!(["code"]));
+        assert_eq!(found["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(found["authorization_response_iss_parameter_supported"], json!(true));
+        for (member, path) in [
+            ("authorization_endpoint", "/connect/authorize"),
+            ("end_session_endpoint", "/connect/endsession"),
+            ("introspection_endpoint", "/connect/introspect"),
+            ("revocation_endpoint", "/connect/revocation"),
+            ("device_authorization_endpoint", "/connect/deviceauthorization"),
+        ] {
+            assert_eq!(found[member], json!(format!("{base}{path}")));
+            assert_ne!(service.get(path).send().await.unwrap().status(), StatusCode::NOT_FOUND, "{path}");
+        }
         assert_eq!(service.json("/.well-known/oauth-authorization-server").await, found);
     })
     .await;
@@ -41,13 +52,14 @@ async fn only_the_listed_grant_types_are_supported() {
     each_database(|service| async move {
         service.register("ann").await;
         let found = service.json("/.well-known/openid-configuration").await;
-        assert_eq!(found["grant_types_supported"], json!(["client_credentials", "password"]));
-        for grant in [
-            "authorization_code",
-            "refresh_token",
-            "implicit",
-            "urn:ietf:params:oauth:grant-type:device_code",
-        ] {
+        let listed = found["grant_types_supported"].as_array().unwrap();
+        for grant in listed {
+            let form = [("grant_type", grant.as_str().unwrap()), ("client_id", "tasker-cli")];
+            let refused = service.post("/connect/token", &form).send().await.unwrap();
+            let error = refused.json::<Value>().await.unwrap()["error"].clone();
+            assert!(error == "invalid_request" || error == "unauthorized_client", "{grant}: {error}");
+        }
+        for grant in ["implicit", "urn:ietf:params:oauth:grant-type:token-exchange", "Password"] {
             let form = [("grant_type", grant), ("client_id", "tasker_backend")];
             let refused = service.post("/connect/token", &form).send().await.unwrap();
             assert_eq!(refused.status(), StatusCode::BAD_REQUEST);

@@ -71,11 +71,7 @@ pub(crate) fn settings(issuer: &str, key_file: PathBuf) -> Settings {
         min_password_length: 8,
         access_token_ttl: Duration::from_hours(1),
         key_file,
-        clients: vec![Client {
-            id: "robot".to_owned(),
-            secret: ROBOT_SECRET.to_owned().into(),
-            roles: vec![Role::Worker],
-        }],
+        clients: vec![Client::with_own_tokens("robot", ROBOT_SECRET.to_owned().into(), vec![Role::Worker])],
         cors_origins: Vec::new(),
         // A test is the proxy of the clients in whose name it sends requests.
         trusted_proxies: TrustedProxies::parse(&[Ipv4Addr::LOCALHOST.to_string()]).unwrap(),

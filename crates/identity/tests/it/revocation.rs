@@ -158,7 +158,7 @@ async fn the_tokens_of_a_client_that_is_removed_or_has_another_secret_are_revoke
         let second = again.robot_token().await.unwrap();
         assert_eq!(generation(&second), again.revoked_before("robot").await);
         let other_secret = service
-            .another_with(|settings| settings.clients[0].secret = "another secret than before".into())
+            .another_with(|settings| settings.clients[0].secret = Some("another secret than before".into()))
             .await;
         assert!(generation(&second) < other_secret.revoked_before("robot").await);
     })

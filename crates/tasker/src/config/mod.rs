@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod file_paths;
 pub(crate) mod kafka;
 pub(crate) mod layers;
+pub(crate) mod oauth_client;
 pub(crate) mod paired_settings;
 pub(crate) mod reference;
 pub(crate) mod sections;

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use domain::limits::{DEFAULT_MAX_PARAMETERS_BYTES, DEFAULT_MAX_RESULT_BYTES};
 use domain::{Ttl, WorkerName};
-use identity::{OpenRegistration, Role};
+use identity::OpenRegistration;
 use secrecy::SecretString;
 use serde::Deserialize;
 use worker::{MeansPreference, OperationDeclaration};
 
 use crate::config::kafka::Kafka;
+use crate::config::oauth_client::Client;
 use crate::config::values::{Address, AddressList, Hosts, Proxies, Ratio, Rotate};
 
 /// The whole configuration.
@@ -184,18 +185,6 @@ impl Default for Identity {
             trusted_proxies: Proxies::default(),
         }
     }
-}
-
-/// An OAuth client: an entry of `identity.clients`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    /// The `client_id`.
-    pub id: String,
-    /// The file that holds the `client_secret`.
-    pub secret_file: PathBuf,
-    /// The roles in the client's tokens.
-    pub roles: Vec<Role>,
 }
 
 /// The section `[worker]`.

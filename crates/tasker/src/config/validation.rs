@@ -10,8 +10,9 @@ use web::cors;
 
 use crate::config::error::ConfigError;
 use crate::config::layers::read_secret;
+use crate::config::oauth_client::Client;
 use crate::config::paired_settings::both_or_neither;
-use crate::config::sections::{Backend, Client, Config, Identity, Metrics, Worker};
+use crate::config::sections::{Backend, Config, Identity, Metrics, Worker};
 
 /// How a worker authenticates.
 #[derive(Debug, Clone)]
@@ -108,13 +109,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If a secret file cannot be read or is empty.
+    /// If a secret file cannot be read or is empty, or if a client has neither a secret nor `public`.
     pub fn identity_clients(&self) -> Result<Vec<identity::Client>, ConfigError> {
-        let read = |client: &Client| {
-            let secret = read_secret(&format!("identity.clients: {}", client.id), &client.secret_file)?;
-            Ok(identity::Client { id: client.id.clone(), secret: secret.into(), roles: client.roles.clone() })
-        };
-        self.identity.clients.iter().map(read).collect()
+        self.identity.clients.iter().map(Client::read).collect()
     }
 }
 

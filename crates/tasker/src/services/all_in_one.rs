@@ -166,11 +166,11 @@ impl Prepared {
 
     async fn open_identity(&self, stop: &CancellationToken) -> Result<Option<Identity>> {
         let mut settings = identity_service::settings(&self.config, &self.listeners.identity)?;
-        settings.clients.push(identity::Client {
-            id: WORKER_CLIENT_ID.to_owned(),
-            secret: self.worker_secret.clone().into(),
-            roles: vec![Role::Worker],
-        });
+        settings.clients.push(identity::Client::with_own_tokens(
+            WORKER_CLIENT_ID,
+            self.worker_secret.clone().into(),
+            vec![Role::Worker],
+        ));
         let setting = self.config.accounts_setting();
         let Some(identity) = identity_service::open(&self.accounts, setting, settings, stop).await? else {
             return Ok(None);

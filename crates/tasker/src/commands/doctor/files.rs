@@ -58,7 +58,7 @@ pub fn secrets(
         let key_file = config.identity_key_file().ok().filter(|path| path.exists());
         add("identity.key_file", key_file.as_deref());
         for client in &identity.clients {
-            add(&format!("client {}", client.id), Some(&client.secret_file));
+            add(&format!("client {}", client.id), client.secret_file.as_deref());
         }
     }
     if service != Service::Identity {
