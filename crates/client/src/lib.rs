@@ -18,6 +18,7 @@ pub use crate::api::accounts_client::{
 pub use crate::api::events::{EventStream, StreamItem};
 pub use crate::api::identity_client::{AccessToken, IdentityClient, UserInfo};
 pub use crate::api::schedules::NewSchedule;
+pub use crate::api::sign_in::{BrowserAnswer, BrowserRefusal, BrowserSignIn, DeviceCodes, Provider};
 pub use crate::api::tasks::{ListPage, NewTask};
 pub use crate::backend_issuer::issuer_of_backend;
 pub use crate::backoff::Backoff;

@@ -214,6 +214,7 @@ pub(crate) fn password_grant_form(
 #[derive(Deserialize)]
 pub(crate) struct TokenResponse {
     pub(crate) access_token: SecretString,
+    pub(crate) refresh_token: Option<SecretString>,
     /// In seconds.
     expires_in: Option<u64>,
 }
@@ -263,8 +264,12 @@ mod tests {
     #[test]
     fn a_token_is_renewed_before_it_expires() {
         let requested_at = Instant::now();
-        let token =
-            |expires_in| Token::new(TokenResponse { access_token: "t".into(), expires_in }, requested_at);
+        let token = |expires_in| {
+            Token::new(
+                TokenResponse { access_token: "t".into(), refresh_token: None, expires_in },
+                requested_at,
+            )
+        };
         assert_eq!(token(Some(3600)).renew_at, requested_at + Duration::from_mins(48));
         assert_eq!(token(Some(3600)).expires_at, requested_at + Duration::from_hours(1));
         assert_eq!(token(Some(u64::MAX)).expires_at, requested_at + Duration::from_hours(24));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use domain::Problem;
@@ -27,6 +28,8 @@ use crate::settings::Settings;
 
 /// The largest body in bytes; every form is smaller.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The longest time that a request may take. A sign-in that waits for 64 others takes a few seconds.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -89,6 +92,14 @@ fn guard(routes: Router, answers: LayerResponses, settings: &Settings, origins: 
         from_fn_with_state(time_limit, timeout::enforce),
         DefaultBodyLimit::max(MAX_BODY_BYTES),
     ))
+}
+
+/// Leaves the window of another origin that has opened a page its hold on it: a client may sign a person in in a window of its own, which it
+/// reads the answer from.
+pub(crate) async fn keep_opener(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("unsafe-none"));
+    response
 }
 
 /// Completes a request even if its client disconnects, so that what it writes is audited.

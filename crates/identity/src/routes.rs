@@ -86,16 +86,21 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 fn pages(app: &Arc<App>) -> Router<Arc<App>> {
     let [home, register, login, password, logout, invite, authorize, consent, end_session, device, access] =
         PAGES;
-    Router::new()
+    let run_to_end = from_fn_with_state(Arc::clone(app), layers::run_to_end);
+    let sign_in = Router::new()
         .route(register, get(register::show).post(register::submit))
-        .route(password, get(password::show).post(password::submit))
-        .route(invite, post(invite::submit))
-        .route_layer(from_fn_with_state(Arc::clone(app), layers::run_to_end))
-        .route(home, get(home::show))
+        .route_layer(run_to_end.clone())
         .route(login, get(login::show).post(login::submit))
-        .route(logout, post(logout::submit))
         .route(authorize, get(endpoint::show).post(endpoint::submit))
         .route(consent, post(consent::submit))
+        .route_layer(from_fn(layers::keep_opener));
+    Router::new()
+        .route(password, get(password::show).post(password::submit))
+        .route(invite, post(invite::submit))
+        .route_layer(run_to_end)
+        .merge(sign_in)
+        .route(home, get(home::show))
+        .route(logout, post(logout::submit))
         .route(access, get(access::show).post(access::submit))
         .route(device, get(device::show).post(device::submit))
         .route(end_session, get(end_session::show).post(end_session::submit))

@@ -16,7 +16,7 @@ use crate::request_id::X_REQUEST_ID;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(2);
 
 /// What pages may send beside what every page may.
-const REQUEST_HEADERS: [HeaderName; 10] = [
+const REQUEST_HEADERS: [HeaderName; 11] = [
     ACCEPT,
     AUTHORIZATION,
     CONTENT_TYPE,
@@ -27,6 +27,8 @@ const REQUEST_HEADERS: [HeaderName; 10] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     X_REQUEST_ID,
+    // Swagger UI and others send it with requests that no form could send.
+    HeaderName::from_static("x-requested-with"),
 ];
 
 /// What pages may read of an answer beside what every page may.

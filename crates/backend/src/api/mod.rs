@@ -162,7 +162,8 @@ pub(crate) fn router(app: Arc<AppState>) -> Router {
         "/{file}",
         "/",
     ]));
-    let document = serde_json::to_vec(&complete(document)).expect("an OpenAPI document is JSON");
+    let document = swagger_ui::with_sign_in(complete(document), app.token_verifier.issuer());
+    let document = serde_json::to_vec(&document).expect("an OpenAPI document is JSON");
     let json = [(CONTENT_TYPE, "application/json")];
     let pages = Router::new()
         .route(DOCUMENT_PATH, get(move || async move { (json, document).into_response() }))

@@ -175,10 +175,43 @@ async fn swagger_ui_and_all_its_files_can_be_loaded() {
         let (_, script) = load("/swagger-initializer.js").await;
         let script = String::from_utf8(script.to_vec()).unwrap();
         assert!(script.contains("/swagger/v1/swagger.json") && !script.contains("petstore"), "{script}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn swagger_ui_offers_a_sign_in_at_identity_beside_a_token() {
+    on_each_database(async |service| {
+        let load = async |path: &str| {
+            let answer = reqwest::get(format!("{}{path}", service.url)).await.unwrap();
+            (answer.headers().clone(), answer.bytes().await.unwrap())
+        };
         let (headers, document) = load("/swagger/v1/swagger.json").await;
         assert_eq!(headers["content-type"], "application/json");
-        let document: Value = serde_json::from_slice(&document).unwrap();
-        assert_eq!(document, serde_json::to_value(backend::openapi()).unwrap());
+        let mut document: Value = serde_json::from_slice(&document).unwrap();
+        let schemes = document["components"]["securitySchemes"].as_object_mut().unwrap();
+        let flow = &schemes.remove("identity").unwrap()["flows"]["authorizationCode"];
+        let issuer = &service.issuer.url;
+        assert_eq!(flow["authorizationUrl"], json!(format!("{issuer}/connect/authorize")));
+        let policy = load("/index.html").await.0["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.contains(&format!("connect-src 'self' {issuer};")), "{policy}");
+        let submit = &mut document["paths"]["/api/Task"]["post"]["security"];
+        assert!(submit.as_array().unwrap().contains(&json!({"identity": ["TaskerWebAPI"]})), "{submit}");
+        for operation in document["paths"]
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+            .flat_map(|path| path.as_object_mut().unwrap().values_mut())
+        {
+            if let Some(security) = operation["security"].as_array_mut() {
+                security.retain(|scheme| scheme.get("identity").is_none());
+            }
+        }
+        assert_eq!(
+            document,
+            serde_json::to_value(backend::openapi()).unwrap(),
+            "the rest is the published one"
+        );
     })
     .await;
 }

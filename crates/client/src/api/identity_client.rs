@@ -24,6 +24,15 @@ pub struct AccessToken {
     pub token: SecretString,
     /// How long the token is valid, from the moment it was requested.
     pub lifetime: Duration,
+    /// What the next token is requested with, if there is one.
+    pub refresh_token: Option<SecretString>,
+}
+
+impl From<TokenResponse> for AccessToken {
+    fn from(response: TokenResponse) -> Self {
+        let lifetime = response.lifetime();
+        Self { token: response.access_token, lifetime, refresh_token: response.refresh_token }
+    }
 }
 
 impl AccessToken {
@@ -64,7 +73,7 @@ impl IdentityClient {
             .await
             .and_then(Response::or_token_error)?
             .read()?;
-        Ok(AccessToken { lifetime: token.lifetime(), token: token.access_token })
+        Ok(AccessToken::from(token))
     }
 
     /// The issuer that Identity writes into its tokens (OpenID Connect Discovery 1.0, 3).

@@ -50,13 +50,11 @@ pub(crate) async fn submit(
     form: Result<Form, InvalidForm>,
 ) -> Result<Response, PageError> {
     let form = form?;
-    match form.value("request") {
-        Some(query) => {
-            let request = Form::parse(query.as_bytes()).map_err(|_| PageError::Query)?;
-            answer(&app, visitor, &request, true).await
-        }
-        None => answer(&app, visitor, &form, false).await,
+    if form.value("confirmed").is_none() {
+        return answer(&app, visitor, &form, false).await;
     }
+    let request = Form::parse(form.value_or_empty("request").as_bytes()).map_err(|_| PageError::Query)?;
+    answer(&app, visitor, &request, true).await
 }
 
 async fn answer(app: &App, visitor: Visitor, form: &Form, is_confirmed: bool) -> Result<Response, PageError> {

@@ -74,8 +74,11 @@ async fn without_a_proof_the_person_is_asked_and_sent_to_registered_addresses_on
         let request = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("client_id", SITE), ("post_logout_redirect_uri", SITE_SIGNED_OUT)])
             .finish();
-        let confirmed = other.post("/connect/endsession", &[("request", &request)]).await;
+        let confirmed =
+            other.post("/connect/endsession", &[("request", &request), ("confirmed", "true")]).await;
         assert_eq!(location(&confirmed), SITE_SIGNED_OUT);
+        let plain = browser.post("/connect/endsession", &[("request", ""), ("confirmed", "true")]).await;
+        assert_eq!(location(&plain), "/Auth/Login", "a request without parameters");
         assert!(!is_signed_in(&other).await);
     })
     .await;

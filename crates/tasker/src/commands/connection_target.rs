@@ -105,7 +105,12 @@ impl Server {
     /// Chooses the server and the credentials: options first, then the sign-in, then the data directory.
     pub async fn connection_target(&self, environment: &Environment) -> Result<ConnectionTarget> {
         let token = self.given_token(environment);
-        let session = SessionFile::of(environment).read()?.filter(|_| self.target.data_dir.is_none());
+        let session = match (self.target.data_dir.is_none(), &token) {
+            (false, _) => None,
+            // A given token takes the place of that of the sign-in.
+            (true, Some(_)) => SessionFile::of(environment).read()?,
+            (true, None) => SessionFile::of(environment).read_fresh().await?,
+        };
         let ca =
             self.target.tls_ca(environment).map(|(origin, path)| authorities(origin, path)).transpose()?;
         let mut target = match (self.target.backend(), session, token) {

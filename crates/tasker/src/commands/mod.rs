@@ -20,7 +20,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use domain::{Task, TaskResult};
 
-use crate::commands::account::login::{self, Login, Whoami};
+use crate::commands::account::login::{self, Login, Token, Whoami};
 use crate::commands::account::passwd::Passwd;
 use crate::commands::account::users::{self, Invite};
 use crate::commands::connection_target::Server;
@@ -80,6 +80,8 @@ pub enum Command {
     Logout,
     /// Changes your password
     Passwd(Passwd),
+    /// Prints an access token of the account, for scripts
+    Token(Token),
     /// Shows the account as which the commands act
     Whoami(Whoami),
 }
@@ -123,8 +125,9 @@ impl Command {
             Self::User(command) => command.run(environment).await?,
             Self::Invite(invite) => invite.run(environment).await?,
             Self::Login(login) => login.run(environment).await?,
-            Self::Logout => login::logout(environment)?,
+            Self::Logout => login::logout(environment).await?,
             Self::Passwd(passwd) => passwd.run(environment).await?,
+            Self::Token(token) => token.run(environment).await?,
             Self::Whoami(whoami) => whoami.run(environment).await?,
         }
         Ok(Exit::Done)

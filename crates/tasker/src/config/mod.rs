@@ -5,6 +5,7 @@ pub(crate) mod databases;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod file_paths;
+pub(crate) mod identity_clients;
 pub(crate) mod kafka;
 pub(crate) mod layers;
 pub(crate) mod oauth_client;

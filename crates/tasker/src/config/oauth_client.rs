@@ -1,12 +1,9 @@
-//! An OAuth client in the settings, and the client of Identity that it becomes.
+//! An OAuth client in the settings.
 
 use std::path::PathBuf;
 
 use identity::{GrantType, Role, Scope};
 use serde::Deserialize;
-
-use crate::config::error::ConfigError;
-use crate::config::layers::read_secret;
 
 /// An OAuth client: an entry of `identity.clients`.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,42 +38,4 @@ pub struct Client {
 
 const fn asks_for_consent() -> bool {
     true
-}
-
-impl Client {
-    /// The client of Identity, with its secret from its file. What it may do is checked by Identity.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read or is empty, or if the client has neither a secret nor `public`.
-    pub fn read(&self) -> Result<identity::Client, ConfigError> {
-        let setting = format!("identity.clients: {}", self.id);
-        let secret = match (&self.secret_file, self.public) {
-            (Some(file), false) => Some(read_secret(&setting, file)?.into()),
-            (None, true) => None,
-            _ => {
-                return Err(ConfigError::new(format!(
-                    "{setting}: set either `secret_file` or `public = true`"
-                )));
-            }
-        };
-        let default_grants = || {
-            if self.redirect_uris.is_empty() {
-                vec![GrantType::ClientCredentials]
-            } else {
-                vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
-            }
-        };
-        Ok(identity::Client {
-            id: self.id.clone(),
-            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
-            secret,
-            roles: self.roles.clone(),
-            grants: self.grants.clone().unwrap_or_else(default_grants),
-            scopes: self.scopes.clone().unwrap_or_else(|| Scope::ALL.to_vec()),
-            redirect_uris: self.redirect_uris.clone(),
-            post_logout_redirect_uris: self.post_logout_redirect_uris.clone(),
-            needs_consent: self.consent,
-        })
-    }
 }

@@ -9,8 +9,7 @@ use secrecy::SecretString;
 use web::cors;
 
 use crate::config::error::ConfigError;
-use crate::config::layers::read_secret;
-use crate::config::oauth_client::Client;
+use crate::config::identity_clients;
 use crate::config::paired_settings::both_or_neither;
 use crate::config::sections::{Backend, Config, Identity, Metrics, Worker};
 
@@ -111,7 +110,7 @@ impl Config {
     ///
     /// If a secret file cannot be read or is empty, or if a client has neither a secret nor `public`.
     pub fn identity_clients(&self) -> Result<Vec<identity::Client>, ConfigError> {
-        self.identity.clients.iter().map(Client::read).collect()
+        self.identity.clients.iter().map(identity_clients::read).collect()
     }
 }
 

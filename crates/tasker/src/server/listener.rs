@@ -128,6 +128,13 @@ impl Listener {
         }
     }
 
+    /// The origins of pages of the listener in browsers on this machine.
+    pub fn origins(&self) -> Vec<String> {
+        let (url, port) = (self.url(), self.address.port());
+        let scheme = url.split("://").next().unwrap_or_default();
+        vec![format!("{scheme}://localhost:{port}"), url]
+    }
+
     /// Serves requests until `stop` is cancelled; returns when the requests received by then are answered.
     pub async fn serve(mut self, router: Router, stop: CancellationToken) -> Result<()> {
         let connections = TaskTracker::new();

@@ -171,6 +171,8 @@ impl Prepared {
             self.worker_secret.clone().into(),
             vec![Role::Worker],
         ));
+        // Swagger UI at the Backend signs people in.
+        settings.cors_origins.extend(self.listeners.backend.origins());
         let setting = self.config.accounts_setting();
         let Some(identity) = identity_service::open(&self.accounts, setting, settings, stop).await? else {
             return Ok(None);

@@ -34,6 +34,7 @@ mod operation_check;
 mod operation_reload;
 mod preconditions;
 mod process_kill;
+mod provider_login;
 mod request_encoding;
 mod schedule_commands;
 mod schedule_kill;

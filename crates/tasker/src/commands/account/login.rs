@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use client::{Credentials, IdentityClient, UserInfo, issuer_of_backend};
+use client::{AccessToken, Credentials, IdentityClient, UserInfo, issuer_of_backend};
 use database::ProcessClock;
 use domain::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::command_error::NotSignedIn;
+use crate::commands::account::provider_sign_in;
 use crate::commands::connection_target::{ConnectionTarget, CredentialsSource, Server, Target};
-use crate::commands::session_file::{Session, SessionFile};
+use crate::commands::session_file::{CLIENT_ID, Session, SessionFile};
 use crate::config::environment::Environment;
 use crate::config::error::ConfigError;
 use crate::config::tls::authorities;
@@ -24,14 +25,17 @@ use crate::text_file;
 /// Options of `tasker login`.
 #[derive(Debug, Args)]
 pub struct Login {
-    /// The account's name; without it the command asks
-    #[arg(value_name = "NAME")]
+    /// The account's name, to sign in with its password instead of a browser
+    #[arg(value_name = "NAME", conflicts_with = "device")]
     username: Option<String>,
+    /// Sign in on another device: shows an address and a code
+    #[arg(long)]
+    device: bool,
     /// The Identity of the account, with --backend-url [default: that of the data directory's `tasker up`]
     #[arg(long, value_name = "URL", requires = "backend_url")]
     identity_url: Option<Address>,
     /// Read the password from standard input, up to its end or the first newline
-    #[arg(long)]
+    #[arg(long, requires = "username")]
     password_stdin: bool,
     #[command(flatten)]
     target: Target,
@@ -64,11 +68,9 @@ impl Login {
         let session_file = SessionFile::of(environment);
         let (backend, identity, tls_ca) = self.addresses(environment)?;
         let ca = tls_ca.as_deref().map(|path| authorities("--tls-ca", path)).transpose()?;
-        let username = self.username()?;
-        let password = self.password(&username)?;
-        let requested_at = Timestamp(ProcessClock::System.now());
         let client = IdentityClient::new(&identity, ca.as_deref())?;
-        let signed_in = client.sign_in(&username, &password).await?;
+        let requested_at = Timestamp(ProcessClock::System.now());
+        let (signed_in, username) = self.sign_in(&client).await?;
         let issuer = client.issuer().await?;
         // A Backend that does not answer now may be started later.
         if let Ok(Some(accepted)) = issuer_of_backend(&backend, ca.as_deref()).await
@@ -86,14 +88,33 @@ impl Login {
             issuer,
             username: username.clone(),
             token: signed_in.token.expose_secret().to_owned(),
+            refresh_token: signed_in.refresh_token.as_ref().map(|token| token.expose_secret().to_owned()),
+            // A person may have taken a while in the browser: the token is younger than the request.
             expires_at: requested_at.plus_micros(signed_in.lifetime_micros()),
             tls_ca: tls_ca.map(std::path::absolute).transpose()?,
         })?;
-        terminal::print_note(&format!(
-            "signed in as {username} at {backend}, for {} min",
-            signed_in.lifetime.as_secs() / 60
-        ));
+        let how_long = match signed_in.refresh_token {
+            Some(_) => "until `tasker logout`".to_owned(),
+            None => format!("for {} min", signed_in.lifetime.as_secs() / 60),
+        };
+        terminal::print_note(&format!("signed in as {username} at {backend}, {how_long}"));
         Ok(())
+    }
+
+    /// A token in the way that the options say, and the name of its account.
+    async fn sign_in(&self, client: &IdentityClient) -> Result<(AccessToken, String)> {
+        if let Some(name) = &self.username {
+            let password = self.password(name)?;
+            return Ok((client.sign_in(name, &password).await?, name.clone()));
+        }
+        let provider = client.provider().await?;
+        let signed_in = if self.device {
+            provider_sign_in::on_another_device(client, &provider).await?
+        } else {
+            provider_sign_in::in_browser(client, &provider).await?
+        };
+        let user = client.user_info(&signed_in.token).await?;
+        Ok((signed_in, user.name))
     }
 
     /// The URLs of Backend and Identity, and the file of authorities.
@@ -112,19 +133,6 @@ impl Login {
         }
     }
 
-    fn username(&self) -> Result<String> {
-        if let Some(name) = &self.username {
-            return Ok(name.clone());
-        }
-        if !stdin().is_terminal() || self.password_stdin {
-            return Err(ConfigError::new("missing account name; usage: tasker login NAME").into());
-        }
-        terminal::print_prompt("Name: ");
-        let mut name = String::new();
-        stdin().read_line(&mut name).context("the name cannot be read")?;
-        Ok(name.trim().to_owned())
-    }
-
     fn password(&self, username: &str) -> Result<SecretString> {
         if self.password_stdin {
             return read_password();
@@ -133,11 +141,43 @@ impl Login {
     }
 }
 
-/// Runs `tasker logout`: removes the session file. The token itself stays valid until it expires.
-pub fn logout(environment: &Environment) -> Result<()> {
-    let was_signed_in = SessionFile::of(environment).remove()?;
+/// Runs `tasker logout`: ends the sign-in at Identity and removes the session file. A token for a password stays valid until it expires.
+pub async fn logout(environment: &Environment) -> Result<()> {
+    let file = SessionFile::of(environment);
+    let session = file.read()?;
+    let was_signed_in = file.remove()?;
+    if let Some(session) = session
+        && let Err(error) = end(&session).await
+    {
+        terminal::print_note(&format!("the sign-in could not be ended at {}: {error:#}", session.identity));
+    }
     terminal::print_note(if was_signed_in { "signed out" } else { "nobody was signed in" });
     Ok(())
+}
+
+/// Ends the refresh token of a sign-in.
+async fn end(session: &Session) -> Result<()> {
+    let Some(token) = &session.refresh_token else { return Ok(()) };
+    let identity = session.identity_client()?;
+    let provider = identity.provider().await?;
+    identity.revoke(&provider, CLIENT_ID, &token.as_str().into()).await?;
+    Ok(())
+}
+
+/// Options of `tasker token`.
+#[derive(Debug, Args)]
+pub struct Token {
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Token {
+    /// Prints an access token of the account as which the other commands act, valid for a while.
+    pub async fn run(self, environment: &Environment) -> Result<()> {
+        let TokenOwner { token, .. } = self.server.token_owner(environment, None).await?;
+        terminal::print_line(token.expose_secret())?;
+        Ok(())
+    }
 }
 
 /// Reads a password from standard input, up to its end or the first newline.

@@ -2,4 +2,5 @@
 
 pub(crate) mod login;
 pub(crate) mod passwd;
+pub(crate) mod provider_sign_in;
 pub(crate) mod users;
