@@ -30,7 +30,8 @@ impl Supervision {
         &self.program
     }
 
-    /// By what means this host lets a supervisor kill. Found at the first call, which starts processes.
+    /// By what means this host lets a supervisor kill. Found at the first call, which starts processes, and removes what killed workers
+    /// have left.
     pub(crate) fn means(&self) -> &StopMeans {
         self.means.get_or_init(|| {
             let means = StopMeans::find(&self.program, self.preference);
@@ -41,13 +42,5 @@ impl Supervision {
             }
             means
         })
-    }
-}
-
-impl Drop for Supervision {
-    fn drop(&mut self) {
-        if let Some(means) = self.means.get() {
-            means.remove();
-        }
     }
 }
