@@ -24,6 +24,7 @@ mod file_trust;
 mod first_tasks;
 mod foreign_text;
 mod healthcheck;
+mod hostile_http;
 mod hostile_kills;
 mod hostile_programs;
 mod idempotency_kill;
