@@ -1,9 +1,11 @@
 //! The directory of one attempt: its standard input, and its working directory if it has no other.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
 
 use crate::attempt_mark::AttemptMark;
 use crate::locked_directory::LockedDirectory;
@@ -23,7 +25,7 @@ impl ScratchDirectory {
         if let Some(SystemUser { user, group }) = user {
             chown(scratch.working_directory(), Some(user), Some(group))?;
             // The user must be able to reach its working directory; it cannot read the directory above it.
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+            fs::set_permissions(path, Permissions::from_mode(0o711))?;
         }
         Ok(scratch)
     }
@@ -53,7 +55,10 @@ impl ScratchDirectory {
 
     /// Removes a directory that a supervisor has left.
     pub(crate) fn remove_at(path: &Path) {
-        fs::remove_dir_all(path).ok();
+        // Root needs no permission, and must not be led astray by a link that a process which is left makes meanwhile.
+        if fs::remove_dir_all(path).is_err() && !geteuid().is_root() {
+            open_directories(path).and_then(|()| fs::remove_dir_all(path)).ok();
+        }
     }
 }
 
@@ -61,4 +66,17 @@ impl Drop for ScratchDirectory {
     fn drop(&mut self) {
         Self::remove_at(self.directory.path());
     }
+}
+
+/// Lets this user into all directories below `path`: a program may have closed them to everybody.
+fn open_directories(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        // A symbolic link is no directory here.
+        if entry.file_type()?.is_dir() {
+            open_directories(&entry.path())?;
+        }
+    }
+    Ok(())
 }

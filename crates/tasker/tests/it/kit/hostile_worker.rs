@@ -62,6 +62,10 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("STOPPED_CHILD", "p = child(FOREVER); os.kill(p.pid, signal.SIGSTOP); ready(); time.sleep(600)"),
     ("STOPS_ITSELF", "ready(); os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"),
     ("THREADS", "[threading.Thread(target=time.sleep, args=(600,)).start() for n in range(20)]; ready()"),
+    (
+        "CLOSED_DIRECTORY",
+        "os.makedirs('a/b/c'); os.chmod('a/b', 0); os.chmod('a', 0); ready(); time.sleep(600)",
+    ),
     ("ZOMBIES", "for n in range(20):\n    if os.fork() == 0: os._exit(0)\nready(); time.sleep(600)"),
 ];
 
