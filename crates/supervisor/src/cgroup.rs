@@ -8,7 +8,7 @@ use rustix::process::Pid;
 
 use crate::launch::Limits;
 
-/// The control group of one attempt. Only processes of the attempt are in it.
+/// The control group of one attempt. Only processes of the attempt are in it. Dropped, it is removed if it is empty.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     path: PathBuf,
@@ -61,13 +61,14 @@ impl Cgroup {
         events.lines().any(|line| line.strip_prefix("max ").is_some_and(|count| count != "0"))
     }
 
-    /// A group that a supervisor has created, if it is still there.
+    /// A group that a supervisor has created and left, if it is still there.
     pub(crate) fn existing(path: &Path) -> Option<Self> {
         path.is_dir().then(|| Self { path: path.to_owned() })
     }
+}
 
-    /// Removes the group, which must be empty.
-    pub(crate) fn remove(&self) {
+impl Drop for Cgroup {
+    fn drop(&mut self) {
         fs::remove_dir(&self.path).ok();
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use crate::attempt_mark::AttemptMark;
 use crate::boot_clock::BootInstant;
 
 /// How many bytes of the end of the standard error are kept.
@@ -65,7 +65,7 @@ pub struct Limits {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Launch {
     /// What marks the processes of this attempt.
-    pub(crate) mark: Uuid,
+    pub(crate) mark: AttemptMark,
     /// The program.
     pub(crate) program: ProgramToRun,
     /// The control group of this attempt, to be created and removed; `None`: not used.

@@ -10,6 +10,7 @@
 //!
 //! What a host allows decides how descendants are killed: see [`StopMeans`]. Linux only.
 
+mod attempt_mark;
 mod boot_clock;
 mod cgroup;
 mod descendants;
@@ -17,7 +18,9 @@ mod event;
 mod init_process;
 mod kill;
 mod launch;
+mod leftovers;
 mod line_buffer;
+mod locked_directory;
 mod marked_processes;
 mod means;
 mod namespace;
@@ -31,6 +34,7 @@ mod supervision;
 mod supervisor_program;
 mod system_user;
 mod usage;
+mod worker_cgroup;
 mod worker_connection;
 
 pub use boot_clock::BootInstant;

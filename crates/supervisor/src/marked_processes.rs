@@ -1,14 +1,14 @@
-//! The processes of an attempt, found by a variable of their environment: for a worker whose supervisor was killed.
+//! The processes of an attempt, found by a variable of their environment: for when their supervisor was killed.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
-use uuid::Uuid;
 
+use crate::attempt_mark::AttemptMark;
 use crate::cgroup::Cgroup;
 use crate::descendants::process_ids;
-use crate::kill::KILL_TIMEOUT;
 
 /// The variable that marks the processes of an attempt.
 pub(crate) const MARK: &str = "TASKER_SUPERVISION";
@@ -17,31 +17,32 @@ pub(crate) const MARK: &str = "TASKER_SUPERVISION";
 pub(crate) const INIT_MARK: &str = "TASKER_SUPERVISION_INIT";
 
 /// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
-/// Kills the processes that are marked with `mark`, and those of `cgroup`, until none is left and the init process has ended, for
-/// [`KILL_TIMEOUT`] at most. Whether none is left; a process that has cleared its environment is found only by the control group or by the init process.
-pub(crate) async fn kill_marked(mark: Uuid, cgroup: Option<&Cgroup>) -> bool {
-    let kill_all = async {
-        loop {
-            if let Some(cgroup) = cgroup {
-                cgroup.kill();
-            }
-            let marked = marked_processes(MARK, mark);
-            let has_init = !marked_processes(INIT_MARK, mark).is_empty();
-            if marked.is_empty() && !has_init && cgroup.is_none_or(Cgroup::is_empty) {
-                return;
-            }
-            for pid in marked {
-                kill_process(pid, Signal::KILL).ok();
-            }
-            tokio::time::sleep(PAUSE).await;
+/// Kills the processes that are marked with `mark`, and those of `cgroup`, until none is left and the init process has ended, for `limit` at
+/// most. Whether none is left; a process that has cleared its environment is found only by the control group or by the init process.
+pub(crate) fn kill_marked(mark: AttemptMark, cgroup: Option<&Cgroup>, limit: Duration) -> bool {
+    let began = Instant::now();
+    loop {
+        if let Some(cgroup) = cgroup {
+            cgroup.kill();
         }
-    };
-    tokio::time::timeout(KILL_TIMEOUT, kill_all).await.is_ok()
+        let marked = marked_processes(MARK, mark);
+        let has_init = !marked_processes(INIT_MARK, mark).is_empty();
+        if marked.is_empty() && !has_init && cgroup.is_none_or(Cgroup::is_empty) {
+            return true;
+        }
+        for pid in marked {
+            kill_process(pid, Signal::KILL).ok();
+        }
+        if began.elapsed() > limit {
+            return false;
+        }
+        poll(&mut [], Some(&PAUSE)).ok();
+    }
 }
 
-fn marked_processes(name: &str, mark: Uuid) -> Vec<Pid> {
+fn marked_processes(name: &str, mark: AttemptMark) -> Vec<Pid> {
     let variable = format!("{name}={mark}");
     let is_marked = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

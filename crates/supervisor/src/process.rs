@@ -7,10 +7,12 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use uuid::Uuid;
+use tokio::task::spawn_blocking;
 
+use crate::attempt_mark::AttemptMark;
 use crate::cgroup::Cgroup;
 use crate::event::{EndReason, Ended, SupervisorEvent};
+use crate::kill::KILL_TIMEOUT;
 use crate::launch::{Launch, ProgramToRun};
 use crate::marked_processes::{MARK, kill_marked};
 use crate::means::StopMeans;
@@ -34,7 +36,7 @@ pub struct SupervisedProcess {
     child: Child,
     input: ChildStdin,
     events: Lines<BufReader<ChildStdout>>,
-    mark: Uuid,
+    mark: AttemptMark,
     cgroup: Option<PathBuf>,
     in_namespace: bool,
     scratch: PathBuf,
@@ -48,7 +50,7 @@ impl SupervisedProcess {
         means: &StopMeans,
         mut program: ProgramToRun,
     ) -> io::Result<Self> {
-        let mark = Uuid::new_v4();
+        let mark = AttemptMark::random();
         program.environment.insert(MARK.to_owned(), mark.to_string());
         let mut command = Command::new(supervisor.path());
         command.arg(role_names::SUPERVISOR).env_clear().env(MARK, mark.to_string());
@@ -58,13 +60,12 @@ impl SupervisedProcess {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the supervisor has no pipes"));
         };
-        let name = format!("tasker-{}", mark.simple());
         let launch = Launch {
             mark,
             program,
-            cgroup: means.cgroup.as_ref().map(|parent| parent.join(&name)),
+            cgroup: means.cgroup.as_ref().map(|worker| worker.path().join(mark.name())),
             in_namespace: means.has_namespace,
-            scratch: env::temp_dir().join(&name),
+            scratch: env::temp_dir().join(mark.name()),
         };
         let line = serde_json::to_string(&launch).map_err(io::Error::other)? + "\n";
         // A supervisor that was killed before it has read the program is noticed by the end of its events.
@@ -97,12 +98,11 @@ impl SupervisedProcess {
         self.child.start_kill().ok();
         self.child.wait().await.ok();
         let cgroup = self.cgroup.as_deref().and_then(Cgroup::existing);
-        let is_gone = kill_marked(self.mark, cgroup.as_ref()).await;
         // Without either, a process that has cleared its environment is not seen once its init process was killed, too.
-        let is_confirmed = is_gone && (cgroup.is_some() || self.in_namespace);
-        if let Some(cgroup) = cgroup {
-            cgroup.remove();
-        }
+        let sees_all = cgroup.is_some() || self.in_namespace;
+        let mark = self.mark;
+        let killed = spawn_blocking(move || kill_marked(mark, cgroup.as_ref(), KILL_TIMEOUT)).await;
+        let is_confirmed = killed.is_ok_and(|is_gone| is_gone) && sees_all;
         ScratchDirectory::remove_at(&self.scratch);
         Ended { reason: EndReason::SupervisorLost, output: None, error_tail: String::new(), is_confirmed }
     }

@@ -133,9 +133,6 @@ impl<'a> Supervision<'a> {
             Some((asked, _)) => asked,
             None => self.refine(own),
         };
-        if let Some(cgroup) = self.cgroup.take() {
-            cgroup.remove();
-        }
         Ok(Ended { reason, output: self.output.take_rest(), error_tail: self.error.to_text(), is_confirmed })
     }
 

@@ -1,147 +1,38 @@
-//! Programs that do not want to stop: whatever they do, none of their processes is left after the deadline and the grace of their task, also if
-//! the worker or the supervisor is killed. What is left is looked for in `/proc`, by a mark in the environment and the arguments.
+//! Programs that do not want to stop: whatever they do, none of their processes is left after the deadline and the grace of their task, or after a
+//! cancellation. What is left is looked for in `/proc`, by a mark in the environment and the arguments.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::chown;
 use std::process::Command;
 
-use domain::{Reason, Task, TaskId};
+use domain::Reason;
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::join;
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::kit::api_client::ApiClient;
-use crate::kit::tasker_up::TaskerUp;
-use crate::kit::wait_until::wait_until;
-
-/// Every setting of the means by which programs are killed.
-const MEANS: [&str; 4] = ["auto", "cgroup", "namespace", "subreaper"];
-
-/// Only one of these tests runs at a time: each starts some sixty processes.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
-/// A time to live that no test waits for, in milliseconds.
-const HOURS: u64 = 7_200_000;
-
-/// What all programs begin with. `ready` is called once all processes of a program are there.
-const PRELUDE: &str = r#"
-import os, signal, subprocess, sys, threading, time
-def ready():
-    open(sys.argv[2], "w").close()
-def child(code, **options):
-    return subprocess.Popen([sys.executable, "-c", code, sys.argv[1]], **options)
-FOREVER = "import time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
-"#;
-
-/// The hostile programs: a type and the code. Each runs until it is killed.
-const PROGRAMS: &[(&str, &str)] = &[
-    // It leaves the processors to the test.
-    ("LOOP", "os.nice(15); ready()\nwhile True: pass"),
-    ("IGNORES_SIGTERM", "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(600)"),
-    ("NEW_SESSION", "child(FOREVER, start_new_session=True); ready(); time.sleep(600)"),
-    (
-        "DAEMON_WITHOUT_ENVIRONMENT",
-        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.execve(sys.executable, [sys.executable, '-c', 'import sys, time; open(sys.argv[2], \"w\").close(); time.sleep(600)', *sys.argv[1:]], {})\n    os._exit(0)\ntime.sleep(600)",
-    ),
-    ("MANY_CHILDREN", "for n in range(5): child(FOREVER)\nready(); time.sleep(600)"),
-    (
-        "FORKS_ON_AND_ON",
-        "os.nice(15); ready()\nwhile True:\n    if os.fork() == 0:\n        time.sleep(0.5); os._exit(0)\n    time.sleep(0.1)",
-    ),
-    (
-        "HELD_OUTPUT",
-        "child(FOREVER, start_new_session=True); print('done', flush=True); ready(); time.sleep(600)",
-    ),
-    ("CLOSED_OUTPUT", "[os.close(fd) for fd in (0, 1, 2)]; ready(); time.sleep(600)"),
-    ("STOPPED_CHILD", "p = child(FOREVER); os.kill(p.pid, signal.SIGSTOP); ready(); time.sleep(600)"),
-    ("STOPS_ITSELF", "ready(); os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"),
-    ("THREADS", "[threading.Thread(target=time.sleep, args=(600,)).start() for n in range(20)]; ready()"),
-    ("ZOMBIES", "for n in range(20):\n    if os.fork() == 0: os._exit(0)\nready(); time.sleep(600)"),
-];
-
-/// A `tasker up` whose worker has the hostile programs, and the mark of all their processes.
-struct HostileWorker {
-    up: TaskerUp,
-    user: ApiClient,
-    mark: String,
-}
-
-impl HostileWorker {
-    async fn start(means: &str) -> Self {
-        let home = TempDir::new().expect("a temporary directory can be created");
-        let mark = format!("hostile-{}", Uuid::new_v4());
-        let mut settings = format!("[worker]\nslots = 20\nstop_means = \"{means}\"\n");
-        for (name, code) in PROGRAMS {
-            let ready = home.path().join(format!("{name}.ready"));
-            declare(&mut settings, name, &format!("{PRELUDE}{code}"), &mark, &ready, "grace_ms = 100");
-        }
-        fs::write(home.path().join("tasker.toml"), settings).expect("the settings can be written");
-        let up = TaskerUp::start_in(home, &[]);
-        Self { user: ApiClient::register(&up.urls(), "ann").await, up, mark }
-    }
-
-    /// Submits a task of each program, and waits until their processes are there.
-    async fn submit_all(&self, ttl_ms: u64) -> Vec<TaskId> {
-        let submits = PROGRAMS.iter().map(|(name, _)| self.user.submit(name, json!({}), ttl_ms));
-        let ids = join_all(submits).await;
-        for (name, _) in PROGRAMS {
-            let ready = self.up.home().join(format!("{name}.ready"));
-            wait_until(&format!("{name} is ready"), async || ready.exists()).await;
-        }
-        ids
-    }
-
-    /// Waits until a task shows when its work has stopped.
-    async fn wait_until_stopped(&self, id: TaskId) -> Task {
-        let is_stopped = async || self.user.read_task(id).await.stopped_date.is_some();
-        wait_until("the task shows when its work has stopped", is_stopped).await;
-        self.user.read_task(id).await
-    }
-}
-
-/// Adds a declaration of a Python program, whose arguments are the mark and the file that says that it is ready.
-fn declare(settings: &mut String, name: &str, code: &str, mark: &str, ready: &Path, further: &str) {
-    let run = json!(["python3", "-c", code, mark, ready]);
-    writeln!(
-        settings,
-        "[[worker.operations]]\ntype = \"{name}\"\nrun = {run}\nenvironment = {{ PATH = \"/usr/bin:/bin\", MARK = \"{mark}\" }}\n{further}"
-    )
-    .expect("a string takes everything");
-}
-
-/// The processes that bear the mark and are no zombies, with their arguments.
-fn marked(mark: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").expect("there is /proc").filter_map(Result::ok);
-    let of_mark = processes.filter_map(|process| {
-        let read = |name: &str| fs::read(process.path().join(name)).unwrap_or_default();
-        let [environment, arguments] =
-            ["environ", "cmdline"].map(|name| String::from_utf8_lossy(&read(name)).into_owned());
-        let is_marked = environment.contains(mark) || arguments.contains(mark);
-        is_marked.then(|| format!("{} {arguments}", process.file_name().display()))
-    });
-    of_mark.collect()
-}
-
-/// The supervisors that are children of the process `parent`.
-fn supervisors_of(parent: u32) -> Vec<String> {
-    let found = Command::new("pgrep").args(["-P", &parent.to_string(), "-f", "__supervisor$"]).output();
-    let found = found.expect("pgrep can be started").stdout;
-    String::from_utf8_lossy(&found).lines().map(str::to_owned).collect()
-}
+use crate::kit::hostile_worker::{
+    HOURS, HostileWorker, MEANS, NOTHING, ONE_AT_A_TIME, PRELUDE, attempt_directories, declare,
+    home_of_hostile_programs, marked,
+};
+use crate::kit::tasker_up::{TaskerUp, UP_ON_FREE_PORTS};
 
 /// G9: nothing is left once a task shows when its work has stopped, and it does show it.
-async fn stops_everything_at_the_deadline(means: &str) {
-    let hostile = HostileWorker::start(means).await;
-    let ids = hostile.submit_all(20_000).await;
-    for id in ids {
+async fn assert_all_stops_at_the_deadline(hostile: &HostileWorker) {
+    for id in hostile.submit_all(20_000).await {
         let task = hostile.wait_until_stopped(id).await;
-        assert_eq!(task.reason, Some(Reason::TtlExpired), "{means}: {task:?}");
+        assert_eq!(task.reason, Some(Reason::TtlExpired), "{task:?}");
     }
-    assert_eq!(marked(&hostile.mark), [""; 0], "{means}");
+    assert_eq!(marked(&hostile.mark), [""; 0]);
+}
+
+async fn stops_everything_at_the_deadline(means: &str) {
+    let temporary = TempDir::new().expect("a temporary directory can be created");
+    let hostile = HostileWorker::start(means, temporary.path()).await;
+    assert_all_stops_at_the_deadline(&hostile).await;
+    assert_eq!(attempt_directories(temporary.path()), NOTHING, "{means}");
 }
 
 #[tokio::test]
@@ -152,43 +43,35 @@ async fn no_process_of_a_hostile_program_is_left_after_its_deadline_and_grace() 
     join!(namespace, subreaper);
 }
 
-/// G9: the deadline is hours away; the end of the worker ends its programs.
-#[tokio::test]
-async fn no_process_is_left_when_the_worker_is_killed() {
-    let _turn = ONE_AT_A_TIME.lock().await;
-    for means in MEANS {
-        let hostile = HostileWorker::start(means).await;
-        hostile.submit_all(HOURS).await;
-        assert!(marked(&hostile.mark).len() > PROGRAMS.len());
-        let HostileWorker { up, mark, .. } = hostile;
-        let _home = up.kill();
-        wait_until(&format!("{means}: nothing is left"), async || marked(&mark).is_empty()).await;
-    }
-}
+/// The user `nobody`, by number.
+const NOBODY: u32 = 65534;
 
-/// G9: a supervisor that was killed is cleaned up after, and its task fails.
+/// G9, for a worker that is not root: it may create no control group, and a PID namespace only where every user may.
 #[tokio::test]
-async fn no_process_is_left_when_the_supervisor_is_killed() {
+async fn no_process_of_a_hostile_program_is_left_by_a_worker_that_is_not_root() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    for means in MEANS {
-        let mut hostile = HostileWorker::start(means).await;
-        let ids = hostile.submit_all(HOURS).await;
-        let supervisors = supervisors_of(hostile.up.process().id());
-        assert_eq!(supervisors.len(), PROGRAMS.len(), "{means}");
-        assert!(Command::new("kill").arg("-KILL").args(supervisors).status().expect("kill exists").success());
-        wait_until(&format!("{means}: nothing is left"), async || marked(&hostile.mark).is_empty()).await;
-        for id in ids {
-            let task = hostile.user.wait_until_ended(id).await;
-            assert_eq!(task.reason, Some(Reason::OperationFailed), "{means}: {task:?}");
-        }
+    let (home, mark) = home_of_hostile_programs("auto");
+    let program = home.path().join("tasker");
+    fs::copy(env!("CARGO_BIN_EXE_tasker"), &program).expect("the program can be copied");
+    for path in [home.path(), &home.path().join("tasker.toml")] {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("the test runs as root");
     }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
+    command.arg(&program).args(UP_ON_FREE_PORTS).current_dir(home.path());
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("TMPDIR", home.path());
+    let mut hostile = HostileWorker::of(TaskerUp::start_command(home, command), mark).await;
+    assert_eq!(hostile.control_groups(), NOTHING);
+    assert_all_stops_at_the_deadline(&hostile).await;
+    assert_eq!(attempt_directories(hostile.up.home()), NOTHING);
 }
 
 /// G12: a cancel stops the program long before its deadline.
 #[tokio::test]
 async fn a_cancelled_program_is_stopped_and_the_task_shows_when() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let hostile = HostileWorker::start("auto").await;
+    let temporary = TempDir::new().expect("a temporary directory can be created");
+    let hostile = HostileWorker::start("auto", temporary.path()).await;
     let ids = hostile.submit_all(HOURS).await;
     hostile.user.cancel_what_is_left().await;
     for id in ids {

@@ -12,6 +12,7 @@ use telemetry::error_chain;
 
 use crate::http_operation::address_rule::AddressRule;
 use crate::http_operation::checked_resolver::CheckedResolver;
+use crate::http_operation::header_secrets::HeaderSecrets;
 use crate::http_operation::outgoing_request::{OutgoingRequest, check_url};
 use crate::http_operation::response::{exchange_failure, read_result};
 use crate::http_operation::setting_headers;
@@ -32,6 +33,7 @@ pub(crate) struct HttpOperation {
     method: HttpMethod,
     url: Url,
     headers: HeaderMap,
+    secrets: HeaderSecrets,
     rule: AddressRule,
     max_result_bytes: usize,
     redirects: u8,
@@ -53,6 +55,7 @@ impl HttpOperation {
         let url = Url::parse(url).map_err(|error| format!("http.url: {error}"))?;
         check_url(&url, &rule).map_err(|error| format!("http.url: {error}"))?;
         let headers = setting_headers::read(headers, base_directory)?;
+        let secrets = HeaderSecrets::of(&headers);
         if !(1..=MAX_SENT_RESULT_BYTES).contains(&max_result_bytes) {
             return Err(format!(
                 "http.max_result_bytes: {max_result_bytes} is not between 1 and {MAX_SENT_RESULT_BYTES}"
@@ -64,7 +67,7 @@ impl HttpOperation {
         let may_use_tls = url.scheme() == "https" || redirects > 0;
         let client =
             http_client(&rule, may_use_tls).map_err(|error| format!("http: {}", error_chain(&error)))?;
-        Ok(Self { client, method, url, headers, rule, max_result_bytes, redirects })
+        Ok(Self { client, method, url, headers, secrets, rule, max_result_bytes, redirects })
     }
 
     /// Calls the URL with `parameters` and returns what the server answers. Fails at the deadline of the task; a caller that drops the
@@ -77,7 +80,7 @@ impl HttpOperation {
     ) -> Result<RawJson, Failure> {
         let exchange = async {
             let response = self.respond(parameters, context).await?;
-            read_result(response, self.max_result_bytes, output).await
+            read_result(response, self.max_result_bytes, output, &self.secrets).await
         };
         let answer = tokio::time::timeout(context.remaining(), exchange).await;
         answer.unwrap_or_else(|_| Err(Failure::new("the server has not answered before the deadline")))

@@ -10,20 +10,23 @@ use reqwest::{Response, StatusCode};
 use telemetry::error_chain;
 
 use crate::http_operation::address_rule::RefusedAddress;
+use crate::http_operation::header_secrets::HeaderSecrets;
 use crate::output_format::OutputFormat;
 use crate::sdk::operation::Failure;
 
 /// How much of an error's body is a part of the failure, in bytes.
 const MAX_EXCERPT_BYTES: usize = 2048;
 
-/// Reads the result of a call. Any status but a success (2xx) is a failure, and so is a body of more than `max_bytes`.
+/// Reads the result of a call. Any status but a success (2xx) is a failure, and so is a body of more than `max_bytes`. No failure holds one of
+/// the `secrets`.
 pub(crate) async fn read_result(
     response: Response,
     max_bytes: usize,
     output: OutputFormat,
+    secrets: &HeaderSecrets,
 ) -> Result<RawJson, Failure> {
     if !response.status().is_success() {
-        return Err(status_failure(response).await);
+        return Err(status_failure(response, secrets).await);
     }
     let body = read_body(response, max_bytes).await?;
     let text = String::from_utf8(body)
@@ -58,10 +61,10 @@ async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, 
 }
 
 /// The failure of a call that was answered with another status than success. Whether another attempt may succeed depends on the status.
-async fn status_failure(response: Response) -> Failure {
+async fn status_failure(response: Response, secrets: &HeaderSecrets) -> Failure {
     let status = response.status();
     let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let excerpt = read_excerpt(response).await;
+    let excerpt = read_excerpt(response, secrets).await;
     let sentence = match &*excerpt {
         "" => format!("the server answered {status}"),
         excerpt => format!("the server answered {status}: {excerpt}"),
@@ -84,14 +87,14 @@ fn is_temporary(status: StatusCode) -> bool {
 }
 
 /// The beginning of a body as one line of text. A body that breaks off is read as far as it came.
-async fn read_excerpt(mut response: Response) -> String {
+async fn read_excerpt(mut response: Response, secrets: &HeaderSecrets) -> String {
     let mut bytes = Vec::new();
-    while bytes.len() < MAX_EXCERPT_BYTES {
+    while bytes.len() < secrets.bytes_to_read(MAX_EXCERPT_BYTES) {
         let Ok(Some(chunk)) = response.chunk().await else { break };
         bytes.extend_from_slice(&chunk);
     }
-    bytes.truncate(MAX_EXCERPT_BYTES);
-    String::from_utf8_lossy(&bytes).replace(is_control_or_invisible, " ").trim().to_owned()
+    let excerpt = secrets.redact(&bytes, MAX_EXCERPT_BYTES);
+    String::from_utf8_lossy(&excerpt).replace(is_control_or_invisible, " ").trim().to_owned()
 }
 
 /// The failure of a call that got no complete answer. Another attempt may succeed, unless the address must not be called.

@@ -1,92 +1,26 @@
 //! Calls to real servers of this machine, which a test answers by hand.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use domain::{ClaimId, Grant, RawJson, RetryHint, TaskId, TraceContext};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::{Deadline, SuspendAwareInstant};
 use crate::http_operation::call::HttpOperation;
+use crate::http_operation::test_server::{Server, bounded, wait_until_closed};
 use crate::output_format::OutputFormat;
 use crate::reporting::progress_reporter::ProgressQueue;
 use crate::sdk::context::Context;
 use crate::sdk::operation::Failure;
 
 /// A time to live that no test reaches.
-const LONG_MS: u64 = 60_000;
+const LONG_MS: u64 = 600_000;
 
 /// A time to live for tests that wait for its end.
 const SHORT_MS: u64 = 100;
-
-/// A server that answers what a test says.
-struct Server(TcpListener);
-
-/// A request that a server has received, on a connection that is still open.
-struct Received {
-    stream: TcpStream,
-    head: String,
-    body: String,
-}
-
-impl Server {
-    async fn start() -> Self {
-        Self::start_at(Ipv4Addr::LOCALHOST).await
-    }
-
-    async fn start_at(address: Ipv4Addr) -> Self {
-        Self(TcpListener::bind((address, 0)).await.unwrap())
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.local_addr().unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/run", self.address())
-    }
-
-    async fn accept(&self) -> TcpStream {
-        self.0.accept().await.unwrap().0
-    }
-
-    /// Receives one request.
-    async fn receive(&self) -> Received {
-        let mut stream = self.accept().await;
-        let mut bytes = Vec::new();
-        loop {
-            let text = String::from_utf8(bytes.clone()).unwrap();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let head = head.to_lowercase();
-                let length = head
-                    .split_once("content-length: ")
-                    .map_or(0, |(_, rest)| rest.lines().next().unwrap().parse().unwrap());
-                if body.len() >= length {
-                    return Received { stream, head, body: body.to_owned() };
-                }
-            }
-            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "the request is incomplete: {text}");
-        }
-    }
-
-    /// Receives one request and answers it with a complete response. Returns the request's head and body.
-    async fn answer(&self, status: &str, headers: &str, body: &str) -> (String, String) {
-        let mut received = self.receive().await;
-        let length = body.len();
-        let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
-        received.stream.write_all(response.as_bytes()).await.unwrap();
-        wait_until_closed(&mut received.stream).await;
-        (received.head, received.body)
-    }
-}
-
-/// Waits until the client has closed the connection. A connection that is reset is closed, too.
-async fn wait_until_closed(stream: &mut TcpStream) {
-    while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {}
-}
 
 fn operation(settings: Value) -> Result<HttpOperation, String> {
     HttpOperation::new(&serde_json::from_value(settings).unwrap(), Path::new("/"))
@@ -115,7 +49,7 @@ fn context(remaining_ms: u64) -> Context {
 /// Calls with the parameters `{"n":1}`.
 async fn call(operation: &HttpOperation, output: OutputFormat) -> Result<RawJson, Failure> {
     let parameters = RawJson::parse(r#"{"n":1}"#.to_owned()).unwrap();
-    operation.call(&parameters, &context(LONG_MS), output).await
+    bounded("the call ends", operation.call(&parameters, &context(LONG_MS), output)).await
 }
 
 /// The result or failure of a call that a server answers with `status`, `headers` and `body`.
@@ -214,7 +148,10 @@ async fn a_body_of_the_largest_size_is_read_and_a_larger_one_is_not() {
     let endless = async {
         let mut received = server.receive().await;
         received.stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-        while received.stream.write_all(b"1").await.is_ok() {}
+        bounded("the client closes the connection", async {
+            while received.stream.write_all(b"1").await.is_ok() {}
+        })
+        .await;
     };
     let ((), result) = tokio::join!(endless, call(&operation, OutputFormat::Json));
     assert_permanent(result, "exceeds 4 bytes");
@@ -251,9 +188,12 @@ async fn a_server_that_drips_its_answer_is_left_at_the_deadline() {
         let _ = stream.read(&mut [0; 1024]).await;
         let mut bytes =
             b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".iter().chain(std::iter::repeat(&b'1'));
-        while stream.write_u8(*bytes.next().unwrap()).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
+        let drip = async {
+            while stream.write_u8(*bytes.next().unwrap()).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        bounded("the client closes the connection", drip).await;
     };
     let (parameters, context) = (RawJson::of(&1).unwrap(), context(SHORT_MS));
     let ((), result) = tokio::join!(dripping, operation.call(&parameters, &context, OutputFormat::Json));
@@ -281,6 +221,24 @@ async fn a_refused_request_is_not_tried_again() {
     }
     let found = called("302 Found", "location: /elsewhere\r\n", "", OutputFormat::Json).await;
     assert_permanent(found, "the server answered 302 Found");
+}
+
+#[tokio::test]
+async fn a_secret_that_a_server_repeats_is_not_shown() {
+    let server = Server::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("key"), "Bearer zq9-secret\n").unwrap();
+    let headers = json!({ "Authorization": { "file": "key" } });
+    let settings = json!({ "url": server.url(), "headers": headers, "allowed_networks": ["127.0.0.1"] });
+    let operation = HttpOperation::new(&serde_json::from_value(settings).unwrap(), directory.path()).unwrap();
+    // The second one begins before the end of what is shown.
+    let body = format!("zq9-secret is not known{}zq9-secret", " ".repeat(2048 - 23 - 5));
+    let ((head, _), result) =
+        tokio::join!(server.answer("401", "", &body), call(&operation, OutputFormat::Json));
+    assert!(head.contains("authorization: bearer zq9-secret"), "{head}");
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("401") && text.contains("[redacted] is not known"), "{text}");
+    assert!(!text.contains("zq9-s"), "{text}");
 }
 
 #[tokio::test]

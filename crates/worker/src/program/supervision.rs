@@ -32,7 +32,8 @@ impl Supervision {
         &self.program
     }
 
-    /// By what means this host lets a supervisor kill. Found at the first call, which starts processes.
+    /// By what means this host lets a supervisor kill. Found at the first call, which starts processes, and removes what killed workers
+    /// have left.
     pub(crate) fn means(&self) -> &StopMeans {
         self.means.get_or_init(|| {
             let means = StopMeans::find(&self.program, self.preference);
@@ -51,13 +52,5 @@ impl Supervision {
         let cgroup = means.has_cgroup().then_some(StopMeansKind::Cgroup);
         let namespace = means.has_namespace().then_some(StopMeansKind::Namespace);
         [cgroup, namespace, Some(StopMeansKind::Subreaper)].into_iter().flatten().collect()
-    }
-}
-
-impl Drop for Supervision {
-    fn drop(&mut self) {
-        if let Some(means) = self.means.get() {
-            means.remove();
-        }
     }
 }

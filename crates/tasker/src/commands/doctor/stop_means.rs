@@ -24,6 +24,5 @@ pub fn check(section: &sections::Worker, environment: &Environment) -> Option<Fi
         );
         Finding::new(SUBJECT, Verdict::Warn, message)
     };
-    means.remove();
     Some(finding)
 }

@@ -1,7 +1,7 @@
 //! A `tasker up` (every service in one process) on free ports, in a directory of its own.
 
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 use tempfile::TempDir;
 
@@ -39,7 +39,13 @@ impl TaskerUp {
     /// Starts one in the directory `home` with `settings` (`key=value`) and waits until it is ready.
     pub fn start_in(home: TempDir, settings: &[&str]) -> Self {
         let arguments = UP_ON_FREE_PORTS.into_iter().chain(set_arguments(settings));
-        let mut process = Process::start(&mut tasker_command(home.path(), arguments));
+        let command = tasker_command(home.path(), arguments);
+        Self::start_command(home, command)
+    }
+
+    /// Starts one with `command`, which runs it in the directory `home`, and waits until it is ready.
+    pub fn start_command(home: TempDir, mut command: Command) -> Self {
+        let mut process = Process::start(&mut command);
         let backend_url = process.wait_for_line("Backend:");
         let identity_url = process.wait_for_line("Identity:");
         process.wait_for_line("Ready.");
