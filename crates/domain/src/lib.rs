@@ -47,7 +47,7 @@ pub use wire::admin_task::{AdminTask, AdminTaskList};
 pub use wire::bulk_cancellation::BulkCancellation;
 pub use wire::claim::{ClaimRequest, ClaimResponse, ClaimTarget, DeclinedTask, Grant, Pull};
 pub use wire::counts::{StatusCount, TaskCountsResponse, TypeCount};
-pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, WorkerList};
+pub use wire::heartbeat::{GrantRef, Heartbeat, HeartbeatResponse, LiveWorker, StoppedGrant, WorkerList};
 pub use wire::lossy_string::LossyString;
 pub use wire::page_request::{InvalidCursor, InvalidOrder, ListCursor, PageRequest, TaskOrder};
 pub use wire::problem::{Fault, Problem};

@@ -36,6 +36,15 @@ async fn a_task_shows_when_the_work_of_its_attempt_has_stopped() {
         assert!(first["stoppedDate"].as_str().unwrap() >= first["endDate"].as_str().unwrap(), "{first}");
         stopped(&worker, "w", &[&cancelled]).await.expect_status(200);
         assert_eq!(user.task(&cancelled).await, first, "said once");
+        let late = user.submit_echo().await;
+        worker.claim_one(&late, "w").await;
+        user.cancel(&late).await.expect_status(200);
+        let told = json!({"id": late, "attempt": 1, "agoMs": 600_000});
+        let body = json!({"worker": "w", "instance": worker.instance, "slots": 1, "types": [], "running": [], "stopped": [told]});
+        worker.post("/api/Worker/heartbeat").json(body).await.expect_status(200);
+        let late = user.task(&late).await;
+        let minute = |member: &str| late[member].as_str().unwrap()[..16].to_owned();
+        assert!(minute("stoppedDate") < minute("creationDate"), "ten minutes before the heartbeat: {late}");
         assert!(user.task(&expired).await["stoppedDate"].is_string());
 
         let too_many = vec![&*cancelled; 20_001];

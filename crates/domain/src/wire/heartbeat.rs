@@ -12,7 +12,7 @@ use crate::stop_means::StopMeansKind;
 use crate::task::attempt::Attempt;
 use crate::timestamp::Timestamp;
 
-object_only!(deserialize and serialize: Heartbeat, GrantRef);
+object_only!(deserialize and serialize: Heartbeat, GrantRef, StoppedGrant);
 
 /// A live worker, as its last heartbeat described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,7 +70,7 @@ pub struct Heartbeat {
     /// Grants whose work has stopped since the last heartbeat and is not reported: they were to stop, or their deadline has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20_000)]
-    pub stopped: Vec<GrantRef>,
+    pub stopped: Vec<StoppedGrant>,
     /// The worker stops and sends no heartbeat after this one: its name is free at once, unless tasks still run under it.
     #[serde(default)]
     pub last: bool,
@@ -92,6 +92,29 @@ pub struct GrantRef {
     #[serde(deserialize_with = "crate::task::attempt::read")]
     #[schema(value_type = u32)]
     pub attempt: Attempt,
+}
+
+/// A grant whose work has stopped, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoppedGrant {
+    /// The id of the task.
+    pub id: TaskId,
+    /// The number of the grant.
+    #[serde(deserialize_with = "crate::task::attempt::read")]
+    #[schema(value_type = u32)]
+    pub attempt: Attempt,
+    /// How many milliseconds before the heartbeat was sent the work had stopped, by the worker's clock that only goes forward. An hour at most
+    /// counts.
+    #[serde(default)]
+    pub ago_ms: u64,
+}
+
+impl StoppedGrant {
+    /// The grant.
+    pub const fn grant(&self) -> GrantRef {
+        GrantRef { id: self.id, attempt: self.attempt }
+    }
 }
 
 /// The response to a heartbeat.

@@ -1,7 +1,7 @@
 //! Records when the work of attempts has stopped that ended without a report.
 
 use database::{DatabaseError, Db, encode_batch};
-use domain::{GrantRef, WorkerProcess};
+use domain::{StoppedGrant, WorkerProcess};
 
 use crate::store::Store;
 
@@ -28,7 +28,7 @@ macro_rules! is_of_worker {
 
 const POSTGRES: &str = concat!(
     "insert into attempt_stop (id, attempt, stopped_at)
-    select g.id, g.attempt, (select now_us()) from unnest($1::uuid[], $2::integer[]) as g (id, attempt)
+    select g.id, g.attempt, (select now_us()) - g.ago from unnest($1::uuid[], $2::integer[], $5::bigint[]) as g (id, attempt, ago)
     where ",
     is_of_worker!(worker: "$3", subject: "$4"),
     " order by g.id, g.attempt
@@ -37,31 +37,41 @@ const POSTGRES: &str = concat!(
 
 const SQLITE: &str = concat!(
     "insert into attempt_stop (id, attempt, stopped_at)
-    select g.id, g.attempt, ?4
-    from (select unhex(value->>0, '-') as id, value->>1 as attempt from json_each(?1)) g
+    select g.id, g.attempt, ?4 - g.ago
+    from (select unhex(value->>0, '-') as id, value->>1 as attempt, value->>2 as ago from json_each(?1)) g
     where ",
     is_of_worker!(worker: "?2", subject: "?3"),
     " on conflict do nothing"
 );
 
+/// The longest that a stop may lie back, in milliseconds: an hour.
+const MAX_AGO_MS: u64 = 3_600_000;
+
+/// How long ago the work has stopped, in microseconds.
+fn ago_micros(grant: &StoppedGrant) -> i64 {
+    i64::try_from(grant.ago_ms.min(MAX_AGO_MS) * 1000).expect("an hour fits")
+}
+
 impl Store {
-    /// Records that the work of the grants `stopped` has stopped, at the current time of the database's clock. Only the first
+    /// Records when the work of the grants `stopped` has stopped, counted back from the current time of the database's clock. Only the first
     /// record of a grant counts, and only of one that was given to the worker of `process`.
     pub async fn record_stops(
         &self,
         process: &WorkerProcess,
-        stopped: &[GrantRef],
+        stopped: &[StoppedGrant],
     ) -> Result<(), DatabaseError> {
         let WorkerProcess { name, subject, .. } = process;
         match &self.db {
             Db::Postgres(pools) => {
                 let ids: Vec<_> = stopped.iter().map(|grant| grant.id.0).collect();
                 let attempts: Vec<_> = stopped.iter().map(|grant| grant.attempt.cast_signed()).collect();
+                let ago: Vec<_> = stopped.iter().map(ago_micros).collect();
                 let insert = sqlx::query(POSTGRES).bind(ids).bind(attempts).bind(name.as_str());
-                insert.bind(subject.0).execute(&pools.write).await?;
+                insert.bind(subject.0).bind(ago).execute(&pools.write).await?;
             }
             Db::Sqlite(pools) => {
-                let stopped = encode_batch(stopped.iter().map(|grant| (grant.id, grant.attempt)));
+                let stopped =
+                    encode_batch(stopped.iter().map(|grant| (grant.id, grant.attempt, ago_micros(grant))));
                 let insert = sqlx::query(SQLITE).bind(stopped).bind(name.as_str()).bind(subject.0);
                 insert.bind(self.clock.now()).execute(&pools.write).await?;
             }

@@ -1,10 +1,11 @@
 //! Grants whose work has stopped without a report, until a heartbeat has said so.
 
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
-use domain::GrantRef;
+use domain::{GrantRef, StoppedGrant};
 use tokio::sync::Notify;
 
 /// Grants that are kept; beyond them the oldest are dropped, and the Backends are not told when their work has stopped.
@@ -13,7 +14,7 @@ const MAX_GRANTS: usize = 10_000;
 /// The grants of which the Backends have not been told. Clones share them; the heartbeat's thread has one.
 #[derive(Clone, Default)]
 pub(crate) struct StoppedWork {
-    grants: Arc<Mutex<VecDeque<GrantRef>>>,
+    grants: Arc<Mutex<VecDeque<(GrantRef, Instant)>>>,
     added: Arc<Notify>,
 }
 
@@ -24,7 +25,7 @@ impl StoppedWork {
         if grants.len() == MAX_GRANTS {
             grants.pop_front();
         }
-        grants.push_back(grant);
+        grants.push_back((grant, Instant::now()));
         drop(grants);
         self.added.notify_one();
     }
@@ -34,15 +35,21 @@ impl StoppedWork {
         self.added.notified().await;
     }
 
-    /// The grants for the next heartbeat.
-    pub(crate) fn grants(&self) -> Vec<GrantRef> {
-        self.grants.lock().iter().copied().collect()
+    /// The grants for the next heartbeat, which is sent now.
+    pub(crate) fn grants(&self) -> Vec<StoppedGrant> {
+        let told = |(GrantRef { id, attempt }, stopped_at): &(GrantRef, Instant)| StoppedGrant {
+            id: *id,
+            attempt: *attempt,
+            ago_ms: u64::try_from(stopped_at.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.grants.lock().iter().map(told).collect()
     }
 
     /// Removes what an accepted heartbeat has named.
-    pub(crate) fn remove(&self, told: &[GrantRef]) {
+    pub(crate) fn remove(&self, told: &[StoppedGrant]) {
         if !told.is_empty() {
-            self.grants.lock().retain(|grant| !told.contains(grant));
+            let told: HashSet<GrantRef> = told.iter().map(StoppedGrant::grant).collect();
+            self.grants.lock().retain(|(grant, _)| !told.contains(grant));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use domain::GrantRef;
+use domain::{GrantRef, StoppedGrant};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,7 @@ async fn the_answer_to_a_held_heartbeat_stops_a_task_at_once() {
         assert_eq!(probe.dropped().await, id);
         let heartbeat = backend.heartbeat().await;
         assert_eq!(
-            heartbeat.stopped,
+            heartbeat.stopped.iter().map(StoppedGrant::grant).collect::<Vec<_>>(),
             [GrantRef { id, attempt: 1 }],
             "the worker says at once that it has stopped"
         );
