@@ -85,8 +85,7 @@ async fn an_isolated_operation_gets_nothing_of_the_workers_environment() {
     let id = backend.add_task("COUNT_PRIMES", r#"{"below": 100000000}"#, LONG_TTL);
     let worker = run_worker(&backend);
     backend.progress().await;
-    let expected =
-        ["TASKER_ATTEMPT", "TASKER_DEADLINE_MS", "TASKER_SUPERVISION", "TASKER_TASK_ID", "TRACEPARENT"];
+    let expected = ["TASKER_ATTEMPT", "TASKER_DEADLINE_MS", "TASKER_SUPERVISION", "TASKER_TASK_ID"];
     assert_eq!(variables_of(id), expected);
     let grant = GrantRef { id, attempt: 1 };
     backend.stop(grant);
