@@ -40,6 +40,7 @@ mod worker_connection;
 pub use boot_clock::BootInstant;
 pub use event::{EndReason, Ended, Limit};
 pub use launch::{Grace, Limits, ProgramToRun, STANDARD_ERROR_TAIL_BYTES};
+pub use leftovers::remove_leftovers;
 pub use means::{MeansPreference, StopMeans};
 pub use process::{ProcessEvent, SupervisedProcess};
 pub use role::run_role;

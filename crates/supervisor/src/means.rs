@@ -5,7 +5,6 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::leftovers::remove_leftovers;
 use crate::role_names;
 use crate::supervisor_program::SupervisorProgram;
 use crate::worker_cgroup::{WorkerCgroup, own_cgroup};
@@ -37,7 +36,7 @@ pub struct StopMeans {
 
 impl StopMeans {
     /// Finds out what this host allows of what `preference` asks for. Creates a control group, and starts processes
-    /// of `supervisor` to try it and a namespace. Before, what killed workers of this user have left on this host is ended and removed.
+    /// of `supervisor` to try it and a namespace.
     pub fn find(supervisor: &SupervisorProgram, preference: MeansPreference) -> Self {
         let (wants_cgroup, wants_namespace) = match preference {
             MeansPreference::Auto => (true, true),
@@ -45,7 +44,6 @@ impl StopMeans {
             MeansPreference::Namespace => (false, true),
             MeansPreference::Subreaper => (false, false),
         };
-        remove_leftovers();
         Self {
             cgroup: wants_cgroup.then(|| WorkerCgroup::create(&own_cgroup()?, supervisor)).flatten(),
             has_namespace: wants_namespace && is_namespace_allowed(supervisor),

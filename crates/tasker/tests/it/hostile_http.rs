@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{interval, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::kit::api_client::ApiClient;
 use crate::kit::tasker_up::TaskerUp;
@@ -26,7 +27,7 @@ const DRIP_INTERVAL: Duration = Duration::from_millis(10);
 const TTL_MS: u64 = 1500;
 
 /// A time to live that no test reaches.
-const LONG_TTL_MS: u64 = 600_000;
+const LONG_TTL_MS: u64 = 30_000;
 
 /// A worker with operations that call servers.
 struct CallingWorker {
@@ -104,10 +105,11 @@ async fn a_server_that_does_not_finish_its_answer_is_left_at_the_deadline_of_the
         ("DRIPS_ERROR", Some("HTTP/1.1 500 Broken\r\nContent-Length: 1000000\r\n\r\n")),
     ];
     let (mut operations, mut closed) = (Vec::new(), Vec::new());
+    let tasks = TaskTracker::new();
     for (name, beginning) in servers {
         let (listener, address) = listen(Ipv4Addr::LOCALHOST).await;
         operations.push((name, format!("http://{address}/"), "allowed_networks = [\"127.0.0.1\"]"));
-        closed.push(tokio::spawn(drip_until_closed(listener, beginning)));
+        closed.push(tasks.spawn(drip_until_closed(listener, beginning)));
     }
     let worker = CallingWorker::start(&operations).await;
     for ((name, ..), closed) in operations.iter().zip(closed) {

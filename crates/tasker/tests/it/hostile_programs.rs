@@ -46,11 +46,9 @@ async fn no_process_of_a_hostile_program_is_left_after_its_deadline_and_grace() 
 /// The user `nobody`, by number.
 const NOBODY: u32 = 65534;
 
-/// G9, for a worker that is not root: it may create no control group, and a PID namespace only where every user may.
-#[tokio::test]
-async fn no_process_of_a_hostile_program_is_left_by_a_worker_that_is_not_root() {
-    let _turn = ONE_AT_A_TIME.lock().await;
-    let (home, mark) = home_of_hostile_programs("auto");
+/// A worker that is not root may create no control group, and has a PID namespace only where every user may have one.
+async fn stops_everything_at_the_deadline_as_nobody(means: &str) {
+    let (home, mark) = home_of_hostile_programs(means);
     let program = home.path().join("tasker");
     fs::copy(env!("CARGO_BIN_EXE_tasker"), &program).expect("the program can be copied");
     for path in [home.path(), &home.path().join("tasker.toml")] {
@@ -61,9 +59,19 @@ async fn no_process_of_a_hostile_program_is_left_by_a_worker_that_is_not_root() 
     command.arg(&program).args(UP_ON_FREE_PORTS).current_dir(home.path());
     command.env_clear().env("PATH", "/usr/bin:/bin").env("TMPDIR", home.path());
     let mut hostile = HostileWorker::of(TaskerUp::start_command(home, command), mark).await;
-    assert_eq!(hostile.control_groups(), NOTHING);
+    assert_eq!(hostile.control_groups(), NOTHING, "{means}");
     assert_all_stops_at_the_deadline(&hostile).await;
-    assert_eq!(attempt_directories(hostile.up.home()), NOTHING);
+    assert_eq!(attempt_directories(hostile.up.home()), NOTHING, "{means}");
+}
+
+/// G9, where no user but root has control groups.
+#[tokio::test]
+async fn no_process_of_a_hostile_program_is_left_by_a_worker_that_is_not_root() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    join!(
+        stops_everything_at_the_deadline_as_nobody("auto"),
+        stops_everything_at_the_deadline_as_nobody("subreaper")
+    );
 }
 
 /// G12: a cancel stops the program long before its deadline.

@@ -1,6 +1,6 @@
 //! The values of the headers of the settings, which a server may repeat in its answer and the owner of a task must not see.
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 
 /// What stands in place of a secret.
 const PLACEHOLDER: &[u8] = b"[redacted]";
@@ -17,7 +17,7 @@ pub(crate) struct HeaderSecrets {
 impl HeaderSecrets {
     /// All values of `headers`.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let values = headers.values().map(|value| value.as_bytes());
+        let values = headers.values().map(HeaderValue::as_bytes);
         let parts = values.flat_map(|value| value.split(|byte| *byte == b' ').chain([value]));
         let mut secrets: Vec<_> =
             parts.filter(|part| part.len() >= MIN_SECRET_BYTES).map(<[u8]>::to_vec).collect();
@@ -37,15 +37,12 @@ impl HeaderSecrets {
         let mut at = 0;
         while at < text.len().min(shown) {
             let rest = &text[at..];
-            match self.secrets.iter().find_map(|secret| length_at_start(rest, secret)) {
-                Some(length) => {
-                    redacted.extend_from_slice(PLACEHOLDER);
-                    at += length;
-                }
-                None => {
-                    redacted.push(text[at]);
-                    at += 1;
-                }
+            if let Some(length) = self.secrets.iter().find_map(|secret| length_at_start(rest, secret)) {
+                redacted.extend_from_slice(PLACEHOLDER);
+                at += length;
+            } else {
+                redacted.push(text[at]);
+                at += 1;
             }
         }
         redacted
@@ -69,7 +66,7 @@ fn length_at_start(text: &[u8], secret: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::{HeaderName, HeaderValue};
+    use reqwest::header::HeaderName;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use domain::StopMeansKind;
-use supervisor::{MeansPreference, StopMeans, SupervisorProgram};
+use supervisor::{MeansPreference, StopMeans, SupervisorProgram, remove_leftovers};
 use tracing::{info, warn};
 
 /// The program that is started as a supervisor, and the means by which it kills. They are found when the first worker of the process starts.
@@ -36,6 +36,10 @@ impl Supervision {
     /// have left.
     pub(crate) fn means(&self) -> &StopMeans {
         self.means.get_or_init(|| {
+            let left = remove_leftovers();
+            if left > 0 {
+                warn!("killed workers have left {left} directories and control groups: what still ran is killed, and they are removed");
+            }
             let means = StopMeans::find(&self.program, self.preference);
             if means.has_cgroup() || means.has_namespace() {
                 info!("programs are stopped by: {means}");

@@ -78,6 +78,10 @@ pub enum OperationIsolation {
     /// It runs inside the worker's process.
     Async,
     /// Each attempt runs in a process of its own, which is killed with all its descendants when the task ends.
+    ///
+    /// The process is the worker's program, started again. It inherits nothing of the worker's environment, which may hold secrets: there is
+    /// no `PATH`, `HOME` or `RUST_LOG`, only what tells it its task. Its working directory is a new, empty one. What the operation needs comes
+    /// from its parameters, from constants, and from files at absolute paths.
     Process,
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::{AttemptOutcome, ExecutionIsolation, GrantRef};
+use domain::{AttemptOutcome, ExecutionIsolation, GrantRef, TaskId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,37 @@ async fn an_isolated_operation_reports_its_progress_and_its_result() {
     let report = backend.report().await;
     let AttemptOutcome::Result(result) = report.reported else { panic!("{report:?}") };
     assert_eq!((report.id, result.text()), (id, "25"));
+    worker.stopped().await;
+}
+
+/// The names of the variables of the process that runs the task `id`.
+fn variables_of(id: TaskId) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let environments =
+        processes.filter_map(|process| std::fs::read_to_string(process.path().join("environ")).ok());
+    let task = format!("TASKER_TASK_ID={id}");
+    let environment = environments.into_iter().find(|text| text.split('\0').any(|variable| variable == task));
+    let environment = environment.expect("a process runs the task");
+    let mut names: Vec<String> = environment
+        .split_terminator('\0')
+        .map(|variable| variable.split('=').next().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn an_isolated_operation_gets_nothing_of_the_workers_environment() {
+    assert!(std::env::vars_os().any(|(name, _)| name == "PATH"));
+    let mut backend = Backend::start();
+    let id = backend.add_task("COUNT_PRIMES", r#"{"below": 100000000}"#, LONG_TTL);
+    let worker = run_worker(&backend);
+    backend.progress().await;
+    let expected = ["TASKER_ATTEMPT", "TASKER_DEADLINE_MS", "TASKER_SUPERVISION", "TASKER_TASK_ID"];
+    assert_eq!(variables_of(id), expected);
+    let grant = GrantRef { id, attempt: 1 };
+    backend.stop(grant);
+    while !backend.heartbeat().await.stopped.contains(&grant) {}
     worker.stopped().await;
 }
 
