@@ -10,7 +10,6 @@ mod all_in_one;
 mod allowed_hosts;
 mod backend_failover;
 mod backup;
-mod bench_levels;
 mod bulk_commands;
 mod cancel_latency;
 mod cluster_chaos;

@@ -1,12 +1,9 @@
 //! `tasker bench`: puts load on a server as a signed-in user, measures, and checks at the end that no task was lost.
 
 pub(crate) mod benchmark_kind;
-pub(crate) mod level;
 pub(crate) mod load;
-pub(crate) mod private_server;
 pub(crate) mod reconciliation;
 pub(crate) mod report;
-pub(crate) mod stop_precision;
 
 use std::time::Duration;
 
@@ -15,11 +12,9 @@ use clap::{Args, Subcommand};
 use domain::{RawJson, Ttl, TypeName};
 
 use crate::commands::bench::benchmark_kind::BenchmarkKind;
-use crate::commands::bench::level::Level;
 use crate::commands::bench::load::Load;
 use crate::commands::bench::reconciliation::Reconciliation;
 use crate::commands::bench::report::Report;
-use crate::commands::bench::stop_precision::{PrecisionReport, StopPrecision};
 use crate::commands::connection_target::Server;
 use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;
@@ -33,24 +28,7 @@ pub enum Command {
     /// Measures how long a task takes from its submission to its end
     Run(Plan),
     /// Measures how long after its deadline a task that does not end by itself is cancelled
-    Ttl(TtlPlan),
-}
-
-/// Options of `tasker bench ttl`.
-#[derive(Debug, Args)]
-pub struct TtlPlan {
-    #[command(flatten)]
-    plan: Plan,
-    /// Measure an isolation level with a Tasker that the command starts on this machine: the end of tasks, and the stop of their work, also
-    /// after a cancellation
-    #[arg(long, value_enum, conflicts_with_all = ["rate", "name", "parameters", "duration"])]
-    level: Option<Level>,
-    /// With --level: the number of tasks that are ended in each way
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "level", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    tasks: u32,
-    /// With --level: keep every core busy with something else
-    #[arg(long, requires = "level")]
-    busy: bool,
+    Ttl(Plan),
 }
 
 /// Options of a measurement.
@@ -85,10 +63,7 @@ impl Command {
         let (kind, plan) = match self {
             Self::Submit(plan) => (BenchmarkKind::Submission, plan),
             Self::Run(plan) => (BenchmarkKind::EndToEnd, plan),
-            Self::Ttl(TtlPlan { plan, level: Some(level), tasks, busy }) => {
-                return plan.run_level(level, tasks, busy).await;
-            }
-            Self::Ttl(TtlPlan { plan, .. }) => (BenchmarkKind::Lateness, plan),
+            Self::Ttl(plan) => (BenchmarkKind::Lateness, plan),
         };
         plan.run(kind, environment).await
     }
@@ -106,15 +81,6 @@ impl Plan {
         self.server.output.print(&report, Report::table, |_| Vec::new())?;
         let is_success = reconciliation.is_as_expected() && measured.errors == 0;
         Ok(if is_success { Exit::Done } else { Exit::Error })
-    }
-
-    async fn run_level(self, level: Level, tasks: u32, is_busy: bool) -> Result<Exit> {
-        let (_, ttl) = BenchmarkKind::Lateness.defaults();
-        let ttl = self.ttl.unwrap_or_else(|| ttl.try_into().expect("a valid default time to live"));
-        let precision = StopPrecision { level, tasks, concurrency: self.concurrency, ttl, is_busy };
-        let report = precision.measure().await?;
-        self.server.output.print(&report, PrecisionReport::table, |_| Vec::new())?;
-        Ok(Exit::Done)
     }
 
     fn load(&self, kind: BenchmarkKind) -> Result<Load> {

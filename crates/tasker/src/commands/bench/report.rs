@@ -39,22 +39,16 @@ pub struct Report<'a> {
 
 /// Percentiles of the measured durations, in milliseconds.
 #[derive(Serialize)]
-pub struct Percentiles {
-    /// The median.
-    pub p50: f64,
-    /// 90 of 100 are at most this.
-    pub p90: f64,
-    /// 99 of 100 are at most this.
-    pub p99: f64,
-    /// 999 of 1000 are at most this.
-    pub p999: f64,
-    /// The largest.
-    pub max: f64,
+struct Percentiles {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
 }
 
 impl Percentiles {
-    /// The percentiles of durations in microseconds.
-    pub fn of(durations: &Histogram<u64>) -> Self {
+    fn of(durations: &Histogram<u64>) -> Self {
         let at = |quantile| millis(durations.value_at_quantile(quantile));
         Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: millis(durations.max()) }
     }
