@@ -66,11 +66,7 @@ impl Reconciliation {
         }
         let end = reason.map_or_else(|| status.as_str(), Reason::as_str);
         *self.ends.entry(end).or_default() += 1;
-        let is_expected = match kind {
-            BenchmarkKind::Lateness => reason == Some(Reason::TtlExpired),
-            BenchmarkKind::Submission | BenchmarkKind::EndToEnd => status == Status::Finished,
-        };
-        self.unexpected += usize::from(!is_expected);
+        self.unexpected += usize::from(!kind.expects(status, reason));
     }
 
     /// Whether every accepted task exists and has ended.
