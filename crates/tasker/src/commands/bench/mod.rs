@@ -1,6 +1,8 @@
 //! `tasker bench`: puts load on a server as a signed-in user, measures, and checks at the end that no task was lost.
 
 pub(crate) mod benchmark_kind;
+pub(crate) mod burst;
+pub(crate) mod burst_report;
 pub(crate) mod busy_cores;
 pub(crate) mod isolation_level;
 pub(crate) mod level_worker;
@@ -8,6 +10,7 @@ pub(crate) mod load;
 pub(crate) mod measured;
 pub(crate) mod own_server;
 pub(crate) mod plan;
+pub(crate) mod probe;
 pub(crate) mod reconciliation;
 pub(crate) mod report;
 
@@ -15,6 +18,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::commands::bench::benchmark_kind::BenchmarkKind;
+use crate::commands::bench::burst::Burst;
 use crate::commands::bench::plan::Plan;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
@@ -29,6 +33,9 @@ pub enum Command {
     /// Measures how long after its deadline a task that does not end by itself is cancelled and its work stops, and how long
     /// a cancellation takes
     Ttl(Plan),
+    /// Measures how long it takes to end many running tasks whose deadlines pass at the same time, and how other requests fare
+    /// meanwhile
+    Burst(Burst),
 }
 
 impl Command {
@@ -38,6 +45,7 @@ impl Command {
             Self::Submit(plan) => (BenchmarkKind::Submission, plan),
             Self::Run(plan) => (BenchmarkKind::EndToEnd, plan),
             Self::Ttl(plan) => (BenchmarkKind::Lateness, plan),
+            Self::Burst(burst) => return burst.run().await,
         };
         plan.run(kind, environment).await
     }

@@ -141,7 +141,7 @@ impl<'a> Report<'a> {
         if let Some(error) = self.last_error {
             let _ = writeln!(text, "the last error: {}", terminal::escape_line(error));
         }
-        text.push_str(&self.reconciliation_line());
+        text.push_str(&self.reconciliation.line());
         if let Some(cancel) = &self.cancel {
             let _ = write!(text, "\n{}", cancel.table());
         }
@@ -157,21 +157,6 @@ impl<'a> Report<'a> {
         let busy =
             if self.busy_cores > 0 { format!(", {} cores busy", self.busy_cores) } else { String::new() };
         format!("{bench} {name}, {load}{busy}, {seconds:.1} s: {per_second:.0} tasks a second\n")
-    }
-
-    fn reconciliation_line(&self) -> String {
-        let Reconciliation { accepted, ends, open, lost, unexpected } = self.reconciliation;
-        let ends = ends.iter().map(|(end, count)| (*count, *end));
-        let parts = ends.chain([(*open, "not ended"), (*lost, "LOST")]);
-        let parts: Vec<String> =
-            parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let mut line = format!("tasks: {accepted} accepted = {}", parts.join(" + "));
-        if !self.complete {
-            line.push_str(": NOT ALL HAVE ENDED");
-        } else if *unexpected > 0 {
-            let _ = write!(line, ": nothing was lost, {unexpected} did not end as expected");
-        }
-        line
     }
 }
 
