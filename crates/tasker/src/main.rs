@@ -25,11 +25,12 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use crate::cli::Tasker;
+use crate::commands::bench::level_worker::operations_in_processes;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 
 fn main() -> ExitCode {
-    if let Some(exit) = worker::run_role() {
+    if let Some(exit) = worker::run_process(operations_in_processes) {
         return exit;
     }
     let ended = run(Tasker::from_arguments());

@@ -27,6 +27,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest interval between two heartbeats, however many results are to be asked about.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The shortest interval before a heartbeat that says that work has stopped: the date of the stop is that of this heartbeat.
+const SHORTEST_INTERVAL_BEFORE_STOPS: Duration = Duration::from_millis(20);
+
 /// How long the Backend holds a heartbeat that stops nothing.
 const HELD: Duration = Duration::from_millis(HELD_MS);
 
@@ -125,18 +128,21 @@ impl HeartbeatSender {
     /// Waits until the next heartbeat is due: after the interval, or sooner if it must ask about an unconfirmed result, or say that work
     /// has stopped.
     async fn pause(&self) {
-        let shortest = SHORTEST_INTERVAL.min(self.interval);
-        sleep(shortest).await;
         let must_ask = async {
+            sleep(SHORTEST_INTERVAL).await;
             match &self.unconfirmed {
                 Some(unconfirmed) => unconfirmed.must_ask().await,
                 None => pending().await,
             }
         };
+        let has_stopped = async {
+            sleep(SHORTEST_INTERVAL_BEFORE_STOPS).await;
+            self.stopped.added().await;
+        };
         tokio::select! {
-            () = sleep(self.interval.saturating_sub(shortest)) => {}
+            () = sleep(self.interval) => {}
             () = must_ask => {}
-            () = self.stopped.added() => {}
+            () = has_stopped => {}
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Ttl;
+use domain::{Reason, Status, TaskList, Ttl};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::kit::test_backend::{on_each_database, on_each_database_with};
+use crate::kit::test_backend::{on_each_database, on_each_database_with, on_each_database_with_set_clock};
+use crate::kit::until::until;
 
 #[tokio::test]
 async fn the_deadline_timer_ends_overdue_tasks_long_before_the_periodic_check() {
@@ -17,7 +19,7 @@ async fn the_deadline_timer_ends_overdue_tasks_long_before_the_periodic_check() 
         worker.claim_by_patch(&claimed_by_patch, "w").await.expect_status(200);
         worker.claim_one(&claimed_by_id, "w").await;
         let claimed_by_type = submit().await;
-        assert_eq!(worker.claim_by_type(uuid::Uuid::new_v4(), "w", "ECHO", 1, 0).await.grants().len(), 1);
+        assert_eq!(worker.claim_by_type(Uuid::new_v4(), "w", "ECHO", 1, 0).await.grants().len(), 1);
         for id in [claimed_by_patch, claimed_by_id, claimed_by_type] {
             let task = user.wait_for_end(&id).await;
             assert_eq!((&task["status"], &task["reason"]), (&json!("CANCELLED"), &json!("TTL_EXPIRED")));
@@ -82,5 +84,39 @@ async fn a_task_that_finished_in_time_stays_finished_after_its_deadline() {
             assert_eq!(user.result(&in_time).await.ok::<Value>(), json!({"result": 1}));
         },
     )
+    .await;
+}
+
+/// The database's clock stands still while the tasks are claimed, so that all have the same deadline.
+#[tokio::test]
+async fn of_ten_thousand_running_tasks_that_expire_together_each_ends_as_expired() {
+    const BATCHES: usize = 10;
+    const BATCH: usize = 1000;
+    let adjust = |settings: &mut backend::Settings| settings.check_period = Duration::from_millis(20);
+    on_each_database_with_set_clock(adjust, async |service| {
+        let (owner, worker) = (Uuid::new_v4(), service.worker());
+        for _ in 0..BATCHES {
+            let ids = service.submit_to_store(owner, "ECHO", BATCH).await;
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let grants = worker.claim_by_ids(Uuid::new_v4(), "w", &ids).await.grants();
+            assert_eq!(grants.len(), BATCH);
+        }
+        assert_eq!(service.store.counts().await.unwrap().running, (BATCHES * BATCH) as u64);
+        service.advance_clock(Ttl::DEFAULT_MAX.duration() + Duration::from_millis(1)).await;
+        until("no task runs", async || service.store.counts().await.unwrap().running == 0).await;
+        let user = service.with_token(service.issuer.token(&owner.to_string(), &["User"]));
+        let (mut ended, mut before) = (0, String::new());
+        loop {
+            let page: TaskList = user.get(&format!("/api/Task/?limit=1000{before}")).await.ok();
+            let Some(last) = page.tasks.last() else { break };
+            before = format!("&before={}", last.id);
+            for task in &page.tasks {
+                let expected = (Status::Cancelled, Some(Reason::TtlExpired));
+                assert_eq!((task.status, task.reason), expected, "{task:?}");
+            }
+            ended += page.tasks.len();
+        }
+        assert_eq!(ended, BATCHES * BATCH);
+    })
     .await;
 }

@@ -10,6 +10,7 @@ mod all_in_one;
 mod allowed_hosts;
 mod backend_failover;
 mod backup;
+mod bench;
 mod bulk_commands;
 mod cancel_latency;
 mod cluster_chaos;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use client::{Client, ClientError, NewTask};
-use domain::{RawJson, Task, TaskId, Ttl, TypeName};
-use hdrhistogram::Histogram;
+use domain::{RawJson, Status, Task, TaskId, Timestamp, Ttl, TypeName};
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::commands::bench::benchmark_kind::BenchmarkKind;
+use crate::commands::bench::measured::{Measured, Sample, TaskOutcome, WorkStop};
 
 /// How many tasks may be in flight when a rate is given. Further tasks are not submitted, and counted as missed.
 const MAX_IN_FLIGHT: usize = 10_000;
@@ -16,14 +16,17 @@ const MAX_IN_FLIGHT: usize = 10_000;
 /// How long after its time to live a task may end before the benchmark gives up waiting for it.
 const END_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// How long after the end of a task its worker may take to say that the work has stopped: longer than it tries to kill a process.
+const STOP_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The pause between two readings of a task whose start or stop is waited for. What is measured are the server's dates.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
 /// The pause after a refused submission, so that a server that refuses at once is not asked ten thousand times a second.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
-/// The largest recorded duration in microseconds: an hour.
-const MAX_DURATION_MICROS: u64 = 3_600_000_000;
-
-/// Significant decimal digits of a recorded duration.
-const DURATION_DIGITS: u8 = 3;
+/// The time to live of a task that is to be cancelled, in milliseconds: it must not end before.
+const TTL_OF_CANCELLED: u64 = 600_000;
 
 /// The tasks to submit, how many, and for how long.
 #[derive(Debug, Clone)]
@@ -40,35 +43,41 @@ pub struct Load {
     pub concurrency: u32,
     /// Tasks a second.
     pub rate: Option<u32>,
-    /// How long tasks are submitted.
-    pub duration: Duration,
+    /// When the load ends.
+    pub length: LoadLength,
 }
 
-/// The results of a load.
-pub struct Measured {
-    /// The ids of accepted tasks.
-    pub accepted: Vec<TaskId>,
-    /// The measured durations, in microseconds.
-    pub durations: Histogram<u64>,
-    /// Submissions refused with 503: try again later.
-    pub refused: u64,
-    /// Requests that failed in any other way.
-    pub errors: u64,
-    /// The last of those errors.
-    pub last_error: Option<String>,
-    /// Tasks not submitted because too many were in flight.
-    pub missed: u64,
-    /// The duration of the load, including the wait for the last tasks.
-    pub took: Duration,
+/// When a load ends.
+#[derive(Debug, Clone, Copy)]
+pub enum LoadLength {
+    /// After this time.
+    Time(Duration),
+    /// After this many submissions.
+    Tasks(u32),
 }
 
-/// The id of one task, if it was accepted, and the measured duration.
-type TaskOutcome = (Option<TaskId>, Result<Duration, ClientError>);
+impl LoadLength {
+    /// Whether another task is to be submitted `elapsed` after the begin, when `submitted` were.
+    fn allows(self, submitted: u32, elapsed: Duration) -> bool {
+        match self {
+            Self::Time(time) => elapsed < time,
+            Self::Tasks(tasks) => submitted < tasks,
+        }
+    }
+}
 
 impl Load {
+    /// The same load, whose tasks are cancelled when they have run for half of their time to live.
+    pub fn with_cancellations(self) -> Self {
+        Self { kind: BenchmarkKind::Cancellation, ..self }
+    }
+
     fn task(&self) -> NewTask<'_> {
-        let (parameters, ttl) = (self.parameters.as_ref(), Some(self.ttl));
-        NewTask { parameters, ttl, ..NewTask::of_type(&self.name) }
+        let ttl = match self.kind {
+            BenchmarkKind::Cancellation => TTL_OF_CANCELLED.try_into().expect("a valid time to live"),
+            BenchmarkKind::Submission | BenchmarkKind::EndToEnd | BenchmarkKind::Lateness => self.ttl,
+        };
+        NewTask { parameters: self.parameters.as_ref(), ttl: Some(ttl), ..NewTask::of_type(&self.name) }
     }
 
     /// Submits one task, to find out whether such tasks are accepted.
@@ -76,7 +85,7 @@ impl Load {
         client.submit_once(&self.task()).await.map(drop)
     }
 
-    /// Submits tasks until the duration is over, then waits for those in flight.
+    /// Submits tasks until the load is over, then waits for those in flight.
     pub async fn run(&self, client: &Client) -> Measured {
         let began = Instant::now();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -92,43 +101,43 @@ impl Load {
 
     /// Submits a task whenever another has ended.
     async fn run_closed_loop(&self, client: &Client, began: Instant, bar: &ProgressBar) -> Measured {
-        let (mut measured, mut in_flight) = (Measured::default(), JoinSet::new());
-        let submit = |in_flight: &mut JoinSet<TaskOutcome>| {
-            let (load, client) = (self.clone(), client.clone());
-            in_flight.spawn(async move { load.measure_task(&client, Instant::now()).await });
-        };
-        for _ in 0..self.concurrency {
-            submit(&mut in_flight);
-        }
-        while let Some(outcome) = in_flight.join_next().await {
-            measured.add(outcome, bar);
-            if began.elapsed() < self.duration {
-                submit(&mut in_flight);
+        let (mut measured, mut in_flight, mut submitted) = (Measured::default(), JoinSet::new(), 0);
+        loop {
+            while in_flight.len() < self.concurrency as usize
+                && self.length.allows(submitted, began.elapsed())
+            {
+                let (load, client) = (self.clone(), client.clone());
+                in_flight.spawn(async move { load.measure_task(&client, Instant::now()).await });
+                submitted += 1;
             }
+            let Some(outcome) = in_flight.join_next().await else { return measured };
+            measured.add(outcome.expect("a task of the load does not panic"));
+            show(bar, &measured);
         }
-        measured
     }
 
     /// Submits tasks at a fixed rate, whatever becomes of those before.
     async fn run_open_loop(&self, client: &Client, rate: u32, began: Instant, bar: &ProgressBar) -> Measured {
-        let (mut measured, mut in_flight) = (Measured::default(), JoinSet::new());
+        let (mut measured, mut in_flight, mut submitted) = (Measured::default(), JoinSet::new(), 0);
         let interval = Duration::from_secs(1) / rate;
         let mut scheduled = began;
-        while scheduled < began + self.duration {
+        while self.length.allows(submitted, scheduled - began) {
             tokio::time::sleep_until(scheduled.into()).await;
             while let Some(outcome) = in_flight.try_join_next() {
-                measured.add(outcome, bar);
+                measured.add(outcome.expect("a task of the load does not panic"));
             }
+            show(bar, &measured);
             if in_flight.len() < MAX_IN_FLIGHT {
                 let (load, client) = (self.clone(), client.clone());
                 in_flight.spawn(async move { load.measure_task(&client, scheduled).await });
             } else {
                 measured.missed += 1;
             }
+            submitted += 1;
             scheduled += interval;
         }
         while let Some(outcome) = in_flight.join_next().await {
-            measured.add(outcome, bar);
+            measured.add(outcome.expect("a task of the load does not panic"));
         }
         measured
     }
@@ -142,55 +151,78 @@ impl Load {
                 return (None, Err(error));
             }
         };
-        let duration = match self.kind {
-            BenchmarkKind::Submission => Ok(scheduled.elapsed()),
-            BenchmarkKind::EndToEnd => self.wait_for_end(client, id).await.map(|_| scheduled.elapsed()),
-            BenchmarkKind::Lateness => self.wait_for_end(client, id).await.map(|task| lateness(&task)),
+        let since_scheduled = || Some(Sample { duration: scheduled.elapsed(), stop: WorkStop::NotMeasured });
+        let sample = match self.kind {
+            BenchmarkKind::Submission => Ok(since_scheduled()),
+            BenchmarkKind::EndToEnd => self.wait_for_end(client, id).await.map(|_| since_scheduled()),
+            BenchmarkKind::Lateness => self.measure_lateness(client, id).await,
+            BenchmarkKind::Cancellation => self.measure_cancellation(client, id).await,
         };
-        (Some(id), duration)
+        (Some(id), sample)
     }
 
     async fn wait_for_end(&self, client: &Client, id: TaskId) -> Result<Task, ClientError> {
         client.wait(id, END_TIMEOUT + Duration::from_millis(self.ttl.millis())).await
     }
-}
 
-/// How long after its deadline a task ended, by the server's dates, which have milliseconds.
-fn lateness(task: &Task) -> Duration {
-    let late = task.end_date.zip(task.deadline).map_or(0, |(end, deadline)| end.micros_since(deadline));
-    Duration::from_micros(u64::try_from(late).unwrap_or(0))
-}
+    /// How long after its deadline the task ended, and its work stopped, by the server's dates, which have milliseconds.
+    async fn measure_lateness(&self, client: &Client, id: TaskId) -> Result<Option<Sample>, ClientError> {
+        let task = self.wait_for_end(client, id).await?;
+        let Some((end, deadline)) = task.end_date.zip(task.deadline) else { return Ok(None) };
+        let stop = match wait_for_stop(client, id).await? {
+            Some(stopped) => WorkStop::After(between(deadline, stopped)),
+            None => WorkStop::Unknown,
+        };
+        Ok(Some(Sample { duration: between(deadline, end), stop }))
+    }
 
-impl Default for Measured {
-    fn default() -> Self {
-        let durations = Histogram::new_with_bounds(1, MAX_DURATION_MICROS, DURATION_DIGITS);
-        Self {
-            accepted: Vec::new(),
-            durations: durations.expect("valid bounds"),
-            refused: 0,
-            errors: 0,
-            last_error: None,
-            missed: 0,
-            took: Duration::ZERO,
+    /// How long the request to cancel the running task took, and how long after the request its work stopped: no two clocks are
+    /// compared, so the time of the answer's way back is part of both.
+    async fn measure_cancellation(&self, client: &Client, id: TaskId) -> Result<Option<Sample>, ClientError> {
+        let task = poll(client, id, END_TIMEOUT, |task| task.status != Status::Created).await?;
+        if task.status != Status::Running {
+            return Ok(None);
         }
+        // Its program has started by then.
+        tokio::time::sleep(Duration::from_millis(self.ttl.millis()) / 2).await;
+        let requested = Instant::now();
+        let cancelled = client.cancel(id).await?;
+        let duration = requested.elapsed();
+        let stop = match cancelled.end_date.zip(wait_for_stop(client, id).await?) {
+            Some((end, stopped)) => WorkStop::After(duration + between(end, stopped)),
+            None => WorkStop::Unknown,
+        };
+        Ok(Some(Sample { duration, stop }))
     }
 }
 
-impl Measured {
-    fn add(&mut self, outcome: Result<TaskOutcome, JoinError>, bar: &ProgressBar) {
-        let (id, duration) = outcome.expect("a task of the load does not panic");
-        self.accepted.extend(id);
-        bar.set_message(format!("{} tasks", self.accepted.len()));
-        match duration {
-            Ok(duration) => {
-                let micros = u64::try_from(duration.as_micros()).unwrap_or(MAX_DURATION_MICROS);
-                self.durations.saturating_record(micros.clamp(1, MAX_DURATION_MICROS));
-            }
-            Err(error) if error.problem().is_some_and(|problem| problem.status == 503) => self.refused += 1,
-            Err(error) => {
-                self.errors += 1;
-                self.last_error = Some(telemetry::error_chain(&error));
-            }
+/// When the work of the ended task has stopped; `None` if the server is not told in time.
+async fn wait_for_stop(client: &Client, id: TaskId) -> Result<Option<Timestamp>, ClientError> {
+    Ok(poll(client, id, STOP_TIMEOUT, |task| task.stopped_date.is_some()).await?.stopped_date)
+}
+
+/// The task as soon as it fulfils `condition`, or after `limit`.
+async fn poll(
+    client: &Client,
+    id: TaskId,
+    limit: Duration,
+    condition: impl Fn(&Task) -> bool,
+) -> Result<Task, ClientError> {
+    let began = Instant::now();
+    loop {
+        let task = client.get(id).await?;
+        if condition(&task) || began.elapsed() > limit {
+            return Ok(task);
         }
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
+}
+
+/// The time from `start` to `end`; none if `end` is earlier.
+fn between(start: Timestamp, end: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(end.micros_since(start)).unwrap_or(0))
+}
+
+fn show(bar: &ProgressBar, measured: &Measured) {
+    bar.set_message(format!("{} tasks", measured.accepted.len()));
 }

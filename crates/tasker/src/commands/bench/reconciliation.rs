@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use client::Client;
-use domain::{Reason, Status, TaskId};
+use domain::{Reason, Status, Task, TaskId, Timestamp};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -31,26 +31,52 @@ pub struct Reconciliation {
     pub unexpected: usize,
 }
 
+/// How a task is after the wait for its end.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskEnd {
+    /// Its status.
+    pub status: Status,
+    /// Why it was cancelled.
+    pub reason: Option<Reason>,
+    /// Its deadline.
+    pub deadline: Option<Timestamp>,
+    /// When it ended.
+    pub end: Option<Timestamp>,
+}
+
+impl TaskEnd {
+    fn of(task: &Task) -> Self {
+        Self { status: task.status, reason: task.reason, deadline: task.deadline, end: task.end_date }
+    }
+}
+
+/// Waits for the end of each task; `None` where a task does not exist or cannot be read.
+pub async fn wait_for_ends(client: &Client, ids: &[TaskId]) -> Vec<Option<TaskEnd>> {
+    let mut checks = JoinSet::new();
+    for chunk in ids.chunks(ids.len().div_ceil(CONCURRENCY).max(1)) {
+        let (client, ids) = (client.clone(), chunk.to_vec());
+        checks.spawn(async move {
+            let mut ends = Vec::new();
+            for id in ids {
+                ends.push(client.wait(id, END_TIMEOUT).await.ok().as_ref().map(TaskEnd::of));
+            }
+            ends
+        });
+    }
+    checks.join_all().await.concat()
+}
+
 impl Reconciliation {
     /// Waits for the end of each accepted task and counts the ends.
     pub async fn check(client: &Client, accepted: &[TaskId], kind: BenchmarkKind) -> Self {
-        let mut reconciliation = Self { accepted: accepted.len(), ..Self::default() };
-        let mut checks = JoinSet::new();
-        for chunk in accepted.chunks(accepted.len().div_ceil(CONCURRENCY).max(1)) {
-            let (client, ids) = (client.clone(), chunk.to_vec());
-            checks.spawn(async move {
-                let mut ends = Vec::new();
-                for id in ids {
-                    let task = client.wait(id, END_TIMEOUT).await.ok();
-                    ends.push(task.map(|task| (task.status, task.reason)));
-                }
-                ends
-            });
-        }
-        while let Some(ends) = checks.join_next().await {
-            for end in ends.expect("a check does not panic") {
-                reconciliation.add(end, kind);
-            }
+        Self::of(&wait_for_ends(client, accepted).await, kind)
+    }
+
+    /// Counts the ends of accepted tasks.
+    pub fn of(ends: &[Option<TaskEnd>], kind: BenchmarkKind) -> Self {
+        let mut reconciliation = Self { accepted: ends.len(), ..Self::default() };
+        for end in ends {
+            reconciliation.add(end.map(|end| (end.status, end.reason)), kind);
         }
         reconciliation
     }
@@ -66,16 +92,27 @@ impl Reconciliation {
         }
         let end = reason.map_or_else(|| status.as_str(), Reason::as_str);
         *self.ends.entry(end).or_default() += 1;
-        let is_expected = match kind {
-            BenchmarkKind::Lateness => reason == Some(Reason::TtlExpired),
-            BenchmarkKind::Submission | BenchmarkKind::EndToEnd => status == Status::Finished,
-        };
-        self.unexpected += usize::from(!is_expected);
+        self.unexpected += usize::from(!kind.expects(status, reason));
     }
 
     /// Whether every accepted task exists and has ended.
     pub fn is_complete(&self) -> bool {
         self.open == 0 && self.lost == 0
+    }
+
+    /// The counts as a line of text.
+    pub fn line(&self) -> String {
+        let Self { accepted, ends, open, lost, unexpected } = self;
+        let ends = ends.iter().map(|(end, count)| (*count, *end));
+        let parts = ends.chain([(*open, "not ended"), (*lost, "LOST")]);
+        let parts: Vec<String> =
+            parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let verdict = match unexpected {
+            _ if !self.is_complete() => ": NOT ALL HAVE ENDED".to_owned(),
+            0 => String::new(),
+            unexpected => format!(": nothing was lost, {unexpected} did not end as expected"),
+        };
+        format!("tasks: {accepted} accepted = {}{verdict}", parts.join(" + "))
     }
 
     /// Whether every accepted task exists and has ended as expected.
