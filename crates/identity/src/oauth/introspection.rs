@@ -75,6 +75,11 @@ pub(crate) struct Introspection {
     responses((status = 200, body = Introspection, description = "What is known of the token"),
         (status = 400, body = OAuthError, description = "The request is invalid"),
         (status = 401, body = OAuthError, description = "The client is unknown, has no secret, or its secret is wrong"),
+        (status = 403, body = OAuthError, description = "A browser sent the request from a page of another site"),
+        (status = 413, body = OAuthError, description = "The form is too large"),
+        (status = 415, body = OAuthError, description = "The body is not a form, or its `Content-Encoding` is neither gzip nor identity"),
+        (status = 429, body = OAuthError, description = "Too many attempts came from this address"),
+        (status = 503, body = OAuthError, description = "The database is unavailable"),
         (status = "default", body = OAuthError, description = "Any other error")))]
 pub(crate) async fn inspect(
     State(app): State<Arc<App>>,
