@@ -40,9 +40,14 @@ pub(crate) fn run() -> io::Result<()> {
     // A program that gained the rights of another user could not be killed.
     set_no_new_privs(true)?;
     let mut supervisor = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some(launch) = read_launch(&mut supervisor)? else { return Ok(()) };
+    let Some((launch, requests)) = read_launch(&mut supervisor)? else { return Ok(()) };
     let event = match start(&launch) {
-        Ok(program) => wait_for(&program, &mut supervisor)?,
+        Ok(program) => {
+            if requests.contains(&TERMINATE) {
+                kill_process_group(Pid::from_child(&program), Signal::TERM).ok();
+            }
+            wait_for(&program, &mut supervisor)?
+        }
         Err(error) => Some(InitEvent::NotStarted(error.to_string())),
     };
     if let Some(event) = event {
@@ -54,13 +59,14 @@ pub(crate) fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// The first line of the supervisor; `None` if it has ended.
-fn read_launch(supervisor: &mut File) -> io::Result<Option<InitLaunch>> {
+/// The first line of the supervisor, and the requests that were read together with it; `None` if it has ended.
+fn read_launch(supervisor: &mut File) -> io::Result<Option<(InitLaunch, Vec<u8>)>> {
     let mut lines = LineBuffer::default();
     let mut chunk = [0; 4096];
     loop {
         if let Some(line) = lines.next_line() {
-            return serde_json::from_slice(&line).map(Some).map_err(io::Error::other);
+            let launch = serde_json::from_slice(&line).map_err(io::Error::other)?;
+            return Ok(Some((launch, lines.take_rest())));
         }
         match supervisor.read(&mut chunk)? {
             0 => return Ok(None),

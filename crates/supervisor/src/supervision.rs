@@ -115,6 +115,9 @@ impl<'a> Supervision<'a> {
 
     /// Waits for the end of the program, kills what it leaves, and says how it ended.
     fn run(&mut self, worker: &mut WorkerConnection) -> io::Result<Ended> {
+        if worker.take_request() == Some(WorkerRequest::Stop) {
+            self.terminate(EndReason::Stopped);
+        }
         let own = loop {
             if let Some(reason) = self.due_end() {
                 break reason;

@@ -74,8 +74,13 @@ impl WorkerConnection {
         if self.read()? == 0 {
             return Ok(Some(WorkerRequest::Gone));
         }
+        Ok(self.take_request())
+    }
+
+    /// What the worker has said that was read already: a request may be read together with the program.
+    pub(crate) fn take_request(&mut self) -> Option<WorkerRequest> {
         let line = self.lines.next_line();
-        Ok(line.filter(|line| line == STOP.as_bytes()).map(|_| WorkerRequest::Stop))
+        line.filter(|line| line == STOP.as_bytes()).map(|_| WorkerRequest::Stop)
     }
 
     fn read(&mut self) -> io::Result<usize> {

@@ -19,6 +19,7 @@ mod connection_limits;
 mod deadline_lateness;
 mod dependency_kill;
 mod doctor;
+mod early_cancellation;
 mod end_to_end;
 mod every_setting;
 mod example_operations;

@@ -56,8 +56,8 @@ impl Burst {
     /// Runs the measurement and prints its report.
     pub async fn run(self) -> Result<Exit> {
         let server = OwnServer::start(&self.set).await?;
-        let report = self.measure(&server.user()?, &server.worker()?).await?;
-        server.stop().await?;
+        let (user, worker) = (server.user()?, server.worker()?);
+        let report = server.run(self.measure(&user, &worker)).await?;
         match self.output {
             ReportFormat::Table => terminal::print_line(&report.table())?,
             ReportFormat::Json => terminal::print_line(&serde_json::to_string(&report)?)?,

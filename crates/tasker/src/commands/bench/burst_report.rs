@@ -37,7 +37,9 @@ struct RequestTimes {
     before: Percentiles,
     /// While they were ended.
     during: Percentiles,
-    /// The 99th percentile of the latter, divided by that of the former.
+    /// The median of the latter, divided by that of the former.
+    ratio_p50: f64,
+    /// The same of the 99th percentiles.
     ratio_p99: f64,
 }
 
@@ -46,8 +48,8 @@ impl RequestTimes {
     fn of(probe: &Probe, start: Instant, end: Instant) -> Self {
         let (before, during) = (probe.before(start), probe.during(start, end));
         let (before, during) = (Percentiles::of(&before), Percentiles::of(&during));
-        let ratio_p99 = during.p99 / before.p99;
-        Self { before, during, ratio_p99 }
+        let (ratio_p50, ratio_p99) = (during.p50 / before.p50, during.p99 / before.p99);
+        Self { before, during, ratio_p50, ratio_p99 }
     }
 }
 
@@ -93,9 +95,10 @@ impl BurstReport {
         );
         let _ = writeln!(text, "{}, ms: {times}", BenchmarkKind::Lateness.description());
         for (what, requests) in [("reading a task", &self.reads), ("submission", &self.submissions)] {
-            let RequestTimes { before, during, ratio_p99 } = requests;
+            let RequestTimes { before, during, ratio_p50, ratio_p99 } = requests;
             let _ = writeln!(text, "{what}, before, ms: {before}");
-            let _ = writeln!(text, "{what}, meanwhile, ms: {during}; p99 is {ratio_p99:.1} times as long");
+            let _ = writeln!(text, "{what}, meanwhile, ms: {during}");
+            let _ = writeln!(text, "{what}, times as long: p50 {ratio_p50:.1}, p99 {ratio_p99:.1}");
         }
         text + &self.reconciliation.line()
     }

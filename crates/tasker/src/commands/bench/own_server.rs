@@ -1,15 +1,17 @@
 //! A server of the benchmark's own: a `tasker up` in a temporary directory, in which the benchmark may be a worker.
 
+use std::env;
 use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use client::{Client, Credentials, Settings};
 use rand::distr::{Alphanumeric, SampleString};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::data_dir::{ACCOUNT, Addresses, DEFAULT_DATA_DIR, DataDir};
 use crate::private_file;
@@ -21,12 +23,12 @@ const CLIENT_ID: &str = "bench";
 const SECRET_FILE: &str = "bench.secret";
 
 /// The settings of the server.
-const SETTINGS: &str = "
+const SETTINGS: &str = r#"
 [[identity.clients]]
-id = \"bench\"
-secret_file = \"bench.secret\"
-roles = [\"User\", \"Worker\"]
-";
+id = "bench"
+secret_file = "bench.secret"
+roles = ["User", "Worker"]
+"#;
 
 /// A running `tasker up`, whose directory is removed when this is dropped.
 pub struct OwnServer {
@@ -44,7 +46,8 @@ impl OwnServer {
     ///
     /// If it does not start. It says why on standard error.
     pub async fn start(settings: &[String]) -> Result<Self> {
-        let directory = TempDir::new().context("no temporary directory can be created")?;
+        let directory = tempfile::Builder::new().prefix("tasker-bench-").tempdir();
+        let directory = directory.context("no temporary directory can be created")?;
         let secret = Alphanumeric.sample_string(&mut rand::rng(), 43);
         private_file::write(&directory.path().join(SECRET_FILE), &secret)?;
         private_file::write(&directory.path().join("tasker.toml"), SETTINGS)?;
@@ -83,8 +86,24 @@ impl OwnServer {
         Ok(Client::new(Settings { backends: vec![self.addresses.backend.clone()], credentials, ca: None })?)
     }
 
-    /// Stops it and waits for its end.
-    pub async fn stop(mut self) -> Result<()> {
+    /// Runs a measurement to its end, or until this process is told to stop; then stops the server.
+    ///
+    /// # Errors
+    ///
+    /// If the measurement fails or is interrupted, or the server cannot be stopped.
+    pub async fn run<T>(self, measurement: impl Future<Output = Result<T>>) -> Result<T> {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let measured = tokio::select! {
+            measured = measurement => measured,
+            _ = interrupt.recv() => Err(anyhow!("the benchmark was interrupted")),
+            _ = terminate.recv() => Err(anyhow!("the benchmark was interrupted")),
+        };
+        self.stop().await?;
+        measured
+    }
+
+    async fn stop(mut self) -> Result<()> {
         let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(id) = id {
             kill_process(id, Signal::TERM)?;
@@ -96,7 +115,7 @@ impl OwnServer {
 
 /// Starts the program of this process as a `tasker up`. It is killed if this process drops it.
 fn spawn(directory: &Path, settings: &[String]) -> std::io::Result<Child> {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(env::current_exe()?);
     command.args(["up", "--backend-addr", "127.0.0.1:0", "--identity-addr", "127.0.0.1:0"]);
     command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     command.current_dir(directory).env_clear();

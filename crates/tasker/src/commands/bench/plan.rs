@@ -69,13 +69,16 @@ impl Plan {
             return self.measure(&client, load).await;
         };
         let server = OwnServer::start(&self.set).await?;
+        let (user, worker) = (server.user()?, server.worker()?);
         let slots = NonZeroU32::new(self.concurrency).expect("at least one task at a time");
-        let worker = LevelWorker::start(server.worker()?, level, kind.is_endless(), slots).await?;
-        let load = self.load(kind, Some(worker.name.clone()))?;
-        let exit = self.measure(&server.user()?, load).await?;
-        worker.stop().await?;
-        server.stop().await?;
-        Ok(exit)
+        let measurement = async {
+            let worker = LevelWorker::start(worker, level, kind.is_endless(), slots).await?;
+            let load = self.load(kind, Some(worker.name.clone()))?;
+            let exit = self.measure(&user, load).await?;
+            worker.stop().await?;
+            Ok(exit)
+        };
+        server.run(measurement).await
     }
 
     /// Runs the load, and once more with cancellations if it is one of tasks that do not end by themselves.
