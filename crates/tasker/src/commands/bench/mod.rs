@@ -45,7 +45,7 @@ impl Command {
             Self::Submit(plan) => (BenchmarkKind::Submission, plan),
             Self::Run(plan) => (BenchmarkKind::EndToEnd, plan),
             Self::Ttl(plan) => (BenchmarkKind::Lateness, plan),
-            Self::Burst(burst) => return burst.run().await,
+            Self::Burst(burst) => return Box::pin(burst.run()).await,
         };
         plan.run(kind, environment).await
     }
