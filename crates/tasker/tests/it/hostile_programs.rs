@@ -138,6 +138,8 @@ async fn stops_everything_at_the_deadline(means: &str) {
     let hostile = HostileWorker::start(means).await;
     let ids = hostile.submit_all(20_000).await;
     for id in ids {
+        // The worker may say that the work has stopped before the Backend has ended the task.
+        hostile.user.wait_until_ended(id).await;
         let task = hostile.wait_until_stopped(id).await;
         assert_eq!(task.reason, Some(Reason::TtlExpired), "{means}: {task:?}");
     }

@@ -57,7 +57,7 @@ impl Burst {
     pub async fn run(self) -> Result<Exit> {
         let server = OwnServer::start(&self.set).await?;
         let (user, worker) = (server.user()?, server.worker()?);
-        let report = server.run(self.measure(&user, &worker)).await?;
+        let report = server.run(Box::pin(self.measure(&user, &worker))).await?;
         match self.output {
             ReportFormat::Table => terminal::print_line(&report.table())?,
             ReportFormat::Json => terminal::print_line(&serde_json::to_string(&report)?)?,

@@ -32,12 +32,12 @@ impl Probe {
     /// If a request fails.
     pub async fn run(
         stop: CancellationToken,
-        send: impl AsyncFn() -> Result<(), ClientError>,
+        request: impl AsyncFn() -> Result<(), ClientError>,
     ) -> Result<Self, ClientError> {
         let mut probe = Self::default();
         while !stop.is_cancelled() {
             let sent = Instant::now();
-            send().await?;
+            request().await?;
             probe.requests.push(AnsweredRequest { sent, took: sent.elapsed() });
             tokio::time::sleep(PAUSE).await;
         }

@@ -1,6 +1,7 @@
 //! The reconciliation at the end of a benchmark: every accepted task exists, and has ended as expected.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use client::Client;
@@ -111,7 +112,7 @@ impl Reconciliation {
         if !self.is_complete() {
             line.push_str(": NOT ALL HAVE ENDED");
         } else if *unexpected > 0 {
-            line.push_str(&format!(": nothing was lost, {unexpected} did not end as expected"));
+            let _ = write!(line, ": nothing was lost, {unexpected} did not end as expected");
         }
         line
     }
