@@ -21,6 +21,9 @@ use crate::commands::task::{parameters, ttl};
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
 
+/// How long a task of a level runs that is not to end by itself, in milliseconds.
+const ENDLESS_MS: u64 = 86_400_000;
+
 /// Options of a measurement.
 #[derive(Debug, Args)]
 pub struct Plan {
@@ -109,11 +112,11 @@ impl Plan {
     fn load(&self, kind: BenchmarkKind, level_type: Option<TypeName>) -> Result<Load> {
         let (default_name, default_ttl) = kind.defaults();
         let ttl = self.ttl.unwrap_or_else(|| default_ttl.try_into().expect("a valid default time to live"));
-        let run_ms = if kind.is_endless() { ttl.millis().saturating_mul(10) } else { 0 };
+        let run_ms = ttl.millis().saturating_mul(10);
         let json = |text| Some(RawJson::parse(text).expect("valid JSON"));
         let parameters = match (&self.parameters, &level_type) {
             (Some(argument), _) => Some(parameters::read(argument)?),
-            (None, Some(_)) => json(run_ms.to_string()),
+            (None, Some(_)) => json(if kind.is_endless() { ENDLESS_MS } else { 0 }.to_string()),
             (None, None) if kind.is_endless() && self.name.is_none() => {
                 json(format!(r#"{{"ms": {run_ms}}}"#))
             }
