@@ -22,6 +22,8 @@ use crate::kit::tasker_up::{TaskerUp, UP_ON_FREE_PORTS};
 /// G9: nothing is left once a task shows when its work has stopped, and it does show it.
 async fn assert_all_stops_at_the_deadline(hostile: &HostileWorker) {
     for id in hostile.submit_all(20_000).await {
+        // The worker may say that the work has stopped before the Backend has ended the task.
+        hostile.user.wait_until_ended(id).await;
         let task = hostile.wait_until_stopped(id).await;
         assert_eq!(task.reason, Some(Reason::TtlExpired), "{task:?}");
     }
