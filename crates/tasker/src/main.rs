@@ -21,6 +21,7 @@ mod terminal;
 mod text_file;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 
@@ -28,6 +29,9 @@ use crate::cli::Tasker;
 use crate::commands::bench::level_worker::operations_in_processes;
 use crate::config::environment::Environment;
 use crate::exit_code::Exit;
+
+/// How long blocking calls may delay the end of the process.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     if let Some(exit) = worker::run_process(operations_in_processes) {
@@ -48,7 +52,7 @@ fn run(command: Tasker) -> anyhow::Result<Exit> {
     let environment = Environment::read()?;
     let runtime = Builder::new_multi_thread().enable_all().thread_name("tasker-runtime").build()?;
     let ended = runtime.block_on(command.run(&environment));
-    // Background tasks and blocking calls that still run are cut off: `run` has waited for all that matters.
-    runtime.shutdown_background();
+    // Background tasks are dropped, and with them what they hold is cleaned up. Blocking calls that do not end are cut off.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }

@@ -81,9 +81,10 @@ async fn no_process_is_left_when_the_worker_and_its_supervisors_are_killed_at_on
         let mut left = [attempt_directories(temporary.path()), hostile.control_groups()].concat();
         left.retain(|path| !of_living.contains(path));
         assert!(left.len() >= PROGRAMS.len(), "{means}");
-        let supervisors = hostile.supervisors();
-        signal_all("STOP", &supervisors);
-        signal_all("KILL", &[supervisors, vec![hostile.up.process().id().to_string()]].concat());
+        // Whoever is stopped does not see the others end.
+        let all = [hostile.supervisors(), vec![hostile.up.process().id().to_string()]].concat();
+        signal_all("STOP", &all);
+        signal_all("KILL", &all);
         wait_until(&format!("{means}: nothing is left"), async || marked(&hostile.mark).is_empty()).await;
         assert!(left.iter().any(|path| path.exists()), "{means}: nobody has removed the directories");
         let _next = HostileWorker::start(means, temporary.path()).await;
@@ -107,8 +108,9 @@ async fn a_program_that_has_survived_all_processes_of_tasker_is_killed_by_the_ne
         let supervisors = hostile.supervisors();
         let init = children_of(&supervisors, "__supervisor-init$");
         assert_eq!(init.len(), 1, "{means}");
-        signal_all("STOP", &[supervisors.clone(), init.clone()].concat());
-        signal_all("KILL", &[init, supervisors, vec![hostile.up.process().id().to_string()]].concat());
+        let all = [init, supervisors, vec![hostile.up.process().id().to_string()]].concat();
+        signal_all("STOP", &all);
+        signal_all("KILL", &all);
         assert!(!marked(&hostile.mark).is_empty(), "{means}: nobody has killed the program");
         let _next = HostileWorker::start(means, temporary.path()).await;
         wait_until(&format!("{means}: nothing is left"), async || marked(&hostile.mark).is_empty()).await;
