@@ -59,6 +59,11 @@ impl StopMeans {
     pub fn has_namespace(&self) -> bool {
         self.has_namespace
     }
+
+    /// Whether no program can leave the processes that are killed, even if its supervisor and its init process were killed.
+    pub fn contains_programs(&self) -> bool {
+        self.has_cgroup() || self.has_namespace
+    }
 }
 
 impl fmt::Display for StopMeans {

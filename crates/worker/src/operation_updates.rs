@@ -48,7 +48,7 @@ impl OperationUpdates {
     }
 
     fn replace(&self, operations: Arc<Operations>) {
-        operations.stop_means();
+        operations.prepare_supervision();
         operations.types().iter().for_each(metrics::start_counters);
         let difference = Difference::between(&self.operations.current(), &operations);
         self.operations.replace(operations);

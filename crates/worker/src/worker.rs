@@ -140,8 +140,7 @@ impl Worker {
         if !register_operations(&self.client, &self.operations, &outage_log, &stop).await? {
             return Ok(());
         }
-        // Before tasks are taken, since it starts processes.
-        self.operations.stop_means();
+        self.operations.prepare_supervision();
         let instance = InstanceId::random();
         let (running, stopped) = (RunningTasks::default(), StoppedWork::default());
         let (client, broker) = (self.client.clone(), self.broker.clone());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
@@ -82,11 +83,14 @@ impl IdentityClient {
         struct Discovery {
             issuer: String,
         }
+        self.discovery().await.map(|Discovery { issuer }| issuer)
+    }
+
+    /// What Identity says of itself (OpenID Connect Discovery 1.0, 4).
+    pub(super) async fn discovery<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         let url = self.url_of(&[".well-known", "openid-configuration"]);
-        let response = transport::send(self.http.get(url), MAX_IDENTITY_RESPONSE_BYTES)
-            .await
-            .and_then(Response::or_token_error)?;
-        response.read().map(|Discovery { issuer }| issuer)
+        let response = transport::send(self.http.get(url), MAX_IDENTITY_RESPONSE_BYTES).await;
+        response.and_then(Response::or_token_error)?.read()
     }
 
     /// The account of `token`; fails if the token is no longer valid.

@@ -152,9 +152,7 @@ impl DeviceCodes {
 impl IdentityClient {
     /// Asks the provider where it does what.
     pub async fn provider(&self) -> Result<Provider, ClientError> {
-        let url = self.url_of(&[".well-known", "openid-configuration"]);
-        let response = transport::send(self.http.get(url), MAX_IDENTITY_RESPONSE_BYTES).await;
-        response.and_then(Response::or_token_error)?.read()
+        self.discovery().await
     }
 
     /// Exchanges the code of a sign-in in a browser.

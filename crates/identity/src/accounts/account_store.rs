@@ -112,6 +112,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Whether tokens of this generation are valid, as far as the account is concerned.
+    pub(crate) const fn accepts_tokens_of(&self, generation: i64) -> bool {
+        !self.is_disabled && self.token_generation == generation
+    }
+
     /// The account as an administrator who acts; `None` if it has not the role.
     pub(crate) fn acting_admin(&self) -> Option<ActingAdmin> {
         (self.role == Role::Admin).then_some(ActingAdmin { id: self.id, generation: self.token_generation })

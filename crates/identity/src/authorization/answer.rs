@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 
+use crate::clients::redirect_uri;
 use crate::error::ServiceFailure;
 use crate::pages::error::PageError;
 use crate::pages::render::redirect;
@@ -62,14 +63,9 @@ impl Destination {
 
     /// The address with the parameters of an answer, the state and the issuer.
     pub(crate) fn with(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(parameters);
-        if let Some(state) = &self.state {
-            query.append_pair("state", state);
-        }
-        query.append_pair("iss", issuer);
-        let separator = if self.redirect_uri.contains('?') { '&' } else { '?' };
-        format!("{}{separator}{}", self.redirect_uri, query.finish())
+        let state = self.state.as_deref().map(|state| ("state", state));
+        let parameters = parameters.iter().copied().chain(state).chain([("iss", issuer)]);
+        redirect_uri::with_parameters(&self.redirect_uri, parameters)
     }
 }
 

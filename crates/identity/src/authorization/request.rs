@@ -2,7 +2,6 @@
 
 use crate::authorization::answer::{Destination, ErrorCode, Refusal};
 use crate::clients::client::{Client, GrantType};
-use crate::clients::redirect_uri;
 use crate::clients::registry::ClientRegistry;
 use crate::form_body::Form;
 use crate::oauth::pkce;
@@ -37,10 +36,9 @@ impl<'a> AuthorizationRequest<'a> {
         let client = parameters.value("client_id").and_then(|id| clients.find(id));
         let client = client.ok_or(Refusal::Page(PageError::UnknownClient))?;
         let uri = parameters.value("redirect_uri");
-        let is_registered = |uri: &&str| {
-            client.redirect_uris.iter().any(|registered| redirect_uri::is_registered(registered, uri))
-        };
-        let uri = uri.filter(is_registered).ok_or(Refusal::Page(PageError::UnknownRedirectUri))?;
+        let uri = uri
+            .filter(|uri| client.has_redirect_uri(uri))
+            .ok_or(Refusal::Page(PageError::UnknownRedirectUri))?;
         let destination =
             Destination { redirect_uri: uri.to_owned(), state: parameters.value("state").map(str::to_owned) };
         match Self::parse_rest(parameters, client, &destination) {

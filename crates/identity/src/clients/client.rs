@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::clients::redirect_uri;
 use crate::role::Role;
 use crate::scope::Scope;
 
@@ -93,6 +94,16 @@ impl Client {
     /// Whether it may get tokens in this way.
     pub(crate) fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
+    }
+
+    /// Whether people may be sent back to this address with a code.
+    pub(crate) fn has_redirect_uri(&self, uri: &str) -> bool {
+        redirect_uri::is_any_registered(&self.redirect_uris, uri)
+    }
+
+    /// Whether people may be sent back to this address after they have signed out.
+    pub(crate) fn has_post_logout_redirect_uri(&self, uri: &str) -> bool {
+        redirect_uri::is_any_registered(&self.post_logout_redirect_uris, uri)
     }
 
     /// Whether it has a secret.

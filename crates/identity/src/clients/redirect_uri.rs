@@ -31,10 +31,25 @@ pub(crate) fn check(uri: &str) -> Result<(), InvalidRedirectUri> {
     }
 }
 
+/// Whether the URI of a request is one of the `registered` ones.
+pub(crate) fn is_any_registered(registered: &[String], requested: &str) -> bool {
+    registered.iter().any(|registered| is_registered(registered, requested))
+}
+
 /// Whether the URI of a request is the `registered` one: byte for byte, but for the port of a loopback address.
-pub(crate) fn is_registered(registered: &str, requested: &str) -> bool {
+fn is_registered(registered: &str, requested: &str) -> bool {
     registered == requested
         || loopback_parts(registered).is_some_and(|parts| Some(parts) == loopback_parts(requested))
+}
+
+/// A URI with further parameters in its query.
+pub(crate) fn with_parameters<'a>(
+    uri: &str,
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{separator}{query}")
 }
 
 /// The origin of a URI, as a Content Security Policy names it; only the scheme of one that has no host.

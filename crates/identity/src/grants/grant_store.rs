@@ -36,10 +36,21 @@ returning id, account, client, scopes, token_generation, authenticated_at, redir
 
 const END_BY_CODE: &str = "update client_grant set ended_at = $2 where code_digest = $1 and ended_at is null";
 
-const FIND: &str = "\
+macro_rules! find {
+    ($further_condition:literal) => {
+        concat!(
+            "\
 select id, account, client, scopes, token_generation, authenticated_at, redirect_uri, code_challenge, nonce, started_at
 from client_grant
-where id = $1 and redeemed_at is not null and ended_at is null and started_at > $2 and last_used_at > $3";
+where id = $1 and redeemed_at is not null and ended_at is null and started_at > $2 and last_used_at > $3",
+            $further_condition
+        )
+    };
+}
+
+const FIND: &str = find!("");
+
+const FIND_CURRENT: &str = find!(" and refresh_digest = $4");
 
 const ROTATE: &str = "\
 update client_grant
@@ -71,9 +82,6 @@ const END_ALL_OF_CLIENT: &str =
     "update client_grant set ended_at = $2 where client = $1 and ended_at is null";
 
 const IS_ALIVE: &str = "select 1 from client_grant where id = $1 and ended_at is null";
-
-const IS_CURRENT: &str =
-    "select 1 from client_grant where id = $1 and refresh_digest = $2 and ended_at is null";
 
 const LIST_ENDED: &str = "select id, ended_at from client_grant where ended_at > $1 order by id";
 
@@ -218,11 +226,13 @@ impl GrantStore {
         Ok(row.and_then(read_grant))
     }
 
-    /// Whether this is the refresh token that is valid now.
-    pub(crate) async fn is_current(&self, token: &RefreshToken) -> Result<bool, DatabaseError> {
-        let row: Option<(i32,)> = on!(&self.db, read, pool => sqlx::query_as(IS_CURRENT)
-            .bind(token.grant).bind(token.digest.as_bytes().to_vec()).fetch_optional(pool).await)?;
-        Ok(row.is_some())
+    /// The grant of a refresh token, if this is the one that is valid now.
+    pub(crate) async fn find_current(&self, token: &RefreshToken) -> Result<Option<Grant>, DatabaseError> {
+        let now = self.clock.now();
+        let row: Option<GrantRow> = on!(&self.db, read, pool => sqlx::query_as(FIND_CURRENT)
+            .bind(token.grant).bind(now - MAX_AGE).bind(now - REFRESH_IDLE_TIMEOUT)
+            .bind(token.digest.as_bytes()).fetch_optional(pool).await)?;
+        Ok(row.and_then(read_grant))
     }
 
     /// Replaces a refresh token by a new one, which is returned. `None` if it was not valid: then the grant has ended, since one of
@@ -230,17 +240,14 @@ impl GrantStore {
     pub(crate) async fn rotate(&self, token: &RefreshToken) -> Result<Option<String>, DatabaseError> {
         let (new, now) = (SecretToken::random(), self.clock.now());
         let (old, digest) = (token.digest.as_bytes().to_vec(), new.digest().as_bytes().to_vec());
-        let rotated = on!(&self.db, write, pool => sqlx::query(ROTATE)
+        let mut rotated = on!(&self.db, write, pool => sqlx::query(ROTATE)
             .bind(token.grant).bind(&old).bind(&digest).bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
-        let rotated = rotated
-            + if rotated == 0 {
-                on!(&self.db, write, pool => sqlx::query(ROTATE_AGAIN)
-                    .bind(token.grant).bind(&old).bind(&digest).bind(now).bind(now - LOST_ANSWER_TIME)
-                    .execute(pool).await.map(|done| done.rows_affected()))?
-            } else {
-                0
-            };
+        if rotated == 0 {
+            rotated = on!(&self.db, write, pool => sqlx::query(ROTATE_AGAIN)
+                .bind(token.grant).bind(&old).bind(&digest).bind(now).bind(now - LOST_ANSWER_TIME)
+                .execute(pool).await.map(|done| done.rows_affected()))?;
+        }
         if rotated == 0 {
             self.end(token.grant).await?;
             return Ok(None);

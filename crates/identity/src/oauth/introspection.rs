@@ -126,10 +126,7 @@ async fn of_refresh_token(
     client: &Client,
     token: &RefreshToken,
 ) -> Result<Option<Introspection>, TokenError> {
-    if !app.grants.is_current(token).await? {
-        return Ok(None);
-    }
-    let grant = app.grants.find(token.grant).await?.filter(|grant| grant.client == client.id);
+    let grant = app.grants.find_current(token).await?.filter(|grant| grant.client == client.id);
     let Some(grant) = grant else { return Ok(None) };
     Ok(valid_account(app, &grant).await?.map(|account| Introspection {
         active: true,

@@ -249,8 +249,7 @@ async fn by_device_code(
         Poll::Allowed(device) => device,
     };
     let account = app.accounts.find_by_id(device.account).await?;
-    let account =
-        account.filter(|account| !account.is_disabled && account.token_generation == device.token_generation);
+    let account = account.filter(|account| account.accepts_tokens_of(device.token_generation));
     let account = account.ok_or(TokenError::InvalidGrant)?;
     let (scopes, authenticated_at) = (&device.scopes, device.authenticated_at);
     let grant = NewGrant { account: &account, client: &client.id, scopes, authenticated_at, session: None };
@@ -262,7 +261,7 @@ async fn by_device_code(
 /// The account of a grant. `None` if it is disabled or was deleted, or its password or role was changed since.
 pub(crate) async fn valid_account(app: &App, grant: &Grant) -> Result<Option<Account>, TokenError> {
     let account = app.accounts.find_by_id(grant.account).await?;
-    Ok(account.filter(|account| !account.is_disabled && account.token_generation == grant.token_generation))
+    Ok(account.filter(|account| account.accepts_tokens_of(grant.token_generation)))
 }
 
 fn log_issue(account: Uuid, client: &Client, grant: &'static str) {

@@ -56,8 +56,6 @@ async fn find_grant(app: &App, client: &Client, token: &str) -> Result<Option<Uu
         let claims = bearer.map(|bearer| bearer.claims).filter(|claims| claims.client_id == client.id);
         return Ok(claims.and_then(|claims| claims.sid));
     };
-    let is_of_grant = app.grants.is_current(&refresh).await?;
-    let grant =
-        app.grants.find(refresh.grant).await?.filter(|grant| is_of_grant && grant.client == client.id);
+    let grant = app.grants.find_current(&refresh).await?.filter(|grant| grant.client == client.id);
     Ok(grant.map(|grant| grant.id))
 }

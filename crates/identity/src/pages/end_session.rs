@@ -85,17 +85,11 @@ impl EndSession {
             Some(hint) => app.clients.find(&hint.aud),
             None => named.and_then(|id| app.clients.find(id)),
         };
-        let uri = form.value("post_logout_redirect_uri").filter(|uri| {
-            let mut registered = client.iter().flat_map(|client| &client.post_logout_redirect_uris);
-            registered.any(|registered| redirect_uri::is_registered(registered, uri))
-        });
+        let is_registered =
+            |uri: &&str| client.is_some_and(|client| client.has_post_logout_redirect_uri(uri));
+        let uri = form.value("post_logout_redirect_uri").filter(is_registered);
         let destination = uri.map(|uri| match form.value("state") {
-            Some(state) => {
-                let separator = if uri.contains('?') { '&' } else { '?' };
-                let query =
-                    form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
-                format!("{uri}{separator}{query}")
-            }
+            Some(state) => redirect_uri::with_parameters(uri, [("state", state)]),
             None => uri.to_owned(),
         });
         Self { is_proven, destination }

@@ -25,6 +25,5 @@ pub(crate) fn of_return_url(return_url: &ReturnUrl, clients: &ClientRegistry) ->
     let parameters = Form::parse(query.as_bytes()).ok()?;
     let client = clients.find(parameters.value("client_id")?)?;
     let uri = parameters.value("redirect_uri")?;
-    let is_registered = client.redirect_uris.iter().any(|known| redirect_uri::is_registered(known, uri));
-    is_registered.then(|| redirect_uri::origin(uri))
+    client.has_redirect_uri(uri).then(|| redirect_uri::origin(uri))
 }

@@ -102,8 +102,7 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Bearer
         return Ok(None);
     }
     let account = app.accounts.find_by_id(id).await?;
-    let account =
-        account.filter(|account| !account.is_disabled && account.token_generation == claims.generation);
+    let account = account.filter(|account| account.accepts_tokens_of(claims.generation));
     Ok(account.map(|account| Bearer { claims, account: Some(account) }))
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct PollNumber(u64);
 /// A future whose polls are counted.
 pub(crate) struct CountedPolls<F> {
     counter: Arc<PollCounter>,
-    future: Pin<Box<F>>,
+    future: F,
     /// Called on a thread that was replaced, once its poll has ended.
     on_replaced: fn(),
 }
@@ -50,20 +50,20 @@ impl PollCounter {
     }
 }
 
-impl<F: Future> CountedPolls<F> {
+impl<F: Future + Unpin> CountedPolls<F> {
     /// The same future, whose polls `counter` counts.
     pub(crate) fn new(future: F, counter: Arc<PollCounter>, on_replaced: fn()) -> Self {
-        Self { counter, future: Box::pin(future), on_replaced }
+        Self { counter, future, on_replaced }
     }
 }
 
-impl<F: Future> Future for CountedPolls<F> {
+impl<F: Future + Unpin> Future for CountedPolls<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { counter, future, on_replaced } = &mut *self;
         let _poll = PollGuard::begin(counter, *on_replaced);
-        future.as_mut().poll(context)
+        Pin::new(future).poll(context)
     }
 }
 

@@ -23,7 +23,6 @@ use tracing::{error, warn};
 
 use crate::execution::counted_polls::{CountedPolls, PollCounter, PollNumber};
 use crate::metrics::count_blocked_operation;
-use crate::registry::operation_start::OperationFuture;
 use crate::sdk::operation::Failure;
 
 /// The name of each thread, as the system shows it.
@@ -68,7 +67,11 @@ impl OperationThreads {
     }
 
     /// Starts an operation, whose polls `counter` counts.
-    pub(crate) fn spawn(&self, operation: OperationFuture, counter: Arc<PollCounter>) -> StartedOperation {
+    pub(crate) fn spawn(
+        &self,
+        operation: impl Future<Output = OperationReturn> + Send + Unpin + 'static,
+        counter: Arc<PollCounter>,
+    ) -> StartedOperation {
         let operation = CountedPolls::new(operation, counter, || IS_REPLACED.set(true));
         let (started, run) = StartedOperation::new(operation);
         self.queue.spawn(run).detach();
@@ -76,7 +79,10 @@ impl OperationThreads {
     }
 
     /// Starts an operation that only waits, for a supervisor or a server, on the threads of the worker itself.
-    pub(crate) fn spawn_waiting(&self, operation: OperationFuture) -> StartedOperation {
+    pub(crate) fn spawn_waiting(
+        &self,
+        operation: impl Future<Output = OperationReturn> + Send + 'static,
+    ) -> StartedOperation {
         let (started, run) = StartedOperation::new(operation);
         self.waiting.spawn(run);
         started

@@ -45,7 +45,7 @@ impl Run<'_> {
     pub(crate) async fn until_ended(self, threads: &OperationThreads) -> EndedRun {
         let Self { operation, parameters, context, polls, release } = self;
         let (deadline, stop) = (context.deadline(), context.stop_token());
-        let future = Box::pin(operation.start(parameters, context).in_current_span());
+        let future = operation.start(parameters, context).in_current_span();
         let mut started = match operation.isolation() {
             ExecutionIsolation::Async => threads.spawn(future, polls),
             ExecutionIsolation::Process | ExecutionIsolation::Exec | ExecutionIsolation::Http => {

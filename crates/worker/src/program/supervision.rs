@@ -41,7 +41,7 @@ impl Supervision {
                 warn!("killed workers have left {left} directories and control groups: what still ran is killed, and they are removed");
             }
             let means = StopMeans::find(&self.program, self.preference);
-            if means.has_cgroup() || means.has_namespace() {
+            if means.contains_programs() {
                 info!("programs are stopped by: {means}");
             } else {
                 warn!("programs are stopped by: {means}; without control groups and PID namespaces a program that leaves its parent and clears its environment survives if both its supervisor and its init process are killed");

@@ -111,13 +111,20 @@ impl Operations {
         supervised.map(|registered| registered.grace()).max().unwrap_or_default()
     }
 
-    /// By what means programs are killed; none if no operation runs one. Found out at the first call, which starts processes.
-    pub(crate) fn stop_means(&self) -> BTreeSet<StopMeansKind> {
-        if self.specifications().any(|operation| operation.isolation.is_supervised()) {
-            self.supervision.kinds()
-        } else {
-            BTreeSet::new()
+    /// Finds out by what means programs are killed, if an operation runs one. It starts processes, so it comes before tasks are taken.
+    pub(crate) fn prepare_supervision(&self) {
+        if self.has_supervised() {
+            self.supervision.means();
         }
+    }
+
+    /// By what means programs are killed; none if no operation runs one.
+    pub(crate) fn stop_means(&self) -> BTreeSet<StopMeansKind> {
+        if self.has_supervised() { self.supervision.kinds() } else { BTreeSet::new() }
+    }
+
+    fn has_supervised(&self) -> bool {
+        self.specifications().any(|operation| operation.isolation.is_supervised())
     }
 }
 

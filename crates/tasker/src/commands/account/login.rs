@@ -70,8 +70,7 @@ impl Login {
         let ca = tls_ca.as_deref().map(|path| authorities("--tls-ca", path)).transpose()?;
         let client = IdentityClient::new(&identity, ca.as_deref())?;
         let requested_at = Timestamp(ProcessClock::System.now());
-        let (signed_in, username) = self.sign_in(&client).await?;
-        let issuer = client.issuer().await?;
+        let (signed_in, username, issuer) = self.sign_in(&client).await?;
         // A Backend that does not answer now may be started later.
         if let Ok(Some(accepted)) = issuer_of_backend(&backend, ca.as_deref()).await
             && accepted != issuer
@@ -101,11 +100,12 @@ impl Login {
         Ok(())
     }
 
-    /// A token in the way that the options say, and the name of its account.
-    async fn sign_in(&self, client: &IdentityClient) -> Result<(AccessToken, String)> {
+    /// A token in the way that the options say, the name of its account, and its issuer.
+    async fn sign_in(&self, client: &IdentityClient) -> Result<(AccessToken, String, String)> {
         if let Some(name) = &self.username {
             let password = self.password(name)?;
-            return Ok((client.sign_in(name, &password).await?, name.clone()));
+            let signed_in = client.sign_in(name, &password).await?;
+            return Ok((signed_in, name.clone(), client.issuer().await?));
         }
         let provider = client.provider().await?;
         let signed_in = if self.device {
@@ -114,7 +114,7 @@ impl Login {
             provider_sign_in::in_browser(client, &provider).await?
         };
         let user = client.user_info(&signed_in.token).await?;
-        Ok((signed_in, user.name))
+        Ok((signed_in, user.name, provider.issuer))
     }
 
     /// The URLs of Backend and Identity, and the file of authorities.

@@ -16,7 +16,7 @@ pub fn check(section: &sections::Worker, environment: &Environment) -> Option<Fi
     let declared = worker_operations::declared(section, environment).ok()?;
     declared.iter().find(|operation| operation.program().is_some())?;
     let means = StopMeans::find(&SupervisorProgram::own(), section.stop_means);
-    let finding = if means.has_cgroup() || means.has_namespace() {
+    let finding = if means.contains_programs() {
         Finding::new(SUBJECT, Verdict::Ok, format!("by {means}"))
     } else {
         let message = format!(
